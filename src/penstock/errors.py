@@ -1,0 +1,165 @@
+"""The tree of errors. Every one says what happened, why, and the way out, and carries a stable code.
+
+    PenstockError                       the user can put it right: exit code 2
+    ├── DeclarationError                penstock.toml or an option is wrong
+    │   └── BadParameter                a parameter is outside its declared bounds
+    ├── ProjectError                    no project here, or one that is in use or cannot be made
+    ├── DataError                       the data themselves
+    │   ├── SourceError                 a source cannot be read (missing, empty, malformed, changed while read)
+    │   ├── SchemaMismatch              columns or values do not fit the declared types
+    │   ├── TargetError                 the target is missing, constant or empty
+    │   └── SealError                   test rows: an envelope is spent, missing, or does not decrypt
+    ├── RecipeError                     the text of a recipe, with line and column
+    ├── SearchError                     a search cannot start
+    ├── GateRefused                     a gate said no and there is no override: exit code 1
+    ├── ParityError                     the graph does not answer as the learner did
+    ├── BundleError                     a bundle is missing, damaged, or of an unknown format
+    ├── RequestError                    a prediction request is wrong (HTTP 4xx), with the path of the field
+    ├── ServingError                    slots, ports, a server that does not answer
+    ├── LabelError                      a label that cannot be taken
+    ├── StoreError                      the ledger or an object store
+    │   ├── NotFound                    a run, version, artifact or prediction that is not there
+    │   ├── DamagedStore                stored bytes do not match their digest, or the audit chain is broken
+    │   ├── NewerFormat                 written by a later release of Penstock
+    │   └── StoreFull                   no space left on the device
+    └── MissingExtra                    an optional dependency is not installed
+
+A code is permanent: scripts, tests and HTTP replies rely on it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PenstockError(Exception):
+    """Something the user can put right. Anything else is a bug and keeps its traceback.
+
+    >>> print(PenstockError("no file 'a.csv'", why="the path does not exist", way_out="check the path"))
+    no file 'a.csv'
+      why: the path does not exist
+      try: check the path
+    """
+
+    code: ClassVar[str] = "penstock-error"
+
+    def __init__(self, what: str, why: str, way_out: str) -> None:
+        super().__init__(what, why, way_out)  # kept in args, so that it survives pickling between processes
+        self.what, self.why, self.way_out = what, why, way_out
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  why: {self.why}\n  try: {self.way_out}"
+
+    def to_json(self) -> dict[str, str]:
+        """The one shape in which every door (command line, HTTP) tells an error."""
+        return {"code": self.code, "what": self.what, "why": self.why, "try": self.way_out}
+
+
+class DeclarationError(PenstockError):
+    code = "bad-declaration"
+
+
+class BadParameter(DeclarationError):
+    code = "bad-parameter"
+
+
+class ProjectError(PenstockError):
+    code = "project"
+
+
+class DataError(PenstockError):
+    code = "data"
+
+
+class SourceError(DataError):
+    code = "source"
+
+
+class SchemaMismatch(DataError):
+    code = "schema-mismatch"
+
+
+class TargetError(DataError):
+    code = "target"
+
+
+class SealError(DataError):
+    code = "seal"
+
+
+class RecipeError(PenstockError):
+    code = "recipe"
+
+
+class SearchError(PenstockError):
+    code = "search"
+
+
+class GateRefused(PenstockError):
+    code = "gate-refused"
+
+
+class ParityError(PenstockError):
+    code = "parity"
+
+
+class BundleError(PenstockError):
+    code = "bundle"
+
+
+class RequestError(PenstockError):
+    """A request that cannot be answered. `path` names the field, as in ``rows[3].age``; `status` is the HTTP status.
+
+    `code` is per instance here: ``bad-json``, ``wrong-type``, ``unknown-field``, ``unknown-version``, ``too-large`` ...
+    """
+
+    code = "bad-request"
+
+    def __init__(
+        self, what: str, why: str, way_out: str, *, path: str = "", code: str = "bad-request", status: int = 400
+    ) -> None:
+        super().__init__(what, why, way_out)
+        self.path, self.status = path, status
+        self.code = code  # type: ignore[misc]  # refines the class's own code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_request_error, (self.what, self.why, self.way_out, self.path, self.code, self.status))
+
+    def to_json(self) -> dict[str, str]:
+        return {**super().to_json(), "path": self.path}
+
+
+def _request_error(what: str, why: str, way_out: str, path: str, code: str, status: int) -> RequestError:
+    return RequestError(what, why, way_out, path=path, code=code, status=status)
+
+
+class ServingError(PenstockError):
+    code = "serving"
+
+
+class LabelError(PenstockError):
+    code = "label"
+
+
+class StoreError(PenstockError):
+    code = "store"
+
+
+class NotFound(StoreError):
+    code = "not-found"
+
+
+class DamagedStore(StoreError):
+    code = "damaged"
+
+
+class NewerFormat(StoreError):
+    code = "newer-format"
+
+
+class StoreFull(StoreError):
+    code = "store-full"
+
+
+class MissingExtra(PenstockError):
+    code = "missing-extra"

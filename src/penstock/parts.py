@@ -1,0 +1,74 @@
+"""The registry of interchangeable parts: built-in parts and plug-ins come through the same door.
+
+A part is a class that a distribution names under an entry-point group, such as ``penstock.steps``. Built-in parts are
+listed in the same form in `BUILT_IN` (so that a source checkout works too) and are loaded only when asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from functools import cache
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Any
+
+from penstock.errors import DeclarationError, MissingExtra
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "penstock.steps": {},
+    "penstock.learners": {},
+}
+
+
+@cache
+def names(group: str) -> tuple[str, ...]:
+    """Names of all parts of a group, sorted."""
+    return tuple(sorted(_targets(group)))
+
+
+@cache
+def load(group: str, name: str) -> Any:
+    """The class registered under `name`.
+
+    Raises
+    ------
+    DeclarationError : there is no such part; the message names the nearest.
+    """
+    targets = _targets(group)
+    if name not in targets:
+        kind = group.partition(".")[2].rstrip("s") or group
+        near = difflib.get_close_matches(name, targets, 1)
+        raise DeclarationError(
+            f"there is no {kind} {name!r}",
+            why=f"known are: {', '.join(sorted(targets))}",
+            way_out=f"write {near[0]!r}" if near else "use one of these, or install the plug-in that brings it",
+        )
+    module, _, attribute = targets[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@cache
+def _targets(group: str) -> dict[str, str]:
+    """Name -> "module:attribute". A plug-in may not take a built-in name."""
+    built_in = BUILT_IN.get(group, {})
+    return {**{p.name: p.value for p in entry_points(group=group)}, **built_in}
+
+
+def need(module: str, *, extra: str, used_for: str) -> ModuleType:
+    """Import an optional dependency, or say how to install it.
+
+    Raises
+    ------
+    MissingExtra : the package is not installed. (One that is installed but broken raises its own error.)
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise
+        raise MissingExtra(
+            f"{used_for} needs the package {module!r}",
+            why="it is optional and not installed here",
+            way_out=f'pip install "penstock[{extra}]"',
+        ) from error
