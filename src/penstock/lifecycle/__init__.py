@@ -1,0 +1,1 @@
+"""Wires the stages: `pipeline` is one page that reads like the design."""

@@ -1,0 +1,1 @@
+"""From a chosen model to a bundle: the answer graph, its parity, its self-test examples, its card."""

@@ -1,0 +1,1 @@
+"""A project: a folder with `penstock.toml`; its state is in `.penstock/`."""

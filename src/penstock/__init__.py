@@ -1,0 +1,45 @@
+"""Penstock: from a raw file to a served, watched model, with the proof of every step.
+
+>>> import penstock
+>>> penstock.__version__
+'0.1.0'
+
+The names of the first day: `new`, `run`, `deploy`, `rollback`, `predict`, `monitor`, `retrain`, `reproduce`, `Project` and
+`Bundle`. Each is loaded when it is first used, so that importing costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    "Bundle": "penstock.bundle.runtime:Bundle",
+    "PenstockError": "penstock.errors:PenstockError",
+    "Project": "penstock.project.project:Project",
+    "deploy": "penstock.lifecycle.deploy:deploy_version",
+    "import_labels": "penstock.feedback.labels:import_labels",
+    "monitor": "penstock.lifecycle.monitor:monitor_project",
+    "new": "penstock.lifecycle.new:new_project",
+    "predict": "penstock.lifecycle.predict:predict_files",
+    "reproduce": "penstock.lifecycle.reproduce:reproduce_run",
+    "retrain": "penstock.lifecycle.retrain:retrain_project",
+    "rollback": "penstock.lifecycle.deploy:rollback_project",
+    "run": "penstock.lifecycle.pipeline:run_project",
+}
+
+__all__ = ["Bundle", "PenstockError", "Project", "__version__", "deploy", "import_labels", "monitor", "new", "predict", "reproduce", "retrain", "rollback", "run"]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module 'penstock' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, _, attribute = _NAMES[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,26 @@
+"""`penstock retrain`: a new data-set version from labelled traffic, and a challenger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from penstock.cli.output import Json, emit
+
+
+def retrain(
+    budget: Annotated[str | None, typer.Option(help='For the search: "60s", "5m" or "50 trials".')] = None,
+    override: Annotated[str | None, typer.Option(help="Go on although a gate said no; the reason is shown for ever.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Train a challenger on the data plus labelled traffic and compare it with the champion on the same rows."""
+    from penstock.cli.progress import Progress
+    from penstock.lifecycle.retrain import retrain_project
+    from penstock.project.project import Project
+
+    with Progress(quiet=as_json) as progress:
+        result = retrain_project(
+            Project.here(), budget=budget, override=override, progress=progress.trial, listener=progress.stage
+        )
+    return emit(result, as_json=as_json)

@@ -1,0 +1,13 @@
+"""`penstock rollback`: back to the version in the other slot, in under a second."""
+
+from __future__ import annotations
+
+from penstock.cli.output import Json, emit
+
+
+def rollback(as_json: Json = False) -> int:
+    """Put the version that was live before back to live."""
+    from penstock.lifecycle.deploy import rollback_project
+    from penstock.project.project import Project
+
+    return emit(rollback_project(Project.here()), as_json=as_json)

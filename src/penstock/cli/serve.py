@@ -1,0 +1,30 @@
+"""`penstock serve`: answer over HTTP, following the slots."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes that share the port.", min=1)] = 1,
+) -> int:
+    """Serve the live version; deploy and rollback take effect while it runs."""
+    from penstock.project.project import Project
+    from penstock.serving.server import serve as serve_state
+    from penstock.serving.settings import ServeSettings
+
+    project = Project.here()
+    d = project.declaration.serving
+    settings = ServeSettings(
+        max_body_bytes=d.max_body_bytes,
+        deadline_ms=d.deadline_ms,
+        journal_keep_days=d.journal.keep_days,
+        journal_max_bytes=d.journal.max_bytes,
+        journal_sample=d.journal.sample,
+    )
+    serve_state(project.serving_state, host=host, port=port, workers=workers, settings=settings)
+    return 0

@@ -1,0 +1,90 @@
+"""The answer graph: model, novelty and the decision rule in one ONNX graph.
+
+Outputs: classification `probabilities` float32 (n, K) and `label` int64 (n,); regression `value` float32 (n, 1), the
+standardised target; both `novelty` float32 (n,), `outside` bool (n, columns) and `decision` int64 (n,).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from penstock.bundle.kinds import Task
+from penstock.bundle.packing import Layout
+
+if TYPE_CHECKING:
+    from spox import Var
+
+    from penstock.packaging.novelty import FittedNovelty
+
+ANSWER, LOW_CONFIDENCE, NOVEL = 0, 1, 2
+"""Values of the output `decision`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRule:
+    """How scores become an answer.
+
+    threshold : binary tasks; the positive class is answered from this probability on.
+    abstain_below : the answer is withheld where the probability of the answered class is below this.
+    abstain_when_novel : the answer is withheld where the novelty score is above the novelty limit.
+    """
+
+    threshold: float | None = None
+    abstain_below: float | None = None
+    abstain_when_novel: bool = False
+
+
+def answer_graph(model: bytes, layout: Layout, task: Task, novelty: FittedNovelty, rule: DecisionRule) -> bytes:
+    """Add novelty and decision to a model graph.
+
+    Parameters
+    ----------
+    model : ONNX bytes, packed inputs -> `probabilities` or `value`.
+    layout : the packed inputs of `model`; the novelty score reads the same.
+    """
+    import onnx
+    import spox.opset.ai.onnx.v21 as op
+    from spox import build, inline
+
+    inputs = packed_arguments(layout)
+    graph = onnx.load_model_from_string(model)
+    scores = inline(graph)(**{i.name: inputs[i.name] for i in graph.graph.input})
+    score, outside = novelty.emit(inputs)
+    outputs: dict[str, Var] = {"novelty": score, "outside": outside}
+    decision = op.cast(op.const(np.zeros(1, np.int64)), to=np.int64)
+    decision = op.expand(decision, op.shape(score))
+    if task.is_classification:
+        probabilities = scores["probabilities"]
+        outputs["probabilities"] = probabilities
+        outputs["label"] = label = _label(probabilities, task, rule.threshold)
+        if rule.abstain_below is not None:
+            chosen = op.gather_elements(probabilities, op.unsqueeze(label, op.const(np.array([1]))), axis=1)  # (n, 1)
+            unsure = op.less(op.squeeze(chosen, op.const(np.array([1]))), op.const(np.float32(rule.abstain_below)))
+            decision = op.where(unsure, op.const(np.int64(LOW_CONFIDENCE)), decision)
+    else:
+        outputs["value"] = scores["value"]
+    if rule.abstain_when_novel:
+        novel = op.greater(score, op.const(np.float32(novelty.limit)))
+        decision = op.where(novel, op.const(np.int64(NOVEL)), decision)
+    outputs["decision"] = decision
+    return build({name: inputs[name] for name in inputs}, outputs).SerializeToString(deterministic=True)
+
+
+def packed_arguments(layout: Layout) -> dict[str, Var]:
+    """The graph's inputs, one per type, only those that the layout needs."""
+    from spox import Tensor, argument
+
+    kinds = (("numbers", np.float32, layout.numbers), ("strings", np.str_, layout.strings), ("times", np.int64, layout.times))
+    return {name: argument(Tensor(dtype, ("N", len(columns)))) for name, dtype, columns in kinds if columns}
+
+
+def _label(probabilities: Var, task: Task, threshold: float | None) -> Var:
+    import spox.opset.ai.onnx.v21 as op
+
+    if task is Task.BINARY and threshold is not None:
+        positive = op.gather(probabilities, op.const(np.int64(1)), axis=1)  # (n,)
+        return op.cast(op.greater_or_equal(positive, op.const(np.float32(threshold))), to=np.int64)
+    return op.arg_max(probabilities, axis=1, keepdims=0)

@@ -1,0 +1,63 @@
+"""The model card (Mitchell et al. 2019, "Model Cards for Model Reporting"): what the model is for, what it is made of, how good it
+is, where it is weak, and which rules were overridden. `card.json` is the data, `card.md` the same for people.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def render_card(card: dict[str, Any]) -> str:
+    """`card.json` as Markdown."""
+    data, model, quality = card["data"], card["model"], card["quality"]
+    lines = [f"# Model card: {card['name']}", ""]
+    if card["question"]:
+        lines += [f"> {card['question']}", ""]
+    lines += [
+        f"- **Task**: {card['task']}; target `{data['target']}`" + (f", classes {_listed(data['classes'])}" if data["classes"] else ""),
+        f"- **Model**: {model['learner']} on {model['features']} features; recipe `{model['recipe'][:19]}`",
+        f"- **Parameters**: {_params(model['params'])}",
+        f"- **Data**: version `{data['dataset'][:19]}`: {data['rows']['train']} training, {data['rows']['valid']} validation, "
+        f"{data['rows']['test']} sealed test rows",
+        f"- **Random seed**: {model['seed']}",
+        "",
+        "## Quality on validation rows",
+        "",
+        "These rows chose the model, so the figures are after selection. The sealed test figure is in the deployment.",
+        "",
+        "| metric | value | 95 % interval | baseline |",
+        "|---|---|---|---|",
+    ]
+    for name, m in quality["validation"].items():
+        lines.append(f"| {name} | {_n(m['value'])} | {_n(m['low'])} to {_n(m['high'])} | {_n(quality['baseline'].get(name))} |")
+    lines += ["", "## Gates", ""]
+    lines += [f"- {'passed' if g['passed'] else '**failed**'}: {g['id']} ({g['why']})" for g in card["gates"]] or ["None declared."]
+    if card["overrides"]:
+        lines += ["", "## Overrides", ""]
+        lines += [f"- **{o['gate']}** overridden by {o['who']} on {o['at']}: {o['reason']}" for o in card["overrides"]]
+    if quality["slices"]:
+        lines += ["", "## Weakest slices", "", "| slice | rows | value |", "|---|---|---|"]
+        lines += [f"| {s['slice']} | {s['rows']} | {_n(s['value'])} |" for s in quality["slices"][:10]]
+    lines += ["", "## Inputs", "", "| column | kind | importance |", "|---|---|---|"]
+    lines += [f"| `{c['name']}` | {c['kind']} | {_n(c['importance'])} |" for c in card["inputs"]]
+    lines += [
+        "",
+        "## What it knows about its limits",
+        "",
+        *(f"- {text}" for text in card["limits"]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _n(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _listed(values: list[Any]) -> str:
+    shown = ", ".join(f"`{v}`" for v in values[:12])
+    return shown + (f" and {len(values) - 12} more" if len(values) > 12 else "")
+
+
+def _params(params: dict[str, Any]) -> str:
+    return ", ".join(f"{k} = {_n(v) if isinstance(v, float) else v}" for k, v in sorted(params.items())) or "defaults"

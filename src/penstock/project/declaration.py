@@ -1,0 +1,239 @@
+"""`penstock.toml` as typed data. The whole file is checked before anything runs; unknown keys are refused.
+
+Every section has defaults: a file with ``[data] source`` and ``target`` alone is complete.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from penstock.bundle.kinds import Kind, Task
+from penstock.errors import DeclarationError
+
+Share = float
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One table of the file. Fields are its keys."""
+
+
+class ProjectSection(Section):
+    name: str = ""  # default: the folder's name
+    question: str = ""
+
+
+class DataSection(Section):
+    source: str
+    target: str
+    task: Task | None = None  # default: inferred from the target
+    positive: str | int | float | bool | None = None  # the class that "positive" means; default: the last one
+    kinds: dict[str, Kind] = {}  # overrides of the inferred kinds
+    drop: tuple[str, ...] = ()  # columns that are not kept at all
+    missing: tuple[str, ...] | None = None  # markers; default: found in training rows
+    key: str | None = None  # an identifier column that is echoed in answers and takes labels
+    format: Literal["csv", "jsonl", "parquet"] | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    header: bool = True
+    columns: tuple[str, ...] | None = None
+    encoding: str = "utf-8"
+
+
+class SplitSection(Section):
+    valid: Share = 0.2
+    test: Share = 0.2
+    envelopes: int = 4
+    by: str = "random"  # or "time:column", "group:column"
+    seed: int = 0
+
+
+class GoalSection(Section):
+    metric: str | None = None  # default: the task's usual one
+    at_least: float | None = None
+    at_most: float | None = None
+    human_level: float | None = None
+
+
+class ScopeSection(Section):
+    use: Literal["realtime", "batch"] = "realtime"
+    target: Literal["server", "edge", "browser", "mobile"] = "server"
+    cores: float | None = None
+    memory_mb: float | None = None
+    size_mb: float | None = None
+    latency_ms: float | None = None
+    requests_per_s: float | None = None
+
+
+class RecipeSection(Section):
+    file: str = "recipe.toml"
+
+
+class SearchSection(Section):
+    budget: str = "5m"
+    strategy: str = "bayesian"
+    learners: tuple[str, ...] | None = None  # default: all that suit
+    seed: int = 0
+    workers: int | None = None  # default: one per core
+
+
+class EvaluationSection(Section):
+    slices: tuple[str | tuple[str, ...], ...] = ()
+    protected: tuple[str, ...] = ()
+
+
+class GateSection(Section):
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    slice: str | None = None
+
+
+class JournalSection(Section):
+    keep_days: float = 90.0
+    max_bytes: int = 10 * 2**30
+    sample: float = 1.0
+
+
+class ServingSection(Section):
+    deadline_ms: float | None = None  # answers later than this are counted by `monitor`
+    abstain_below: float | None = None
+    abstain_when_novel: bool = False
+    extra_fields: Literal["refuse", "ignore"] = "refuse"
+    max_body_bytes: int = 10 * 2**20
+    journal: JournalSection = JournalSection()
+
+
+class MonitoringSection(Section):
+    false_alarms: float = 0.01  # chance that a window without any shift raises an alarm, all checks together
+    minimum_rows: int = 30
+
+
+class RetrainSection(Section):
+    minimum_labels: int = 20
+    budget: str | None = None  # default: [search] budget
+
+
+class Declaration(Section):
+    """The whole file."""
+
+    data: DataSection
+    project: ProjectSection = ProjectSection()
+    split: SplitSection = SplitSection()
+    goal: GoalSection = GoalSection()
+    scope: ScopeSection = ScopeSection()
+    recipe: RecipeSection = RecipeSection()
+    search: SearchSection = SearchSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    gates: tuple[GateSection, ...] = ()
+    serving: ServingSection = ServingSection()
+    monitoring: MonitoringSection = MonitoringSection()
+    retrain: RetrainSection = RetrainSection()
+
+
+def load_declaration(path: Path) -> Declaration:
+    """Read and check `penstock.toml`.
+
+    Raises
+    ------
+    DeclarationError : the file is not TOML, has an unknown key (the nearest is named), or a value out of its bounds.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DeclarationError(
+            f"{path.name} is not UTF-8 text", why=str(error), way_out="save the file in UTF-8"
+        ) from error
+    return parse_declaration(text, name=path.name)
+
+
+def parse_declaration(text: str, *, name: str = "penstock.toml") -> Declaration:
+    """As `load_declaration`, from text.
+
+    >>> parse_declaration('[data]\\nsource = "a.csv"\\ntarget = "y"\\n').split.envelopes
+    4
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DeclarationError(f"{name} is not valid TOML", why=str(error), way_out="correct the line it names") from error
+    _refuse_unknown_keys(raw, Declaration, name, path="")
+    try:
+        declaration = msgspec.convert(raw, Declaration, strict=True)
+    except msgspec.ValidationError as error:
+        raise DeclarationError(
+            f"{name}: {_where(str(error))}", why=_reason(str(error)), way_out="correct that line; see docs/declaration.md"
+        ) from error
+    _check_bounds(declaration, name)
+    return declaration
+
+
+def _refuse_unknown_keys(raw: dict[str, Any], struct: type[msgspec.Struct], name: str, path: str) -> None:
+    fields = {f.name: f for f in msgspec.structs.fields(struct)}
+    for key, value in raw.items():
+        where = f"{path}.{key}" if path else key
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1, 0.5)
+            raise DeclarationError(
+                f"{name}: there is no setting {where!r}",
+                why=f"known {'in [' + path + ']' if path else 'sections'}: {', '.join(fields)}",
+                way_out=f"write {near[0]!r}" if near else "remove it or use one of these",
+            )
+        inner = _section_of(fields[key].type)
+        if inner is not None:
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, dict):
+                    _refuse_unknown_keys(item, inner, name, where)
+
+
+def _section_of(annotation: Any) -> type[msgspec.Struct] | None:
+    """The Section behind a field's type, also inside ``tuple[Section, ...]``."""
+    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, msgspec.Struct):
+            return candidate
+    return None
+
+
+def _where(message: str) -> str:
+    found = re.search(r"at `\$\.?(.*)`", message)
+    return f"[{found[1]}] has a wrong value" if found and found[1] else "a required setting is missing"
+
+
+def _reason(message: str) -> str:
+    return message.partition(" - at ")[0]
+
+
+def _check_bounds(d: Declaration, name: str) -> None:
+    def refuse(where: str, why: str, way_out: str) -> None:
+        raise DeclarationError(f"{name}: {where} is out of bounds", why=why, way_out=way_out)
+
+    for where, share in (("split.valid", d.split.valid), ("split.test", d.split.test)):
+        if not 0 < share < 1:
+            refuse(where, f"{share} is not a share between 0 and 1", "write for example 0.2")
+    if d.split.valid + d.split.test >= 0.95:
+        refuse("split", f"valid + test = {d.split.valid + d.split.test:g} leaves too few training rows", "keep both at 0.2")
+    if d.split.envelopes < 1:
+        refuse("split.envelopes", f"{d.split.envelopes} is not at least 1", "write 4")
+    if d.split.by != "random" and not re.fullmatch(r"(time|group):.+", d.split.by):
+        refuse("split.by", f"{d.split.by!r} is no way to split", "write 'random', 'time:COLUMN' or 'group:COLUMN'")
+    if d.data.target in d.data.drop:
+        refuse("data.drop", f"it names the target {d.data.target!r}", "remove it from the list")
+    if not 0 < d.serving.journal.sample <= 1:
+        refuse("serving.journal.sample", f"{d.serving.journal.sample} is not in (0, 1]", "write 1.0 to journal all")
+    if d.serving.abstain_below is not None and not 0 <= d.serving.abstain_below < 1:
+        refuse("serving.abstain_below", f"{d.serving.abstain_below} is not a probability", "write for example 0.6")
+    if not 0 < d.monitoring.false_alarms < 0.5:
+        refuse("monitoring.false_alarms", f"{d.monitoring.false_alarms} is not in (0, 0.5)", "write 0.01")
+    for i, gate in enumerate(d.gates):
+        if (gate.at_least is None) == (gate.at_most is None):
+            refuse(f"gates[{i}]", "a gate has exactly one of at_least and at_most", "write for example at_least = 0.8")
+    if d.goal.at_least is not None and d.goal.at_most is not None:
+        refuse("goal", "it has both at_least and at_most", "keep the one that fits the metric")
+
+
+__all__ = ["Declaration", "GateSection", "load_declaration", "parse_declaration"]

@@ -1,0 +1,83 @@
+"""What `penstock new` writes: the folders of Cookiecutter Data Science and a commented `penstock.toml`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDERS = ("data/raw", "data/external", "notebooks", "reports/figures", "references", "models")
+
+
+def write_folders(root: Path) -> None:
+    """Make the folders, each with a `.gitkeep`, and a `.gitignore` for state and data."""
+    for folder in FOLDERS:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / folder / ".gitkeep").touch()
+    ignore = root / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text(".penstock/\ndata/raw/*\n!.gitkeep\nreports/*.html\nmodels/*\n", encoding="utf-8")
+
+
+def render_declaration(*, name: str, data: dict[str, Any], task: str, metric: str, budget: str = "5m") -> str:
+    """The text of a new `penstock.toml`. `data` are the keys of [data] that differ from the defaults."""
+    lines = [
+        "# What this project is, declared once. Every section has defaults; unknown keys are refused.",
+        "# All settings: docs/declaration.md",
+        "",
+        "[project]",
+        f"name = {toml(name)}",
+        'question = ""                # the user story: what is decided with the prediction, and by whom',
+        "",
+        "[data]",
+        *(f"{key} = {toml(value)}" for key, value in data.items()),
+        "# kinds = { zip = \"categorical\" }    # one line overrides what was inferred",
+        "# drop = [\"column\"]                  # columns that are not known when you predict, or must not be used",
+        "",
+        "[split]",
+        "valid = 0.2",
+        "test = 0.2                   # sealed: encrypted at once, opened one envelope per deploy",
+        "envelopes = 4",
+        'by = "random"                # or "time:column", "group:column"',
+        "",
+        "[goal]                       # what is good enough, written down before the work",
+        f"metric = {toml(metric)}       # the task is {task}",
+        "# at_least = 0.80",
+        "",
+        "[recipe]",
+        'file = "recipe.toml"',
+        "",
+        "[search]",
+        f"budget = {toml(budget)}                # also \"50 trials\"",
+        'strategy = "bayesian"        # grid, random, bayesian, evolutionary',
+        "",
+        "[evaluation]",
+        "slices = []                  # for example [\"job\", [\"age\", \"marital\"]]",
+        "",
+        "# [[gates]]                  # a model that fails one is kept, but not deployed",
+        f"# metric = {toml(metric)}",
+        "# at_least = 0.78",
+        '# slice = "every"',
+        "",
+        "[serving]",
+        "# abstain_below = 0.6        # answer \"abstain\" under this confidence",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def toml(value: Any) -> str:
+    """One value in TOML. (Strings as JSON, which TOML's basic strings contain, but for the escape of DEL.)
+
+    >>> toml(["a", 'b"c'])
+    '["a", "b\\\\"c"]'
+    """
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{toml(str(k))} = {toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml(v) for v in value) + "]"
+    return repr(value)
