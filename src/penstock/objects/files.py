@@ -1,0 +1,95 @@
+"""Files that are there in full or not at all: temporary name, fsync, rename."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from penstock.errors import StoreFull
+
+CHUNK_BYTES = 1 << 20
+UNFINISHED = ".unfinished"
+"""Ending of a temporary name. Such a file is no part of any store: whoever was writing it died."""
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def naming_full_disk(path: Path) -> Iterator[None]:
+    """Turn the operating system's "no space left" into `StoreFull`, naming what was being written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StoreFull(
+            f"no space left while writing {path.name!r}",
+            why=f"{os.strerror(error.errno or 0)}: {path.parent}",
+            way_out="free some space there and run the same command again: nothing half-written was kept",
+        ) from error
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into that takes the name `path` when the block ends, and disappears when the block raises.
+
+    Raises
+    ------
+    StoreFull : no space is left; `path` is as it was before.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.urandom(4).hex()}{UNFINISHED}")
+    with naming_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(unfinished, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                unfinished.unlink()
+            raise
+        sync_folder(path.parent)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Put `data` at `path`: a reader, or the next start after a crash, sees all of it or what was there before.
+
+    Raises
+    ------
+    StoreFull : no space is left; `path` is as it was before.
+    """
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power cut. (Windows has no such call and does without.)"""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_file(path: Path) -> str:
+    """The digest of a file's bytes, read in chunks."""
+    with open(path, "rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy_hashing(source: BinaryIO, target: BinaryIO) -> str:
+    """Copy all bytes from one open file to another and return their digest."""
+    sha256 = hashlib.sha256()
+    while chunk := source.read(CHUNK_BYTES):
+        sha256.update(chunk)
+        target.write(chunk)
+    return "sha256:" + sha256.hexdigest()

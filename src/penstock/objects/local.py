@@ -1,0 +1,96 @@
+"""Objects in a local folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import final
+
+from penstock.objects.digests import digest_of, hex_of
+from penstock.objects.files import UNFINISHED, atomic_file, copy_hashing, sha256_file, write_atomic
+from penstock.objects.store import changed_while_read, damaged_object, no_object
+
+
+@final
+class LocalStore:
+    """An `ObjectStore` in a folder of this machine: one file per object."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+
+    @property
+    def url(self) -> str:
+        return self.folder.as_uri()
+
+    def path_of(self, digest: str) -> Path:
+        """Where an object lies, or would lie."""
+        name = hex_of(digest)
+        return self.folder / name[:2] / name[2:]
+
+    def put(self, data: bytes) -> str:
+        digest = digest_of(data)
+        path = self.path_of(digest)
+        if not _is_there(path, len(data)):
+            write_atomic(path, data)
+        return digest
+
+    def put_file(self, path: Path) -> str:
+        digest = sha256_file(path)
+        target = self.path_of(digest)
+        if not _is_there(target, path.stat().st_size):
+            with open(path, "rb") as source, atomic_file(target) as file:
+                if copy_hashing(source, file) != digest:
+                    raise changed_while_read(path)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        try:
+            data = self.path_of(digest).read_bytes()
+        except FileNotFoundError:
+            raise no_object(digest, self.url) from None
+        if digest_of(data) != digest:
+            raise damaged_object(digest, self.url)
+        return data
+
+    def get_file(self, digest: str, path: Path) -> None:
+        stored = self.path_of(digest)
+        if not stored.is_file():
+            raise no_object(digest, self.url)
+        with open(stored, "rb") as source, atomic_file(path) as file:
+            if copy_hashing(source, file) != digest:
+                raise damaged_object(digest, self.url)
+
+    def has(self, digest: str) -> bool:
+        return self.path_of(digest).is_file()
+
+    def delete(self, digest: str) -> None:
+        self.path_of(digest).unlink(missing_ok=True)
+
+    def digests(self) -> Iterator[str]:
+        for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
+            if len(path.name) == 62:
+                yield f"sha256:{path.parent.name}{path.name}"
+
+    def sweep(self, *, older_than_s: float = 86_400.0) -> int:
+        """Remove what processes that died left unfinished, and return how many bytes that freed.
+
+        A younger file may belong to a process that is still writing.
+        """
+        freed_bytes = 0
+        for path in self.folder.glob(f"[0-9a-f][0-9a-f]/.*{UNFINISHED}"):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                if time.time() - status.st_mtime >= older_than_s:
+                    path.unlink()
+                    freed_bytes += status.st_size
+        return freed_bytes
+
+
+def _is_there(path: Path, size_bytes: int) -> bool:
+    """Whether the object is stored already. One of the wrong length is damaged, and putting it again heals it."""
+    try:
+        return path.stat().st_size == size_bytes
+    except FileNotFoundError:
+        return False

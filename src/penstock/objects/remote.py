@@ -1,0 +1,162 @@
+"""Objects in a bucket: S3, Google Cloud Storage, Azure; or in memory, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    GenericError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import MemoryStore, from_url
+
+from penstock.errors import DeclarationError, StoreError
+from penstock.objects.digests import digest_of, hex_of
+from penstock.objects.files import atomic_file, sha256_file
+from penstock.objects.store import changed_while_read, damaged_object, no_object
+
+ONE_REQUEST_BYTES = 64 << 20
+"""A file up to this size goes up in one conditional request; a larger one in parts, which appear all at once when complete."""
+
+
+@final
+class RemoteStore:
+    """An `ObjectStore` behind obstore. A write is conditional (put if absent), so the first writer of a digest wins."""
+
+    def __init__(self, bucket: Any, url: str) -> None:
+        self._bucket = bucket
+        self._url = url
+
+    @classmethod
+    def open(cls, url: str) -> RemoteStore:
+        """The store at an ``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://container/prefix`` or ``memory://`` URL.
+
+        ``memory://`` opens a new, empty store each time.
+        """
+        if url.startswith("memory://"):
+            return cls(MemoryStore(), "memory://")
+        try:
+            return cls(from_url(url), url)
+        except (BaseError, ValueError) as error:
+            raise DeclarationError(
+                f"the object store {url!r} cannot be opened",
+                why=_first_line(error),
+                way_out=f"give {urlsplit(url).scheme}://<bucket>/<prefix> and set the provider's environment variables",
+            ) from error
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def put(self, data: bytes) -> str:
+        digest = digest_of(data)
+        with self._telling(digest):
+            self._create(digest, data)
+        return digest
+
+    def put_file(self, path: Path) -> str:
+        digest = sha256_file(path)
+        with self._telling(digest):
+            if path.stat().st_size <= ONE_REQUEST_BYTES:
+                data = path.read_bytes()
+                if digest_of(data) != digest:
+                    raise changed_while_read(path)
+                self._create(digest, data)
+            elif not self.has(digest):
+                obstore.put(self._bucket, _key(digest), path, use_multipart=True)
+                if sha256_file(path) != digest:
+                    self.delete(digest)
+                    raise changed_while_read(path)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        with self._telling(digest):
+            data = bytes(obstore.get(self._bucket, _key(digest)).bytes())
+        if digest_of(data) != digest:
+            raise damaged_object(digest, self.url)
+        return data
+
+    def get_file(self, digest: str, path: Path) -> None:
+        with self._telling(digest):
+            found = obstore.get(self._bucket, _key(digest))
+            with atomic_file(path) as file:
+                for chunk in found.stream():
+                    file.write(chunk)
+                file.flush()
+                if sha256_file(Path(file.name)) != digest:
+                    raise damaged_object(digest, self.url)
+
+    def has(self, digest: str) -> bool:
+        key = _key(digest)
+        try:
+            with self._telling(digest, absent=False):
+                obstore.head(self._bucket, key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete(self, digest: str) -> None:
+        key = _key(digest)
+        try:
+            with self._telling(digest, absent=False):
+                obstore.delete(self._bucket, key)
+        except FileNotFoundError:
+            return
+
+    def digests(self) -> Iterator[str]:
+        with self._telling("of any digest"):
+            for page in obstore.list(self._bucket):
+                for entry in page:
+                    folder, _, name = entry["path"].partition("/")
+                    if len(folder) == 2 and len(name) == 62:
+                        yield f"sha256:{folder}{name}"
+
+    def _create(self, digest: str, data: bytes) -> None:
+        """Write unless it is there: the stored bytes of a digest are never replaced."""
+        try:
+            obstore.put(self._bucket, _key(digest), data, mode="create", use_multipart=False)
+        except AlreadyExistsError:
+            return
+
+    @contextmanager
+    def _telling(self, digest: str, *, absent: bool = True) -> Iterator[None]:
+        """Map the provider's errors onto our tree; with `absent` false, an absent object stays a FileNotFoundError."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise self._refused(
+                    error, way_out="create the bucket, or correct its name in PENSTOCK_OBJECTS"
+                ) from error
+            if absent:
+                raise no_object(digest, self.url) from None
+            raise
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise self._refused(error, way_out="give these credentials the right to read and write there") from error
+        except (GenericError, BaseError) as error:
+            raise self._refused(
+                error, way_out="check the network, the endpoint and the credentials, then try again"
+            ) from error
+
+    def _refused(self, error: Exception, *, way_out: str) -> StoreError:
+        return StoreError(
+            f"the object store {self.url} does not answer as it should", why=_first_line(error), way_out=way_out
+        )
+
+
+def _key(digest: str) -> str:
+    name = hex_of(digest)
+    return f"{name[:2]}/{name[2:]}"
+
+
+def _first_line(error: Exception) -> str:
+    """What a provider says, without its stack of debug lines."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
