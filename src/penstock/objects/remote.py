@@ -12,7 +12,6 @@ import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
-    GenericError,
     PermissionDeniedError,
     UnauthenticatedError,
 )
@@ -24,7 +23,7 @@ from penstock.objects.files import atomic_file, sha256_file
 from penstock.objects.store import changed_while_read, damaged_object, no_object
 
 ONE_REQUEST_BYTES = 64 << 20
-"""A file up to this size goes up in one conditional request; a larger one in parts, which appear all at once when complete."""
+"""A file up to this size goes up in one conditional request; a larger one in parts, which appear at once when complete."""
 
 
 @final
@@ -37,7 +36,7 @@ class RemoteStore:
 
     @classmethod
     def open(cls, url: str) -> RemoteStore:
-        """The store at an ``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://container/prefix`` or ``memory://`` URL.
+        """The store at ``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://container/prefix`` or ``memory://``.
 
         ``memory://`` opens a new, empty store each time.
         """
@@ -133,23 +132,18 @@ class RemoteStore:
             yield
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
-                raise self._refused(
-                    error, way_out="create the bucket, or correct its name in PENSTOCK_OBJECTS"
-                ) from error
+                raise self._refused(error, "create the bucket, or correct its name in PENSTOCK_OBJECTS") from error
             if absent:
                 raise no_object(digest, self.url) from None
             raise
         except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise self._refused(error, way_out="give these credentials the right to read and write there") from error
-        except (GenericError, BaseError) as error:
-            raise self._refused(
-                error, way_out="check the network, the endpoint and the credentials, then try again"
-            ) from error
+            raise self._refused(error, "give these credentials the right to read and write there") from error
+        except BaseError as error:
+            raise self._refused(error, "check the network, the endpoint and the credentials, then try again") from error
 
-    def _refused(self, error: Exception, *, way_out: str) -> StoreError:
-        return StoreError(
-            f"the object store {self.url} does not answer as it should", why=_first_line(error), way_out=way_out
-        )
+    def _refused(self, error: Exception, way_out: str) -> StoreError:
+        what = f"the object store {self.url} does not answer as it should"
+        return StoreError(what, why=_first_line(error), way_out=way_out)
 
 
 def _key(digest: str) -> str:
