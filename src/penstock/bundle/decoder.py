@@ -1,0 +1,188 @@
+"""The decoder: the declared way from raw values to typed arrays. One definition, two speeds that agree bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from penstock.bundle.canonical import canonical, digest
+from penstock.bundle.columns import read_column
+from penstock.bundle.frame import Frame, typed_array
+from penstock.bundle.kinds import MISSING_TIME, Kind
+from penstock.bundle.rows import read_values
+from penstock.bundle.specs import ColumnSpec, EncodedColumn, Problem, TargetSpec
+from penstock.bundle.values import Reader, column_reader, normalise_text, target_reader
+from penstock.errors import BundleError, NewerFormat, SchemaMismatch
+
+__all__ = [
+    "MISSING_TIME",
+    "ColumnSpec",
+    "Decoder",
+    "EncodedColumn",
+    "Frame",
+    "Kind",
+    "Problem",
+    "TargetSpec",
+    "normalise_text",
+]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """The columns of a data set and its target, in the order of the source.
+
+    >>> decoder = Decoder((ColumnSpec("age", Kind.NUMERIC, missing=("?",)),), None)
+    >>> frame, problems = decoder.decode_rows([{"age": "41"}, {"age": "?"}, {"age": "old"}])
+    >>> frame["age"].tolist(), [problem.why for problem in problems]
+    ([41.0, nan, nan], ["'old' is not a number (decimal mark '.')"])
+    """
+
+    columns: tuple[ColumnSpec, ...]
+    target: TargetSpec | None
+
+    def __post_init__(self) -> None:
+        names = [spec.name for spec in self.columns] + ([self.target.name] if self.target else [])
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise SchemaMismatch(
+                f"the decoder declares {twice[0]!r} twice",
+                why="every column, the target among them, has one name and one declaration",
+                way_out="rename one of the columns in the source",
+            )
+
+    # ------------------------------------------------------------ stored form
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "kind": "decoder",
+            "columns": [spec.to_json() for spec in self.columns],
+            "target": self.target.to_json() if self.target else None,
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Decoder:
+        """The decoder of its stored form.
+
+        Raises
+        ------
+        NewerFormat : written by a later release.
+        BundleError : it is not a decoder.
+        """
+        if isinstance(plain, Mapping) and isinstance(plain.get("format"), int) and plain["format"] > FORMAT:
+            raise NewerFormat(
+                f"the decoder has format {plain['format']}",
+                why=f"this release of Penstock knows formats up to {FORMAT}",
+                way_out="upgrade Penstock",
+            )
+        try:
+            target = plain["target"]
+            return cls(
+                tuple(ColumnSpec.from_json(column) for column in plain["columns"]),
+                TargetSpec.from_json(target) if target else None,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                "the stored decoder cannot be read", why=f"{type(error).__name__}: {error}", way_out="make it again"
+            ) from error
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the canonical stored form."""
+        return digest(canonical(self.to_json()))
+
+    # ------------------------------------------------------------ reading
+
+    def spec(self, name: str) -> ColumnSpec:
+        """The declaration of a column; SchemaMismatch with the nearest name when there is none."""
+        try:
+            return self._specs[name]
+        except KeyError:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self._specs, 1)
+            raise SchemaMismatch(
+                f"there is no column {name!r}",
+                why=f"known are {', '.join(list(self._specs)[:20])}",
+                way_out=f"write {near[0]!r}" if near else "use one of these",
+            ) from None
+
+    def reader(self, name: str) -> Reader:
+        """The function that reads one value of a column; see `penstock.bundle.values`."""
+        if name not in self._readers:
+            self._readers[name] = column_reader(self.spec(name))
+        return self._readers[name]
+
+    def decode_columns(self, columns: Mapping[str, EncodedColumn]) -> tuple[Frame, list[Problem]]:
+        """Bulk speed: text columns of one length; a declared column that is absent is all missing, others are ignored.
+
+        Problems come in the order of the columns, then of the rows.
+        """
+        lengths = {len(column.codes) for column in columns.values()}
+        if len(lengths) > 1:
+            raise SchemaMismatch(
+                "the columns have different lengths", why=f"{sorted(lengths)}", way_out="give columns of one table"
+            )
+        n_rows = lengths.pop() if lengths else 0
+        arrays: dict[str, np.ndarray] = {}
+        problems: list[Problem] = []
+        for spec in self.columns:
+            if spec.name in columns:
+                arrays[spec.name], bad = read_column(spec, spec.kind, self.reader(spec.name), columns[spec.name])
+                problems += bad
+            else:
+                arrays[spec.name] = typed_array([None] * n_rows, spec.kind)
+        return Frame(arrays, dict(self._kinds), n_rows), problems
+
+    def decode_rows(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Frame, list[Problem]]:
+        """Row speed: JSON or text values; an absent field is missing, an undeclared one is ignored."""
+        arrays: dict[str, np.ndarray] = {}
+        problems: list[Problem] = []
+        for spec in self.columns:
+            name = spec.name
+            decoded, bad = read_values(name, self.reader(name), (row.get(name) for row in rows))
+            arrays[name] = typed_array(decoded, spec.kind)
+            problems += bad
+        return Frame(arrays, dict(self._kinds), len(rows)), problems
+
+    def decode_target_columns(self, column: EncodedColumn) -> tuple[np.ndarray, list[Problem]]:
+        """The target in bulk, shape (n_rows,): int64 class numbers (-1 missing, unknown), or float64 (NaN missing)."""
+        target, read = self._target
+        if not target.task.is_classification:
+            return read_column(target, Kind.NUMERIC, read, column)
+        times, problems = read_column(target, Kind.DATETIME, read, column)  # integers, like class numbers
+        return np.where(times == MISSING_TIME, -1, times), problems
+
+    def decode_target_values(self, values: Sequence[Any]) -> tuple[np.ndarray, list[Problem]]:
+        """The target of JSON or text values; see `decode_target_columns`."""
+        target, read = self._target
+        decoded, problems = read_values(target.name, read, values)
+        if not target.task.is_classification:
+            return typed_array(decoded, Kind.NUMERIC), problems
+        return np.array([-1 if value is None else value for value in decoded], dtype=np.int64), problems
+
+    @cached_property
+    def _specs(self) -> dict[str, ColumnSpec]:
+        return {spec.name: spec for spec in self.columns}
+
+    @cached_property
+    def _kinds(self) -> dict[str, Kind]:
+        return {spec.name: spec.kind for spec in self.columns}
+
+    @cached_property
+    def _readers(self) -> dict[str, Reader]:
+        return {}
+
+    @cached_property
+    def _target(self) -> tuple[TargetSpec, Reader]:
+        if self.target is None:
+            raise SchemaMismatch(
+                "this decoder has no target", why="it was declared without one", way_out="declare [data] target"
+            )
+        return self.target, target_reader(self.target)

@@ -1,0 +1,103 @@
+"""Packed inputs: the graph has one input per type, not one per column (a row of 20 columns: 4.6 us instead of 43)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from penstock.bundle.frame import Frame
+from penstock.bundle.kinds import INPUT_KINDS, Kind
+from penstock.bundle.specs import ColumnSpec
+from penstock.bundle.values import normalise_text
+from penstock.errors import SchemaMismatch
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns stand in which packed input, in order.
+
+    Inputs, only those that hold a column: `numbers` float32 (n, N), NaN missing; `strings` (n, S), "" missing; `times`
+    int64 (n, T) microseconds, MISSING_TIME missing. `texts` names the strings to which `normalise_text` is applied.
+    """
+
+    numbers: tuple[str, ...] = ()
+    strings: tuple[str, ...] = ()
+    texts: frozenset[str] = frozenset()
+    times: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(columns_in_use: Iterable[ColumnSpec]) -> Layout:
+        """The layout of these columns, in the order given.
+
+        Raises
+        ------
+        SchemaMismatch : a column is an identifier or a constant, which is no input.
+        """
+        columns = list(columns_in_use)
+        for spec in columns:
+            if spec.kind not in INPUT_KINDS:
+                raise SchemaMismatch(
+                    f"column {spec.name!r} cannot be an input of the model",
+                    why=f"its kind is {spec.kind}",
+                    way_out="take it out of the recipe, or declare another kind for it",
+                )
+        strings = [c for c in columns if c.kind not in (Kind.NUMERIC, Kind.DATETIME)]
+        return Layout(
+            numbers=tuple(c.name for c in columns if c.kind is Kind.NUMERIC),
+            strings=tuple(c.name for c in strings),
+            texts=frozenset(c.name for c in strings if c.kind is Kind.TEXT),
+            times=tuple(c.name for c in columns if c.kind is Kind.DATETIME),
+        )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the graph's inputs, in order."""
+        return tuple(name for name in ("numbers", "strings", "times") if getattr(self, name))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "numbers": list(self.numbers),
+            "strings": list(self.strings),
+            "texts": sorted(self.texts),
+            "times": list(self.times),
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Layout:
+        return cls(tuple(plain["numbers"]), tuple(plain["strings"]), frozenset(plain["texts"]), tuple(plain["times"]))
+
+
+def pack(frame: Frame, layout: Layout) -> dict[str, np.ndarray]:
+    """The feeds of the graph, by input name."""
+    feeds: dict[str, np.ndarray] = {}
+    if layout.numbers:
+        numbers = np.empty((len(frame), len(layout.numbers)), dtype=np.float32)
+        for j, name in enumerate(layout.numbers):
+            numbers[:, j] = to_float32(frame.columns[name])
+        feeds["numbers"] = numbers
+    if layout.strings:
+        strings = np.empty((len(frame), len(layout.strings)), dtype=object)
+        for j, name in enumerate(layout.strings):
+            strings[:, j] = _packed_strings(frame.columns[name], text=name in layout.texts)
+        feeds["strings"] = strings
+    if layout.times:
+        feeds["times"] = np.stack([frame.columns[name] for name in layout.times], axis=1)
+    return feeds
+
+
+def to_float32(numbers: np.ndarray) -> np.ndarray:
+    """float64 as float32, clipped to its finite range; NaN stays NaN."""
+    return np.minimum(np.maximum(numbers, -FLOAT32_MAX), FLOAT32_MAX).astype(np.float32)
+
+
+def _packed_strings(column: np.ndarray, *, text: bool) -> list[str]:
+    values = column.tolist()
+    if not text:
+        return ["" if value is None else value for value in values]
+    packed = {value: "" if value is None else normalise_text(value) for value in set(values)}
+    return [packed[value] for value in values]
