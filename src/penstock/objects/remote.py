@@ -23,7 +23,7 @@ from penstock.objects.files import atomic_file, sha256_file
 from penstock.objects.store import changed_while_read, damaged_object, no_object
 
 ONE_REQUEST_BYTES = 64 << 20
-"""A file up to this size goes up in one conditional request; a larger one in parts, which appear at once when complete."""
+"""A file up to this size goes up in one conditional request; a larger one in parts, which appear together."""
 
 
 @final

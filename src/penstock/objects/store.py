@@ -20,7 +20,7 @@ class ObjectStore(Protocol):
     - The same bytes give the same digest, whichever store holds them; storing them again changes nothing.
     - A digest is readable only once its write has finished, and from then on by everyone. A process that dies while
       writing leaves nothing that can be read.
-    - What is read is what was written: bytes that no longer match their digest raise `DamagedStore` and are not returned.
+    - What is read is what was written: bytes that no longer match their digest raise `DamagedStore`, always.
     - One instance may be used by several threads, and one place by several processes, at once.
     - Objects have the same layout everywhere (``ab/cdef...`` under the store's root, the hex digits of the digest cut
       after the second), so that a folder copied to a bucket is the same store.
