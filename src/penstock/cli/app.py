@@ -41,7 +41,22 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich costs 0.05 s of start-up; help is plain text
     pretty_exceptions_enable=False,
 )
-for verb in (new, run_verb, deploy, rollback, serve, predict, monitor, retrain, models, runs, show, lineage, reproduce, doctor):
+for verb in (
+    new,
+    run_verb,
+    deploy,
+    rollback,
+    serve,
+    predict,
+    monitor,
+    retrain,
+    models,
+    runs,
+    show,
+    lineage,
+    reproduce,
+    doctor,
+):
     app.command(verb.__name__.rpartition(".")[2])(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.add_typer(data.app, name="data")
 app.add_typer(label.app, name="label")
@@ -83,7 +98,19 @@ def run(arguments: Sequence[str]) -> int:
         if hasattr(error, "format_message"):  # usage error of the option parser
             if as_json:
                 why = error.format_message()
-                print(dump({"format": 1, "error": {"code": "usage", "what": "the command line is wrong", "why": why, "try": "see --help"}}))
+                print(
+                    dump(
+                        {
+                            "format": 1,
+                            "error": {
+                                "code": "usage",
+                                "what": "the command line is wrong",
+                                "why": why,
+                                "try": "see --help",
+                            },
+                        }
+                    )
+                )
             else:
                 say(f"penstock: {error.format_message()}\n  try: penstock {' '.join(arguments[:1])} --help")
             return 2
@@ -103,7 +130,19 @@ def _bug(error: Exception, as_json: bool) -> int:
         say(trace)
     what = f"{type(error).__name__}: {error}"
     if as_json:
-        print(dump({"format": 1, "error": {"code": "bug", "what": what, "why": "this is a bug of Penstock", "try": f"report it with the traceback ({where})"}}))
+        print(
+            dump(
+                {
+                    "format": 1,
+                    "error": {
+                        "code": "bug",
+                        "what": what,
+                        "why": "this is a bug of Penstock",
+                        "try": f"report it with the traceback ({where})",
+                    },
+                }
+            )
+        )
     else:
         say(f"penstock: a bug of ours: {what}\n  the traceback is {where}; please report it")
     return 3

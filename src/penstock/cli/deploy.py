@@ -11,7 +11,9 @@ from penstock.cli.output import Json, emit
 
 def deploy(
     version: Annotated[int | None, typer.Option(help="Default: the challenger, or the newest that passed.")] = None,
-    override: Annotated[str | None, typer.Option(help="Deploy although a gate said no; the reason is shown for ever.")] = None,
+    override: Annotated[
+        str | None, typer.Option(help="Deploy although a gate said no; the reason is shown for ever.")
+    ] = None,
     accept_spent: Annotated[
         str | None, typer.Option(help="Score on an envelope that was opened before, and why that is acceptable.")
     ] = None,

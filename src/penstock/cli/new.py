@@ -15,7 +15,9 @@ def new(
     data: Annotated[Path, typer.Option(help="CSV, TSV, JSONL or Parquet file, also .gz.")],
     target: Annotated[str, typer.Option(help="The column to predict.")],
     task: Annotated[str | None, typer.Option(help="binary, multiclass or regression. Default: inferred.")] = None,
-    positive: Annotated[str | None, typer.Option(help="The class that counts as positive. Default: the last one.")] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The class that counts as positive. Default: the last one.")
+    ] = None,
     drop: Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")] = "",
     missing: Annotated[list[str] | None, typer.Option(help="A marker of missing values. Default: found.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="COLUMN=KIND, overrides what is inferred.")] = None,

@@ -11,7 +11,9 @@ from penstock.cli.output import Json, emit
 
 def retrain(
     budget: Annotated[str | None, typer.Option(help='For the search: "60s", "5m" or "50 trials".')] = None,
-    override: Annotated[str | None, typer.Option(help="Go on although a gate said no; the reason is shown for ever.")] = None,
+    override: Annotated[
+        str | None, typer.Option(help="Go on although a gate said no; the reason is shown for ever.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Train a challenger on the data plus labelled traffic and compare it with the champion on the same rows."""

@@ -11,7 +11,9 @@ from penstock.cli.output import Json, emit
 
 def run(
     budget: Annotated[str | None, typer.Option(help='For the search: "60s", "5m" or "50 trials".')] = None,
-    override: Annotated[str | None, typer.Option(help="Go on although a gate said no; the reason is shown for ever.")] = None,
+    override: Annotated[
+        str | None, typer.Option(help="Go on although a gate said no; the reason is shown for ever.")
+    ] = None,
     why: Annotated[bool, typer.Option("--why", help="Say why each stage would run, and run nothing.")] = False,
     as_json: Json = False,
 ) -> int:
@@ -25,5 +27,7 @@ def run(
     from penstock.cli.progress import Progress
 
     with Progress(quiet=as_json) as progress:
-        result = run_project(project, budget=budget, override=override, progress=progress.trial, listener=progress.stage)
+        result = run_project(
+            project, budget=budget, override=override, progress=progress.trial, listener=progress.stage
+        )
     return emit(result, as_json=as_json)

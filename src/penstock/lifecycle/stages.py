@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
     from penstock.objects.store import ObjectStore
     from penstock.project.project import Project
 
-CODE = {"ingest": 1, "recipe": 1, "search": 1, "evaluate": 1, "judge": 1, "package": 1, "register": 1}
+CODE = {"ingest": "1", "recipe": "1", "search": "1", "evaluate": "1", "judge": "1", "package": "1", "register": "1"}
 """Version of each stage's code: raised when the same inputs would give another result, so that old results are not reused."""
+
+Listener = Callable[[str, str, str], None]
+"""Told ``(stage, "start" | "ran" | "known", why)``."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class Context:
         return self.project.objects
 
 
-Work = Callable[["Context", "Run", dict[str, Any], dict[str, Any]], None]
+Work = Callable[[Context, "Run", dict[str, Any], dict[str, Any]], None]
+"""A stage: it reads its inputs by digest, and gives its outputs to the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,41 +59,88 @@ class Step:
     run: str
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "status": self.status, "seconds": round(self.seconds, 3), "why": self.why, "run": self.run}
+        return {
+            "name": self.name,
+            "status": self.status,
+            "seconds": round(self.seconds, 3),
+            "why": self.why,
+            "run": self.run,
+        }
+
+
+class WouldRun(Exception):  # noqa: N818 - not an error: how a dry run stops at the first stage that is not known
+    """In a dry run: this stage is not known."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(name, why)
+        self.name, self.why = name, why
 
 
 @dataclass
 class Stages:
     """Runs stages one after the other and remembers what happened to each.
 
+    Used in a ``with`` block. The pipeline's own run is opened in the ledger when the first stage has work to do: where all is
+    known, nothing is written.
+
     Parameters
     ----------
-    listener : told ``(name, "start" | "ran" | "known", why)``.
+    operation : name of the pipeline's own run: ``run`` or ``retrain``.
+    dry : raise `WouldRun` at the first stage that is not known instead of running it.
     """
 
     context: Context
-    listener: Callable[[str, str, str], None] | None = None
+    operation: str = "run"
+    listener: Listener | None = None
+    dry: bool = False
     steps: list[Step] = field(default_factory=list)
+    _whole: Run | None = None
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Stages:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._whole is not None:
+            self._whole.output("steps", [step.to_json() for step in self.steps])
+        self._open.__exit__(kind, error, trace)
 
     def do(self, name: str, work: Work, inputs: dict[str, Any], params: dict[str, Any]) -> RunRecord:
         """The record of this stage: the known one, or that of a new run."""
         ledger = self.context.ledger
         key = ledger.key_of(name, inputs, params, CODE[name])
-        start = time.perf_counter()
         known = ledger.find(name, key)
         if known is not None and ledger.intact(known):
-            self._note(Step(name, "known", 0.0, f"run {known.id} did exactly this", known.id))
+            self.note(name, "known", 0.0, f"run {known.id} did exactly this", known.id)
             return known
-        why = ledger.why(name, inputs, params) if known is None else f"an output of run {known.id} is no longer in the store"
+        why = ledger.why(name, inputs, params) if known is None else f"an output of run {known.id} is no longer stored"
+        if self.dry:
+            raise WouldRun(name, why)
+        self.whole  # noqa: B018 - opens the pipeline's own run before its first stage
         if self.listener:
             self.listener(name, "start", why)
+        start = time.perf_counter()
         with ledger.run(name, inputs=inputs, params=params, key=key) as run:
             work(self.context, run, inputs, params)
-        record = ledger.get(run.id)
-        self._note(Step(name, "ran", time.perf_counter() - start, why, record.id))
-        return record
+        self.note(name, "ran", time.perf_counter() - start, why, run.id)
+        return ledger.get(run.id)
 
-    def _note(self, step: Step) -> None:
-        self.steps.append(step)
+    def note(self, name: str, status: str, seconds: float, why: str, run: str) -> None:
+        """Remember what happened to a stage."""
+        self.steps.append(Step(name, status, seconds, why, run))
         if self.listener:
-            self.listener(step.name, step.status, step.why)
+            self.listener(name, status, why)
+
+    @property
+    def whole(self) -> Run:
+        """The pipeline's own run in the ledger."""
+        if self._whole is None:
+            self._whole = self._open.enter_context(self.context.ledger.run(self.operation, inputs={}, params={}))
+        return self._whole
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """All stages so far were known."""
+        return self._whole is None

@@ -14,7 +14,8 @@ def render_card(card: dict[str, Any]) -> str:
     if card["question"]:
         lines += [f"> {card['question']}", ""]
     lines += [
-        f"- **Task**: {card['task']}; target `{data['target']}`" + (f", classes {_listed(data['classes'])}" if data["classes"] else ""),
+        f"- **Task**: {card['task']}; target `{data['target']}`"
+        + (f", classes {_listed(data['classes'])}" if data["classes"] else ""),
         f"- **Model**: {model['learner']} on {model['features']} features; recipe `{model['recipe'][:19]}`",
         f"- **Parameters**: {_params(model['params'])}",
         f"- **Data**: version `{data['dataset'][:19]}`: {data['rows']['train']} training, {data['rows']['valid']} validation, "
@@ -29,9 +30,13 @@ def render_card(card: dict[str, Any]) -> str:
         "|---|---|---|---|",
     ]
     for name, m in quality["validation"].items():
-        lines.append(f"| {name} | {_n(m['value'])} | {_n(m['low'])} to {_n(m['high'])} | {_n(quality['baseline'].get(name))} |")
+        lines.append(
+            f"| {name} | {_n(m['value'])} | {_n(m['low'])} to {_n(m['high'])} | {_n(quality['baseline'].get(name))} |"
+        )
     lines += ["", "## Gates", ""]
-    lines += [f"- {'passed' if g['passed'] else '**failed**'}: {g['id']} ({g['why']})" for g in card["gates"]] or ["None declared."]
+    lines += [f"- {'passed' if g['passed'] else '**failed**'}: {g['id']} ({g['why']})" for g in card["gates"]] or [
+        "None declared."
+    ]
     if card["overrides"]:
         lines += ["", "## Overrides", ""]
         lines += [f"- **{o['gate']}** overridden by {o['who']} on {o['at']}: {o['reason']}" for o in card["overrides"]]

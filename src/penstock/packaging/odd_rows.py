@@ -8,7 +8,21 @@ from penstock.bundle.decoder import Frame
 from penstock.bundle.kinds import MISSING_TIME, Kind
 
 EXTREME = (0.0, -0.0, 1e-40, -1e-40, 1.0, -1.0, 16777217.0, 3.4e38, -3.4e38, 1e39, -1e39)
-STRINGS = ("", "no such value", "NaN", "0", "naïve café", "ΑΒΓ", "привет мир", "你好", "مرحبا", "👍🏽 ok", "İstanbul", "a" * 10_000, "x\ty\nz")
+STRINGS = (
+    "",
+    "no such value",
+    "NaN",
+    "0",
+    "naïve café",
+    "ΑΒΓ",
+    "привет мир",
+    "你好",
+    "مرحبا",
+    "👍🏽 ok",
+    "İstanbul",
+    "a" * 10_000,
+    "x\ty\nz",
+)
 TIMES = (MISSING_TIME, 0, -1, 951_782_400_000_000, -2_208_988_800_000_000, 253_402_300_799_999_999)
 
 
@@ -29,8 +43,10 @@ def odd_rows(seen: Frame, *, n: int = 256, seed: int = 0) -> Frame:
     for name, values in base.columns.items():
         odd = _odd_values(values, seen.kinds[name], rng)
         mask = rng.random(n) < np.linspace(1.0, 0.05, n)  # from rows that are all odd to rows with one odd field
-        mixed = np.where(mask, odd, values) if values.dtype != object else np.array(
-            [o if m else v for m, o, v in zip(mask, odd, values, strict=True)], dtype=object
+        mixed = (
+            np.where(mask, odd, values)
+            if values.dtype != object
+            else np.array([o if m else v for m, o, v in zip(mask, odd, values, strict=True)], dtype=object)
         )
         mixed[0] = _missing(seen.kinds[name])
         columns[name] = mixed

@@ -161,13 +161,17 @@ def parse_declaration(text: str, *, name: str = "penstock.toml") -> Declaration:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise DeclarationError(f"{name} is not valid TOML", why=str(error), way_out="correct the line it names") from error
+        raise DeclarationError(
+            f"{name} is not valid TOML", why=str(error), way_out="correct the line it names"
+        ) from error
     _refuse_unknown_keys(raw, Declaration, name, path="")
     try:
         declaration = msgspec.convert(raw, Declaration, strict=True)
     except msgspec.ValidationError as error:
         raise DeclarationError(
-            f"{name}: {_where(str(error))}", why=_reason(str(error)), way_out="correct that line; see docs/declaration.md"
+            f"{name}: {_where(str(error))}",
+            why=_reason(str(error)),
+            way_out="correct that line; see docs/declaration.md",
         ) from error
     _check_bounds(declaration, name)
     return declaration
@@ -216,7 +220,9 @@ def _check_bounds(d: Declaration, name: str) -> None:
         if not 0 < share < 1:
             refuse(where, f"{share} is not a share between 0 and 1", "write for example 0.2")
     if d.split.valid + d.split.test >= 0.95:
-        refuse("split", f"valid + test = {d.split.valid + d.split.test:g} leaves too few training rows", "keep both at 0.2")
+        refuse(
+            "split", f"valid + test = {d.split.valid + d.split.test:g} leaves too few training rows", "keep both at 0.2"
+        )
     if d.split.envelopes < 1:
         refuse("split.envelopes", f"{d.split.envelopes} is not at least 1", "write 4")
     if d.split.by != "random" and not re.fullmatch(r"(time|group):.+", d.split.by):

@@ -1,0 +1,85 @@
+"""`penstock.toml`: checked as a whole, unknown keys refused with the nearest match."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from penstock.errors import DeclarationError
+from penstock.project.declaration import Declaration, Section, parse_declaration
+from penstock.project.scaffold import render_declaration
+
+MINIMAL = '[data]\nsource = "a.csv"\ntarget = "y"\n'
+
+
+def test_a_file_with_source_and_target_alone_is_complete():
+    """Every section has defaults."""
+    declaration = parse_declaration(MINIMAL)
+    assert declaration.split.envelopes == 4
+    assert declaration.search.budget == "5m"
+    assert declaration.gates == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (MINIMAL + "[serch]\n", "write 'search'"),
+        (MINIMAL + '[search]\nbudgte = "5m"\n', "write 'search.budget'|write 'budget'"),
+        (MINIMAL + "[serving.journal]\nkeep_day = 3\n", "write 'keep_days'"),
+        (MINIMAL + '[[gates]]\nmetrc = "f1"\nat_least = 1\n', "write 'metric'"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_match(text, said):
+    """A setting is never silently ignored."""
+    with pytest.raises(DeclarationError, match=said):
+        parse_declaration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[data]\nsource = "a.csv"\n', "target"),
+        (MINIMAL + '[split]\ntest = "x"\n', r"\[split.test\]"),
+        (MINIMAL + "[split]\ntest = 1.5\n", "share"),
+        (MINIMAL + "[split]\ntest = 0.5\nvalid = 0.5\n", "too few training rows"),
+        (MINIMAL + '[split]\nby = "tim:at"\n', "time:COLUMN"),
+        (MINIMAL + '[[gates]]\nmetric = "f1"\n', "exactly one"),
+        (MINIMAL + "[serving]\nabstain_below = 2\n", "probability"),
+        (MINIMAL + '[data.kinds]\na = "number"\n', "kinds"),
+        ("[data\n", "not valid TOML"),
+        ('[data]\nsource = "a.csv"\ntarget = "y"\ndrop = ["y"]\n', "target"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_bounds(text, said):
+    """What, why and the way out, before anything runs."""
+    with pytest.raises(DeclarationError, match=said) as caught:
+        parse_declaration(text)
+    assert caught.value.way_out
+
+
+def test_what_new_writes_is_a_valid_declaration():
+    """The scaffold and the parser agree, odd names included."""
+    text = render_declaration(
+        name='the "bank"',
+        data={"source": "data/raw/ä b.csv", "target": "y\\n", "drop": ["a", 'b"']},
+        task="binary",
+        metric="roc_auc",
+    )
+    declaration = parse_declaration(text)
+    assert declaration.project.name == 'the "bank"'
+    assert declaration.data.target == "y\\n"
+    assert declaration.data.drop == ("a", 'b"')
+
+
+def test_every_section_is_frozen_and_refuses_unknown_fields():
+    """A declaration cannot be changed after it was checked."""
+
+    def sections(struct: type[msgspec.Struct]):
+        yield struct
+        for field in msgspec.structs.fields(struct):
+            if isinstance(field.type, type) and issubclass(field.type, Section):
+                yield from sections(field.type)
+
+    for section in sections(Declaration):
+        assert section.__struct_config__.frozen
+        assert section.__struct_config__.forbid_unknown_fields
