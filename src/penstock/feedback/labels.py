@@ -1,0 +1,110 @@
+"""Labels from files, and what is known of them. They are kept in the journal, beside the predictions that they speak of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import LabelError
+from penstock.project.live import live_bundle
+from penstock.project.project import Project
+from penstock.serving.labels import accept_labels, read_labels
+
+FIELDS = ("id", "key", "label", "author", "at")
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """Outcome of `penstock label import`."""
+
+    accepted: int
+    rejected: list[dict[str, Any]]
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.rejected else 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"accepted": self.accepted, "rejected": self.rejected}
+
+    def to_text(self) -> str:
+        lines = [f"{self.accepted} labels accepted, {len(self.rejected)} rejected"]
+        lines += [f"  row {r['index'] + 1}: {r['why']} ({r['code']})" for r in self.rejected[:10]]
+        if len(self.rejected) > 10:
+            lines.append(f"  and {len(self.rejected) - 10} more; --json lists all")
+        lines.append("next: penstock monitor, or penstock retrain")
+        return "\n".join(lines)
+
+
+def import_labels(project: Project, file: Path | str, *, author: str | None = None) -> ImportResult:
+    """Take labels from a table with the columns `label` and `id` or `key`, and optionally `author` and `at`.
+
+    Importing the same file again changes nothing; a label that differs is a correction.
+
+    Raises
+    ------
+    LabelError : the table has no column `label`, or neither `id` nor `key`, or one that is unknown.
+    """
+    from penstock.objects.tabular import ReadOptions, read_text
+
+    path = Path(file)
+    table = read_text(path, ReadOptions())
+    names = set(table.column_names)
+    if "label" not in names or not names & {"id", "key"} or names - set(FIELDS):
+        raise LabelError(
+            f"{path.name} is no table of labels",
+            why=f"its columns are {', '.join(table.column_names)}",
+            way_out="name them label, id or key, and optionally author and at",
+        )
+    items = []
+    for row in table.to_pylist():
+        item = {name: value for name, value in row.items() if value not in (None, "")}
+        items.append({"author": author, **item} if author else item)
+    _, bundle = live_bundle(project)
+    result = accept_labels(project.journal_folder, items, bundle.decoder)
+    record_label_events(project)
+    return ImportResult(result.accepted, [r.to_json() for r in result.rejected])
+
+
+def record_label_events(project: Project) -> None:
+    """Bring the audit trail up to date: one event for the labels that have come into the journal since the last one.
+
+    A server knows no ledger; so labels that came over HTTP are recorded when the next command looks at them.
+    """
+    labels = read_labels(project.journal_folder)
+    audit = project.ledger.audit
+    told = max((int(e.details["labels"]) for e in audit.events() if e.what == "label"), default=0)
+    if len(labels) > told:
+        authors = Counter(label.author or "unnamed" for label in labels.values())
+        audit.append("label", project.name, {"labels": len(labels), "new": len(labels) - told, "authors": dict(authors)})
+
+
+@dataclass(frozen=True)
+class LabelStatus:
+    """Outcome of `penstock label status`."""
+
+    predictions: int
+    labels: int
+    values: dict[str, int]
+
+    exit_code = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"predictions": self.predictions, "labels": self.labels, "values": self.values}
+
+    def to_text(self) -> str:
+        values = ", ".join(f"{value} {count}" for value, count in self.values.items())
+        return f"{self.labels} of {self.predictions} journalled predictions have a label" + (f": {values}" if values else "")
+
+
+def label_status(project: Project) -> LabelStatus:
+    """Count predictions and labels."""
+    from penstock.serving.journal import read
+
+    labels = read_labels(project.journal_folder)
+    record_label_events(project)
+    predictions = sum(len(record.answers) for record in read(project.journal_folder, kinds=("predict",)))
+    values = Counter(str(label.label) for label in labels.values())
+    return LabelStatus(predictions, len(labels), dict(values.most_common(20)))

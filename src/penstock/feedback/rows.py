@@ -1,0 +1,47 @@
+"""Labelled traffic as rows: what was asked, joined with what turned out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.serving.journal import read
+from penstock.serving.labels import read_labels
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows as they were received, each with its outcome.
+
+    Attributes
+    ----------
+    ids : prediction ids. rows : JSON rows. labels : in the target's own type. All of one length, oldest first.
+    """
+
+    ids: list[str]
+    rows: list[dict[str, Any]]
+    labels: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def labelled_rows(journal: Path, *, without: Collection[str] = ()) -> LabelledRows:
+    """All journalled predictions that have a label.
+
+    Parameters
+    ----------
+    without : prediction ids that are left out, because an earlier data-set version has them already.
+    """
+    labels = read_labels(journal)
+    left_out = set(without)
+    found: list[tuple[str, dict[str, Any], Any]] = []
+    for record in read(journal, kinds=("predict",)):
+        for row, answer in zip(record.rows, record.answers, strict=True):
+            prediction = answer["id"]
+            if prediction in labels and prediction not in left_out:
+                found.append((prediction, row, labels[prediction].label))
+    found.sort(key=lambda item: item[0])  # ids sort by time
+    return LabelledRows([f[0] for f in found], [f[1] for f in found], [f[2] for f in found])
