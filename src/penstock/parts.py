@@ -17,7 +17,12 @@ from penstock.errors import DeclarationError, MissingExtra
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "penstock.steps": {},
-    "penstock.learners": {},
+    "penstock.learners": {
+        "dummy": "penstock.learning.learners.dummy:Dummy",
+        "forest": "penstock.learning.learners.forest:Forest",
+        "lightgbm": "penstock.learning.learners.lightgbm:LightGBM",
+        "linear": "penstock.learning.learners.linear:Linear",
+    },
 }
 
 
