@@ -1,0 +1,55 @@
+"""Whether a probability of 0.8 comes true in 8 of 10 cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.evaluation.metrics import calibration_bin, confidence_and_hit
+
+BINS = 10
+
+
+def wilson(hits: float, n: float, z: float = 1.959964) -> tuple[float, float]:
+    """95 % interval of a share; (0, 1) of no rows. Wilson (1927), J. Am. Stat. Assoc. 22, 209.
+
+    >>> [round(end, 3) for end in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    if n == 0:
+        return 0.0, 1.0
+    share, spread = hits / n, z * z / n
+    centre = (share + spread / 2) / (1 + spread)
+    reach = z * np.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
+
+
+def reliability(y: npt.ArrayLike, probabilities: npt.ArrayLike, n_bins: int = BINS) -> list[dict[str, Any]]:
+    """The points of a reliability diagram, empty bins left out.
+
+    Two classes: the probability of the positive one against how often it happened. More: the probability of the most
+    probable class against how often that class was right.
+
+    Parameters
+    ----------
+    y : int64 class codes, shape (n_samples,)
+    probabilities : shape (n_samples, n_classes)
+
+    Returns
+    -------
+    list of ``{"stated", "observed", "low", "high", "rows"}``: mean probability, share observed with its Wilson
+    interval, and the number of rows of each equal-width bin.
+    """
+    confidence, hit = confidence_and_hit(np.asarray(y), np.asarray(probabilities, dtype=np.float64))
+    bins = calibration_bin(confidence, n_bins)
+    rows = np.bincount(bins, minlength=n_bins)
+    stated = np.bincount(bins, weights=confidence, minlength=n_bins)
+    observed = np.bincount(bins, weights=hit, minlength=n_bins)
+    points = []
+    for b in np.flatnonzero(rows):
+        low, high = wilson(float(observed[b]), float(rows[b]))
+        point = {"stated": float(stated[b] / rows[b]), "observed": float(observed[b] / rows[b])}
+        points.append({**point, "low": low, "high": high, "rows": int(rows[b])})
+    return points
