@@ -1,0 +1,262 @@
+"""A bundle at work: load it, check rows, predict. Needs numpy and onnxruntime, nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from penstock.bundle.answers import Answer, Answerer, Answers
+from penstock.bundle.canonical import canonical
+from penstock.bundle.decoder import Decoder
+from penstock.bundle.format import BundleFiles, parse_object, read_bundle, read_file
+from penstock.bundle.frame import Frame, typed_array
+from penstock.bundle.graph import open_session
+from penstock.bundle.packing import pack
+from penstock.bundle.requests import ReadRows, RequestReader
+from penstock.bundle.signature import Signature
+from penstock.errors import BundleError, SchemaMismatch
+
+_COMMON = ("decision", "novelty", "outside")
+_CLASSIFICATION = (*_COMMON, "label", "probabilities")
+_REGRESSION = (*_COMMON, "value")
+_ROWS_AT_ONCE = 8192  # bounds the memory of the graph's intermediate results
+
+
+class Bundle:
+    """One version of a model, ready to answer. Safe to share between threads.
+
+    Attributes
+    ----------
+    digest : of the bundle's files; names the version wherever it is.
+    signature, decoder : what it takes and gives, and how raw values are read.
+    manifest : the stored manifest.
+    """
+
+    def __init__(self, files: BundleFiles, decoder: Decoder, signature: Signature, graph: bytes) -> None:
+        self._files = files
+        self.folder, self.digest, self.manifest = files.folder, files.digest, files.manifest
+        self.decoder, self.signature = decoder, signature
+        self._outputs = _CLASSIFICATION if signature.task.is_classification else _REGRESSION
+        self._session = _open(graph, signature, self._outputs, files.folder)
+        self._requests = RequestReader(decoder, signature)
+        self._answerer = Answerer(signature)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, verify: bool = True) -> Bundle:
+        """The bundle in a folder.
+
+        Parameters
+        ----------
+        verify : compare the digest of every file; False only for a folder that this process has verified before.
+
+        Raises
+        ------
+        BundleError : a file is missing or damaged (it is named), or the graph does not fit its signature.
+        NewerFormat : written by a later release.
+        """
+        files = read_bundle(Path(folder), verify=verify)
+        contents = files.files
+        decoder = Decoder.from_json(parse_object(contents["decoder.json"], "decoder.json", files.folder))
+        signature = Signature.from_json(parse_object(contents["signature.json"], "signature.json", files.folder))
+        slim = BundleFiles(files.folder, files.digest, files.manifest, {})  # the rest is read again when asked for
+        return cls(slim, decoder, signature, contents["graph.onnx"])
+
+    # ------------------------------------------------------------ what lies in it
+
+    def read(self, name: str) -> bytes:
+        """One of its files, checked again; BundleError when there is none of that name."""
+        return read_file(self._files, name)
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """The model card, `card.json`."""
+        return parse_object(self.read("card.json"), "card.json", self.folder)
+
+    @cached_property
+    def reference(self) -> dict[str, Any]:
+        """The reference profile of the training data, `reference.json`."""
+        return parse_object(self.read("reference.json"), "reference.json", self.folder)
+
+    # ------------------------------------------------------------ one row, many times
+
+    def check(self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None) -> None:
+        """Refuse rows as `predict` would, without running the graph."""
+        self._requests.read(rows, extra_fields=extra_fields)
+
+    def read_key(self, value: object) -> str | None:
+        """A raw key in the form in which answers carry it (JSON 17 and "17" are one); None when there is no key."""
+        return self._requests.read_key(value)
+
+    def predict(self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None) -> list[Answer]:
+        """Answers to raw rows (JSON or text values), in order. One wrong row refuses all.
+
+        Raises
+        ------
+        RequestError : a row is not an object, has an unknown field, or a value of the wrong type; with its path.
+        """
+        if len(rows) <= _ROWS_AT_ONCE:
+            return self._answer(self._requests.read(rows, extra_fields=extra_fields))
+        starts = range(0, len(rows), _ROWS_AT_ONCE)
+        read = [
+            self._requests.read(rows[start : start + _ROWS_AT_ONCE], extra_fields=extra_fields, first=start)
+            for start in starts
+        ]
+        return [answer for part in read for answer in self._answer(part)]
+
+    def _answer(self, read: ReadRows) -> list[Answer]:
+        if not read.missing:
+            return []
+        decision, novelty, outside, *content = self._session.run(self._outputs, read.feeds)
+        make = self._answerer
+        details = (decision.tolist(), novelty.tolist(), outside, read.missing, read.unknown, read.keys)
+        if len(content) == 2:
+            label, probabilities = content
+            return list(map(make.classification, label.tolist(), probabilities.tolist(), *details))
+        points = [make.rescale(value) for value in content[0][:, 0].tolist()]
+        return list(map(make.regression, points, *details))
+
+    # ------------------------------------------------------------ many rows, once
+
+    def predict_frame(self, frame: Frame, *, chunk: int = _ROWS_AT_ONCE) -> Answers:
+        """Answers to decoded rows as arrays; bit for bit those of `predict`. An absent column is all missing.
+
+        Parameters
+        ----------
+        chunk : rows that go through the graph at once.
+        """
+        columns = self.signature.columns
+        frame = self._inputs_of(frame)
+        outputs = [
+            self._session.run(self._outputs, pack(frame.take(slice(start, start + chunk)), self.signature.layout))
+            for start in range(0, len(frame), chunk)
+        ] or [_no_rows(self.signature)]
+        decision, novelty, outside, *content = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
+        missing = np.zeros((len(frame), len(columns)), dtype=bool)
+        unknown = np.zeros((len(frame), len(columns)), dtype=bool)
+        for j, column in enumerate(columns):
+            missing[:, j] = frame.missing(column.name)
+            if column.known is not None:
+                known = {None, *column.known}
+                values = frame.columns[column.name]
+                unknown[:, j] = np.fromiter((value not in known for value in values), dtype=bool, count=len(frame))
+        key = self.signature.key
+        arrays: dict[str, Any] = {}
+        if len(content) == 2:
+            arrays["label"], arrays["probabilities"] = content
+        else:
+            arrays["value"] = self._answerer.rescale(content[0][:, 0].astype(np.float64))
+            bounds = self._answerer.bounds(arrays["value"])
+            if bounds is not None:
+                arrays["low"], arrays["high"] = bounds
+        return Answers(
+            self._answerer,
+            tuple(column.name for column in columns),
+            decision,
+            novelty,
+            outside,
+            missing,
+            unknown,
+            keys=frame.columns[key] if key is not None else None,
+            **arrays,
+        )
+
+    def _inputs_of(self, frame: Frame) -> Frame:
+        """The inputs and the key of the model; what the frame does not have is all missing."""
+        wanted = {column.name: column.kind for column in self.signature.columns}
+        if self.signature.key is not None:
+            wanted[self.signature.key] = self.decoder.spec(self.signature.key).kind
+        for name, kind in wanted.items():
+            if frame.kinds.get(name, kind) is not kind:
+                raise SchemaMismatch(
+                    f"column {name!r} is {frame.kinds[name]}, the model takes it as {kind}",
+                    why="the rows were decoded by another decoder",
+                    way_out="decode them with the decoder of the bundle",
+                )
+        columns = {
+            name: frame.columns[name] if name in frame else typed_array([None] * len(frame), kind)
+            for name, kind in wanted.items()
+        }
+        return Frame(columns, wanted, len(frame))
+
+    # ------------------------------------------------------------ self-test
+
+    def self_test(self, *, exact: bool = False) -> None:
+        """Answer the packaged examples and compare with the packaged answers.
+
+        Everything must be equal; floating-point numbers may differ by 1e-5 of their size (or of the target's
+        spread), because another kind of processor rounds in another place, unless `exact`.
+
+        Raises
+        ------
+        BundleError : an answer differs; the first difference is named.
+        """
+        examples = parse_object(self.read("examples.json"), "examples.json", self.folder)
+        answers = json.loads(canonical(self.predict(examples["rows"])))
+        expected = examples["answers"]
+        unit = self.signature.scale.std if self.signature.scale else 1.0
+        difference = _difference(answers, expected, "answers", tolerance=0.0 if exact else 1e-5, unit=unit)
+        if difference is not None:
+            raise BundleError(
+                f"the bundle {self.folder} does not answer its own examples as it did when it was packaged",
+                why=difference,
+                way_out="check the installed onnxruntime, or package the model again on this kind of machine",
+            )
+
+
+def _open(graph: bytes, signature: Signature, outputs: Sequence[str], folder: Path) -> Any:
+    try:
+        session = open_session(graph)
+    except Exception as error:  # onnxruntime's errors have no public base class
+        raise BundleError(
+            f"graph.onnx in the bundle {folder} cannot be opened",
+            why=str(error),
+            way_out="install a newer onnxruntime, or package the model again",
+        ) from error
+    takes = tuple(sorted(node.name for node in session.get_inputs()))
+    gives = {node.name for node in session.get_outputs()}
+    if takes != tuple(sorted(signature.layout.inputs)) or not gives.issuperset(outputs):
+        raise BundleError(
+            f"graph.onnx in the bundle {folder} does not fit signature.json",
+            why=f"it takes {list(takes)} and gives {sorted(gives)}; "
+            f"the signature needs {list(signature.layout.inputs)} and {sorted(outputs)}",
+            way_out="package the model again",
+        )
+    return session
+
+
+def _no_rows(signature: Signature) -> list[np.ndarray]:
+    """The outputs of the graph for no rows at all."""
+    common: list[np.ndarray] = [
+        np.zeros(0, np.int64),
+        np.zeros(0, np.float32),
+        np.zeros((0, len(signature.columns)), dtype=bool),
+    ]
+    if signature.task.is_classification:
+        return [*common, np.zeros(0, np.int64), np.zeros((0, len(signature.target.classes)), np.float32)]
+    return [*common, np.zeros((0, 1), np.float32)]
+
+
+def _difference(got: Any, expected: Any, path: str, *, tolerance: float, unit: float) -> str | None:
+    """The first difference between two JSON values in words, or None."""
+    if isinstance(got, float) and isinstance(expected, float):
+        near = abs(got - expected) <= tolerance * max(unit, abs(expected))
+        return None if near or got == expected else f"{path} is {got!r}, was {expected!r}"
+    pairs: list[tuple[str, Any, Any]]
+    if isinstance(got, dict) and isinstance(expected, dict) and got.keys() == expected.keys():
+        pairs = [(f"{path}.{key}", got[key], expected[key]) for key in got]
+    elif isinstance(got, list) and isinstance(expected, list) and len(got) == len(expected):
+        pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(got, expected, strict=True))]
+    elif type(got) is type(expected) and got == expected:
+        return None
+    else:
+        return f"{path} is {got!r}, was {expected!r}"
+    for at, a, b in pairs:
+        found = _difference(a, b, at, tolerance=tolerance, unit=unit)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,199 @@
+"""A small bundle written by hand: for the tests of everything that loads, serves or copies bundles.
+
+Columns: age and income (numeric), job (categorical), member (binary, true or false), joined (datetime), note (text),
+id (identifier, the key). The model abstains when age is outside [18, 90] or income outside [0, 200000] ("novel"), and when
+its largest probability is below 0.6 ("low confidence").
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import spox.opset.ai.onnx.ml.v3 as ml
+import spox.opset.ai.onnx.v21 as op
+from spox import Tensor, Var, argument, build
+
+from penstock.bundle.canonical import canonical
+from penstock.bundle.decoder import ColumnSpec, Decoder, TargetSpec
+from penstock.bundle.format import write_bundle
+from penstock.bundle.kinds import MISSING_TIME, Kind, Task
+from penstock.bundle.packing import Layout
+from penstock.bundle.runtime import Bundle
+from penstock.bundle.signature import DecisionRule, InputColumn, Interval, Scale, Signature
+
+ToyTask = Literal["binary", "multiclass", "regression"]
+
+JOBS = ("admin.", "nurse", "pilot")
+ROWS: tuple[dict[str, Any], ...] = (
+    {
+        "age": 41,
+        "income": 52000.5,
+        "job": "nurse",
+        "member": True,
+        "joined": "2019-03-01",
+        "note": "Call back!",
+        "id": 17,
+    },
+    {"age": 33, "income": None, "job": "astronaut", "member": False, "joined": "2020-02-29T10:00:00Z", "note": ""},
+    {"age": 150, "income": 1e6, "job": "pilot", "member": "TRUE", "joined": None, "note": "Rückruf später"},
+    {"age": "27", "income": "30000", "job": " admin. ", "id": "b-2"},
+    {"age": 30, "income": 20000, "job": "pilot", "member": False},
+    {},
+)
+"""Rows that the toy bundle takes: full, with unknown and missing values, novel, as text, empty."""
+
+_SPECS = (
+    ColumnSpec("id", Kind.IDENTIFIER),
+    ColumnSpec("age", Kind.NUMERIC),
+    ColumnSpec("income", Kind.NUMERIC, missing=("?",)),
+    ColumnSpec("job", Kind.CATEGORICAL, missing=("unknown",)),
+    ColumnSpec("member", Kind.BINARY, boolean_text=True),
+    ColumnSpec("joined", Kind.DATETIME, formats=("iso",)),
+    ColumnSpec("note", Kind.TEXT),
+)
+_TARGETS = {
+    "binary": TargetSpec("bought", Task.BINARY, ("no", "yes")),
+    "multiclass": TargetSpec("grade", Task.MULTICLASS, (1, 2, 3)),
+    "regression": TargetSpec("price", Task.REGRESSION),
+}
+_YEAR = 365 * 86_400_000_000  # microseconds
+
+
+def write_toy_bundle(folder: Path, *, task: ToyTask = "binary", version: int = 1) -> Path:
+    """Write the toy bundle; another version is another model (other weights), with another digest.
+
+    Returns
+    -------
+    Path : the folder, which holds the bundle.
+    """
+    decoder, signature = toy_parts(task, version)
+    files = {
+        "decoder.json": canonical(decoder.to_json()),
+        "signature.json": canonical(signature.to_json()),
+        "graph.onnx": _graph(signature, slope=1.0 + 0.25 * (version - 1)),
+        "examples.json": canonical({"format": 1, "rows": [], "answers": []}),
+        "reference.json": canonical({"format": 1, "rows": 0, "columns": {}}),
+        "card.json": canonical({"format": 1, "model": signature.model, "version": version}),
+        "card.md": f"# {signature.model} {version}\n\nA toy.\n".encode(),
+    }
+    draft = Path(folder).parent / f".{Path(folder).name}.examples"
+    write_bundle(draft, files, audit_head="toy")
+    answers = Bundle.load(draft).predict(ROWS)
+    for file in draft.iterdir():
+        file.unlink()
+    draft.rmdir()
+    files["examples.json"] = canonical({"format": 1, "rows": list(ROWS), "answers": answers})
+    write_bundle(folder, files, audit_head="toy")
+    return Path(folder)
+
+
+def toy_parts(task: ToyTask, version: int = 1) -> tuple[Decoder, Signature]:
+    """The decoder and the signature of the toy bundle."""
+    target = _TARGETS[task]
+    inputs = _SPECS[1:]
+    examples = (41, 52000.5, "nurse", "true", "2019-03-01", "Call back!")
+    known = (None, None, JOBS, ("false", "true"), None, None)
+    regression = task == "regression"
+    signature = Signature(
+        model="toy",
+        version=version,
+        task=target.task,
+        target=target,
+        layout=Layout.of(inputs),
+        columns=tuple(
+            InputColumn(spec.name, spec.kind, example, values)
+            for spec, example, values in zip(inputs, examples, known, strict=True)
+        ),
+        key="id",
+        decision=DecisionRule(
+            threshold=0.5 if task == "binary" else None,
+            abstain_below=None if regression else 0.6,
+            novelty_limit=0.75,
+            abstain_when_novel=True,
+        ),
+        scale=Scale(mean=250_000.25, std=1234.5) if regression else None,
+        interval=Interval(coverage=0.9, low=-2000.1, high=2500.7) if regression else None,
+        goal_metric="r2" if regression else "accuracy",
+    )
+    return Decoder(_SPECS, target), signature
+
+
+def _graph(signature: Signature, *, slope: float) -> bytes:
+    inputs = {
+        "numbers": argument(Tensor(np.float32, ("n", 2))),
+        "strings": argument(Tensor(np.str_, ("n", 3))),
+        "times": argument(Tensor(np.int64, ("n", 1))),
+    }
+    numbers, outside = _numbers(inputs["numbers"])
+    features = op.concat([numbers, _strings(inputs["strings"]), _years(inputs["times"])], axis=1)  # (n, 6)
+    novel = op.reduce_max(op.cast(outside, to=np.float32), _int64([1]), keepdims=0)  # (n,)
+    novelty = op.add(op.mul(novel, _float32(0.5)), _float32(0.4))
+    is_novel = op.greater(novelty, _float32(signature.decision.novelty_limit))
+    outputs: dict[str, Var] = {"novelty": novelty, "outside": outside}
+    certain = op.const(np.array(0, dtype=np.int64))
+    if signature.task is Task.REGRESSION:
+        outputs["value"] = op.matmul(features, _weights(1, slope))
+        decision = op.where(is_novel, op.const(np.array(2, dtype=np.int64)), certain)
+    else:
+        n_classes = len(signature.target.classes)
+        scores = op.matmul(features, _weights(n_classes, slope))
+        probabilities = op.softmax(scores, axis=1)
+        confidence = op.reduce_max(probabilities, _int64([1]), keepdims=0)
+        unsure = op.less(confidence, _float32(signature.decision.abstain_below or 0.0))
+        decision = op.where(unsure, op.const(np.array(1, dtype=np.int64)), certain)
+        decision = op.where(is_novel, op.const(np.array(2, dtype=np.int64)), decision)
+        outputs["probabilities"] = probabilities
+        outputs["label"] = op.arg_max(probabilities, axis=1, keepdims=0)
+    outputs["decision"] = decision
+    return build(inputs, outputs).SerializeToString()
+
+
+def _numbers(numbers: Var) -> tuple[Var, Var]:
+    """Imputed and scaled numbers (n, 2), and which of the six inputs lies outside its range (n, 6)."""
+    low, high = op.const(np.array([18, 0], np.float32)), op.const(np.array([90, 200_000], np.float32))
+    out = op.or_(op.less(numbers, low), op.greater(numbers, high))
+    never = op.greater(
+        op.concat([numbers, numbers], axis=1), op.const(np.full(4, np.inf, np.float32))
+    )  # strings and times are never outside here
+    middle, spread = op.const(np.array([40, 50_000], np.float32)), op.const(np.array([10, 20_000], np.float32))
+    filled = op.where(op.isnan(numbers), middle, numbers)
+    scaled = op.div(op.sub(op.clip(filled, _float32(-1e6), _float32(1e6)), middle), spread)
+    return scaled, op.concat([out, never], axis=1)
+
+
+def _strings(strings: Var) -> Var:
+    """job, member and note as numbers (n, 3); anything unknown is 0."""
+    job, member, note = op.split(strings, num_outputs=3, axis=1)
+    return op.concat(
+        [
+            ml.label_encoder(job, keys_strings=list(JOBS), values_floats=[-1.0, 0.5, 1.0], default_float=0.0),
+            ml.label_encoder(member, keys_strings=["true"], values_floats=[1.0], default_float=0.0),
+            ml.label_encoder(
+                note, keys_strings=["call back", "rückruf später"], values_floats=[1.0, -1.0], default_float=0.0
+            ),
+        ],
+        axis=1,
+    )
+
+
+def _years(times: Var) -> Var:
+    """Years before 2025, as float32 (n, 1); 0 where missing."""
+    absent = op.equal(times, _int64([MISSING_TIME]))
+    since = op.sub(_int64([55 * _YEAR]), op.where(absent, _int64([55 * _YEAR]), times))
+    return op.div(op.cast(op.div(since, _int64([_YEAR // 365])), to=np.float32), _float32(365.0))
+
+
+def _weights(n_outputs: int, slope: float) -> Var:
+    one = np.array([0.7, 0.4, 0.9, 0.6, 0.3, 0.05]) * slope
+    columns = [one * (-1.0) ** (k + 1) / (1 + k // 2) for k in range(n_outputs)]
+    return op.const(np.stack(columns, axis=1).astype(np.float32))  # (6, n_outputs)
+
+
+def _float32(value: float) -> Var:
+    return op.const(np.array(value, dtype=np.float32))
+
+
+def _int64(values: list[int]) -> Var:
+    return op.const(np.array(values, dtype=np.int64))
