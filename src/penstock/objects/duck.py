@@ -1,0 +1,236 @@
+"""How DuckDB is asked for the rows of a file, all as text, and what its complaints mean in our words."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from penstock.errors import SourceError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+MAX_VALUE_BYTES = 32 * 1024 * 1024  # the longest record; DuckDB's own limit of 2 MB cuts long documents
+
+
+class Layout(Protocol):
+    """What must be known of a file to read it: see `penstock.objects.tabular.Detected`."""
+
+    @property
+    def format(self) -> str: ...
+    @property
+    def delimiter(self) -> str | None: ...
+    @property
+    def quote(self) -> str | None: ...
+    @property
+    def header(self) -> bool: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def gz(self) -> bool: ...
+    @property
+    def encoding(self) -> str: ...
+    @property
+    def line_end(self) -> str | None: ...
+    @property
+    def blank_lines(self) -> int: ...
+    @property
+    def fields(self) -> tuple[str, ...]: ...
+
+
+def duck_batches(path: Path, layout: Layout, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a file in order, columns named by place."""
+    import duckdb
+
+    with duckdb.connect(config={"temp_directory": ""}) as connection:  # spilling would leave rows on the disk
+        yield from _select(connection, path, layout).to_arrow_reader(batch_rows)
+
+
+def _select(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout) -> duckdb.DuckDBPyRelation:
+    if layout.format == "parquet":
+        connection.execute("set timezone = 'UTC'")
+        columns = _parquet_as_text(connection, path)
+        return connection.sql(f"select {columns} from read_parquet(?)", params=[str(path)])
+    if layout.format in ("jsonl", "json"):
+        pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in layout.fields]
+        columns = ", ".join(f"v[{i + 1}] as c{i}" for i in range(len(pointers)))
+        return connection.sql(
+            f"select {columns} from (select json_extract_string(json, ?) as v from {_json_source(layout.format)})",
+            params=[pointers, str(path), "gzip" if layout.gz else "uncompressed"],
+        )
+    settings: dict[str, Any] = {
+        "delim": layout.delimiter,
+        "quote": layout.quote,
+        "escape": layout.quote,
+        "header": layout.header,
+        "skip": layout.blank_lines,
+        "columns": {f"c{i}": "VARCHAR" for i in range(len(layout.names))},  # DuckDB takes "a" and "A" for one name
+        "auto_detect": False,  # strict mode stays on; saying so as well as new_line loses every row in DuckDB 2.0.0
+        "max_line_size": MAX_VALUE_BYTES,
+        "compression": "gzip" if layout.gz else "none",
+        "encoding": layout.encoding,
+    }
+    if layout.line_end is not None:
+        settings["new_line"] = layout.line_end.replace("\r", "\\r").replace("\n", "\\n")
+    arguments = ", ".join(f"{name} = ?" for name in settings)
+    return connection.sql(f"select * from read_csv(?, {arguments})", params=[str(path), *settings.values()])
+
+
+def _parquet_as_text(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
+    """A select list that writes every column as text: NaN as nothing, instants in UTC with their zone."""
+    described = connection.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
+    columns = []
+    for position, (name, kind, *_) in enumerate(described):
+        quoted = '"' + name.replace('"', '""') + '"'
+        if kind in ("DOUBLE", "FLOAT"):
+            value = f"case when isnan({quoted}) then null else {quoted}::varchar end"
+        elif kind == "BLOB":
+            raise SourceError(
+                f"column {name!r} of {path} holds raw bytes",
+                why="bytes are neither a number nor a text, a category or a time",
+                way_out="write the file without that column",
+            )
+        else:
+            value = f"{quoted}::varchar"
+        columns.append(f"{value} as c{position}")
+    return ", ".join(columns)
+
+
+def json_fields(path: Path, form: str, gz: bool) -> tuple[str, ...]:
+    """The fields of all objects, in the order in which they first appear."""
+    import duckdb
+
+    source, parameters = _json_source(form), [str(path), "gzip" if gz else "uncompressed"]
+    with duckdb.connect(config={"temp_directory": ""}) as connection:
+        try:
+            odd = connection.execute(
+                f"select n, t from (select row_number() over () as n, json_type(json) as t from {source}) "
+                "where t <> 'OBJECT' limit 1",
+                parameters,
+            ).fetchone()
+            found = connection.execute(
+                "select k from (select n, unnest(ks) as k, generate_subscripts(ks, 1) as i from "
+                f"(select row_number() over () as n, json_keys(json) as ks from {source} "
+                "where json_type(json) = 'OBJECT')) "
+                "group by k order by min((n, i))",
+                parameters,
+            ).fetchall()
+        except (duckdb.Error, OSError) as error:
+            raise read_error(path, None, error) from error
+    if odd is not None:
+        raise SourceError(
+            f"{path}: entry {odd[0]} is no JSON object but {odd[1].lower()}",
+            why="each line must be one object, {column: value, ...}",
+            way_out="mend or remove that line",
+        )
+    if not found:
+        raise SourceError(f"{path} has no columns", why="its objects hold no fields", way_out="check the file")
+    return tuple(name for (name,) in found)
+
+
+def _json_source(form: str) -> str:
+    shape = "newline_delimited" if form == "jsonl" else "array"
+    return f"read_json_objects(?, format = '{shape}', compression = ?, maximum_object_size = {MAX_VALUE_BYTES})"
+
+
+def read_error(path: Path, layout: Layout | None, error: Exception) -> SourceError:
+    """What DuckDB says, in our words."""
+    message = str(error)
+    encoding = layout.encoding if layout else "utf-8"
+    if re.search(r"unicode|UTF-?8", message, re.IGNORECASE):
+        return bad_byte(path, encoding)
+    if "GZIP" in message or "gzip" in message:
+        return broken_gzip(path, error)
+    record = re.search(r"CSV Error on Line: (\d+)|Row #(\d+)", message)
+    where = f"{path}, record {record[1] or record[2]}" if record else f"{path}"
+    counts = re.search(r"Expected (?:Number of Columns: )?(\d+)(?: Found: | columns, got )(\d+)", message)
+    original = re.search(r"Original Line: (.*)", message) or re.search(r"columns, got \d+: (.*)", message)
+    shown = f" ({original[1][:80]!r})" if original else ""
+    if counts:
+        return SourceError(
+            f"{where} has {counts[2]} values where {counts[1]} are expected",
+            why=f"every record must have as many values as there are columns{shown}",
+            way_out="mend that line; or name another --delimiter or --quote (none: quotes are plain letters)",
+        )
+    if "quote" in message.partition("Possible")[0].lower():
+        return SourceError(
+            f"{where}: a quoted value does not end properly",
+            why=f"a quote opens a value, and no quote before a delimiter or line end closes it{shown}",
+            way_out="--quote none, if quotes are plain letters in this file; or mend that line",
+        )
+    if "Maximum line size" in message or "maximum_object_size" in message:
+        return SourceError(
+            f"{where} is longer than {MAX_VALUE_BYTES // 2**20} MB",
+            why="a record that long is mostly the sign of an unclosed quote",
+            way_out="--quote none, or mend that line",
+        )
+    if "state machine" in message:
+        return SourceError(
+            f"{where} ends its lines in different ways",
+            why="the first lines end alike, a later one does not",
+            way_out=f"make them alike, for instance with: sed -i 's/\\r$//' {path}",
+        )
+    malformed = re.search(
+        r"Malformed JSON.*?at byte (\d+) in (?:line|record/value) (\d+): ([^\n]*)", message, re.DOTALL
+    )
+    if malformed:
+        return SourceError(
+            f"{path}, line {malformed[2]} is broken JSON",
+            why=f"{malformed[3].strip().rstrip('.')} (byte {malformed[1]} of the line)",
+            way_out="mend or remove that line",
+        )
+    first = message.splitlines()[0] if message else type(error).__name__
+    return SourceError(
+        f"{where} cannot be read", why=first, way_out="mend the file, or name its --format and --delimiter"
+    )
+
+
+def broken_gzip(path: Path, error: Exception) -> SourceError:
+    return SourceError(
+        f"{path} cannot be unzipped",
+        why=f"{error}".splitlines()[0],
+        way_out="fetch the file again; this copy is cut or damaged",
+    )
+
+
+def bad_byte(path: Path, encoding: str) -> SourceError:
+    """Says where the first byte stands that is no `encoding`."""
+    opener = gzip.open if _is_gzip(path) else open
+    decoder = codecs.getincrementaldecoder(encoding)()
+    offset = line = 0
+    with opener(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                at = error.start - pending  # relative to this chunk
+                line += chunk[: max(at, 0)].count(b"\n")
+                offset += at
+                byte = error.object[error.start]
+                return _bad_byte_error(path, encoding, offset, line + 1, byte)
+            offset += len(chunk)
+            line += chunk.count(b"\n")
+    return _bad_byte_error(path, encoding, offset, line + 1, None)
+
+
+def _bad_byte_error(path: Path, encoding: str, offset: int, line: int, byte: int | None) -> SourceError:
+    with (gzip.open if _is_gzip(path) else open)(path, "rb") as file:
+        start = file.read(2)
+    way_out = "--encoding utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "--encoding latin-1"
+    found = "the text ends within a character" if byte is None else f"byte 0x{byte:02x} starts no character there"
+    return SourceError(
+        f"{path} is not {encoding.upper()}: line {line}, byte {offset}",
+        why=found,
+        way_out=f"{way_out}, if that is how it was written (cp1252 for files from Windows); or mend the line",
+    )
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
