@@ -88,7 +88,11 @@ class SealError(DataError):
 
 
 class RecipeError(PenstockError):
+    """The text of a recipe is wrong; `line` and `column` (from 1) say where, when it can be said."""
+
     code = "recipe"
+    line: int | None = None
+    column: int | None = None
 
 
 class SearchError(PenstockError):

@@ -1,0 +1,250 @@
+"""Fitting a recipe: level by level, each step on what the graph itself makes of the level before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from penstock.bundle.frame import Frame
+from penstock.bundle.graph import open_session
+from penstock.bundle.kinds import Task
+from penstock.bundle.packing import Layout, pack
+from penstock.bundle.specs import ColumnSpec
+from penstock.errors import RecipeError, SchemaMismatch
+from penstock.features.bounds import check_parameters
+from penstock.features.graph import INPUT_OF, Writer, model_of, packed_arguments, step_model
+from penstock.features.recipe import Recipe
+from penstock.features.resolve import Block, Node, Plan, Source, resolve
+from penstock.features.step import FORMS, Columns, FittedStep, Form, Target
+from penstock.features.tail import Tail
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+    from scipy.sparse import csr_matrix
+    from spox import Var
+
+WIDE = 2_000
+"""Features from which a matrix is kept sparse."""
+CHUNK_BYTES = 32 * 2**20
+"""Dense output of one run of the graph, at most."""
+CHUNK_ROWS = 4_096
+"""Rows of one run of the graph, at most: texts are split into a dense table of tokens inside it."""
+
+
+def fit_recipe(
+    recipe: Recipe,
+    tail: Tail | None,
+    frame: Frame,
+    specs: Sequence[ColumnSpec],
+    y: np.ndarray | None,
+    task: Task,
+    seed: int,
+) -> FittedRecipe:
+    """Learn all steps of a recipe, and of a learner's tail, from training rows.
+
+    Parameters
+    ----------
+    recipe : what to do with which columns.
+    tail : what the learner wants of the outputs; None for nothing (then all outputs must be numbers already).
+    frame : training rows, with at least the columns that the recipe uses.
+    specs : the columns that the recipe may use (not the target).
+    y : the target, shape (n_rows,): class numbers or float64; None where no step looks at it.
+    seed : for steps that draw random numbers.
+
+    Raises
+    ------
+    RecipeError : a name, step, parameter or kind is wrong, no feature is left, or there is no row.
+    """
+    plan = resolve(recipe, specs, tail if tail is not None else Tail(strings=(), texts=(), times=()))
+    if len(frame) == 0:
+        raise RecipeError("the recipe cannot be fitted on no rows", why="its steps learn from rows", way_out="check the split")
+    used = {source.name for source in plan.sources}
+    # One form stands together, so that a block of one form is a slice of its packed input.
+    in_use = sorted((spec for spec in specs if spec.name in used), key=lambda spec: list(Form).index(FORMS[spec.kind]))
+    absent = [spec.name for spec in in_use if spec.name not in frame]
+    if absent:
+        raise SchemaMismatch(
+            f"the table has no column {absent[0]!r}",
+            why="the recipe uses it",
+            way_out="give all columns of the decoder",
+        )
+    layout = Layout.of(in_use)
+    target = None if y is None else Target(y, task)
+    fitter = _Fitter(plan, layout, pack(frame, layout), target, seed)
+    fitted = fitter.fit()
+    names = _unique(fitter.names(plan.outputs))
+    if not names:
+        raise RecipeError(
+            "the recipe leaves no feature",
+            why="all of its steps found nothing to learn in the training rows",
+            way_out="use more columns, or keep rarer values",
+        )
+    return FittedRecipe(layout, tuple(names), plan, fitted)
+
+
+@dataclass(frozen=True)
+class FittedRecipe:
+    """A recipe that has learned: a graph from packed inputs to one matrix of features.
+
+    Attributes
+    ----------
+    layout : the packed inputs; columns that the recipe does not use are not in it.
+    names : of the features, each once, shape (d,).
+    """
+
+    layout: Layout
+    names: tuple[str, ...]
+    plan: Plan = field(repr=False)
+    fitted: Mapping[int, FittedStep] = field(repr=False)
+    _open: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return len(self.names)
+
+    def emit(self, inputs: Mapping[str, Var]) -> Var:
+        """Write the recipe into a graph.
+
+        Parameters
+        ----------
+        inputs : the packed inputs by name: those of `layout.inputs`.
+
+        Returns
+        -------
+        Var : float32 (n, d). At least one row: ONNX's tf-idf refuses none.
+        """
+        return Writer(inputs, self.layout, self.plan.nodes, self.fitted).block(self.plan.outputs)
+
+    def model(self) -> bytes:
+        """The recipe alone as an ONNX model: packed inputs to ``features``. The same fit gives the same bytes."""
+        inputs = packed_arguments(self.layout)
+        return model_of(inputs, self.emit(inputs)).SerializeToString(deterministic=True)
+
+    def transform(self, frame: Frame) -> np.ndarray | csr_matrix:
+        """Features of these rows, as the graph makes them.
+
+        Returns
+        -------
+        float32 (n, d) in C order; CSR where there are more than 2,000 features.
+        """
+        feeds = pack(frame, self.layout)
+        if self.width > WIDE:
+            return self._sparse(feeds, len(frame))
+        features = np.empty((len(frame), self.width), dtype=np.float32)
+        for start, stop in _chunks(len(frame), self.width):
+            features[start:stop] = self._run(feeds, start, stop)
+        return features
+
+    def _sparse(self, feeds: Mapping[str, np.ndarray], n_rows: int) -> csr_matrix:
+        from scipy import sparse
+
+        chunks = [sparse.csr_matrix(self._run(feeds, *chunk)) for chunk in _chunks(n_rows, self.width)]
+        if not chunks:
+            return sparse.csr_matrix((0, self.width), dtype=np.float32)
+        return sparse.vstack(chunks, format="csr", dtype=np.float32)
+
+    def _run(self, feeds: Mapping[str, np.ndarray], start: int, stop: int) -> np.ndarray:
+        if "session" not in self._open:
+            self._open["session"] = open_session(self.model())
+        session: InferenceSession = self._open["session"]
+        features: np.ndarray = session.run(None, {name: packed[start:stop] for name, packed in feeds.items()})[0]
+        return features
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}  # a session does not travel between processes
+
+
+class _Fitter:
+    """Fits the nodes of a plan in order, keeping what the graph makes of each node that another one reads."""
+
+    def __init__(
+        self, plan: Plan, layout: Layout, packed: Mapping[str, np.ndarray], target: Target | None, seed: int
+    ) -> None:
+        self.plan, self.layout, self.packed, self.target, self.seed = plan, layout, packed, target, seed
+        self.fitted: dict[int, FittedStep] = {}
+        self.outputs: dict[int, np.ndarray] = {}
+
+    def fit(self) -> dict[int, FittedStep]:
+        for number, node in self.plan.nodes.items():
+            step = node.make()
+            check_parameters(step)
+            inputs = [self._columns(block) for block in node.inputs]
+            if all(columns.names for columns in inputs):
+                self.fitted[number] = step.fit(inputs, self.target, seed=self.seed)
+            else:
+                self.fitted[number] = NOTHING
+        return self.fitted
+
+    def names(self, block: Block) -> list[str]:
+        return [
+            name
+            for piece in block
+            for name in ((piece.name,) if isinstance(piece, Source) else self.fitted[piece.node].names)
+        ]
+
+    def _columns(self, block: Block) -> Columns:
+        values = [
+            self._source(piece) if isinstance(piece, Source) else self._output(piece.node)
+            for piece in block
+            if isinstance(piece, Source) or self.fitted[piece.node].names
+        ]
+        n_rows = len(next(iter(self.packed.values())))
+        joined = np.concatenate(values, axis=1) if values else np.empty((n_rows, 0), dtype=np.float32)
+        return Columns(joined, tuple(self.names(block)), FORMS[block[0].kind])
+
+    def _source(self, source: Source) -> np.ndarray:
+        name = INPUT_OF[FORMS[source.kind]]
+        j = getattr(self.layout, name).index(source.name)
+        return self.packed[name][:, j : j + 1]
+
+    def _output(self, number: int) -> np.ndarray:
+        if number not in self.outputs:
+            self.outputs[number] = self._applied(self.plan.nodes[number], self.fitted[number])
+        return self.outputs[number]
+
+    def _applied(self, node: Node, fitted: FittedStep) -> np.ndarray:
+        inputs = [self._columns(block) for block in node.inputs]
+        session = open_session(step_model(fitted, [i.form for i in inputs], [len(i.names) for i in inputs]))
+        chunks = [
+            session.run(None, {f"x{i}": columns.values[start:stop] for i, columns in enumerate(inputs)})[0]
+            for start, stop in _chunks(len(inputs[0]), len(fitted.names))
+        ]
+        return np.concatenate(chunks)
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """A step whose inputs have no column left: it has no output either."""
+
+    names: tuple[str, ...] = ()
+
+    def emit(self, inputs: Sequence[Var]) -> Var:
+        raise AssertionError("a step without outputs is not written")
+
+
+NOTHING = _Nothing()
+
+
+def _chunks(n_rows: int, width: int) -> list[tuple[int, int]]:
+    size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // (4 * max(width, 1))))
+    return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names, those that occur again with a number behind them."""
+    seen: dict[str, int] = {}
+    taken = set(names)
+    unique = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        wanted = name
+        while seen[name] > 1 and (wanted == name or wanted in taken):
+            wanted = f"{name} ({seen[name]})"
+            seen[name] += wanted in taken
+        taken.add(wanted)
+        unique.append(wanted)
+    return unique

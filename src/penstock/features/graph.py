@@ -1,0 +1,95 @@
+"""Blocks of a recipe as values of an ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from spox import Tensor, argument, build
+
+from penstock.bundle.packing import Layout
+from penstock.features.ops import concat, take
+from penstock.features.resolve import Block, Node, Result, Source
+from penstock.features.step import FORMS, FittedStep, Form
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from spox import Var
+
+INPUT_OF = {Form.NUMBERS: "numbers", Form.STRINGS: "strings", Form.TEXTS: "strings", Form.TIMES: "times"}
+ELEMENT: dict[str, type] = {"numbers": np.float32, "strings": np.str_, "times": np.int64}
+
+OUTPUT = "features"
+"""Name of the output of a feature graph."""
+
+
+class Writer:
+    """Writes fitted nodes into a graph, each once, reading columns from the packed inputs."""
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Var],
+        layout: Layout,
+        nodes: Mapping[int, Node],
+        fitted: Mapping[int, FittedStep],
+    ) -> None:
+        self.inputs, self.layout, self.nodes, self.fitted = inputs, layout, nodes, fitted
+        self.written: dict[int, Var] = {}
+
+    def block(self, block: Block) -> Var:
+        """The columns of a block side by side, (n, k)."""
+        blocks: list[Var] = []
+        run: list[Source] = []
+        for piece in block:
+            if isinstance(piece, Source) and (not run or _same_input(run[-1], piece)):
+                run.append(piece)
+                continue
+            if run:
+                blocks.append(self._columns(run))
+            run = []
+            if isinstance(piece, Source):
+                run = [piece]
+            elif self.fitted[piece.node].names:
+                blocks.append(self.node(piece.node))
+        if run:
+            blocks.append(self._columns(run))
+        return concat(blocks)
+
+    def node(self, node: int) -> Var:
+        if node not in self.written:
+            self.written[node] = self.fitted[node].emit([self.block(block) for block in self.nodes[node].inputs])
+        return self.written[node]
+
+    def _columns(self, sources: Sequence[Source]) -> Var:
+        name = INPUT_OF[FORMS[sources[0].kind]]
+        order: tuple[str, ...] = getattr(self.layout, name)
+        return take(self.inputs[name], [order.index(source.name) for source in sources], len(order))
+
+
+def packed_arguments(layout: Layout) -> dict[str, Var]:
+    """The packed inputs of a graph, by name."""
+    return {name: argument(Tensor(ELEMENT[name], ("n", len(getattr(layout, name))))) for name in layout.inputs}
+
+
+def model_of(inputs: Mapping[str, Var], output: Var) -> ModelProto:
+    """A whole model; the same operators give the same bytes."""
+    model = build(dict(inputs), {OUTPUT: output})
+    model.producer_name, model.producer_version = "penstock", ""
+    return model
+
+
+def step_model(fitted: FittedStep, forms: Sequence[Form], widths: Sequence[int]) -> bytes:
+    """One fitted step as a model of its own, with inputs ``x0``, ``x1``, ..."""
+    inputs = {
+        f"x{i}": argument(Tensor(ELEMENT[INPUT_OF[form]], ("n", width)))
+        for i, (form, width) in enumerate(zip(forms, widths, strict=True))
+    }
+    return model_of(inputs, fitted.emit(list(inputs.values()))).SerializeToString(deterministic=True)
+
+
+def _same_input(a: Source, b: Source) -> bool:
+    return INPUT_OF[FORMS[a.kind]] == INPUT_OF[FORMS[b.kind]]
+
+
+__all__ = ["OUTPUT", "Result", "Writer", "model_of", "packed_arguments", "step_model"]

@@ -1,0 +1,235 @@
+"""A recipe: which columns are used and how they are transformed, as text that a person edits."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import RecipeError
+from penstock.features.language import (
+    NAME,
+    Call,
+    Expression,
+    Name,
+    Origin,
+    nearest,
+    parse,
+    pointed_error,
+    suggest_nearest,
+)
+from penstock.features.toml_positions import Path, Positions
+
+if TYPE_CHECKING:
+    from penstock.bundle.specs import ColumnSpec
+
+BUILT_IN_GROUPS = ("ALL_NUMERIC", "ALL_CATEGORICAL", "ALL_BINARY", "ALL_TEXT", "ALL_DATETIME", "ALL_INPUTS")
+GROUP_FUNCTIONS = ("group", "group_remove")
+SECTIONS = ("groups", "assignments", "outputs")
+
+DEFAULT = """\
+outputs = ["ALL_NUMERIC", "ALL_BINARY", "ALL_CATEGORICAL", "date_parts(ALL_DATETIME)", "tfidf(ALL_TEXT)"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One expression of the recipe, and where it stands."""
+
+    expression: Expression
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The parsed text. Two recipes are equal when they say the same, however they are laid out.
+
+    >>> recipe = Recipe.parse('outputs = ["age", "one_hot( job )"]')
+    >>> print(recipe.canonical())
+    outputs = ["age", "one_hot(job)"]
+    <BLANKLINE>
+    """
+
+    groups: Mapping[str, Entry]
+    assignments: Mapping[str, Entry]
+    outputs: tuple[Entry, ...]
+
+    @classmethod
+    def parse(cls, text: str, *, name: str = "recipe.toml") -> Recipe:
+        """Read the text of a recipe.
+
+        Raises
+        ------
+        RecipeError : with line and column of `name`, what was found, what was expected, and the nearest name.
+        """
+        return _Reader(text, name).recipe()
+
+    @classmethod
+    def default(cls) -> Recipe:
+        """Every input, in the form that suits its kind."""
+        return cls.parse(DEFAULT, name="the default recipe")
+
+    def check(self, specs: Sequence[ColumnSpec]) -> None:
+        """Hold the recipe against the columns of a table: names, steps, parameters, kinds, cycles.
+
+        Raises
+        ------
+        RecipeError : with line and column, as `parse`.
+        """
+        from penstock.features.resolve import resolve
+
+        resolve(self, specs)
+
+    def canonical(self) -> str:
+        """The same recipe in one fixed layout: what is hashed, compared and stored."""
+        lines = [f"outputs = [{', '.join(_toml_text(str(e.expression)) for e in self.outputs)}]"]
+        for title, entries in (("groups", self.groups), ("assignments", self.assignments)):
+            if entries:
+                lines += ["", f"[{title}]"]
+                lines += [f"{_toml_text(n)} = {_toml_text(str(e.expression))}" for n, e in sorted(entries.items())]
+        return "\n".join(lines) + "\n"
+
+
+class _Reader:
+    """From the text of recipe.toml to a Recipe."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        text = text.removeprefix("\ufeff")
+        try:
+            self.document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise _toml_error(error, file, text) from error
+        self.positions = Positions(text.replace("\r\n", "\n"))
+
+    def recipe(self) -> Recipe:
+        self._check_sections()
+        recipe = Recipe(self._entries("groups"), self._entries("assignments"), self._outputs())
+        for name in recipe.groups:
+            if name in recipe.assignments:
+                raise self._at_key(
+                    ("assignments", name),
+                    f"{name!r} is a group and an assignment",
+                    why="a name means one thing in a recipe",
+                    way_out="rename one of them",
+                )
+        for entry in recipe.groups.values():
+            _only_names(entry.expression, entry.origin)
+        return recipe
+
+    def _check_sections(self) -> None:
+        for key in self.document:
+            if key not in SECTIONS:
+                raise self._at_key(
+                    (key,),
+                    f"unknown section {key!r}",
+                    why=f"a recipe has {', '.join(SECTIONS)}",
+                    way_out=suggest_nearest(key, SECTIONS, "remove it"),
+                )
+
+    def _entries(self, section: str) -> dict[str, Entry]:
+        table = self.document.get(section, {})
+        if not isinstance(table, dict):
+            raise self._at_key(
+                (section,), f"{section!r} is not a table", why="it holds names and expressions", way_out=f"write [{section}]"
+            )
+        return {name: self._entry((section, name), value) for name, value in table.items() if self._name(section, name)}
+
+    def _name(self, section: str, name: str) -> bool:
+        path = (section, name)
+        if name in SECTIONS and isinstance(self.document[section][name], list):
+            raise self._at_key(
+                path,
+                f"{name!r} stands inside [{section}]",
+                why="in TOML a key belongs to the table above it",
+                way_out=f"move {name} = [...] to the top of the file, above the first [table]",
+            )
+        if name in BUILT_IN_GROUPS or name in GROUP_FUNCTIONS:
+            raise self._at_key(
+                path,
+                f"{name!r} is a name of the language itself",
+                why=f"reserved are {', '.join((*BUILT_IN_GROUPS, *GROUP_FUNCTIONS))}",
+                way_out="choose another name",
+            )
+        if not NAME.fullmatch(name):
+            raise self._at_key(
+                path,
+                f"{name!r} cannot be a name",
+                why="a name begins with a letter or an underscore and holds letters, digits, '_', '.' and '-'",
+                way_out="choose another name",
+            )
+        return True
+
+    def _entry(self, path: Path, value: Any) -> Entry:
+        if not isinstance(value, str):
+            raise self._at_key(
+                path,
+                f"{path[-1]!r} is not an expression",
+                why=f"expected a text, found {value!r}",
+                way_out="write it in quotes, such as \"group('age', 'balance')\"",
+            )
+        place = self.positions.texts[path]
+        origin = Origin(self.file, partial(_located, self.positions, place))
+        return Entry(parse(value, origin), origin)
+
+    def _outputs(self) -> tuple[Entry, ...]:
+        outputs = self.document.get("outputs", [])
+        if not isinstance(outputs, list) or not all(isinstance(o, str) for o in outputs):
+            raise self._at_key(
+                ("outputs",), "'outputs' is not a list of texts", why=f"found {outputs!r}", way_out='write outputs = ["age", "one_hot(job)"]'
+            )
+        if not outputs:
+            raise self._at_key(
+                ("outputs",),
+                "the recipe has no outputs",
+                why="outputs say what the learner sees",
+                way_out='write at the top: outputs = ["ALL_INPUTS"]',
+            )
+        return tuple(self._entry(("outputs", i), text) for i, text in enumerate(outputs))
+
+    def _at_key(self, path: Path, what: str, *, why: str, way_out: str) -> RecipeError:
+        place = self.positions.keys.get(path)
+        line, column = self.positions.line_column(place.at) if place is not None else (1, 1)
+        return pointed_error(self.file, line, column, what, why, way_out)
+
+
+def _located(positions: Positions, place: Any, index: int) -> tuple[int, int]:
+    return positions.line_column(place.offset(index))
+
+
+def _only_names(expression: Expression, origin: Origin) -> None:
+    """A group names columns; it does not transform them."""
+    if isinstance(expression, Call):
+        if expression.function not in GROUP_FUNCTIONS:
+            near = nearest(expression.function, GROUP_FUNCTIONS)
+            raise origin.error(
+                expression.at,
+                f"{expression.function!r} inside [groups]",
+                why="expected columns, groups, group(...) or group_remove(...): a group names columns and changes nothing",
+                way_out=f"did you mean {near!r}?" if near else "write it under [assignments]",
+            )
+        for argument in expression.arguments:
+            _only_names(argument, origin)
+
+
+def _toml_error(error: tomllib.TOMLDecodeError, file: str, text: str) -> RecipeError:
+    found = re.search(r"line (\d+), column (\d+)", str(error))
+    lines = text.splitlines() or [""]
+    line, column = (int(found[1]), int(found[2])) if found else (len(lines), len(lines[-1]) + 1)
+    return pointed_error(
+        file,
+        line,
+        column,
+        "this is not TOML",
+        why=str(error).partition(" (at")[0],
+        way_out='a recipe looks like: outputs = ["age", "one_hot(job)"]',
+    )
+
+
+def _toml_text(text: str) -> str:
+    """A TOML basic string."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda m: f"\\u{ord(m.group()):04x}", escaped) + '"'

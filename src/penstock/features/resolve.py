@@ -1,0 +1,416 @@
+"""From the names of a recipe to a plan: which step is applied to which columns, with everything checked first."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penstock import parts
+from penstock.bundle.kinds import INPUT_KINDS, Kind
+from penstock.bundle.specs import ColumnSpec
+from penstock.errors import RecipeError
+from penstock.features.arguments import parameters
+from penstock.features.bounds import Value
+from penstock.features.language import Call, Expression, Literal, Name, Origin, parse, quote, suggest_nearest
+from penstock.features.recipe import BUILT_IN_GROUPS, GROUP_FUNCTIONS, Entry, Recipe
+from penstock.features.step import FORMS, GROUP, Form
+from penstock.features.tail import BLOCK, Tail
+
+MAX_LEVELS = 100
+"""Steps on top of each other, through all assignments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A column of the table."""
+
+    name: str
+    kind: Kind
+    level: int = 0
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All outputs of a node."""
+
+    node: int
+    kind: Kind
+    level: int
+    ready: bool
+
+
+Piece = Source | Result
+Block = tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step with its parameters, on one block for each column argument."""
+
+    step: str
+    params: tuple[tuple[str, Value], ...]
+    inputs: tuple[Block, ...]
+
+    def make(self) -> Any:
+        """The step itself, not fitted."""
+        return parts.load(GROUP, self.step)(**dict(self.params))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Nodes in an order in which they can be fitted, and what comes out. Equal expressions are one node."""
+
+    nodes: Mapping[int, Node]
+    outputs: Block
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The columns that are used, each once."""
+        blocks = [self.outputs, *(block for node in self.nodes.values() for block in node.inputs)]
+        return tuple(dict.fromkeys(piece for block in blocks for piece in block if isinstance(piece, Source)))
+
+
+def resolve(recipe: Recipe, specs: Sequence[ColumnSpec], tail: Tail | None = None) -> Plan:
+    """The plan of a recipe for the columns `specs`, finished by a learner's tail if one is given.
+
+    Raises
+    ------
+    RecipeError : a name, step, parameter or kind is wrong; with line and column.
+    """
+    resolver = _Resolver(recipe, specs)
+    outputs = resolver.outputs()
+    if tail is not None:
+        outputs = resolver.finish(outputs, tail)
+    return _pruned(resolver.nodes, outputs)
+
+
+class _Resolver:
+    def __init__(self, recipe: Recipe, specs: Sequence[ColumnSpec]) -> None:
+        self.recipe = recipe
+        self.columns = {spec.name: Source(spec.name, spec.kind) for spec in specs}
+        self.underscored: dict[str, list[str]] = defaultdict(list)
+        for name in self.columns:
+            self.underscored[_underscored(name)].append(name)
+        self.nodes: list[Node] = []
+        self.ids: dict[Node, int] = {}
+        self.known: dict[str, Block] = {}
+        self.open: list[str] = []
+        self.scope: dict[str, Block] = {}
+        self.depth = 0
+
+    def outputs(self) -> Block:
+        for name, entry in (*self.recipe.groups.items(), *self.recipe.assignments.items()):
+            self._check_name(name, entry)
+            self._named(name, entry)
+        outputs = _distinct(piece for entry in self.recipe.outputs for piece in self._block(entry.expression, entry.origin))
+        if not outputs:
+            first = self.recipe.outputs[0]
+            raise first.origin.error(
+                0,
+                "the outputs name no column",
+                why=f"every group in them is empty; the table has {self._inventory()}",
+                way_out="name columns, or declare other kinds for them in penstock.toml",
+            )
+        return self._merged(outputs)
+
+    def finish(self, outputs: Block, tail: Tail) -> Block:
+        """Apply a tail: strings, texts and times first, then all numbers that are not ready as one block."""
+        for form, expressions in (
+            (Form.STRINGS, tail.strings),
+            (Form.TEXTS, tail.texts),
+            (Form.TIMES, tail.times),
+            (Form.NUMBERS, tail.numbers),
+        ):
+            chosen = tuple(p for p in outputs if FORMS[p.kind] is form and not p.ready)
+            if not chosen or (form is Form.NUMBERS and not expressions):
+                continue
+            finished = _distinct(piece for text in expressions for piece in self._over(chosen, text))
+            wrong = next((p for p in (*finished, *(() if expressions else chosen)) if p.kind is not Kind.NUMERIC), None)
+            if wrong is not None:
+                raise RecipeError(
+                    f"{_describe(wrong)} comes out of the recipe as {wrong.kind}",
+                    why="a learner sees numbers only, and its tail has nothing that makes a number of it",
+                    way_out="use one_hot, ordinal, date_parts or tfidf in the recipe",
+                )
+            place = outputs.index(chosen[0])
+            outputs = _distinct((*(p for p in outputs[:place]), *finished, *(p for p in outputs[place:] if p not in chosen)))
+        return outputs
+
+    def _over(self, block: Block, text: str) -> Block:
+        self.scope = {BLOCK: block}
+        try:
+            return self._block(parse(text, origin := Origin("the learner's tail", lambda at: (1, at + 1))), origin)
+        finally:
+            self.scope = {}
+
+    # names
+
+    def _check_name(self, name: str, entry: Entry) -> None:
+        column = self._column(name)
+        if column is not None:
+            raise entry.origin.error(
+                0,
+                f"{name!r} is defined here and is also a column",
+                why="a name means one thing in a recipe" + ("" if column == name else f" (it also matches {column!r})"),
+                way_out="choose another name for the group or assignment",
+            )
+
+    def _named(self, name: str, entry: Entry) -> Block:
+        if name not in self.known:
+            self.open.append(name)
+            self.known[name] = self._block(entry.expression, entry.origin)
+            self.open.pop()
+        return self.known[name]
+
+    def _column(self, name: str) -> str | None:
+        if name in self.columns:
+            return name
+        similar = self.underscored.get(name, [])
+        return similar[0] if len(similar) == 1 else None
+
+    def _name(self, name: Name, origin: Origin) -> Block:
+        text = name.text
+        if text in self.scope:
+            return self.scope[text]
+        entry = self.recipe.groups.get(text) or self.recipe.assignments.get(text)
+        if entry is not None:
+            if text in self.open:
+                circle = " -> ".join([*self.open[self.open.index(text) :], text])
+                raise origin.error(
+                    name.at,
+                    f"{text!r} is defined by itself",
+                    why=f"the definitions go in a circle: {circle}",
+                    way_out="take one of these names out of its own definition",
+                )
+            return self._named(text, entry)
+        if text in BUILT_IN_GROUPS:
+            return self._built_in(text)
+        column = self._column(text)
+        if column is None:
+            raise self._unknown(name, origin)
+        source = self.columns[column]
+        if source.kind not in INPUT_KINDS:
+            raise origin.error(
+                name.at,
+                f"column {column!r} is {'an identifier' if source.kind is Kind.IDENTIFIER else 'constant'}, not an input",
+                why="it names rows and would be learned by heart"
+                if source.kind is Kind.IDENTIFIER
+                else "one value for all rows says nothing",
+                way_out="leave it out, or declare another kind for it in penstock.toml",
+            )
+        return (source,)
+
+    def _unknown(self, name: Name, origin: Origin) -> RecipeError:
+        similar = self.underscored.get(name.text, [])
+        if len(similar) > 1:
+            return origin.error(
+                name.at,
+                f"{name.text!r} may be any of {', '.join(map(repr, similar))}",
+                why="these columns are the same when odd characters are written as underscores",
+                way_out=f"quote the exact name: {quote(similar[0])}",
+            )
+        known = [*self.columns, *self.recipe.groups, *self.recipe.assignments, *BUILT_IN_GROUPS]
+        return origin.error(
+            name.at,
+            f"there is no column, group or assignment {name.text!r}",
+            why=f"the table has {_listed(self.columns)}",
+            way_out=suggest_nearest(name.text, known, "write one of these"),
+        )
+
+    def _built_in(self, group: str) -> Block:
+        if group == "ALL_INPUTS":
+            return tuple(c for c in self.columns.values() if c.kind in INPUT_KINDS)
+        kind = Kind(group.removeprefix("ALL_").lower())
+        return tuple(c for c in self.columns.values() if c.kind is kind)
+
+    # expressions
+
+    def _block(self, expression: Expression, origin: Origin) -> Block:
+        if self.depth >= MAX_LEVELS:
+            raise _too_deep(expression.at, origin)
+        self.depth += 1
+        block = self._evaluated(expression, origin)
+        self.depth -= 1
+        return block
+
+    def _evaluated(self, expression: Expression, origin: Origin) -> Block:
+        if isinstance(expression, Name):
+            return self._name(expression, origin)
+        if isinstance(expression, Literal):
+            raise origin.error(
+                expression.at,
+                f"found the number {expression}",
+                why="expected a column, group, assignment or call",
+                way_out="name a column here; a column whose name is a number is quoted",
+            )
+        if expression.function in GROUP_FUNCTIONS:
+            return self._group(expression, origin)
+        return self._call(expression, origin)
+
+    def _group(self, call: Call, origin: Origin) -> Block:
+        for keyword in call.keywords:
+            raise origin.error(
+                keyword.at,
+                f"{call.function!r} has no parameter {keyword.name!r}",
+                why="its arguments are columns and groups",
+                way_out=f"remove {keyword.name}=",
+            )
+        if not call.arguments:
+            raise origin.error(call.at, f"{call.function}() names nothing", why="expected columns or groups", way_out="name a column")
+        first, *others = [(argument, self._block(argument, origin)) for argument in call.arguments]
+        if call.function == "group":
+            return _distinct((*first[1], *(piece for _, block in others for piece in block)))
+        for argument, block in others:
+            absent = [piece for piece in block if piece not in first[1]]
+            if absent:
+                raise origin.error(
+                    argument.at,
+                    f"{_describe(absent[0])} is not in {first[0]}",
+                    why="only what is in a group can be taken out of it",
+                    way_out="remove it here",
+                )
+        gone = {piece for _, block in others for piece in block}
+        return tuple(piece for piece in first[1] if piece not in gone)
+
+    def _call(self, call: Call, origin: Origin) -> Block:
+        if call.function not in parts.names(GROUP):
+            raise origin.error(
+                call.at,
+                f"there is no step {call.function!r}",
+                why=f"known are {', '.join((*parts.names(GROUP), *GROUP_FUNCTIONS))}",
+                way_out=suggest_nearest(call.function, (*parts.names(GROUP), *GROUP_FUNCTIONS), "use one of these"),
+            )
+        step = parts.load(GROUP, call.function)
+        if len(call.arguments) < step.arity:
+            raise origin.error(
+                call.at,
+                f"{call.function!r} is given {len(call.arguments)} column arguments",
+                why=f"expected {step.arity}, before its parameters",
+                way_out=f"write {call.function}({', '.join(['ALL_' + str(sorted(step.takes)[0]).upper()] * step.arity)})",
+            )
+        params = parameters(step, call, origin)
+        made_step = step(**params)
+        blocks = []
+        for argument in call.arguments[: step.arity]:
+            block = self._block(argument, origin)
+            _check_kinds(made_step, argument, block, origin)
+            blocks.append(self._merged(block))
+        made = []
+        for inputs in _by_form(blocks):
+            kind = step.gives or inputs[0][0].kind
+            level = 1 + max(piece.level for block in inputs for piece in block)
+            if level > MAX_LEVELS:
+                raise _too_deep(call.at, origin)
+            made.append(self._result(Node(call.function, tuple(params.items()), inputs), kind, level, made_step.ready))
+        return tuple(made)
+
+    def _result(self, node: Node, kind: Kind, level: int, ready: bool) -> Result:
+        if node not in self.ids:
+            self.ids[node] = len(self.nodes)
+            self.nodes.append(node)
+        return Result(self.ids[node], kind, level, ready)
+
+    def _merged(self, block: Block) -> Block:
+        """Neighbours that have the same step done to them become one node: one operator over a wide block."""
+        merged: list[Piece] = []
+        for piece in block:
+            together = self._together(merged[-1], piece) if merged else None
+            if together is None:
+                merged.append(piece)
+            else:
+                merged[-1] = together
+        return _distinct(merged)
+
+    def _together(self, left: Piece, right: Piece) -> Result | None:
+        if not isinstance(left, Result) or not isinstance(right, Result):
+            return None
+        a, b = self.nodes[left.node], self.nodes[right.node]
+        if (a.step, a.params) != (b.step, b.params) or not parts.load(GROUP, a.step).columnwise:
+            return None
+        if FORMS[a.inputs[0][0].kind] is not FORMS[b.inputs[0][0].kind]:
+            return None
+        inputs = self._merged(_distinct((*a.inputs[0], *b.inputs[0])))
+        return self._result(Node(a.step, a.params, (inputs,)), left.kind, max(left.level, right.level), left.ready)
+
+    def _inventory(self) -> str:
+        kinds: dict[str, int] = defaultdict(int)
+        for column in self.columns.values():
+            kinds[str(column.kind)] += 1
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no columns"
+
+
+def _check_kinds(step: Any, argument: Expression, block: Block, origin: Origin) -> None:
+    objection = getattr(step, "objection", None)
+    for piece in block:
+        if piece.kind not in step.takes:
+            others = [n for n in parts.names(GROUP) if piece.kind in parts.load(GROUP, n).takes]
+            raise origin.error(
+                argument.at,
+                f"{step.name!r} does not take {_describe(piece)}, which is {piece.kind}",
+                why=f"expected {' or '.join(sorted(map(str, step.takes)))}",
+                way_out=f"{piece.kind} columns are taken by {', '.join(others)}; or declare another kind in penstock.toml",
+            )
+        why = objection(piece.kind) if objection is not None else None
+        if why is not None:
+            raise origin.error(
+                argument.at,
+                f"{step.name!r} with these parameters does not suit {_describe(piece)}, which is {piece.kind}",
+                why=why,
+                way_out="change the parameters, or give these columns a call of their own",
+            )
+
+
+def _too_deep(at: int, origin: Origin) -> RecipeError:
+    return origin.error(
+        at,
+        f"calls and assignments are stacked more than {MAX_LEVELS} high",
+        why="nobody could read or check such a recipe",
+        way_out="shorten the chain of assignments",
+    )
+
+
+def _by_form(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
+    """A call with one column argument is split by form; one with several takes them as they are."""
+    if len(blocks) > 1:
+        if all(blocks):
+            yield tuple(blocks)
+        return
+    forms: dict[Form, list[Piece]] = defaultdict(list)
+    for piece in blocks[0]:
+        forms[FORMS[piece.kind]].append(piece)
+    for pieces in forms.values():
+        yield (tuple(pieces),)
+
+
+def _pruned(nodes: Sequence[Node], outputs: Block) -> Plan:
+    """Only the nodes that the outputs need."""
+    needed: set[int] = set()
+    waiting = [piece.node for piece in outputs if isinstance(piece, Result)]
+    while waiting:
+        node = waiting.pop()
+        if node not in needed:
+            needed.add(node)
+            waiting += [p.node for block in nodes[node].inputs for p in block if isinstance(p, Result)]
+    return Plan({i: nodes[i] for i in sorted(needed)}, outputs)
+
+
+def _distinct(pieces: Iterable[Piece]) -> Block:
+    return tuple(dict.fromkeys(pieces))
+
+
+def _describe(piece: Piece) -> str:
+    return f"column {piece.name!r}" if isinstance(piece, Source) else "the result of a call"
+
+
+def _listed(names: Iterable[str], most: int = 12) -> str:
+    listed = list(names)
+    rest = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "") if listed else "no columns"
+
+
+def _underscored(name: str) -> str:
+    return re.sub(r"\W", "_", name)

@@ -1,0 +1,119 @@
+"""What a step of a recipe is: it learns from training columns, then writes itself into the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from penstock.bundle.kinds import Kind, Task
+from penstock.features.bounds import Bound
+
+if TYPE_CHECKING:
+    from spox import Var
+
+GROUP = "penstock.steps"
+"""The entry-point group of steps, see `penstock.parts`."""
+
+
+class Form(StrEnum):
+    """The array type of a block; a step is fitted on blocks of one form each."""
+
+    NUMBERS = "numbers"  # float32, NaN where missing
+    STRINGS = "strings"  # str, "" where missing
+    TEXTS = "texts"  # str of normalised tokens with one space between them, "" where missing
+    TIMES = "times"  # int64 microseconds since 1970 (UTC), MISSING_TIME where missing
+
+
+FORMS = {
+    Kind.NUMERIC: Form.NUMBERS,
+    Kind.BINARY: Form.STRINGS,
+    Kind.CATEGORICAL: Form.STRINGS,
+    Kind.TEXT: Form.TEXTS,
+    Kind.DATETIME: Form.TIMES,
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Typed training columns of one form, side by side.
+
+    Attributes
+    ----------
+    values : shape (n_rows, n_columns); see `Form` for the types.
+    names : one for each column; outputs are named after them.
+    form : the form of all of them.
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...]
+    form: Form
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted: class numbers (int64) or a number (float64), shape (n_rows,)."""
+
+    values: np.ndarray
+    task: Task
+
+
+@runtime_checkable
+class FittedStep(Protocol):
+    """What a fit learned, as the operators that apply it.
+
+    Picklable and unchanging. `emit` uses standard ONNX operators only, and each output row depends on its input row
+    alone, to the last bit, however many rows there are.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the output columns. None at all means that nothing is left: `emit` is not called then."""
+        ...
+
+    def emit(self, inputs: Sequence[Var]) -> Var:
+        """Write the step into a graph.
+
+        Parameters
+        ----------
+        inputs : one block (n, k) for each column argument, with the columns of the fit.
+
+        Returns
+        -------
+        Var : the block (n, len(names)); float32, strings or int64, as the step's `gives` says.
+        """
+        ...
+
+
+class Step(Protocol):
+    """One transformation of a recipe; one file each. The constructor stores parameters, named as in `bounds`, and no more.
+
+    A step may also have a method ``objection(kind: Kind) -> str | None``: why these parameters do not suit a kind that the
+    step takes, or None.
+    """
+
+    name: ClassVar[str]
+    takes: ClassVar[frozenset[Kind]]
+    gives: ClassVar[Kind | None]
+    """Kind of the outputs; None: the kind of the inputs."""
+    arity: ClassVar[int]
+    """Number of column arguments, which come before the parameters."""
+    columnwise: ClassVar[bool]
+    """Whether a fit on columns side by side is the same as a fit on each of them."""
+    bounds: ClassVar[Mapping[str, Bound]]
+    """What each parameter may be, in the order in which a call gives them."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the outputs are for the learner as they are, such as 0 and 1: a learner's tail leaves them alone."""
+        ...
+
+    def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedStep:
+        """Learn from training columns: one `Columns` for each column argument, all with the same rows (at least one)."""
+        ...
