@@ -1,0 +1,130 @@
+"""Data-set versions: what they are made from, and which one a project is at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, final
+
+import sqlalchemy as sa
+
+from penstock.errors import NotFound
+from penstock.ledger.clock import now_text
+from penstock.ledger.database import Database
+from penstock.ledger.schema import dataset_heads, datasets
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRecord:
+    """One version of a data set.
+
+    Attributes
+    ----------
+    digest : what names the version. `manifest` : digest of the stored manifest; the same unless told otherwise.
+    parent : the version before, None for a first one. `source` : where it was read from, and how.
+    details : row counts, differences from the parent, and the like. `run` : the run that made it.
+    number : counts the versions of the ledger, from 1, in the order in which they were made.
+    """
+
+    digest: str
+    parent: str | None
+    manifest: str
+    source: dict[str, Any]
+    run: str | None
+    number: int
+    created_at: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@final
+class Datasets:
+    """Data-set versions in the ledger."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self,
+        digest: str,
+        parent: str | None,
+        source: dict[str, Any],
+        *,
+        manifest: str | None = None,
+        run: str | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> DatasetRecord:
+        """Record a version. One that is known already stays as it was first recorded."""
+        with self._database.write() as connection:
+            found = _get(connection, digest)
+            if found is not None:
+                return found
+            newest = connection.scalar(sa.select(sa.func.max(datasets.c.number))) or 0
+            record = DatasetRecord(
+                digest=digest,
+                parent=parent,
+                manifest=manifest or digest,
+                source=source,
+                run=run,
+                number=newest + 1,
+                created_at=now_text(),
+                details=details or {},
+            )
+            connection.execute(datasets.insert().values(asdict(record)))
+        return record
+
+    def get(self, digest: str) -> DatasetRecord:
+        """A version, by its digest or a unique beginning of it.
+
+        Raises
+        ------
+        NotFound : there is none, or more than one.
+        """
+        query = sa.select(datasets).where(datasets.c.digest.startswith(digest, autoescape=True)).limit(2)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        if len(rows) != 1:
+            raise NotFound(
+                f"there is no data set {digest!r}" if not rows else f"more than one data set begins with {digest!r}",
+                why="the ledger has no such version" if not rows else "the beginning is too short",
+                way_out="list the versions with `penstock data log`",
+            )
+        return DatasetRecord(**rows[0]._mapping)
+
+    def head(self, project: str) -> str | None:
+        """Digest of the version that a project is at, None before its first."""
+        with self._database.read() as connection:
+            return connection.scalar(sa.select(dataset_heads.c.digest).where(dataset_heads.c.project == project))
+
+    def set_head(self, project: str, digest: str) -> None:
+        """Let a project be at a version.
+
+        Raises
+        ------
+        NotFound : no such version.
+        """
+        self.get(digest)
+        with self._database.write() as connection:
+            connection.execute(dataset_heads.delete().where(dataset_heads.c.project == project))
+            connection.execute(dataset_heads.insert().values(project=project, digest=digest))
+
+    def log(self, digest: str | None = None) -> list[DatasetRecord]:
+        """Versions, newest first: all of the ledger, or one and its ancestors."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(datasets).order_by(datasets.c.number.desc())).all()
+        records = [DatasetRecord(**row._mapping) for row in rows]
+        if digest is None:
+            return records
+        by_digest = {record.digest: record for record in records}
+        line: list[DatasetRecord] = []
+        step: str | None = digest
+        while step is not None and step in by_digest:
+            line.append(by_digest[step])
+            step = by_digest[step].parent
+        return line
+
+
+def _get(connection: sa.Connection, digest: str) -> DatasetRecord | None:
+    row = connection.execute(sa.select(datasets).where(datasets.c.digest == digest)).one_or_none()
+    return None if row is None else DatasetRecord(**row._mapping)

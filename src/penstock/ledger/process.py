@@ -1,0 +1,78 @@
+"""Which process something belongs to, and whether that process still lives."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process, told apart from a later one that happens to get the same number.
+
+    Attributes
+    ----------
+    host : name of the machine.
+    boot : id of the machine's start, "" where the system has none.
+    pid : process number.
+    ticks : when the process started, in clock ticks since the machine did; 0 where the system does not tell.
+    """
+
+    host: str
+    boot: str
+    pid: int
+    ticks: int
+
+    @classmethod
+    def current(cls) -> Process:
+        """The process that runs this line."""
+        pid = os.getpid()
+        return cls(host=platform.node(), boot=_boot(), pid=pid, ticks=_ticks(pid))
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Process:
+        return cls(**value)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def is_gone(self) -> bool:
+        """Whether the process has certainly ended. One of another machine cannot be seen: it counts as alive."""
+        if self.host != platform.node():
+            return False
+        if self.boot != _boot():
+            return True
+        if self.ticks:
+            return _ticks(self.pid) != self.ticks
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _ticks(pid: int) -> int:
+    """Field 22 of /proc/<pid>/stat; 0 where there is no such process, or no /proc. A zombie has ended."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    fields = text.rpartition(")")[2].split()  # the name before may hold spaces and brackets
+    return 0 if fields[0] == "Z" else int(fields[19])

@@ -1,0 +1,91 @@
+"""The trials of searches. They survive the process that made them, so a search goes on from those it had."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from penstock.errors import StoreError
+from penstock.ledger.clock import now_text
+from penstock.ledger.database import Database
+from penstock.ledger.schema import trials
+
+State = Literal["done", "failed", "pruned", "timeout"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One candidate that was tried.
+
+    Attributes
+    ----------
+    search : name of the search it belongs to; `number` counts within it.
+    value : the objective, None when the trial did not end with one.
+    seconds : how long it took; `threads` with how many.
+    """
+
+    search: str
+    number: int
+    learner: str
+    params: dict[str, Any]
+    state: State
+    value: float | None
+    seconds: float
+    threads: int
+    details: dict[str, Any] = field(default_factory=dict)
+    at: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@final
+class Trials:
+    """Trials in the ledger. One process writes those of a search; any may read them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self,
+        search: str,
+        number: int,
+        learner: str,
+        params: dict[str, Any],
+        state: State,
+        value: float | None = None,
+        *,
+        seconds: float = 0.0,
+        threads: int = 1,
+        details: dict[str, Any] | None = None,
+    ) -> TrialRecord:
+        """Record a trial. It is durable when this returns.
+
+        Raises
+        ------
+        StoreError : this search has a trial of this number already.
+        """
+        finite = None if value is None or math.isnan(value) else float(value)
+        record = TrialRecord(
+            search, number, learner, params, state, finite, float(seconds), threads, details or {}, now_text()
+        )
+        try:
+            with self._database.write() as connection:
+                connection.execute(trials.insert().values(asdict(record)))
+        except IntegrityError as error:
+            raise StoreError(
+                f"trial {number} of search {search!r} is recorded already",
+                why="another process runs the same search",
+                way_out="wait for it to end: it is shown by `penstock runs`",
+            ) from error
+        return record
+
+    def of(self, search: str) -> list[TrialRecord]:
+        """The trials of a search, by number."""
+        query = sa.select(trials).where(trials.c.search == search).order_by(trials.c.number)
+        with self._database.read() as connection:
+            return [TrialRecord(**row._mapping) for row in connection.execute(query)]
