@@ -1,0 +1,154 @@
+"""Which epoch each worker serves: one file per worker, so that `rollback` can return when all have switched."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import PenstockError, ServingError
+from penstock.serving.folder import ServingFolder
+from penstock.serving.instants import iso_now
+
+FORMAT = 1
+STARTING = -1
+_POLL_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What a worker says of itself. `epoch` is STARTING until it serves; `refused` is an epoch it did not follow."""
+
+    pid: int
+    started: int  # start time of the process as the system counts it: a pid alone may be another process by now
+    epoch: int = STARTING
+    model: str = ""
+    version: int = 0
+    slot: str = ""
+    refused: int = 0
+    error: dict[str, str] | None = None
+    at: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.pid}-{self.started}"
+
+    @property
+    def alive(self) -> bool:
+        return process_start(self.pid) == self.started
+
+
+class AcknowledgementFile:
+    """Written by one worker, from its start to its end."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._folder = ServingFolder(state_dir).acks
+        self._now = Acknowledgement(os.getpid(), process_start(os.getpid()) or 0)
+        self.name = self._now.name
+        self._write()
+
+    def serves(self, epoch: int, model: str, version: int, slot: str) -> None:
+        """This worker answers with this epoch from now on."""
+        self._now = replace(
+            self._now, epoch=epoch, model=model, version=version, slot=slot, refused=0, error=None, at=iso_now()
+        )
+        self._write()
+
+    def refuses(self, epoch: int, error: PenstockError) -> None:
+        """This worker could not follow to `epoch`, and answers as before."""
+        self._now = replace(self._now, refused=epoch, error=error.to_json(), at=iso_now())
+        self._write()
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / f"{self.name}.json"
+
+    def _write(self) -> None:
+        """Atomic, but not synced: it speaks of a living process, and a power loss leaves none."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        unfinished = self._path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps({"format": FORMAT, **asdict(self._now)}), encoding="utf-8")
+        unfinished.replace(self._path)
+
+
+def workers(state_dir: Path) -> list[Acknowledgement]:
+    """The living workers on this machine. Files that dead ones left are removed."""
+    found = []
+    for path in sorted(ServingFolder(state_dir).acks.glob("*.json")):
+        try:
+            said = _parse(json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            continue
+        if said.alive:
+            found.append(said)
+        else:
+            path.unlink(missing_ok=True)
+    return found
+
+
+def wait_for_epoch(state_dir: Path, epoch: int, timeout_s: float = 10.0) -> list[Acknowledgement]:
+    """Wait until every living worker serves `epoch` or a later one. Without a server there is nothing to wait for.
+
+    Returns
+    -------
+    the workers, as they are now; empty where no server runs.
+
+    Raises
+    ------
+    ServingError : a worker refused the epoch (the bundle did not load or failed its self-test), or the time is over.
+    """
+    ends = time.monotonic() + timeout_s
+    while True:
+        now = workers(state_dir)
+        for worker in now:
+            if worker.refused == epoch and worker.error is not None:
+                raise ServingError(
+                    f"the server (process {worker.pid}) refused what was deployed: {worker.error['what']}",
+                    why=f"{worker.error['why']}; it still answers with version {worker.version}",
+                    way_out=worker.error["try"],
+                )
+        late = [worker for worker in now if worker.epoch < epoch]
+        if not late:
+            return now
+        if time.monotonic() >= ends:
+            pids = ", ".join(str(worker.pid) for worker in late)
+            raise ServingError(
+                f"not every worker has switched within {timeout_s:g} s",
+                why=f"waiting for process {pids}, which serves epoch {late[0].epoch} where {epoch} was set",
+                way_out="look at the server's log on stderr; restart the server if it hangs",
+            )
+        time.sleep(_POLL_S)
+
+
+def process_start(pid: int) -> int | None:
+    """When a process started (clock ticks since boot), or None where it is not running.
+
+    Where the system has no /proc, 0 stands for every living process.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    except FileNotFoundError:
+        if os.path.isdir("/proc/self"):
+            return None
+    except ProcessLookupError:
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return 0
+
+
+def _parse(plain: dict[str, Any]) -> Acknowledgement:
+    plain.pop("format")
+    return Acknowledgement(**plain)

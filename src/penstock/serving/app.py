@@ -1,0 +1,362 @@
+"""The HTTP app. `POST /predict` is answered by a plain ASGI path, because there every microsecond counts; the rest by Starlette."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import perf_counter_ns, time_ns
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from penstock.errors import PenstockError, RequestError, ServingError, StoreFull
+from penstock.serving.bodies import check_content_type, parse_object, read_body
+from penstock.serving.follower import Loaded, Serving
+from penstock.serving.metrics import (
+    ABSTENTIONS,
+    JOURNAL_BYTES,
+    LABELS,
+    MISSING_FIELDS,
+    NOVEL_ROWS,
+    ROWS,
+    UNKNOWN_VALUES,
+)
+from penstock.serving.openapi import describe
+from penstock.serving.page import page
+from penstock.serving.worker import Worker
+
+log = logging.getLogger("penstock.serving")
+
+_JSON = (b"content-type", b"application/json")
+_IN_THREAD_ROWS = 100  # more rows than these are predicted beside the event loop, so that others need not wait
+_CLOSED = 499
+
+_ROUTE_OF = {
+    "/predict": "predict",
+    "/labels": "labels",
+    "/model": "model",
+    "/openapi.json": "model",
+    "/metrics": "metrics",
+    "/healthz": "health",
+    "/readyz": "health",
+    "/": "page",
+}
+
+
+class App:
+    """The ASGI application of one worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._rest = _rest_of(worker)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"]
+            if path == "/predict" and scope["method"] == "POST":
+                await self._predict(scope, receive, send)
+            else:
+                await self._other(_ROUTE_OF.get(path, "other"), scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._worker.lifespan(receive, send)
+
+    async def _predict(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started_ns = perf_counter_ns()
+        worker = self._worker
+        status = 200
+        try:
+            check_content_type(scope)
+            body = await read_body(scope, receive, worker.settings.max_body_bytes)
+            if body is None:
+                worker.metrics.request("predict", _CLOSED)
+                return
+            loaded, rows = self._ask(body)
+            if len(rows) <= _IN_THREAD_ROWS:
+                answers = loaded.bundle.predict(rows)
+            else:
+                answers = await asyncio.to_thread(loaded.bundle.predict, rows)
+            content = self._answer(loaded, body, answers, started_ns)
+        except Exception as error:  # noqa: BLE001  # the outermost door: told to the client and to the log
+            status, content = refusal(error)
+            worker.metrics.request("predict", status)
+            self._journal_error(status, error)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [_JSON, (b"content-length", b"%d" % len(content))],
+            }
+        )
+        await send({"type": "http.response.body", "body": content})
+
+    def _ask(self, body: bytes) -> tuple[Loaded, list[dict[str, Any]]]:
+        """Which bundle is asked, and for which rows."""
+        request = parse_object(body)
+        serving = self._worker.serving
+        rows = request.get("rows")
+        if type(rows) is not list:
+            raise _wrong_rows(request)
+        if len(request) > 1:
+            loaded = _chosen(request, serving)
+        else:
+            loaded = serving.live
+        if len(rows) > self._worker.settings.max_rows:
+            raise RequestError(
+                f"{len(rows):,} rows in one request",
+                why=f"a request holds at most {self._worker.settings.max_rows:,}",
+                way_out="send several requests, or use `penstock predict` for whole files",
+                path="rows",
+                code="too-large",
+                status=413,
+            )
+        return loaded, rows
+
+    def _answer(self, loaded: Loaded, body: bytes, answers: list[dict[str, Any]], started_ns: int) -> bytes:
+        """Journal and count, in one go on the event loop: the ids name the place in the journal."""
+        worker = self._worker
+        values, journal = worker.metrics.values, worker.journal
+        limit = loaded.novelty_limit
+        for answer in answers:
+            if answer["missing"]:
+                values[MISSING_FIELDS] += len(answer["missing"])
+            if answer["unknown"]:
+                values[UNKNOWN_VALUES] += len(answer["unknown"])
+            if answer["novelty"] > limit:
+                values[NOVEL_ROWS] += 1
+            if answer["decision"] != "answer":
+                values[ABSTENTIONS] += 1
+        latency_ns = perf_counter_ns() - started_ns
+        predictions = journal.predictions(
+            loaded.origin, body, answers, at_ns=time_ns(), latency_ms=latency_ns / 1_000_000
+        )
+        values[ROWS] += len(answers)
+        values[JOURNAL_BYTES] = journal.bytes_written
+        worker.metrics.prediction(latency_ns / 1_000_000_000)
+        return b"%b%b}" % (loaded.opening, predictions)
+
+    def _journal_error(self, status: int, error: Exception) -> None:
+        code = error.code if isinstance(error, PenstockError) else "internal"
+        try:
+            self._worker.journal.error(status, code)
+        except StoreFull as full:
+            log.error("%s", full)
+
+    async def _other(self, route: str, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counting(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self._worker.metrics.request(route, message["status"])
+            await send(message)
+
+        await self._rest(scope, receive, counting)
+
+
+def refusal(error: Exception) -> tuple[int, bytes]:
+    """Status and body for an error: user mistakes in full, faults of ours without a word about the inside."""
+    if isinstance(error, PenstockError):
+        status = error.status if isinstance(error, RequestError) else _STATUS_OF.get(type(error), 500)
+        if status != 500:
+            return status, _error_body({"path": "", **error.to_json()})
+    log.exception("a request could not be answered", exc_info=error)
+    return 500, _error_body(
+        {
+            "code": "internal",
+            "what": "the server could not answer",
+            "why": "a fault of the server, not of the request; it is in the server's log",
+            "try": "tell whoever runs this server",
+            "path": "",
+        }
+    )
+
+
+_STATUS_OF: dict[type[PenstockError], int] = {ServingError: 503, StoreFull: 503}
+
+
+def _error_body(error: dict[str, str]) -> bytes:
+    return orjson.dumps({"error": error})
+
+
+def _chosen(request: dict[str, Any], serving: Serving) -> Loaded:
+    for name in request:
+        if name not in ("rows", "version"):
+            raise RequestError(
+                f"unknown field {name!r}",
+                why='a request has "rows" and optionally "version"',
+                way_out="leave it out; fields of a row go inside the row",
+                path=name,
+                code="unknown-field",
+            )
+    version = request["version"]
+    if version is None:
+        return serving.live
+    if type(version) is not int:
+        raise RequestError(
+            f"version is {_kind(version)}",
+            why="a version is a whole number",
+            way_out=f'write "version": {serving.live.entry.version}, or leave it out to ask the live one',
+            path="version",
+            code="wrong-type",
+        )
+    loaded = serving.by_version.get(version)
+    if loaded is None:
+        raise RequestError(
+            f"version {version} is in no slot of this server",
+            why=f"it holds: {', '.join(str(v) for v in sorted(serving.by_version))}",
+            way_out="ask one of these, or leave the version out to ask the live one",
+            path="version",
+            code="unknown-version",
+            status=404,
+        )
+    return loaded
+
+
+def _wrong_rows(request: dict[str, Any]) -> RequestError:
+    if "rows" not in request:
+        return RequestError(
+            'the field "rows" is missing',
+            why="there is nothing to predict",
+            way_out='write {"rows": [{"field": value, ...}]}',
+            path="rows",
+            code="missing-field",
+        )
+    return RequestError(
+        f'"rows" is {_kind(request["rows"])}',
+        why="it must be a list of objects",
+        way_out='write {"rows": [{"field": value, ...}]}',
+        path="rows",
+        code="wrong-type",
+    )
+
+
+def _kind(value: Any) -> str:
+    """What a JSON value is, in words."""
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _rest_of(worker: Worker) -> Starlette:
+    """Everything but predictions."""
+
+    async def labels(request: Request) -> Response:
+        check_content_type(request.scope)
+        body = await read_body(request.scope, request.receive, worker.settings.max_body_bytes)
+        if body is None:
+            return Response(status_code=_CLOSED)
+        items = _label_items(parse_object(body))
+        result = await worker.take_labels(items)
+        worker.metrics.values[LABELS] += result.accepted
+        return _json(result.to_json())
+
+    async def healthz(_: Request) -> Response:
+        return _json({"status": "live"})
+
+    async def readyz(_: Request) -> Response:
+        serving = worker.serving
+        return _json({"status": "ready", "version": serving.live.entry.version, "epoch": serving.epoch})
+
+    async def model(_: Request) -> Response:
+        serving = worker.serving
+        return _json(_described(serving))
+
+    async def metrics(_: Request) -> Response:
+        text = await asyncio.to_thread(worker.metrics.render, worker.serving_or_none)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def openapi(_: Request) -> Response:
+        return _json(describe(worker.serving.live))
+
+    async def home(_: Request) -> Response:
+        return HTMLResponse(page(), headers={"content-security-policy": _PAGE_POLICY})
+
+    return Starlette(
+        routes=[
+            Route("/", home),
+            Route("/predict", _answered_before, methods=["POST"]),
+            Route("/labels", labels, methods=["POST"]),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/model", model),
+            Route("/metrics", metrics),
+            Route("/openapi.json", openapi),
+        ],
+        exception_handlers={HTTPException: _http_error, PenstockError: _any_error, Exception: _any_error},
+    )
+
+
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
+)
+
+
+def _described(serving: Serving) -> dict[str, Any]:
+    """The answer of `/model`."""
+    entry, bundle = serving.live.entry, serving.live.bundle
+    manifest = bundle.manifest
+    return {
+        "model": entry.model,
+        "version": entry.version,
+        "slot": serving.live.slot,
+        "epoch": serving.epoch,
+        "signature": bundle.signature.to_json(),
+        "card": bundle.card,
+        "lineage": {
+            "bundle": bundle.digest,
+            "created_by": manifest["created_by"],
+            "audit_head": manifest["audit_head"],
+            "files": {name: entry["digest"] for name, entry in manifest["files"].items()},
+            **bundle.card.get("lineage", {}),
+        },
+    }
+
+
+def _label_items(request: dict[str, Any]) -> list[Any]:
+    items = request.get("labels")
+    if not isinstance(items, list) or len(request) != 1:
+        raise RequestError(
+            "the request holds no list of labels" if not isinstance(items, list) else "the request has unknown fields",
+            why='it must be an object with "labels" alone',
+            way_out='write {"labels": [{"id": "...", "label": value}]}',
+            path="labels",
+            code="bad-request",
+        )
+    return items
+
+
+def _json(content: Any) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")
+
+
+async def _answered_before(_: Request) -> Response:
+    raise AssertionError("POST /predict is answered before the routes; this one is here for the other methods")
+
+
+async def _any_error(_: Request, error: Exception) -> Response:
+    status, content = refusal(error)
+    return Response(content, status, media_type="application/json")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == 405:
+        what = {
+            "code": "method-not-allowed",
+            "what": f"{request.method} is not possible for {path}",
+            "why": "this address takes " + (error.headers or {}).get("Allow", "another method"),
+            "try": "use that method; /openapi.json describes all addresses",
+        }
+    else:
+        what = {
+            "code": "not-found",
+            "what": f"there is nothing at {path}",
+            "why": f"this server has {', '.join(_ROUTE_OF)}",
+            "try": "use one of these; /openapi.json describes them",
+        }
+    return Response(
+        _error_body({**what, "path": ""}), error.status_code, headers=error.headers, media_type="application/json"
+    )

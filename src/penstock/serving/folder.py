@@ -1,0 +1,42 @@
+"""Where a server keeps what it needs, below the state folder of a project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServingFolder:
+    """The folder ``<state>/serving``. Whoever deploys and every worker know it by this class alone."""
+
+    state: Path
+
+    @property
+    def root(self) -> Path:
+        return self.state / "serving"
+
+    @property
+    def slots(self) -> Path:
+        return self.root / "slots.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held (flock) while slots.json is read, changed and replaced."""
+        return self.root / "slots.lock"
+
+    @property
+    def acks(self) -> Path:
+        return self.root / "acks"
+
+    @property
+    def bundles(self) -> Path:
+        return self.root / "bundles"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics"

@@ -1,0 +1,308 @@
+"""Labels: outcomes and corrections that come back by prediction id or by key, kept in the journal.
+
+A label names a prediction by its id, or by the key (an identifier column of the row) of the latest prediction with
+that key. Sending a label again changes nothing; another label for the same prediction is a correction, and the one
+with the latest `at` holds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from penstock.bundle.decoder import Decoder
+from penstock.bundle.kinds import Kind
+from penstock.bundle.specs import ColumnSpec, Unreadable
+from penstock.bundle.values import column_reader
+from penstock.errors import LabelError, NotFound
+from penstock.serving.instants import iso_now, iso_of, parse_instant
+from penstock.serving.journal import JournalWriter, Record, find_record, is_expired, to_record
+from penstock.serving.prediction_ids import PredictionId, parse_id
+from penstock.serving.segments import ReadReport, payloads, read_header, read_segment, segments
+
+ReadKey = Callable[[object], str | None]
+
+_plain_key: ReadKey = column_reader(ColumnSpec("key", Kind.IDENTIFIER))
+_FIELDS = frozenset({"id", "key", "label", "author", "at"})
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One outcome. `label` has the target's own type; `at` is when it was observed (ISO, UTC)."""
+
+    id: str
+    label: Any
+    at: str
+    author: str = ""
+    key: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, "key": self.key, "label": self.label, "author": self.author, "at": self.at}
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    index: int
+    code: str  # "unknown-prediction", "expired", "bad-label", "missing-field"
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"index": self.index, "code": self.code, "why": self.why}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelResult:
+    """What became of a list of labels: `accepted` counts those taken, `new` is what has to be stored of them."""
+
+    accepted: int
+    rejected: list[Rejection]
+    new: list[Label] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"accepted": self.accepted, "rejected": [r.to_json() for r in self.rejected]}
+
+
+class LabelBook:
+    """What the journal knows of labels and keys, read on as the journal grows. May be shared between threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._labels: dict[str, list[Label]] = {}  # prediction id -> labels in the order of writing
+        self._keys: dict[str, str] = {}  # key -> id of the latest prediction; filled once a label comes by key
+        self._label_scan = _Scan(folder)
+        self._key_scan = _Scan(folder)
+        self._recent: dict[tuple[int, int], Record] = {}
+        self._lock = threading.Lock()
+
+    def judge(self, items: Sequence[Any], decoder: Decoder, read_key: ReadKey | None = None) -> LabelResult:
+        """Decide on each label, and say what has to be stored. Stores nothing itself.
+
+        Parameters
+        ----------
+        items : objects with "id" or "key", "label", and optionally "author" and "at".
+        decoder : of the bundle that is live; its target says which labels there are.
+        read_key : brings a raw key into the form that answers carry: `Bundle.read_key`. Default: as an identifier.
+        """
+        with self._lock:
+            self._read_labels()
+            if any(isinstance(item, Mapping) and item.get("id") is None for item in items):
+                self._read_keys()
+            accepted, rejected, new = 0, [], []
+            seen: dict[str, list[Label]] = {}
+            now = iso_now()
+            for index, item in enumerate(items):
+                try:
+                    label = self._label(item, decoder, read_key or _plain_key, now)
+                except _RejectedError as no:
+                    rejected.append(Rejection(index, no.code, no.why))
+                    continue
+                accepted += 1
+                known = self._labels.get(label.id, []) + seen.get(label.id, [])
+                explicit = item.get("at") is not None
+                if not _says_nothing_new(label, known, explicit):
+                    seen.setdefault(label.id, []).append(label)
+                    new.append(label)
+            self._recent.clear()
+            return LabelResult(accepted, rejected, new)
+
+    def latest(self) -> dict[str, Label]:
+        """The label that holds for each labelled prediction."""
+        with self._lock:
+            self._read_labels()
+            return {prediction: _holding(labels) for prediction, labels in self._labels.items()}
+
+    def _label(self, item: Any, decoder: Decoder, read_key: ReadKey, now: str) -> Label:
+        if not isinstance(item, Mapping):
+            raise _RejectedError("bad-label", f"each label is an object, this is {type(item).__name__}")
+        unknown = sorted(set(item) - _FIELDS)
+        if unknown:
+            raise _RejectedError("bad-label", f"unknown field {unknown[0]!r}; a label has {', '.join(sorted(_FIELDS))}")
+        if item.get("label") is None:
+            raise _RejectedError("missing-field", 'the field "label" is missing')
+        author, at = item.get("author") or "", item.get("at")
+        if not isinstance(author, str):
+            raise _RejectedError("bad-label", '"author" must be text')
+        key = None if item.get("key") is None else _read(read_key, item["key"])
+        return Label(
+            id=self._prediction(item.get("id"), key),
+            label=_target_value(item["label"], decoder),
+            at=now if at is None else _instant(at),
+            author=author,
+            key=key,
+        )
+
+    def _prediction(self, prediction_id: Any, key: str | None) -> str:
+        if prediction_id is not None:
+            return self._known_id(prediction_id)
+        if key is None:
+            raise _RejectedError("missing-field", 'a label names its prediction by "id" or by "key"; it has neither')
+        found = self._keys.get(key)
+        if found is None:
+            raise _RejectedError("unknown-prediction", f"no journalled prediction has the key {key!r}")
+        return self._known_id(found)
+
+    def _known_id(self, text: Any) -> str:
+        parts = parse_id(text) if isinstance(text, str) else None
+        if parts is None:
+            raise _RejectedError("unknown-prediction", f"{text!r} is not a prediction id (26 letters and digits)")
+        try:
+            record = self._record(parts)
+        except NotFound as missing:
+            raise _RejectedError(
+                "expired" if is_expired(self.folder, parts) else "unknown-prediction", missing.why
+            ) from None
+        if parts.row >= len(record.answers):
+            raise _RejectedError("unknown-prediction", f"that request had {len(record.answers)} rows")
+        return str(parts)
+
+    def _record(self, parts: PredictionId) -> Record:
+        """The record of an id; the labels of one request usually come together, so the last one is remembered."""
+        place = (parts.segment, parts.offset)
+        record = self._recent.get(place)
+        if record is None:
+            record = find_record(self.folder, parts)
+            self._recent.clear()
+            self._recent[place] = record
+        elif parse_id(record.answers[0]["id"]) != PredictionId(parts.time_ms, parts.segment, parts.offset, 0):
+            record = find_record(self.folder, parts)  # raises: the time is not that of this record
+        return record
+
+    def _read_labels(self) -> None:
+        for payload in self._label_scan.new_payloads(b'{"kind":"label"'):
+            for item in to_record(payload).labels:
+                self._labels.setdefault(item["id"], []).append(Label(**item))
+
+    def _read_keys(self) -> None:
+        for payload in self._key_scan.new_payloads(b'{"kind":"predict"'):
+            if b'"key":' not in payload:
+                continue
+            for answer in _answers(payload):
+                if answer.get("key") is not None:
+                    key = answer["key"]
+                    self._keys[key] = max(answer["id"], self._keys.get(key, ""))  # ids sort by time
+
+
+def accept_labels(folder: Path, items: Sequence[Any], decoder: Decoder, read_key: ReadKey | None = None) -> LabelResult:
+    """Judge labels against a journal and store those that are new, from a process that is no server (`label import`).
+
+    Raises
+    ------
+    StoreFull : no space is left.
+    """
+    result = LabelBook(folder).judge(items, decoder, read_key)
+    if result.new:
+        with JournalWriter(folder) as writer:
+            writer.labels([label.to_json() for label in result.new])
+    return result
+
+
+def read_labels(folder: Path) -> dict[str, Label]:
+    """Prediction id -> the label that holds (latest `at`), of everything that is in the journal."""
+    return LabelBook(folder).latest()
+
+
+def check_label(value: Any, decoder: Decoder) -> Any:
+    """A label in the target's own type.
+
+    Raises
+    ------
+    LabelError : the target knows no such class, or the value is no number.
+    """
+    try:
+        return _target_value(value, decoder)
+    except _RejectedError as no:
+        raise LabelError(f"{value!r} cannot be a label", no.why, "write one of the target's own values") from None
+
+
+def _read(read_key: ReadKey, key: object) -> str:
+    try:
+        text = read_key(key)
+    except Unreadable as error:
+        raise _RejectedError("unknown-prediction", f"the key {key!r} cannot be read: {error.why}") from None
+    if text is None:
+        raise _RejectedError("unknown-prediction", f"{key!r} is no key, or the model that is live has none")
+    return text
+
+
+class _RejectedError(Exception):
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(why)
+        self.code, self.why = code, why
+
+
+class _Scan:
+    """Reads a growing journal on from where it stopped the last time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: dict[int, int] = {}  # segment -> offset up to which it was read
+
+    def new_payloads(self, start: bytes) -> Iterator[bytes]:
+        for number, path in segments(self.folder):
+            offset = self._read.get(number, 0)
+            try:
+                if path.stat().st_size == offset:
+                    continue
+            except FileNotFoundError:
+                continue
+            buffer = read_segment(path, offset)
+            first = 0
+            if offset == 0:
+                header = read_header(buffer, path)
+                if header is None:
+                    continue
+                first = header[1]
+                self._read[number] = first
+            for at, payload in payloads(buffer, first, path.name, ReadReport()):
+                self._read[number] = offset + at + 8 + len(payload)
+                if payload.startswith(start):
+                    yield payload
+
+
+def _answers(payload: bytes) -> list[dict[str, Any]]:
+    head_end = payload.index(b"\n") + 1
+    return orjson.loads(payload[head_end + orjson.loads(payload[:head_end])["request_bytes"] :])
+
+
+def _target_value(value: Any, decoder: Decoder) -> Any:
+    target = decoder.target
+    if target is None:
+        raise _RejectedError("bad-label", "the model that is live has no declared target")
+    values, problems = decoder.decode_target_values([value])
+    if target.classes:
+        if problems or values[0] < 0:
+            known = ", ".join(repr(c) for c in target.classes[:10]) + (" ..." if len(target.classes) > 10 else "")
+            raise _RejectedError("bad-label", f"the target {target.name!r} has no class {value!r}; it has {known}")
+        return target.classes[int(values[0])]
+    if problems or values[0] != values[0]:
+        raise _RejectedError("bad-label", f"the target {target.name!r} is a number, and {value!r} is none")
+    return float(values[0])
+
+
+def _instant(text: Any) -> str:
+    try:
+        return iso_of(parse_instant(text))
+    except (ValueError, TypeError, OverflowError):
+        raise _RejectedError("bad-label", f'"at" is {text!r}, which is no ISO 8601 instant') from None
+
+
+def _says_nothing_new(label: Label, known: Sequence[Label], explicit: bool) -> bool:
+    """Whether a label repeats what is known: it holds already, or the very same one (with its `at`) was stored before."""
+    if not known:
+        return False
+    if _same(_holding(known), label):
+        return True
+    return explicit and any(_same(old, label) and old.at == label.at for old in known)
+
+
+def _same(one: Label, other: Label) -> bool:
+    return type(one.label) is type(other.label) and one.label == other.label
+
+
+def _holding(labels: Sequence[Label]) -> Label:
+    return max(enumerate(labels), key=lambda pair: (pair[1].at, pair[0]))[1]

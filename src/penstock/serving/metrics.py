@@ -1,0 +1,131 @@
+"""What a server counts, for Prometheus.
+
+Each worker adds to doubles in a small memory-mapped file of its own (some 50 ns a number); whichever worker is asked
+sums the files of all, also of workers that died, so that no counter ever goes down while the server runs.
+"""
+
+from __future__ import annotations
+
+import mmap
+from bisect import bisect_left
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.serving.acknowledgements import workers
+from penstock.serving.folder import ServingFolder
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+    from penstock.serving.follower import Serving
+
+ROUTES = ("predict", "labels", "model", "metrics", "health", "page", "other")
+STATUSES = (200, 400, 404, 405, 413, 415, 499, 500, 503, 0)  # 499: the client went away; 0: any other
+BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+COUNTERS = {
+    "penstock_rows": "Rows predicted.",
+    "penstock_abstentions": "Rows for which the model abstained.",
+    "penstock_novel_rows": "Rows unlike the training data: novelty above the limit of the model.",
+    "penstock_missing_fields": "Fields that were missing or null and were filled as in training.",
+    "penstock_unknown_values": "Categories that training had not seen.",
+    "penstock_labels": "Labels accepted.",
+    "penstock_journal_bytes": "Bytes written to the journal.",
+}
+
+_REQUESTS = 0
+_BUCKETS = _REQUESTS + len(ROUTES) * len(STATUSES)
+_SECONDS = _BUCKETS + len(BUCKETS_S) + 1
+_COUNTERS = _SECONDS + 1
+ROWS, ABSTENTIONS, NOVEL_ROWS, MISSING_FIELDS, UNKNOWN_VALUES, LABELS, JOURNAL_BYTES = range(
+    _COUNTERS, _COUNTERS + len(COUNTERS)
+)
+_SIZE = _COUNTERS + len(COUNTERS)
+_PLACES = {
+    (route, status): r * len(STATUSES) + s for r, route in enumerate(ROUTES) for s, status in enumerate(STATUSES)
+}
+_ENDING = ".counts"
+
+
+class Metrics:
+    """One worker's counters. `values` is a view on the file: ``metrics.values[ROWS] += 3``."""
+
+    def __init__(self, state_dir: Path, name: str) -> None:
+        self.state_dir = state_dir
+        folder = ServingFolder(state_dir).metrics
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{name}{_ENDING}").open("w+b") as file:
+            file.truncate(_SIZE * 8)
+            self._map = mmap.mmap(file.fileno(), _SIZE * 8)
+        self.values = memoryview(self._map).cast("d")
+
+    def request(self, route: str, status: int) -> None:
+        self.values[_PLACES.get((route, status)) or _PLACES[route, 0]] += 1
+
+    def prediction(self, seconds: float) -> None:
+        """A prediction request that was answered, and how long it took in here."""
+        values = self.values
+        values[_PREDICTED] += 1
+        values[_BUCKETS + bisect_left(BUCKETS_S, seconds)] += 1
+        values[_SECONDS] += seconds
+
+    def render(self, serving: Serving | None) -> bytes:
+        """The text that Prometheus reads."""
+        from prometheus_client import CollectorRegistry, generate_latest  # costs 40 ms, and is asked for later
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Collector(self.state_dir, serving))
+        return generate_latest(registry)
+
+
+_PREDICTED = _PLACES["predict", 200]
+
+
+def clear_metrics(state_dir: Path) -> None:
+    """Forget the counters of an earlier server. Called once, before the first worker starts."""
+    for path in ServingFolder(state_dir).metrics.glob(f"*{_ENDING}"):
+        path.unlink(missing_ok=True)
+
+
+class _Collector:
+    def __init__(self, state_dir: Path, serving: Serving | None) -> None:
+        self._state_dir, self._serving = state_dir, serving
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        total = _sum(self._state_dir)
+        requests = CounterMetricFamily("penstock_requests", "Requests by route and status.", labels=["route", "status"])
+        for (route, status), place in _PLACES.items():
+            if total[place]:
+                requests.add_metric([route, str(status or "other")], total[place])
+        yield requests
+        counts = total[_BUCKETS:_SECONDS]
+        running = 0.0
+        buckets = []
+        for edge, count in zip((*BUCKETS_S, float("inf")), counts, strict=True):
+            running += count
+            buckets.append(("+Inf" if edge == float("inf") else str(edge), running))
+        seconds = HistogramMetricFamily("penstock_predict_seconds", "Time from request to answer, in the server.")
+        seconds.add_metric([], buckets, total[_SECONDS])
+        yield seconds
+        for place, (name, text) in enumerate(COUNTERS.items(), _COUNTERS):
+            yield CounterMetricFamily(name, text, value=total[place])
+        epochs = GaugeMetricFamily("penstock_epoch", "Epoch of slots.json that a worker serves.", labels=["worker"])
+        for worker in workers(self._state_dir):
+            epochs.add_metric([str(worker.pid)], worker.epoch)
+        yield epochs
+        if self._serving is not None:
+            live = self._serving.live
+            info = GaugeMetricFamily("penstock_live", "The version that is live.", labels=["model", "version", "slot"])
+            info.add_metric([live.entry.model, str(live.entry.version), live.slot], 1)
+            yield info
+
+
+def _sum(state_dir: Path) -> list[float]:
+    total = [0.0] * _SIZE
+    for path in ServingFolder(state_dir).metrics.glob(f"*{_ENDING}"):
+        data = path.read_bytes()
+        if len(data) == _SIZE * 8:
+            total = [a + b for a, b in zip(total, memoryview(data).cast("d"), strict=True)]
+    return total

@@ -1,0 +1,186 @@
+"""What `/openapi.json` says: OpenAPI 3.1, with the fields of a row as the live model declares them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.bundle.kinds import Kind
+from penstock.bundle.signature import InputColumn
+from penstock.serving.follower import Loaded
+
+
+def describe(loaded: Loaded) -> dict[str, Any]:
+    """The description of this server while `loaded` is live."""
+    signature = loaded.bundle.signature
+    entry = loaded.entry
+    classifies = signature.task.is_classification
+    classes = list(signature.target.classes)
+    label: dict[str, Any] = {"enum": classes} if classes else {"type": "number"}
+    row: dict[str, Any] = {
+        "type": "object",
+        "properties": {column.name: _field(column) for column in signature.columns},
+        "additionalProperties": signature.extra_fields == "ignore",
+        "description": "Fields that are absent or null are filled as in training.",
+    }
+    if signature.key is not None:
+        row["properties"][signature.key] = {"description": "Names the row; echoed as `key`."}
+    row["properties"].setdefault(signature.target.name, {"description": "The target; ignored where given."})
+    prediction: dict[str, Any] = {
+        "type": "object",
+        "required": ["id", "prediction", "decision", "novelty", "missing", "unknown"],
+        "properties": {
+            "id": {"type": "string", "description": "Name it when the outcome is known: POST /labels."},
+            "key": {"type": "string"},
+            "prediction": {"anyOf": [label, {"type": "null"}], "description": "null where the model abstains"},
+            "decision": {"enum": ["answer", "abstain"]},
+            "reason": {"type": ["string", "null"]},
+            "novelty": {"type": "number"},
+            "missing": {"type": "array", "items": {"type": "string"}},
+            "unknown": {"type": "array", "items": {"type": "string"}},
+        },
+    }
+    if classifies:
+        shares = {"type": ["object", "null"], "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1}}
+        prediction["properties"]["probabilities"] = shares
+    else:
+        bounds = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+        prediction["properties"]["interval"] = bounds
+    example = {c.name: c.example for c in signature.columns if c.example is not None}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"{entry.model}: predicts {signature.target.name}",
+            "version": str(entry.version),
+            "description": "Served by Penstock.",
+        },
+        "paths": {
+            "/predict": {"post": _predict(example)},
+            "/labels": {"post": _labels(label)},
+            "/healthz": {"get": _get("The process is alive.")},
+            "/readyz": {"get": {**_get("A slot is live and has passed its self-test."), **_or_not_ready()}},
+            "/model": {"get": {**_get("Signature, card and lineage of the live version."), **_or_not_ready()}},
+            "/metrics": {"get": _get("Counters for Prometheus.", "text/plain")},
+            "/openapi.json": {"get": {**_get("This description."), **_or_not_ready()}},
+            "/": {"get": _get("A page to try a row.", "text/html")},
+        },
+        "components": {"schemas": {"Row": row, "Prediction": prediction, "Error": _ERROR}},
+    }
+
+
+_ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "what", "why", "try", "path"],
+            "properties": {
+                "code": {"type": "string", "description": "Permanent: programs may rely on it."},
+                "what": {"type": "string"},
+                "why": {"type": "string"},
+                "try": {"type": "string"},
+                "path": {"type": "string", "description": "The field, as in rows[3].age; empty where there is none."},
+            },
+        }
+    },
+}
+
+_JSON_TYPES: dict[Kind, list[str]] = {
+    Kind.NUMERIC: ["number", "string", "null"],
+    Kind.DATETIME: ["string", "null"],
+    Kind.TEXT: ["string", "null"],
+}
+
+
+def _field(column: InputColumn) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": _JSON_TYPES.get(column.kind, ["string", "number", "boolean", "null"])}
+    if column.example is not None:
+        schema["examples"] = [column.example]
+    words = str(column.kind)
+    if column.known:
+        words += ": " + ", ".join(column.known[:20]) + (" ..." if len(column.known) > 20 else "")
+    schema["description"] = words + ". Other values are answered, and listed as unknown." if column.known else words
+    return schema
+
+
+def _predict(example: dict[str, Any]) -> dict[str, Any]:
+    request = {
+        "type": "object",
+        "required": ["rows"],
+        "additionalProperties": False,
+        "properties": {
+            "rows": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}},
+            "version": {"type": ["integer", "null"], "description": "A version in either slot; default: the live one."},
+        },
+    }
+    answer = {
+        "type": "object",
+        "required": ["model", "version", "slot", "predictions"],
+        "properties": {
+            "model": {"type": "string"},
+            "version": {"type": "integer"},
+            "slot": {"enum": ["blue", "green"]},
+            "predictions": {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}},
+        },
+    }
+    return {
+        "summary": "Predict rows. One wrong row refuses the request.",
+        "requestBody": _body({**request, "examples": [{"rows": [example]}]}),
+        "responses": {"200": _content("The predictions, in the order of the rows.", answer), **_refusals("404")},
+    }
+
+
+def _labels(label: dict[str, Any]) -> dict[str, Any]:
+    text = {"type": ["string", "null"]}
+    item = {
+        "type": "object",
+        "required": ["label"],
+        "properties": {
+            "id": {**text, "description": "of the prediction"},
+            "key": {"description": "of the row, where the id is not known: its latest prediction"},
+            "label": label,
+            "author": text,
+            "at": {**text, "description": "ISO 8601, default now; the latest holds"},
+        },
+    }
+    rejected = {
+        "type": "object",
+        "properties": {
+            "index": {"type": "integer"},
+            "code": {"enum": ["unknown-prediction", "expired", "bad-label", "missing-field"]},
+            "why": {"type": "string"},
+        },
+    }
+    request = {"type": "object", "required": ["labels"], "properties": {"labels": {"type": "array", "items": item}}}
+    answer = {
+        "type": "object",
+        "required": ["accepted", "rejected"],
+        "properties": {"accepted": {"type": "integer"}, "rejected": {"type": "array", "items": rejected}},
+    }
+    return {
+        "summary": "Say what really happened. Sending a label again changes nothing.",
+        "requestBody": _body({**request, "additionalProperties": False}),
+        "responses": {"200": _content("What was accepted, and what was not.", answer), **_refusals()},
+    }
+
+
+def _body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _content(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _refusals(*more: str) -> dict[str, Any]:
+    error = {"$ref": "#/components/schemas/Error"}
+    return {status: _content("Refused.", error) for status in ("400", "413", "415", *more, "503")}
+
+
+def _get(text: str, media: str = "application/json") -> dict[str, Any]:
+    schema = {"type": "object"} if media == "application/json" else {"type": "string"}
+    return {"summary": text, "responses": {"200": {"description": text, "content": {media: {"schema": schema}}}}}
+
+
+def _or_not_ready() -> dict[str, Any]:
+    return {"description": "Answers 503 while no slot is live."}

@@ -1,0 +1,211 @@
+"""Segment files of the journal: framing, numbering, retention.
+
+A segment is ``<number>.seg``: one header line of JSON, then records one after another:
+
+    4 bytes  length of the payload, little endian
+    4 bytes  CRC-32 of the payload
+    payload  one line of JSON (the head, which begins ``{"kind":"``), then the raw bytes that the head announces
+
+A number is claimed by creating its file exclusively, so each belongs to one process, and numbers only grow: a
+writer has its own newest segment before it deletes old ones. While a segment is open, its writer holds a lock on it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from zlib import crc32
+
+import orjson
+
+from penstock.errors import NewerFormat
+
+FORMAT = 1
+KIND = "penstock-journal"
+FRAME = struct.Struct("<II")
+HEAD_START = b'{"kind":"'
+_SUFFIX = ".seg"
+
+
+@dataclass
+class ReadReport:
+    """What reading met beside the records: nothing is dropped without being counted here."""
+
+    segments: int = 0
+    records: int = 0
+    skipped: int = 0  # stretches of damaged bytes between good records: at least so many records are lost
+    torn_tails: int = 0  # segments whose last record was cut off by a crash (it was never acknowledged)
+    damaged: dict[str, int] = field(default_factory=dict)  # segment name -> damaged stretches
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:09d}{_SUFFIX}"
+
+
+def segments(folder: Path) -> list[tuple[int, Path]]:
+    """(number, path) of every segment, oldest first; empty where the folder does not exist."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    found = [
+        (int(n[: -len(_SUFFIX)]), folder / n) for n in names if n.endswith(_SUFFIX) and n[: -len(_SUFFIX)].isdigit()
+    ]
+    return sorted(found)
+
+
+def create_segment(folder: Path, started_at: str) -> tuple[int, int, int]:
+    """Claim the next number: (number, descriptor, offset of the first record). The descriptor appends and holds the lock."""
+    folder.mkdir(parents=True, exist_ok=True)
+    known = segments(folder)
+    number = known[-1][0] + 1 if known else 1
+    while True:
+        try:
+            fd = os.open(segment_path(folder, number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+            break
+        except FileExistsError:
+            number += 1
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    header = {"format": FORMAT, "kind": KIND, "segment": number, "started_at": started_at}
+    return number, fd, os.write(fd, orjson.dumps(header) + b"\n")
+
+
+def frame(payload: bytes) -> bytes:
+    return FRAME.pack(len(payload), crc32(payload)) + payload
+
+
+def read_header(buffer: bytes, path: Path) -> tuple[dict[str, object], int] | None:
+    """The header and the offset of the first record; None where a crash left a file without one.
+
+    Raises
+    ------
+    NewerFormat : a later release of Penstock wrote this journal.
+    """
+    end = buffer.find(b"\n", 0, 4096)
+    if end < 0:
+        return None
+    try:
+        header = orjson.loads(buffer[:end])
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(header, dict) or header.get("kind") != KIND:
+        return None
+    if header["format"] != FORMAT:
+        raise NewerFormat(
+            f"journal segment {path.name} has format {header['format']}",
+            why=f"this release of Penstock reads format {FORMAT}",
+            way_out="upgrade Penstock to the release that wrote it, or a later one",
+        )
+    return header, end + 1
+
+
+def payloads(buffer: bytes, offset: int, name: str, report: ReadReport) -> Iterator[tuple[int, bytes]]:
+    """(offset, payload) of each good record from `offset` on; damage and a torn tail are counted in `report`."""
+    size = len(buffer)
+    while offset < size:
+        payload = payload_at(buffer, offset)
+        if payload is not None:
+            yield offset, payload
+            offset += FRAME.size + len(payload)
+            continue
+        resume = _next_good(buffer, offset + 1)
+        if resume is None:
+            report.torn_tails += 1
+            return
+        report.skipped += 1
+        report.damaged[name] = report.damaged.get(name, 0) + 1
+        offset = resume
+
+
+def payload_at(buffer: bytes, offset: int) -> bytes | None:
+    """The payload of the record at `offset`, or None where no whole, undamaged record stands there."""
+    start = offset + FRAME.size
+    if start > len(buffer):
+        return None
+    length, checksum = FRAME.unpack_from(buffer, offset)
+    if length < len(HEAD_START) or start + length > len(buffer):
+        return None
+    payload = buffer[start : start + length]
+    return payload if crc32(payload) == checksum else None
+
+
+def _next_good(buffer: bytes, offset: int) -> int | None:
+    """Offset of the next record that is whole, found by the bytes with which every head begins."""
+    found = buffer.find(HEAD_START, offset + FRAME.size)
+    while found >= 0:
+        if payload_at(buffer, found - FRAME.size) is not None:
+            return found - FRAME.size
+        found = buffer.find(HEAD_START, found + 1)
+    return None
+
+
+def read_segment(path: Path, start: int = 0) -> bytes:
+    """The bytes of a segment from `start` on; empty where retention has deleted it. (Not mapped: a writer whose disk
+    is full cuts its torn bytes off, which would kill a process that has them mapped.)"""
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def read_payload(path: Path, offset: int) -> bytes | None:
+    """The payload of the one record at `offset`, or None where no whole record stands there.
+
+    Raises
+    ------
+    FileNotFoundError : the segment is gone.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        head = file.read(FRAME.size)
+        if len(head) < FRAME.size:
+            return None
+        length, _ = FRAME.unpack(head)
+        if length > os.fstat(file.fileno()).st_size:
+            return None
+        return payload_at(head + file.read(length), 0)
+
+
+def apply_retention(folder: Path, *, keep_days: float, max_bytes: int) -> list[Path]:
+    """Delete closed segments that are too old, then the oldest closed ones while all together are too large."""
+    now = time.time()
+    found = [(path, stat) for _, path in segments(folder) if (stat := _stat(path)) is not None]
+    total = sum(stat.st_size for _, stat in found)
+    deleted = []
+    for path, stat in found:
+        too_old = stat.st_mtime < now - keep_days * 86_400
+        if (too_old or total > max_bytes) and _delete_closed(path):
+            total -= stat.st_size
+            deleted.append(path)
+    return deleted
+
+
+def _delete_closed(path: Path) -> bool:
+    """Delete a segment unless a living writer holds it."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(fd)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None

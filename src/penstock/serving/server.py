@@ -1,0 +1,173 @@
+"""`serve`: one process, or a small supervisor over several, behind one listening socket."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from penstock.errors import PenstockError, ServingError
+from penstock.serving.metrics import clear_metrics
+from penstock.serving.settings import ServeSettings
+from penstock.serving.slots import read_slots
+
+Ready = Callable[[str], None]
+
+
+def serve(
+    state_dir: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    settings: ServeSettings | None = None,
+    on_ready: Ready | None = None,
+) -> None:
+    """Answer HTTP until SIGTERM or SIGINT; then answer what is in flight, sync the journal, and return.
+
+    Parameters
+    ----------
+    state_dir : the project's state folder, in which `penstock deploy` has filled a slot.
+    port : 0 takes a free one.
+    workers : processes; a crashed one is replaced.
+    on_ready : called once with the address when requests are answered.
+
+    Raises
+    ------
+    ServingError : nothing is deployed, or the port is in use.
+    BundleError : what is live is damaged, or fails its self-test.
+    """
+    settings = settings or ServeSettings()
+    settings.check()
+    state_dir = Path(state_dir).absolute()
+    if read_slots(state_dir).live_entry is None:
+        raise ServingError(
+            "nothing is deployed",
+            why=f"no slot is live in {state_dir}",
+            way_out="run `penstock run`, then `penstock deploy`",
+        )
+    listening = _listen(host, port)
+    clear_metrics(state_dir)
+    address = _address(host, listening)
+    ready = (lambda: on_ready(address)) if on_ready is not None else (lambda: None)
+    with listening:
+        if workers > 1:
+            from penstock.serving.supervisor import supervise
+
+            supervise(state_dir, listening, workers, settings, ready)
+        else:
+            run_worker(state_dir, listening, settings, ready)
+
+
+def run_worker(state_dir: Path, listening: socket.socket, settings: ServeSettings, ready: Callable[[], None]) -> None:
+    """Serve from this process until it is told to stop."""
+    import uvicorn  # here, because the supervisor does without
+
+    from penstock.serving.app import App
+    from penstock.serving.worker import Worker
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready()
+
+    worker = Worker(state_dir, settings)
+    config = uvicorn.Config(
+        App(worker),
+        loop="uvloop",  # named, not "auto": plain asyncio with two workers answers in 44 ms
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        backlog=2048,
+        timeout_keep_alive=int(settings.keep_alive_s),
+        timeout_graceful_shutdown=max(1, round(settings.stop_after_s)),
+    )
+    # uvicorn stops gracefully on these, and then raises them again for whoever handled them before: nobody.
+    before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        Server(config).run(sockets=[listening])
+    finally:
+        worker.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ignore(number: int, frame: object) -> None:
+    pass
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise _cannot_listen(host, port, error) from error
+    return listening
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ServingError:
+    return ServingError(
+        f"cannot listen on {host}:{port}",
+        why=error.strerror or str(error),
+        way_out=f"stop what listens there, or choose another port: --port {port + 1 if 0 < port < 65535 else 8001}",
+    )
+
+
+def _address(host: str, listening: socket.socket) -> str:
+    port = listening.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """``python -m penstock.serving.server STATE_DIR``: a server without the command line, for containers and tests.
+
+    Prints one JSON object with the address once it answers. A worker of a supervisor is started through here as well.
+    """
+    parser = argparse.ArgumentParser(prog="python -m penstock.serving.server", description=main.__doc__)
+    parser.add_argument("state_dir", type=Path)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--settings", default="{}", help="a JSON object")
+    parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    try:
+        settings = msgspec.json.decode(options.settings, type=ServeSettings)
+        if options.fd is not None:
+            from penstock.serving.supervisor import work
+
+            work(options.state_dir, options.fd, settings)
+        else:
+            serve(
+                options.state_dir,
+                host=options.host,
+                port=options.port,
+                workers=options.workers,
+                settings=settings,
+                on_ready=lambda address: print(json.dumps({"format": 1, "address": address}), flush=True),
+            )
+    except PenstockError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

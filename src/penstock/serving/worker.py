@@ -1,0 +1,83 @@
+"""One worker process: what it serves, its journal, its labels, its counters, from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from starlette.types import Receive, Send
+
+from penstock.errors import ServingError
+from penstock.serving.folder import ServingFolder
+from penstock.serving.follower import Serving, SlotFollower
+from penstock.serving.journal import JournalWriter
+from penstock.serving.labels import LabelBook, LabelResult
+from penstock.serving.metrics import Metrics
+from penstock.serving.settings import ServeSettings
+
+
+class Worker:
+    """Loads what is live before it takes the first request.
+
+    Raises
+    ------
+    ServingError : nothing is deployed.
+    BundleError : what is live is damaged.
+    """
+
+    def __init__(self, state_dir: Path, settings: ServeSettings) -> None:
+        self.settings = settings
+        self._follower = SlotFollower(state_dir, poll_ms=settings.poll_ms)
+        try:
+            self._follower.start()
+        except BaseException:
+            self._follower.acknowledgement.remove()
+            raise
+        self.journal = JournalWriter(ServingFolder(state_dir).journal, settings.journal)
+        self.metrics = Metrics(state_dir, self._follower.acknowledgement.name)
+        self._labels = LabelBook(ServingFolder(state_dir).journal)
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def serving(self) -> Serving:
+        """
+        Raises
+        ------
+        ServingError : no slot is live (status 503).
+        """
+        serving = self._follower.serving
+        if serving is None:
+            raise ServingError(
+                "the server is not ready", why="no slot is live", way_out="deploy a version with `penstock deploy`"
+            )
+        return serving
+
+    @property
+    def serving_or_none(self) -> Serving | None:
+        return self._follower.serving
+
+    async def take_labels(self, items: Sequence[Any]) -> LabelResult:
+        """Judge labels beside the event loop, and journal those that are new."""
+        bundle = self.serving.live.bundle
+        async with self._one_at_a_time:
+            result = await asyncio.to_thread(self._labels.judge, items, bundle.decoder, bundle.read_key)
+            if result.new:
+                self.journal.labels([label.to_json() for label in result.new])
+        return result
+
+    async def lifespan(self, receive: Receive, send: Send) -> None:
+        """Follow the slots from the server's start to its stop; then close the journal."""
+        await receive()
+        following = asyncio.create_task(self._follower.follow())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await asyncio.to_thread(self.close)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def close(self) -> None:
+        self.journal.close()
+        self._follower.acknowledgement.remove()
