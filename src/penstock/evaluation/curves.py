@@ -66,8 +66,8 @@ def probability_histogram(y: Ints, p: Floats, classes: list[str]) -> dict[str, A
         shown, groups = p.max(axis=1), {"wrong": ~right, "right": right}
         label = "probability of the answer"
     edges = np.linspace(0.0, 1.0, BINS + 1)
-    counts = {name: np.histogram(shown[rows], edges)[0].tolist() for name, rows in groups.items()}
-    return {"label": label, "edges": edges.tolist(), "counts": counts}
+    counts = [{"name": name, "rows": np.histogram(shown[rows], edges)[0].tolist()} for name, rows in groups.items()]
+    return {"label": label, "edges": edges.tolist(), "groups": counts}
 
 
 def residuals(y: Floats, value: Floats, seed: int = 0) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def slice_scores(
     threshold: float | None = None,
     seed: int = 0,
 ) -> list[Slice]:
-    """Scores of each slice, the declared ones in order, each one's values by falling count.
+    """Scores of each slice, the declared columns in order.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def slice_scores(
 
 
 def _members(frame: Frame, columns: tuple[str, ...]) -> list[tuple[tuple[str, ...], Ints]]:
-    """Each combination of values that occurs, and its rows."""
+    """Each combination of values that occurs, and its rows: the largest first, but quarters in their own order."""
     if len(frame) == 0:
         return []
     code, parts = np.zeros(len(frame), dtype=np.int64), []
@@ -98,7 +98,8 @@ def _members(frame: Frame, columns: tuple[str, ...]) -> list[tuple[tuple[str, ..
         parts.append(labels)
         code = code * len(labels) + codes
     present, counts = np.unique(code, return_counts=True)
-    present = present[np.argsort(-counts, kind="stable")]
+    if len(columns) > 1 or frame.kinds[columns[0]] not in (Kind.NUMERIC, Kind.DATETIME):
+        present = present[np.argsort(-counts, kind="stable")]
     order = np.argsort(code, kind="stable")
     members = []
     for one in present[:MOST_VALUES].tolist():
