@@ -115,14 +115,14 @@ class Stages:
         if known is not None and ledger.intact(known):
             self.note(name, "known", 0.0, f"run {known.id} did exactly this", known.id)
             return known
-        why = ledger.why(name, inputs, params) if known is None else f"an output of run {known.id} is no longer stored"
+        why = ledger.why(name, inputs, params, CODE[name])
         if self.dry:
             raise WouldRun(name, why)
         self.whole  # noqa: B018 - opens the pipeline's own run before its first stage
         if self.listener:
             self.listener(name, "start", why)
         start = time.perf_counter()
-        with ledger.run(name, inputs=inputs, params=params, key=key) as run:
+        with ledger.run(name, inputs=inputs, params=params, code=CODE[name], project=self.context.project.name) as run:
             work(self.context, run, inputs, params)
         self.note(name, "ran", time.perf_counter() - start, why, run.id)
         return ledger.get(run.id)
@@ -137,7 +137,7 @@ class Stages:
     def whole(self) -> Run:
         """The pipeline's own run in the ledger."""
         if self._whole is None:
-            self._whole = self._open.enter_context(self.context.ledger.run(self.operation, inputs={}, params={}))
+            self._whole = self._open.enter_context(self.context.ledger.run(self.operation, project=self.context.project.name))
         return self._whole
 
     @property

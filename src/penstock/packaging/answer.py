@@ -6,36 +6,19 @@ standardised target; both `novelty` float32 (n,), `outside` bool (n, columns) an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from penstock.bundle.answers import LOW_CONFIDENCE, NOVEL
 from penstock.bundle.kinds import Task
 from penstock.bundle.packing import Layout
+from penstock.bundle.signature import DecisionRule
 
 if TYPE_CHECKING:
     from spox import Var
 
     from penstock.packaging.novelty import FittedNovelty
-
-ANSWER, LOW_CONFIDENCE, NOVEL = 0, 1, 2
-"""Values of the output `decision`."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionRule:
-    """How scores become an answer.
-
-    threshold : binary tasks; the positive class is answered from this probability on.
-    abstain_below : the answer is withheld where the probability of the answered class is below this.
-    abstain_when_novel : the answer is withheld where the novelty score is above the novelty limit.
-    """
-
-    threshold: float | None = None
-    abstain_below: float | None = None
-    abstain_when_novel: bool = False
-
 
 def answer_graph(model: bytes, layout: Layout, task: Task, novelty: FittedNovelty, rule: DecisionRule) -> bytes:
     """Add novelty and decision to a model graph.
@@ -67,7 +50,7 @@ def answer_graph(model: bytes, layout: Layout, task: Task, novelty: FittedNovelt
     else:
         outputs["value"] = scores["value"]
     if rule.abstain_when_novel:
-        novel = op.greater(score, op.const(np.float32(novelty.limit)))
+        novel = op.greater(score, op.const(np.float32(rule.novelty_limit)))
         decision = op.where(novel, op.const(np.int64(NOVEL)), decision)
     outputs["decision"] = decision
     return build({name: inputs[name] for name in inputs}, outputs).SerializeToString(deterministic=True)

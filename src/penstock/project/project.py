@@ -96,4 +96,4 @@ class Project:
 
         self.state.mkdir(parents=True, exist_ok=True)
         url = os.environ.get("PENSTOCK_LEDGER") or f"sqlite:///{self.state / 'ledger.db'}"
-        return Ledger.open(url, self.objects)
+        return Ledger.open(url, self.objects, state=self.state)

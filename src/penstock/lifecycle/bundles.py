@@ -1,0 +1,46 @@
+"""Bundles in the object store: every file by its digest, listed by the manifest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from penstock.bundle.canonical import canonical
+from penstock.bundle.format import MANIFEST, write_bundle
+from penstock.ledger.run import Run
+from penstock.objects.store import ObjectStore
+from penstock.project.project import Project
+
+
+def keep_bundle(run: Run, folder: Path) -> str:
+    """Keep a bundle folder as artifacts of a run; gives the digest of its list of files, which is the bundle's digest."""
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    for name in manifest["files"]:
+        run.keep(f"bundle/{name}", (folder / name).read_bytes(), media=_media(name))
+    run.output("audit_head", manifest["audit_head"])
+    return run.keep("bundle", canonical({"files": manifest["files"]}), media="application/json")
+
+
+def files_of(objects: ObjectStore, bundle: str) -> dict[str, Any]:
+    """Name -> {"digest", "size_bytes"} of a kept bundle."""
+    return dict(json.loads(objects.get(bundle))["files"])
+
+
+def restore_bundle(project: Project, bundle: str, folder: Path, *, audit_head: str) -> Path:
+    """Have a kept bundle as a folder; a folder that holds it already is left alone."""
+    if not (folder / MANIFEST).is_file():
+        files = {name: project.objects.get(entry["digest"]) for name, entry in files_of(project.objects, bundle).items()}
+        write_bundle(folder, files, audit_head)
+    return folder
+
+
+def version_folder(project: Project, version: int) -> Path:
+    """Where the bundle of a version lies for people and for `deploy`."""
+    return project.root / "models" / f"v{version}"
+
+
+def _media(name: str) -> str:
+    return {".onnx": "application/onnx", ".md": "text/markdown"}.get(Path(name).suffix, "application/json")
+
+

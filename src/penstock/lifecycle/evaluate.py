@@ -1,0 +1,73 @@
+"""Stage `evaluate`: the chosen model and the baseline on validation rows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from penstock.bundle.graph import open_session
+from penstock.bundle.packing import Layout, pack
+from penstock.lifecycle.rows import of_inputs
+from penstock.lifecycle.stages import Context
+
+if TYPE_CHECKING:
+    from penstock.bundle.decoder import Frame
+    from penstock.ledger.run import Run
+
+
+def scores_of(model: bytes, layout: dict[str, Any], frame: Frame, scale: dict[str, float] | None) -> np.ndarray:
+    """Probabilities (n, K), or values (n,) in the target's units, of a model graph.
+
+    Parameters
+    ----------
+    scale : mean and std of the target; None for classes.
+    """
+    session = open_session(model)
+    feeds = Layout.from_json(layout)
+    parts = [
+        session.run(None, pack(frame.take(slice(start, start + 8192)), feeds))[0] for start in range(0, max(len(frame), 1), 8192)
+    ]
+    answers = np.concatenate(parts)
+    return answers if scale is None else answers[:, 0].astype(np.float64) * scale["std"] + scale["mean"]
+
+
+def evaluate(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
+    """Metrics with intervals, slices, plots and the comparison with the baseline, as a report."""
+    from penstock.evaluation.gates import Gate
+    from penstock.evaluation.report import dumps
+    from penstock.evaluation.report import evaluate as evaluate_rows
+
+    rows = of_inputs(context, inputs)
+    frame, y = rows.valid
+    candidate = json.loads(context.objects.get(inputs["candidate"]))
+    prediction = scores_of(context.objects.get(inputs["model"]), candidate["layout"], frame, candidate["scale"])
+    baseline = scores_of(context.objects.get(candidate["baseline"]), candidate["baseline_layout"], frame, candidate["scale"])
+    note = "after selection: these rows chose the model"
+    if rows.spent:
+        note += f"; they include {len(rows.spent)} opened envelope(s)"
+    report = evaluate_rows(
+        rows.target.task,
+        rows.target.classes,
+        y,
+        prediction,
+        metric=candidate["metric"],
+        threshold=candidate["threshold"],
+        baseline=baseline,
+        frame=frame,
+        slices=[*params["slices"], *(column for column in params["protected"] if column not in params["slices"])],
+        gates=[Gate.from_json({k: v for k, v in g.items() if v is not None}) for g in params["gates"]],
+        seed=params["seed"],
+        title=context.project.name,
+        target=rows.target.name,
+        part="validation",
+        note=note,
+        facts=[("data set", inputs["dataset"]), ("model", inputs["model"])],
+    )
+    report = report.with_(leaderboard=tuple(candidate["leaderboard"]))
+    for name, estimate in report.metrics.items():
+        run.metric(name, estimate.value, low=estimate.low, high=estimate.high)
+    run.keep("report", dumps(report), media="application/json")
+    run.output("rows", report.rows)
+    run.output("metric", report.metric)

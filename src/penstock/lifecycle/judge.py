@@ -1,0 +1,51 @@
+"""Stage `judge`: the gates decide on validation rows; an override is named and reasoned."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from penstock.lifecycle.stages import Context
+
+if TYPE_CHECKING:
+    from penstock.evaluation.gates import Gate
+    from penstock.evaluation.report import Report
+    from penstock.ledger.run import Run
+
+
+def declared_gates(params: dict[str, Any], metric: str) -> list[Gate]:
+    """The declared gates and the goal's own; where none are declared, the model must beat the baseline."""
+    from penstock.evaluation.gates import Gate, default_gates
+
+    goal = params["goal"]
+    defaults = default_gates(metric, at_least=goal["at_least"], at_most=goal["at_most"])
+    declared = [Gate.from_json({k: v for k, v in g.items() if v is not None}) for g in params["gates"]]
+    if not declared:
+        return defaults
+    return declared + [g for g in defaults if not g.beats_baseline and g.id not in {d.id for d in declared}]
+
+
+def judged(report: Report, gates: list[Gate], override: dict[str, str] | None) -> Report:
+    """The report with what the gates say of it, and the override of those that said no."""
+    from penstock.evaluation.gates import judge as judge_gates
+    from penstock.evaluation.report import Override
+
+    results = tuple(judge_gates(gates, report))
+    overrides: tuple[Override, ...] = ()
+    if override is not None:
+        overrides = tuple(Override(g.id, override["reason"], override["who"], override["at"]) for g in results if not g.passed)
+    return report.with_(gates=results, overrides=overrides)
+
+
+def judge(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
+    """Decide, and write down by how much."""
+    from penstock.evaluation.report import Report, dumps
+
+    report = Report.from_json(json.loads(context.objects.get(inputs["report"])))
+    report = judged(report, declared_gates(params, report.metric), params["override"])
+    run.keep("report", dumps(report), media="application/json")
+    run.output("passed", report.passed)
+    run.output("gates", [g.to_json() for g in report.gates])
+    run.output("overrides", [o.to_json() for o in report.overrides])
+    if report.overrides and context.replay is None:
+        context.ledger.audit.append("override", context.project.name, {"at": "run", **params["override"]})

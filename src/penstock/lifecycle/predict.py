@@ -1,0 +1,110 @@
+"""`penstock predict`: files in, answers out, streamed; the same answers as online, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.bundle.runtime import Bundle
+from penstock.errors import BadParameter
+from penstock.lifecycle.bundles import restore_bundle, version_folder
+from penstock.project.live import live_bundle
+from penstock.project.project import Project
+from penstock.serving.slots import read_slots
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """Outcome of `penstock predict`."""
+
+    rows: int
+    files: int
+    abstained: int
+    output: str
+    model: str
+    version: int | None
+    warnings: list[str]
+
+    exit_code = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "files": self.files,
+            "abstained": self.abstained,
+            "output": self.output,
+            "model": self.model,
+            "version": self.version,
+            "warnings": self.warnings,
+        }
+
+    def to_text(self) -> str:
+        by = self.model if self.version is None else f"{self.model} version {self.version}"
+        lines = [f"{self.rows} rows of {self.files} file(s) answered by {by}: {self.output}"]
+        if self.abstained:
+            lines.append(f"  {self.abstained} rows: abstained")
+        return "\n".join([*lines, *(f"  warning: {w}" for w in self.warnings)])
+
+
+def predict_files(
+    source: Path | str,
+    output: Path | str,
+    *,
+    project: Project | None = None,
+    version: int | None = None,
+    bundle: Path | str | None = None,
+    on_unreadable: str = "refuse",
+    header: bool = True,
+    columns: tuple[str, ...] | None = None,
+    delimiter: str | None = None,
+    quote: str | None = None,
+    encoding: str = "utf-8",
+) -> PredictResult:
+    """Answer every row of a file or of a folder of files.
+
+    Parameters
+    ----------
+    source, output : files, or two folders.
+    version : of the project's registry; default: the live one, or the champion, or the newest that passed.
+    bundle : a bundle folder; then no project is needed.
+    on_unreadable : ``"refuse"`` (an error that names the field, nothing is written) or ``"missing"``.
+    """
+    from penstock.objects.tabular import ReadOptions
+    from penstock.serving.batch import predict_files as predict_batch
+
+    if on_unreadable not in ("refuse", "missing"):
+        raise BadParameter(
+            f"--unreadable {on_unreadable!r} is unknown", why="known are 'refuse' and 'missing'", way_out="--unreadable missing"
+        )
+    number: int | None = None
+    if bundle is not None:
+        loaded = Bundle.load(bundle)
+    else:
+        number, loaded = _bundle_of(project or Project.here(), version)
+    options = ReadOptions(header=header, columns=columns, delimiter=delimiter, quote=quote, encoding=encoding)
+    done = predict_batch(loaded, Path(source), Path(output), read_options=options, on_unreadable=on_unreadable)
+    return PredictResult(
+        rows=done.rows,
+        files=len(done.files),
+        abstained=done.abstained,
+        output=str(output),
+        model=loaded.signature.model,
+        version=number,
+        warnings=list(done.warnings),
+    )
+
+
+def _bundle_of(project: Project, version: int | None) -> tuple[int, Bundle]:
+    if version is None:
+        if read_slots(project.serving_state).live_entry is not None:
+            entry, bundle = live_bundle(project)
+            return entry.version, bundle
+        passed = [v for v in project.ledger.registry.versions(project.name) if v.passed or v.overrides]
+        version = max((v.version for v in passed), default=1)
+    chosen = project.ledger.registry.get(project.name, version)
+    made = project.ledger.get(chosen.run)
+    folder = restore_bundle(
+        project, chosen.bundle, version_folder(project, version), audit_head=str(made.outputs.get("audit_head", ""))
+    )
+    return version, Bundle.load(folder)

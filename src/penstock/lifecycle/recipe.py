@@ -1,0 +1,53 @@
+"""Stage `recipe`: the text that a person edits, checked against the columns of the data set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import RecipeError
+from penstock.lifecycle.stages import Context
+from penstock.project.project import Project
+
+if TYPE_CHECKING:
+    from penstock.ledger.run import Run
+
+
+def read_recipe(project: Project) -> str | None:
+    """The recipe file's text; None where there is none yet."""
+    try:
+        return project.recipe_file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"{project.recipe_file.name} is not UTF-8 text", why=str(error), way_out="save the file in UTF-8"
+        ) from error
+
+
+def recipe(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
+    """Check the recipe, or suggest one (and write it for the user to edit) where there is none."""
+    from penstock.data.versions import load_version
+    from penstock.features.recipe import Recipe
+
+    version = load_version(context.objects, inputs["dataset"])
+    text = params["text"]
+    name = context.project.declaration.recipe.file
+    if text is None:
+        text = suggest_recipe(context, inputs["dataset"])
+        if context.replay is None:
+            context.project.recipe_file.write_text(text, encoding="utf-8")
+    parsed = Recipe.parse(text, name=name)
+    parsed.check(version.decoder.columns)
+    run.keep("recipe", parsed.canonical().encode(), media="application/toml")
+
+
+def suggest_recipe(context: Context, dataset: str) -> str:
+    """The text of a recipe for a data-set version, with the reason per column, from training rows alone."""
+    from penstock.data.versions import load_part, load_version
+    from penstock.features.suggest import suggest
+
+    version = load_version(context.objects, dataset)
+    frame, y = load_part(context.objects, version, "train")
+    target = version.decoder.target
+    assert target is not None
+    return suggest(version.decoder.columns, frame, y, target.task, target.name).text

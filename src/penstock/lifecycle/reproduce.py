@@ -1,0 +1,163 @@
+"""`penstock reproduce RUN`: do it again from its record and compare, byte by byte."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import NotFound, ProjectError
+from penstock.lifecycle.evaluate import evaluate
+from penstock.lifecycle.ingest import ingest
+from penstock.lifecycle.judge import judge
+from penstock.lifecycle.package import package
+from penstock.lifecycle.recipe import recipe
+from penstock.lifecycle.search import search
+from penstock.lifecycle.stages import Context, Work
+from penstock.project.project import Project
+
+if TYPE_CHECKING:
+    from penstock.ledger.record import RunRecord
+
+STAGES: dict[str, Work] = {
+    "ingest": ingest,
+    "recipe": recipe,
+    "search": search,
+    "evaluate": evaluate,
+    "judge": judge,
+    "package": package,
+}
+"""Stages that are functions of their record. `register` gives a number, which is not."""
+
+TOLERANCE = 1e-6
+"""Relative difference of a metric that still counts as the same, where bytes differ."""
+
+NOT_COMPARED = {"audit_head", "footprint", "scope", "seconds"}
+"""Outputs that measure time or grow with the project."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Outcome of `penstock reproduce`."""
+
+    run: str
+    again: list[str]
+    verdict: str  # "identical", "within tolerance" or "different"
+    differences: list[dict[str, Any]]
+    compared: int
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.verdict == "different" else 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "run": self.run,
+            "again": self.again[-1],
+            "stages": self.again,
+            "verdict": self.verdict,
+            "differences": self.differences,
+            "compared": self.compared,
+        }
+
+    def to_text(self) -> str:
+        lines = [f"run {self.run}: {self.verdict}; {self.compared} outputs compared"]
+        lines += [f"  {d['stage']} {d['what']}: was {d['was']}, is {d['is']}; likely because of {d['cause']}" for d in self.differences]
+        return "\n".join(lines)
+
+
+def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] | None = None) -> Reproduction:
+    """Do a run again: a whole pipeline stage by stage, or one stage.
+
+    Recorded trials are replayed with their parameters, seeds and thread counts; the clock plays no part.
+
+    Raises
+    ------
+    NotFound : there is no such run. ProjectError : it did not finish, or it is no run that can be done again.
+    """
+    record = project.ledger.get(run)
+    if record.status != "done":
+        raise ProjectError(
+            f"run {record.id} is {record.status}", why="only a run that has finished has a result", way_out="name another run"
+        )
+    if "steps" in record.outputs:
+        parts = [project.ledger.get(s["run"]) for s in record.outputs["steps"] if s["name"] in STAGES]
+    elif record.operation in STAGES:
+        parts = [record]
+    else:
+        raise ProjectError(
+            f"run {record.id} is a {record.operation}, which cannot be done again",
+            why="it changed the state of the project rather than computing something",
+            way_out=f"reproduce a run of: run, retrain, {', '.join(STAGES)}",
+        )
+    if not parts:
+        raise NotFound(f"run {record.id} has no stages", why="its record lists none", way_out="name another run")
+    again, differences, compared = [], [], 0
+    for part in parts:
+        repeated = _again(project, part, progress)
+        again.append(repeated.id)
+        found, count = _compare(part, repeated)
+        differences += found
+        compared += count
+    bytes_differ = [d for d in differences if d["kind"] != "metric"]
+    metrics_differ = [d for d in differences if d["kind"] == "metric"]
+    verdict = "different" if metrics_differ else "identical"
+    if bytes_differ and not metrics_differ:
+        verdict = "within tolerance" if all(d["kind"] == "artifact" for d in bytes_differ) and _has_metrics(parts) else "different"
+    return Reproduction(record.id, again, verdict, differences, compared)
+
+
+def _again(project: Project, record: RunRecord, progress: Callable[..., None] | None) -> RunRecord:
+    ledger = project.ledger
+    context = Context(project, replay=record, progress=progress)
+    inputs = {**record.inputs, "reproduces": record.id}
+    with ledger.run("reproduce", inputs=inputs, params=record.params, project=project.name) as run:
+        STAGES[record.operation](context, run, dict(record.inputs), dict(record.params))
+    return ledger.get(run.id)
+
+
+def _compare(was: RunRecord, now: RunRecord) -> tuple[list[dict[str, Any]], int]:
+    found: list[dict[str, Any]] = []
+    cause = _cause(was, now)
+
+    def differs(kind: str, what: str, before: Any, after: Any) -> None:
+        found.append({"stage": was.operation, "kind": kind, "what": what, "was": before, "is": after, "cause": cause})
+
+    for name, artifact in was.artifacts.items():
+        after = now.artifacts.get(name, {}).get("digest")
+        if after != artifact["digest"]:
+            differs("artifact", name, artifact["digest"], after)
+    for name, metric in was.metrics.items():
+        before, after = metric["value"], now.metrics.get(name, {}).get("value")
+        if not _same_number(before, after):
+            differs("metric", name, before, after)
+    outputs = {n: v for n, v in was.outputs.items() if n not in NOT_COMPARED}
+    for name, value in outputs.items():
+        if now.outputs.get(name) != value and not (isinstance(value, str) and value.startswith("sha256:")):
+            differs("output", name, value, now.outputs.get(name))
+    return found, len(was.artifacts) + len(was.metrics) + len(outputs)
+
+
+def _same_number(a: float | None, b: float | None) -> bool:
+    if a is None or b is None or a != a or b != b:
+        return (a is None or a != a) and (b is None or b != b)
+    return abs(a - b) <= TOLERANCE * max(1.0, abs(a))
+
+
+def _cause(was: RunRecord, now: RunRecord) -> str:
+    """What differs around the two runs, in the order in which it is likely to matter."""
+    reasons = []
+    if was.code != now.code and was.source.get("penstock") != now.source.get("penstock"):
+        reasons.append(f"Penstock {was.source.get('penstock')} then, {now.source.get('penstock')} now")
+    before, after = was.environment.get("packages", {}), now.environment.get("packages", {})
+    changed = [f"{n} {before.get(n)} -> {after.get(n)}" for n in sorted({*before, *after}) if before.get(n) != after.get(n)]
+    if changed:
+        reasons.append("package versions: " + ", ".join(changed[:5]))
+    for what in ("python", "platform", "machine", "cpus"):
+        if was.environment.get(what) != now.environment.get(what):
+            reasons.append(f"{what}: {was.environment.get(what)} -> {now.environment.get(what)}")
+    return "; ".join(reasons) or "something that is not recorded: the environment and the inputs are the same"
+
+
+def _has_metrics(parts: list[RunRecord]) -> bool:
+    return any(p.metrics for p in parts)

@@ -1,0 +1,70 @@
+"""The rows that stages work on: training rows, and validation rows with what was opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from penstock.lifecycle.stages import Context
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from penstock.bundle.decoder import Decoder, Frame, TargetSpec
+    from penstock.data.versions import DatasetVersion
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One data-set version as a stage sees it. Sealed rows are not reachable from here.
+
+    Parameters
+    ----------
+    spent : indices of opened envelopes, whose rows are validation rows now.
+    """
+
+    context: Context
+    dataset: str
+    spent: list[int]
+
+    @cached_property
+    def version(self) -> DatasetVersion:
+        from penstock.data.versions import load_version
+
+        return load_version(self.context.objects, self.dataset)
+
+    @property
+    def decoder(self) -> Decoder:
+        return self.version.decoder
+
+    @property
+    def target(self) -> TargetSpec:
+        target = self.version.decoder.target
+        assert target is not None  # a project's data set always has one
+        return target
+
+    @cached_property
+    def train(self) -> tuple[Frame, np.ndarray]:
+        """Typed rows and their target: int64 class codes or float64."""
+        from penstock.data.versions import load_part
+
+        return load_part(self.context.objects, self.version, "train")
+
+    @cached_property
+    def valid(self) -> tuple[Frame, np.ndarray]:
+        """Validation rows, then those of the spent envelopes."""
+        import numpy as np
+
+        from penstock.bundle.decoder import Frame
+        from penstock.data.seal import read_spent
+        from penstock.data.versions import load_part
+
+        parts = [load_part(self.context.objects, self.version, "valid")]
+        parts += [read_spent(self.context.ledger, self.context.objects, self.version, index) for index in self.spent]
+        return Frame.concat([f for f, _ in parts]), np.concatenate([y for _, y in parts])
+
+
+def of_inputs(context: Context, inputs: dict[str, Any]) -> Rows:
+    """The rows that a stage's inputs name."""
+    return Rows(context, inputs["dataset"], list(inputs.get("spent", [])))

@@ -1,0 +1,68 @@
+"""What of the declaration each stage depends on: no more than that, so that an edit runs again only what it changes."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from penstock.errors import DeclarationError
+from penstock.project.project import Project
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of the stages after the data set, as plain JSON values."""
+
+    search: dict[str, Any]
+    evaluate: dict[str, Any]
+    judge: dict[str, Any]
+    package: dict[str, Any]
+
+    @classmethod
+    def of(cls, project: Project, budget: str | None) -> Settings:
+        """From the declaration; `budget` overrides the declared one."""
+        d = project.declaration
+        goal = msgspec.to_builtins(d.goal)
+        return cls(
+            search={
+                "budget": budget or d.search.budget,
+                "strategy": d.search.strategy,
+                "seed": d.search.seed,
+                "metric": d.goal.metric,
+                "learners": None if d.search.learners is None else list(d.search.learners),
+                "workers": d.search.workers,
+            },
+            evaluate={
+                "slices": msgspec.to_builtins(d.evaluation.slices),
+                "protected": list(d.evaluation.protected),
+                "metric": d.goal.metric,
+                "seed": d.search.seed,
+                "gates": [msgspec.to_builtins(g) for g in d.gates],
+            },
+            judge={"gates": [msgspec.to_builtins(g) for g in d.gates], "goal": goal},
+            package={
+                "name": project.name,
+                "question": d.project.question,
+                "metric": d.goal.metric,
+                "abstain_below": d.serving.abstain_below,
+                "abstain_when_novel": d.serving.abstain_when_novel,
+                "extra_fields": d.serving.extra_fields,
+                "key": d.data.key,
+                "deadline_ms": d.serving.deadline_ms,
+                "seed": d.search.seed,
+                "scope": msgspec.to_builtins(d.scope),
+            },
+        )
+
+
+def overriding(reason: str | None) -> dict[str, str] | None:
+    """Who overrides, why, and on which day. (The instant stands in the audit trail.)"""
+    if reason is None:
+        return None
+    if not reason.strip():
+        raise DeclarationError("the override has no reason", why="it is shown in every later report", way_out="say why")
+    return {"reason": reason.strip(), "who": getpass.getuser(), "at": datetime.now(UTC).date().isoformat()}

@@ -1,0 +1,170 @@
+"""From a chosen model to a bundle folder."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from penstock.bundle.canonical import canonical
+from penstock.bundle.decoder import Decoder, Frame
+from penstock.bundle.format import write_bundle
+from penstock.bundle.graph import open_session
+from penstock.bundle.kinds import Kind
+from penstock.bundle.packing import Layout, pack
+from penstock.bundle.runtime import Bundle
+from penstock.bundle.signature import DecisionRule, ExtraFields, InputColumn, Interval, Scale, Signature
+from penstock.packaging import parity
+from penstock.packaging.answer import answer_graph
+from penstock.packaging.card import render_card
+from penstock.packaging.examples import example_rows, raw_value
+from penstock.packaging.odd_rows import odd_rows
+
+if TYPE_CHECKING:
+    from penstock.packaging.novelty import FittedNovelty
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A bundle that was written, and the parity that it was held to."""
+
+    bundle: Bundle
+    parity: parity.Parity
+
+
+def signature_of(
+    *,
+    model: str,
+    decoder: Decoder,
+    layout: Layout,
+    novelty: FittedNovelty,
+    train: Frame,
+    rule: DecisionRule,
+    extra_fields: ExtraFields,
+    key: str | None,
+    scale: Scale | None,
+    interval: Interval | None,
+    goal_metric: str,
+) -> Signature:
+    """What the bundle takes and gives. Example values are medians and most frequent values of training rows."""
+    assert decoder.target is not None
+    columns = tuple(
+        InputColumn(name, train.kinds[name], _typical(train, decoder, name), _known(train, name)) for name in novelty.columns
+    )
+    return Signature(
+        model=model,
+        task=decoder.target.task,
+        target=decoder.target,
+        layout=layout,
+        columns=columns,
+        extra_fields=extra_fields,
+        key=key,
+        decision=rule,
+        scale=scale,
+        interval=interval,
+        goal_metric=goal_metric,
+    )
+
+
+def build(
+    folder: Path,
+    *,
+    model: bytes,
+    decoder: Decoder,
+    signature: Signature,
+    novelty: FittedNovelty,
+    train: Frame,
+    valid: Frame,
+    reference: dict[str, Any],
+    card: dict[str, Any],
+    audit_head: str,
+) -> Packaged:
+    """Write the bundle to `folder`, after the parity gate.
+
+    The answer graph must give the model's own scores on validation rows and on odd rows, and the row path must give the
+    bulk path's answers, bit for bit.
+
+    Raises
+    ------
+    ParityError : nothing is written.
+    """
+    graph = answer_graph(model, signature.layout, signature.task, novelty, signature.decision)
+    rows = example_rows(train, decoder, [c.name for c in signature.columns])
+    files = {
+        "decoder.json": canonical(decoder.to_json()),
+        "graph.onnx": graph,
+        "signature.json": canonical(signature.to_json()),
+        "reference.json": canonical(reference),
+        "card.json": canonical(card),
+        "card.md": render_card(card).encode(),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        draft = Path(scratch) / "draft"
+        write_bundle(draft, {**files, "examples.json": canonical({"format": 1, "rows": [], "answers": []})}, audit_head)
+        bundle = Bundle.load(draft)
+        checked = _parity(bundle, model, valid, train)
+        answers = json.loads(canonical(bundle.predict(rows)))
+    files["examples.json"] = canonical({"format": 1, "rows": rows, "answers": answers})
+    write_bundle(folder, files, audit_head)
+    packaged = Bundle.load(folder)
+    packaged.self_test(exact=True)
+    return Packaged(packaged, checked)
+
+
+def _parity(bundle: Bundle, model: bytes, valid: Frame, train: Frame) -> parity.Parity:
+    """Answer graph against model graph, and rows against bulk."""
+    signature = bundle.signature
+    names = [c.name for c in signature.columns]
+    odd = odd_rows(train.select(names))
+    sample = valid.select(names).take(slice(0, 20_000))
+    rows = Frame.concat([sample, odd])
+    output = "probabilities" if signature.task.is_classification else "value"
+    session = open_session(model)
+    expected = session.run([output], pack(rows, signature.layout))[0]
+    got = bundle.predict_frame(rows)
+    graph = got.probabilities if got.probabilities is not None else _standardised(got.value, signature)
+    checked = parity.compare(np.asarray(graph).reshape(expected.shape), expected, threshold=signature.decision.threshold)
+    parity.require(checked, what="the answer graph")
+    decodable = [i for i in range(len(rows)) if i >= len(sample) or i < 200]
+    raw = [{n: raw_value(rows[n][i], bundle.decoder, n) for n in names} for i in decodable]
+    again, _ = bundle.decoder.decode_rows(raw)
+    bulk = bundle.predict_frame(again.select(names))
+    different = [i for i, answer in enumerate(bundle.predict(raw)) if canonical(answer) != canonical(bulk.row(i))]
+    parity.require(
+        parity.Parity(len(raw), 0.0 if not different else float("inf"), len(different), 0), what="one row against a batch"
+    )
+    return checked
+
+
+def _standardised(value: np.ndarray | None, signature: Signature) -> np.ndarray:
+    assert value is not None
+    return value if signature.scale is None else (value - signature.scale.mean) / signature.scale.std
+
+
+def _typical(train: Frame, decoder: Decoder, name: str) -> Any:
+    values = train[name][~train.missing(name)]
+    if not len(values):
+        return None
+    if train.kinds[name] in (Kind.NUMERIC, Kind.DATETIME):
+        return raw_value(np.sort(values)[len(values) // 2], decoder, name)
+    if train.kinds[name] is Kind.TEXT:
+        return "some text"  # a text of the data set may say what nobody outside may read
+    unique, counts = np.unique(values.astype(str), return_counts=True)
+    return str(unique[np.argmax(counts)])
+
+
+def _known(train: Frame, name: str) -> tuple[str, ...] | None:
+    if train.kinds[name] not in (Kind.CATEGORICAL, Kind.BINARY):
+        return None
+    return tuple(sorted({value for value in train[name] if value is not None}))
+
+
+def inputs_of(layout: Layout, decoder: Decoder) -> Sequence[str]:
+    """The model's inputs in the order of the data set."""
+    used = {*layout.numbers, *layout.strings, *layout.times}
+    return [spec.name for spec in decoder.columns if spec.name in used]

@@ -1,0 +1,56 @@
+"""Rows that a bundle carries to test itself. No row of the data set is among them: every field is drawn on its own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from penstock.bundle.decoder import Decoder, Frame
+from penstock.bundle.kinds import MISSING_TIME, Kind
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def example_rows(frame: Frame, decoder: Decoder, columns: list[str], *, n: int = 16, seed: int = 0) -> list[dict[str, Any]]:
+    """JSON rows whose fields are drawn independently from training values; the last two lack fields.
+
+    Parameters
+    ----------
+    frame : training rows.
+    columns : the model's inputs.
+    """
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = [{} for _ in range(n)]
+    for name in columns:
+        present = np.flatnonzero(~frame.missing(name))
+        picked = rng.choice(present, n) if len(present) else np.zeros(0, np.int64)
+        for i, row in enumerate(rows):
+            row[name] = raw_value(frame[name][picked[i]], decoder, name) if len(picked) else None
+    for name in columns[::2]:
+        rows[-2][name] = None
+    rows[-1] = {}
+    return rows
+
+
+def raw_value(value: Any, decoder: Decoder, name: str) -> Any:
+    """A decoded value as the JSON value that decodes to it."""
+    spec = decoder.spec(name)
+    if spec.kind is Kind.NUMERIC:
+        if np.isnan(value):
+            return None
+        number = float(value)
+        whole = int(number) if number.is_integer() and abs(number) < 2**53 else None
+        plain: int | float = number if whole is None else whole
+        return None if str(plain) in spec.missing else plain
+    if spec.kind is Kind.DATETIME:
+        if value == MISSING_TIME:
+            return None
+        instant = _EPOCH + timedelta(microseconds=int(value))
+        pattern = spec.formats[0] if spec.formats else "iso"
+        if pattern == "iso":
+            return instant.isoformat().replace("+00:00", "Z")
+        return instant.astimezone(ZoneInfo(spec.timezone)).strftime(pattern)
+    return value
