@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from penstock.bundle.frame import typed_array
 from penstock.bundle.kinds import Kind
+from penstock.bundle.numbers import marked_numbers
+from penstock.bundle.raw import Reader
 from penstock.bundle.rows import read_values
 from penstock.bundle.specs import ColumnSpec, EncodedColumn, Problem, TargetSpec
-from penstock.bundle.values import Reader, marked_numbers
 
 _NUMBER_CHARACTERS = b"0123456789+-.eE\n"
 
 
-def read_column(
-    spec: ColumnSpec | TargetSpec, kind: Kind, read: Reader, column: EncodedColumn
+def read_numbers(
+    spec: ColumnSpec | TargetSpec, read: Reader, column: EncodedColumn
 ) -> tuple[np.ndarray, list[Problem]]:
-    """A typed array, shape (n_rows,), and the values that could not be read."""
-    codes = np.asarray(column.codes)
-    if kind is Kind.NUMERIC:
-        table = _plain_numbers(spec, column.values)
-        if table is not None:
-            return np.append(table, np.nan)[codes], []  # code -1 picks the last
-    decoded, bad = read_values(spec.name, read, column.values)
-    array = typed_array([*decoded, None], kind)[codes]
+    """Numbers as float64 (n_rows,), NaN where missing, and the values that could not be read."""
+    table = _plain_numbers(spec, column.values)
+    if table is None:
+        return read_column(spec.name, read, column, lambda decoded: typed_array(decoded, Kind.NUMERIC))
+    return np.append(table, np.nan)[column.codes], []  # code -1 picks the last
+
+
+def read_column(
+    name: str, read: Reader, column: EncodedColumn, to_array: Callable[[list[Any]], np.ndarray]
+) -> tuple[np.ndarray, list[Problem]]:
+    """An array (n_rows,) as `to_array` makes it of decoded values, and the values that could not be read."""
+    decoded, bad = read_values(name, read, column.values)
+    array = to_array([*decoded, None])[column.codes]  # code -1 picks the last
     if not bad:
         return array, []
-    first = {problem.row: problem for problem in bad}
-    rows = np.flatnonzero(np.isin(codes, list(first)))
-    problems = []
-    for row, code in zip(rows.tolist(), codes[rows].tolist(), strict=True):
-        seen = first[code]
-        problems.append(Problem(seen.column, row, seen.value, seen.code, seen.why))
-    return array, problems
+    of_code = {problem.row: problem for problem in bad}
+    rows = np.flatnonzero(np.isin(column.codes, list(of_code)))
+    return array, [
+        replace(of_code[code], row=row) for row, code in zip(rows.tolist(), column.codes[rows].tolist(), strict=True)
+    ]
 
 
 def _plain_numbers(spec: ColumnSpec | TargetSpec, values: Sequence[str | None]) -> np.ndarray | None:
@@ -46,20 +52,18 @@ def _plain_numbers(spec: ColumnSpec | TargetSpec, values: Sequence[str | None]) 
     if spec.thousands or spec.decimal not in ".,":
         return None
     absent = {"", *(marker.strip() for marker in spec.missing)}
-    texts = ["" if value is None else value.strip() for value in values]
-    written = [text for text in texts if text not in absent]
-    joined = "\n".join(written)
+    stripped = ("" if value is None else value.strip() for value in values)
+    texts = [None if text in absent else text for text in stripped]
+    joined = "\n".join(text for text in texts if text is not None)
     if spec.decimal == ",":
         if "." in joined:
             return None
-        texts = [text.replace(",", ".") if text not in absent else text for text in texts]
+        texts = [text and text.replace(",", ".") for text in texts]
         joined = joined.replace(",", ".")
     if not joined.isascii() or joined.encode().translate(None, _NUMBER_CHARACTERS):
         return None
     try:
-        numbers = np.fromiter(
-            (np.nan if text in absent else float(text) for text in texts), dtype=np.float64, count=len(texts)
-        )
+        numbers = np.fromiter((np.nan if text is None else float(text) for text in texts), np.float64, len(texts))
     except ValueError:
         return None
     if np.isinf(numbers).any():

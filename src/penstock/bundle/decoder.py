@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from penstock.bundle.canonical import canonical, digest
-from penstock.bundle.columns import read_column
+from penstock.bundle.columns import read_column, read_numbers
 from penstock.bundle.frame import Frame, typed_array
 from penstock.bundle.kinds import MISSING_TIME, Kind
+from penstock.bundle.raw import Reader
 from penstock.bundle.rows import read_values
 from penstock.bundle.specs import ColumnSpec, EncodedColumn, Problem, TargetSpec
-from penstock.bundle.values import Reader, column_reader, normalise_text, target_reader
+from penstock.bundle.values import column_reader, target_reader
+from penstock.bundle.words import normalise_text
 from penstock.errors import BundleError, NewerFormat, SchemaMismatch
 
 __all__ = [
@@ -134,7 +136,7 @@ class Decoder:
         problems: list[Problem] = []
         for spec in self.columns:
             if spec.name in columns:
-                arrays[spec.name], bad = read_column(spec, spec.kind, self.reader(spec.name), columns[spec.name])
+                arrays[spec.name], bad = self._read_column(spec, columns[spec.name])
                 problems += bad
             else:
                 arrays[spec.name] = typed_array([None] * n_rows, spec.kind)
@@ -154,18 +156,23 @@ class Decoder:
     def decode_target_columns(self, column: EncodedColumn) -> tuple[np.ndarray, list[Problem]]:
         """The target in bulk, shape (n_rows,): int64 class numbers (-1 missing, unknown), or float64 (NaN missing)."""
         target, read = self._target
-        if not target.task.is_classification:
-            return read_column(target, Kind.NUMERIC, read, column)
-        times, problems = read_column(target, Kind.DATETIME, read, column)  # integers, like class numbers
-        return np.where(times == MISSING_TIME, -1, times), problems
+        if target.task.is_classification:
+            return read_column(target.name, read, column, _class_numbers)
+        return read_numbers(target, read, column)
 
     def decode_target_values(self, values: Sequence[Any]) -> tuple[np.ndarray, list[Problem]]:
         """The target of JSON or text values; see `decode_target_columns`."""
         target, read = self._target
         decoded, problems = read_values(target.name, read, values)
-        if not target.task.is_classification:
-            return typed_array(decoded, Kind.NUMERIC), problems
-        return np.array([-1 if value is None else value for value in decoded], dtype=np.int64), problems
+        if target.task.is_classification:
+            return _class_numbers(decoded), problems
+        return typed_array(decoded, Kind.NUMERIC), problems
+
+    def _read_column(self, spec: ColumnSpec, column: EncodedColumn) -> tuple[np.ndarray, list[Problem]]:
+        read = self.reader(spec.name)
+        if spec.kind is Kind.NUMERIC:
+            return read_numbers(spec, read, column)
+        return read_column(spec.name, read, column, lambda decoded: typed_array(decoded, spec.kind))
 
     @cached_property
     def _specs(self) -> dict[str, ColumnSpec]:
@@ -186,3 +193,7 @@ class Decoder:
                 "this decoder has no target", why="it was declared without one", way_out="declare [data] target"
             )
         return self.target, target_reader(self.target)
+
+
+def _class_numbers(decoded: Sequence[int | None]) -> np.ndarray:
+    return np.array([-1 if number is None else number for number in decoded], dtype=np.int64)

@@ -87,7 +87,7 @@ def absent(column: np.ndarray, kind: Kind) -> np.ndarray:
         return np.isnan(column)
     if kind is Kind.DATETIME:
         return column == MISSING_TIME
-    return np.fromiter((value is None for value in column), dtype=bool, count=len(column))
+    return np.equal(column, None)  # type: ignore[call-overload]  # numpy compares objects one by one
 
 
 def typed_array(values: Sequence[Any], kind: Kind) -> np.ndarray:

@@ -11,10 +11,11 @@ import numpy as np
 from penstock.bundle.frame import Frame
 from penstock.bundle.kinds import INPUT_KINDS, Kind
 from penstock.bundle.specs import ColumnSpec
-from penstock.bundle.values import normalise_text
+from penstock.bundle.words import normalise_text
 from penstock.errors import SchemaMismatch
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+_LOWEST, _HIGHEST = np.array(-FLOAT32_MAX), np.array(FLOAT32_MAX)  # arrays: converting a float on each call costs more
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,9 @@ def pack(frame: Frame, layout: Layout) -> dict[str, np.ndarray]:
     if layout.strings:
         strings = np.empty((len(frame), len(layout.strings)), dtype=object)
         for j, name in enumerate(layout.strings):
-            strings[:, j] = _packed_strings(frame.columns[name], text=name in layout.texts)
+            column = frame.columns[name]
+            strings[:, j] = _normalised(column) if name in layout.texts else column
+            strings[frame.missing(name), j] = ""
         feeds["strings"] = strings
     if layout.times:
         feeds["times"] = np.stack([frame.columns[name] for name in layout.times], axis=1)
@@ -92,12 +95,11 @@ def pack(frame: Frame, layout: Layout) -> dict[str, np.ndarray]:
 
 def to_float32(numbers: np.ndarray) -> np.ndarray:
     """float64 as float32, clipped to its finite range; NaN stays NaN."""
-    return np.minimum(np.maximum(numbers, -FLOAT32_MAX), FLOAT32_MAX).astype(np.float32)
+    return np.minimum(np.maximum(numbers, _LOWEST), _HIGHEST).astype(np.float32)
 
 
-def _packed_strings(column: np.ndarray, *, text: bool) -> list[str]:
+def _normalised(column: np.ndarray) -> list[str | None]:
+    """The words of each text; equal texts are taken apart once."""
     values = column.tolist()
-    if not text:
-        return ["" if value is None else value for value in values]
-    packed = {value: "" if value is None else normalise_text(value) for value in set(values)}
-    return [packed[value] for value in values]
+    words = {value: value and normalise_text(value) for value in set(values)}
+    return [words[value] for value in values]

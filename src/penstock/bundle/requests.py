@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -10,10 +11,15 @@ import numpy as np
 
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.kinds import MISSING_TIME
+from penstock.bundle.numbers import marked_numbers
 from penstock.bundle.packing import to_float32
+from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.signature import Signature
-from penstock.bundle.values import Reader, Unreadable, column_reader, normalise_text
+from penstock.bundle.values import column_reader
+from penstock.bundle.words import normalise_text
 from penstock.errors import RequestError
+
+_JSON_NUMBERS = frozenset((int, float))
 
 
 class ReadRows(NamedTuple):
@@ -26,22 +32,34 @@ class ReadRows(NamedTuple):
 
 
 class RequestReader:
-    """Reads rows as a signature and its decoder declare them."""
+    """Reads rows as a signature and its decoder declare them.
+
+    Decoded rows are lists in the order of the layout: numbers, strings, times, then inputs that the graph does not take
+    (they are checked all the same).
+    """
 
     def __init__(self, decoder: Decoder, signature: Signature) -> None:
         layout = signature.layout
-        names = [column.name for column in signature.columns]
-        self._inputs = [(name, column_reader(decoder.spec(name))) for name in names]
-        self._known = [(i, c.name, frozenset(c.known)) for i, c in enumerate(signature.columns) if c.known is not None]
+        signed = [column.name for column in signature.columns]
+        packed = [*layout.numbers, *layout.strings, *layout.times]
+        names = packed + [name for name in signed if name not in set(packed)]
+        readers = [(name, column_reader(decoder.spec(name))) for name in names]
+        known = {column.name: frozenset(column.known) for column in signature.columns if column.known is not None}
+        n_numbers, n_strings = len(layout.numbers), len(layout.strings)
+        self._names, self._readers, self._others = names, readers, readers[n_numbers:]
+        self._order = {name: position for position, name in enumerate(signed)}.__getitem__
+        self._known = [(names.index(name), name, values) for name, values in known.items()]
         self._key: tuple[str, Reader] | None = None
         if signature.key is not None:
             self._key = (signature.key, column_reader(decoder.spec(signature.key)))
         self._allowed = frozenset([*(spec.name for spec in decoder.columns), signature.target.name])
         self._refuses_extra = signature.extra_fields == "refuse"
-        self._names = names
-        self._pick_numbers = _picker([names.index(name) for name in layout.numbers])
-        self._pick_strings = [(names.index(name), name in layout.texts) for name in layout.strings]
-        self._pick_times = [names.index(name) for name in layout.times]
+        self._numbers = slice(0, n_numbers)
+        self._strings = [(n_numbers + j, name in layout.texts) for j, name in enumerate(layout.strings)]
+        self._times = slice(n_numbers + n_strings, len(packed))
+        self._pick_numbers = None
+        if n_numbers > 1 and not any(marked_numbers(decoder.spec(name)) for name in layout.numbers):
+            self._pick_numbers = itemgetter(*layout.numbers)
 
     def read(self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None, first: int = 0) -> ReadRows:
         """Check and decode rows.
@@ -56,7 +74,6 @@ class RequestReader:
         RequestError : "bad-row", "unknown-field", "wrong-type" or "out-of-range", with the path of the field.
         """
         refuses_extra = self._refuses_extra if extra_fields is None else extra_fields == "refuse"
-        allowed, inputs, known_values, names = self._allowed, self._inputs, self._known, self._names
         table: list[list[Any]] = []
         missing: list[list[str]] = []
         unknown: list[list[str]] = []
@@ -64,28 +81,43 @@ class RequestReader:
         for number, row in enumerate(rows, first):
             if type(row) is not dict and not isinstance(row, Mapping):
                 raise _bad_row(number, row)
-            if refuses_extra and not allowed.issuperset(row):
+            if refuses_extra and not self._allowed.issuperset(row):
                 raise self._unknown_field(number, row)
-            get = row.get
-            values = []
+            get, name = row.get, ""
+            values = self._finite_numbers(row)
+            readers = self._others if values else self._readers
             try:
-                for name, read in inputs:
+                for name, read in readers:
                     values.append(read(get(name)))
-                if self._key is not None:
+                if self._key is None:
+                    keys.append(None)
+                else:
                     name, read = self._key
                     keys.append(read(get(name)))
-                else:
-                    keys.append(None)
             except Unreadable as error:
                 raise _unreadable(number, name, error) from None
-            missing.append([names[i] for i, value in enumerate(values) if value is None] if None in values else [])
-            unknown.append(
-                [name for i, name, known in known_values if (value := values[i]) not in known and value is not None]
-                if known_values
-                else []
-            )
             table.append(values)
+            missing.append(self._missing(values) if None in values else [])
+            unknown.append([name for i, name, known in self._known if values[i] not in known and values[i] is not None])
         return ReadRows(self._feeds(table), missing, unknown, keys)
+
+    def _finite_numbers(self, row: Mapping[str, Any]) -> list[Any]:
+        """The numeric inputs of a row at C speed when all are finite JSON numbers, which their readers leave as they are.
+
+        An empty list says that some value needs its reader.
+        """
+        if self._pick_numbers is not None:
+            try:
+                numbers = self._pick_numbers(row)
+                if _JSON_NUMBERS.issuperset(map(type, numbers)) and isfinite(sum(numbers)):
+                    return list(numbers)
+            except (KeyError, OverflowError):  # an absent field; an integer beyond float64
+                return []
+        return []
+
+    def _missing(self, values: list[Any]) -> list[str]:
+        """Names of the inputs without a value, in the order of the signature."""
+        return sorted((name for name, value in zip(self._names, values, strict=True) if value is None), key=self._order)
 
     def read_key(self, value: object) -> str | None:
         """A key as it stands in answers; for labels that come back by key."""
@@ -96,44 +128,34 @@ class RequestReader:
     def _feeds(self, table: list[list[Any]]) -> dict[str, np.ndarray]:
         """Packed inputs of decoded rows; the same arrays as `pack` makes of a Frame."""
         feeds: dict[str, np.ndarray] = {}
-        if self._pick_numbers is not None:
-            pick = self._pick_numbers
-            feeds["numbers"] = to_float32(np.array([pick(values) for values in table], dtype=np.float64))
-        if self._pick_strings:
-            strings = np.empty((len(table), len(self._pick_strings)), dtype=object)
-            for j, (i, text) in enumerate(self._pick_strings):
-                for row, values in enumerate(table):
+        if self._numbers.stop:
+            numbers = [values[self._numbers] for values in table]
+            feeds["numbers"] = to_float32(np.array(numbers, dtype=np.float64).reshape(len(table), -1))
+        if self._strings:
+            strings = np.empty((len(table), len(self._strings)), dtype=object)
+            for row, values in enumerate(table):
+                for j, (i, text) in enumerate(self._strings):
                     value = values[i]
                     strings[row, j] = "" if value is None else normalise_text(value) if text else value
             feeds["strings"] = strings
-        if self._pick_times:
-            feeds["times"] = np.array(
-                [[MISSING_TIME if (v := values[i]) is None else v for i in self._pick_times] for values in table],
-                dtype=np.int64,
-            )
+        if self._times.stop > self._times.start:
+            times = [[MISSING_TIME if v is None else v for v in values[self._times]] for values in table]
+            feeds["times"] = np.array(times, dtype=np.int64).reshape(len(table), -1)
         return feeds
 
     def _unknown_field(self, number: int, row: Mapping[str, Any]) -> RequestError:
         from difflib import get_close_matches
 
         name = next(name for name in row if name not in self._allowed)
-        near = get_close_matches(str(name), self._names, 1)
+        fields = sorted(self._names, key=self._order)
+        near = get_close_matches(str(name), fields, 1)
         return RequestError(
             f"rows[{number}] has a field {name!r} that the model does not know",
-            why=f"its fields are {', '.join(self._names[:20])}{', ...' if len(self._names) > 20 else ''}",
+            why=f"its fields are {', '.join(fields[:20])}{', ...' if len(fields) > 20 else ''}",
             way_out=f"write {near[0]!r}" if near else 'take it out, or set extra_fields = "ignore" under [serving]',
             path=f"rows[{number}].{name}",
             code="unknown-field",
         )
-
-
-def _picker(positions: list[int]) -> Callable[[list[Any]], Sequence[Any]] | None:
-    if not positions:
-        return None
-    if len(positions) == 1:
-        only = positions[0]
-        return lambda values: (values[only],)
-    return itemgetter(*positions)
 
 
 def _bad_row(number: int, row: object) -> RequestError:

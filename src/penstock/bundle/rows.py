@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.specs import Problem
-from penstock.bundle.values import Reader, Unreadable
 
 
 def read_values(name: str, read: Reader, values: Iterable[object]) -> tuple[list[Any], list[Problem]]:

@@ -141,9 +141,9 @@ class Bundle:
         for j, column in enumerate(columns):
             missing[:, j] = frame.missing(column.name)
             if column.known is not None:
-                known = {None, *column.known}
+                known = frozenset((None, *column.known))
                 values = frame.columns[column.name]
-                unknown[:, j] = np.fromiter((value not in known for value in values), dtype=bool, count=len(frame))
+                unknown[:, j] = ~np.fromiter(map(known.__contains__, values), dtype=bool, count=len(frame))
         key = self.signature.key
         arrays: dict[str, Any] = {}
         if len(content) == 2:
