@@ -7,9 +7,9 @@ holds class numbers (int64) or a standardised target (float64). What it returns 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from spox import Var
 
-    from penstock.features.recipe import StepCall
+    from penstock.features.tail import Tail
 
-    Features = np.ndarray | csr_matrix
+    Features: TypeAlias = np.ndarray | csr_matrix
     """(n, d): float32 array in C order, or CSR of float32."""
 
 Params = Mapping[str, int | float | str]
@@ -139,7 +139,7 @@ class Choice:
 
         return CategoricalDistribution(self.values)
 
-    def grid(self, points: int) -> list[int | float | str]:  # noqa: ARG002 - all words, however many points
+    def grid(self, points: int) -> list[int | float | str]:
         return list(self.values)
 
     def __str__(self) -> str:
@@ -241,7 +241,7 @@ class Learner(Protocol):
         """Whether the learner suits a problem of this shape. One that does not is left out of the search."""
         ...
 
-    def tail(self, task: Task) -> Sequence[StepCall]:
+    def tail(self, task: Task) -> Tail:
         """What the learner wants done to a recipe's outputs: codes for strings, no missing values, one scale ..."""
         ...
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from penstock.bundle.kinds import Task
+from penstock.features.tail import TREES, Tail
 from penstock.learning.learner import Advice, Deadline, Params, Progress, Shape, Space
 
 if TYPE_CHECKING:
     from spox import Var
 
-    from penstock.features.recipe import StepCall
     from penstock.learning.learner import Features
 
 
@@ -25,13 +24,13 @@ class Dummy:
     tasks: ClassVar[frozenset[Task]] = frozenset(Task)
     takes_missing: ClassVar[bool] = True
 
-    def advise(self, shape: Shape) -> Advice:  # noqa: ARG002 - the same for every shape
+    def advise(self, shape: Shape) -> Advice:
         return Advice(True, "the baseline is always there")
 
-    def tail(self, task: Task) -> Sequence[StepCall]:  # noqa: ARG002
-        return ()
+    def tail(self, task: Task) -> Tail:
+        return TREES
 
-    def space(self, shape: Shape) -> Space:  # noqa: ARG002
+    def space(self, shape: Shape) -> Space:
         return Space()
 
     def fit(
@@ -42,10 +41,10 @@ class Dummy:
         shape: Shape,
         params: Params,
         weights: np.ndarray | None = None,
-        budget: Deadline | None = None,  # noqa: ARG002 - takes no time
-        seed: int = 0,  # noqa: ARG002 - nothing is drawn
-        threads: int = 1,  # noqa: ARG002
-        progress: Progress | None = None,  # noqa: ARG002
+        budget: Deadline | None = None,
+        seed: int = 0,
+        threads: int = 1,
+        progress: Progress | None = None,
     ) -> FittedConstant:
         self.space(shape).complete(params)
         return constant_of(y, shape, n_features=X.shape[1], weights=weights)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from penstock.bundle.kinds import Task
+from penstock.features.tail import TREES, Tail
 from penstock.learning.learner import Advice, Choice, Deadline, Float, Int, Params, Progress, Shape, Space
 from penstock.learning.learners.weighting import balanced
 
 if TYPE_CHECKING:
     from spox import Var
 
-    from penstock.features.recipe import StepCall
     from penstock.learning.learner import Features
 
 MAX_LEAVES = 75_000
@@ -39,13 +38,13 @@ class Forest:
         if shape.sparse or shape.n_features > 2_000:
             return Advice(False, f"{shape.n_features} features: each split would look at few of the useful ones")
         if shape.n_rows * shape.n_scores > 1_000_000:
-            return Advice(False, f"{shape.n_rows} rows: within the size a graph may have, its trees would be too coarse")
+            return Advice(
+                False, f"{shape.n_rows} rows: within the size a graph may have, its trees would be too coarse"
+            )
         return Advice(True, "hard to overfit, and differs from boosting in its mistakes")
 
-    def tail(self, task: Task) -> Sequence[StepCall]:  # noqa: ARG002 - the same for every task
-        from penstock.learning.tails import for_trees
-
-        return for_trees()
+    def tail(self, task: Task) -> Tail:
+        return TREES
 
     def space(self, shape: Shape) -> Space:
         usual = 1.0 / 3.0 if shape.task is Task.REGRESSION else max(0.1, shape.n_features**-0.5)
@@ -103,7 +102,9 @@ class Forest:
 def _estimator(task: Task, kind: object) -> Any:
     from sklearn import ensemble
 
-    name = ("ExtraTrees" if kind == "extra" else "RandomForest") + ("Classifier" if task.is_classification else "Regressor")
+    name = ("ExtraTrees" if kind == "extra" else "RandomForest") + (
+        "Classifier" if task.is_classification else "Regressor"
+    )
     return getattr(ensemble, name)
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from penstock.bundle.kinds import Task
+from penstock.features.tail import TREES, Tail
 from penstock.learning.learner import Advice, Deadline, Float, Int, Params, Progress, Shape, Space
 from penstock.learning.learners.dummy import FittedConstant, constant_of
 
 if TYPE_CHECKING:
     from spox import Var
 
-    from penstock.features.recipe import StepCall
     from penstock.learning.learner import Features
 
 EARLY_STOPPING_FROM = 2_000
@@ -43,10 +42,8 @@ class LightGBM:
             return Advice(False, f"{shape.n_features} features: too many histograms")
         return Advice(True, "the strongest single learner on tables of mixed columns")
 
-    def tail(self, task: Task) -> Sequence[StepCall]:  # noqa: ARG002 - the same for every task
-        from penstock.learning.tails import for_trees
-
-        return for_trees()
+    def tail(self, task: Task) -> Tail:
+        return TREES
 
     def space(self, shape: Shape) -> Space:
         small = shape.n_rows < EARLY_STOPPING_FROM
@@ -85,7 +82,9 @@ class LightGBM:
         settings = {
             **full,
             "objective": OBJECTIVES[shape.task],
-            "metric": {Task.BINARY: "binary_logloss", Task.MULTICLASS: "multi_logloss", Task.REGRESSION: "l2"}[shape.task],
+            "metric": {Task.BINARY: "binary_logloss", Task.MULTICLASS: "multi_logloss", Task.REGRESSION: "l2"}[
+                shape.task
+            ],
             "bagging_freq": 1,
             "seed": seed,
             "deterministic": True,
@@ -127,7 +126,12 @@ def _inner_split(y: np.ndarray, shape: Shape, seed: int) -> tuple[np.ndarray, np
 
 
 def _dataset(
-    X: Any, y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray | None, settings: dict[str, Any], reference: Any = None
+    X: Any,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    rows: np.ndarray | None,
+    settings: dict[str, Any],
+    reference: Any = None,
 ) -> Any:
     import lightgbm
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from penstock.bundle.kinds import Task
+from penstock.features.tail import LINEAR, Tail
 from penstock.learning.learner import Advice, Choice, Deadline, Float, Params, Progress, Shape, Space
 from penstock.learning.learners.weighting import balanced
 
 if TYPE_CHECKING:
     from spox import Var
 
-    from penstock.features.recipe import StepCall
     from penstock.learning.learner import Features
 
 MAX_ITERATIONS = 300
@@ -44,10 +44,8 @@ class Linear:
             return Advice(True, f"{shape.n_features} sparse features: linear models are hard to beat on words")
         return Advice(True, "fast, and the first thing to compare with")
 
-    def tail(self, task: Task) -> Sequence[StepCall]:  # noqa: ARG002 - the same for every task
-        from penstock.learning.tails import for_linear
-
-        return for_linear()
+    def tail(self, task: Task) -> Tail:
+        return LINEAR
 
     def space(self, shape: Shape) -> Space:
         strength = Float(1e-4, 1e4, default=1.0, log=True)
@@ -64,8 +62,8 @@ class Linear:
         params: Params,
         weights: np.ndarray | None = None,
         budget: Deadline | None = None,
-        seed: int = 0,  # noqa: ARG002 - nothing is drawn
-        threads: int = 1,  # noqa: ARG002 - one: the sums of a matrix product depend on how it is divided
+        seed: int = 0,
+        threads: int = 1,
         progress: Progress | None = None,
     ) -> FittedLinear:
         from threadpoolctl import threadpool_limits
@@ -82,7 +80,13 @@ class Linear:
             else:
                 coef, intercept = _logistic(design, y, row_weights, float(full["C"]), shape, budget, progress)
         return FittedLinear(
-            coef.astype(np.float32), intercept.astype(np.float32), design.low, design.high, design.spread, shape.task, full
+            coef.astype(np.float32),
+            intercept.astype(np.float32),
+            design.low,
+            design.high,
+            design.spread,
+            shape.task,
+            full,
         )
 
 
@@ -213,7 +217,12 @@ def _minimise(
             raise StopIteration
 
     found = minimize(
-        objective, start.ravel(), jac=True, method="L-BFGS-B", callback=each, options={"maxiter": MAX_ITERATIONS, "gtol": 1e-6}
+        objective,
+        start.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        callback=each,
+        options={"maxiter": MAX_ITERATIONS, "gtol": 1e-6},
     )
     return found.x.reshape(start.shape)
 
