@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from penstock.errors import DamagedStore, DeclarationError, PenstockError, StoreError, StoreFull
 from penstock.parts import need
@@ -29,18 +29,23 @@ class Database:
 
     `write` lets one writer in at a time, on both engines: SQLite by ``BEGIN IMMEDIATE``, PostgreSQL by an advisory lock.
     So a transaction that reads, decides and writes needs no further care, and version numbers have no gaps.
+
+    Attributes
+    ----------
+    place : the URL without its password, for messages.
+    is_sqlite : whether the database is a file of this machine.
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
         try:
             parsed = sa.make_url(url)
         except ArgumentError as error:
-            raise _bad_url(url, str(error)) from error
+            raise _bad_place(url, str(error)) from error
+        self.place = parsed.render_as_string(hide_password=True)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             if parsed.database in (None, "", ":memory:"):
-                raise _bad_url(url, "a ledger in memory would be forgotten at the end of the process")
+                raise _bad_place(self.place, "a ledger in memory would be forgotten at the end of the process")
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             arguments: dict[str, Any] = {"connect_args": {"timeout": WAIT_S, "check_same_thread": False}}
         elif parsed.get_backend_name() == "postgresql":
@@ -48,11 +53,8 @@ class Database:
             need("psycopg", extra="postgres", used_for="a ledger on PostgreSQL")
             arguments = {"pool_pre_ping": True}
         else:
-            raise _bad_url(url, f"{parsed.get_backend_name()!r} is neither sqlite nor postgresql")
-        try:
-            self._engine = sa.create_engine(parsed, **arguments)
-        except NoSuchModuleError as error:
-            raise _bad_url(url, str(error)) from error
+            raise _bad_place(self.place, f"{parsed.get_backend_name()!r} is neither sqlite nor postgresql")
+        self._engine = sa.create_engine(parsed, **arguments)
         if self.is_sqlite:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
@@ -96,28 +98,27 @@ class Database:
 
     def _worded(self, error: DBAPIError) -> PenstockError:
         why = str(error.orig).strip().splitlines()[0]
-        place = sa.make_url(self.url).render_as_string(hide_password=True)
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL or getattr(error.orig, "sqlstate", None) == "53100":
             return StoreFull(
-                f"no space left for the ledger {place}",
+                f"no space left for the ledger {self.place}",
                 why=why,
                 way_out="free some space there and run the same command again: nothing half-written was kept",
             )
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return DamagedStore(
-                f"the ledger {place} is damaged",
+                f"the ledger {self.place} is damaged",
                 why=why,
                 way_out="restore ledger.db from a copy; objects and serving state are not affected",
             )
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return StoreError(
-                f"the ledger {place} was in use for more than {WAIT_S:.0f} seconds",
+                f"the ledger {self.place} was in use for more than {WAIT_S:.0f} seconds",
                 why=why,
                 way_out="see which process holds it (`fuser` on the file), or put the project on a local disk",
             )
         return StoreError(
-            f"the ledger {place} cannot be used",
+            f"the ledger {self.place} cannot be used",
             why=why,
             way_out="check that the place exists, that it may be written to, and (PostgreSQL) that the server answers",
         )
@@ -156,9 +157,9 @@ def _forget_in_children(engine: sa.Engine) -> None:
     os.register_at_fork(after_in_child=forget)
 
 
-def _bad_url(url: str, why: str) -> DeclarationError:
+def _bad_place(place: str, why: str) -> DeclarationError:
     return DeclarationError(
-        f"{url!r} is no place for a ledger",
+        f"{place!r} is no place for a ledger",
         why=why,
         way_out="write sqlite:////absolute/path/ledger.db or postgresql://user@host/database",
     )

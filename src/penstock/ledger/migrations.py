@@ -43,7 +43,7 @@ def _missing(database: Database, steps: list[Migration]) -> list[Migration]:
     newer = sorted(applied.difference(known))
     if newer:
         raise NewerFormat(
-            f"the ledger {sa.make_url(database.url).render_as_string(hide_password=True)} is newer than this Penstock",
+            f"the ledger {database.place} is newer than this Penstock",
             why=f"it has been changed by the migration {newer[-1]!r}, which this release does not know",
             way_out='pip install --upgrade "penstock"',
         )

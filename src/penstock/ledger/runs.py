@@ -19,7 +19,6 @@ from penstock.ledger.schema import environments, run_inputs, run_metrics, run_ou
 from penstock.objects.digests import digest_of_json, digests_within
 
 PAGE = 200
-ID_LENGTH = len("20261120T101112-3f9a1c")
 
 
 @final
@@ -171,8 +170,9 @@ class Runs:
             query = query.where(runs.c.project == project)
         if status in (RUNNING, INTERRUPTED):  # which of the two a run is depends on its process
             query = query.where(runs.c.status.in_((RUNNING, INTERRUPTED)))
-        elif status is not None:
-            query = query.where(runs.c.status == status)
+        else:
+            query = query.where(runs.c.status == status) if status is not None else query
+            query = query.limit(limit)
         with self._database.read() as connection:
             found: list[RunRecord] = []
             for page in connection.execute(query).partitions(PAGE):

@@ -99,7 +99,9 @@ class LearnerContract:
         X, y, shape = problem(task)
         fitted = learner.fit(X, y, shape=shape, params={}, seed=1)
         largest = np.finfo(np.float32).max
-        odd = np.vstack([X[:20] * np.float32(1e6), np.full((1, N_FEATURES), largest), np.full((1, N_FEATURES), -largest)])
+        odd = np.vstack(
+            [X[:20] * np.float32(1e6), np.full((1, N_FEATURES), largest), np.full((1, N_FEATURES), -largest)]
+        )
         self._same(fitted, odd.astype(np.float32), shape)
 
     def test_the_same_input_gives_the_same_bytes(self, learner: Learner, task: Task) -> None:
