@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,25 +75,24 @@ def write_bundle(folder: Path, files: Mapping[str, bytes], audit_head: str) -> s
             f"{folder} already holds another bundle", why="a bundle is never changed", way_out="write to a new folder"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    draft = folder.parent / f".{folder.name}.{os.urandom(6).hex()}"
     try:
+        draft.mkdir()
         for name, data in {**files, MANIFEST: canonical(manifest)}.items():
             _write_synced(draft / name, data)
-        draft.chmod(0o755)  # mkdtemp's 0o700 would hide the bundle from a server with another user
         _sync_folder(draft)
         draft.rename(folder)
         _sync_folder(folder.parent)
-    except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except BaseException as error:
+        from shutil import rmtree
+
+        rmtree(draft, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreFull(
                 f"no space left to write the bundle {folder}",
                 why=str(error),
                 way_out="free some space and run it again",
             ) from error
-        raise
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
         raise
     return own_digest
 

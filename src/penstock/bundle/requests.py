@@ -99,7 +99,7 @@ class RequestReader:
             table.append(values)
             missing.append(self._missing(values) if None in values else [])
             unknown.append([name for i, name, known in self._known if values[i] not in known and values[i] is not None])
-        return ReadRows(self._feeds(table), missing, unknown, keys)
+        return ReadRows(self._feeds(table) if table else {}, missing, unknown, keys)
 
     def _finite_numbers(self, row: Mapping[str, Any]) -> list[Any]:
         """The numeric inputs of a row at C speed when all are finite JSON numbers, which their readers leave as they are.
@@ -130,7 +130,7 @@ class RequestReader:
         feeds: dict[str, np.ndarray] = {}
         if self._numbers.stop:
             numbers = [values[self._numbers] for values in table]
-            feeds["numbers"] = to_float32(np.array(numbers, dtype=np.float64).reshape(len(table), -1))
+            feeds["numbers"] = to_float32(np.array(numbers, dtype=np.float64))
         if self._strings:
             strings = np.empty((len(table), len(self._strings)), dtype=object)
             for row, values in enumerate(table):
@@ -140,7 +140,7 @@ class RequestReader:
             feeds["strings"] = strings
         if self._times.stop > self._times.start:
             times = [[MISSING_TIME if v is None else v for v in values[self._times]] for values in table]
-            feeds["times"] = np.array(times, dtype=np.int64).reshape(len(table), -1)
+            feeds["times"] = np.array(times, dtype=np.int64)
         return feeds
 
     def _unknown_field(self, number: int, row: Mapping[str, Any]) -> RequestError:
