@@ -304,6 +304,7 @@ def _described(serving: Serving) -> dict[str, Any]:
         "epoch": serving.epoch,
         "signature": bundle.signature.to_json(),
         "card": bundle.card,
+        "deployment": entry.deployment,
         "lineage": {
             "bundle": bundle.digest,
             "created_by": manifest["created_by"],

@@ -1,4 +1,4 @@
-"""Where a server keeps what it needs, below the state folder of a project."""
+"""Where a server keeps what it needs: the folder `serving` in the state folder of a project."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ServingFolder:
-    """The folder ``<state>/serving``. Whoever deploys and every worker know it by this class alone."""
+    """The folder that a server works in. Whoever deploys and every worker know its inside by this class alone."""
 
-    state: Path
-
-    @property
-    def root(self) -> Path:
-        return self.state / "serving"
+    root: Path
 
     @property
     def slots(self) -> Path:

@@ -67,7 +67,7 @@ class SlotFollower:
         self._path = ServingFolder(state_dir).slots
         self._poll_s = poll_ms / 1000
         self._seen = self._fingerprint()
-        self._bundles: dict[SlotEntry, Bundle] = {}
+        self._bundles: dict[str, Bundle] = {}  # by digest
 
     def start(self) -> None:
         """Load what is live. Raises what is wrong with it, so that a server with nothing to serve never starts.
@@ -124,13 +124,13 @@ class SlotFollower:
                 loaded[state.idle] = Loaded.of(state.idle, idle, self._bundle(idle))
             except PenstockError as error:
                 log.error("the idle slot %r is left out: %s", state.idle, error)
-        self._bundles = {slot.entry: slot.bundle for slot in loaded.values()}
+        self._bundles = {slot.entry.bundle: slot.bundle for slot in loaded.values()}
         by_version = {slot.entry.version: slot for slot in reversed(loaded.values())}  # the live one wins
         return Serving(state.epoch, loaded[state.live], by_version)
 
     def _bundle(self, entry: SlotEntry) -> Bundle:
-        if entry in self._bundles:
-            return self._bundles[entry]
+        if entry.bundle in self._bundles:
+            return self._bundles[entry.bundle]
         folder = self.state_dir / entry.path
         try:
             bundle = Bundle.load(folder)

@@ -17,7 +17,8 @@ import orjson
 
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.kinds import Kind
-from penstock.bundle.specs import ColumnSpec, Unreadable
+from penstock.bundle.raw import Unreadable
+from penstock.bundle.specs import ColumnSpec
 from penstock.bundle.values import column_reader
 from penstock.errors import LabelError, NotFound
 from penstock.serving.instants import iso_now, iso_of, parse_instant

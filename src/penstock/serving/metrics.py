@@ -29,6 +29,7 @@ COUNTERS = {
     "penstock_novel_rows": "Rows unlike the training data: novelty above the limit of the model.",
     "penstock_missing_fields": "Fields that were missing or null and were filled as in training.",
     "penstock_unknown_values": "Categories that training had not seen.",
+    "penstock_late": "Prediction requests answered later than [serving] deadline_ms.",
     "penstock_labels": "Labels accepted.",
     "penstock_journal_bytes": "Bytes written to the journal.",
 }
@@ -37,7 +38,7 @@ _REQUESTS = 0
 _BUCKETS = _REQUESTS + len(ROUTES) * len(STATUSES)
 _SECONDS = _BUCKETS + len(BUCKETS_S) + 1
 _COUNTERS = _SECONDS + 1
-ROWS, ABSTENTIONS, NOVEL_ROWS, MISSING_FIELDS, UNKNOWN_VALUES, LABELS, JOURNAL_BYTES = range(
+ROWS, ABSTENTIONS, NOVEL_ROWS, MISSING_FIELDS, UNKNOWN_VALUES, LATE, LABELS, JOURNAL_BYTES = range(
     _COUNTERS, _COUNTERS + len(COUNTERS)
 )
 _SIZE = _COUNTERS + len(COUNTERS)
@@ -50,8 +51,9 @@ _ENDING = ".counts"
 class Metrics:
     """One worker's counters. `values` is a view on the file: ``metrics.values[ROWS] += 3``."""
 
-    def __init__(self, state_dir: Path, name: str) -> None:
+    def __init__(self, state_dir: Path, name: str, *, deadline_ms: float | None = None) -> None:
         self.state_dir = state_dir
+        self._deadline_s = float("inf") if deadline_ms is None else deadline_ms / 1000
         folder = ServingFolder(state_dir).metrics
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{name}{_ENDING}").open("w+b") as file:
@@ -68,6 +70,8 @@ class Metrics:
         values[_PREDICTED] += 1
         values[_BUCKETS + bisect_left(BUCKETS_S, seconds)] += 1
         values[_SECONDS] += seconds
+        if seconds > self._deadline_s:
+            values[LATE] += 1
 
     def render(self, serving: Serving | None) -> bytes:
         """The text that Prometheus reads."""

@@ -33,7 +33,7 @@ def serve(
 
     Parameters
     ----------
-    state_dir : the project's state folder, in which `penstock deploy` has filled a slot.
+    state_dir : the serving folder of a project (`.penstock/serving`), in which `penstock deploy` has filled a slot.
     port : 0 takes a free one.
     workers : processes; a crashed one is replaced.
     on_ready : called once with the address when requests are answered.

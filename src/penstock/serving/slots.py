@@ -28,12 +28,19 @@ SLOTS = ("blue", "green")
 
 @dataclass(frozen=True, slots=True)
 class SlotEntry:
-    """What a slot holds. `path` is relative to the state folder, so that the folder can be moved."""
+    """What a slot holds.
+
+    Attributes
+    ----------
+    bundle, path : digest, and where its copy lies relative to the serving folder, so that the folder can be moved.
+    deployment : what is known since the bundle was made: the score on an envelope, gates, overrides. Shown by `/model`.
+    """
 
     model: str
     version: int
-    bundle: str  # digest
+    bundle: str
     path: str
+    deployment: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,7 @@ class SlotState:
 
 
 def read_slots(state_dir: Path) -> SlotState:
-    """The slots of a state folder; epoch 0 where nothing was deployed.
+    """The slots of a serving folder; epoch 0 where nothing was deployed.
 
     Raises
     ------
@@ -103,7 +110,16 @@ def read_slots(state_dir: Path) -> SlotState:
         ) from error
 
 
-def fill_and_switch(state_dir: Path, bundle: Path, *, model: str, version: int, digest: str, by: str = "") -> SlotState:
+def fill_and_switch(
+    state_dir: Path,
+    bundle: Path,
+    *,
+    model: str,
+    version: int,
+    digest: str,
+    deployment: Mapping[str, Any] | None = None,
+    by: str = "",
+) -> SlotState:
     """Copy a bundle into the idle slot and make that slot live. Servers follow within moments: `wait_for_epoch`.
 
     Raises
@@ -115,7 +131,7 @@ def fill_and_switch(state_dir: Path, bundle: Path, *, model: str, version: int, 
         before = read_slots(state_dir)
         target = folder.bundles / digest.removeprefix("sha256:")
         _copy_bundle(bundle, target)
-        entry = SlotEntry(model, version, digest, target.relative_to(state_dir).as_posix())
+        entry = SlotEntry(model, version, digest, target.relative_to(state_dir).as_posix(), dict(deployment or {}))
         return _write(folder, replace(before, live=before.idle, slots={**before.slots, before.idle: entry}), before, by)
 
 

@@ -36,7 +36,7 @@ class Worker:
             self._follower.acknowledgement.remove()
             raise
         self.journal = JournalWriter(ServingFolder(state_dir).journal, settings.journal)
-        self.metrics = Metrics(state_dir, self._follower.acknowledgement.name)
+        self.metrics = Metrics(state_dir, self._follower.acknowledgement.name, deadline_ms=settings.deadline_ms)
         self._labels = LabelBook(ServingFolder(state_dir).journal)
         self._one_at_a_time = asyncio.Lock()
 

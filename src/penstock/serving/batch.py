@@ -1,0 +1,270 @@
+"""The batch job: files in, answers out, streamed, and bit for bit what a server answers to the same rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+
+import numpy as np
+
+from penstock.bundle.answers import ANSWER, Answers
+from penstock.bundle.runtime import Bundle
+from penstock.bundle.specs import EncodedColumn, Problem
+from penstock.bundle.values import class_text
+from penstock.errors import BadParameter, SchemaMismatch, SourceError
+from penstock.objects.files import atomic_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from penstock.objects.tabular import ReadOptions
+
+OnUnreadable = Literal["refuse", "missing"]
+_SUFFIXES = (".csv", ".csv.gz", ".parquet")
+_BATCH_ROWS = 50_000
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What a batch job did.
+
+    Attributes
+    ----------
+    rows, abstained : rows in all, and those for which the model abstained.
+    unreadable : values that were taken as missing because they could not be read (`on_unreadable="missing"`).
+    files, outputs : what was read and what was written.
+    """
+
+    rows: int = 0
+    abstained: int = 0
+    unreadable: int = 0
+    files: list[Path] = field(default_factory=list)
+    outputs: list[Path] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def predict_files(
+    bundle: Bundle,
+    input: Path,  # noqa: A002  # as the option is called
+    output: Path,
+    *,
+    read_options: ReadOptions | None = None,
+    on_unreadable: OnUnreadable = "refuse",
+) -> BatchResult:
+    """Answer every row of a file, or of all files of a folder in the order of their names.
+
+    Written are the columns ``row`` (counted from 0 in each output), ``prediction``, ``decision``, ``novelty`` and ``p_<class>``
+    of a classifier or ``low``, ``high`` of a regression. Where the model abstains, the prediction and what belongs
+    to it are empty, as online. The output appears whole or not at all; memory is bounded by one chunk of rows.
+
+    Parameters
+    ----------
+    input : CSV, TSV, JSONL or Parquet, also gzipped; or a folder of such files.
+    output : ``.csv``, ``.csv.gz`` or ``.parquet``; for a folder also a folder, which gets one file for each.
+    on_unreadable : a value that cannot be read refuses the job, or counts as missing.
+
+    Raises
+    ------
+    SourceError : the input cannot be read. SchemaMismatch : a value cannot be read, or no column of the model is there.
+    BadParameter : the output has another ending. StoreFull : no space is left.
+    """
+    from penstock.objects.tabular import ReadOptions
+
+    options = read_options or ReadOptions()
+    result = BatchResult()
+    for sources, target in _jobs(Path(input), Path(output)):
+        job = _Job(bundle, options, on_unreadable, result)
+        with _writer(target, job.schema()) as write:
+            for source in sources:
+                job.read(source, write)
+        result.outputs.append(target)
+    return result
+
+
+def _jobs(source: Path, output: Path) -> list[tuple[list[Path], Path]]:
+    """Which files go into which output."""
+    if not source.is_dir():
+        return [([source], _checked(output))]
+    files = sorted(path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
+    if not files:
+        raise SourceError(
+            f"{source} holds no files", why="the folder is empty", way_out="name the folder with the data"
+        )
+    if output.suffix and not output.is_dir():
+        return [(files, _checked(output))]
+    targets = [output / f"{path.name}{'.parquet' if path.suffix == '.parquet' else '.csv'}" for path in files]
+    return [([path], _without_double(target)) for path, target in zip(files, targets, strict=True)]
+
+
+def _without_double(path: Path) -> Path:
+    """``a.csv.csv`` is ``a.csv``."""
+    first, _, last = path.name.rpartition(".")
+    return path.with_name(first) if first.endswith("." + last) else path
+
+
+def _checked(output: Path) -> Path:
+    if output.name.lower().endswith(_SUFFIXES):
+        return output
+    raise BadParameter(
+        f"the output {output.name!r} has an ending that is not known",
+        why=f"the ending says what is written: {', '.join(_SUFFIXES)}",
+        way_out=f"write {output.stem or 'answers'}.csv",
+    )
+
+
+class _Job:
+    """Reads the files of one output, row by row in order."""
+
+    def __init__(self, bundle: Bundle, options: ReadOptions, on_unreadable: OnUnreadable, result: BatchResult) -> None:
+        self._bundle, self._options, self._on_unreadable, self._result = bundle, options, on_unreadable, result
+        signature = bundle.signature
+        self._inputs = [column.name for column in signature.columns]
+        self._known = {*(spec.name for spec in bundle.decoder.columns), signature.target.name}
+        self._classes = signature.target.classes
+        self._row = 0
+
+    def read(self, path: Path, write: Callable[[pa.RecordBatch], None]) -> None:
+        from penstock.objects.tabular import detect, text_batches
+
+        detected = detect(path, self._options)
+        self._check_columns(path, detected.names)
+        self._result.files.append(path)
+        first = 0
+        for batch in text_batches(path, detected, _BATCH_ROWS):
+            write(self._answers(path, batch, first))
+            first += batch.num_rows
+
+    def schema(self) -> pa.Schema:
+        import pyarrow as pa
+
+        more = [(f"p_{class_text(label)}", pa.float64()) for label in self._classes]
+        if not self._classes:
+            more = [("low", pa.float64()), ("high", pa.float64())]
+        return pa.schema(
+            [
+                ("row", pa.int64()),
+                ("prediction", _class_type(self._classes)),
+                ("decision", pa.string()),
+                ("novelty", pa.float64()),
+                *more,
+            ]
+        )
+
+    def _check_columns(self, path: Path, names: tuple[str, ...]) -> None:
+        there = set(names)
+        absent = [name for name in self._inputs if name not in there]
+        if len(absent) == len(self._inputs):
+            raise SchemaMismatch(
+                f"{path.name} has no column of the model",
+                why=f"it has {_listed(names)}; the model takes {_listed(self._inputs)}",
+                way_out="name its columns in the first line, or say --no-header and name them with --columns",
+            )
+        if absent:
+            self._result.warnings.append(f"{path.name}: no column {_listed(absent)}: all missing")
+        extra = [name for name in names if name not in self._known]
+        if extra:
+            self._result.warnings.append(f"{path.name}: column {_listed(extra)} is unknown to the model: ignored")
+
+    def _answers(self, path: Path, batch: pa.RecordBatch, first: int) -> pa.RecordBatch:
+        columns = {name: _encoded(batch.column(name)) for name in self._inputs if name in batch.schema.names}
+        frame, problems = self._bundle.decoder.decode_columns(columns)
+        if problems and self._on_unreadable == "refuse":
+            raise _unreadable(path, problems[0], first, len(problems))
+        answers = self._bundle.predict_frame(frame)
+        self._result.rows += len(answers)
+        self._result.abstained += int((answers.decision != ANSWER).sum())
+        self._result.unreadable += len(problems)
+        rows = self._row + np.arange(len(answers))
+        self._row += len(answers)
+        return self._table(answers, rows)
+
+    def _table(self, answers: Answers, rows: np.ndarray) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        schema = self.schema()
+        withheld = answers.decision != ANSWER  # (n,)
+        decisions = pa.array(["answer", "abstain"]).take(pa.array(withheld.astype(np.int8)))
+        if answers.probabilities is not None and answers.label is not None:
+            labels = pa.array(answers.label, mask=withheld)
+            prediction = pa.array(_plain(self._classes), schema.field("prediction").type).take(labels)
+            content = [answers.probabilities[:, k].astype(np.float64) for k in range(len(self._classes))]
+        else:
+            prediction = pa.array(answers.value, mask=withheld)
+            nothing = np.full(len(answers), np.nan)
+            content = [nothing if bound is None else bound for bound in (answers.low, answers.high)]
+        more = [pa.array(values, mask=withheld | np.isnan(values)) for values in content]
+        novelty = pa.array(answers.novelty.astype(np.float64))
+        return pa.RecordBatch.from_arrays([pa.array(rows), prediction, decisions, novelty, *more], schema=schema)
+
+
+def _encoded(column: pa.Array) -> EncodedColumn:
+    import pyarrow.compute as pc
+
+    encoded = pc.dictionary_encode(column)
+    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    return EncodedColumn(encoded.dictionary.to_pylist(), codes)
+
+
+def _class_type(classes: tuple[Any, ...]) -> pa.DataType:
+    """The Arrow type of a prediction: the target's own, or text where the classes are of several types."""
+    import pyarrow as pa
+
+    types: Mapping[type, pa.DataType] = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
+    if not classes:
+        return pa.float64()
+    kinds = {type(label) for label in classes}
+    return types[kinds.pop()] if len(kinds) == 1 else pa.string()
+
+
+def _plain(classes: tuple[Any, ...]) -> list[Any]:
+    return list(classes) if len({type(label) for label in classes}) == 1 else [class_text(label) for label in classes]
+
+
+def _unreadable(path: Path, problem: Problem, first: int, count: int) -> SchemaMismatch:
+    more = f" (and {count - 1} more values among these rows)" if count > 1 else ""
+    return SchemaMismatch(
+        f"{path.name}: row {first + problem.row}, column {problem.column!r} cannot be read{more}",
+        why=problem.why,
+        way_out="put the file right, or say --unreadable missing to take such values as missing",
+    )
+
+
+def _listed(names: tuple[str, ...] | list[str], limit: int = 8) -> str:
+    return ", ".join(map(repr, names[:limit])) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+@contextmanager
+def _writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    """Writes batches to a file that takes its name when all are written."""
+    with atomic_file(path) as file:
+        if path.name.lower().endswith(".parquet"):
+            import pyarrow.parquet as pq
+
+            with pq.ParquetWriter(file, schema) as writer:
+                yield writer.write_batch
+        elif path.name.lower().endswith(".gz"):
+            import gzip
+
+            with gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as zipped:
+                yield _csv_into(cast("BinaryIO", zipped), schema)
+        else:
+            yield _csv_into(file, schema)
+
+
+def _csv_into(file: BinaryIO, schema: pa.Schema) -> Callable[[pa.RecordBatch], None]:
+    import pyarrow.csv as pacsv
+
+    header = io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow(schema.names)
+    file.write(header.getvalue().encode())
+    options = pacsv.WriteOptions(include_header=False, quoting_style="needed")
+
+    def write(batch: pa.RecordBatch) -> None:
+        pacsv.write_csv(batch, file, options)
+
+    return write

@@ -1,0 +1,164 @@
+"""Toy bundles, serving folders, an app in this process and servers in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from penstock.bundle.runtime import Bundle
+from penstock.serving.app import App
+from penstock.serving.server import ServeSettings
+from penstock.serving.slots import SlotState, fill_and_switch
+from penstock.serving.worker import Worker
+from penstock.testing.toy_bundle import write_toy_bundle
+
+JSON = {"content-type": "application/json"}
+ROW = {"age": 41, "income": 52000.5, "job": "nurse", "member": True, "joined": "2019-03-01", "note": "Call back!"}
+
+
+@pytest.fixture(scope="session")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A toy bundle by task and version, written once."""
+    folder = tmp_path_factory.mktemp("toys")
+
+    def toy(version: int = 1, task: str = "binary") -> Path:
+        path = folder / f"{task}-{version}"
+        return path if path.exists() else write_toy_bundle(path, task=task, version=version)  # type: ignore[arg-type]
+
+    return toy
+
+
+@pytest.fixture()
+def deploy(toys: Callable[..., Path], tmp_path: Path) -> Callable[..., SlotState]:
+    """Deploys a toy version into `tmp_path / "serving"`."""
+
+    def into(version: int = 1, task: str = "binary", **more: Any) -> SlotState:
+        folder = toys(version, task)
+        digest = Bundle.load(folder).digest
+        return fill_and_switch(tmp_path / "serving", folder, model="toy", version=version, digest=digest, **more)
+
+    return into
+
+
+class Client:
+    """Asks an app in this process."""
+
+    def __init__(self, state_dir: Path, settings: ServeSettings) -> None:
+        self.worker = Worker(state_dir, settings)
+        self.app = App(self.worker)
+        self.journal = state_dir / "journal"
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                return await client.request(method, path, **more)
+
+        return asyncio.run(ask())
+
+    def get(self, path: str) -> httpx.Response:
+        return self.ask("GET", path)
+
+    def post(self, path: str, body: Any) -> httpx.Response:
+        return self.ask("POST", path, json=body)
+
+    def predict(self, *rows: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+        response = self.post("/predict", {"rows": list(rows), **more})
+        assert response.status_code == 200, response.text
+        predictions: list[dict[str, Any]] = response.json()["predictions"]
+        return predictions
+
+
+@pytest.fixture()
+def open_client(tmp_path: Path) -> Iterator[Callable[..., Client]]:
+    """An app over what was deployed, with settings."""
+    clients = []
+
+    def make(**settings: Any) -> Client:
+        clients.append(Client(tmp_path / "serving", ServeSettings(**settings)))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.worker.close()
+
+
+@pytest.fixture()
+def client(deploy: Callable[..., SlotState], open_client: Callable[..., Client]) -> Client:
+    """An app with the toy bundle, version 1."""
+    deploy(1)
+    return open_client()
+
+
+class Server:
+    """A server in a process of its own."""
+
+    def __init__(self, state_dir: Path, *options: str) -> None:
+        self.state_dir = state_dir
+        command = [sys.executable, "-m", "penstock.serving.server", str(state_dir), "--port", "0", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(f"the server did not start: {self.errors()}")
+        self.address = json.loads(line)["address"]
+        self.port = int(self.address.rpartition(":")[2])
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        connection = self.connect()
+        try:
+            return ask(connection, method, path, body)
+        finally:
+            connection.close()
+
+    def errors(self) -> str:
+        assert self.process.stderr is not None
+        return self.process.stderr.read().decode()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            os.kill(self.process.pid, number)
+        code = self.process.wait(30)
+        return code
+
+    def close(self) -> None:
+        self.stop(signal.SIGKILL)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def ask(connection: http.client.HTTPConnection, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """One request on a connection that stays open: status and JSON."""
+    data = None if body is None else json.dumps(body)
+    connection.request(method, path, data, JSON if data else {})
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())
+
+
+@pytest.fixture()
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers over what was deployed."""
+    servers = []
+
+    def start(*options: str) -> Server:
+        servers.append(Server(tmp_path / "serving", *options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

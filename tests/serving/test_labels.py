@@ -1,0 +1,168 @@
+"""Labels: by id or key, once, corrected by later ones, refused with a reason."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.bundle.decoder import Decoder
+from penstock.errors import LabelError
+from penstock.serving.journal import JournalWriter, origin_of, read
+from penstock.serving.labels import LabelBook, accept_labels, check_label, read_labels
+from penstock.serving.prediction_ids import PredictionId, parse_id
+from penstock.serving.segments import segments
+from penstock.testing.toy_bundle import toy_parts
+
+BINARY = toy_parts("binary")[0]
+MULTICLASS = toy_parts("multiclass")[0]
+REGRESSION = toy_parts("regression")[0]
+
+
+def journalled(folder: Path, *keys: str | None) -> list[str]:
+    """Predictions with these keys; their ids."""
+    answers: list[dict[str, Any]] = [{"key": key} if key else {} for key in keys]
+    body = json.dumps({"rows": [{}] * len(keys)}).encode()
+    with JournalWriter(folder) as writer:
+        leaving = writer.predictions(
+            origin_of("toy", 1, "blue"), body, answers, at_ns=time.time_ns(), latency_ms=1.0
+        )
+    time.sleep(0.002)
+    return [answer["id"] for answer in json.loads(leaving)]
+
+
+def taken(folder: Path, *items: Any, decoder: Decoder = BINARY) -> dict[str, Any]:
+    return accept_labels(folder, items, decoder).to_json()
+
+
+def rejected(folder: Path, item: Any, decoder: Decoder = BINARY) -> tuple[str, str]:
+    result = taken(folder, item, decoder=decoder)
+    assert result["accepted"] == 0
+    (refusal,) = result["rejected"]
+    return refusal["code"], refusal["why"]
+
+
+def test_a_label_by_id_is_kept(tmp_path: Path) -> None:
+    """With who said it and when."""
+    first, second = journalled(tmp_path, None, None)
+    said = {"id": first, "label": "yes", "author": "ann", "at": "2026-11-20T11:00:00+01:00"}
+    assert taken(tmp_path, said, {"id": second, "label": "no"}) == {"accepted": 2, "rejected": []}
+    labels = read_labels(tmp_path)
+    assert (labels[first].label, labels[first].author, labels[first].at) == ("yes", "ann", "2026-11-20T10:00:00.000000Z")
+    assert labels[second].label == "no"
+
+
+def test_a_key_means_its_latest_prediction(tmp_path: Path) -> None:
+    """The row was asked twice; the outcome belongs to the last answer. Keys compare as identifiers do."""
+    journalled(tmp_path, "17", "18")
+    latest, _ = journalled(tmp_path, "17", None)
+    assert taken(tmp_path, {"key": 17, "label": "yes"})["accepted"] == 1
+    assert set(read_labels(tmp_path)) == {latest}
+    assert rejected(tmp_path, {"key": "19", "label": "yes"})[0] == "unknown-prediction"
+    assert rejected(tmp_path, {"key": [1], "label": "yes"})[0] == "unknown-prediction"
+
+
+def test_the_same_label_again_is_accepted_and_not_stored_twice(tmp_path: Path) -> None:
+    """Importing a file twice, or sending a request again, changes nothing."""
+    first, second = journalled(tmp_path, "a", "b")
+    items = [
+        {"id": first, "label": "yes", "at": "2026-11-20"},
+        {"id": first, "label": "no", "at": "2026-11-21"},
+        {"key": "b", "label": "no"},
+    ]
+    for _ in range(3):
+        assert taken(tmp_path, *items)["accepted"] == 3
+    stored = [label for record in read(tmp_path, kinds=["label"]) for label in record.labels]
+    assert len(stored) == 3
+    assert {i: label.label for i, label in read_labels(tmp_path).items()} == {first: "no", second: "no"}
+
+
+def test_the_latest_label_holds_in_whatever_order_they_come(tmp_path: Path) -> None:
+    """A correction is a new record; an older one that arrives late changes nothing."""
+    (first,) = journalled(tmp_path, None)
+    taken(tmp_path, {"id": first, "label": "yes", "at": "2026-11-20"})
+    taken(tmp_path, {"id": first, "label": "no", "at": "2026-11-22"})
+    taken(tmp_path, {"id": first, "label": "yes", "at": "2026-11-21"})
+    assert read_labels(tmp_path)[first].label == "no"
+    assert len(list(read(tmp_path, kinds=["label"]))) == 3
+
+
+@pytest.mark.parametrize(
+    ("item", "code"),
+    [
+        ({"label": "yes"}, "missing-field"),
+        ({"id": "ID"}, "missing-field"),
+        ({"id": "ID", "label": None}, "missing-field"),
+        ({"id": "ID", "label": "perhaps"}, "bad-label"),
+        ({"id": "ID", "label": ["yes"]}, "bad-label"),
+        ({"id": "ID", "label": "yes", "at": "yesterday"}, "bad-label"),
+        ({"id": "ID", "label": "yes", "at": 5}, "bad-label"),
+        ({"id": "ID", "label": "yes", "author": 5}, "bad-label"),
+        ({"id": "ID", "label": "yes", "colour": "red"}, "bad-label"),
+        ("yes", "bad-label"),
+        ({"id": "nonsense", "label": "yes"}, "unknown-prediction"),
+        ({"id": 17, "label": "yes"}, "unknown-prediction"),
+    ],
+)
+def test_a_bad_label_is_rejected_with_its_code(tmp_path: Path, item: Any, code: str) -> None:
+    """The others of the request are taken all the same."""
+    (first,) = journalled(tmp_path, None)
+    if isinstance(item, dict) and item.get("id") == "ID":
+        item = {**item, "id": first}
+    result = taken(tmp_path, item, {"id": first, "label": "no"})
+    assert result["accepted"] == 1
+    assert [(r["index"], r["code"]) for r in result["rejected"]] == [(0, code)]
+
+
+def test_a_label_of_what_retention_deleted_is_expired(tmp_path: Path) -> None:
+    """Not unknown: it was there once."""
+    (gone,) = journalled(tmp_path, None)
+    journalled(tmp_path, None)
+    segments(tmp_path)[0][1].unlink()
+    assert rejected(tmp_path, {"id": gone, "label": "yes"})[0] == "expired"
+    parts = parse_id(gone)
+    assert parts is not None
+    never = PredictionId(parts.time_ms, 99, parts.offset, 0)
+    assert rejected(tmp_path, {"id": str(never), "label": "yes"})[0] == "unknown-prediction"
+
+
+def test_a_label_has_the_targets_own_type(tmp_path: Path) -> None:
+    """Text from a CSV becomes the class or the number; what is none is refused."""
+    ids = journalled(tmp_path, None, None)
+    assert taken(tmp_path, {"id": ids[0], "label": "2"}, {"id": ids[1], "label": 3.0}, decoder=MULTICLASS)["accepted"] == 2
+    assert [read_labels(tmp_path)[i].label for i in ids] == [2, 3]
+    assert rejected(tmp_path, {"id": ids[0], "label": 4}, MULTICLASS)[0] == "bad-label"
+    ids = journalled(tmp_path, None)
+    assert taken(tmp_path, {"id": ids[0], "label": "17.5"}, decoder=REGRESSION)["accepted"] == 1
+    assert read_labels(tmp_path)[ids[0]].label == 17.5
+    assert rejected(tmp_path, {"id": ids[0], "label": "many"}, REGRESSION)[0] == "bad-label"
+
+
+def test_a_book_reads_on_as_the_journal_grows(tmp_path: Path) -> None:
+    """Also what other processes write."""
+    book = LabelBook(tmp_path)
+    assert book.latest() == {}
+    (first,) = journalled(tmp_path, "k")
+    assert book.judge([{"key": "k", "label": "yes"}], BINARY).accepted == 1
+    (second,) = journalled(tmp_path, "k")
+    taken(tmp_path, {"id": first, "label": "no"})
+    assert book.latest()[first].label == "no"
+    (new,) = book.judge([{"key": "k", "label": "yes"}], BINARY).new
+    assert new.id == second
+
+
+def test_a_label_for_one_prediction_given_twice_at_once_is_stored_once(tmp_path: Path) -> None:
+    """Within one request, too."""
+    (first,) = journalled(tmp_path, None)
+    result = accept_labels(tmp_path, [{"id": first, "label": "yes"}, {"id": first.lower(), "label": "yes"}], BINARY)
+    assert (result.accepted, len(result.new)) == (2, 1)
+
+
+def test_a_value_can_be_checked_alone() -> None:
+    """For a file of labels before any of it is taken."""
+    assert check_label("3", MULTICLASS) == 3
+    with pytest.raises(LabelError, match="cannot be a label"):
+        check_label("perhaps", BINARY)
