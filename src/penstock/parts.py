@@ -16,7 +16,16 @@ from typing import Any
 from penstock.errors import DeclarationError, MissingExtra
 
 BUILT_IN: dict[str, dict[str, str]] = {
-    "penstock.steps": {},
+    "penstock.steps": {
+        "date_parts": "penstock.features.steps.date_parts:DateParts",
+        "impute": "penstock.features.steps.impute:Impute",
+        "missing_indicator": "penstock.features.steps.missing_indicator:MissingIndicator",
+        "one_hot": "penstock.features.steps.one_hot:OneHot",
+        "ordinal": "penstock.features.steps.ordinal:Ordinal",
+        "quantile_bin": "penstock.features.steps.quantile_bin:QuantileBin",
+        "standardise": "penstock.features.steps.standardise:Standardise",
+        "tfidf": "penstock.features.steps.tfidf:Tfidf",
+    },
     "penstock.learners": {
         "dummy": "penstock.learning.learners.dummy:Dummy",
         "forest": "penstock.learning.learners.forest:Forest",

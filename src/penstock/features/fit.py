@@ -60,7 +60,9 @@ def fit_recipe(
     """
     plan = resolve(recipe, specs, tail if tail is not None else Tail(strings=(), texts=(), times=()))
     if len(frame) == 0:
-        raise RecipeError("the recipe cannot be fitted on no rows", why="its steps learn from rows", way_out="check the split")
+        raise RecipeError(
+            "the recipe cannot be fitted on no rows", why="its steps learn from rows", way_out="check the split"
+        )
     used = {source.name for source in plan.sources}
     # One form stands together, so that a block of one form is a slice of its packed input.
     in_use = sorted((spec for spec in specs if spec.name in used), key=lambda spec: list(Form).index(FORMS[spec.kind]))
@@ -235,16 +237,16 @@ def _chunks(n_rows: int, width: int) -> list[tuple[int, int]]:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Names, those that occur again with a number behind them."""
-    seen: dict[str, int] = {}
-    taken = set(names)
-    unique = []
+    """Names, those that occur again with a number behind them.
+
+    >>> _unique(["age", "job", "age"])
+    ['age', 'job', 'age (2)']
+    """
+    unique: dict[str, None] = {}
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        wanted = name
-        while seen[name] > 1 and (wanted == name or wanted in taken):
-            wanted = f"{name} ({seen[name]})"
-            seen[name] += wanted in taken
-        taken.add(wanted)
-        unique.append(wanted)
-    return unique
+        number, wanted = 1, name
+        while wanted in unique:
+            number += 1
+            wanted = f"{name} ({number})"
+        unique[wanted] = None
+    return list(unique)

@@ -10,7 +10,7 @@ from spox import Tensor, argument, build
 
 from penstock.bundle.packing import Layout
 from penstock.features.ops import concat, take
-from penstock.features.resolve import Block, Node, Result, Source
+from penstock.features.resolve import Block, Node, Source
 from penstock.features.step import FORMS, FittedStep, Form
 
 if TYPE_CHECKING:
@@ -90,6 +90,3 @@ def step_model(fitted: FittedStep, forms: Sequence[Form], widths: Sequence[int])
 
 def _same_input(a: Source, b: Source) -> bool:
     return INPUT_OF[FORMS[a.kind]] == INPUT_OF[FORMS[b.kind]]
-
-
-__all__ = ["OUTPUT", "Result", "Writer", "model_of", "packed_arguments", "step_model"]

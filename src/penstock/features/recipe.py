@@ -14,7 +14,6 @@ from penstock.features.language import (
     NAME,
     Call,
     Expression,
-    Name,
     Origin,
     nearest,
     parse,
@@ -134,7 +133,10 @@ class _Reader:
         table = self.document.get(section, {})
         if not isinstance(table, dict):
             raise self._at_key(
-                (section,), f"{section!r} is not a table", why="it holds names and expressions", way_out=f"write [{section}]"
+                (section,),
+                f"{section!r} is not a table",
+                why="it holds names and expressions",
+                way_out=f"write [{section}]",
             )
         return {name: self._entry((section, name), value) for name, value in table.items() if self._name(section, name)}
 
@@ -179,7 +181,10 @@ class _Reader:
         outputs = self.document.get("outputs", [])
         if not isinstance(outputs, list) or not all(isinstance(o, str) for o in outputs):
             raise self._at_key(
-                ("outputs",), "'outputs' is not a list of texts", why=f"found {outputs!r}", way_out='write outputs = ["age", "one_hot(job)"]'
+                ("outputs",),
+                "'outputs' is not a list of texts",
+                why=f"found {outputs!r}",
+                way_out='write outputs = ["age", "one_hot(job)"]',
             )
         if not outputs:
             raise self._at_key(

@@ -106,7 +106,9 @@ class _Resolver:
         for name, entry in (*self.recipe.groups.items(), *self.recipe.assignments.items()):
             self._check_name(name, entry)
             self._named(name, entry)
-        outputs = _distinct(piece for entry in self.recipe.outputs for piece in self._block(entry.expression, entry.origin))
+        outputs = _distinct(
+            piece for entry in self.recipe.outputs for piece in self._block(entry.expression, entry.origin)
+        )
         if not outputs:
             first = self.recipe.outputs[0]
             raise first.origin.error(
@@ -137,7 +139,9 @@ class _Resolver:
                     way_out="use one_hot, ordinal, date_parts or tfidf in the recipe",
                 )
             place = outputs.index(chosen[0])
-            outputs = _distinct((*(p for p in outputs[:place]), *finished, *(p for p in outputs[place:] if p not in chosen)))
+            outputs = _distinct(
+                (*(p for p in outputs[:place]), *finished, *(p for p in outputs[place:] if p not in chosen))
+            )
         return outputs
 
     def _over(self, block: Block, text: str) -> Block:
@@ -260,7 +264,9 @@ class _Resolver:
                 way_out=f"remove {keyword.name}=",
             )
         if not call.arguments:
-            raise origin.error(call.at, f"{call.function}() names nothing", why="expected columns or groups", way_out="name a column")
+            raise origin.error(
+                call.at, f"{call.function}() names nothing", why="expected columns or groups", way_out="name a column"
+            )
         first, *others = [(argument, self._block(argument, origin)) for argument in call.arguments]
         if call.function == "group":
             return _distinct((*first[1], *(piece for _, block in others for piece in block)))
