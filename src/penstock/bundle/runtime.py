@@ -141,9 +141,7 @@ class Bundle:
         for j, column in enumerate(columns):
             missing[:, j] = frame.missing(column.name)
             if column.known is not None:
-                known = frozenset((None, *column.known))
-                values = frame.columns[column.name]
-                unknown[:, j] = ~np.fromiter(map(known.__contains__, values), dtype=bool, count=len(frame))
+                unknown[:, j] = _outside_of(frozenset((None, *column.known)), frame.columns[column.name])
         key = self.signature.key
         arrays: dict[str, Any] = {}
         if len(content) == 2:
@@ -227,6 +225,13 @@ def _open(graph: bytes, signature: Signature, outputs: Sequence[str], folder: Pa
             way_out="package the model again",
         )
     return session
+
+
+def _outside_of(known: frozenset[str | None], values: np.ndarray) -> np.ndarray | bool:
+    """Which values are not known; False for all where none is, which is the rule and quickly seen."""
+    if known.issuperset(values):
+        return False
+    return ~np.fromiter(map(known.__contains__, values), dtype=bool, count=len(values))
 
 
 def _no_rows(signature: Signature) -> list[np.ndarray]:
