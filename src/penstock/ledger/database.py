@@ -46,7 +46,7 @@ class Database:
         if self.is_sqlite:
             if parsed.database in (None, "", ":memory:"):
                 raise _bad_place(self.place, "a ledger in memory would be forgotten at the end of the process")
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(parsed.database).parent, self.place)
             arguments: dict[str, Any] = {"connect_args": {"timeout": WAIT_S, "check_same_thread": False}}
         elif parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -155,6 +155,17 @@ def _forget_in_children(engine: sa.Engine) -> None:
             mine.dispose(close=False)
 
     os.register_at_fork(after_in_child=forget)
+
+
+def _make_folder(folder: Path, place: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the ledger {place} cannot be made",
+            why=f"{error.strerror}: {folder}",
+            way_out="choose a folder that may be written to",
+        ) from error
 
 
 def _bad_place(place: str, why: str) -> DeclarationError:

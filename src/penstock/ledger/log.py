@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any, final
 
@@ -29,6 +30,7 @@ class LogFile:
         self.path = path
         self._descriptor = -1
         self._start = time.monotonic()
+        self._names: dict[str, str] = {}
 
     def append(self, values: dict[str, Any]) -> None:
         """Write one line: seconds since the run began, then the values.
@@ -37,12 +39,14 @@ class LogFile:
         ------
         StoreFull : no space is left; no part of the line was kept.
         """
-        elapsed_s = round(time.monotonic() - self._start, 6)
-        try:
-            line = _encode({"elapsed_s": elapsed_s, **values})
-        except (ValueError, TypeError):
-            line = _encode({"elapsed_s": elapsed_s, **{name: _plain(value) for name, value in values.items()}})
-        data = line.encode() + b"\n"
+        line = f'{{"elapsed_s":{time.monotonic() - self._start:.6f}'
+        for name, value in values.items():
+            line += self._name(name)
+            if type(value) is int or (type(value) is float and isfinite(value)):
+                line += repr(value)
+            else:
+                line += _encode(_plain(value))
+        data = (line + "}\n").encode()
         if self._descriptor < 0:
             self._open()
         with naming_full_disk(self.path):
@@ -57,6 +61,12 @@ class LogFile:
         os.close(self._descriptor)
         self._descriptor = -1
         return self.path
+
+    def _name(self, name: str) -> str:
+        """A name as JSON, with the comma before and the colon behind; encoded once."""
+        if (known := self._names.get(name)) is None:
+            known = self._names[name] = f",{_encode(name)}:"
+        return known
 
     def _open(self) -> None:
         with naming_full_disk(self.path):
@@ -85,6 +95,6 @@ def _plain(value: Any) -> Any:
     """A value that JSON has: NumPy's scalars become Python's, numbers that are not finite become texts."""
     if hasattr(value, "item"):
         value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float) and not isfinite(value):
         return _WORD[repr(value)]
     return value
