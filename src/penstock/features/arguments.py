@@ -77,6 +77,7 @@ def _value(step: Any, name: str, at: int, expression: Expression, origin: Origin
 
 
 def _better_value(step: Any, name: str, value: Value) -> str:
-    default = f"the default is {defaults(step)[name]!r}"
+    usual = defaults(step)[name]
+    default = f"the default is {str(usual).lower() if isinstance(usual, bool) else repr(usual)}"
     words = getattr(step.bounds[name], "words", ())
     return suggest_nearest(value, words, default) if isinstance(value, str) and words else default

@@ -84,11 +84,11 @@ class Recipe:
 
     def canonical(self) -> str:
         """The same recipe in one fixed layout: what is hashed, compared and stored."""
-        lines = [f"outputs = [{', '.join(_toml_text(str(e.expression)) for e in self.outputs)}]"]
+        lines = [f"outputs = [{', '.join(toml_text(str(e.expression)) for e in self.outputs)}]"]
         for title, entries in (("groups", self.groups), ("assignments", self.assignments)):
             if entries:
                 lines += ["", f"[{title}]"]
-                lines += [f"{_toml_text(n)} = {_toml_text(str(e.expression))}" for n, e in sorted(entries.items())]
+                lines += [f"{toml_text(n)} = {toml_text(str(e.expression))}" for n, e in sorted(entries.items())]
         return "\n".join(lines) + "\n"
 
 
@@ -234,7 +234,7 @@ def _toml_error(error: tomllib.TOMLDecodeError, file: str, text: str) -> RecipeE
     )
 
 
-def _toml_text(text: str) -> str:
+def toml_text(text: str) -> str:
     """A TOML basic string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda m: f"\\u{ord(m.group()):04x}", escaped) + '"'

@@ -74,7 +74,7 @@ class FittedStep(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the output columns. None at all means that nothing is left: `emit` is not called then."""
+        """Names of the output columns; each begins with the name of the column that it comes from. None at all means that nothing is left: `emit` is not called then."""
         ...
 
     def emit(self, inputs: Sequence[Var]) -> Var:

@@ -99,5 +99,5 @@ def _intervals(name: str, edges: np.ndarray) -> list[str]:
     if len(edges) == 0:
         return [f"{name} is present"]
     marks = [f"{edge:.9g}" for edge in edges]
-    inner = [f"{a} <= {name} < {b}" for a, b in pairwise(marks)]
+    inner = [f"{name} in [{a}, {b})" for a, b in pairwise(marks)]
     return [f"{name} < {marks[0]}", *inner, f"{name} >= {marks[-1]}"]
