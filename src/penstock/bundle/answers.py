@@ -21,8 +21,8 @@ ANSWER, LOW_CONFIDENCE, NOVEL = 0, 1, 2
 class Answerer:
     """Makes the answer to one row, with the keys of the HTTP contract and `withheld`.
 
-    On "abstain" the prediction and its probabilities or interval are null, and what was withheld is under `withheld`,
-    which is for the journal only.
+    On "abstain" the prediction is null, and what was withheld is under `withheld`, which is for the journal only. The
+    scores are told all the same: whoever has to decide instead wants to see them.
     """
 
     def __init__(self, signature: Signature) -> None:
@@ -55,7 +55,7 @@ class Answerer:
         """The answer of a classifier, from one row of the graph's outputs."""
         shares = dict(zip(self._class_keys, probabilities, strict=True))
         content = {"prediction": self._classes[label], "probabilities": shares}
-        confidence = max(probabilities)
+        confidence = probabilities[label]
         return self._answer(content, decision, confidence, novelty, outside, missing, unknown, key)
 
     def regression(
@@ -90,10 +90,10 @@ class Answerer:
             answer["decision"] = "answer"
             answer["reason"] = answer["withheld"] = None
         else:
-            answer.update(dict.fromkeys(content))
+            answer.update({**content, "prediction": None})
             answer["decision"] = "abstain"
             answer["reason"] = self._reason(decision, confidence, novelty, outside)
-            answer["withheld"] = content
+            answer["withheld"] = {"prediction": content["prediction"]}
         answer["novelty"] = novelty
         answer["missing"] = missing
         answer["unknown"] = unknown

@@ -30,7 +30,7 @@ class DecisionRule:
     """When the graph abstains; the graph decides, these are its limits in words.
 
     threshold : of the positive class's probability (binary only).
-    abstain_below : confidence (the largest probability) below which it abstains; None: it never does.
+    abstain_below : confidence (the probability of the answered class) below which it abstains; None: it never does.
     novelty_limit : novelty above which a row counts as novel.
     """
 
@@ -69,7 +69,6 @@ class Signature:
     """
 
     model: str
-    version: int
     task: Task
     target: TargetSpec
     layout: Layout
@@ -87,7 +86,6 @@ class Signature:
             "format": FORMAT,
             "kind": "signature",
             "model": self.model,
-            "version": self.version,
             "task": str(self.task),
             "target": self.target.to_json(),
             "layout": self.layout.to_json(),
@@ -138,7 +136,6 @@ class Signature:
                 rule["novelty_limit"] = float("inf")
             return cls(
                 model=plain["model"],
-                version=plain["version"],
                 task=Task(plain["task"]),
                 target=TargetSpec.from_json(plain["target"]),
                 layout=Layout.from_json(plain["layout"]),

@@ -68,7 +68,7 @@ def write_toy_bundle(folder: Path, *, task: ToyTask = "binary", version: int = 1
     -------
     Path : the folder, which holds the bundle.
     """
-    decoder, signature = toy_parts(task, version)
+    decoder, signature = toy_parts(task)
     files = {
         "decoder.json": canonical(decoder.to_json()),
         "signature.json": canonical(signature.to_json()),
@@ -89,7 +89,7 @@ def write_toy_bundle(folder: Path, *, task: ToyTask = "binary", version: int = 1
     return Path(folder)
 
 
-def toy_parts(task: ToyTask, version: int = 1) -> tuple[Decoder, Signature]:
+def toy_parts(task: ToyTask) -> tuple[Decoder, Signature]:
     """The decoder and the signature of the toy bundle."""
     target = _TARGETS[task]
     inputs = _SPECS[1:]
@@ -98,7 +98,6 @@ def toy_parts(task: ToyTask, version: int = 1) -> tuple[Decoder, Signature]:
     regression = task == "regression"
     signature = Signature(
         model="toy",
-        version=version,
         task=target.task,
         target=target,
         layout=Layout.of(inputs),
