@@ -24,7 +24,6 @@ from penstock.serving.worker import Worker
 from penstock.testing.toy_bundle import write_toy_bundle
 
 JSON = {"content-type": "application/json"}
-ROW = {"age": 41, "income": 52000.5, "job": "nurse", "member": True, "joined": "2019-03-01", "note": "Call back!"}
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +38,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return toy
 
 
-@pytest.fixture()
+@pytest.fixture
 def deploy(toys: Callable[..., Path], tmp_path: Path) -> Callable[..., SlotState]:
     """Deploys a toy version into `tmp_path / "serving"`."""
 
@@ -80,7 +79,7 @@ class Client:
         return predictions
 
 
-@pytest.fixture()
+@pytest.fixture
 def open_client(tmp_path: Path) -> Iterator[Callable[..., Client]]:
     """An app over what was deployed, with settings."""
     clients = []
@@ -94,7 +93,7 @@ def open_client(tmp_path: Path) -> Iterator[Callable[..., Client]]:
         client.worker.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def client(deploy: Callable[..., SlotState], open_client: Callable[..., Client]) -> Client:
     """An app with the toy bundle, version 1."""
     deploy(1)
@@ -118,12 +117,18 @@ class Server:
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        connection = self.connect()
-        try:
-            return ask(connection, method, path, body)
-        finally:
+    def ask(
+        self, method: str, path: str, body: Any = None, *, on: http.client.HTTPConnection | None = None
+    ) -> tuple[int, Any]:
+        """Status and JSON; `on` a connection that stays open."""
+        connection = on or self.connect()
+        data = None if body is None else json.dumps(body)
+        connection.request(method, path, data, JSON if data else {})
+        response = connection.getresponse()
+        text = response.read()
+        if on is None:
             connection.close()
+        return response.status, json.loads(text)
 
     def errors(self) -> str:
         assert self.process.stderr is not None
@@ -132,8 +137,7 @@ class Server:
     def stop(self, number: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             os.kill(self.process.pid, number)
-        code = self.process.wait(30)
-        return code
+        return self.process.wait(30)
 
     def close(self) -> None:
         self.stop(signal.SIGKILL)
@@ -142,15 +146,7 @@ class Server:
                 stream.close()
 
 
-def ask(connection: http.client.HTTPConnection, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """One request on a connection that stays open: status and JSON."""
-    data = None if body is None else json.dumps(body)
-    connection.request(method, path, data, JSON if data else {})
-    response = connection.getresponse()
-    return response.status, json.loads(response.read())
-
-
-@pytest.fixture()
+@pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers over what was deployed."""
     servers = []

@@ -27,9 +27,7 @@ def journalled(folder: Path, *keys: str | None) -> list[str]:
     answers: list[dict[str, Any]] = [{"key": key} if key else {} for key in keys]
     body = json.dumps({"rows": [{}] * len(keys)}).encode()
     with JournalWriter(folder) as writer:
-        leaving = writer.predictions(
-            origin_of("toy", 1, "blue"), body, answers, at_ns=time.time_ns(), latency_ms=1.0
-        )
+        leaving = writer.predictions(origin_of("toy", 1, "blue"), body, answers, at_ns=time.time_ns(), latency_ms=1.0)
     time.sleep(0.002)
     return [answer["id"] for answer in json.loads(leaving)]
 
@@ -51,7 +49,11 @@ def test_a_label_by_id_is_kept(tmp_path: Path) -> None:
     said = {"id": first, "label": "yes", "author": "ann", "at": "2026-11-20T11:00:00+01:00"}
     assert taken(tmp_path, said, {"id": second, "label": "no"}) == {"accepted": 2, "rejected": []}
     labels = read_labels(tmp_path)
-    assert (labels[first].label, labels[first].author, labels[first].at) == ("yes", "ann", "2026-11-20T10:00:00.000000Z")
+    assert (labels[first].label, labels[first].author, labels[first].at) == (
+        "yes",
+        "ann",
+        "2026-11-20T10:00:00.000000Z",
+    )
     assert labels[second].label == "no"
 
 
@@ -132,7 +134,9 @@ def test_a_label_of_what_retention_deleted_is_expired(tmp_path: Path) -> None:
 def test_a_label_has_the_targets_own_type(tmp_path: Path) -> None:
     """Text from a CSV becomes the class or the number; what is none is refused."""
     ids = journalled(tmp_path, None, None)
-    assert taken(tmp_path, {"id": ids[0], "label": "2"}, {"id": ids[1], "label": 3.0}, decoder=MULTICLASS)["accepted"] == 2
+    assert (
+        taken(tmp_path, {"id": ids[0], "label": "2"}, {"id": ids[1], "label": 3.0}, decoder=MULTICLASS)["accepted"] == 2
+    )
     assert [read_labels(tmp_path)[i].label for i in ids] == [2, 3]
     assert rejected(tmp_path, {"id": ids[0], "label": 4}, MULTICLASS)[0] == "bad-label"
     ids = journalled(tmp_path, None)

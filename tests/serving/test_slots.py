@@ -59,7 +59,9 @@ def test_a_refused_deployment_is_undone(deploy: Callable[..., SlotState], tmp_pa
     assert (after.epoch, after.live, after.slots) == (3, "blue", before.slots)
 
 
-def test_a_damaged_copy_is_replaced(deploy: Callable[..., SlotState], toys: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_damaged_copy_is_replaced(
+    deploy: Callable[..., SlotState], toys: Callable[..., Path], tmp_path: Path
+) -> None:
     """Deploying again heals a flipped bit."""
     entry = deploy(1).live_entry
     assert entry is not None

@@ -273,7 +273,7 @@ def _rest_of(worker: Worker) -> Starlette:
     async def home(_: Request) -> Response:
         return HTMLResponse(page(), headers={"content-security-policy": _PAGE_POLICY})
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", home),
             Route("/predict", _answered_before, methods=["POST"]),
@@ -286,6 +286,8 @@ def _rest_of(worker: Worker) -> Starlette:
         ],
         exception_handlers={HTTPException: _http_error, PenstockError: _any_error, Exception: _any_error},
     )
+    app.router.redirect_slashes = False  # "/model/" is another address, and says so in the one shape of errors
+    return app
 
 
 _PAGE_POLICY = (

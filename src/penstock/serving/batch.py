@@ -59,8 +59,7 @@ def predict_files(
     """Answer every row of a file, or of all files of a folder in the order of their names.
 
     Written are the columns ``row`` (counted from 0 in each output), ``prediction``, ``decision``, ``novelty`` and ``p_<class>``
-    of a classifier or ``low``, ``high`` of a regression. Where the model abstains, the prediction and what belongs
-    to it are empty, as online. The output appears whole or not at all; memory is bounded by one chunk of rows.
+    of a classifier or ``low``, ``high`` of a regression. Where the model abstains, the prediction is empty, as online. The output appears whole or not at all; memory is bounded by one chunk of rows.
 
     Parameters
     ----------
@@ -197,7 +196,7 @@ class _Job:
             prediction = pa.array(answers.value, mask=withheld)
             nothing = np.full(len(answers), np.nan)
             content = [nothing if bound is None else bound for bound in (answers.low, answers.high)]
-        more = [pa.array(values, mask=withheld | np.isnan(values)) for values in content]
+        more = [pa.array(values, mask=np.isnan(values)) for values in content]
         novelty = pa.array(answers.novelty.astype(np.float64))
         return pa.RecordBatch.from_arrays([pa.array(rows), prediction, decisions, novelty, *more], schema=schema)
 

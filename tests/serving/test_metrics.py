@@ -1,0 +1,58 @@
+"""Metrics: counted per worker, told for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from penstock.serving.metrics import ROWS, Metrics, clear_metrics
+from penstock.serving.slots import SlotState
+from penstock.testing.toy_bundle import ROWS as TOY_ROWS
+
+if TYPE_CHECKING:
+    from tests.serving.conftest import Client
+
+Sample = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def samples(text: str) -> Sample:
+    """Every sample by name and labels."""
+    families = text_string_to_metric_families(text)
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+def test_what_a_client_causes_is_counted(deploy: Callable[..., SlotState], open_client: Callable[..., Client]) -> None:
+    """Requests by route and status, rows, abstentions, novelty, missing, unknown, lateness, labels."""
+    deploy(1)
+    client = open_client(deadline_ms=0.001)
+    first, *_ = client.predict(TOY_ROWS[0], {"age": 150, "job": "astronaut"})
+    client.post("/labels", {"labels": [{"id": first["id"], "label": "yes"}]})
+    client.post("/predict", {"rows": [{"agee": 1}]})
+    client.ask("POST", "/predict", content=b"{", headers={"content-type": "application/json"})
+    client.get("/nowhere")
+    got = samples(client.get("/metrics").text)
+    assert got["penstock_requests_total", (("route", "predict"), ("status", "200"))] == 1
+    assert got["penstock_requests_total", (("route", "predict"), ("status", "400"))] == 2
+    assert got["penstock_requests_total", (("route", "other"), ("status", "404"))] == 1
+    expected = {"rows": 2, "abstentions": 1, "novel_rows": 1, "missing_fields": 4, "unknown_values": 1, "labels": 1}
+    for name, value in {**expected, "late": 1}.items():
+        assert got[f"penstock_{name}_total", ()] == value, name
+    assert got["penstock_predict_seconds_count", ()] == 1
+    assert got["penstock_predict_seconds_bucket", (("le", "+Inf"),)] == 1
+    assert got["penstock_journal_bytes_total", ()] > 100
+    assert got["penstock_live", (("model", "toy"), ("slot", "blue"), ("version", "1"))] == 1
+    assert [value for (name, _), value in got.items() if name == "penstock_epoch"] == [1]
+
+
+def test_workers_are_summed_also_dead_ones(tmp_path: Path) -> None:
+    """A counter never goes down while the server runs; a new server starts from nothing."""
+    one, other = Metrics(tmp_path, "1-1"), Metrics(tmp_path, "2-2")
+    one.values[ROWS] += 3
+    other.values[ROWS] += 4
+    del one
+    assert samples(other.render(None).decode())["penstock_rows_total", ()] == 7
+    clear_metrics(tmp_path)
+    assert samples(Metrics(tmp_path, "3-3").render(None).decode())["penstock_rows_total", ()] == 0
