@@ -7,7 +7,6 @@ into every bundle, card and report: a trail that no longer contains such a head 
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from penstock.errors import DamagedStore
 from penstock.ledger.clock import now_text
 from penstock.ledger.database import Database
+from penstock.ledger.process import user
 from penstock.ledger.schema import events
 from penstock.objects.digests import digest_of_json
 
@@ -66,7 +66,7 @@ class Audit:
                 "number": 1 if last is None else last.number + 1,
                 "previous": START if last is None else last.hash,
                 "at": now_text(),
-                "who": who or getpass.getuser(),
+                "who": who or user(),
                 "what": what,
                 "subject": subject,
                 "details": details or {},

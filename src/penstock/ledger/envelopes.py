@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from penstock.errors import SealError
 from penstock.ledger.clock import now_text
 from penstock.ledger.database import Database
+from penstock.ledger.process import user
 from penstock.ledger.schema import envelopes
 
 
@@ -119,7 +119,7 @@ class Envelopes:
                 )
             opening = {
                 "opened_at": now_text(),
-                "opened_by": who or getpass.getuser(),
+                "opened_by": who or user(),
                 "opened_by_run": by_run,
                 "purpose": purpose,
             }

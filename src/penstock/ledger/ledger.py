@@ -11,7 +11,7 @@ from typing import Any, Self, final
 import sqlalchemy as sa
 
 from penstock import __version__
-from penstock.errors import DeclarationError
+from penstock.errors import DeclarationError, NotFound
 from penstock.ledger.audit import Audit
 from penstock.ledger.database import Database
 from penstock.ledger.datasets import Datasets
@@ -143,6 +143,21 @@ class Ledger:
     def lost(self, record: RunRecord) -> list[str]:
         """Names of the artifacts of a run that are stored no more."""
         return [name for name, kept in record.artifacts.items() if not self.objects.has(kept["digest"])]
+
+    def artifact(self, record: RunRecord, name: str) -> bytes:
+        """The bytes of an artifact of a run.
+
+        Raises
+        ------
+        NotFound : the run kept nothing of this name, or the store has it no more.
+        """
+        if name not in record.artifacts:
+            raise NotFound(
+                f"run {record.id} has no artifact {name!r}",
+                why=f"it kept: {', '.join(record.artifacts) or 'nothing'}",
+                way_out="use one of these, or look at the run with `penstock show`",
+            )
+        return self.objects.get(record.artifacts[name]["digest"])
 
     def get(self, reference: str) -> RunRecord:
         """The run of an id, or of a unique beginning of one. NotFound names the nearest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 from dataclasses import asdict, dataclass
@@ -66,6 +67,14 @@ def _boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
+
+
+def user() -> str:
+    """Who runs this process, as the system calls them: the login name, or the number of an account without one."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container that runs under a number only
+        return f"uid-{os.getuid()}"
 
 
 def _ticks(pid: int) -> int:

@@ -152,7 +152,11 @@ class LedgerRunsContract:
         with ledger.run("evaluate") as run:
             digest = run.keep("report", path, media="text/html")
         assert ledger.objects.get(digest) == path.read_bytes()
-        assert ledger.get(run.id).artifacts["report"]["size_bytes"] == 6000
+        record = ledger.get(run.id)
+        assert record.artifacts["report"]["size_bytes"] == 6000
+        assert ledger.artifact(record, "report") == path.read_bytes()
+        with pytest.raises(NotFound, match=r"(?s)no artifact 'model'.*it kept: report"):
+            ledger.artifact(record, "model")
 
     def test_the_last_of_a_name_counts(self, ledger: Ledger) -> None:
         """Metrics, artifacts and outputs can be corrected while the run is open."""
