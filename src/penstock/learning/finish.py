@@ -1,0 +1,125 @@
+"""From a candidate to a model: the final fit on all training rows, and what out-of-fold predictions of them settle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from penstock.bundle.kinds import Task
+from penstock.bundle.packing import Layout
+from penstock.features.resolve import resolve
+from penstock.learning.calibrate import Calibrator, NoCalibration, fit_calibrator
+from penstock.learning.decide import choose_threshold, conformal_offsets
+from penstock.learning.learner import Learner, Shape
+from penstock.learning.learners.dummy import constant_of
+from penstock.learning.model import Model, NoFeatures
+from penstock.learning.pool import Pool
+from penstock.learning.prepared import Prepared
+from penstock.learning.problem import SearchProblem
+from penstock.learning.result import Candidate
+
+COVERAGE = 0.9
+
+
+class FinishFailed(Exception):
+    """A fold or the final fit did not end with a model; the message says why."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A model and its out-of-fold predictions; see `SearchResult` for the fields."""
+
+    model: Model
+    oof: np.ndarray
+    threshold: float | None
+    offsets: tuple[float, float] | None
+    of_valid: tuple[np.ndarray, np.ndarray]  # validation target and answers, in the target's unit; of the baseline only
+
+
+def finish(candidate: Candidate, learner: Learner, problem: SearchProblem, prepared: Prepared, pool: Pool) -> Finished:
+    """Fit on all training rows here while the workers fit the folds, then calibrate.
+
+    Raises
+    ------
+    FinishFailed : a worker died, or the learner raised.
+    """
+    tail = learner.tail(problem.task)
+    shape = prepared.shape(tail)
+    folds = list(range(problem.n_folds)) if problem.n_folds > 1 else []
+    waiting = list(folds)
+    paths = {k: str(prepared.folder / f"oof-{candidate.number}-{k}.npy") for k in folds}
+
+    def start_folds() -> None:
+        while waiting and pool.has_room:
+            k = waiting.pop(0)
+            task = {
+                "id": k,
+                "learner": candidate.learner,
+                "params": dict(candidate.params),
+                "shape": {f: getattr(shape, f) for f in ("n_rows", "n_features", "task", "n_classes", "sparse")},
+                "seed": candidate.seed,
+                "threads": candidate.threads,
+                "limit_s": None,
+                "jobs": [{**prepared.job(tail, k), "answer": paths[k]}],
+            }
+            pool.start(task, None)
+
+    start_folds()
+    try:
+        fitted = learner.fit(
+            prepared.features(tail),
+            prepared.y,
+            shape=shape,
+            params=candidate.params,
+            seed=candidate.seed,
+            threads=candidate.threads,
+        )
+    except Exception as error:  # whatever a learner does, the search ends with a model of another one
+        while pool.busy:
+            pool.wait()
+        raise FinishFailed(f"{type(error).__name__}: {error}") from error
+    failures = []
+    while pool.busy or waiting:
+        failures += [outcome.why for outcome in pool.wait() if outcome.answer is None]
+        start_folds()
+    if failures:
+        raise FinishFailed(failures[0])
+    preparation = prepared.recipe(tail)
+    if folds:
+        oof = np.empty((len(problem.y), max(problem.n_classes, 1)))
+        for k in folds:
+            oof[prepared.fold == k] = np.load(paths[k])
+    else:
+        oof = fitted.predict(prepared.features(tail))
+    calibrator: Calibrator = NoCalibration()
+    if problem.task.is_classification and folds:
+        calibrator = fit_calibrator(oof, problem.y, seed=candidate.seed)
+    model = Model(problem.task, preparation, fitted, calibrator)
+    return _settle(model, calibrator.apply(oof), problem, prepared, (problem.valid_y, np.zeros((0, 0))))
+
+
+def finish_baseline(problem: SearchProblem, prepared: Prepared) -> Finished:
+    """The same for the baseline, which needs neither features nor workers."""
+    shape = Shape(len(problem.y), 0, problem.task, problem.n_classes)
+    used = {source.name for source in resolve(problem.recipe, problem.specs).sources}
+    layout = Layout.of(spec for spec in problem.specs if spec.name in used)
+    fitted = constant_of(prepared.y, shape, n_features=0)
+    oof = np.tile(fitted.answer, (len(problem.y), 1))
+    for k in range(problem.n_folds):
+        outside = prepared.fold == k
+        if not outside.all():
+            oof[outside] = constant_of(prepared.y[~outside], shape, n_features=0).answer
+    model = Model(problem.task, NoFeatures(layout), fitted, NoCalibration())
+    of_valid = prepared.scale.restore(np.tile(fitted.answer, (len(problem.valid_y), 1)))
+    return _settle(model, oof, problem, prepared, (problem.valid_y, of_valid))
+
+
+def _settle(
+    model: Model, oof: np.ndarray, problem: SearchProblem, prepared: Prepared, of_valid: tuple[np.ndarray, np.ndarray]
+) -> Finished:
+    """Threshold or interval, from out-of-fold answers."""
+    oof = prepared.scale.restore(oof)
+    threshold = choose_threshold(oof[:, 1], problem.y, problem.metric) if problem.task is Task.BINARY else None
+    offsets = None if problem.task.is_classification else conformal_offsets(problem.y - oof[:, 0], COVERAGE)
+    return Finished(model, oof, threshold, offsets, of_valid)

@@ -1,0 +1,89 @@
+"""Features of the rows of a search, made once per tail and part, and kept on disk for the workers."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from penstock.bundle.frame import Frame
+from penstock.features.fit import FittedRecipe, fit_recipe
+from penstock.features.tail import Tail
+from penstock.learning.folds import assign_folds
+from penstock.learning.learner import Shape
+from penstock.learning.matrices import save_matrix
+from penstock.learning.model import Scale
+from penstock.learning.problem import SearchProblem
+
+if TYPE_CHECKING:
+    from penstock.learning.learner import Features
+
+WHOLE = -1
+"""The part that is fitted on all training rows and predicts the validation rows; fold k predicts training rows."""
+
+
+class Prepared:
+    """Recipes fitted on training rows, or on all but one fold of them, and the features that they make.
+
+    Attributes
+    ----------
+    fold : int64 (n_train,), the fold of each training row.
+    scale : of the target; (0, 1) for classification.
+    """
+
+    def __init__(self, problem: SearchProblem, folder: Path, seed: int) -> None:
+        self.problem, self.folder, self.seed = problem, folder, seed
+        self.scale = Scale() if problem.task.is_classification else Scale.of(problem.y)
+        self.y = problem.y if problem.task.is_classification else self.scale.standardise(problem.y)
+        self.fold = assign_folds(problem.y, problem.task, max(problem.n_folds, 1), seed, problem.groups)
+        self.seconds = 0.0
+        self._recipes: dict[tuple[Tail, int], FittedRecipe] = {}
+        self._jobs: dict[tuple[Tail, int], dict[str, str]] = {}
+        self._features: dict[Tail, Features] = {}
+
+    def recipe(self, tail: Tail, part: int = WHOLE) -> FittedRecipe:
+        """The recipe with this tail, fitted on a part."""
+        if (tail, part) not in self._recipes:
+            frame, y = self._rows(part)
+            problem = self.problem
+            self._recipes[tail, part] = fit_recipe(
+                problem.recipe, tail, frame, problem.specs, y, problem.task, self.seed
+            )
+        return self._recipes[tail, part]
+
+    def features(self, tail: Tail) -> Features:
+        """Of all training rows."""
+        if tail not in self._features:
+            self._features[tail] = self.recipe(tail).transform(self.problem.frame)
+        return self._features[tail]
+
+    def shape(self, tail: Tail) -> Shape:
+        X = self.features(tail)
+        return Shape(X.shape[0], X.shape[1], self.problem.task, self.problem.n_classes, not isinstance(X, np.ndarray))
+
+    def job(self, tail: Tail, part: int) -> dict[str, str]:
+        """Paths of what to fit on and what to predict, for a worker."""
+        if (tail, part) not in self._jobs:
+            started = time.perf_counter()
+            base = str(self.folder / f"part-{len(self._jobs)}")
+            recipe = self.recipe(tail, part)
+            inside, y = self._rows(part)
+            save_matrix(self.features(tail) if part == WHOLE else recipe.transform(inside), f"{base}-fit")
+            outside = self.problem.valid_frame if part == WHOLE else self.problem.frame.take(self.fold == part)
+            save_matrix(recipe.transform(outside), f"{base}-predict")
+            np.save(f"{base}-y.npy", y)
+            self._jobs[tail, part] = {"X": f"{base}-fit", "y": f"{base}-y.npy", "predict": f"{base}-predict"}
+            self.seconds += time.perf_counter() - started
+        return self._jobs[tail, part]
+
+    @property
+    def seconds_per_job(self) -> float:
+        """What another part costs, by those that were made."""
+        return self.seconds / max(len(self._jobs), 1)
+
+    def _rows(self, part: int) -> tuple[Frame, np.ndarray]:
+        if part == WHOLE:
+            return self.problem.frame, self.y
+        return self.problem.frame.take(self.fold != part), self.y[self.fold != part]

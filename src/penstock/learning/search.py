@@ -1,0 +1,353 @@
+"""The search for a model inside a budget: proposals, trials in worker processes, and a finished model at the end.
+
+It always ends with at least the baseline. Trials are recorded as they end; a search that was killed goes on from those it
+had. Time for finishing the best candidate (final fit, out-of-fold predictions, calibration) is kept free all along.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from penstock import parts
+from penstock.errors import PenstockError, SearchError
+from penstock.learning.budget import Budget
+from penstock.learning.finish import Finished, FinishFailed, finish, finish_baseline
+from penstock.learning.learner import Learner
+from penstock.learning.pool import Outcome, Pool
+from penstock.learning.prepared import WHOLE, Prepared
+from penstock.learning.problem import SearchProblem
+from penstock.learning.propose import Proposal, Proposer, check_strategy
+from penstock.learning.result import Candidate, SearchResult, rank
+from penstock.learning.trials import Trial, TrialStore
+
+BASELINE = "dummy"
+MANY_CELLS = 5_000_000
+"""Training rows x columns from which one worker with all cores beats one worker per core: the first result comes sooner."""
+MAX_WORKERS = 8
+OVERHEAD_S = 1.5
+"""Calibration, the building of the graph, and the start of a worker in place of one that was killed."""
+LEAST_TRIAL_S = 0.1
+
+Progress = Callable[[int, str, float | None, float | None, float | None], None]
+"""Called after each trial with its number, learner and value, the best value so far, and the seconds left."""
+
+
+def search(
+    problem: SearchProblem,
+    *,
+    name: str,
+    budget: Budget,
+    trials: TrialStore,
+    strategy: str = "bayesian",
+    seed: int = 0,
+    progress: Progress | None = None,
+    replay: Sequence[Trial] | None = None,
+    workers: int | None = None,
+    threads: int | None = None,
+) -> SearchResult:
+    """Find the best candidate inside a budget and finish it.
+
+    Parameters
+    ----------
+    name : of the search in `trials`. A search of this name that was broken off is gone on with: its trials count against
+        a budget of trials, its time against a budget of time.
+    budget : includes finishing. A fit that cannot stop by itself is killed; what overruns is at most the end of a finish.
+    seed : of recipes, folds, samplers and fits.
+    replay : recorded trials to choose from instead of searching; nothing is then added to `trials`. The same trials give
+        the same model, byte for byte.
+    workers, threads : processes, and threads of each; by default all cores, as many workers as cores for tables of usual
+        size and one worker for large ones.
+
+    Raises
+    ------
+    DeclarationError : an unknown strategy, learner or metric, or a metric that does not suit the task.
+    SearchError : there are no training or no validation rows, or no learner is allowed.
+    RecipeError : the recipe cannot be fitted.
+    """
+    from penstock.evaluation.metrics import get_metric
+
+    check_strategy(strategy)
+    metric = get_metric(problem.metric, problem.task)
+    _check_rows(problem)
+    learners = _learners(problem)
+    problem.recipe.check(problem.specs)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    large = len(problem.y) * len(problem.specs) >= MANY_CELLS
+    workers = workers or (1 if large else min(cores, MAX_WORKERS, budget.trials or MAX_WORKERS))
+    threads = threads or max(1, cores // workers)
+    with tempfile.TemporaryDirectory(prefix="penstock-search-", ignore_cleanup_errors=True) as folder:
+        prepared = Prepared(problem, Path(folder), seed)
+        run = _Search(problem, prepared, learners, name, budget, trials, metric.greater_is_better, seed, progress)
+        run.begin(replay)
+        with Pool(workers, threads, Path(folder)) as pool:
+            if replay is None:
+                run.explore(pool, strategy)
+            return run.end(pool)
+
+
+def _check_rows(problem: SearchProblem) -> None:
+    for rows, what in ((problem.y, "training"), (problem.valid_y, "validation")):
+        if len(rows) == 0:
+            raise SearchError(
+                f"there are no {what} rows",
+                why="learners fit on training rows, and validation rows choose between them",
+                way_out="check [split] in penstock.toml",
+            )
+
+
+def _learners(problem: SearchProblem) -> dict[str, Learner]:
+    """Those allowed for the task, but for the baseline.
+
+    Raises
+    ------
+    DeclarationError : one of the names is unknown.
+    SearchError : none of them suits the task.
+    """
+    allowed = problem.learners if problem.learners is not None else parts.names("penstock.learners")
+    loaded = {n: parts.load("penstock.learners", n)() for n in allowed}
+    suited = {n: learner for n, learner in loaded.items() if problem.task in learner.tasks}
+    if not suited:
+        raise SearchError(
+            f"no learner is left for a {problem.task} task",
+            why=f"allowed are: {', '.join(allowed) or 'none'}",
+            way_out=f"allow one of: {', '.join(parts.names('penstock.learners'))}",
+        )
+    return {n: learner for n, learner in suited.items() if n != BASELINE}
+
+
+class _Search:
+    """The state of one search."""
+
+    def __init__(
+        self,
+        problem: SearchProblem,
+        prepared: Prepared,
+        learners: dict[str, Learner],
+        name: str,
+        budget: Budget,
+        store: TrialStore,
+        greater_is_better: bool,
+        seed: int,
+        progress: Progress | None,
+    ) -> None:
+        self.problem, self.prepared, self.learners, self.name = problem, prepared, learners, name
+        self.budget, self.store, self.seed, self.progress = budget, store, seed, progress
+        self.greater_is_better = greater_is_better
+        self.started = time.monotonic()
+        self.before_s = 0.0  # spent by earlier processes of this search
+        self.trials: list[Trial] = []
+        self.warnings: list[str] = []
+        self.baseline: Finished
+        self._open: dict[int, tuple[Proposal, list[str], float]] = {}
+
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    @property
+    def elapsed_s(self) -> float:
+        return self.before_s + time.monotonic() - self.started
+
+    @property
+    def left_s(self) -> float | None:
+        return None if self.budget.seconds is None else self.budget.seconds - self.elapsed_s
+
+    def _finish_s(self, fit_s: float, workers: int) -> float:
+        """What finishing a candidate with this time of a fit will take."""
+        folds = self.problem.n_folds
+        fits = fit_s * (1.0 + 0.9 * folds / workers)
+        return OVERHEAD_S + fits + (0.0 if self.problem.scores_folds else self.prepared.seconds_per_job * folds)
+
+    def _reserve_s(self, workers: int) -> float:
+        """Time to keep free for finishing the best candidate so far."""
+        best = self._best()
+        return 0.0 if best is None or best.number == 0 else self._finish_s(float(best.details["fit_s"]), workers)
+
+    def _best(self) -> Trial | None:
+        ranked = self._ranked()
+        return ranked[0] if ranked else None
+
+    def _ranked(self) -> list[Trial]:
+        """Trials that can be finished, the best first."""
+        can = [t for t in self.trials if t.value is not None and t.details.get("eligible", True)]
+        return sorted(can, key=lambda t: rank(t, self.greater_is_better))
+
+    # --- the three parts of a search ----------------------------------------------------------------------------
+
+    def begin(self, replay: Sequence[Trial] | None) -> None:
+        """What is known already, and the baseline."""
+        self.trials = list(self.store.of(self.name) if replay is None else replay)
+        self.before_s = max((float(t.details.get("elapsed_s", 0.0)) for t in self.trials), default=0.0)
+        self.baseline = finish_baseline(self.problem, self.prepared)
+        if replay is None and not any(t.number == 0 for t in self.trials):
+            value = self.problem.score(*self.baseline.of_valid)
+            self._add(0, BASELINE, {}, "done", value, 0.0, 1, {"params": {}, "fit_s": 0.0, "eligible": True})
+
+    def explore(self, pool: Pool, strategy: str) -> None:
+        """Trials until the budget is spent or nothing is left to propose."""
+        spaces = self._spaces()
+        if not spaces:
+            return
+        proposer = Proposer(strategy, spaces, seed=self.seed, maximise=self.greater_is_better)
+        for trial in self.trials:
+            proposer.tell(Proposal(trial.learner, dict(trial.params)), trial.value)
+        number = max((t.number for t in self.trials), default=0)
+        while True:
+            while pool.has_room and self._may_start(pool):
+                proposal = proposer.next()
+                if proposal is None:
+                    break
+                number += 1
+                self._start(pool, number, proposal)
+            if not pool.busy:
+                return
+            for outcome in pool.wait():
+                proposal, value = self._record(outcome, pool)
+                proposer.tell(proposal, value)
+
+    def end(self, pool: Pool) -> SearchResult:
+        """Finish the best candidate; where that fails, the best of another learner, and at last the baseline."""
+        failed: set[str] = set()
+        for trial in self._ranked():
+            if trial.number == 0:
+                break
+            if trial.learner in failed:
+                continue
+            candidate = Candidate(
+                trial.number, trial.learner, trial.details["params"], self.seed, max(1, int(trial.threads))
+            )
+            try:
+                finished = finish(candidate, self.learners[trial.learner], self.problem, self.prepared, pool)
+            except (FinishFailed, PenstockError, MemoryError) as error:
+                failed.add(trial.learner)
+                self.warnings.append(f"trial {trial.number} ({trial.learner}) could not be finished: {error}")
+                continue
+            return self._result(candidate, finished, trial.value)
+        value = next((t.value for t in self.trials if t.number == 0), None)
+        return self._result(Candidate(0, BASELINE, {}, self.seed, 1), self.baseline, value)
+
+    # --- trials -------------------------------------------------------------------------------------------------
+
+    def _spaces(self) -> dict[str, Any]:
+        """Spaces of the learners that suit the problem, in the order in which their defaults are tried."""
+        spaces: dict[str, Any] = {}
+        sparse = False
+        for name, learner in self.learners.items():
+            if self.left_s is not None and self.left_s <= 0:
+                break
+            shape = self.prepared.shape(learner.tail(self.problem.task))
+            advice = learner.advise(shape)
+            if advice.suits or self.problem.learners is not None:
+                spaces[name] = learner.space(shape)
+            sparse = sparse or shape.sparse
+        first = ("linear", "lightgbm") if sparse else ("lightgbm", "linear")
+        return {n: spaces[n] for n in sorted(spaces, key=lambda n: (first.index(n) if n in first else len(first), n))}
+
+    def _may_start(self, pool: Pool) -> bool:
+        if self.budget.trials is not None:
+            return sum(t.number > 0 for t in self.trials) + len(self._open) < self.budget.trials
+        assert self.left_s is not None
+        return self.left_s - self._reserve_s(pool.size) > LEAST_TRIAL_S
+
+    def _start(self, pool: Pool, number: int, proposal: Proposal) -> None:
+        tail = self.learners[proposal.learner].tail(self.problem.task)
+        shape = self.prepared.shape(tail)
+        folds = range(self.problem.n_folds) if self.problem.scores_folds else ()
+        limit_s = kill_s = None
+        jobs = []
+        for part in (WHOLE, *folds):
+            jobs.append(
+                {**self.prepared.job(tail, part), "answer": str(self.prepared.folder / f"answer-{number}-{part}.npy")}
+            )
+        if self.left_s is not None:
+            kill_s = max(LEAST_TRIAL_S, self.left_s - self._reserve_s(pool.size))
+            rounds = (1.0 + 0.9 * self.problem.n_folds / pool.size) + len(jobs)  # of finishing, and of the trial
+            limit_s = min(kill_s, max(self.left_s, 0.0) / rounds)
+        task = {
+            "id": number,
+            "learner": proposal.learner,
+            "params": proposal.params,
+            "shape": {f: getattr(shape, f) for f in ("n_rows", "n_features", "task", "n_classes", "sparse")},
+            "seed": self.seed,
+            "threads": pool.threads,
+            "limit_s": limit_s,
+            "jobs": jobs,
+        }
+        self._open[number] = (proposal, [job["answer"] for job in jobs], time.monotonic())
+        pool.start(task, kill_s)
+
+    def _record(self, outcome: Outcome, pool: Pool) -> tuple[Proposal, float | None]:
+        proposal, answers, started = self._open.pop(outcome.id)
+        seconds = time.monotonic() - started
+        if outcome.answer is None:
+            state = "timeout" if outcome.overran else "failed"
+            details: dict[str, Any] = {"error": outcome.why, "eligible": False}
+            self._add(outcome.id, proposal.learner, proposal.params, state, None, seconds, pool.threads, details)
+            return proposal, None
+        value = self._value([np.load(path) for path in answers])
+        for path in answers:
+            Path(path).unlink()
+        fit_s = float(outcome.answer["seconds"][0])
+        in_time = self.left_s is None or self.left_s >= 0.6 * self._finish_s(fit_s, pool.size)
+        details = {"params": outcome.answer["params"], "fit_s": fit_s, "eligible": in_time}
+        if value is None:
+            details["error"] = f"{self.problem.metric} is undefined here"
+        state = "done" if value is not None else "failed"
+        self._add(outcome.id, proposal.learner, proposal.params, state, value, seconds, pool.threads, details)
+        return proposal, value
+
+    def _value(self, answers: list[np.ndarray]) -> float | None:
+        """The objective: of the validation rows, and of the training rows by folds where those are scored too."""
+        restore = self.prepared.scale.restore
+        told = [(self.problem.valid_y, restore(answers[0]))]
+        if len(answers) > 1:
+            whole = np.empty((len(self.problem.y), answers[0].shape[1]))
+            for k, answer in enumerate(answers[1:]):
+                whole[self.prepared.fold == k] = answer
+            told.append((self.problem.y, restore(whole)))
+        values = [(len(y), self.problem.score(y, p)) for y, p in told]
+        known = [(n, v) for n, v in values if v is not None]
+        return sum(n * v for n, v in known) / sum(n for n, _ in known) if known else None
+
+    def _add(
+        self,
+        number: int,
+        learner: str,
+        params: dict[str, Any],
+        state: str,
+        value: float | None,
+        seconds: float,
+        threads: int,
+        details: dict[str, Any],
+    ) -> None:
+        details = {**details, "elapsed_s": round(self.elapsed_s, 3)}
+        self.trials.append(
+            self.store.add(
+                self.name, number, learner, params, state, value, seconds=seconds, threads=threads, details=details
+            )
+        )
+        if self.progress is not None:
+            best = self._best()
+            self.progress(number, learner, value, None if best is None else best.value, self.left_s)
+
+    def _result(self, candidate: Candidate, finished: Finished, value: float | None) -> SearchResult:
+        return SearchResult(
+            candidate=candidate,
+            fitted=finished.model,
+            fitted_baseline=self.baseline.model,
+            scale=self.prepared.scale,
+            oof=finished.oof,
+            y=self.problem.y,
+            threshold=finished.threshold,
+            offsets=finished.offsets,
+            best_value=value,
+            trials=tuple(sorted(self.trials, key=lambda t: t.number)),
+            greater_is_better=self.greater_is_better,
+            seconds=self.elapsed_s,
+            warnings=tuple(self.warnings),
+        )
