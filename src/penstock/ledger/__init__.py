@@ -1,0 +1,1 @@
+"""What happened: runs and their lineage, trials, models, sealed envelopes, the audit trail. See `penstock.ledger.ledger`."""

@@ -1,0 +1,1 @@
+"""Bytes by digest, and the files they come from: see `penstock.objects.store`."""
