@@ -1,0 +1,168 @@
+"""What happened between two instants, read from the journal: rows, answers, times, refusals.
+
+Memory is bounded: of more rows than `cap`, a uniform sample is kept, and the window says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from penstock.bundle.decoder import Decoder
+from penstock.bundle.frame import Frame
+from penstock.bundle.signature import Signature
+from penstock.monitoring.answered import Answered
+from penstock.serving.instants import iso_of
+from penstock.serving.journal import read
+
+CAP = 50_000
+_ROWS_AT_ONCE = 2_000
+_MOST_TIMES = 200_000
+
+
+@dataclass(frozen=True)
+class Window:
+    """One version's traffic between two instants.
+
+    Attributes
+    ----------
+    model, version : whose traffic.
+    since, until : first and last instant, ISO UTC; None where open.
+    rows : rows answered. The arrays below hold all of them, or a sample of `cap`.
+    frame, answered, ids : decoded rows, their answers, and their prediction ids (object, shape (n_kept,)).
+    requests : answered requests; latencies_ms : of them, float64.
+    refused : requests refused, by code.
+    notes : what was left out or thinned, in words.
+    """
+
+    model: str
+    version: int
+    since: str | None
+    until: str | None
+    rows: int
+    frame: Frame
+    answered: Answered
+    ids: np.ndarray
+    requests: int = 0
+    latencies_ms: np.ndarray = field(default_factory=lambda: np.empty(0))
+    refused: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, frame: Frame, answered: Answered, *, model: str = "model", version: int = 0) -> Window:
+        """A window of rows that never were in a journal, such as a file."""
+        return cls(model, version, None, None, len(frame), frame, answered, np.full(len(frame), "", dtype=object))
+
+
+def read_window(
+    journal: Path,
+    decoder: Decoder,
+    signature: Signature,
+    version: int,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    cap: int = CAP,
+    seed: int = 0,
+) -> Window:
+    """The traffic of one version from `since` (included) to `until` (excluded).
+
+    Parameters
+    ----------
+    journal : the folder of the journal.
+    decoder, signature : of the bundle that is watched.
+    version : its number; answers of other versions are counted and left out.
+    cap : rows kept; of more, a uniform sample.
+    """
+    until = until or datetime.now(UTC)
+    kept = _Sample(cap, seed)
+    waiting_rows: list[Mapping[str, Any]] = []
+    waiting: list[Mapping[str, Any]] = []
+    refused: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    latencies: list[float] = []
+    requests = rows = 0
+    first: datetime | None = None
+
+    def decode() -> None:
+        frame, _ = decoder.decode_rows(waiting_rows)
+        ids = np.array([answer.get("id", "") for answer in waiting], dtype=object)
+        kept.add(frame, Answered.of_journal(waiting, signature), ids)
+        waiting_rows.clear()
+        waiting.clear()
+
+    for record in read(journal, since, until, ("predict", "error")):
+        if record.kind == "error":
+            refused[record.code or str(record.status)] += 1
+            continue
+        if (record.model, record.version) != (signature.model, version):
+            others[f"{record.model} {record.version}"] += len(record.answers)
+            continue
+        first = record.at if first is None else min(first, record.at)
+        requests += 1
+        rows += len(record.answers)
+        if len(latencies) < _MOST_TIMES:
+            latencies.append(record.latency_ms)
+        waiting_rows += record.rows
+        waiting += record.answers
+        if len(waiting) >= _ROWS_AT_ONCE:
+            decode()
+    decode()
+    frame, answered, ids = kept.rows()
+    notes = [f"{count:,} rows were answered by {name} and are left out" for name, count in sorted(others.items())]
+    if rows > len(frame):
+        notes.append(f"of {rows:,} rows a uniform sample of {len(frame):,} is compared")
+    if requests > len(latencies):
+        notes.append(f"latencies are those of the first {len(latencies):,} requests")
+    start = since or first
+    return Window(
+        signature.model,
+        version,
+        iso_of(start) if start else None,
+        iso_of(until),
+        rows,
+        frame,
+        answered,
+        ids,
+        requests,
+        np.array(latencies, dtype=np.float64),
+        dict(refused),
+        tuple(notes),
+    )
+
+
+class _Sample:
+    """The rows with the smallest of random numbers given to each: a uniform sample, whatever the number of rows."""
+
+    def __init__(self, cap: int, seed: int) -> None:
+        self._cap, self._rng = cap, np.random.default_rng(seed)
+        self._frames: list[Frame] = []
+        self._answered: list[Answered] = []
+        self._ids: list[np.ndarray] = []
+        self._ranks: list[np.ndarray] = []
+
+    def add(self, frame: Frame, answered: Answered, ids: np.ndarray) -> None:
+        self._frames.append(frame)
+        self._answered.append(answered)
+        self._ids.append(ids)
+        self._ranks.append(self._rng.random(len(frame)))
+        if sum(map(len, self._frames)) > 2 * self._cap:
+            self._thin()
+
+    def rows(self) -> tuple[Frame, Answered, np.ndarray]:
+        self._thin()
+        return self._frames[0], self._answered[0], self._ids[0]
+
+    def _thin(self) -> None:
+        frame, answered = Frame.concat(self._frames), Answered.concat(self._answered)
+        ids, ranks = np.concatenate(self._ids), np.concatenate(self._ranks)
+        if len(ranks) > self._cap:
+            keep = np.sort(np.argpartition(ranks, self._cap)[: self._cap])
+            frame, answered, ids, ranks = frame.take(keep), answered.take(keep), ids[keep], ranks[keep]
+        self._frames, self._answered, self._ids, self._ranks = [frame], [answered], [ids], [ranks]
