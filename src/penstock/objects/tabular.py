@@ -96,6 +96,9 @@ class ReadOptions:
         )
 
 
+DEFAULTS = ReadOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class Detected:
     """How a file is written: what the options said and, for the rest, what its first lines show.
@@ -124,7 +127,7 @@ class Detected:
         return ReadOptions(self.format, delimiter, quote, self.header, None, self.encoding)
 
 
-def detect(path: str | Path, options: ReadOptions = ReadOptions()) -> Detected:
+def detect(path: str | Path, options: ReadOptions = DEFAULTS) -> Detected:
     """Find out how a file is written, from the options, its name and its first 64 KB.
 
     Raises
@@ -154,7 +157,7 @@ def detect(path: str | Path, options: ReadOptions = ReadOptions()) -> Detected:
 
 
 def open_text_batches(
-    path: str | Path, options: ReadOptions = ReadOptions(), batch_rows: int = 50_000
+    path: str | Path, options: ReadOptions = DEFAULTS, batch_rows: int = 50_000
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a file in order, every column as text (null where the file holds nothing), in bounded memory.
 
@@ -191,7 +194,7 @@ def text_batches(path: Path, detected: Detected, batch_rows: int = 50_000) -> It
         )
 
 
-def read_text(path: str | Path, options: ReadOptions = ReadOptions()) -> pa.Table:
+def read_text(path: str | Path, options: ReadOptions = DEFAULTS) -> pa.Table:
     """A whole file as a table of text columns; see `open_text_batches`."""
     path = Path(path)
     return read_detected(path, detect(path, options))

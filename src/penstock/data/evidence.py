@@ -1,0 +1,100 @@
+"""What the training values of one column look like: the evidence from which its kind is inferred."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from penstock.bundle.decoder import EncodedColumn
+
+MISSING_MARKERS = frozenset(
+    {
+        "?", "??", "-", "--", "NA", "na", "N/A", "n/a", "N.A.", "n.a.", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN",
+        "null", "NULL", "Null", "(null)", "None", "nil", "NIL", "\\N", "unknown", "Unknown", "UNKNOWN", "missing",
+        "Missing", "MISSING", "not available", "Not available", "Not Available", "undefined",
+    }
+)  # fmt: skip
+"""Texts that stand for nothing, where they occur. (``none`` is not one: it is often an answer.)"""
+
+_NUMBER_CHARACTERS = b"0123456789+-.eE\n"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Distinct values of one column among the training rows, without white space at their ends.
+
+    Attributes
+    ----------
+    texts, counts : each distinct value that is not empty, and its rows; the most frequent first.
+    sequence : number of the value in `texts` of each row that has one, in the order of the file.
+    rows : training rows. `blank` : rows that hold nothing but white space, though at least one space.
+    """
+
+    texts: list[str]
+    counts: np.ndarray
+    sequence: np.ndarray
+    rows: int
+    blank: int
+
+    @classmethod
+    def of(cls, column: EncodedColumn, rows: np.ndarray) -> Evidence:
+        codes = np.asarray(column.codes)[rows]
+        present = codes[codes >= 0]
+        per_value = np.bincount(present, minlength=len(column.values))
+        used = np.flatnonzero(per_value)
+        number_of: dict[str, int] = {}
+        number = np.full(len(column.values), -1, dtype=np.int64)
+        blank = 0
+        for code in used.tolist():
+            value = column.values[code]
+            text = value.strip() if value is not None else ""
+            if text:
+                number[code] = number_of.setdefault(text, len(number_of))
+            elif value:
+                blank += int(per_value[code])
+        sequence = number[present]
+        sequence = sequence[sequence >= 0]
+        counts = np.bincount(sequence, minlength=len(number_of))
+        texts = list(number_of)
+        order = sorted(range(len(texts)), key=lambda i: (-counts[i], texts[i]))
+        rank = np.empty(len(texts), dtype=np.int64)
+        rank[order] = np.arange(len(texts))
+        return cls([texts[i] for i in order], counts[order], rank[sequence], len(rows), blank)
+
+    @property
+    def filled(self) -> int:
+        """Rows with a value."""
+        return len(self.sequence)
+
+    @property
+    def distinct(self) -> int:
+        return len(self.texts)
+
+    def without(self, texts: Sequence[str]) -> Evidence:
+        """The same, with some values taken for nothing."""
+        gone = set(texts)
+        keep = np.array([text not in gone for text in self.texts], dtype=bool)
+        if keep.all():
+            return self
+        rank = np.cumsum(keep) - 1
+        sequence = rank[self.sequence[keep[self.sequence]]]
+        kept = [text for text in self.texts if text not in gone]
+        return Evidence(kept, self.counts[keep], sequence, self.rows, self.blank)
+
+
+def plain_numbers(texts: Sequence[str]) -> np.ndarray | None:
+    """The numbers that these texts are, float64, or None when one is none (or infinite).
+
+    >>> plain_numbers(["1", "-2.5", "1e3"]).tolist(), plain_numbers(["1", "nan"])
+    ([1.0, -2.5, 1000.0], None)
+    """
+    joined = "\n".join(texts)
+    if not joined.isascii() or joined.encode().translate(None, _NUMBER_CHARACTERS):
+        return None
+    try:
+        numbers = np.array([float(text) for text in texts], dtype=np.float64)
+    except ValueError:
+        return None
+    return numbers if np.isfinite(numbers).all() else None

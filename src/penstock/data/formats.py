@@ -1,0 +1,170 @@
+"""How numbers and dates are written in a column, by the evidence of all its training values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from penstock.bundle.decoder import ColumnSpec, Kind
+from penstock.bundle.numbers import number_grammar
+from penstock.bundle.raw import Reader, Unreadable
+from penstock.bundle.values import column_reader
+from penstock.data.evidence import Evidence, plain_numbers
+
+NUMBER_FORMATS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"))
+"""(decimal mark, thousands mark), tried in this order."""
+
+MIN_DATE_SHARE = 0.98  # of the rows with a value; a few broken dates do not make a column of dates a text
+
+_DAYS_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
+_MONTHS_FIRST = tuple(p.replace("%d", "%D").replace("%m", "%d").replace("%D", "%m") for p in _DAYS_FIRST)
+_NAMED = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %Y", "%b %Y")
+_OTHER = ("%Y/%m/%d", "%Y.%m.%d", *_NAMED, "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S %z")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFormat:
+    """A number format that fits, the numbers read with it, and what is to be said about it."""
+
+    decimal: str
+    thousands: str
+    numbers: np.ndarray  # (len(texts),)
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DateFormat:
+    """Date formats that fit together, and what is to be said about them."""
+
+    formats: tuple[str, ...]
+    why: str
+    warnings: tuple[str, ...] = field(default=())
+
+
+def number_format(texts: Sequence[str]) -> NumberFormat | None:
+    """The first number format in which all texts are numbers; None where there is none.
+
+    >>> number_format(["1.234,5", "7"]).numbers.tolist()
+    [1234.5, 7.0]
+    """
+    plain = plain_numbers(texts)
+    if plain is not None:
+        return NumberFormat(".", "", plain)
+    if not texts or not any(char.isdigit() for char in texts[0]):
+        return None
+    fitting = []
+    for decimal, thousands in NUMBER_FORMATS[1:]:
+        matches = number_grammar(decimal, thousands).fullmatch
+        if all(matches(text) for text in texts):
+            fitting.append((decimal, thousands))
+    if not fitting:
+        return None
+    decimal, thousands = fitting[0]
+    why = f"decimal mark {decimal!r}"
+    if (",", "") in fitting and (".", ",") in fitting and any("," in text for text in texts):
+        decimal, thousands = ".", ","  # every comma stands before exactly three digits
+        why = "commas stand before three digits each, so they are thousands marks; if they are decimal marks, say so"
+    elif thousands:
+        why += f", thousands mark {thousands!r}"
+    read = column_reader(ColumnSpec("", Kind.NUMERIC, decimal=decimal, thousands=thousands))
+    return NumberFormat(decimal, thousands, np.array([read(text) for text in texts], dtype=np.float64), why)
+
+
+def date_format(evidence: Evidence, name: str) -> DateFormat | None:
+    """The date formats of a column that holds dates; None for any other."""
+    texts = evidence.texts
+    if not texts or sum(map(_may_be_date, texts[:50])) < 0.9 * len(texts[:50]):
+        return None
+    if plain_numbers(texts[:50]) is not None:
+        return _compact_date(evidence, name)
+    candidates = [pattern for pattern in _patterns(texts[0]) if any(_reads(pattern, text) for text in texts[:30])]
+    readable = {pattern: np.array([_reads(pattern, text) for text in texts]) for pattern in candidates}
+    chosen: list[str] = []
+    covered = np.zeros(len(texts), dtype=bool)
+    warnings: list[str] = []
+    while len(chosen) < 3 and not covered.all():
+        gains = {p: int(evidence.counts[mask & ~covered].sum()) for p, mask in readable.items()}
+        best = max(gains.values(), default=0)
+        if best == 0:
+            rest = [text for text, done in zip(texts, covered, strict=True) if not done]
+            more = [p for p in _patterns(rest[0]) if p not in readable and _reads(p, rest[0])]
+            if not more:
+                break
+            readable |= {pattern: np.array([_reads(pattern, text) for text in texts]) for pattern in more}
+            continue
+        tied = [pattern for pattern, gain in gains.items() if gain == best]
+        pattern = tied[0] if len(tied) == 1 else _decide(tied, evidence, warnings)
+        chosen.append(pattern)
+        covered |= readable[pattern]
+    if not chosen or evidence.counts[covered].sum() < MIN_DATE_SHARE * evidence.filled:
+        return None
+    why = " and ".join("ISO dates" if pattern == "iso" else f"dates as {pattern}" for pattern in chosen)
+    return DateFormat(tuple(chosen), why, tuple(warnings))
+
+
+def _may_be_date(text: str) -> bool:
+    return 6 <= len(text) <= 40 and sum(char.isdigit() for char in text) >= 3
+
+
+def _compact_date(evidence: Evidence, name: str) -> DateFormat | None:
+    """Dates as eight digits: numbers, unless the column's name speaks of time."""
+    if not re.search(r"date|day|time|(^|_)(dt|ts)($|_)", name, re.IGNORECASE):
+        return None
+    if all(re.fullmatch(r"(19|20)\d{6}", text) and _reads("%Y%m%d", text) for text in evidence.texts):
+        return DateFormat(("%Y%m%d",), "eight digits that are dates as %Y%m%d, and the name speaks of time")
+    return None
+
+
+def _patterns(example: str) -> list[str]:
+    """Patterns with the separators of the example."""
+    if re.match(r"\d{4}-\d{2}-\d{2}", example):
+        return ["iso"]
+    clocks = [clock for clock in _CLOCKS if (":" in clock) == (":" in example)] if example.count(":") < 4 else [""]
+    days = [*_DAYS_FIRST, *_MONTHS_FIRST, *_OTHER]
+    shape = re.sub(r"[\d:]", "", example)
+    separators = set("/-.") & set(shape)
+    patterns = [p for p in days if separators <= set(p) or "%z" in p]
+    return [p if "%H" in p else p + clock for p in patterns for clock in clocks]
+
+
+def _reads(pattern: str, text: str) -> bool:
+    read = _READERS.get(pattern)
+    if read is None:
+        read = _READERS[pattern] = column_reader(ColumnSpec("", Kind.DATETIME, formats=(pattern,)))
+    try:
+        return read(text) is not None
+    except Unreadable:
+        return False
+
+
+_READERS: dict[str, Reader] = {}
+
+
+def _decide(tied: list[str], evidence: Evidence, warnings: list[str]) -> str:
+    """Between formats that read equally many: a day-first against a month-first one is decided by the rows' order.
+
+    Data are mostly written in the order of time, so that under the right reading neighbours lie closer together.
+    """
+    day_first = [p for p in tied if p.startswith("%d")]
+    month_first = [p for p in tied if p.startswith("%m")]
+    if not day_first or not month_first:
+        return tied[0]
+    jumps = {}
+    for pattern in (day_first[0], month_first[0]):
+        read = column_reader(ColumnSpec("", Kind.DATETIME, formats=(pattern,)))
+        times = np.array([read(text) if _reads(pattern, text) else 0 for text in evidence.texts], dtype=np.float64)
+        jumps[pattern] = float(np.abs(np.diff(times[evidence.sequence])).sum())
+    nearer, other = sorted(jumps, key=lambda p: jumps[p])
+    if jumps[nearer] < 0.8 * jumps[other]:
+        warnings.append(
+            f"every value is also a date as {other}; {nearer} was chosen because rows follow each other in time"
+        )
+        return nearer
+    default = month_first[0] if "/" in tied[0] else day_first[0]
+    warnings.append(f"day and month cannot be told apart: every value is a date as {tied[0]} and as {month_first[0]}; "
+                    f"{default} was taken by its separator, set formats if that is wrong")  # fmt: skip
+    return default

@@ -1,0 +1,277 @@
+"""What kind of column it is: rules on the training values, each with its reason in words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from penstock.bundle.decoder import ColumnSpec, Kind
+from penstock.data.evidence import MISSING_MARKERS, Evidence, plain_numbers
+from penstock.data.formats import date_format, number_format
+from penstock.errors import SchemaMismatch
+
+UNIQUE_SHARE = 0.95  # of the filled rows that differ, for a column to name its rows
+MIN_ROWS = 20  # in fewer rows, values differ by chance
+TEXT_WORDS = 3.0  # mean words of a value, from which on it is read word by word
+MAX_CODES = 200
+SENTINELS = (99.0, 999.0, 9999.0, 99999.0, 999999.0, -1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0)
+
+_ID_NAME = re.compile(r"(^|[_\W])(id|ids|uuid|guid|index|rowid|rownum|row)$|[a-z](Id|ID|UUID)$", re.IGNORECASE)
+_CAMEL_ID = re.compile(r"[a-z](Id|ID|UUID)$")
+_CODE_NAME = re.compile(r"(^|[_\W])(zip|zipcode|postcode|postal|code|cd|type)$|[a-z](Code|Type|Zip)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFinding:
+    """What was found of a column: its kind and why, and what a person should look at."""
+
+    name: str
+    kind: Kind
+    why: str
+    warnings: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, object]:
+        return {"name": self.name, "kind": str(self.kind), "why": self.why, "warnings": list(self.warnings)}
+
+
+def infer_column(
+    name: str, evidence: Evidence, *, total_rows: int, kind: Kind | None = None, missing: tuple[str, ...] | None = None
+) -> tuple[ColumnSpec, ColumnFinding]:
+    """The declaration of a column, from its training values.
+
+    Parameters
+    ----------
+    total_rows : rows of the whole table (a row counter runs up to it).
+    kind : the user's word, which is taken.
+    missing : the user's missing markers; by default those of `MISSING_MARKERS` that occur.
+    """
+    markers = tuple(
+        sorted({text for text in evidence.texts if text in MISSING_MARKERS} if missing is None else missing)
+    )
+    known = evidence.without(markers)
+    spec, finding = _Column(name, known, total_rows, markers, missing is not None).infer(kind)
+    notes = []
+    if evidence.blank:
+        notes.append(f"{evidence.blank} hold white space only")
+    found = {text: int(count) for text, count in zip(evidence.texts, evidence.counts, strict=True)}
+    told = [f"{marker!r} in {found[marker]} rows" for marker in spec.missing if marker in found]
+    if told:
+        notes.append(f"missing where it says {', '.join(told)}")
+    why = "; ".join([finding.why, *notes])
+    return spec, replace(finding, why=why)
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    values: Evidence  # without missing markers
+    total_rows: int
+    markers: tuple[str, ...]
+    markers_given: bool
+
+    def infer(self, kind: Kind | None) -> tuple[ColumnSpec, ColumnFinding]:
+        if kind is not None:
+            return self._as_told(kind)
+        values = self.values
+        if values.distinct == 0:
+            return self._found(Kind.CONSTANT, "no training row has a value")
+        if values.distinct == 1:
+            one = _shown(values.texts[0])
+            if values.filled == values.rows:
+                return self._found(Kind.CONSTANT, f"every training row says {one}")
+            return self._found(Kind.BINARY, f"{one} or nothing")
+        if values.distinct == 2 and {text.lower() for text in values.texts} == {"true", "false"}:
+            return self._found(Kind.BINARY, "true or false", boolean_text=True)
+        numbers = number_format(values.texts)
+        if numbers is not None:
+            if (dates := date_format(values, self.name)) is not None:
+                return self._found(Kind.DATETIME, dates.why, dates.warnings, formats=dates.formats)
+            return self._numbers(numbers.numbers, numbers.why, decimal=numbers.decimal, thousands=numbers.thousands)
+        if {text.lower() for text in values.texts} <= {"true", "false"}:
+            return self._found(Kind.BINARY, "true or false in several spellings", boolean_text=True)
+        almost = self._numbers_but_for_few_texts()
+        return almost if almost is not None else self._texts()
+
+    def _found(
+        self, kind: Kind, why: str, warnings: tuple[str, ...] = (), **how: Any
+    ) -> tuple[ColumnSpec, ColumnFinding]:
+        spec = ColumnSpec(self.name, kind, missing=self.markers, **how)
+        return spec, ColumnFinding(self.name, kind, why, warnings)
+
+    def _as_told(self, kind: Kind) -> tuple[ColumnSpec, ColumnFinding]:
+        why = "as told"
+        numbers = number_format(self.values.texts) if self.values.texts else None
+        if kind is Kind.NUMERIC:
+            if numbers is None:
+                return self._found(kind, why, self._unreadable_numbers())
+            return self._found(kind, why, decimal=numbers.decimal, thousands=numbers.thousands)
+        if kind is Kind.DATETIME:
+            dates = date_format(self.values, f"{self.name} date")
+            if dates is None and self.values.texts:
+                raise SchemaMismatch(
+                    f"column {self.name!r} is told to be datetime, but its values are no dates that are known",
+                    why=f"it holds {_listed(self.values)}",
+                    way_out="write dates as 2026-11-20, or give the column another kind",
+                )
+            formats = dates.formats if dates else ("iso",)
+            return self._found(kind, f"{why}: {dates.why}" if dates else why, formats=formats)
+        if kind is Kind.TEXT:
+            return self._found(kind, why)
+        lower = {text.lower() for text in self.values.texts}
+        return self._found(
+            kind,
+            why,
+            numeric_text=self._same_number_same_text(),
+            boolean_text=bool(lower) and lower <= {"true", "false"},
+        )
+
+    def _unreadable_numbers(self) -> tuple[str, ...]:
+        other = [text for text in self.values.texts if plain_numbers([text]) is None]
+        return (f"{len(other)} different values are no numbers, such as {_shown(other[0])}",) if other else ()
+
+    def _same_number_same_text(self) -> bool:
+        """Whether "1.0" and "1" may be taken for the same: all are plain numbers, and none has a leading zero."""
+        return plain_numbers(self.values.texts) is not None and not any(map(_leading_zero, self.values.texts))
+
+    # ---- numbers
+
+    def _numbers(
+        self, numbers: np.ndarray, note: str, *, decimal: str = ".", thousands: str = ""
+    ) -> tuple[ColumnSpec, ColumnFinding]:
+        values = self.values
+        distinct = len(np.unique(numbers))
+        form: dict[str, Any] = {"decimal": decimal, "thousands": thousands}
+        tail = f"; {note}" if note else ""
+        if distinct == 1:
+            kind = Kind.CONSTANT if values.filled == values.rows else Kind.BINARY
+            return self._found(kind, f"one number only, {numbers[0]:g}{tail}", numeric_text=True, **form)
+        if distinct == 2:
+            low, high = sorted(set(numbers.tolist()))
+            return self._found(Kind.BINARY, f"two numbers, {low:g} and {high:g}{tail}", numeric_text=True, **form)
+        whole = bool((numbers == np.floor(numbers)).all())
+        if any(map(_leading_zero, values.texts)):
+            zeros = "digits with leading zeros name things, they do not count"
+            if values.filled >= MIN_ROWS and values.distinct >= UNIQUE_SHARE * values.filled:
+                return self._found(Kind.IDENTIFIER, f"{zeros}, and each row has its own")
+            return self._found(Kind.CATEGORICAL, zeros)
+        if whole:
+            names_rows = self._whole_numbers_that_name_rows(numbers)
+            if names_rows:
+                return self._found(Kind.IDENTIFIER, names_rows, numeric_text=True)
+            if _CODE_NAME.search(self.name) and distinct <= MAX_CODES:
+                why = f"{distinct} whole numbers, and the name speaks of codes"
+                return self._found(Kind.CATEGORICAL, why, numeric_text=True, **form)
+        sort = "whole numbers" if whole else "numbers"
+        why = f"{distinct} different {sort} from {numbers.min():g} to {numbers.max():g}{tail}"
+        return self._found(Kind.NUMERIC, why, self._sentinels(numbers), **form)
+
+    def _whole_numbers_that_name_rows(self, numbers: np.ndarray) -> str:
+        values = self.values
+        share = values.distinct / values.filled
+        if np.abs(numbers).max() > 2**53 and share >= 0.5:
+            return "whole numbers too long for arithmetic, most rows with one of their own"
+        if values.filled < MIN_ROWS:
+            return ""
+        if share >= UNIQUE_SHARE and _is_id_name(self.name):
+            return "each row has its own whole number, and the name says id"
+        if share >= 0.1 and _is_id_name(self.name):
+            return "the name says id, and few rows share one"
+        steps = np.diff(numbers[values.sequence])
+        counts_rows = values.distinct == values.filled and bool((steps > 0).all())
+        if counts_rows and numbers.max() - numbers.min() <= 1.5 * self.total_rows:
+            return "it counts the rows"
+        return ""
+
+    def _sentinels(self, numbers: np.ndarray) -> tuple[str, ...]:
+        """Numbers that may stand for "missing": at the end of the range, far from all others, and repeated."""
+        order = np.argsort(numbers)
+        least = max(3, round(0.001 * self.values.filled))
+        warnings = []
+        for sentinel in SENTINELS:
+            at = np.flatnonzero(numbers == sentinel)
+            if not len(at) or self.values.counts[at].sum() < least:
+                continue
+            if sentinel > 0 and numbers[order[-1]] == sentinel and numbers[order[-2]] <= 0.6 * sentinel:
+                rest = f"the next lower is {numbers[order[-2]]:g}"
+            elif sentinel < 0 and numbers[order[0]] == sentinel and numbers[order[1]] >= 0:
+                rest = "no other value is below 0"
+            else:
+                continue
+            rows = int(self.values.counts[at].sum())
+            warnings.append(
+                f"{sentinel:g} in {rows} rows may stand for missing ({rest}); it is kept as a number: "
+                f"add {f'{sentinel:g}'!r} to the missing markers if it does"
+            )
+        return tuple(warnings)
+
+    def _numbers_but_for_few_texts(self) -> tuple[ColumnSpec, ColumnFinding] | None:
+        values = self.values
+        other = [text for text in values.texts if plain_numbers([text]) is None]
+        if len(other) > 2 or values.distinct < 10 or self.markers_given:
+            return None
+        rows = sum(int(values.counts[values.texts.index(text)]) for text in other)
+        rest = values.without(other)
+        numbers = plain_numbers(rest.texts)
+        if numbers is None or rows > 0.5 * values.filled:
+            return None
+        markers = tuple(sorted({*self.markers, *other}))
+        spec, finding = replace(self, values=rest, markers=markers)._numbers(numbers, "")
+        told = " and ".join(map(_shown, other))
+        return spec, replace(finding, why=f"{finding.why}; {told} is no number and taken for missing")
+
+    # ---- texts
+
+    def _texts(self) -> tuple[ColumnSpec, ColumnFinding]:
+        values = self.values
+        dates = date_format(values, self.name)
+        if dates is not None:
+            return self._found(Kind.DATETIME, dates.why, dates.warnings, formats=dates.formats)
+        if values.distinct == 2:
+            return self._found(Kind.BINARY, f"two values, {_listed(values)}")
+        share = values.distinct / values.filled
+        words = np.array([len(text.split()) for text in values.texts], dtype=np.float64)
+        mean_words = float(words @ values.counts / values.filled)
+        many = values.distinct > 50 or (share >= 0.5 and values.distinct > 5)
+        if many and ((mean_words >= TEXT_WORDS and share >= 0.5) or (mean_words >= 8 and share >= 0.1)):
+            return self._found(Kind.TEXT, f"{mean_words:.1f} words on average, {_share(share)} of the values differ")
+        if values.filled >= MIN_ROWS and share >= UNIQUE_SHARE:
+            return self._found(Kind.IDENTIFIER, f"{_share(share)} of the values differ, of one or two words each")
+        if values.filled >= MIN_ROWS and share >= 0.5 and _is_id_name(self.name):
+            return self._found(Kind.IDENTIFIER, f"{_share(share)} of the values differ, and the name says id")
+        warnings: tuple[str, ...] = ()
+        if share >= 0.5 and values.filled >= MIN_ROWS:
+            warnings = (
+                f"{values.distinct} different values in {values.filled} rows: few repeat, little can be learned",
+            )
+        amounts = sum(bool(re.fullmatch(r"[^\w\s]?\s?[\d.,]+\s?\D{0,3}", text)) for text in values.texts)
+        if amounts > 0.9 * values.distinct and any(char.isdigit() for char in values.texts[0]):
+            example = _shown(values.texts[0])
+            warnings += (
+                f"values such as {example} look like numbers with a unit: write them without it to use them so",
+            )
+        why = f"{values.distinct} different values: {_listed(values)}"
+        return self._found(Kind.CATEGORICAL, why, warnings, numeric_text=self._same_number_same_text())
+
+
+def _is_id_name(name: str) -> bool:
+    return _ID_NAME.search(name) is not None or _CAMEL_ID.search(name) is not None
+
+
+def _leading_zero(text: str) -> bool:
+    return len(text) > 1 and text[0] == "0" and text[1].isdigit()
+
+
+def _share(share: float) -> str:
+    return "all" if share == 1 else f"{share:.0%}"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 30 else text[:27] + "...")
+
+
+def _listed(values: Evidence, limit: int = 3) -> str:
+    shown = ", ".join(_shown(text) for text in values.texts[:limit])
+    return shown if values.distinct <= limit else f"{shown}, ..."

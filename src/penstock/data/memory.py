@@ -1,0 +1,142 @@
+"""What a data set remembers of every row: keyed hashes and the part it was dealt into, never its values."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from penstock.data.split import LEFT_OUT, as_array
+
+UNKNOWN = -2
+"""In place of a part: no row like it was seen."""
+
+
+@dataclass(frozen=True)
+class RowMemory:
+    """One entry for each group of rows that are alike in all of this.
+
+    Attributes
+    ----------
+    row : fingerprints of the raw rows, uint64, shape (m, 2); zeros for rows that came without raw text.
+    content : fingerprints of the decoded input columns, uint64, shape (m, 2).
+    target, group : keyed hashes of the target and of the group (0 without groups), uint64, shape (m,).
+    part, envelope : where the rows are; envelope -1 outside of the test part. int8 and int16, shape (m,).
+    count : rows of the group, int64, shape (m,).
+    """
+
+    row: np.ndarray
+    content: np.ndarray
+    target: np.ndarray
+    group: np.ndarray
+    part: np.ndarray
+    envelope: np.ndarray
+    count: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        row: np.ndarray,
+        content: np.ndarray,
+        target: np.ndarray,
+        group: np.ndarray,
+        part: np.ndarray,
+        envelope: np.ndarray,
+        count: np.ndarray | None = None,
+    ) -> RowMemory:
+        """Group rows that are alike; in the order in which they first appear."""
+        import pyarrow as pa
+
+        n = len(part)
+        whole = np.zeros(
+            n, dtype=[("r", "<u8", 2), ("c", "<u8", 2), ("t", "<u8"), ("g", "<u8"), ("p", "i1"), ("e", "<i2")]
+        )
+        whole["r"], whole["c"], whole["t"], whole["g"], whole["p"], whole["e"] = (
+            row,
+            content,
+            target,
+            group,
+            part,
+            envelope,
+        )
+        size = whole.dtype.itemsize
+        array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), n, [None, pa.py_buffer(whole)])
+        encoded = array.dictionary_encode()
+        codes = encoded.indices.to_numpy(zero_copy_only=False)
+        weights = np.ones(n, dtype=np.int64) if count is None else count
+        counts = np.zeros(len(encoded.dictionary), dtype=np.int64)
+        np.add.at(counts, codes, weights)
+        first = np.full(len(counts), n, dtype=np.int64)
+        np.minimum.at(first, codes, np.arange(n))
+        return cls(row[first], content[first], target[first], group[first], part[first], envelope[first], counts)
+
+    @classmethod
+    def joined(cls, one: RowMemory, other: RowMemory) -> RowMemory:
+        names = ("row", "content", "target", "group", "part", "envelope", "count")
+        return cls.of(**{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in names})
+
+    def to_bytes(self) -> bytes:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.table(
+            {
+                "row": as_array(self.row),
+                "content": as_array(self.content),
+                "target": self.target,
+                "group": self.group,
+                "part": self.part,
+                "envelope": self.envelope,
+                "count": self.count,
+            }
+        )
+        buffer = io.BytesIO()
+        pq.write_table(
+            table, buffer, compression="zstd", use_dictionary=["part", "envelope", "count", "target", "group"]
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RowMemory:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(pa.BufferReader(data))
+        plain = {name: table.column(name).to_numpy() for name in ("target", "group", "part", "envelope", "count")}
+        prints = {
+            name: np.frombuffer(b"".join(table.column(name).to_pylist()), dtype="<u8").astype(np.uint64).reshape(-1, 2)
+            for name in ("row", "content")
+        }
+        return cls(**prints, **plain)
+
+    def parts_of_rows(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Part and envelope of the same raw rows, shape (n,) each; `UNKNOWN` where there is none."""
+        return self._find(row, self.row, np.asarray(self.row.any(axis=1)))
+
+    def parts_of_content(self, content: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Part and envelope of rows that decode alike, shape (n,) each; `UNKNOWN` where there is none."""
+        return self._find(content, self.content, np.ones(len(self.part), dtype=bool))
+
+    def parts_of_groups(self, group: np.ndarray) -> np.ndarray:
+        """Part of the groups, shape (n,); `UNKNOWN` for new ones."""
+        usable = (self.part != LEFT_OUT) & (self.group != 0)
+        known, first = np.unique(self.group[usable], return_index=True)
+        parts = np.full(len(group), UNKNOWN, dtype=np.int8)
+        if len(known):
+            at = np.minimum(np.searchsorted(known, group), len(known) - 1)
+            same = known[at] == group
+            parts[same] = self.part[usable][first][at[same]]
+        return parts
+
+    def _find(self, wanted: np.ndarray, have: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        import pyarrow.compute as pc
+
+        usable = np.logical_and(usable, self.part != LEFT_OUT)
+        at = (
+            pc.index_in(as_array(wanted), value_set=as_array(have[usable])).fill_null(-1).to_numpy(zero_copy_only=False)
+        )
+        part = np.append(self.part[usable], np.int8(UNKNOWN))
+        envelope = np.append(self.envelope[usable], np.int16(-1))
+        return part[at], envelope[at]

@@ -1,0 +1,131 @@
+"""What the training rows look like, column by column: for suggestions, and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from penstock.bundle.decoder import Frame, Kind, TargetSpec
+from penstock.bundle.values import class_text
+
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+TOP_VALUES = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """One column.
+
+    Attributes
+    ----------
+    count : rows with a value. missing : rows without. distinct : different values.
+    low, high, mean, std, quantiles : of numbers (by `QUANTILES`); low and high of instants are ISO text.
+    top : the most frequent values with their rows. mean_words, max_chars : of texts.
+    """
+
+    name: str
+    kind: Kind
+    count: int
+    missing: int
+    distinct: int
+    low: float | str | None = None
+    high: float | str | None = None
+    mean: float | None = None
+    std: float | None = None
+    quantiles: tuple[float, ...] = ()
+    top: tuple[tuple[str, int], ...] = ()
+    mean_words: float | None = None
+    max_chars: int | None = None
+
+    @property
+    def missing_share(self) -> float:
+        rows = self.count + self.missing
+        return self.missing / rows if rows else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        plain = {key: value for key, value in asdict(self).items() if value not in (None, ())}
+        return {**plain, "kind": str(self.kind)}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All columns, and the target: rows of each class, or its numbers."""
+
+    rows: int
+    columns: tuple[ColumnProfile, ...]
+    classes: dict[str, int] = field(default_factory=dict)
+    target: ColumnProfile | None = None
+
+    def __getitem__(self, name: str) -> ColumnProfile:
+        return next(column for column in self.columns if column.name == name)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": 1,
+            "kind": "profile",
+            "rows": self.rows,
+            "columns": [column.to_json() for column in self.columns],
+            "classes": self.classes,
+            "target": self.target.to_json() if self.target else None,
+        }
+
+
+def profile(frame: Frame, y: np.ndarray, target: TargetSpec) -> Profile:
+    """Profile rows: give it training rows only."""
+    columns = tuple(profile_column(name, frame.columns[name], kind) for name, kind in frame.kinds.items())
+    if target.task.is_classification:
+        counts = np.bincount(y[y >= 0], minlength=len(target.classes))
+        classes = {class_text(label): int(n) for label, n in zip(target.classes, counts, strict=True)}
+        return Profile(frame.n_rows, columns, classes)
+    return Profile(frame.n_rows, columns, target=profile_column(target.name, y, Kind.NUMERIC))
+
+
+def profile_column(name: str, array: np.ndarray, kind: Kind) -> ColumnProfile:
+    """Statistics of one typed column, shape (n,)."""
+    if kind is Kind.NUMERIC:
+        return _numbers(name, array)
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = pa.array(array)
+    if kind is Kind.DATETIME:
+        present = array[array != np.iinfo(np.int64).min]
+        ends = (_instant(present.min()), _instant(present.max())) if len(present) else (None, None)
+        distinct = len(np.unique(present))
+        return ColumnProfile(name, kind, len(present), len(array) - len(present), distinct, low=ends[0], high=ends[1])
+    counted = pc.value_counts(values.drop_null())
+    pairs = list(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True)) if len(values) else []
+    count = len(values) - values.null_count
+    common = {"count": count, "missing": values.null_count, "distinct": len(pairs)}
+    if kind is Kind.TEXT:
+        words = sum(len(text.split()) * n for text, n in pairs)
+        longest = max((len(text) for text, _ in pairs), default=0)
+        return ColumnProfile(name, kind, **common, mean_words=words / count if count else 0.0, max_chars=longest)
+    return ColumnProfile(name, kind, **common, top=_most(pairs))
+
+
+def _numbers(name: str, array: np.ndarray) -> ColumnProfile:
+    present = array[~np.isnan(array)]
+    if len(present) == 0:
+        return ColumnProfile(name, Kind.NUMERIC, 0, len(array), 0)
+    ordered = np.sort(present)
+    distinct = 1 + int((np.diff(ordered) != 0).sum())
+    quantiles = tuple(float(q) for q in np.quantile(ordered, QUANTILES))
+    return ColumnProfile(
+        name, Kind.NUMERIC, len(present), len(array) - len(present), distinct,
+        low=float(ordered[0]), high=float(ordered[-1]), mean=float(present.mean()), std=float(present.std()),
+        quantiles=quantiles,
+    )  # fmt: skip
+
+
+def _most(pairs: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:TOP_VALUES])
+
+
+def _instant(microseconds: int) -> str:
+    return (_EPOCH + timedelta(microseconds=int(microseconds))).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,132 @@
+"""Sealed envelopes: test rows are encrypted the moment a data set is split, and every opening is recorded.
+
+AES-SIV (RFC 5297) is deterministic: the same rows under the same key are the same bytes, so digests hold and sealing twice
+stores once. The key lies in the ledger. On one machine, whoever holds the project folder holds the key too: the seal
+prevents accidents and makes every use through Penstock visible; where the ledger is on a team's server, it is access control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from penstock.bundle.decoder import Frame
+from penstock.data import chunks
+from penstock.data.versions import DatasetVersion, join, load_version
+from penstock.errors import SealError
+from penstock.ledger.envelopes import EnvelopeRecord
+from penstock.ledger.ledger import Ledger
+from penstock.objects.store import ObjectStore
+
+_PURPOSE = b"penstock envelope, format 1"
+
+
+def key_id(lineage: str) -> str:
+    """Name of the key in the ledger."""
+    return f"seal:{lineage}"
+
+
+def encrypt(ledger: Ledger, lineage: str, index: int, plain: bytes) -> bytes:
+    """The sealed form of bytes. Lineage and index are bound in: an envelope cannot pass for another."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+    return AESSIV(ledger.secret(key_id(lineage))).encrypt(plain, _bound(lineage, index))
+
+
+def decrypt(ledger: Ledger, lineage: str, index: int, sealed: bytes) -> bytes:
+    """The bytes of `encrypt`.
+
+    Raises
+    ------
+    SealError : another key, another envelope, or changed bytes.
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+    try:
+        return AESSIV(ledger.secret(key_id(lineage))).decrypt(sealed, _bound(lineage, index))
+    except InvalidTag as error:
+        raise SealError(
+            f"envelope {index} does not decrypt",
+            why="the ledger's key is not the one it was sealed with, or its bytes are another envelope's",
+            way_out="use the ledger that made this data set, or restore it from a copy",
+        ) from error
+
+
+def envelopes(ledger: Ledger, objects: ObjectStore, dataset: str) -> list[EnvelopeRecord]:
+    """The envelopes of a data-set version and whether each is spent, by index.
+
+    They belong to the version's lineage: one that was opened for an earlier version is spent for the later ones too.
+    """
+    version = load_version(objects, dataset)
+    records = {record.index: record for record in ledger.seal.envelopes(version.lineage)}
+    return [
+        replace(records[envelope.index], rows=envelope.rows, object=envelope.object)
+        for envelope in version.envelopes
+        if envelope.index in records
+    ]
+
+
+def open_envelope(
+    ledger: Ledger, objects: ObjectStore, dataset: str, index: int, *, run: str, purpose: str
+) -> tuple[Frame, np.ndarray]:
+    """Open an envelope of a data-set version: its test rows, once. From now on it is spent.
+
+    The opening is in the ledger and the audit trail before the first row is seen.
+
+    Raises
+    ------
+    SealError : there is no such envelope, it is spent, or it does not decrypt.
+    """
+    version = load_version(objects, dataset)
+    sealed = objects.get(_object_of(version, index))  # what cannot be read must not be spent
+    ledger.seal.open(version.lineage, index, run, purpose)
+    ledger.audit.append("open envelope", version.digest, {"envelope": index, "run": run, "purpose": purpose})
+    return chunks.from_bytes(decrypt(ledger, version.lineage, index, sealed), version.decoder.columns)
+
+
+def read_spent(
+    ledger: Ledger, objects: ObjectStore, dataset: str, index: int | Iterable[int] | None = None
+) -> tuple[Frame, np.ndarray]:
+    """The rows of spent envelopes (one, some, or all that are): they count as validation rows from their opening on.
+
+    Raises
+    ------
+    SealError : one of them is still sealed.
+    """
+    version = load_version(objects, dataset)
+    known = {envelope.index for envelope in version.envelopes}
+    spent = {record.index for record in ledger.seal.spent(version.lineage)} & known
+    wanted = sorted(spent) if index is None else [index] if isinstance(index, int) else list(index)
+    for i in wanted:
+        if i not in spent:
+            raise SealError(
+                f"envelope {i} of data set {version.digest} is {'still sealed' if i in known else 'not there'}",
+                why="only spent envelopes may be read again",
+                way_out="open it by a deployment, which records it",
+            )
+    loaded = [read_sealed(ledger, objects, version, i) for i in wanted]
+    return join(loaded, version)
+
+
+def read_sealed(ledger: Ledger, objects: ObjectStore, version: DatasetVersion, index: int) -> tuple[Frame, np.ndarray]:
+    """The rows of an envelope, for the sealing step alone: it may seal them again, and tells counts only."""
+    sealed = objects.get(_object_of(version, index))
+    return chunks.from_bytes(decrypt(ledger, version.lineage, index, sealed), version.decoder.columns)
+
+
+def _object_of(version: DatasetVersion, index: int) -> str:
+    for envelope in version.envelopes:
+        if envelope.index == index:
+            return envelope.object
+    raise SealError(
+        f"data set {version.digest} has no envelope {index}",
+        why=f"its envelopes are {', '.join(str(e.index) for e in version.envelopes) or 'none'}",
+        way_out="name one of these",
+    )
+
+
+def _bound(lineage: str, index: int) -> list[bytes]:
+    return [_PURPOSE, lineage.encode(), str(index).encode()]

@@ -1,0 +1,167 @@
+"""Which rows train, validate and test. A row's part follows from its fingerprint, so it stays where it is for good.
+
+The first version of a data set is cut by exact shares (within each class, where there are classes). Rows that come
+later are placed by their own position between 0 and 1. Rows with one fingerprint always share a part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from penstock.data.fingerprints import positions
+from penstock.errors import BadParameter
+
+TRAIN, VALID, TEST, LEFT_OUT = 0, 1, 2, -1
+PARTS = ("train", "valid", "test")
+MIN_ENVELOPE_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSettings:
+    """`[split]`: shares of validation and test rows, how many envelopes, and by what rows are dealt.
+
+    Parameters
+    ----------
+    valid, test : shares of the rows, each at least 0, together below 1.
+    envelopes : at least 1; fewer are made where one would hold under 200 rows.
+    by : ``"random"`` (stratified by the target), ``"time:column"`` (oldest train, newest test) or ``"group:column"``
+        (all rows of a group share a part).
+    seed : another seed deals the rows another way.
+    """
+
+    valid: float = 0.2
+    test: float = 0.2
+    envelopes: int = 4
+    by: str = "random"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (self.valid >= 0 and self.test >= 0 and self.valid + self.test < 1):
+            raise BadParameter(
+                f"[split] valid = {self.valid} and test = {self.test}",
+                why="each is a share of at least 0, and some rows must be left to train on",
+                way_out="valid = 0.2 and test = 0.2 suit most data",
+            )
+        if self.envelopes < 1:
+            raise BadParameter(
+                f"[split] envelopes = {self.envelopes}", why="test rows lie in at least one", way_out="envelopes = 4"
+            )
+        how, _, column = self.by.partition(":")
+        if (how, bool(column)) not in (("random", False), ("time", True), ("group", True)):
+            raise BadParameter(
+                f"[split] by = {self.by!r}",
+                why='rows are dealt by "random", by "time:column" or by "group:column"',
+                way_out='by = "random"',
+            )
+
+    @property
+    def column(self) -> str | None:
+        """The column of ``time:`` or ``group:``."""
+        return self.by.partition(":")[2] or None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def deal(
+    fingerprints: np.ndarray,
+    settings: SplitSettings,
+    key: bytes,
+    *,
+    strata: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+) -> np.ndarray:
+    """The parts of the rows of a first version: int8, shape (n,).
+
+    Parameters
+    ----------
+    fingerprints : uint64, shape (n, 2).
+    strata : int, shape (n,); the shares hold within each. (by random)
+    times : shape (n,), sortable. (by time; rows of one time share a part)
+    groups : fingerprints of the rows' groups, uint64, shape (n, 2). (by group)
+    """
+    if times is not None:
+        _, codes, counts = np.unique(times, return_inverse=True, return_counts=True)
+        return _cut(counts, np.zeros(len(counts), dtype=np.int64), np.arange(len(counts)), settings, ordered=True)[
+            codes
+        ]
+    units = fingerprints if groups is None else groups
+    first, codes, counts = distinct(units)
+    order = positions(units[first], key, f"part:{settings.seed}")
+    within = np.zeros(len(first), dtype=np.int64) if strata is None or groups is not None else strata[first]
+    return _cut(counts, within, order, settings)[codes]
+
+
+def place(units: np.ndarray, settings: SplitSettings, key: bytes) -> np.ndarray:
+    """The parts of rows (or groups) that come later: int8, shape (n,), each by its own position."""
+    share = positions(units, key, f"part:{settings.seed}").astype(np.float64) / 2.0**64
+    return _part_of(share, settings)
+
+
+def envelopes_of(
+    fingerprints: np.ndarray, settings: SplitSettings, key: bytes, *, strata: np.ndarray | None = None, first: int = 0
+) -> np.ndarray:
+    """Deal test rows into envelopes number `first`, `first` + 1, ...: int16, shape (n,).
+
+    Equal in size and, where there are strata, in their shares; rows of one fingerprint share an envelope.
+    """
+    count = min(settings.envelopes, max(1, len(fingerprints) // MIN_ENVELOPE_ROWS))
+    index, codes, _ = distinct(fingerprints)
+    order = positions(fingerprints[index], key, f"envelope:{settings.seed}")
+    ranked = np.lexsort((order, np.zeros(len(index)) if strata is None else strata[index]))
+    dealt = np.empty(len(index), dtype=np.int16)
+    dealt[ranked] = first + np.arange(len(index)) % count
+    return dealt[codes]
+
+
+def distinct(fingerprints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First row of each distinct fingerprint, the number of each row's, and how many rows have it.
+
+    Shapes (m,), (n,) and (m,); in order of appearance.
+    """
+    encoded = as_array(fingerprints).dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    counts = np.bincount(codes, minlength=len(encoded.dictionary))
+    first = np.full(len(counts), len(codes), dtype=np.int64)
+    np.minimum.at(first, codes, np.arange(len(codes)))
+    return first, codes, counts
+
+
+def as_array(fingerprints: np.ndarray) -> Any:
+    """The same as an Arrow array of 16-byte values, which hashes fast."""
+    import pyarrow as pa
+
+    raw = np.ascontiguousarray(fingerprints.astype("<u8"))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(raw), [None, pa.py_buffer(raw)])
+
+
+def _cut(
+    counts: np.ndarray, within: np.ndarray, order: np.ndarray, settings: SplitSettings, *, ordered: bool = False
+) -> np.ndarray:
+    """Cut units of `counts` rows each, sorted by `order` within each stratum, at the shares; by their middles."""
+    totals = np.bincount(within, weights=counts)
+    small = counts <= min(settings.valid, settings.test) * totals[within]
+    if not ordered:  # a row so often repeated that it would fill a part by itself trains
+        ranked = np.lexsort((order, small, within))
+    else:
+        ranked = np.lexsort((order, within))
+    sizes, strata = counts[ranked].astype(np.float64), within[ranked]
+    ends = np.cumsum(sizes)
+    starts = np.flatnonzero(np.r_[True, strata[1:] != strata[:-1]])
+    lengths = np.diff(np.r_[starts, len(ranked)])
+    before = np.repeat(np.r_[0.0, ends][starts], lengths)
+    total = np.repeat(np.add.reduceat(sizes, starts), lengths)
+    parts = np.empty(len(ranked), dtype=np.int8)
+    parts[ranked] = _part_of((ends - sizes / 2 - before) / total, settings)
+    return parts
+
+
+def _part_of(share: np.ndarray, settings: SplitSettings) -> np.ndarray:
+    parts = np.full(len(share), TRAIN, dtype=np.int8)
+    parts[share >= 1 - settings.valid - settings.test] = VALID
+    parts[share >= 1 - settings.test] = TEST
+    return parts

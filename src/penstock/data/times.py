@@ -1,0 +1,51 @@
+"""The instants by which rows are dealt, oldest first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from penstock.bundle.decoder import ColumnSpec, EncodedColumn, Kind
+from penstock.bundle.raw import Unreadable
+from penstock.bundle.values import column_reader
+from penstock.data.evidence import MISSING_MARKERS, Evidence
+from penstock.data.formats import date_format, number_format
+from penstock.errors import SchemaMismatch
+
+
+def times_of(column: EncodedColumn, name: str, warnings: list[str]) -> np.ndarray:
+    """A sortable number for each row, float64, shape (n,): microseconds of dates, or the numbers of a numeric column.
+
+    Rows without a readable time come first (they train), and are counted in `warnings`.
+
+    Raises
+    ------
+    SchemaMismatch : the column holds neither dates nor numbers.
+    """
+    evidence = Evidence.of(column, np.arange(len(column.codes)))
+    evidence = evidence.without([text for text in evidence.texts if text in MISSING_MARKERS])
+    numbers = number_format(evidence.texts) if evidence.texts else None
+    dates = date_format(evidence, name)
+    if dates is not None:
+        read = column_reader(ColumnSpec(name, Kind.DATETIME, formats=dates.formats))
+    elif numbers is not None:
+        read = column_reader(ColumnSpec(name, Kind.NUMERIC, decimal=numbers.decimal, thousands=numbers.thousands))
+    else:
+        shown = ", ".join(repr(text) for text in evidence.texts[:3])
+        raise SchemaMismatch(
+            f"rows cannot be dealt by the time in {name!r}",
+            why=f"its values are neither dates that are known nor numbers: {shown or 'it is empty'}",
+            way_out='name a column of dates such as 2026-11-20, or [split] by = "random"',
+        )
+    table = np.full(len(column.values) + 1, -np.inf)
+    for code, value in enumerate(column.values):
+        try:
+            time = read(value)
+        except Unreadable:
+            continue
+        if time is not None:
+            table[code] = time
+    times = table[column.codes]
+    without = int(np.isinf(times).sum())
+    if without:
+        warnings.append(f"{without} rows have no time in {name!r}: they count as the oldest")
+    return times

@@ -1,0 +1,251 @@
+"""A version of a data set: a manifest under its digest, which names every chunk of rows, and what changed since another."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from penstock.bundle.decoder import Decoder, Frame, TargetSpec
+from penstock.data import chunks
+from penstock.data.memory import RowMemory
+from penstock.data.split import LEFT_OUT, PARTS, SplitSettings
+from penstock.errors import NewerFormat, NotFound
+from penstock.objects.digests import canonical_json, digest_of
+from penstock.objects.store import ObjectStore
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Sealed test rows: `object` is the digest of their encrypted bytes."""
+
+    index: int
+    rows: int
+    object: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"index": self.index, "rows": self.rows, "object": self.object}
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """One version. The manifest is all there is to it; equal content has an equal digest.
+
+    Attributes
+    ----------
+    lineage : what all versions share whose rows keep their parts; envelopes are counted, keyed and spent within it.
+    rows : rows of each part, and of those left out (without a target).
+    fingerprint_columns : raw columns that make a row's fingerprint, chosen in the first version of the lineage.
+    """
+
+    manifest: dict[str, Any]
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_of(canonical_json(self.manifest))
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        return Decoder.from_json(self.manifest["decoder"])
+
+    @property
+    def target(self) -> TargetSpec:
+        target = self.decoder.target
+        assert target is not None  # `ingest` always declares one
+        return target
+
+    @property
+    def lineage(self) -> str:
+        return str(self.manifest["lineage"])
+
+    @property
+    def parent(self) -> str | None:
+        parent: str | None = self.manifest["parent"]
+        return parent
+
+    @property
+    def rows(self) -> dict[str, int]:
+        return dict(self.manifest["rows"])
+
+    @property
+    def split(self) -> SplitSettings:
+        return SplitSettings(**self.manifest["split"])
+
+    @property
+    def fingerprint_columns(self) -> tuple[str, ...]:
+        return tuple(self.manifest["fingerprint_columns"])
+
+    @property
+    def appended_rows(self) -> int:
+        """Labelled rows that were added since the source was read, by `penstock.data.append`."""
+        return int(self.manifest.get("appended", {}).get("rows", 0))
+
+    @property
+    def envelopes(self) -> tuple[Envelope, ...]:
+        return tuple(Envelope(**envelope) for envelope in self.manifest["envelopes"])
+
+    def save(self, objects: ObjectStore) -> str:
+        """Store the manifest and return the version's digest."""
+        return objects.put(canonical_json(self.manifest))
+
+
+def load_version(objects: ObjectStore, digest: str) -> DatasetVersion:
+    """A version by its digest.
+
+    Raises
+    ------
+    NotFound, DamagedStore : as `ObjectStore.get`; also where the object is no data set. NewerFormat : of a later release.
+    """
+    data = objects.get(digest)
+    try:
+        manifest = json.loads(data)
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict) or manifest.get("kind") != "dataset":
+        raise NotFound(
+            f"{digest} is no data set",
+            why="the object under this digest is something else",
+            way_out="list the versions with `penstock data log`",
+        )
+    if manifest["format"] > FORMAT:
+        raise NewerFormat(
+            f"data set {digest} has format {manifest['format']}",
+            why=f"this release of Penstock knows formats up to {FORMAT}",
+            way_out="upgrade Penstock",
+        )
+    return DatasetVersion(manifest)
+
+
+def load_part(objects: ObjectStore, version: DatasetVersion, part: str) -> tuple[Frame, np.ndarray]:
+    """The rows of ``"train"`` or ``"valid"``: typed columns, and y as class numbers (int64) or numbers (float64).
+
+    Test rows are in envelopes: see `penstock.data.seal`.
+    """
+    if part not in ("train", "valid"):
+        raise NotFound(
+            f"there is no part {part!r} to read",
+            why="training and validation rows can be read; test rows are sealed",
+            way_out='read "train" or "valid"',
+        )
+    specs = version.decoder.columns
+    loaded = [chunks.from_bytes(objects.get(chunk["object"]), specs) for chunk in version.manifest["parts"][part]]
+    return join(loaded, version)
+
+
+def join(loaded: list[tuple[Frame, np.ndarray]], version: DatasetVersion) -> tuple[Frame, np.ndarray]:
+    """Chunks of rows one below the other; no rows where there are no chunks."""
+    if not loaded:
+        return chunks.empty(version.decoder.columns, classification=version.target.task.is_classification)
+    return Frame.concat([frame for frame, _ in loaded]), np.concatenate([y for _, y in loaded])
+
+
+def load_memory(objects: ObjectStore, version: DatasetVersion) -> RowMemory:
+    """What the version remembers of its rows."""
+    return RowMemory.from_bytes(objects.get(version.manifest["fingerprints"]))
+
+
+@dataclass(frozen=True)
+class VersionDiff:
+    """What changed from one version to another. Of test rows it says how many, as of all others.
+
+    Attributes
+    ----------
+    added, removed : rows that are in one of the two only; a row with another value in any input is both.
+    changed : rows whose inputs stayed and whose target changed. unchanged : all others.
+    added_to : rows added, by part.
+    columns_added, columns_removed : names. kinds : name -> (before, now), where the kind changed.
+    classes_added : classes of the target that are new.
+    """
+
+    added: int
+    removed: int
+    changed: int
+    unchanged: int
+    added_to: dict[str, int]
+    columns_added: tuple[str, ...]
+    columns_removed: tuple[str, ...]
+    kinds: dict[str, tuple[str, str]]
+    classes_added: tuple[Any, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rows": {
+                "added": self.added,
+                "removed": self.removed,
+                "changed": self.changed,
+                "unchanged": self.unchanged,
+                "added_to": self.added_to,
+            },
+            "columns": {
+                "added": list(self.columns_added),
+                "removed": list(self.columns_removed),
+                "kinds": {name: list(pair) for name, pair in self.kinds.items()},
+            },
+            "classes_added": list(self.classes_added),
+        }
+
+
+def diff(objects: ObjectStore, old: DatasetVersion, new: DatasetVersion) -> VersionDiff:
+    """What changed from `old` to `new`."""
+    return diff_of(old, load_memory(objects, old), new, load_memory(objects, new))
+
+
+def diff_of(old: DatasetVersion, before: RowMemory, new: DatasetVersion, now: RowMemory) -> VersionDiff:
+    """As `diff`, with what both remember of their rows."""
+    comparable = old.lineage == new.lineage
+    was, is_now = _census(before, comparable), _census(now, comparable)
+    added = removed = changed = unchanged = 0
+    added_to = dict.fromkeys(PARTS, 0)
+    for print_ in was.keys() | is_now.keys():
+        b, n = was.get(print_), is_now.get(print_)
+        old_targets, new_targets = (b.targets if b else Counter()), (n.targets if n else Counter())
+        same = (old_targets & new_targets).total()
+        total_old, total_new = old_targets.total(), new_targets.total()
+        unchanged += same
+        changed += min(total_old, total_new) - same
+        removed += max(0, total_old - total_new)
+        more = max(0, total_new - total_old)
+        added += more
+        if n is not None and n.part != LEFT_OUT:
+            added_to[PARTS[n.part]] += more
+    old_kinds = {spec.name: str(spec.kind) for spec in old.decoder.columns}
+    new_kinds = {spec.name: str(spec.kind) for spec in new.decoder.columns}
+    shared = [name for name in new_kinds if name in old_kinds]
+    return VersionDiff(
+        added, removed, changed, unchanged, added_to,
+        tuple(name for name in new_kinds if name not in old_kinds),
+        tuple(name for name in old_kinds if name not in new_kinds),
+        {name: (old_kinds[name], new_kinds[name]) for name in shared if old_kinds[name] != new_kinds[name]},
+        tuple(label for label in new.target.classes if label not in old.target.classes),
+    )  # fmt: skip
+
+
+@dataclass
+class _Seen:
+    targets: Counter[int]
+    part: int
+
+
+def _census(memory: RowMemory, comparable: bool) -> dict[bytes, _Seen]:
+    """Rows by fingerprint: those of raw rows within a lineage, those of decoded ones between two."""
+    prints = (
+        np.where(memory.row.any(axis=1, keepdims=True), memory.row, memory.content) if comparable else memory.content
+    )
+    raw = np.ascontiguousarray(prints)
+    census: dict[bytes, _Seen] = {}
+    for print_, target, part, count in zip(
+        raw.view("V16").ravel().tolist(),
+        memory.target.tolist(),
+        memory.part.tolist(),
+        memory.count.tolist(),
+        strict=True,
+    ):
+        seen = census.setdefault(print_, _Seen(Counter(), part))
+        seen.targets[target] += count
+    return census
