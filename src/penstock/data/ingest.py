@@ -12,24 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, Problem, TargetSpec
+from penstock.bundle.decoder import ColumnSpec, Decoder, Problem, TargetSpec
 from penstock.bundle.kinds import INPUT_KINDS, Kind, Task
 from penstock.bundle.specs import Label
 from penstock.data import fingerprints as prints
+from penstock.data.dealing import Dealer, Dealt
 from penstock.data.evidence import Evidence
 from penstock.data.infer import Inference, check_names, infer
-from penstock.data.kinds import ColumnFinding, infer_column
-from penstock.data.memory import UNKNOWN, RowMemory
+from penstock.data.kinds import ColumnFinding
+from penstock.data.memory import RowMemory
+from penstock.data.request import Request
 from penstock.data.sources import SourceTable, read
-from penstock.data.split import LEFT_OUT, PARTS, TEST, TRAIN, VALID, SplitSettings, deal, distinct, place
+from penstock.data.split import LEFT_OUT, PARTS, TEST, TRAIN, VALID, SplitSettings, distinct
 from penstock.data.store import finish, next_envelopes, store_rows
 from penstock.data.target import infer_target
-from penstock.data.times import times_of
 from penstock.data.versions import DatasetVersion, VersionDiff, diff_of, load_memory, load_version
-from penstock.errors import NotFound, TargetError
+from penstock.errors import NotFound
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
-from penstock.objects.digests import digest_of_json
 from penstock.objects.files import sha256_file
 from penstock.objects.store import ObjectStore
 from penstock.objects.tabular import DEFAULTS, ReadOptions, changed_while_read, detect
@@ -64,43 +64,6 @@ class IngestResult:
     def rows(self) -> dict[str, int]:
         """Rows of each part."""
         return {part: self.version.rows[part] for part in PARTS}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for: the file's bytes and everything that decides how they are read and dealt."""
-
-    source: str  # digest of the bytes
-    options: ReadOptions
-    target: str
-    split: SplitSettings
-    task: Task | None = None
-    kinds: Mapping[str, Kind] = field(default_factory=dict)
-    missing: tuple[str, ...] | None = None
-    drop: tuple[str, ...] = ()
-    positive: Label | None = None
-
-    @property
-    def key(self) -> str:
-        """The same for the same bytes and options."""
-        return digest_of_json({"source": self.source, "how": self.how, "split": self.split.to_json()})
-
-    @property
-    def base(self) -> str:
-        """The same for requests whose rows may share a lineage: one target, one way of dealing."""
-        return digest_of_json({"target": self.target, "split": self.split.to_json()})
-
-    @property
-    def how(self) -> dict[str, Any]:
-        return {
-            "options": self.options.to_json(),
-            "target": self.target,
-            "task": self.task,
-            "kinds": {name: str(kind) for name, kind in self.kinds.items()},
-            "missing": None if self.missing is None else list(self.missing),
-            "drop": sorted(self.drop),
-            "positive": self.positive,
-        }
 
 
 def ingest(
@@ -213,18 +176,14 @@ class _Work:
         key = self.ledger.secret("fingerprints")
         parent = self._parent_of_lineage()
         labelled, outcomes = self._outcomes()
-        columns = parent.fingerprint_columns if parent else self._fingerprint_columns()
-        self._warn_of_lost_columns(columns)
         if self.old is not None and self.old.appended_rows:
             self.warnings.append(
                 f"{self.old.appended_rows} labelled rows were added to the version before and are not in the source: "
                 "`penstock retrain` adds them again"
             )
-        raw = {name: table.columns[name] for name in columns if name in table.columns}
-        row_prints = prints.row_fingerprints(raw, table.n_rows, key)
-        group = self._groups(key)
         memory = load_memory(self.objects, parent) if parent else None
-        parts, envelope = self._deal(row_prints, group, labelled, outcomes, key, parent, memory)
+        dealt = Dealer(table, request, key, parent, memory, self.warnings).deal(labelled, outcomes)
+        parts = dealt.part
 
         found = self._infer(parts, parent)
         frame, problems = found.decoder.decode_columns(table.columns)
@@ -235,19 +194,19 @@ class _Work:
 
         inputs = [spec.name for spec in found.decoder.columns if spec.kind in INPUT_KINDS]
         content = prints.frame_fingerprints(frame, inputs, key)
-        envelope = self._envelopes(parts, envelope, row_prints, outcomes, key, parent)
+        envelope = self._envelopes(dealt, outcomes, key, parent)
         now = RowMemory.of(
-            row=row_prints,
+            row=dealt.row,
             content=content,
             target=prints.value_hashes(target_column, key),
-            group=group[:, 0],
+            group=dealt.group[:, 0],
             part=parts,
             envelope=envelope,
         )
         lineage = parent.lineage if parent else request.key
         version = store_rows(
             self.ledger, self.objects, frame, y, parts, envelope, now,
-            lineage=lineage, decoder=found.decoder, split=request.split, fingerprint_columns=columns,
+            lineage=lineage, decoder=found.decoder, split=request.split, fingerprint_columns=dealt.columns,
             parent=self.old.digest if self.old else None,
             source={"digest": request.source, "how": request.how, "rows": table.n_rows},
         )  # fmt: skip
@@ -263,8 +222,6 @@ class _Work:
             "warnings": [*found.warnings, *self.warnings],
         }
         return version, details
-
-    # ---- before anything is inferred
 
     def _parent_of_lineage(self) -> DatasetVersion | None:
         """The old version, where its rows' parts may be kept."""
@@ -302,107 +259,6 @@ class _Work:
             return labelled, y
         edges = np.quantile(y[labelled], np.arange(1, STRATA_OF_NUMBERS) / STRATA_OF_NUMBERS)
         return labelled, np.searchsorted(edges, np.where(labelled, y, 0.0), side="right").astype(np.int64)
-
-    def _fingerprint_columns(self) -> tuple[str, ...]:
-        """The raw columns that make a row what it is: not the target, not those that only name or count the rows.
-
-        Whether a column names the rows is asked of all rows, before they are dealt: it says that values differ, and
-        nothing about what they are.
-        """
-        table, excluded = self.table, {self.request.target, *self.request.drop}
-        everything = np.arange(table.n_rows)
-        names = []
-        for name, column in table.columns.items():
-            if name in excluded:
-                continue
-            if len(column.values) >= 0.9 * table.n_rows and name not in self.request.kinds:
-                _, finding = infer_column(name, Evidence.of(column, everything), total_rows=table.n_rows)
-                if finding.kind is Kind.IDENTIFIER:
-                    continue
-            names.append(name)
-        return tuple(names or [name for name in table.columns if name not in excluded])
-
-    def _warn_of_lost_columns(self, columns: tuple[str, ...]) -> None:
-        lost = [name for name in columns if name not in self.table.columns]
-        if lost:
-            self.warnings.append(
-                f"the source has no column {', '.join(map(repr, lost))} any more: rows that had a value there cannot be "
-                "told from new ones by their text; those that decode as before keep their parts, the others are dealt anew"
-            )
-
-    def _groups(self, key: bytes) -> np.ndarray:
-        """Fingerprints of the groups that must not be split, uint64, shape (n, 2); zeros where rows are dealt singly."""
-        split = self.request.split
-        if not split.by.startswith("group:"):
-            return np.zeros((self.table.n_rows, 2), dtype=np.uint64)
-        column = self._split_column()
-        return prints.row_fingerprints({"group": column}, self.table.n_rows, key)
-
-    def _split_column(self) -> EncodedColumn:
-        name = self.request.split.column
-        assert name is not None
-        check_names(self.table.columns, self.request.target, (name,))
-        if name == self.request.target:
-            raise TargetError(
-                f"rows cannot be dealt by the target {name!r}",
-                why="the parts would then hold different outcomes",
-                way_out='[split] by = "random" keeps the shares of the classes',
-            )
-        return self.table.columns[name]
-
-    def _deal(
-        self,
-        row_prints: np.ndarray,
-        group: np.ndarray,
-        labelled: np.ndarray,
-        strata: np.ndarray,
-        key: bytes,
-        parent: DatasetVersion | None,
-        memory: RowMemory | None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Part and envelope of each row; an envelope is known only where the row is."""
-        split = self.request.split
-        parts = np.full(len(row_prints), LEFT_OUT, dtype=np.int8)
-        envelope = np.full(len(row_prints), -1, dtype=np.int16)
-        rows = np.flatnonzero(labelled)
-        if parent is not None and memory is not None:
-            found, places = self._recall(row_prints, parent, memory, key)
-            known = labelled & (found != UNKNOWN)
-            parts[known], envelope[known] = found[known], places[known]
-            rows = np.flatnonzero(labelled & (found == UNKNOWN))
-        if len(rows) == 0:
-            return parts, envelope
-        times = (
-            times_of(self._split_column(), split.column or "", self.warnings) if split.by.startswith("time:") else None
-        )
-        if times is not None:
-            parts[rows] = deal(row_prints[rows], split, key, times=times[rows])
-        elif split.by.startswith("group:"):
-            if memory is None:
-                parts[rows] = deal(row_prints[rows], split, key, groups=group[rows])
-            else:
-                of_group = memory.parts_of_groups(group[rows, 0])
-                parts[rows] = np.where(of_group == UNKNOWN, place(group[rows], split, key), of_group)
-        elif parent is None:
-            parts[rows] = deal(row_prints[rows], split, key, strata=strata[rows])
-        else:
-            parts[rows] = place(row_prints[rows], split, key)
-        return parts, envelope
-
-    def _recall(
-        self, row_prints: np.ndarray, parent: DatasetVersion, memory: RowMemory, key: bytes
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """What the parent knows of the rows: by their text, and by what its decoder reads from it."""
-        parts, envelope = memory.parts_of_rows(row_prints)
-        unknown = np.flatnonzero(parts == UNKNOWN)
-        if len(unknown):
-            frame, _ = parent.decoder.decode_columns(self.table.take(unknown).columns)
-            inputs = [spec.name for spec in parent.decoder.columns if spec.kind in INPUT_KINDS]
-            found, places = memory.parts_of_content(prints.frame_fingerprints(frame, inputs, key))
-            parts[unknown], envelope[unknown] = found, places
-        return parts, envelope
-
-    # ---- after the rows are dealt
 
     def _infer(self, parts: np.ndarray, parent: DatasetVersion | None) -> Inference:
         request = self.request
@@ -442,23 +298,14 @@ class _Work:
             values = "value cannot" if len(found) == 1 else "values cannot"
             self.warnings.append(f"column {name!r}: {len(found)} {values} be read and count as missing{example}")
 
-    def _envelopes(
-        self,
-        parts: np.ndarray,
-        envelope: np.ndarray,
-        row_prints: np.ndarray,
-        strata: np.ndarray,
-        key: bytes,
-        parent: DatasetVersion | None,
-    ) -> np.ndarray:
-        """The envelope of each test row; rows whose envelope is spent count as validation rows and stay in it."""
-        envelope = np.where(parts == TEST, envelope, np.int16(-1))
-        new = np.flatnonzero((parts == TEST) & (envelope < 0))
+    def _envelopes(self, dealt: Dealt, strata: np.ndarray, key: bytes, parent: DatasetVersion | None) -> np.ndarray:
+        """The envelope of each test row, -1 for all others: int16, shape (n,)."""
+        envelope = np.where(dealt.part == TEST, dealt.envelope, np.int16(-1))
+        new = np.flatnonzero((dealt.part == TEST) & (envelope < 0))
         if len(new):
-            # rows that are alike share an envelope, whatever their stratum is
-            first, codes, _ = distinct(row_prints[new])
-            strata_of = strata[new][first][codes]
-            envelope[new] = next_envelopes(self.ledger, row_prints[new], strata_of, self.request.split, key, parent)
+            first, codes, _ = distinct(dealt.row[new])  # rows that are alike share one, whatever their strata are
+            alike = strata[new][first][codes]
+            envelope[new] = next_envelopes(self.ledger, dealt.row[new], alike, self.request.split, key, parent)
         return envelope
 
     def _diff(self, version: DatasetVersion, now: RowMemory) -> VersionDiff | None:

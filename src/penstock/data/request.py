@@ -1,0 +1,50 @@
+"""What an ingest is asked for: equal requests give the same data-set version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from penstock.bundle.kinds import Kind, Task
+from penstock.bundle.specs import Label
+from penstock.data.split import SplitSettings
+from penstock.objects.digests import digest_of_json
+from penstock.objects.tabular import ReadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for: the file's bytes and everything that decides how they are read and dealt."""
+
+    source: str  # digest of the bytes
+    options: ReadOptions
+    target: str
+    split: SplitSettings
+    task: Task | None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    missing: tuple[str, ...] | None = None
+    drop: tuple[str, ...] = ()
+    positive: Label | None = None
+
+    @property
+    def key(self) -> str:
+        """The same for the same bytes and options."""
+        return digest_of_json({"source": self.source, "how": self.how, "split": self.split.to_json()})
+
+    @property
+    def base(self) -> str:
+        """The same for requests whose rows may share a lineage: one target, one way of dealing."""
+        return digest_of_json({"target": self.target, "split": self.split.to_json()})
+
+    @property
+    def how(self) -> dict[str, Any]:
+        return {
+            "options": self.options.to_json(),
+            "target": self.target,
+            "task": self.task,
+            "kinds": {name: str(kind) for name, kind in self.kinds.items()},
+            "missing": None if self.missing is None else list(self.missing),
+            "drop": sorted(self.drop),
+            "positive": self.positive,
+        }
