@@ -74,7 +74,7 @@ def _reason(fact: Facts, target: str, note: str | None) -> Reason:
     if fact.distinct == 0:
         return Reason(fact.name, False, "no value in any training row", note)
     if fact.missing > MOSTLY_MISSING:
-        return Reason(fact.name, False, f"{fact.missing:.1%} of the values are missing", note)
+        return Reason(fact.name, False, f"{_share(fact.missing)} of the values are missing", note)
     if fact.same_as is not None:
         return Reason(fact.name, False, f"the same values as {fact.same_as!r} in every row", note)
     why = f"{fact.kind}, {_described(fact)}"
@@ -96,6 +96,10 @@ def _described(fact: Facts) -> str:
     if _many(fact):
         return f"{fact.distinct:,} values: the frequent ones one by one, the rare ones together"
     return f"{fact.distinct:,} values"
+
+
+def _share(share: float) -> str:
+    return "under 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
 
 
 def _many(fact: Facts) -> bool:
@@ -139,7 +143,7 @@ def _group(
     while name in taken:
         name += "_"
     rest = [other for other in everything if other not in set(names)]
-    if len(rest) < len(names):
+    if len(rest) < len(names) and len(names) > 8:
         groups[name] = f"group_remove({built_in}, {', '.join(map(quote, rest))})"
     else:
         groups[name] = f"group({', '.join(map(quote, names))})"
@@ -152,7 +156,7 @@ def _expression(group: str, kind: Kind, facts: Sequence[Facts], frame: Frame) ->
         return f"date_parts({group}, '{' '.join(parts)}')"
     if kind is Kind.TEXT:
         short = np.mean([fact.words for fact in facts]) < 8
-        return f"tfidf({group}, n=2, min_df={_least(len(frame), 0.005 if short else 0.0)}, sublinear=true)"
+        return f"tfidf({group}, n=2, min_df={_least(len(frame), 0.005 if short else 0.0)})"
     return group
 
 
