@@ -42,6 +42,14 @@ def test_a_report_reads_back_as_it_was_written(task):
     assert set(again.baseline) == set(again.metrics)
 
 
+def test_a_failed_candidate_has_no_score_in_the_stored_form():
+    """JSON has no NaN."""
+    failed = {"learner": "forest", "score": float("nan"), "seconds": 1.0, "params": {"depth": [float("inf")]}}
+    stored = a_report(Task.BINARY).with_(leaderboard=(failed,)).to_json()
+    assert stored["leaderboard"] == [{"learner": "forest", "score": None, "seconds": 1.0, "params": {"depth": [None]}}]
+    json.dumps(stored, allow_nan=False)
+
+
 def test_the_same_inputs_give_the_same_bytes():
     """Reports are compared by digest."""
     assert dumps(a_report(Task.BINARY)) == dumps(a_report(Task.BINARY))

@@ -103,7 +103,7 @@ class Report:
             "overrides": [one.to_json() for one in self.overrides],
             "slices": [one.to_json() for one in self.slices],
             "plots": dict(self.plots),
-            "leaderboard": [dict(one) for one in self.leaderboard],
+            "leaderboard": [_without_nan(dict(one)) for one in self.leaderboard],
             "facts": [list(fact) for fact in self.facts],
             "note": self.note,
         }
@@ -274,3 +274,12 @@ def _mismatch(name: str, rows: int, wanted: int) -> SchemaMismatch:
         why="an evaluation compares them row by row",
         way_out="pass the answers to exactly the rows whose targets are given",
     )
+
+
+def _without_nan(value: Any) -> Any:
+    """The same JSON value with null for NaN and infinities: a failed trial has no score."""
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -49,7 +49,7 @@ class Answered:
     @classmethod
     def of_journal(cls, answers: Sequence[Mapping[str, Any]], signature: Signature) -> Answered:
         """From journalled answers; what was withheld on abstaining is read as the answer."""
-        contents = [a if a.get("withheld") is None else a["withheld"] for a in answers]
+        contents = [{**answer, **(answer.get("withheld") or {})} for answer in answers]
         novelty = np.array([a["novelty"] for a in answers], dtype=np.float64)
         if not signature.task.is_classification:
             return cls(novelty, value=np.array([c["prediction"] for c in contents], dtype=np.float64))

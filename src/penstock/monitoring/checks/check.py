@@ -14,8 +14,8 @@ from penstock.monitoring.view import View
 class CheckResult:
     """One check of one column, or of the window as a whole (`column` None).
 
-    `value` above `limit` is an alarm (`live-quality`: beyond it, on the worse side). Both are in the check's natural unit;
-    NaN where nothing could be judged, and `why` says why. A `warning` asks to look though nothing alarmed.
+    `value` above `limit` is an alarm; below it for `live-quality` of a score where more is better, and where
+    `missing-share` fell. Both are in the check's natural unit; NaN where nothing could be judged, and `why` says why.
     """
 
     id: str
@@ -53,6 +53,15 @@ class Check(Protocol):
     def judge(self, view: View, column: str | None, alpha: float) -> CheckResult:
         """The verdict on one case, raised by chance with probability at most `alpha` (statistical checks)."""
         ...
+
+
+def figure(value: float) -> str:
+    """A number for people.
+
+    >>> [figure(v) for v in (34711.2, 41.0312, 0.000123456)]
+    ['34,711', '41.03', '0.0001235']
+    """
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def unjudged(check: Check, column: str | None, why: str) -> CheckResult:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from penstock.bundle.kinds import Kind
-from penstock.monitoring.checks.check import CheckResult, unjudged
+from penstock.monitoring.checks.check import CheckResult, figure, unjudged
 from penstock.monitoring.reference import ColumnReference
 from penstock.monitoring.significance import g_distance, g_limit, ks_limit
 from penstock.monitoring.view import View
@@ -67,5 +67,5 @@ class Drift:
         mean = float(numbers.mean())
         moved = f" ({(mean - sketch.mean) / sketch.std:+.2f} standard deviations)" if sketch.std else ""
         of = "mean number of words" if known.kind is Kind.TEXT else "mean"
-        why = f"{of} {sketch.mean:.4g} in training, {mean:.4g} now{moved}"
+        why = f"{of} {figure(sketch.mean)} in training, {figure(mean)} now{moved}"
         return CheckResult(self.id, column, value, limit, bool(value > limit), why)

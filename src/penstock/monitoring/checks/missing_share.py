@@ -38,11 +38,9 @@ class MissingShare:
         known, n = view.columns[column], view.rows
         there = known.missing / known.rows if known.rows else 0.0
         value = 1 - len(view.values(column)) / n
-        if value >= there:
-            limit = max(there + LEAST, share_limit(alpha / 2, known.rows, known.missing, n))
-            alarm = value > limit
-        else:
-            limit = min(there - LEAST, 1 - share_limit(alpha / 2, known.rows, known.rows - known.missing, n))
-            alarm = value < limit
+        fewest = min(there - LEAST, 1 - share_limit(alpha / 2, known.rows, known.rows - known.missing, n))
+        most = max(there + LEAST, share_limit(alpha / 2, known.rows, known.missing, n))
+        limit = fewest if value < fewest else most
+        alarm = value < fewest or value > most
         why = f"missing in {value:.1%} of the rows, {there:.1%} in training"
         return CheckResult(self.id, column, value, limit, bool(alarm), why)

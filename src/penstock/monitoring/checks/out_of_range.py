@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from penstock.bundle.kinds import Kind
-from penstock.monitoring.checks.check import CheckResult, unjudged
+from penstock.monitoring.checks.check import CheckResult, figure, unjudged
 from penstock.monitoring.reference import outside_of
 from penstock.monitoring.significance import share_limit
 from penstock.monitoring.view import View
@@ -46,7 +46,7 @@ class OutOfRange:
         usual = known.heldout_outside / max(1, known.heldout_rows)
         limit = max(usual + LEAST, share_limit(alpha, known.heldout_rows, known.heldout_outside, len(values)))
         low, high = sketch.values[0], sketch.values[-1]
-        why = f"{value:.1%} of the values lie beyond {low:g} to {high:g}"
+        why = f"{value:.1%} of the values lie beyond {figure(low)} to {figure(high)}"
         if value:
-            why += f"; seen {np.min(values):g} to {np.max(values):g}"
+            why += f"; seen {figure(np.min(values))} to {figure(np.max(values))}"
         return CheckResult(self.id, column, value, limit, bool(value > limit), why)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from penstock.monitoring.checks.check import CheckResult, unjudged
+from penstock.monitoring.checks.check import CheckResult, figure, unjudged
 from penstock.monitoring.significance import g_distance, g_limit, ks_limit
 from penstock.monitoring.view import View
 
@@ -42,7 +42,7 @@ class PredictionShare:
         if now.value is not None and known.value is not None:
             value = known.value.distance(now.value)
             limit = max(LEAST_DISTANCE, ks_limit(alpha, known.value.rows, len(now)))
-            why = f"mean prediction {known.value.mean:.4g} on held-out rows, {now.value.mean():.4g} now"
+            why = f"mean prediction {figure(known.value.mean)} on held-out rows, {figure(now.value.mean())} now"
             return CheckResult(self.id, column, value, limit, bool(value > limit), why)
         if now.label is None or not known.labels:
             return unjudged(self, column, "no answers to compare")
