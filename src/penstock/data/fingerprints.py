@@ -26,7 +26,7 @@ from penstock.bundle.numbers import number_text
 
 SIZE_BYTES = 16
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 
 
 def canonical_text(text: str) -> str:

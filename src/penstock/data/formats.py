@@ -71,7 +71,10 @@ def number_format(texts: Sequence[str]) -> NumberFormat | None:
     elif thousands:
         why += f", thousands mark {thousands!r}"
     read = column_reader(ColumnSpec("", Kind.NUMERIC, decimal=decimal, thousands=thousands))
-    return NumberFormat(decimal, thousands, np.array([read(text) for text in texts], dtype=np.float64), why)
+    try:
+        return NumberFormat(decimal, thousands, np.array([read(text) for text in texts], dtype=np.float64), why)
+    except Unreadable:  # it has the form of a number that is too large to be one
+        return None
 
 
 def date_format(evidence: Evidence, name: str) -> DateFormat | None:

@@ -1,0 +1,123 @@
+"""Kinds are inferred as a person would, and each says why."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from penstock.bundle.decoder import ColumnSpec, EncodedColumn, Kind
+from penstock.data.evidence import Evidence
+from penstock.data.kinds import ColumnFinding, infer_column
+from penstock.errors import SchemaMismatch
+
+dice = random.Random(0)
+WORDS = ["red", "green", "blue", "call", "me", "later"]
+
+
+def inferred(values: list[str | None], name: str = "x", **told: object) -> tuple[ColumnSpec, ColumnFinding]:
+    evidence = Evidence.of(EncodedColumn.of(values), np.arange(len(values)))
+    return infer_column(name, evidence, total_rows=len(values), **told)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "kind"),
+    [
+        ("age", [str(dice.randrange(18, 90)) for _ in range(300)], Kind.NUMERIC),
+        ("price", [f"{dice.random():.9f}" for _ in range(300)], Kind.NUMERIC),
+        ("stars", [str(dice.randrange(1, 6)) for _ in range(300)], Kind.NUMERIC),
+        ("rooms", [f"{dice.randrange(1, 6)}.0" for _ in range(300)], Kind.NUMERIC),
+        ("bought", [dice.choice("01") for _ in range(300)], Kind.BINARY),
+        ("loan", [dice.choice(["yes", "no"]) for _ in range(300)], Kind.BINARY),
+        ("flag", [dice.choice(["TRUE", "False", "true"]) for _ in range(300)], Kind.BINARY),
+        ("only", [dice.choice(["X", None]) for _ in range(300)], Kind.BINARY),
+        ("job", [dice.choice(WORDS) for _ in range(300)], Kind.CATEGORICAL),
+        ("zip", [f"{dice.randrange(100):05}" for _ in range(300)], Kind.CATEGORICAL),
+        ("zip_code", [str(dice.randrange(10000, 10100)) for _ in range(300)], Kind.CATEGORICAL),
+        ("note", [" ".join(dice.choices(WORDS, k=9)) for _ in range(300)], Kind.TEXT),
+        ("when", [f"2026-01-{i % 28 + 1:02}" for i in range(300)], Kind.DATETIME),
+        ("customerId", [str(v) for v in dice.sample(range(10**6), 300)], Kind.IDENTIFIER),
+        ("customer", [f"C-{v}" for v in dice.sample(range(10**6), 300)], Kind.IDENTIFIER),
+        ("row", [str(i) for i in range(300)], Kind.IDENTIFIER),
+        ("order", [str(i + 7) for i in range(300)], Kind.IDENTIFIER),
+        ("account", [str(v) for v in dice.sample(range(10**18, 10**18 + 10**6), 300)], Kind.IDENTIFIER),
+        ("income", [str(v) for v in dice.sample(range(10**6), 300)], Kind.NUMERIC),
+        ("same", ["a"] * 300, Kind.CONSTANT),
+        ("zero", ["0", "0.0"] * 150, Kind.CONSTANT),
+        ("empty", [None, " "] * 150, Kind.CONSTANT),
+    ],
+)
+def test_a_column_is_what_a_person_would_say(name: str, values: list[str | None], kind: Kind) -> None:
+    """And the reason is given."""
+    spec, finding = inferred(values, name)
+    assert (spec.kind, finding.kind) == (kind, kind)
+    assert finding.why
+
+
+@pytest.mark.parametrize("marker", ["?", "unknown", "NA", "N/A", "nan", "null", "None", "-"])
+def test_a_marker_for_nothing_is_found_where_it_occurs(marker: str) -> None:
+    """In numbers and in categories; and its rows are told."""
+    numbers, finding = inferred([marker] * 10 + [str(i % 50) for i in range(290)])
+    assert (numbers.kind, numbers.missing) == (Kind.NUMERIC, (marker,))
+    assert f"{marker!r} in 10 rows" in finding.why
+    words, _ = inferred([marker] * 10 + [WORDS[i % 6] for i in range(290)])
+    assert (words.kind, words.missing) == (Kind.CATEGORICAL, (marker,))
+
+
+def test_a_marker_that_does_not_occur_is_not_declared() -> None:
+    """The decoder says what the data need, no more."""
+    assert inferred([str(i % 50) for i in range(300)])[0].missing == ()
+
+
+def test_spaces_alone_count_as_missing_and_are_told() -> None:
+    """As the decoder reads them."""
+    spec, finding = inferred([" "] * 11 + [str(i % 50) for i in range(289)])
+    assert spec.kind is Kind.NUMERIC
+    assert "11 hold white space only" in finding.why
+
+
+def test_none_as_an_answer_is_kept() -> None:
+    """Lower case `none` is mostly a category."""
+    assert inferred([["none", "some", "many"][i % 3] for i in range(300)])[0].missing == ()
+
+
+def test_one_odd_text_among_numbers_is_taken_for_missing() -> None:
+    """And said so."""
+    spec, finding = inferred(["refused"] * 5 + [str(i % 50) for i in range(295)])
+    assert (spec.kind, spec.missing) == (Kind.NUMERIC, ("refused",))
+    assert "'refused' is no number and taken for missing" in finding.why
+
+
+@pytest.mark.parametrize(("sentinel", "low"), [("999", 0), ("-999", 0), ("9999", 10), ("-1", 0), ("99999", 0)])
+def test_a_sentinel_is_reported_and_never_assumed(sentinel: str, low: int) -> None:
+    """The user decides."""
+    spec, finding = inferred([sentinel] * 30 + [str(low + i % 50) for i in range(270)])
+    assert spec.kind is Kind.NUMERIC
+    assert spec.missing == ()
+    assert f"{sentinel} in 30 rows may stand for missing" in finding.warnings[0]
+
+
+@pytest.mark.parametrize("values", [[str(i) for i in range(1, 1000)], [str(i - 150) for i in range(300)]])
+def test_a_number_at_the_end_of_its_range_is_no_sentinel(values: list[str]) -> None:
+    """999 among 1 to 999, -1 among negatives."""
+    assert inferred(values, "amount")[1].warnings == ()
+
+
+def test_the_users_word_is_taken() -> None:
+    """With the format that its values need."""
+    assert inferred([str(i % 5) for i in range(300)], kind=Kind.CATEGORICAL)[0].numeric_text
+    assert inferred(["01", "02"] * 50, kind=Kind.CATEGORICAL)[0].numeric_text is False
+    assert inferred(["1,5", "2,5"] * 50, kind=Kind.NUMERIC)[0].decimal == ","
+    assert inferred(["31/12/2025", "01/02/2026"] * 50, kind=Kind.DATETIME)[0].formats == ("%d/%m/%Y",)
+    assert inferred(["a", "b", "c"] * 50, kind=Kind.TEXT)[0].kind is Kind.TEXT
+    assert inferred(["7", "8", "x"] * 50, missing=("x",))[0].missing == ("x",)
+    with pytest.raises(SchemaMismatch, match="no dates"):
+        inferred(["a", "b"] * 50, kind=Kind.DATETIME)
+
+
+def test_values_with_a_unit_are_reported() -> None:
+    """So that a column of prices is not taken for categories without a word."""
+    spec, finding = inferred([f"${i}.50" for i in range(40)] * 10, "price")
+    assert spec.kind is Kind.CATEGORICAL
+    assert "look like numbers with a unit" in finding.warnings[-1]
