@@ -60,10 +60,10 @@ def test_a_bent_curve_takes_the_isotonic_form_and_a_straight_one_the_sigmoid() -
 def test_good_probabilities_are_left_alone() -> None:
     """Nothing is changed where nothing is gained."""
     kept = sum(
-        calibrate.fit_calibrator(*two_classes(3_000, lambda z: z, seed=s)).to_json()["method"] == "none"
-        for s in range(10)
+        calibrate.fit_calibrator(*two_classes(2_000, lambda z: z, seed=s)).to_json()["method"] == "none"
+        for s in range(6)
     )
-    assert kept >= 7
+    assert kept >= 4
 
 
 @pytest.mark.parametrize(("n", "n_positive"), [(30, 15), (500, 3), (500, 0)])

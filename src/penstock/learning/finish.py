@@ -22,7 +22,7 @@ from penstock.learning.result import Candidate
 COVERAGE = 0.9
 
 
-class FinishFailed(Exception):
+class FinishError(Exception):
     """A fold or the final fit did not end with a model; the message says why."""
 
 
@@ -42,7 +42,7 @@ def finish(candidate: Candidate, learner: Learner, problem: SearchProblem, prepa
 
     Raises
     ------
-    FinishFailed : a worker died, or the learner raised.
+    FinishError : a worker died, or the learner raised.
     """
     tail = learner.tail(problem.task)
     shape = prepared.shape(tail)
@@ -78,13 +78,13 @@ def finish(candidate: Candidate, learner: Learner, problem: SearchProblem, prepa
     except Exception as error:  # whatever a learner does, the search ends with a model of another one
         while pool.busy:
             pool.wait()
-        raise FinishFailed(f"{type(error).__name__}: {error}") from error
+        raise FinishError(f"{type(error).__name__}: {error}") from error
     failures = []
     while pool.busy or waiting:
         failures += [outcome.why for outcome in pool.wait() if outcome.answer is None]
         start_folds()
     if failures:
-        raise FinishFailed(failures[0])
+        raise FinishError(failures[0])
     preparation = prepared.recipe(tail)
     if folds:
         oof = np.empty((len(problem.y), max(problem.n_classes, 1)))

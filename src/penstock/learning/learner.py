@@ -208,8 +208,10 @@ Progress = Callable[[int, float], None]
 class FittedLearner(Protocol):
     """What a fit returns: the learner's own answer, and the same answer as standard ONNX operators."""
 
-    params: Params
-    """The parameters with which a fit without a deadline and without early stopping gives this model again."""
+    @property
+    def params(self) -> Params:
+        """The parameters with which a fit without a deadline and without early stopping gives this model again."""
+        ...
 
     def predict(self, X: Features) -> np.ndarray:
         """Float64: class probabilities (n, K), each row summing to 1, or the standardised target (n, 1)."""
@@ -236,6 +238,8 @@ class Learner(Protocol):
     tasks: ClassVar[frozenset[Task]]
     takes_missing: ClassVar[bool]
     """Whether NaN may stand in X. Where it may not, the tail must have imputed."""
+    slow_imports: ClassVar[tuple[str, ...]]
+    """Modules that a fit needs; a worker imports them before a trial's clock starts."""
 
     def advise(self, shape: Shape) -> Advice:
         """Whether the learner suits a problem of this shape. One that does not is left out of the search."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -36,10 +37,11 @@ class Pool:
     size : number of processes.
     threads : that each of them may use.
     folder : of the search; logs are kept in it.
+    slow_imports : modules that the workers import before their first task.
     """
 
-    def __init__(self, size: int, threads: int, folder: Path) -> None:
-        self.size, self.threads, self.folder = size, threads, folder
+    def __init__(self, size: int, threads: int, folder: Path, slow_imports: Sequence[str] = ()) -> None:
+        self.size, self.threads, self.folder, self.slow_imports = size, threads, folder, tuple(slow_imports)
         self._messages: queue.SimpleQueue[tuple[_Process, dict[str, Any] | None]] = queue.SimpleQueue()
         self._count = 0
         self._processes: list[_Process] = []
@@ -111,7 +113,7 @@ class Pool:
 
     def _spawn(self) -> _Process:
         self._count += 1
-        return _Process(self.threads, self.folder, self._count, self._messages)
+        return _Process(self.threads, self.folder, self.slow_imports, self._count, self._messages)
 
 
 class _Process:
@@ -121,6 +123,7 @@ class _Process:
         self,
         threads: int,
         folder: Path,
+        slow_imports: Sequence[str],
         number: int,
         messages: queue.SimpleQueue[tuple[_Process, dict[str, Any] | None]],
     ) -> None:
@@ -136,7 +139,7 @@ class _Process:
         }
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "penstock.learning.worker", str(folder)],
+                [sys.executable, "-P", "-m", "penstock.learning.worker", str(folder), *slow_imports],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

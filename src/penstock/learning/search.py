@@ -18,7 +18,7 @@ import numpy as np
 from penstock import parts
 from penstock.errors import PenstockError, SearchError
 from penstock.learning.budget import Budget
-from penstock.learning.finish import Finished, FinishFailed, finish, finish_baseline
+from penstock.learning.finish import Finished, FinishError, finish, finish_baseline
 from penstock.learning.learner import Learner
 from penstock.learning.pool import Outcome, Pool
 from penstock.learning.prepared import WHOLE, Prepared
@@ -86,7 +86,8 @@ def search(
         prepared = Prepared(problem, Path(folder), seed)
         run = _Search(problem, prepared, learners, name, budget, trials, metric.greater_is_better, seed, progress)
         run.begin(replay)
-        with Pool(workers, threads, Path(folder)) as pool:
+        slow = sorted({module for learner in learners.values() for module in learner.slow_imports})
+        with Pool(workers, threads, Path(folder), slow) as pool:
             if replay is None:
                 run.explore(pool, strategy)
             return run.end(pool)
@@ -223,7 +224,7 @@ class _Search:
             )
             try:
                 finished = finish(candidate, self.learners[trial.learner], self.problem, self.prepared, pool)
-            except (FinishFailed, PenstockError, MemoryError) as error:
+            except (FinishError, PenstockError, MemoryError) as error:
                 failed.add(trial.learner)
                 self.warnings.append(f"trial {trial.number} ({trial.learner}) could not be finished: {error}")
                 continue

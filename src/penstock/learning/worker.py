@@ -32,9 +32,6 @@ from penstock.errors import PenstockError
 from penstock.learning.learner import Deadline, Shape
 from penstock.learning.matrices import load_matrix
 
-WARM = ("lightgbm", "sklearn.ensemble", "scipy.optimize")
-"""Imported before the first task, so that their second does not count as a trial's."""
-
 
 def answer(task: dict[str, Any]) -> dict[str, Any]:
     """Fit and predict all jobs of a task."""
@@ -60,14 +57,14 @@ def answer(task: dict[str, Any]) -> dict[str, Any]:
     return {"id": task["id"], "params": params, "seconds": seconds}
 
 
-def main(folder: str) -> None:
-    """Serve tasks until stdin ends."""
+def main(folder: str, *slow_imports: str) -> None:
+    """Serve tasks until stdin ends; `slow_imports` are imported first, so that their second does not count as a trial's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever libraries print goes to the log
     tasks: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(tasks, folder), daemon=True).start()
-    for module in WARM:
+    for module in slow_imports:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
     while True:
@@ -92,4 +89,4 @@ def _read(tasks: queue.SimpleQueue[str], folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

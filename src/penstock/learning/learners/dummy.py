@@ -23,6 +23,7 @@ class Dummy:
     name: ClassVar[str] = "dummy"
     tasks: ClassVar[frozenset[Task]] = frozenset(Task)
     takes_missing: ClassVar[bool] = True
+    slow_imports: ClassVar[tuple[str, ...]] = ()
 
     def advise(self, shape: Shape) -> Advice:
         return Advice(True, "the baseline is always there")

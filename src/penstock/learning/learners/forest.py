@@ -33,6 +33,7 @@ class Forest:
     name: ClassVar[str] = "forest"
     tasks: ClassVar[frozenset[Task]] = frozenset(Task)
     takes_missing: ClassVar[bool] = True
+    slow_imports: ClassVar[tuple[str, ...]] = ("sklearn.ensemble",)
 
     def advise(self, shape: Shape) -> Advice:
         if shape.sparse or shape.n_features > 2_000:

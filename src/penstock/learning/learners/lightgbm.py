@@ -36,6 +36,7 @@ class LightGBM:
     name: ClassVar[str] = "lightgbm"
     tasks: ClassVar[frozenset[Task]] = frozenset(Task)
     takes_missing: ClassVar[bool] = True
+    slow_imports: ClassVar[tuple[str, ...]] = ("lightgbm",)
 
     def advise(self, shape: Shape) -> Advice:
         if shape.n_features > 50_000:
@@ -48,7 +49,8 @@ class LightGBM:
     def space(self, shape: Shape) -> Space:
         small = shape.n_rows < EARLY_STOPPING_FROM
         dimensions: dict[str, Int | Float] = {
-            "learning_rate": Float(0.02, 0.3, default=0.05, log=True),
+            # A round of K classes grows K trees: larger steps, or a few trials would take the whole budget.
+            "learning_rate": Float(0.02, 0.3, default=0.1 if shape.n_scores > 1 else 0.05, log=True),
             "num_leaves": Int(4, 63, default=8, log=True) if small else Int(4, 255, default=31, log=True),
             "min_data_in_leaf": Int(2, 100, default=10, log=True) if small else Int(2, 200, default=20, log=True),
             "feature_fraction": Float(0.3, 1.0, default=0.7),

@@ -38,6 +38,7 @@ class Linear:
     name: ClassVar[str] = "linear"
     tasks: ClassVar[frozenset[Task]] = frozenset(Task)
     takes_missing: ClassVar[bool] = False
+    slow_imports: ClassVar[tuple[str, ...]] = ("scipy.optimize", "scipy.sparse")
 
     def advise(self, shape: Shape) -> Advice:
         if shape.sparse:
