@@ -1,0 +1,122 @@
+"""Labelled rows from traffic join by the rule of all rows, and refill the seal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from penstock.bundle.decoder import Frame
+from penstock.data.append import append_rows, find_returned
+from penstock.data.seal import envelopes, open_envelope, read_sealed
+from penstock.data.split import SplitSettings
+from penstock.data.versions import DatasetVersion, load_memory, load_part
+from penstock.errors import SchemaMismatch
+
+if TYPE_CHECKING:
+    from tests.data.conftest import Stores
+
+Customers = Callable[..., str]
+
+
+def rows_of(version: DatasetVersion, csv: str) -> tuple[Frame, np.ndarray]:
+    """The rows as a journal holds them: JSON values, without the row's number."""
+    names, *lines = [line.split(",") for line in csv.splitlines()]
+    rows = [dict(zip(names, line, strict=True)) for line in lines]
+    for row in rows:
+        row["age"] = float(row["age"]) if row["age"] else None  # type: ignore[assignment]
+        del row["id"]
+    frame, problems = version.decoder.decode_rows(rows)
+    assert not problems
+    return frame, version.decoder.decode_target_values([row["y"] for row in rows])[0]
+
+
+def test_new_rows_join_all_parts_and_fill_a_new_envelope(stores: Stores, customers: Customers) -> None:
+    """A hash share of them is sealed; the parent's envelopes stay."""
+    parent = stores.ingest(customers(600)).version
+    open_envelope(stores.ledger, stores.objects, parent.digest, 0, run="r", purpose="p")
+    result = append_rows(
+        stores.ledger, stores.objects, parent.digest, *rows_of(parent, customers(500, seed=1)), source={"labels": 500}
+    )
+    version = result.version
+    assert sum(result.rows.values()) == 500
+    assert abs(result.rows["train"] - 300) < 60
+    assert version.parent == parent.digest
+    assert version.appended_rows == 500
+    records = envelopes(stores.ledger, stores.objects, version.digest)
+    assert [(record.index, record.is_spent) for record in records] == [(0, True), (1, False)]
+    assert records[1].rows == result.rows["test"]
+    for part in ("train", "valid"):
+        frame, y = load_part(stores.objects, version, part)
+        assert frame.n_rows == len(y) == parent.rows[part] + result.rows[part] == version.rows[part]
+    assert load_memory(stores.objects, version).count.sum() == 1100
+    assert stores.ledger.datasets.head("") == version.digest
+
+
+def test_rows_that_are_known_go_where_they_were(stores: Stores, customers: Customers) -> None:
+    """A test row that comes back labelled stays a test row; a spent one validates; none trains."""
+    parent = stores.ingest(customers(600)).version
+    frame, y = rows_of(parent, customers(600))
+    assert find_returned(stores.ledger, stores.objects, parent, frame) == parent.rows["test"]
+    before = append_rows(stores.ledger, stores.objects, parent.digest, frame, y)
+    assert before.returned == parent.rows["test"]
+    assert before.rows == {part: parent.rows[part] for part in ("train", "valid", "test")}
+    assert [e.index for e in before.version.envelopes] == [0]  # small and sealed: it grows
+    sealed, _ = read_sealed(stores.ledger, stores.objects, before.version, 0)
+    assert sealed.n_rows == 2 * parent.rows["test"]
+    open_envelope(stores.ledger, stores.objects, parent.digest, 0, run="r", purpose="p")
+    after = append_rows(stores.ledger, stores.objects, parent.digest, frame, y)
+    assert after.rows["test"] == 0
+    assert after.rows["valid"] == parent.rows["valid"] + parent.rows["test"]
+
+
+def test_the_source_unchanged_keeps_the_rows_that_were_added(stores: Stores, customers: Customers) -> None:
+    """A run after a retraining does not forget the labels; a changed source says what it leaves behind."""
+    parent = stores.ingest(customers(600)).version
+    version = append_rows(stores.ledger, stores.objects, parent.digest, *rows_of(parent, customers(50, seed=1))).version
+    same = stores.ingest(customers(600))
+    assert (same.version.digest, same.known) == (version.digest, True)
+    changed = stores.ingest(customers(650))
+    assert any("50 labelled rows were added" in warning for warning in changed.warnings)
+    assert changed.version.lineage == parent.lineage
+
+
+def test_rows_without_a_known_outcome_are_left_out(stores: Stores, customers: Customers) -> None:
+    """And where none has one, nothing changes."""
+    parent = stores.ingest(customers(300)).version
+    frame, y = rows_of(parent, customers(10, seed=1))
+    y[:4] = -1
+    result = append_rows(stores.ledger, stores.objects, parent.digest, frame, y)
+    assert (result.left_out, sum(result.rows.values())) == (4, 6)
+    nothing = append_rows(stores.ledger, stores.objects, parent.digest, frame, np.full(10, -1))
+    assert nothing.version.digest == parent.digest
+    with pytest.raises(SchemaMismatch, match="do not have the columns"):
+        append_rows(stores.ledger, stores.objects, parent.digest, frame.select(["age"]), y)
+
+
+def test_by_time_the_newest_of_the_new_rows_test_and_groups_stay_whole(stores: Stores, customers: Customers) -> None:
+    """The rule of the split is the rule of the rows that follow."""
+    parent = stores.ingest(customers(600), split=SplitSettings(by="time:since")).version
+    result = append_rows(stores.ledger, stores.objects, parent.digest, *rows_of(parent, customers(200, seed=1)))
+    newest = result.version.envelopes[-1]
+    sealed, _ = read_sealed(stores.ledger, stores.objects, result.version, newest.index)
+    assert result.rows["test"] == 40
+    assert sealed.n_rows == newest.rows
+    text = "who,x,y\n" + "\n".join(f"c{i % 40},{i / 3:.4f},{'ab'[i // 40 % 2]}" for i in range(400))
+    grouped = stores.ingest(text, split=SplitSettings(by="group:who")).version
+    train_groups = set(load_part(stores.objects, grouped, "train")[0]["who"].tolist())
+    frame, _ = grouped.decoder.decode_rows([{"who": who, "x": 1000 + i} for i, who in enumerate(sorted(train_groups))])
+    added = append_rows(stores.ledger, stores.objects, grouped.digest, frame, np.zeros(frame.n_rows, dtype=np.int64))
+    assert added.rows == {"train": len(train_groups), "valid": 0, "test": 0}
+
+
+def test_a_regression_takes_numbers(stores: Stores) -> None:
+    """Missing outcomes are NaN there."""
+    parent = stores.ingest("x,y\n" + "\n".join(f"{i},{i / 7:.4f}" for i in range(400))).version
+    frame, _ = parent.decoder.decode_rows([{"x": 5000 + i} for i in range(20)])
+    y = np.linspace(0, 1, 20)
+    y[3] = np.nan
+    result = append_rows(stores.ledger, stores.objects, parent.digest, frame, y)
+    assert (sum(result.rows.values()), result.left_out) == (19, 1)

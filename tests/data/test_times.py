@@ -1,0 +1,38 @@
+"""Rows are put in the order of time, whatever way it is written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from penstock.bundle.decoder import EncodedColumn
+from penstock.data.times import times_of
+from penstock.errors import SchemaMismatch
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["2026-01-02", "2026-01-03", "2026-11-01"],
+        ["31/12/2025", "01/01/2026", "02/02/2026"],
+        ["9", "10", "11.5"],
+        ["20251231", "20260101", "20260201"],
+    ],
+)
+def test_dates_and_numbers_sort_by_time(values: list[str]) -> None:
+    """Not by their letters."""
+    assert np.argsort(times_of(EncodedColumn.of(values), "date", [])).tolist() == [0, 1, 2]
+
+
+def test_rows_without_a_time_count_as_the_oldest_and_are_told() -> None:
+    """They train."""
+    warnings: list[str] = []
+    times = times_of(EncodedColumn.of(["2026-01-02", None, "NA", "2025-01-01"]), "when", warnings)
+    assert np.argsort(times, kind="stable").tolist() == [1, 2, 3, 0]
+    assert warnings == ["2 rows have no time in 'when': they count as the oldest"]
+
+
+def test_what_is_no_time_is_refused() -> None:
+    """With its values shown."""
+    with pytest.raises(SchemaMismatch, match="'red'"):
+        times_of(EncodedColumn.of(["red", "green"]), "colour", [])
