@@ -72,6 +72,16 @@ def test_the_same_bytes_and_options_give_the_same_version(stores: Stores, custom
     assert (again.version.digest, again.known) == (first.version.digest, False)
 
 
+def test_a_version_worked_out_again_is_the_same_though_its_envelope_was_opened_since(
+    stores: Stores, customers: Customers
+) -> None:
+    """What was spent then decides, not what is spent now."""
+    stores.ingest(customers(300))
+    second = stores.ingest(customers(400))
+    open_envelope(stores.ledger, stores.objects, second.version.digest, 0, run="r", purpose="p")
+    assert stores.ingest(customers(400), again=True).version.digest == second.version.digest
+
+
 def test_other_options_give_another_version_of_the_same_lineage(stores: Stores, customers: Customers) -> None:
     """The rows keep their parts and envelopes, so what is spent stays spent."""
     first = stores.ingest(customers(500))

@@ -202,6 +202,7 @@ def test_options_survive_json() -> None:
         (b'{"a":1}\n[2]\n', {}, "entry 2 is no JSON object but array", "mend"),
         (b"{}\n{}\n", {}, "has no columns", "check"),
         (gzip.compress(b"a,b\n" + os.urandom(9000).hex().encode())[:-900], {}, "cannot be unzipped", "fetch"),
+        (b"PK\x03\x04 and so on", {}, "is an Excel or zip file", "CSV"),
         (b"PAR1 and nothing else", {}, "is no Parquet file", "write the file"),
     ],
 )

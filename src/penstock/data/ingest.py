@@ -118,7 +118,7 @@ def ingest(
         table = read(path, options)
         if table.digest != request.source:
             raise changed_while_read(path)
-        work = _Work(ledger, objects, request, table, old)
+        work = _Work(ledger, objects, request, table, old, record.created_at if record is not None else None)
         version, details = work.do()
         finish(
             ledger, objects, version, source={"path": str(path), **request.how, "digest": request.source},
@@ -168,6 +168,7 @@ class _Work:
     request: Request
     table: SourceTable
     old: DatasetVersion | None
+    as_of: str | None
     warnings: list[str] = field(default_factory=list)
 
     def do(self) -> tuple[DatasetVersion, dict[str, Any]]:
@@ -305,7 +306,9 @@ class _Work:
         if len(new):
             first, codes, _ = distinct(dealt.row[new])  # rows that are alike share one, whatever their strata are
             alike = strata[new][first][codes]
-            envelope[new] = next_envelopes(self.ledger, dealt.row[new], alike, self.request.split, key, parent)
+            envelope[new] = next_envelopes(
+                self.ledger, dealt.row[new], alike, self.request.split, key, parent, as_of=self.as_of
+            )
         return envelope
 
     def _diff(self, version: DatasetVersion, now: RowMemory) -> VersionDiff | None:

@@ -92,11 +92,17 @@ def next_envelopes(
     split: SplitSettings,
     key: bytes,
     parent: DatasetVersion | None,
+    *,
+    as_of: str | None = None,
 ) -> np.ndarray:
-    """The envelopes of new test rows, int16, shape (n,): new ones, or the last sealed one while that is small."""
+    """The envelopes of new test rows, int16, shape (n,): new ones, or the last sealed one while that is small.
+
+    `as_of`: the instant at which it matters what was spent; now, unless an old version is worked out again.
+    """
     if parent is None:
         return envelopes_of(row_prints, split, key, strata=strata)
-    spent = {record.index for record in ledger.seal.spent(parent.lineage)}
+    opened = {record.index: record.opened_at or "" for record in ledger.seal.spent(parent.lineage)}
+    spent = {index for index, at in opened.items() if as_of is None or at < as_of}
     small = [e.index for e in parent.envelopes if e.index not in spent and e.rows < MIN_ENVELOPE_ROWS]
     if small and len(row_prints) < MIN_ENVELOPE_ROWS:
         return np.full(len(row_prints), small[-1], dtype=np.int16)

@@ -89,6 +89,7 @@ def infer_target(
 def classes_of(values: Evidence) -> tuple[Label, ...]:
     """Distinct values as native JSON values, sorted (numbers by size).
 
+    >>> from penstock.bundle.decoder import EncodedColumn
     >>> classes_of(Evidence.of(EncodedColumn.of(["10", "9", "9.0"]), np.arange(3)))
     (9, 10)
     """

@@ -142,6 +142,7 @@ def detect(path: str | Path, options: ReadOptions = DEFAULTS) -> Detected:
     if not head.strip(b"\x00\xef\xbb\xbf\xff\xfe \t\r\n"):
         raise SourceError(f"{path} is empty", why="it holds no header and no rows", way_out="write the file again")
     suffix = path.with_suffix("").suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+    _refuse_other_files(path, head)
     form = options.format or _format_of(head, suffix)
     if form == "parquet":
         names, why = _parquet_names(path), (f"format parquet: {_reason(options)}",)
@@ -240,6 +241,26 @@ def _head(path: Path) -> bytes:
         ) from None
     except PermissionError:
         raise SourceError(f"{path} may not be read", why="permission was denied", way_out=f"chmod u+r {path}") from None
+
+
+_OTHER_FILES = {
+    b"PK\x03\x04": "an Excel or zip file",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"ARROW1": "an Arrow or Feather file",
+    b"SQLite format 3": "a SQLite database",
+    b"%PDF": "a PDF document",
+    b"\x89HDF": "an HDF5 file",
+}
+
+
+def _refuse_other_files(path: Path, head: bytes) -> None:
+    for magic, name in _OTHER_FILES.items():
+        if head.startswith(magic):
+            raise SourceError(
+                f"{path} is {name}",
+                why="tables are read from CSV, JSON lines and Parquet",
+                way_out="write the table as CSV (UTF-8) or Parquet with the program that made it",
+            )
 
 
 def _unzipped_head(path: Path) -> bytes:
