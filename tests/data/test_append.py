@@ -79,8 +79,36 @@ def test_the_source_unchanged_keeps_the_rows_that_were_added(stores: Stores, cus
     same = stores.ingest(customers(600))
     assert (same.version.digest, same.known) == (version.digest, True)
     changed = stores.ingest(customers(650))
-    assert any("50 labelled rows were added" in warning for warning in changed.warnings)
+    assert any("50 labelled rows had been added" in warning for warning in changed.warnings)
     assert changed.version.lineage == parent.lineage
+
+
+def test_spent_rows_stay_spent_when_they_are_added_again_to_a_later_version(
+    stores: Stores, customers: Customers
+) -> None:
+    """A changed source does not make seen rows unseen: those of the opened envelope validate from then on."""
+    parent = stores.ingest(customers(600)).version
+    open_envelope(stores.ledger, stores.objects, parent.digest, 0, run="r", purpose="p")
+    frame, y = rows_of(parent, customers(300, seed=1))
+    grown = append_rows(stores.ledger, stores.objects, parent.digest, frame, y)
+    open_envelope(stores.ledger, stores.objects, grown.version.digest, 1, run="r", purpose="p")
+    changed = stores.ingest(customers(650)).version
+    again = append_rows(stores.ledger, stores.objects, changed.digest, frame, y)
+    assert again.rows["train"] == grown.rows["train"]
+    assert again.rows["valid"] == grown.rows["valid"] + grown.rows["test"]
+    assert again.rows["test"] == 0
+
+
+def test_adding_again_gives_the_same_version_and_leaves_the_head(stores: Stores, customers: Customers) -> None:
+    """To reproduce it, also after its envelope was opened."""
+    parent = stores.ingest(customers(600)).version
+    frame, y = rows_of(parent, customers(300, seed=1))
+    first = append_rows(stores.ledger, stores.objects, parent.digest, frame, y, source={"labels": "a"})
+    open_envelope(stores.ledger, stores.objects, first.version.digest, 0, run="r", purpose="p")
+    head = stores.ingest(customers(700)).version.digest
+    again = append_rows(stores.ledger, stores.objects, parent.digest, frame, y, source={"labels": "a"}, again=True)
+    assert again.version.digest == first.version.digest
+    assert stores.ledger.datasets.head("") == head
 
 
 def test_rows_without_a_known_outcome_are_left_out(stores: Stores, customers: Customers) -> None:

@@ -264,6 +264,17 @@ def test_rows_without_a_target_are_left_out_and_counted(stores: Stores) -> None:
     assert "200 of 400 rows have no target and are left out" in result.warnings
 
 
+def test_rows_that_left_and_come_back_are_where_they_were(stores: Stores, customers: Customers) -> None:
+    """A data set remembers all rows that it ever had."""
+    first = stores.ingest(customers(600))
+    stores.ingest(customers(300))
+    third = stores.ingest(customers(601))
+    before, after = (part_of_each_row(stores, r.version.digest) for r in (first, third))
+    assert {note: after[note] for note in before} == before
+    assert third.diff is not None
+    assert third.diff["rows"]["added"] == 301
+
+
 def test_a_class_seen_only_outside_of_training_is_told_and_left_out(stores: Stores) -> None:
     """The work goes on with the classes that can be learned."""
     rows = [f"{2000 + i // 10},{i},{'ab'[i % 2]}" for i in range(280)]

@@ -50,6 +50,7 @@ def append_rows(
     source: Mapping[str, Any] | None = None,
     project: str = "",
     run: str | None = None,
+    again: bool = False,
 ) -> AppendResult:
     """Add decoded rows with their outcomes to a version.
 
@@ -61,6 +62,7 @@ def append_rows(
     parent : digest of the version to add to.
     frame : rows read with the parent's decoder. y : class numbers (-1 unknown) or numbers (NaN unknown), shape (n,).
     source : where the rows come from; kept in the manifest.
+    again : work out again what the same rows became before (to reproduce it); the head stays.
 
     Raises
     ------
@@ -80,13 +82,21 @@ def append_rows(
         frame, y = frame.take(labelled), y[labelled]
         if len(y) == 0:
             return AppendResult(old, dict.fromkeys(PARTS, 0), left_out, 0)
-        return _append(ledger, objects, old, frame, y, left_out, dict(source or {}), project, run)
+        origin = dict(source or {})
+        as_of = _made_at(ledger, parent, origin) if again else None
+        return _append(ledger, objects, old, frame, y, left_out, origin, None if again else project, run, as_of)
 
 
 def find_returned(ledger: Ledger, objects: ObjectStore, version: DatasetVersion, frame: Frame) -> int:
     """How many of these rows decode like a test row of the version. Which ones is not told."""
     parts, _ = load_memory(objects, version).parts_of_content(_content(ledger, version, frame))
     return int((parts == TEST).sum())
+
+
+def _made_at(ledger: Ledger, parent: str, source: dict[str, Any]) -> str | None:
+    """When rows of this source were first added to this version; None if they never were."""
+    made = [r.created_at for r in ledger.datasets.log() if r.parent == parent and r.source == source]
+    return min(made, default=None)
 
 
 def _content(ledger: Ledger, version: DatasetVersion, frame: Frame) -> np.ndarray:
@@ -102,8 +112,9 @@ def _append(
     y: np.ndarray,
     left_out: int,
     source: dict[str, Any],
-    project: str,
+    project: str | None,
     run: str | None,
+    as_of: str | None,
 ) -> AppendResult:
     key = ledger.secret("fingerprints")
     memory = load_memory(objects, old)
@@ -111,7 +122,7 @@ def _append(
     group = _groups(old, frame, key)
     parts, place_of = memory.parts_of_content(content)
     returned = int((parts == TEST).sum())
-    spent = [record.index for record in ledger.seal.spent(old.lineage)]
+    spent = [r.index for r in ledger.seal.spent(old.lineage) if as_of is None or (r.opened_at or "") < as_of]
     parts[(parts == TEST) & np.isin(place_of, spent)] = VALID
     new = np.flatnonzero(parts == UNKNOWN)
     parts[new] = _place(old, frame.take(new), content[new], group[new], memory, key)
@@ -119,7 +130,7 @@ def _append(
     envelope = np.full(len(y), -1, dtype=np.int16)
     if len(test):
         strata = y[test] if old.target.task.is_classification else None
-        envelope[test] = next_envelopes(ledger, content[test], strata, old.split, key, old)
+        envelope[test] = next_envelopes(ledger, content[test], strata, old.split, key, old, as_of=as_of)
 
     manifest = dict(old.manifest)
     manifest["parts"] = {

@@ -93,7 +93,7 @@ def ingest(
     ----------
     task, kinds, missing, positive : taken instead of what would be inferred. drop : columns that are not kept.
     project : whose head moves. run : id of the run that does this.
-    again : work it all out again, even where the version is known (to reproduce it).
+    again : work it all out again, even where the version is known (to reproduce it); the head stays.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def ingest(
         version, details = work.do()
         finish(
             ledger, objects, version, source={"path": str(path), **request.how, "digest": request.source},
-            details=details, project=project, run=run,
+            details=details, project=None if again else project, run=run,
         )  # fmt: skip
         return _result(version, details, known=False)
 
@@ -179,8 +179,7 @@ class _Work:
         labelled, outcomes = self._outcomes()
         if self.old is not None and self.old.appended_rows:
             self.warnings.append(
-                f"{self.old.appended_rows} labelled rows were added to the version before and are not in the source: "
-                "`penstock retrain` adds them again"
+                f"{self.old.appended_rows} labelled rows had been added to the version before; the source does not hold them"
             )
         memory = load_memory(self.objects, parent) if parent else None
         dealt = Dealer(table, request, key, parent, memory, self.warnings).deal(labelled, outcomes)
@@ -204,6 +203,8 @@ class _Work:
             part=parts,
             envelope=envelope,
         )
+        if memory is not None:
+            now = RowMemory.joined(now, memory.remembered())
         lineage = parent.lineage if parent else request.key
         version = store_rows(
             self.ledger, self.objects, frame, y, parts, envelope, now,

@@ -23,7 +23,7 @@ class RowMemory:
     content : fingerprints of the decoded input columns, uint64, shape (m, 2).
     target, group : keyed hashes of the target and of the group (0 without groups), uint64, shape (m,).
     part, envelope : where the rows are; envelope -1 outside of the test part. int8 and int16, shape (m,).
-    count : rows of the group, int64, shape (m,).
+    count : rows of the group, int64, shape (m,); 0 for rows of an earlier version that are gone.
     """
 
     row: np.ndarray
@@ -76,6 +76,14 @@ class RowMemory:
     def joined(cls, one: RowMemory, other: RowMemory) -> RowMemory:
         names = ("row", "content", "target", "group", "part", "envelope", "count")
         return cls.of(**{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in names})
+
+    def remembered(self) -> RowMemory:
+        """The same without any row present (count 0): how a later version knows rows that left and may come back."""
+        kept = self.part != LEFT_OUT
+        return RowMemory(
+            self.row[kept], self.content[kept], self.target[kept], self.group[kept], self.part[kept],
+            self.envelope[kept], np.zeros(int(kept.sum()), dtype=np.int64),
+        )  # fmt: skip
 
     def to_bytes(self) -> bytes:
         import pyarrow as pa

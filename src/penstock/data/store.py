@@ -117,10 +117,10 @@ def finish(
     *,
     source: dict[str, Any],
     details: dict[str, Any],
-    project: str,
+    project: str | None,
     run: str | None,
 ) -> None:
-    """Let a stored version be seen: its envelopes, its record, the audit trail, the project's head."""
+    """Let a stored version be seen: its envelopes, its record, the audit trail, the head of the project, if one is given."""
     recorded = {record.index for record in ledger.seal.envelopes(version.lineage)}
     new = [envelope for envelope in version.envelopes if envelope.index not in recorded]
     for envelope in new:
@@ -130,4 +130,5 @@ def finish(
         ledger.audit.append(
             "seal", version.digest, {"envelopes": {str(e.index): e.rows for e in new}, "lineage": version.lineage}
         )
-    ledger.datasets.set_head(project, version.digest)
+    if project is not None:
+        ledger.datasets.set_head(project, version.digest)
