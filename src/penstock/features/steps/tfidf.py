@@ -143,13 +143,14 @@ def _count_grams(documents: Sequence[str], n: int, least: float) -> dict[Gram, t
     vocabulary = list(numbers)
     word = np.array(words, dtype=np.int64)
     left = _left_in_document(lengths)  # words from each one to the end of its document
-    document = np.repeat(np.arange(len(lengths)), lengths)
+    home = np.repeat(np.arange(len(lengths)), lengths)  # the document of each word
     counted: dict[Gram, tuple[int, int]] = {}
-    start, gram = np.arange(len(word)), word  # where each gram begins, and its number
+    start: np.ndarray = np.arange(len(word))  # where each gram begins
+    gram: np.ndarray = word  # its number
     grams: list[Gram] = [(text,) for text in vocabulary]
     for size in range(1, n + 1):
         total = np.bincount(gram, minlength=len(grams))
-        pairs = np.sort(gram * len(lengths) + document[start])
+        pairs = np.sort(gram * len(lengths) + home[start])
         pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # np.unique without more looks up hashes: six times as long here
         containing = np.bincount(pairs // max(len(lengths), 1), minlength=len(grams))
         frequent = containing >= least

@@ -1,0 +1,62 @@
+"""Every real table passes through suggest -> fit -> apply."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from penstock.bundle.graph import open_session
+from penstock.bundle.packing import pack
+from penstock.features.fit import fit_recipe
+from penstock.features.recipe import Recipe
+from penstock.features.suggest import suggest
+from penstock.features.tail import LINEAR, TREES
+
+DATA = Path(os.environ.get("PENSTOCK_DATA", Path(__file__).parents[3] / "shared" / "data"))
+TABLES = {
+    "bank_marketing/bank-additional-full.csv.gz": ("y", {}),
+    "adult/adult.csv.gz": ("income", {}),
+    "california_housing/housing.csv.gz": ("median_house_value", {}),
+    "titanic/titanic.csv": ("Survived", {}),
+    "covertype_sample/covtype.csv.gz": ("Cover_Type", {}),
+    "sms_spam/SMSSpamCollection.tsv": ("c1", {"header": False, "quote": "none"}),
+    "german_credit/german.csv": ("c21", {"header": False}),
+    "elec2/elec.csv.gz": ("class", {}),
+}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("file", TABLES)
+def test_a_real_table_passes_through(file: str) -> None:
+    """The suggested recipe is taken as it is, and a row alone gives the bits of the batch."""
+    from penstock.data.infer import infer
+    from penstock.data.sources import read
+    from penstock.objects.tabular import ReadOptions
+
+    if not (DATA / file).exists():
+        pytest.skip(f"the real data sets are not here: {DATA}")
+    target, options = TABLES[file]
+    source = read(DATA / file, ReadOptions(**options))
+    n_rows = len(source.columns[target].codes)
+    found = infer(source.columns, target, np.arange(n_rows))
+    specs = found.decoder.columns
+    frame, _ = found.decoder.decode_columns({spec.name: source.columns[spec.name] for spec in specs})
+    y, _ = found.decoder.decode_target_columns(source.columns[target])
+    sample = np.random.default_rng(0).permutation(n_rows)[:3000]
+    frame, y = frame.take(sample), y[sample]
+    suggestion = suggest(specs, frame, y, found.task, target)
+    assert len(suggestion.reasons) == len(specs)
+    for tail in (TREES, LINEAR):
+        fitted = fit_recipe(Recipe.parse(suggestion.text), tail, frame, specs, y, found.task, 0)
+        features = fitted.transform(frame)
+        dense = features if isinstance(features, np.ndarray) else features[:50].toarray()
+        assert features.shape == (len(sample), len(fitted.names))
+        if tail is LINEAR:
+            assert np.isfinite(dense).all()
+        session = open_session(fitted.model())
+        for i in range(0, 50, 7):
+            one = session.run(None, pack(frame.take(slice(i, i + 1)), fitted.layout))[0]
+            assert np.array_equal(one[0], dense[i], equal_nan=True)
