@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,7 +15,7 @@ def predict(
     output: Annotated[Path, typer.Option(help="A .csv or .parquet file; a folder when the input is one.")],
     version: Annotated[int | None, typer.Option(help="Default: the live version, or the newest that passed.")] = None,
     bundle: Annotated[Path | None, typer.Option(help="A bundle folder, instead of a version of this project.")] = None,
-    unreadable: Annotated[str, typer.Option(help='A value that cannot be read: "refuse" or "missing".')] = "refuse",
+    unreadable: Annotated[Literal["refuse", "missing"], typer.Option(help='A value that cannot be read: "refuse" or "missing".')] = "refuse",
     no_header: Annotated[bool, typer.Option("--no-header", help="The file has no header.")] = False,
     columns: Annotated[str | None, typer.Option(help="Names of the columns, separated by commas.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Default: found.")] = None,

@@ -38,13 +38,14 @@ class Progress:
             print(f"  {name}: known", file=sys.stderr, flush=True)
 
     def trial(
-        self, *, number: int, learner: str, value: float | None, best: float | None, seconds_left: float, share: float
+        self, *, number: int, learner: str, value: float | None, best: float | None, seconds_left: float | None, share: float
     ) -> None:
         """Told by the search after each trial. `share` is the part of the budget that is used, 0 to 1."""
         if self.quiet:
             return
         shown = "-" if best is None else f"{best:.4f}"
-        text = f"best {shown}  trial {number + 1} ({learner})  {max(0.0, seconds_left):.0f} s left"
+        left = "" if seconds_left is None else f"  {max(0.0, seconds_left):.0f} s left"
+        text = f"best {shown}  trial {number + 1} ({learner}){left}"
         if sys.stderr.isatty():
             self._live(text, share)
         elif time.monotonic() - self._said_at > 5:

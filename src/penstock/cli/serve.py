@@ -13,18 +13,22 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes that share the port.", min=1)] = 1,
 ) -> int:
     """Serve the live version; deploy and rollback take effect while it runs."""
+    from penstock.cli.output import say
     from penstock.project.project import Project
     from penstock.serving.server import serve as serve_state
-    from penstock.serving.settings import ServeSettings
+    from penstock.serving.settings import JournalSettings, ServeSettings
 
     project = Project.here()
     d = project.declaration.serving
     settings = ServeSettings(
         max_body_bytes=d.max_body_bytes,
-        deadline_ms=d.deadline_ms,
-        journal_keep_days=d.journal.keep_days,
-        journal_max_bytes=d.journal.max_bytes,
-        journal_sample=d.journal.sample,
+        journal=JournalSettings(
+            keep_days=d.journal.keep_days, max_bytes=d.journal.max_bytes, sample=d.journal.sample
+        ),
     )
-    serve_state(project.serving_state, host=host, port=port, workers=workers, settings=settings)
+
+    def announce(address: str) -> None:
+        say(f"{project.name} answers on {address}  (try a row there in a browser; Ctrl-C stops)")
+
+    serve_state(project.serving_state, host=host, port=port, workers=workers, settings=settings, on_ready=announce)
     return 0

@@ -78,7 +78,9 @@ def record_label_events(project: Project) -> None:
     told = max((int(e.details["labels"]) for e in audit.events() if e.what == "label"), default=0)
     if len(labels) > told:
         authors = Counter(label.author or "unnamed" for label in labels.values())
-        audit.append("label", project.name, {"labels": len(labels), "new": len(labels) - told, "authors": dict(authors)})
+        audit.append(
+            "label", project.name, {"labels": len(labels), "new": len(labels) - told, "authors": dict(authors)}
+        )
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ class LabelStatus:
 
     def to_text(self) -> str:
         values = ", ".join(f"{value} {count}" for value, count in self.values.items())
-        return f"{self.labels} of {self.predictions} journalled predictions have a label" + (f": {values}" if values else "")
+        return f"{self.labels} of {self.predictions} journalled predictions have a label" + (
+            f": {values}" if values else ""
+        )
 
 
 def label_status(project: Project) -> LabelStatus:

@@ -28,12 +28,13 @@ class LabelledRows:
         return len(self.ids)
 
 
-def labelled_rows(journal: Path, *, without: Collection[str] = ()) -> LabelledRows:
+def labelled_rows(journal: Path, *, without: Collection[str] = (), only: Collection[str] | None = None) -> LabelledRows:
     """All journalled predictions that have a label.
 
     Parameters
     ----------
     without : prediction ids that are left out, because an earlier data-set version has them already.
+    only : no others than these.
     """
     labels = read_labels(journal)
     left_out = set(without)
@@ -41,7 +42,7 @@ def labelled_rows(journal: Path, *, without: Collection[str] = ()) -> LabelledRo
     for record in read(journal, kinds=("predict",)):
         for row, answer in zip(record.rows, record.answers, strict=True):
             prediction = answer["id"]
-            if prediction in labels and prediction not in left_out:
+            if prediction in labels and prediction not in left_out and (only is None or prediction in only):
                 found.append((prediction, row, labels[prediction].label))
     found.sort(key=lambda item: item[0])  # ids sort by time
     return LabelledRows([f[0] for f in found], [f[1] for f in found], [f[2] for f in found])

@@ -30,7 +30,9 @@ def files_of(objects: ObjectStore, bundle: str) -> dict[str, Any]:
 def restore_bundle(project: Project, bundle: str, folder: Path, *, audit_head: str) -> Path:
     """Have a kept bundle as a folder; a folder that holds it already is left alone."""
     if not (folder / MANIFEST).is_file():
-        files = {name: project.objects.get(entry["digest"]) for name, entry in files_of(project.objects, bundle).items()}
+        files = {
+            name: project.objects.get(entry["digest"]) for name, entry in files_of(project.objects, bundle).items()
+        }
         write_bundle(folder, files, audit_head)
     return folder
 
@@ -42,5 +44,3 @@ def version_folder(project: Project, version: int) -> Path:
 
 def _media(name: str) -> str:
     return {".onnx": "application/onnx", ".md": "text/markdown"}.get(Path(name).suffix, "application/json")
-
-

@@ -53,7 +53,7 @@ def deploy_version(
             page = _keep_report(project, run, report, chosen.version)
             deployed = report.passed or reason is not None
             envelope = {"opened": index, "left": left, "reused": reused, "rows": report.rows}
-            deployment = {
+            deployment: dict[str, Any] = {
                 "run": run.id,
                 "envelope": envelope,
                 "accept_spent": accept_spent,
@@ -97,9 +97,12 @@ def rollback_project(project: Project) -> RollbackResult:
     seconds = time.perf_counter() - start
     entry = state.live_entry
     assert entry is not None
+    assert state.live is not None
     left = before.live_entry
     ledger = project.ledger
-    with ledger.run("rollback", inputs={"bundle": entry.bundle}, params={"version": entry.version}, project=project.name) as run:
+    with ledger.run(
+        "rollback", inputs={"bundle": entry.bundle}, params={"version": entry.version}, project=project.name
+    ) as run:
         ledger.registry.set_alias(entry.model, "champion", entry.version)
         run.metric("seconds", seconds)
     details = {"from": None if left is None else left.version, "to": entry.version, "epoch": state.epoch, "run": run.id}
@@ -143,7 +146,10 @@ def _may_be_deployed(project: Project, chosen: ModelVersion, override: str | Non
 def _bundle_of(project: Project, chosen: ModelVersion) -> Bundle:
     made = project.ledger.get(chosen.run)
     folder = restore_bundle(
-        project, chosen.bundle, version_folder(project, chosen.version), audit_head=str(made.outputs.get("audit_head", ""))
+        project,
+        chosen.bundle,
+        version_folder(project, chosen.version),
+        audit_head=str(made.outputs.get("audit_head", "")),
     )
     bundle = Bundle.load(folder)
     bundle.self_test()
@@ -152,7 +158,9 @@ def _bundle_of(project: Project, chosen: ModelVersion) -> Bundle:
 
 def _envelope(project: Project, chosen: ModelVersion, accept_spent: str | None) -> tuple[int, int, bool]:
     """Index of the envelope to score on, how many are left after it, and whether it was opened before."""
-    envelopes = project.ledger.seal.envelopes(chosen.dataset)
+    from penstock.data.seal import envelopes as envelopes_of
+
+    envelopes = envelopes_of(project.ledger, project.objects, chosen.dataset)
     sealed = [e for e in envelopes if not e.is_spent]
     if sealed:
         return sealed[0].index, len(sealed) - 1, False
@@ -183,9 +191,13 @@ def _scored(
     if reused:
         frame, y = read_spent(ledger, objects, chosen.dataset, index)
     else:
-        frame, y = open_envelope(ledger, objects, chosen.dataset, index, run=run, purpose=f"deploy version {chosen.version}")
+        frame, y = open_envelope(
+            ledger, objects, chosen.dataset, index, run=run, purpose=f"deploy version {chosen.version}"
+        )
     answers = bundle.predict_frame(frame)
     signature = bundle.signature
+    prediction = answers.value if signature.task is Task.REGRESSION else answers.probabilities
+    assert prediction is not None
     settings = Settings.of(project, None)
     d = project.declaration
     metric = signature.goal_metric
@@ -193,7 +205,7 @@ def _scored(
         signature.task,
         signature.target.classes,
         y,
-        answers.value if signature.task is Task.REGRESSION else answers.probabilities,
+        prediction,
         metric=metric,
         threshold=signature.decision.threshold,
         frame=frame,
@@ -203,7 +215,12 @@ def _scored(
         target=signature.target.name,
         part=f"envelope {index}",
         note="spent before: these rows had been seen" if reused else "sealed until now",
-        facts=[("version", str(chosen.version)), ("data set", chosen.dataset), ("run", run), ("audit head", ledger.audit.head())],
+        facts=[
+            ("version", str(chosen.version)),
+            ("data set", chosen.dataset),
+            ("run", run),
+            ("audit head", ledger.audit.head()),
+        ],
     )
     return judged(report, gates, override)
 
@@ -253,5 +270,3 @@ def _switch(project: Project, chosen: ModelVersion, bundle: Bundle, deployment: 
 
 def _plain(estimate: dict[str, Any]) -> dict[str, Any]:
     return {name: estimate.get(name) for name in ("value", "low", "high")}
-
-

@@ -43,7 +43,9 @@ class Diagnosis:
 
     def to_text(self) -> str:
         lines = [f"{'ok     ' if c.passed else 'PROBLEM'}  {c.id}: {c.why}" for c in self.checks]
-        lines += [f"{e['number']:5d}  {e['at']}  {e['who']}  {e['what']}  {e['subject']}  {e['details']}" for e in self.events]
+        lines += [
+            f"{e['number']:5d}  {e['at']}  {e['who']}  {e['what']}  {e['subject']}  {e['details']}" for e in self.events
+        ]
         return "\n".join(lines)
 
 
@@ -63,7 +65,9 @@ def examine(project: Project | None = None, *, trail: bool = False) -> Diagnosis
             checks.append(Check("project", True, "no project here; only the installation was examined"))
             return Diagnosis(checks)
     found = project
-    ledger = _attempt("declaration", lambda: f"penstock.toml of {found.name} is sound ({found.declaration.data.source})")
+    ledger = _attempt(
+        "declaration", lambda: f"penstock.toml of {found.name} is sound ({found.declaration.data.source})"
+    )
     checks.append(ledger)
     opened = _attempt("ledger", lambda: f"{len(found.ledger.runs())} runs, opened without migration errors")
     checks.append(opened)
@@ -99,7 +103,9 @@ def _packages() -> Check:
             problems.append(name)
     if problems:
         return Check("installation", False, f"not installed: {', '.join(problems)}. pip install penstock")
-    return Check("installation", True, f"Python {platform.python_version()}, {count} packages that Penstock needs are there")
+    return Check(
+        "installation", True, f"Python {platform.python_version()}, {count} packages that Penstock needs are there"
+    )
 
 
 def _space(project: Project) -> str:

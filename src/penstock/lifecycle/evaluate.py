@@ -27,7 +27,8 @@ def scores_of(model: bytes, layout: dict[str, Any], frame: Frame, scale: dict[st
     session = open_session(model)
     feeds = Layout.from_json(layout)
     parts = [
-        session.run(None, pack(frame.take(slice(start, start + 8192)), feeds))[0] for start in range(0, max(len(frame), 1), 8192)
+        session.run(None, pack(frame.take(slice(start, start + 8192)), feeds))[0]
+        for start in range(0, max(len(frame), 1), 8192)
     ]
     answers = np.concatenate(parts)
     return answers if scale is None else answers[:, 0].astype(np.float64) * scale["std"] + scale["mean"]
@@ -43,7 +44,9 @@ def evaluate(context: Context, run: Run, inputs: dict[str, Any], params: dict[st
     frame, y = rows.valid
     candidate = json.loads(context.objects.get(inputs["candidate"]))
     prediction = scores_of(context.objects.get(inputs["model"]), candidate["layout"], frame, candidate["scale"])
-    baseline = scores_of(context.objects.get(candidate["baseline"]), candidate["baseline_layout"], frame, candidate["scale"])
+    baseline = scores_of(
+        context.objects.get(candidate["baseline"]), candidate["baseline_layout"], frame, candidate["scale"]
+    )
     note = "after selection: these rows chose the model"
     if rows.spent:
         note += f"; they include {len(rows.spent)} opened envelope(s)"

@@ -33,7 +33,9 @@ def judged(report: Report, gates: list[Gate], override: dict[str, str] | None) -
     results = tuple(judge_gates(gates, report))
     overrides: tuple[Override, ...] = ()
     if override is not None:
-        overrides = tuple(Override(g.id, override["reason"], override["who"], override["at"]) for g in results if not g.passed)
+        overrides = tuple(
+            Override(g.id, override["reason"], override["who"], override["at"]) for g in results if not g.passed
+        )
     return report.with_(gates=results, overrides=overrides)
 
 

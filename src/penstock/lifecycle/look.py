@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ class Listing:
 
     body: dict[str, Any]
     header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     empty: str
 
     exit_code = 0
@@ -28,7 +29,9 @@ class Listing:
             return self.empty
         table = [self.header, *self.rows]
         widths = [max(len(row[i]) for row in table) for i in range(len(self.header))]
-        return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table)
+        return "\n".join(
+            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table
+        )
 
 
 @dataclass(frozen=True)
@@ -83,16 +86,28 @@ def show_run(project: Project, run: str) -> Sheet:
     files = {name: artifact["digest"] for name, artifact in r.artifacts.items()}
     body = {**r.to_json(), "files": r.artifacts}
     del body["artifacts"]
-    lines = [f"run {r.id}: {r.operation}, {r.status}", f"  started {r.started_at}" + (f", took {r.seconds:.1f} s" if r.seconds else "")]
+    lines = [
+        f"run {r.id}: {r.operation}, {r.status}",
+        f"  started {r.started_at}" + (f", took {r.seconds:.1f} s" if r.seconds else ""),
+    ]
     if r.error:
         lines.append(f"  error {r.error.get('code')}: {r.error.get('what')}")
-    for title, values in (("inputs", r.inputs), ("params", r.params), ("outputs", r.outputs), ("files", files), ("cost", r.cost)):
+    for title, values in (
+        ("inputs", r.inputs),
+        ("params", r.params),
+        ("outputs", r.outputs),
+        ("files", files),
+        ("cost", r.cost),
+    ):
         if values:
             lines.append(f"  {title}")
             lines += [f"    {name}: {_short(value)}" for name, value in values.items()]
     if r.metrics:
         lines.append("  metrics")
-        lines += [f"    {n}: {_n(m['value'])}" + (f" ({_n(m['low'])} to {_n(m['high'])})" if m["low"] is not None else "") for n, m in r.metrics.items()]
+        lines += [
+            f"    {n}: {_n(m['value'])}" + (f" ({_n(m['low'])} to {_n(m['high'])})" if m["low"] is not None else "")
+            for n, m in r.metrics.items()
+        ]
     lines.append(f"  source {_short(r.source)}")
     environment = r.environment
     lines.append(f"  environment python {environment.get('python')} on {environment.get('platform')}")
@@ -126,7 +141,10 @@ def list_models(project: Project) -> Listing:
         for v in versions
     ]
     return Listing(
-        {"model": project.name, "versions": body}, ("version", "alias", "gates", "data set", "made (UTC)"), rows, "no versions yet; `penstock run` makes one"
+        {"model": project.name, "versions": body},
+        ("version", "alias", "gates", "data set", "made (UTC)"),
+        rows,
+        "no versions yet; `penstock run` makes one",
     )
 
 
@@ -141,7 +159,9 @@ def data_log(project: Project) -> Listing:
         counts = record.details.get("rows", {})
         diff = record.details.get("diff")
         changed = "" if not diff else f"+{diff.get('added', 0)} -{diff.get('removed', 0)} rows"
-        rows.append((record.digest[7:19], str(record.created_at)[:19].replace("T", " "), str(sum(counts.values())), changed))
+        rows.append(
+            (record.digest[7:19], str(record.created_at)[:19].replace("T", " "), str(sum(counts.values())), changed)
+        )
         digest = record.parent
     if not body:
         raise NotFound("this project has no data set yet", why="nothing was ingested", way_out="run `penstock run`")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
     layout = Layout.from_json(candidate["layout"])
     used = {*layout.numbers, *layout.strings, *layout.times}
     specs = [spec for spec in rows.decoder.columns if spec.name in used]
-    novelty = fit_novelty(train, specs, layout, seed=params["seed"])
+    novelty = fit_novelty(train, layout, seed=params["seed"])
     rule = DecisionRule(
         threshold=candidate["threshold"],
         abstain_below=params["abstain_below"],
@@ -61,11 +62,28 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
 
     with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
         folder = Path(scratch) / "bundle"
-        common = dict(model=model, decoder=rows.decoder, signature=signature, novelty=novelty, train=train, valid=valid, card=card, audit_head=head)  # fmt: skip
-        draft = build(Path(scratch) / "draft", reference={"format": 1}, **common)
+        parts = partial(
+            build,
+            model=model,
+            decoder=rows.decoder,
+            signature=signature,
+            novelty=novelty,
+            train=train,
+            valid=valid,
+            card=card,
+            audit_head=head,
+        )
+        draft = parts(Path(scratch) / "draft", reference={"format": 1})
         heldout = draft.bundle.predict_frame(valid.select([c.name for c in signature.columns]))
-        reference = build_reference(train, specs, heldout, valid)
-        packaged = build(folder, reference=reference, **common)
+        reference = build_reference(
+            train,
+            specs,
+            heldout,
+            valid,
+            novelty_limit=rule.novelty_limit,
+            quality={"metric": report["metric"], **report["metrics"][report["metric"]]},
+        )
+        packaged = parts(folder, reference=reference)
         footprint = measure(folder)
         run.output("bundle", keep_bundle(run, folder))
     run.output("parity", packaged.parity.to_json())
@@ -87,10 +105,13 @@ def card_of(
     if candidate["calibration"]:
         limits.append(f"Its probabilities are calibrated: {candidate['calibration']}.")
     if candidate["interval"]:
-        limits.append(f"Its intervals are meant to cover {candidate['interval']['coverage']:.0%} of rows like its training rows.")
+        limits.append(
+            f"Its intervals are meant to cover {candidate['interval']['coverage']:.0%} of rows like its training rows."
+        )
     importance = candidate["importance"]
     slices = [
-        {"slice": s["name"], "rows": s["rows"], "value": s["metrics"][report["metric"]]["value"]} for s in report["slices"]
+        {"slice": s["name"], "rows": s["rows"], "value": s["metrics"][report["metric"]]["value"]}
+        for s in report["slices"]
     ]
     return {
         "format": 1,

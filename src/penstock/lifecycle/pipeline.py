@@ -10,7 +10,7 @@ from typing import Any
 
 from penstock.lifecycle.evaluate import evaluate
 from penstock.lifecycle.explain import Explanation, explaining
-from penstock.lifecycle.ingest import current_dataset
+from penstock.lifecycle.ingest import current_dataset, spent_envelopes
 from penstock.lifecycle.judge import judge
 from penstock.lifecycle.package import package
 from penstock.lifecycle.publish import published
@@ -43,7 +43,10 @@ def run_project(
     ------
     PenstockError : the declaration, the source or the recipe is wrong. What was finished is kept.
     """
-    with project.ledger.lock(f"run {project.name}"), Stages(Context(project, progress=progress), "run", listener) as stages:
+    with (
+        project.ledger.lock(f"run {project.name}"),
+        Stages(Context(project, progress=progress), "run", listener) as stages,
+    ):
         dataset = current_dataset(stages)  # ingest and split: test rows are sealed as they are read
         return train(stages, dataset, budget=budget, override=override)
 
@@ -52,7 +55,7 @@ def train(stages: Stages, dataset: str, *, budget: str | None, override: str | N
     """From a data-set version to a registered model. `run` and `retrain` share it."""
     project = stages.context.project
     settings = Settings.of(project, budget)
-    spent = project.ledger.seal.spent(dataset)  # opened envelopes are validation rows now
+    spent = spent_envelopes(stages.context, dataset)  # opened envelopes are validation rows now
 
     written = stages.do("recipe", recipe, {"dataset": dataset}, {"text": read_recipe(project)})
     found = stages.do(

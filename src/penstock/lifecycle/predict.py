@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from penstock.bundle.runtime import Bundle
 from penstock.errors import BadParameter
@@ -54,7 +54,7 @@ def predict_files(
     project: Project | None = None,
     version: int | None = None,
     bundle: Path | str | None = None,
-    on_unreadable: str = "refuse",
+    on_unreadable: Literal["refuse", "missing"] = "refuse",
     header: bool = True,
     columns: tuple[str, ...] | None = None,
     delimiter: str | None = None,
@@ -75,7 +75,9 @@ def predict_files(
 
     if on_unreadable not in ("refuse", "missing"):
         raise BadParameter(
-            f"--unreadable {on_unreadable!r} is unknown", why="known are 'refuse' and 'missing'", way_out="--unreadable missing"
+            f"--unreadable {on_unreadable!r} is unknown",
+            why="known are 'refuse' and 'missing'",
+            way_out="--unreadable missing",
         )
     number: int | None = None
     if bundle is not None:

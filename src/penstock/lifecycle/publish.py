@@ -25,7 +25,10 @@ def published(
     report = json.loads(context.objects.get(report_digest))
     candidate = json.loads(context.objects.get(str(found.artifacts["candidate"]["digest"])))
     folder = restore_bundle(
-        project, str(bundle.outputs["bundle"]), version_folder(project, number), audit_head=str(bundle.outputs["audit_head"])
+        project,
+        str(bundle.outputs["bundle"]),
+        version_folder(project, number),
+        audit_head=str(bundle.outputs["audit_head"]),
     )
     page = project.root / "reports" / f"{project.name}-v{number}.html"
     if not page.is_file():
@@ -39,7 +42,9 @@ def published(
         for name, m in report["metrics"].items():
             run.metric(name, float("nan") if m["value"] is None else m["value"], low=m["low"], high=m["high"])
     warnings = [
-        f"{s['id']} is {s['value']:.4g}, the scope says {s['limit']:g}" for s in bundle.outputs["scope"] if not s["passed"]
+        f"{s['id']} is {s['value']:.4g}, the scope says {s['limit']:g}"
+        for s in bundle.outputs["scope"]
+        if not s["passed"]
     ]
     return RunResult(
         run=whole,
@@ -66,7 +71,9 @@ def _whole_run(stages: Stages, version: RunRecord) -> str:
     if not stages.nothing_to_do:
         return stages.whole.id
     for record in stages.context.ledger.runs(project=stages.context.project.name):
-        if record.operation in ("run", "retrain") and any(s["run"] == version.id for s in record.outputs.get("steps", [])):
+        if record.operation in ("run", "retrain") and any(
+            s["run"] == version.id for s in record.outputs.get("steps", [])
+        ):
             return record.id
     return version.id
 
@@ -77,6 +84,11 @@ def _write_page(project: Project, page: Any, report: dict[str, Any], number: int
     from penstock.objects.files import write_atomic
 
     shown = Report.from_json(report)
-    facts = (*shown.facts, ("version", str(number)), ("bundle", str(bundle.outputs["bundle"])), ("audit head", str(bundle.outputs["audit_head"])))
+    facts = (
+        *shown.facts,
+        ("version", str(number)),
+        ("bundle", str(bundle.outputs["bundle"])),
+        ("audit head", str(bundle.outputs["audit_head"])),
+    )
     page.parent.mkdir(exist_ok=True)
     write_atomic(page, to_html(shown.with_(facts=facts, title=f"{project.name} version {number}")).encode())

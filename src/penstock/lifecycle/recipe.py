@@ -50,4 +50,6 @@ def suggest_recipe(context: Context, dataset: str) -> str:
     frame, y = load_part(context.objects, version, "train")
     target = version.decoder.target
     assert target is not None
-    return suggest(version.decoder.columns, frame, y, target.task, target.name).text
+    found = context.ledger.datasets.get(dataset).details.get("columns", [])
+    warnings = {c["name"]: c["warnings"] for c in found if c["warnings"]}
+    return suggest(version.decoder.columns, frame, y, target.task, target.name, warnings).text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import NotFound, ProjectError
+from penstock.lifecycle.append import append
 from penstock.lifecycle.evaluate import evaluate
 from penstock.lifecycle.ingest import ingest
 from penstock.lifecycle.judge import judge
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 STAGES: dict[str, Work] = {
     "ingest": ingest,
+    "append": append,
     "recipe": recipe,
     "search": search,
     "evaluate": evaluate,
@@ -62,7 +64,10 @@ class Reproduction:
 
     def to_text(self) -> str:
         lines = [f"run {self.run}: {self.verdict}; {self.compared} outputs compared"]
-        lines += [f"  {d['stage']} {d['what']}: was {d['was']}, is {d['is']}; likely because of {d['cause']}" for d in self.differences]
+        lines += [
+            f"  {d['stage']} {d['what']}: was {d['was']}, is {d['is']}; likely because of {d['cause']}"
+            for d in self.differences
+        ]
         return "\n".join(lines)
 
 
@@ -78,7 +83,9 @@ def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] |
     record = project.ledger.get(run)
     if record.status != "done":
         raise ProjectError(
-            f"run {record.id} is {record.status}", why="only a run that has finished has a result", way_out="name another run"
+            f"run {record.id} is {record.status}",
+            why="only a run that has finished has a result",
+            way_out="name another run",
         )
     if "steps" in record.outputs:
         parts = [project.ledger.get(s["run"]) for s in record.outputs["steps"] if s["name"] in STAGES]
@@ -103,7 +110,11 @@ def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] |
     metrics_differ = [d for d in differences if d["kind"] == "metric"]
     verdict = "different" if metrics_differ else "identical"
     if bytes_differ and not metrics_differ:
-        verdict = "within tolerance" if all(d["kind"] == "artifact" for d in bytes_differ) and _has_metrics(parts) else "different"
+        verdict = (
+            "within tolerance"
+            if all(d["kind"] == "artifact" for d in bytes_differ) and _has_metrics(parts)
+            else "different"
+        )
     return Reproduction(record.id, again, verdict, differences, compared)
 
 
@@ -150,7 +161,9 @@ def _cause(was: RunRecord, now: RunRecord) -> str:
     if was.code != now.code and was.source.get("penstock") != now.source.get("penstock"):
         reasons.append(f"Penstock {was.source.get('penstock')} then, {now.source.get('penstock')} now")
     before, after = was.environment.get("packages", {}), now.environment.get("packages", {})
-    changed = [f"{n} {before.get(n)} -> {after.get(n)}" for n in sorted({*before, *after}) if before.get(n) != after.get(n)]
+    changed = [
+        f"{n} {before.get(n)} -> {after.get(n)}" for n in sorted({*before, *after}) if before.get(n) != after.get(n)
+    ]
     if changed:
         reasons.append("package versions: " + ", ".join(changed[:5]))
     for what in ("python", "platform", "machine", "cpus"):

@@ -60,8 +60,10 @@ class Rows:
         from penstock.data.seal import read_spent
         from penstock.data.versions import load_part
 
-        parts = [load_part(self.context.objects, self.version, "valid")]
-        parts += [read_spent(self.context.ledger, self.context.objects, self.version, index) for index in self.spent]
+        objects = self.context.objects
+        parts = [load_part(objects, self.version, "valid")]
+        if self.spent:
+            parts.append(read_spent(self.context.ledger, objects, self.dataset, self.spent))
         return Frame.concat([f for f, _ in parts]), np.concatenate([y for _, y in parts])
 
 

@@ -16,11 +16,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from penstock.ledger.ledger import Ledger
     from penstock.ledger.run import Run
-    from penstock.ledger.runs import RunRecord
+    from penstock.ledger.record import RunRecord
     from penstock.objects.store import ObjectStore
     from penstock.project.project import Project
 
-CODE = {"ingest": "1", "recipe": "1", "search": "1", "evaluate": "1", "judge": "1", "package": "1", "register": "1"}
+CODE = {
+    "ingest": "1",
+    "append": "1",
+    "recipe": "1",
+    "search": "1",
+    "evaluate": "1",
+    "judge": "1",
+    "package": "1",
+    "register": "1",
+}
 """Version of each stage's code: raised when the same inputs would give another result, so that old results are not reused."""
 
 Listener = Callable[[str, str, str], None]
@@ -137,7 +146,9 @@ class Stages:
     def whole(self) -> Run:
         """The pipeline's own run in the ledger."""
         if self._whole is None:
-            self._whole = self._open.enter_context(self.context.ledger.run(self.operation, project=self.context.project.name))
+            self._whole = self._open.enter_context(
+                self.context.ledger.run(self.operation, project=self.context.project.name)
+            )
         return self._whole
 
     @property

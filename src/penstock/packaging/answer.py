@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from penstock.packaging.novelty import FittedNovelty
 
+
 def answer_graph(model: bytes, layout: Layout, task: Task, novelty: FittedNovelty, rule: DecisionRule) -> bytes:
     """Add novelty and decision to a model graph.
 

@@ -54,7 +54,8 @@ def signature_of(
     """What the bundle takes and gives. Example values are medians and most frequent values of training rows."""
     assert decoder.target is not None
     columns = tuple(
-        InputColumn(name, train.kinds[name], _typical(train, decoder, name), _known(train, name)) for name in novelty.columns
+        InputColumn(name, train.kinds[name], _typical(train, decoder, name), _known(train, name))
+        for name in novelty.columns
     )
     return Signature(
         model=model,
@@ -128,7 +129,9 @@ def _parity(bundle: Bundle, model: bytes, valid: Frame, train: Frame) -> parity.
     expected = session.run([output], pack(rows, signature.layout))[0]
     got = bundle.predict_frame(rows)
     graph = got.probabilities if got.probabilities is not None else _standardised(got.value, signature)
-    checked = parity.compare(np.asarray(graph).reshape(expected.shape), expected, threshold=signature.decision.threshold)
+    checked = parity.compare(
+        np.asarray(graph).reshape(expected.shape), expected, threshold=signature.decision.threshold
+    )
     parity.require(checked, what="the answer graph")
     decodable = [i for i in range(len(rows)) if i >= len(sample) or i < 200]
     raw = [{n: raw_value(rows[n][i], bundle.decoder, n) for n in names} for i in decodable]
@@ -136,7 +139,8 @@ def _parity(bundle: Bundle, model: bytes, valid: Frame, train: Frame) -> parity.
     bulk = bundle.predict_frame(again.select(names))
     different = [i for i, answer in enumerate(bundle.predict(raw)) if canonical(answer) != canonical(bulk.row(i))]
     parity.require(
-        parity.Parity(len(raw), 0.0 if not different else float("inf"), len(different), 0), what="one row against a batch"
+        parity.Parity(len(raw), 0.0 if not different else float("inf"), len(different), 0),
+        what="one row against a batch",
     )
     return checked
 

@@ -14,7 +14,9 @@ from penstock.bundle.kinds import MISSING_TIME, Kind
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def example_rows(frame: Frame, decoder: Decoder, columns: list[str], *, n: int = 16, seed: int = 0) -> list[dict[str, Any]]:
+def example_rows(
+    frame: Frame, decoder: Decoder, columns: list[str], *, n: int = 16, seed: int = 0
+) -> list[dict[str, Any]]:
     """JSON rows whose fields are drawn independently from training values; the last two lack fields.
 
     Parameters

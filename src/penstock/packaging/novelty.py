@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 FLAGGED = 0.01
 """Share of training-like rows above the limit."""
-SAMPLE_ROWS = 15_000
-"""Rows on which trees are grown: more no longer helps and only costs time."""
+SAMPLE_ROWS, SAMPLE_CELLS = 15_000, 2_000_000
+"""Rows, and rows x columns, on which trees are grown: more no longer helps and only costs time."""
 MIN_ROWS = 50
 """Rows below which only the columns by themselves are looked at."""
 FOLDS = 3
@@ -284,7 +284,8 @@ def fit_novelty(frame: Frame, layout: Layout, *, seed: int = 0) -> FittedNovelty
     layout : the packed inputs of the model: only its columns are looked at.
     """
     rng = np.random.default_rng(seed)
-    rows = np.sort(rng.permutation(len(frame))[:SAMPLE_ROWS])
+    n_columns = len(layout.numbers) + len(layout.strings) + len(layout.times)
+    rows = np.sort(rng.permutation(len(frame))[: min(SAMPLE_ROWS, max(MIN_ROWS, SAMPLE_CELLS // n_columns))])
     sample = pack(frame.take(rows), layout)
     fold = rng.permutation(np.arange(len(rows)) % FOLDS)
     folds = [(_take(sample, fold != k), _take(sample, fold == k)) for k in range(min(FOLDS, len(rows) // 2))]

@@ -23,12 +23,12 @@ class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     """One table of the file. Fields are its keys."""
 
 
-class ProjectSection(Section):
+class ProjectSection(Section, frozen=True):
     name: str = ""  # default: the folder's name
     question: str = ""
 
 
-class DataSection(Section):
+class DataSection(Section, frozen=True):
     source: str
     target: str
     task: Task | None = None  # default: inferred from the target
@@ -45,7 +45,7 @@ class DataSection(Section):
     encoding: str = "utf-8"
 
 
-class SplitSection(Section):
+class SplitSection(Section, frozen=True):
     valid: Share = 0.2
     test: Share = 0.2
     envelopes: int = 4
@@ -53,14 +53,14 @@ class SplitSection(Section):
     seed: int = 0
 
 
-class GoalSection(Section):
+class GoalSection(Section, frozen=True):
     metric: str | None = None  # default: the task's usual one
     at_least: float | None = None
     at_most: float | None = None
     human_level: float | None = None
 
 
-class ScopeSection(Section):
+class ScopeSection(Section, frozen=True):
     use: Literal["realtime", "batch"] = "realtime"
     target: Literal["server", "edge", "browser", "mobile"] = "server"
     cores: float | None = None
@@ -70,11 +70,11 @@ class ScopeSection(Section):
     requests_per_s: float | None = None
 
 
-class RecipeSection(Section):
+class RecipeSection(Section, frozen=True):
     file: str = "recipe.toml"
 
 
-class SearchSection(Section):
+class SearchSection(Section, frozen=True):
     budget: str = "5m"
     strategy: str = "bayesian"
     learners: tuple[str, ...] | None = None  # default: all that suit
@@ -82,25 +82,25 @@ class SearchSection(Section):
     workers: int | None = None  # default: one per core
 
 
-class EvaluationSection(Section):
+class EvaluationSection(Section, frozen=True):
     slices: tuple[str | tuple[str, ...], ...] = ()
     protected: tuple[str, ...] = ()
 
 
-class GateSection(Section):
+class GateSection(Section, frozen=True):
     metric: str
     at_least: float | None = None
     at_most: float | None = None
     slice: str | None = None
 
 
-class JournalSection(Section):
+class JournalSection(Section, frozen=True):
     keep_days: float = 90.0
     max_bytes: int = 10 * 2**30
     sample: float = 1.0
 
 
-class ServingSection(Section):
+class ServingSection(Section, frozen=True):
     deadline_ms: float | None = None  # answers later than this are counted by `monitor`
     abstain_below: float | None = None
     abstain_when_novel: bool = False
@@ -109,17 +109,17 @@ class ServingSection(Section):
     journal: JournalSection = JournalSection()
 
 
-class MonitoringSection(Section):
+class MonitoringSection(Section, frozen=True):
     false_alarms: float = 0.01  # chance that a window without any shift raises an alarm, all checks together
     minimum_rows: int = 30
 
 
-class RetrainSection(Section):
+class RetrainSection(Section, frozen=True):
     minimum_labels: int = 20
     budget: str | None = None  # default: [search] budget
 
 
-class Declaration(Section):
+class Declaration(Section, frozen=True):
     """The whole file."""
 
     data: DataSection

@@ -19,7 +19,9 @@ def write_folders(root: Path) -> None:
         ignore.write_text(".penstock/\ndata/raw/*\n!.gitkeep\nreports/*.html\nmodels/*\n", encoding="utf-8")
 
 
-def render_declaration(*, name: str, data: dict[str, Any], task: str, metric: str, budget: str = "5m") -> str:
+def render_declaration(
+    *, name: str, data: dict[str, Any], task: str, metric: str, split: str = "random", seed: int = 0, budget: str = "5m"
+) -> str:
     """The text of a new `penstock.toml`. `data` are the keys of [data] that differ from the defaults."""
     lines = [
         "# What this project is, declared once. Every section has defaults; unknown keys are refused.",
@@ -38,7 +40,8 @@ def render_declaration(*, name: str, data: dict[str, Any], task: str, metric: st
         "valid = 0.2",
         "test = 0.2                   # sealed: encrypted at once, opened one envelope per deploy",
         "envelopes = 4",
-        'by = "random"                # or "time:column", "group:column"',
+        f'by = {toml(split)}                # "random", "time:column" or "group:column"',
+        f"seed = {seed}",
         "",
         "[goal]                       # what is good enough, written down before the work",
         f"metric = {toml(metric)}       # the task is {task}",
@@ -50,6 +53,7 @@ def render_declaration(*, name: str, data: dict[str, Any], task: str, metric: st
         "[search]",
         f'budget = {toml(budget)}                # also "50 trials"',
         'strategy = "bayesian"        # grid, random, bayesian, evolutionary',
+        f"seed = {seed}",
         "",
         "[evaluation]",
         'slices = []                  # for example ["job", ["age", "marital"]]',

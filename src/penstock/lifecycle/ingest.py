@@ -1,0 +1,140 @@
+"""Stage `ingest`: the declared source becomes a data-set version; its test rows are sealed as it is made."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from penstock.errors import SourceError
+from penstock.lifecycle.stages import Context, Stages
+from penstock.project.project import Project
+
+if TYPE_CHECKING:
+    from penstock.ledger.run import Run
+
+
+def declared_ingest(project: Project) -> dict[str, Any]:
+    """What of the declaration decides how the source is read, dealt and typed."""
+    data, split = project.declaration.data, project.declaration.split
+    return {
+        "path": data.source,
+        "options": {
+            "format": data.format,
+            "delimiter": data.delimiter,
+            "quote": data.quote,
+            "header": data.header,
+            "columns": None if data.columns is None else list(data.columns),
+            "encoding": data.encoding,
+        },
+        "target": data.target,
+        "task": None if data.task is None else data.task.value,
+        "kinds": {name: kind.value for name, kind in data.kinds.items()},
+        "missing": None if data.missing is None else list(data.missing),
+        "drop": list(data.drop),
+        "positive": data.positive,
+        "split": msgspec.to_builtins(split),
+    }
+
+
+def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
+    """Read, deal, infer, decode and seal."""
+    from penstock.bundle.kinds import Kind, Task
+    from penstock.data.ingest import ingest as ingest_file
+    from penstock.data.split import SplitSettings
+    from penstock.objects.tabular import ReadOptions
+
+    project = context.project
+    path = project.root / params["path"]
+    if context.replay is not None and context.ledger.cached_digest(path) != inputs["source"]:
+        raise SourceError(
+            f"{path.name} is not what this run read",
+            why="its bytes have changed since",
+            way_out="restore the file, and reproduce again",
+        )
+    options = {
+        **params["options"],
+        "columns": None if params["options"]["columns"] is None else tuple(params["options"]["columns"]),
+    }
+    result = ingest_file(
+        context.ledger,
+        context.objects,
+        path=path,
+        target=params["target"],
+        options=ReadOptions(**options),
+        split=SplitSettings(**params["split"]),
+        task=None if params["task"] is None else Task(params["task"]),
+        kinds={name: Kind(kind) for name, kind in params["kinds"].items()},
+        missing=None if params["missing"] is None else tuple(params["missing"]),
+        drop=tuple(params["drop"]),
+        positive=params["positive"],
+        project=project.name,
+        run=run.id,
+        again=context.replay is not None,
+    )
+    version = result.version
+    run.keep("dataset", context.objects.get(version.digest), media="application/json")
+    run.output("dataset", version.digest)
+    run.output("rows", version.rows)
+    run.output("task", result.task.value)
+    run.output("why_task", result.why_task)
+    run.output("read_why", list(result.read_why))
+    run.output(
+        "columns",
+        [{"name": c.name, "kind": c.kind.value, "why": c.why, "warnings": list(c.warnings)} for c in result.columns],
+    )
+    run.output("diff", result.diff)
+    run.output("warnings", list(result.warnings))
+    run.output("envelopes", len(version.envelopes))
+
+
+def current_dataset(stages: Stages) -> str:
+    """Digest of the version that the project works on: that of its source, with the labelled rows added to it since."""
+    context = stages.context
+    project, ledger = context.project, context.ledger
+    if not project.source.is_file():
+        raise SourceError(
+            f"the source {project.declaration.data.source} is not there",
+            why=f"penstock.toml names it under [data], and {project.source} is no file",
+            way_out="put the file there, or correct [data] source",
+        )
+    source = ledger.cached_digest(project.source)
+    before = ledger.datasets.head(project.name)
+    read = stages.do("ingest", ingest, {"source": source}, declared_ingest(project))
+    base = str(read.outputs["dataset"])
+    head = ledger.datasets.head(project.name)
+    if head is not None and _grown_from(context, head, base):
+        return head
+    ledger.datasets.set_head(project.name, base)
+    return _with_labelled_rows(stages, base, before)
+
+
+def spent_envelopes(context: Context, dataset: str) -> list[int]:
+    """Indices of the opened envelopes of a version. (Read from the manifest alone: the no-op path loads no Arrow.)"""
+    manifest = json.loads(context.objects.get(dataset))
+    own = {envelope["index"] for envelope in manifest["envelopes"]}
+    return sorted(r.index for r in context.ledger.seal.spent(manifest["lineage"]) if r.index in own)
+
+
+def _with_labelled_rows(stages: Stages, base: str, before: str | None) -> str:
+    """A changed source with the labelled rows that the version before it had."""
+    from penstock.feedback.rows import labelled_rows
+    from penstock.lifecycle.append import append_labelled, labels_within
+
+    had = labels_within(stages.context, before)
+    if not had:
+        return base
+    rows = labelled_rows(stages.context.project.journal_folder, only=had.keys())
+    return append_labelled(stages, base, rows) if len(rows) else base
+
+
+def _grown_from(context: Context, head: str, base: str) -> bool:
+    """Whether `head` is `base` with nothing but labelled rows added."""
+    digest: str | None = head
+    while digest is not None and digest != base:
+        record = context.ledger.datasets.get(digest)
+        if record.source.get("kind") != "labelled":
+            return False
+        digest = record.parent
+    return digest == base

@@ -1,0 +1,128 @@
+"""`penstock monitor`: a window of the journal against the reference of the version that is live."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import BadParameter
+from penstock.feedback.labels import record_label_events
+from penstock.project.live import live_bundle
+from penstock.project.project import Project
+from penstock.serving.instants import parse_instant
+from penstock.serving.labels import read_labels
+from penstock.serving.slots import SlotEntry
+
+if TYPE_CHECKING:
+    from penstock.evaluation.bootstrap import Estimate
+    from penstock.monitoring.monitor import MonitorReport
+
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+_UNIT_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True)
+class MonitorResult:
+    """Outcome of `penstock monitor`."""
+
+    report: MonitorReport
+    run: str
+    page: str
+
+    @property
+    def exit_code(self) -> int:
+        return self.report.exit_code
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.report.to_json(), "run": self.run, "page": self.page}
+
+    def to_text(self) -> str:
+        return f"{self.report.to_text()}\n  page: {self.page}"
+
+
+def monitor_project(project: Project, *, since: str | None = None, until: str | None = None) -> MonitorResult:
+    """Compare a window with what the live version was trained and tested on.
+
+    Parameters
+    ----------
+    since : an instant (ISO 8601) or a length back from `until` (``"2h"``); default: the last deploy or the end of the last
+        monitored window, whichever is later.
+    until : an instant; default: now.
+
+    Raises
+    ------
+    ServingError : nothing was deployed. BadParameter : an instant that cannot be read.
+    """
+    from penstock.monitoring.monitor import monitor
+    from penstock.monitoring.render import to_html
+    from penstock.monitoring.view import MonitorSettings
+    from penstock.monitoring.window import read_window
+    from penstock.objects.files import write_atomic
+
+    entry, bundle = live_bundle(project)
+    end = _instant(until, "--until") if until else datetime.now(UTC)
+    start = _start(project, since, end)
+    record_label_events(project)
+    d = project.declaration
+    settings = MonitorSettings(
+        alpha=d.monitoring.false_alarms, minimum_rows=d.monitoring.minimum_rows, deadline_ms=d.serving.deadline_ms
+    )
+    inputs = {"bundle": entry.bundle}
+    params = {"since": None if start is None else start.isoformat(), "until": end.isoformat()}
+    with project.ledger.run("monitor", inputs=inputs, params=params, project=project.name) as run:
+        window = read_window(
+            project.journal_folder, bundle.decoder, bundle.signature, entry.version, since=start, until=end
+        )
+        report = monitor(
+            window,
+            bundle.reference,
+            bundle.signature,
+            settings=settings,
+            labels={prediction: label.label for prediction, label in read_labels(project.journal_folder).items()},
+            decoder=bundle.decoder,
+            quality=_expected(entry, bundle.signature.goal_metric),
+        )
+        page = project.root / "reports" / f"monitor-{run.id}.html"
+        html = to_html(report).encode()
+        run.keep("page", html, media="text/html")
+        page.parent.mkdir(exist_ok=True)
+        write_atomic(page, html)
+        run.output("alarm", report.alarm)
+        run.output("window", report.to_json()["window"])
+        run.output("drifted", report.drifted)
+    return MonitorResult(replace(report), run.id, str(page.relative_to(project.root)))
+
+
+def _start(project: Project, since: str | None, end: datetime) -> datetime | None:
+    """Where the window begins."""
+    if since is not None:
+        length = _LENGTH.fullmatch(since.strip())
+        if length:
+            return end - timedelta(seconds=float(length[1]) * _UNIT_S[length[2]])
+        return _instant(since, "--since")
+    ledger = project.ledger
+    deploys = [r for r in ledger.runs("deploy", "done", limit=50, project=project.name) if r.outputs.get("deployed")]
+    looks = ledger.runs("monitor", "done", limit=1, project=project.name)
+    marks = [r.started_at for r in deploys[:1]] + [r.params["until"] for r in looks]
+    return max((parse_instant(mark) for mark in marks), default=None)
+
+
+def _expected(entry: SlotEntry, metric: str) -> tuple[str, Estimate] | None:
+    """What the deployed version scored on its envelope."""
+    from penstock.evaluation.bootstrap import Estimate
+
+    test = entry.deployment.get("test", {}).get(metric)
+    return None if test is None or test["value"] is None else (metric, Estimate.from_json(test))
+
+
+def _instant(text: str, option: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise BadParameter(
+            f"{option} {text!r} is no instant",
+            why=str(error),
+            way_out="write 2026-11-20T10:00:00Z, or a length such as 2h",
+        ) from error

@@ -1,0 +1,173 @@
+"""`penstock new`: a project from a data file. The folder appears whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import ProjectError, SourceError
+from penstock.lifecycle.ingest import current_dataset
+from penstock.lifecycle.recipe import suggest_recipe
+from penstock.lifecycle.stages import Context, Stages
+from penstock.project.project import FILE, Project
+from penstock.project.scaffold import render_declaration, write_folders
+
+
+@dataclass(frozen=True)
+class NewResult:
+    """Outcome of `penstock new`: what was decided, and why."""
+
+    project: str
+    task: str
+    why_task: str
+    target: str
+    columns: list[dict[str, Any]]
+    rows: dict[str, int]
+    envelopes: int
+    read_why: list[str]
+    warnings: list[str]
+
+    exit_code = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "project": self.project,
+            "task": self.task,
+            "why_task": self.why_task,
+            "target": self.target,
+            "columns": [{"name": c["name"], "kind": c["kind"], "why": c["why"]} for c in self.columns],
+            "rows": {part: self.rows[part] for part in ("train", "valid", "test")},
+            "envelopes": self.envelopes,
+            "read": self.read_why,
+            "warnings": self.warnings,
+        }
+
+    def to_text(self) -> str:
+        width = max((len(c["name"]) for c in self.columns), default=0)
+        width = min(width, 32)
+        shown = self.columns if len(self.columns) <= 60 else self.columns[:50]
+        lines = [
+            f"project {self.project}",
+            f"  read: {'; '.join(self.read_why)}",
+            f"  task: {self.task}, target {self.target!r} ({self.why_task})",
+            *(f"  {c['name'][:width]:<{width}}  {c['kind']:<11}  {c['why']}" for c in shown),
+        ]
+        if len(shown) < len(self.columns):
+            lines.append(f"  and {len(self.columns) - len(shown)} more columns; --json lists all")
+        lines.append(
+            f"  rows: {self.rows['train']} train, {self.rows['valid']} validation, {self.rows['test']} test "
+            f"sealed in {self.envelopes} envelope(s)"
+        )
+        lines += [f"  warning: {w}" for w in self.warnings]
+        lines += [
+            "wrote penstock.toml (one line there overrides what was decided here) and recipe.toml (yours to edit)",
+            f"next: cd {self.project} && penstock run",
+        ]
+        return "\n".join(lines)
+
+
+def new_project(
+    folder: Path | str,
+    *,
+    data: Path | str,
+    target: str,
+    task: str | None = None,
+    positive: str | int | float | bool | None = None,
+    drop: tuple[str, ...] = (),
+    missing: tuple[str, ...] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    key: str | None = None,
+    header: bool = True,
+    columns: tuple[str, ...] | None = None,
+    delimiter: str | None = None,
+    quote: str | None = None,
+    encoding: str = "utf-8",
+    split: str = "random",
+    seed: int = 0,
+) -> NewResult:
+    """Make a project folder: read the file, infer kinds and task, split and seal at once, suggest a recipe.
+
+    Parameters
+    ----------
+    folder : must not exist, or be empty.
+    data : CSV, TSV, JSON lines or Parquet, also ``.gz``; copied to ``data/raw``.
+    kinds : column -> kind, instead of what would be inferred.
+
+    Raises
+    ------
+    ProjectError : the folder is not empty. SourceError, TargetError : the file or the target cannot be used.
+    DeclarationError : an option has a value that is not known.
+    """
+    root, source = Path(folder).absolute(), Path(data)
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise ProjectError(
+            f"{folder} exists and is not empty",
+            why="a new project is never written over something",
+            way_out="name another folder, or remove this one",
+        )
+    if not source.is_file():
+        raise SourceError(
+            f"there is no file {data}",
+            why="the path does not exist, or is a folder",
+            way_out="check the path of --data",
+        )
+    declared: dict[str, Any] = {"source": f"data/raw/{source.name}", "target": target}
+    options = {
+        "task": task,
+        "positive": positive,
+        "drop": list(drop) or None,
+        "missing": None if missing is None else list(missing),
+        "kinds": dict(kinds) if kinds else None,
+        "key": key,
+        "header": None if header else False,
+        "columns": None if columns is None else list(columns),
+        "delimiter": delimiter,
+        "quote": quote,
+        "encoding": None if encoding == "utf-8" else encoding,
+    }
+    declared |= {name: value for name, value in options.items() if value is not None}
+    root.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{root.name}.new-", dir=root.parent))
+    try:
+        result = _fill(draft, root.name, source, declared, split, seed)
+        if root.exists():
+            root.rmdir()
+        draft.chmod(0o755)
+        draft.rename(root)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return NewResult(project=str(folder), target=target, **result)
+
+
+def _fill(draft: Path, name: str, source: Path, declared: dict[str, Any], split: str, seed: int) -> dict[str, Any]:
+    """Make the project in a folder that nobody sees yet."""
+    write_folders(draft)
+    shutil.copyfile(source, draft / declared["source"])
+
+    def declare(task: str, metric: str) -> None:
+        text = render_declaration(name=name, data=declared, task=task, metric=metric, split=split, seed=seed)
+        (draft / FILE).write_text(text, encoding="utf-8")
+
+    from penstock.bundle.kinds import Task
+    from penstock.evaluation.metrics import default_metric
+
+    declare("not known yet", "accuracy")
+    project = Project(draft)
+    try:
+        with Stages(Context(project), "new") as stages:
+            dataset = current_dataset(stages)
+            read = project.ledger.get(stages.steps[0].run)
+            declare(read.outputs["task"], default_metric(Task(read.outputs["task"])))
+            (draft / "recipe.toml").write_text(suggest_recipe(stages.context, dataset), encoding="utf-8")
+            stages.whole.output("dataset", dataset)
+        return {
+            name: read.outputs[name]
+            for name in ("task", "why_task", "columns", "rows", "envelopes", "read_why", "warnings")
+        }
+    finally:
+        project.ledger.close()

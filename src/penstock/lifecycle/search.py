@@ -1,0 +1,159 @@
+"""Stage `search`: candidates inside the budget, and the best of them as one graph, held to parity with its learner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from penstock.bundle.canonical import canonical, digest
+from penstock.bundle.graph import open_session
+from penstock.bundle.packing import pack
+from penstock.lifecycle.rows import Rows, of_inputs
+from penstock.lifecycle.stages import Context
+
+if TYPE_CHECKING:
+    from penstock.learning.result import SearchResult
+    from penstock.learning.search import Progress
+    from penstock.ledger.run import Run
+    from penstock.ledger.trials import TrialRecord
+    from penstock.packaging.parity import Parity
+
+COVERAGE = 0.9
+"""Of the intervals of a regression."""
+
+
+def trials_name(inputs: dict[str, Any], params: dict[str, Any]) -> str:
+    """Under which trials are kept: all that a trial depends on. The budget is not in it, so more time goes on from there."""
+    kept = {name: value for name, value in params.items() if name not in ("budget", "workers")}
+    return digest(canonical({"format": 1, "kind": "trials", "inputs": inputs, "params": kept}))
+
+
+def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
+    """Search, finish, check parity; keep the model, the baseline and what is known of the candidate."""
+    from penstock.evaluation.metrics import default_metric
+    from penstock.features.recipe import Recipe
+    from penstock.learning.budget import Budget
+    from penstock.learning.problem import SearchProblem
+    from penstock.learning.search import search as search_models
+
+    rows = of_inputs(context, inputs)
+    (frame, y), (valid_frame, valid_y) = rows.train, rows.valid
+    task = rows.target.task
+    metric = params["metric"] or default_metric(task)
+    recipe = Recipe.parse(context.objects.get(inputs["recipe"]).decode(), name=context.project.declaration.recipe.file)
+    problem = SearchProblem(
+        recipe=recipe,
+        specs=rows.decoder.columns,
+        frame=frame,
+        y=y,
+        valid_frame=valid_frame,
+        valid_y=valid_y,
+        task=task,
+        n_classes=len(rows.target.classes),
+        metric=metric,
+        learners=params["learners"],
+    )
+    budget = Budget.parse(params["budget"])
+    name = trials_name(inputs, params)
+    result = search_models(
+        problem,
+        name=name,
+        budget=budget,
+        trials=context.ledger.trials,
+        strategy=params["strategy"],
+        seed=params["seed"],
+        progress=_told(context, budget.seconds),
+        replay=_recorded(context, name),
+        workers=params["workers"],
+    )
+    parity = _parity(result, rows)
+    model = run.keep("model", result.model, media="application/onnx")
+    baseline = run.keep("baseline", result.baseline, media="application/onnx")
+    run.keep(
+        "candidate", canonical(_candidate(result, rows, metric, inputs["recipe"], baseline)), media="application/json"
+    )
+    run.output("model", model)
+    run.output("learner", result.candidate.learner)
+    run.output("parity", parity.to_json())
+    run.output("trials", [t.number for t in result.trials])
+    if result.best_value is not None:
+        run.metric(metric, result.best_value)
+
+
+def _candidate(result: SearchResult, rows: Rows, metric: str, recipe: str, baseline: str) -> dict[str, Any]:
+    """What later stages and the card need to know of the chosen model."""
+    regression = not rows.target.task.is_classification
+    offsets = result.offsets
+    return {
+        "format": 1,
+        **result.candidate.to_json(),
+        "metric": metric,
+        "threshold": result.threshold,
+        "scale": result.scale.to_json() if regression else None,
+        "interval": None if offsets is None else {"coverage": COVERAGE, "low": offsets[0], "high": offsets[1]},
+        "calibration": None if regression else result.calibration,
+        "layout": result.layout.to_json(),
+        "baseline": baseline,
+        "baseline_layout": result.fitted_baseline.layout.to_json(),
+        "features": len(result.names),
+        "importance": result.importance,
+        "recipe": recipe,
+        "trials": len(result.trials),
+        "leaderboard": [
+            {
+                "learner": one["learner"],
+                "score": one["value"],
+                "seconds": round(one["seconds"], 2),
+                "params": one["params"],
+                "chosen": one["number"] == result.candidate.number,
+            }
+            for one in result.leaderboard
+        ],
+        "rows": {"train": len(result.y)},
+        "warnings": list(result.warnings),
+    }
+
+
+def _parity(result: SearchResult, rows: Rows) -> Parity:
+    """The graph against the learner itself, on validation rows and on odd rows.
+
+    Raises
+    ------
+    ParityError
+    """
+    from penstock.bundle.decoder import Frame
+    from penstock.packaging import parity
+    from penstock.packaging.odd_rows import odd_rows
+
+    train, valid = rows.train[0], rows.valid[0]
+    frame = Frame.concat([valid.take(slice(0, 20_000)), odd_rows(train)])
+    learner = result.reference(frame)
+    graph = open_session(result.model).run(None, pack(frame, result.layout))[0]
+    scale = 1.0
+    if not rows.target.task.is_classification:
+        learner = (learner - result.scale.mean) / result.scale.std
+        scale = max(1.0, float(np.nanmax(np.abs(learner)))) if learner.size else 1.0
+    found = parity.compare(graph, learner, scale=scale, threshold=result.threshold)
+    return parity.require(found, what=f"the graph of {result.candidate.learner}")
+
+
+def _told(context: Context, seconds: float | None) -> Progress | None:
+    tell = context.progress
+    if tell is None:
+        return None
+
+    def told(number: int, learner: str, value: float | None, best: float | None, seconds_left: float | None) -> None:
+        share = 0.0 if not seconds or seconds_left is None else 1.0 - seconds_left / seconds
+        tell(number=number, learner=learner, value=value, best=best, seconds_left=seconds_left, share=share)
+
+    return told
+
+
+def _recorded(context: Context, name: str) -> Sequence[TrialRecord] | None:
+    """The trials that the reproduced run had; None where nothing is reproduced."""
+    if context.replay is None:
+        return None
+    had = set(context.replay.outputs["trials"])
+    return [trial for trial in context.ledger.trials.of(name) if trial.number in had]
