@@ -71,25 +71,24 @@ def columns(parts: dict[str, np.ndarray], cycles: Iterable[str]) -> np.ndarray:
 def _dated(parts: Sequence[str], cycles: Sequence[str]) -> Var:
     four_years = _rows(_START, _FOUR_YEARS, parts, cycles)
     is_year = np.array(["year" in parts, *[False] * (four_years.shape[1] - 1)])  # the year is the first column
-    later = 4 * np.arange(100)[:, None, None] * is_year
-    days = op.reshape(op.add(floats(four_years[None]), floats(later)), ints([-1, len(is_year)]))
-    return op.concat(
-        [
-            op.sub(_slice(days, 4 * _CENTURY - _SINCE_1970, 4 * _CENTURY), floats(ERA_YEARS * is_year)),
-            _slice(days, 0, _CENTURY - 1),  # 2100 has no leap day: the century ends a day early
-            *_century(days, 1, parts, cycles, end=2 * _CENTURY - 1),
-            *_century(days, 2, parts, cycles, end=3 * _CENTURY - 1),
-            *_century(days, 3, parts, cycles, end=4 * _CENTURY - _SINCE_1970),
-        ],
-        axis=0,
-    )
-
-
-def _century(days: Var, number: int, parts: Sequence[str], cycles: Sequence[str], *, end: int) -> list[Var]:
-    """The days of a century whose first year is no leap year: its days of the year are not those of the table."""
-    first = _START.replace(year=_START.year + 100 * number)
-    n_days = (datetime.date(first.year + 1, 1, 1) - first).days
-    return [floats(_rows(first, n_days, parts, cycles)), _slice(days, number * _CENTURY + n_days, end)]
+    cycle = floats(four_years[None])
+    blocks = []
+    for century in range(4):
+        later = (100 * century + 4 * np.arange(25))[:, None, None] * is_year
+        days = op.reshape(op.add(cycle, floats(later)), ints([-1, len(is_year)]))
+        start, end = 0, _CENTURY
+        if century > 0:  # the days of its first year, such as 2100, are not those of a leap year
+            first = _START.replace(year=_START.year + 100 * century)
+            start = (datetime.date(first.year + 1, 1, 1) - first).days
+            blocks.append(floats(_rows(first, start, parts, cycles)))
+        if century < 3:
+            end -= 1  # nor has it a leap day, with which the century before would end
+        else:
+            end -= _SINCE_1970  # the rest is the time from 1970 on, 400 years earlier, where the table begins
+            rest = op.sub(_slice(days, end, _CENTURY), floats(ERA_YEARS * is_year))
+            blocks.insert(0, rest)
+        blocks.append(_slice(days, start, end))
+    return op.concat(blocks, axis=0)
 
 
 def _rows(first: datetime.date, n_days: int, parts: Sequence[str], cycles: Sequence[str]) -> np.ndarray:

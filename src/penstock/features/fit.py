@@ -123,8 +123,11 @@ class FittedRecipe:
 
     def model(self) -> bytes:
         """The recipe alone as an ONNX model: packed inputs to ``features``. The same fit gives the same bytes."""
-        inputs = packed_arguments(self.layout)
-        return model_of(inputs, self.emit(inputs)).SerializeToString(deterministic=True)
+        if "model" not in self._open:
+            inputs = packed_arguments(self.layout)
+            self._open["model"] = model_of(inputs, self.emit(inputs)).SerializeToString(deterministic=True)
+        model: bytes = self._open["model"]
+        return model
 
     def transform(self, frame: Frame) -> np.ndarray | csr_matrix:
         """Features of these rows, as the graph makes them.

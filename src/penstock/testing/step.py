@@ -96,7 +96,7 @@ _ARRAY: dict[Form, type] = {
 def odd_columns(form: Form, n_rows: int = 40, n_columns: int = 2, seed: int = 0) -> Columns:
     """Columns of odd values, drawn at random, named ``c0``, ``c1``, ..."""
     drawn = np.random.default_rng(seed).integers(0, len(ODD[form]), (n_rows, n_columns))
-    values = np.empty((n_rows, n_columns), dtype=_ARRAY[form])
+    values: np.ndarray = np.empty((n_rows, n_columns), dtype=_ARRAY[form])
     for row, column in np.ndindex(n_rows, n_columns):
         values[row, column] = ODD[form][drawn[row, column]]
     return Columns(values, tuple(f"c{j}" for j in range(n_columns)), form)
@@ -241,7 +241,7 @@ class StepContract:
             both = odd_columns(form)
             fitted = step.fit([both], None, seed=0)
             together = dict(zip(fitted.names, apply(fitted, both).T, strict=True)) if fitted.names else {}
-            alone = {}
+            alone: dict[str, np.ndarray] = {}
             for j, name in enumerate(both.names):
                 one = Columns(both.values[:, j : j + 1], (name,), form)
                 fitted = step.fit([one], None, seed=0)
