@@ -7,8 +7,9 @@ import pytest
 from penstock.bundle.kinds import Kind
 from penstock.bundle.specs import ColumnSpec
 from penstock.errors import RecipeError
+from penstock.features.plan import Plan, Result, Source
 from penstock.features.recipe import Recipe
-from penstock.features.resolve import Plan, Result, Source, resolve
+from penstock.features.resolve import resolve
 from penstock.features.tail import LINEAR, TREES, Tail
 
 SPECS = [

@@ -16,8 +16,9 @@ from penstock.bundle.specs import ColumnSpec
 from penstock.errors import RecipeError, SchemaMismatch
 from penstock.features.bounds import check_parameters
 from penstock.features.graph import INPUT_OF, Writer, model_of, packed_arguments, step_model
+from penstock.features.plan import Block, Node, Plan, Source
 from penstock.features.recipe import Recipe
-from penstock.features.resolve import Block, Node, Plan, Source, resolve
+from penstock.features.resolve import resolve
 from penstock.features.step import FORMS, Columns, FittedStep, Form, Target
 from penstock.features.tail import Tail
 

@@ -10,7 +10,7 @@ from spox import Tensor, argument, build
 
 from penstock.bundle.packing import Layout
 from penstock.features.ops import concat, take
-from penstock.features.resolve import Block, Node, Source
+from penstock.features.plan import Block, Node, Source
 from penstock.features.step import FORMS, FittedStep, Form
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from penstock import parts
@@ -13,65 +12,14 @@ from penstock.bundle.kinds import INPUT_KINDS, Kind
 from penstock.bundle.specs import ColumnSpec
 from penstock.errors import RecipeError
 from penstock.features.arguments import parameters
-from penstock.features.bounds import Value
 from penstock.features.language import Call, Expression, Literal, Name, Origin, parse, quote, suggest_nearest
+from penstock.features.plan import Block, Node, Piece, Plan, Result, Source
 from penstock.features.recipe import BUILT_IN_GROUPS, GROUP_FUNCTIONS, Entry, Recipe
 from penstock.features.step import FORMS, GROUP, Form
 from penstock.features.tail import BLOCK, Tail
 
 MAX_LEVELS = 100
 """Steps on top of each other, through all assignments."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A column of the table."""
-
-    name: str
-    kind: Kind
-    level: int = 0
-    ready: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """All outputs of a node."""
-
-    node: int
-    kind: Kind
-    level: int
-    ready: bool
-
-
-Piece = Source | Result
-Block = tuple[Piece, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One step with its parameters, on one block for each column argument."""
-
-    step: str
-    params: tuple[tuple[str, Value], ...]
-    inputs: tuple[Block, ...]
-
-    def make(self) -> Any:
-        """The step itself, not fitted."""
-        return parts.load(GROUP, self.step)(**dict(self.params))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Nodes in an order in which they can be fitted, and what comes out. Equal expressions are one node."""
-
-    nodes: Mapping[int, Node]
-    outputs: Block
-
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """The columns that are used, each once."""
-        blocks = [self.outputs, *(block for node in self.nodes.values() for block in node.inputs)]
-        return tuple(dict.fromkeys(piece for block in blocks for piece in block if isinstance(piece, Source)))
 
 
 def resolve(recipe: Recipe, specs: Sequence[ColumnSpec], tail: Tail | None = None) -> Plan:
