@@ -8,6 +8,8 @@ from typing import Any
 
 from penstock.bundle.canonical import canonical
 from penstock.bundle.format import MANIFEST, write_bundle
+from penstock.ledger.record import RunRecord
+from penstock.ledger.registry import ModelVersion
 from penstock.ledger.run import Run
 from penstock.objects.store import ObjectStore
 from penstock.project.project import Project
@@ -40,6 +42,17 @@ def restore_bundle(project: Project, bundle: str, folder: Path, *, audit_head: s
 def version_folder(project: Project, version: int) -> Path:
     """Where the bundle of a version lies for people and for `deploy`."""
     return project.root / "models" / f"v{version}"
+
+
+def packaging_run(project: Project, version: ModelVersion) -> RunRecord:
+    """The run that packaged a version."""
+    return project.ledger.get(str(project.ledger.get(version.run).params["package"]))
+
+
+def bundle_of(project: Project, version: ModelVersion) -> Path:
+    """The folder with the bundle of a version; made again from the object store where it is gone."""
+    head = str(packaging_run(project, version).outputs["audit_head"])
+    return restore_bundle(project, version.bundle, version_folder(project, version.version), audit_head=head)
 
 
 def _media(name: str) -> str:

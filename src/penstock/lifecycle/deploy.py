@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.bundle.kinds import Task
 from penstock.bundle.runtime import Bundle
 from penstock.errors import NotFound, ProjectError, SealError
-from penstock.lifecycle.bundles import restore_bundle, version_folder
+from penstock.lifecycle.bundles import bundle_of, packaging_run
 from penstock.lifecycle.judge import declared_gates, judged
 from penstock.lifecycle.results import DeployResult, RollbackResult
 from penstock.lifecycle.settings import Settings, overriding
@@ -18,6 +18,7 @@ from penstock.serving.acknowledgements import wait_for_epoch
 from penstock.serving.slots import fill_and_switch, read_slots, restore, switch_back
 
 if TYPE_CHECKING:
+    from penstock.evaluation.gates import GateResult
     from penstock.evaluation.report import Report
     from penstock.ledger.registry import ModelVersion
 
@@ -42,7 +43,8 @@ def deploy_version(
         chosen = _chosen(project, version)
         reason = overriding(override)
         _may_be_deployed(project, chosen, override)
-        bundle = _bundle_of(project, chosen)
+        bundle = Bundle.load(bundle_of(project, chosen))
+        bundle.self_test()
         index, left, reused = _envelope(project, chosen, accept_spent)
         inputs = {"bundle": chosen.bundle, "dataset": chosen.dataset}
         params = {"version": chosen.version, "envelope": index, "override": reason, "accept_spent": accept_spent}
@@ -143,19 +145,6 @@ def _may_be_deployed(project: Project, chosen: ModelVersion, override: str | Non
         )
 
 
-def _bundle_of(project: Project, chosen: ModelVersion) -> Bundle:
-    made = project.ledger.get(chosen.run)
-    folder = restore_bundle(
-        project,
-        chosen.bundle,
-        version_folder(project, chosen.version),
-        audit_head=str(made.outputs.get("audit_head", "")),
-    )
-    bundle = Bundle.load(folder)
-    bundle.self_test()
-    return bundle
-
-
 def _envelope(project: Project, chosen: ModelVersion, accept_spent: str | None) -> tuple[int, int, bool]:
     """Index of the envelope to score on, how many are left after it, and whether it was opened before."""
     from penstock.data.seal import envelopes as envelopes_of
@@ -185,7 +174,7 @@ def _scored(
     reused: bool,
 ) -> Report:
     from penstock.data.seal import open_envelope, read_spent
-    from penstock.evaluation.report import evaluate
+    from penstock.evaluation.report import Override, evaluate
 
     ledger, objects = project.ledger, project.objects
     if reused:
@@ -222,7 +211,21 @@ def _scored(
             ("audit head", ledger.audit.head()),
         ],
     )
-    return judged(report, gates, override)
+    earlier = [Override(**one) for one in chosen.overrides]
+    return judged(report, gates, override, decided=_scope_results(project, chosen), earlier=earlier)
+
+
+def _scope_results(project: Project, chosen: ModelVersion) -> list[GateResult]:
+    """What [scope] asks of the bundle's cost, as it was measured when it was packaged."""
+    from penstock.evaluation.gates import GateResult
+
+    packaged = packaging_run(project, chosen)
+    return [
+        GateResult(
+            s["id"], s["passed"], s["value"], s["limit"], f"measured {s['value']:.4g}, the scope says {s['limit']:g}"
+        )
+        for s in packaged.outputs["scope"]
+    ]
 
 
 def _keep_report(project: Project, run: Any, report: Report, version: int) -> str:

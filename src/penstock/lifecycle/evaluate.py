@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from penstock.bundle.graph import open_session
-from penstock.bundle.packing import Layout, pack
 from penstock.lifecycle.rows import of_inputs
 from penstock.lifecycle.stages import Context
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from penstock.bundle.decoder import Frame
     from penstock.ledger.run import Run
 
@@ -24,6 +22,11 @@ def scores_of(model: bytes, layout: dict[str, Any], frame: Frame, scale: dict[st
     ----------
     scale : mean and std of the target; None for classes.
     """
+    import numpy as np
+
+    from penstock.bundle.graph import open_session
+    from penstock.bundle.packing import Layout, pack
+
     session = open_session(model)
     feeds = Layout.from_json(layout)
     parts = [

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from penstock.lifecycle.stages import Context
 
 if TYPE_CHECKING:
-    from penstock.evaluation.gates import Gate
-    from penstock.evaluation.report import Report
+    from collections.abc import Sequence
+
+    from penstock.evaluation.gates import Gate, GateResult
+    from penstock.evaluation.report import Override, Report
     from penstock.ledger.run import Run
 
 
@@ -25,15 +27,28 @@ def declared_gates(params: dict[str, Any], metric: str) -> list[Gate]:
     return declared + [g for g in defaults if not g.beats_baseline and g.id not in {d.id for d in declared}]
 
 
-def judged(report: Report, gates: list[Gate], override: dict[str, str] | None) -> Report:
-    """The report with what the gates say of it, and the override of those that said no."""
+def judged(
+    report: Report,
+    gates: Sequence[Gate],
+    override: dict[str, str] | None,
+    *,
+    decided: Sequence[GateResult] = (),
+    earlier: Sequence[Override] = (),
+) -> Report:
+    """The report with what the gates say of it, and the override of those that said no.
+
+    Parameters
+    ----------
+    decided : results that do not come from the report's figures, such as those of [scope].
+    earlier : overrides by which this model has come so far; they stay visible.
+    """
     from penstock.evaluation.gates import judge as judge_gates
     from penstock.evaluation.report import Override
 
-    results = tuple(judge_gates(gates, report))
-    overrides: tuple[Override, ...] = ()
+    results = (*judge_gates(gates, report), *decided)
+    overrides = tuple(earlier)
     if override is not None:
-        overrides = tuple(
+        overrides += tuple(
             Override(g.id, override["reason"], override["who"], override["at"]) for g in results if not g.passed
         )
     return report.with_(gates=results, overrides=overrides)
@@ -45,6 +60,8 @@ def judge(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, 
 
     report = Report.from_json(json.loads(context.objects.get(inputs["report"])))
     report = judged(report, declared_gates(params, report.metric), params["override"])
+    if (human := params["goal"]["human_level"]) is not None:
+        report = report.with_(facts=(*report.facts, ("human level", f"{human:g}")))
     run.keep("report", dumps(report), media="application/json")
     run.output("passed", report.passed)
     run.output("gates", [g.to_json() for g in report.gates])

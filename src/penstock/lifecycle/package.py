@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.bundle.packing import Layout
-from penstock.bundle.signature import DecisionRule, Interval, Scale
 from penstock.errors import DeclarationError
 from penstock.lifecycle.bundles import keep_bundle
 from penstock.lifecycle.rows import Rows, of_inputs
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
 
 def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Build the bundle, hold it to parity, measure what it costs, and keep it."""
+    from penstock.bundle.packing import Layout
+    from penstock.bundle.signature import DecisionRule, Interval, Scale
     from penstock.monitoring.reference import build_reference
     from penstock.packaging.build import build, signature_of
     from penstock.packaging.footprint import measure
@@ -145,6 +145,7 @@ def card_of(
             for spec in rows.decoder.columns
             if spec.name in importance
         ],
+        "scope": {name: value for name, value in params["scope"].items() if value is not None},
         "limits": limits,
     }
 

@@ -86,7 +86,7 @@ def train(stages: Stages, dataset: str, *, budget: str | None, override: str | N
         "register",
         register,
         {"bundle": bundle.outputs["bundle"], "report": digest(verdict, "report"), "dataset": dataset},
-        {"name": project.name, "search": found.id},
+        {"name": project.name, "search": found.id, "package": bundle.id},
     )
     return published(stages, dataset, found, verdict, bundle, version)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from penstock.bundle.runtime import Bundle
 from penstock.errors import BadParameter
-from penstock.lifecycle.bundles import restore_bundle, version_folder
+from penstock.lifecycle.bundles import bundle_of
 from penstock.project.live import live_bundle
 from penstock.project.project import Project
 from penstock.serving.slots import read_slots
@@ -105,8 +105,4 @@ def _bundle_of(project: Project, version: int | None) -> tuple[int, Bundle]:
         passed = [v for v in project.ledger.registry.versions(project.name) if v.passed or v.overrides]
         version = max((v.version for v in passed), default=1)
     chosen = project.ledger.registry.get(project.name, version)
-    made = project.ledger.get(chosen.run)
-    folder = restore_bundle(
-        project, chosen.bundle, version_folder(project, version), audit_head=str(made.outputs.get("audit_head", ""))
-    )
-    return version, Bundle.load(folder)
+    return version, Bundle.load(bundle_of(project, chosen))

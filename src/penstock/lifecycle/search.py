@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from penstock.bundle.canonical import canonical, digest
-from penstock.bundle.graph import open_session
-from penstock.bundle.packing import pack
 from penstock.lifecycle.rows import Rows, of_inputs
 from penstock.lifecycle.stages import Context
 
@@ -123,7 +119,11 @@ def _parity(result: SearchResult, rows: Rows) -> Parity:
     ------
     ParityError
     """
+    import numpy as np
+
     from penstock.bundle.decoder import Frame
+    from penstock.bundle.graph import open_session
+    from penstock.bundle.packing import pack
     from penstock.packaging import parity
     from penstock.packaging.odd_rows import odd_rows
 

@@ -52,7 +52,6 @@ class Settings:
                 "abstain_when_novel": d.serving.abstain_when_novel,
                 "extra_fields": d.serving.extra_fields,
                 "key": d.data.key,
-                "deadline_ms": d.serving.deadline_ms,
                 "seed": d.search.seed,
                 "scope": msgspec.to_builtins(d.scope),
             },

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penstock.ledger.ledger import Ledger
-    from penstock.ledger.run import Run
     from penstock.ledger.record import RunRecord
+    from penstock.ledger.run import Run
     from penstock.objects.store import ObjectStore
     from penstock.project.project import Project
 

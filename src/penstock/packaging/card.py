@@ -21,6 +21,7 @@ def render_card(card: dict[str, Any]) -> str:
         f"- **Data**: version `{data['dataset'][:19]}`: {data['rows']['train']} training, {data['rows']['valid']} validation, "
         f"{data['rows']['test']} sealed test rows",
         f"- **Random seed**: {model['seed']}",
+        f"- **Made for**: {_params(card['scope'])}",
         "",
         "## Quality on validation rows",
         "",

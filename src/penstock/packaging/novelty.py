@@ -53,13 +53,15 @@ TREES = {
     "num_leaves": 31,
     "bagging_fraction": 0.5,
     "bagging_freq": 1,
-    "feature_fraction": 0.6,
+    "max_bin": 63,
     "deterministic": True,
     "force_row_wise": True,
     "num_threads": 1,
     "verbosity": -1,
 }
 N_TREES = 60
+FEATURE_SHARE, FEATURES_AT_ONCE = 0.6, 200
+"""Of the columns each tree looks at this share, and at no more than so many: the cost of wide tables stays bounded."""
 
 
 @dataclass(frozen=True)
@@ -354,6 +356,7 @@ def _contrast(real: np.ndarray, seed: int) -> TreeEnsemble:
     rng = np.random.default_rng(seed)
     shuffled = np.stack([rng.permutation(column) for column in real.T], axis=1)
     label = np.repeat([0.0, 1.0], len(real))
-    settings = {**TREES, "seed": seed}
+    share = min(FEATURE_SHARE, FEATURES_AT_ONCE / real.shape[1])
+    settings = {**TREES, "seed": seed, "feature_fraction": share}
     data = lightgbm.Dataset(np.vstack([real, shuffled]), label, params=settings)
     return from_lightgbm(lightgbm.train(settings, data, num_boost_round=N_TREES).model_to_string(), 1)
