@@ -210,7 +210,7 @@ REQUESTS = JSON_VALUES | st.fixed_dictionaries(
 BODIES = st.binary(max_size=60) | REQUESTS.map(lambda value: json.dumps(value).encode())
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES)
 def test_whatever_is_sent_is_answered_or_refused(client: Client, body: bytes) -> None:
     """Never a fault of ours: 200 with one answer for each row, or 4xx in the one shape."""

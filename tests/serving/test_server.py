@@ -337,3 +337,26 @@ def test_a_server_process_loads_no_training_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_a_server_that_is_stopped_while_it_starts_ends(
+    deploy: Deploy, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """Whenever the signal comes, no process is left."""
+    deploy(1)
+    command = [sys.executable, "-m", "penstock.serving.server", str(tmp_path / "serving"), "--port", "0", *options]
+    processes = []
+    for _ in range(4):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        processes.append(process)
+        acks = tmp_path / "serving" / "acks"
+        deadline = time.monotonic() + 20
+        while not list(acks.glob(f"{process.pid if not options else ''}*.json")) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(0.03 * len(processes))
+        process.terminate()
+        process.wait(20)
+    while workers(tmp_path / "serving") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert workers(tmp_path / "serving") == []

@@ -92,18 +92,20 @@ def run_worker(state_dir: Path, listening: socket.socket, settings: ServeSetting
         timeout_keep_alive=int(settings.keep_alive_s),
         timeout_graceful_shutdown=max(1, round(settings.stop_after_s)),
     )
-    # uvicorn stops gracefully on these, and then raises them again for whoever handled them before: nobody.
-    before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+    server = Server(config)
+
+    def stop(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    # uvicorn takes these over once it runs, stops gracefully, and then raises them again for whoever had them before:
+    # here. Whoever had them must also stop the server, because one may come before uvicorn takes over.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         worker.close()
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _ignore(number: int, frame: object) -> None:
-    pass
 
 
 def _listen(host: str, port: int) -> socket.socket:
