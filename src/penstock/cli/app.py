@@ -16,6 +16,7 @@ from penstock.cli import (
     data,
     deploy,
     doctor,
+    explain_check,
     label,
     lineage,
     models,
@@ -55,9 +56,11 @@ for verb in (
     show,
     lineage,
     reproduce,
+    explain_check,
     doctor,
 ):
-    app.command(verb.__name__.rpartition(".")[2])(getattr(verb, verb.__name__.rpartition(".")[2]))
+    name = verb.__name__.rpartition(".")[2]
+    app.command(name.replace("_", "-"))(getattr(verb, name))
 app.add_typer(data.app, name="data")
 app.add_typer(label.app, name="label")
 

@@ -168,6 +168,23 @@ def data_log(project: Project) -> Listing:
     return Listing({"versions": body}, ("version", "made (UTC)", "rows", "against its parent"), rows, "")
 
 
+def explain_checks(check: str | None = None) -> Listing | Sheet:
+    """What one check of the monitor says of itself, or the list of all.
+
+    Raises
+    ------
+    NotFound : there is no such check; lists those that there are.
+    """
+    from penstock.monitoring.monitor import CHECKS, explain_check
+
+    if check is not None:
+        text = explain_check(check)
+        return Sheet({"id": check, "text": text}, f"{check}\n\n{text}")
+    body = [{"id": c.id, "text": explain_check(c.id)} for c in CHECKS]
+    rows = [(c["id"], c["text"].splitlines()[0]) for c in body]
+    return Listing({"checks": body}, ("check", "says"), rows, "")
+
+
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 160 else text[:157] + "..."
