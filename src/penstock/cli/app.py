@@ -5,83 +5,84 @@
 
 from __future__ import annotations
 
+import difflib
+import importlib
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
+import click
 
-from penstock.cli import (
-    data,
-    deploy,
-    doctor,
-    explain_check,
-    label,
-    lineage,
-    models,
-    monitor,
-    new,
-    predict,
-    reproduce,
-    retrain,
-    rollback,
-    runs,
-    serve,
-    show,
-)
-from penstock.cli import run as run_verb
+from penstock import __version__
 from penstock.cli.output import dump, say
 from penstock.errors import GateRefused, PenstockError
 
-app = typer.Typer(
-    name="penstock",
-    help="From a raw file to a served, watched model, with the proof of every step.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,  # rich costs 0.05 s of start-up; help is plain text
-    pretty_exceptions_enable=False,
+VERBS = (
+    "new",
+    "run",
+    "deploy",
+    "rollback",
+    "serve",
+    "predict",
+    "monitor",
+    "label",
+    "retrain",
+    "models",
+    "data",
+    "runs",
+    "show",
+    "lineage",
+    "reproduce",
+    "explain-check",
+    "doctor",
 )
-for verb in (
-    new,
-    run_verb,
-    deploy,
-    rollback,
-    serve,
-    predict,
-    monitor,
-    retrain,
-    models,
-    runs,
-    show,
-    lineage,
-    reproduce,
-    explain_check,
-    doctor,
-):
-    name = verb.__name__.rpartition(".")[2]
-    app.command(name.replace("_", "-"))(getattr(verb, name))
-app.add_typer(data.app, name="data")
-app.add_typer(label.app, name="label")
+"""In the order of a model's life. Each is a file of this folder, loaded when it is asked for."""
 
 
-@app.callback(invoke_without_command=True)
-def _root(
-    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
-) -> None:
-    if version:
-        from penstock import __version__
+class Verbs(click.Group):
+    """The command `penstock`."""
 
-        print(__version__)
-        raise typer.Exit
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command = getattr(importlib.import_module(f"penstock.cli.{name}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, naming the nearest verb where there is none of that name."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], VERBS, 1)
+            ctx.fail(f"there is no verb {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+@click.command(
+    cls=Verbs,
+    name="penstock",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="penstock", message="%(version)s")
+@click.pass_context
+def app(context: click.Context) -> None:
+    """From a raw file to a served, watched model, with the proof of every step."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; gives the exit code and never raises."""
     as_json = "--json" in arguments
-    command = typer.main.get_command(app)
     try:
-        code = command.main(args=list(arguments), prog_name="penstock", standalone_mode=False)
+        code = app.main(args=list(arguments), prog_name="penstock", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except PenstockError as error:
         if as_json:
@@ -89,34 +90,21 @@ def run(arguments: Sequence[str]) -> int:
         else:
             say(f"penstock: {error}")
         return 1 if isinstance(error, GateRefused) else 2
-    except typer.Exit as stop:
-        return stop.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, click.Abort):
         say("penstock: stopped. What was finished is kept; the same command goes on from there.")
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: nothing to say and nobody to say it to
         return 0
+    except click.ClickException as error:
+        why = error.format_message()
+        if as_json:
+            what = {"code": "usage", "what": "the command line is wrong", "why": why, "try": "see --help"}
+            print(dump({"format": 1, "error": what}))
+        else:
+            say(f"penstock: {why}\n  try: penstock {' '.join(arguments[:1])} --help")
+        return 2
     except Exception as error:  # noqa: BLE001 - the one place where a bug is told to the user
-        if hasattr(error, "format_message"):  # usage error of the option parser
-            if as_json:
-                why = error.format_message()
-                print(
-                    dump(
-                        {
-                            "format": 1,
-                            "error": {
-                                "code": "usage",
-                                "what": "the command line is wrong",
-                                "why": why,
-                                "try": "see --help",
-                            },
-                        }
-                    )
-                )
-            else:
-                say(f"penstock: {error.format_message()}\n  try: penstock {' '.join(arguments[:1])} --help")
-            return 2
         return _bug(error, as_json)
 
 

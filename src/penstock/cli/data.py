@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
-from penstock.cli.output import Json, emit
-
-app = typer.Typer(help="The data set and its versions.", no_args_is_help=True, rich_markup_mode=None)
+from penstock.cli.output import emit, json_option
 
 
-@app.callback()
-def _data() -> None:
-    pass
+@click.group()
+def data() -> None:
+    """The data set and its versions."""
 
 
-@app.command("log")
-def log(as_json: Json = False) -> int:
+@data.command("log")
+@json_option
+def log(as_json: bool) -> int:
     """List the versions of the data set, newest first, each with its difference from its parent."""
     from penstock.lifecycle.look import data_log
     from penstock.project.project import Project

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def deploy(
-    version: Annotated[int | None, typer.Option(help="Default: the challenger, or the newest that passed.")] = None,
-    override: Annotated[
-        str | None, typer.Option(help="Deploy although a gate said no; the reason is shown for ever.")
-    ] = None,
-    accept_spent: Annotated[
-        str | None, typer.Option(help="Score on an envelope that was opened before, and why that is acceptable.")
-    ] = None,
-    as_json: Json = False,
-) -> int:
+@click.command()
+@click.option("--version", "version", type=int, help="Default: the challenger, or the newest that passed.")
+@click.option("--override", "override", help="Deploy although a gate said no; the reason is shown for ever.")
+@click.option(
+    "--accept-spent", "accept_spent", help="Score on an envelope that was opened before, and why that is acceptable."
+)
+@json_option
+def deploy(version: int | None, override: str | None, accept_spent: str | None, as_json: bool) -> int:
     """Score a version on a sealed envelope and, if its gates pass, put it live."""
     from penstock.lifecycle.deploy import deploy_version
     from penstock.project.project import Project

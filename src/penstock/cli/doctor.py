@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def doctor(
-    trail: Annotated[bool, typer.Option("--trail", help="Show the events of the audit trail, too.")] = False,
-    as_json: Json = False,
-) -> int:
+@click.command()
+@click.option("--trail", "trail", is_flag=True, help="Show the events of the audit trail, too.")
+@json_option
+def doctor(trail: bool, as_json: bool) -> int:
     """Verify the audit chain, the stores and the installation. Exit 1 when something is wrong."""
     from penstock.lifecycle.doctor import examine
 

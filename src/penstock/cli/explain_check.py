@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def explain_check(
-    check: Annotated[str | None, typer.Argument(metavar="[ID]", help="The check's id. Default: list them.")] = None,
-    as_json: Json = False,
-) -> int:
+@click.command()
+@click.argument("check", metavar="[ID]", required=False)  # The check's id. Default: list them.
+@json_option
+def explain_check(check: str | None, as_json: bool) -> int:
     """Explain a check of the monitor; the same text stands in docs/checks.md."""
     from penstock.lifecycle.look import explain_checks
 

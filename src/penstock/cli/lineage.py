@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def lineage(
-    ref: Annotated[str, typer.Argument(help="A run's id, a digest, or the number of a model version.")],
-    as_json: Json = False,
-) -> int:
+@click.command()
+@click.argument("ref")  # A run's id, a digest, or the number of a model version.
+@json_option
+def lineage(ref: str, as_json: bool) -> int:
     """Draw the runs and artifacts upstream and downstream."""
     from penstock.lifecycle.look import show_lineage
     from penstock.project.project import Project

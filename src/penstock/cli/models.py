@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def models(as_json: Json = False) -> int:
+@click.command()
+@json_option
+def models(as_json: bool) -> int:
     """List the numbered versions, their quality and aliases."""
     from penstock.lifecycle.look import list_models
     from penstock.project.project import Project

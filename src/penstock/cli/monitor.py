@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def monitor(
-    since: Annotated[
-        str | None,
-        typer.Option(help='An instant (ISO 8601) or a length ("2h", "7d"). Default: the last deploy or monitor.'),
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="An instant (ISO 8601). Default: now.")] = None,
-    as_json: Json = False,
-) -> int:
+@click.command()
+@click.option(
+    "--since", "since", help='An instant (ISO 8601) or a length ("2h", "7d"). Default: the last deploy or monitor.'
+)
+@click.option("--until", "until", help="An instant (ISO 8601). Default: now.")
+@json_option
+def monitor(since: str | None, until: str | None, as_json: bool) -> int:
     """Check a window of the journal: missing, unknown, drift, novelty, confidence, latency, errors, live quality."""
     from penstock.lifecycle.monitor import monitor_project
     from penstock.project.project import Project

@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from penstock.cli.output import Json, emit
+from penstock.cli.output import PATH, emit, json_option
 
 
+@click.command()
+@click.argument("folder", metavar="DIR", type=PATH)  # The folder to make.
+@click.option("--data", "data", type=PATH, required=True, help="CSV, TSV, JSONL or Parquet file, also .gz.")
+@click.option("--target", "target", required=True, help="The column to predict.")
+@click.option("--task", "task", help="binary, multiclass or regression. Default: inferred.")
+@click.option("--positive", "positive", help="The class that counts as positive. Default: the last one.")
+@click.option("--drop", "drop", default="", help="Columns to leave out, separated by commas.")
+@click.option("--missing", "missing", multiple=True, help="A marker of missing values. Default: found.")
+@click.option("--kind", "kind", multiple=True, help="COLUMN=KIND, overrides what is inferred.")
+@click.option("--key", "key", help="An identifier column, echoed in answers.")
+@click.option("--no-header", "no_header", is_flag=True, help="The file has no header: columns c1, c2, ...")
+@click.option("--columns", "columns", help="Names of the columns, separated by commas.")
+@click.option("--delimiter", "delimiter", help="Default: found.")
+@click.option("--quote", "quote", help='The quoting character, or "none". Default: found.')
+@click.option("--encoding", "encoding", default="utf-8", show_default=True, help="Of the file.")
+@click.option(
+    "--split", "split", default="random", show_default=True, help='"random", "time:COLUMN" or "group:COLUMN".'
+)
+@click.option("--seed", "seed", type=int, default=0, show_default=True, help="Of the split and of the search.")
+@json_option
 def new(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
-    data: Annotated[Path, typer.Option(help="CSV, TSV, JSONL or Parquet file, also .gz.")],
-    target: Annotated[str, typer.Option(help="The column to predict.")],
-    task: Annotated[str | None, typer.Option(help="binary, multiclass or regression. Default: inferred.")] = None,
-    positive: Annotated[
-        str | None, typer.Option(help="The class that counts as positive. Default: the last one.")
-    ] = None,
-    drop: Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")] = "",
-    missing: Annotated[list[str] | None, typer.Option(help="A marker of missing values. Default: found.")] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="COLUMN=KIND, overrides what is inferred.")] = None,
-    key: Annotated[str | None, typer.Option(help="An identifier column, echoed in answers.")] = None,
-    no_header: Annotated[bool, typer.Option("--no-header", help="The file has no header: columns c1, c2, ...")] = False,
-    columns: Annotated[str | None, typer.Option(help="Names of the columns, separated by commas.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Default: found.")] = None,
-    quote: Annotated[str | None, typer.Option(help='The quoting character, or "none". Default: found.')] = None,
-    encoding: Annotated[str, typer.Option(help="Of the file.")] = "utf-8",
-    split: Annotated[str, typer.Option(help='"random", "time:COLUMN" or "group:COLUMN".')] = "random",
-    seed: Annotated[int, typer.Option(help="Of the split and of the search.")] = 0,
-    as_json: Json = False,
+    folder: Path,
+    data: Path,
+    target: str,
+    task: str | None,
+    positive: str | None,
+    drop: str,
+    missing: tuple[str, ...],
+    kind: tuple[str, ...],
+    key: str | None,
+    no_header: bool,
+    columns: str | None,
+    delimiter: str | None,
+    quote: str | None,
+    encoding: str,
+    split: str,
+    seed: int,
+    as_json: bool,
 ) -> int:
     """Make a project from a data file: kinds, target, sealed split, suggested recipe."""
     from penstock.lifecycle.new import new_project
@@ -62,5 +79,5 @@ def _listed(text: str) -> tuple[str, ...]:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.rpartition("=")
     if not equals:
-        raise typer.BadParameter(f"--kind {text!r}: write COLUMN=KIND")
+        raise click.BadParameter(f"--kind {text!r}: write COLUMN=KIND")
     return name, value

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import sys
-from typing import Annotated, Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
-import typer
+import click
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
+PATH = click.Path(path_type=Path)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, nothing else.")
 """The option that every verb has."""
 
 

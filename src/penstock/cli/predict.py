@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import typer
+import click
 
-from penstock.cli.output import Json, emit
+from penstock.cli.output import PATH, emit, json_option
 
 
+@click.command()
+@click.option(
+    "--input", "source", type=PATH, required=True, help="A CSV, TSV, JSONL or Parquet file, or a folder of them."
+)
+@click.option(
+    "--output", "output", type=PATH, required=True, help="A .csv or .parquet file; a folder when the input is one."
+)
+@click.option("--version", "version", type=int, help="Default: the live version, or the newest that passed.")
+@click.option("--bundle", "bundle", type=PATH, help="A bundle folder, instead of a version of this project.")
+@click.option(
+    "--unreadable",
+    "unreadable",
+    type=click.Choice(["refuse", "missing"]),
+    default="refuse",
+    show_default=True,
+    help='A value that cannot be read: "refuse" or "missing".',
+)
+@click.option("--no-header", "no_header", is_flag=True, help="The file has no header.")
+@click.option("--columns", "columns", help="Names of the columns, separated by commas.")
+@click.option("--delimiter", "delimiter", help="Default: found.")
+@click.option("--quote", "quote", help='The quoting character, or "none".')
+@click.option("--encoding", "encoding", default="utf-8", show_default=True, help="Of the input.")
+@json_option
 def predict(
-    source: Annotated[Path, typer.Option("--input", help="A CSV, TSV, JSONL or Parquet file, or a folder of them.")],
-    output: Annotated[Path, typer.Option(help="A .csv or .parquet file; a folder when the input is one.")],
-    version: Annotated[int | None, typer.Option(help="Default: the live version, or the newest that passed.")] = None,
-    bundle: Annotated[Path | None, typer.Option(help="A bundle folder, instead of a version of this project.")] = None,
-    unreadable: Annotated[Literal["refuse", "missing"], typer.Option(help='A value that cannot be read: "refuse" or "missing".')] = "refuse",
-    no_header: Annotated[bool, typer.Option("--no-header", help="The file has no header.")] = False,
-    columns: Annotated[str | None, typer.Option(help="Names of the columns, separated by commas.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Default: found.")] = None,
-    quote: Annotated[str | None, typer.Option(help='The quoting character, or "none".')] = None,
-    encoding: Annotated[str, typer.Option(help="Of the input.")] = "utf-8",
-    as_json: Json = False,
+    source: Path,
+    output: Path,
+    version: int | None,
+    bundle: Path | None,
+    unreadable: Literal["refuse", "missing"],
+    no_header: bool,
+    columns: str | None,
+    delimiter: str | None,
+    quote: str | None,
+    encoding: str,
+    as_json: bool,
 ) -> int:
     """Answer every row of a file, streamed; columns: row, prediction, decision, novelty, p_<class>."""
     from penstock.lifecycle.predict import predict_files

@@ -38,7 +38,14 @@ class Progress:
             print(f"  {name}: known", file=sys.stderr, flush=True)
 
     def trial(
-        self, *, number: int, learner: str, value: float | None, best: float | None, seconds_left: float | None, share: float
+        self,
+        *,
+        number: int,
+        learner: str,
+        value: float | None,
+        best: float | None,
+        seconds_left: float | None,
+        share: float,
     ) -> None:
         """Told by the search after each trial. `share` is the part of the budget that is used, 0 to 1."""
         if self.quiet:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def reproduce(
-    run: Annotated[str, typer.Argument(help="The run's id, or a beginning of it that is unique.")],
-    as_json: Json = False,
-) -> int:
+@click.command()
+@click.argument("run")  # The run's id, or a beginning of it that is unique.
+@json_option
+def reproduce(run: str, as_json: bool) -> int:
     """Do a run again from its record and compare every output. Exit 1 when something differs."""
     from penstock.cli.progress import Progress
     from penstock.lifecycle.reproduce import reproduce_run

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def retrain(
-    budget: Annotated[str | None, typer.Option(help='For the search: "60s", "5m" or "50 trials".')] = None,
-    override: Annotated[
-        str | None, typer.Option(help="Go on although a gate said no; the reason is shown for ever.")
-    ] = None,
-    as_json: Json = False,
-) -> int:
+@click.command()
+@click.option("--budget", "budget", help='For the search: "60s", "5m" or "50 trials".')
+@click.option("--override", "override", help="Go on although a gate said no; the reason is shown for ever.")
+@json_option
+def retrain(budget: str | None, override: str | None, as_json: bool) -> int:
     """Train a challenger on the data plus labelled traffic and compare it with the champion on the same rows."""
     from penstock.cli.progress import Progress
     from penstock.lifecycle.retrain import retrain_project

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def rollback(as_json: Json = False) -> int:
+@click.command()
+@json_option
+def rollback(as_json: bool) -> int:
     """Put the version that was live before back to live."""
     from penstock.lifecycle.deploy import rollback_project
     from penstock.project.project import Project

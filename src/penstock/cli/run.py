@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def run(
-    budget: Annotated[str | None, typer.Option(help='For the search: "60s", "5m" or "50 trials".')] = None,
-    override: Annotated[
-        str | None, typer.Option(help="Go on although a gate said no; the reason is shown for ever.")
-    ] = None,
-    why: Annotated[bool, typer.Option("--why", help="Say why each stage would run, and run nothing.")] = False,
-    as_json: Json = False,
-) -> int:
+@click.command()
+@click.option("--budget", "budget", help='For the search: "60s", "5m" or "50 trials".')
+@click.option("--override", "override", help="Go on although a gate said no; the reason is shown for ever.")
+@click.option("--why", "why", is_flag=True, help="Say why each stage would run, and run nothing.")
+@json_option
+def run(budget: str | None, override: str | None, why: bool, as_json: bool) -> int:
     """Ingest, split, recipe, search, evaluate, judge, package, register."""
     from penstock.lifecycle.pipeline import explain, run_project
     from penstock.project.project import Project

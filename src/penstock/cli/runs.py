@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def runs(
-    operation: Annotated[str | None, typer.Option(help="Only this operation, such as search or deploy.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many, newest first.", min=1)] = 30,
-    as_json: Json = False,
-) -> int:
+@click.command()
+@click.option("--operation", "operation", help="Only this operation, such as search or deploy.")
+@click.option(
+    "--limit", "limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most so many, newest first."
+)
+@json_option
+def runs(operation: str | None, limit: int, as_json: bool) -> int:
     """List recorded runs, newest first."""
     from penstock.lifecycle.look import list_runs
     from penstock.project.project import Project

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 
-def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 8000,
-    workers: Annotated[int, typer.Option(help="Processes that share the port.", min=1)] = 1,
-) -> int:
+@click.command()
+@click.option("--host", "host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", "port", type=int, default=8000, show_default=True, help="The port to listen on; 0 takes a free one."
+)
+@click.option(
+    "--workers",
+    "workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that share the port.",
+)
+def serve(host: str, port: int, workers: int) -> int:
     """Serve the live version; deploy and rollback take effect while it runs."""
     from penstock.cli.output import say
     from penstock.project.project import Project

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from penstock.cli.output import Json, emit
+from penstock.cli.output import emit, json_option
 
 
-def show(
-    run: Annotated[str, typer.Argument(help="The run's id, or a beginning of it that is unique.")],
-    as_json: Json = False,
-) -> int:
+@click.command()
+@click.argument("run")  # The run's id, or a beginning of it that is unique.
+@json_option
+def show(run: str, as_json: bool) -> int:
     """Show inputs, parameters, outputs, files, metrics, environment and cost of a run."""
     from penstock.lifecycle.look import show_run
     from penstock.project.project import Project
