@@ -110,7 +110,7 @@ def card_of(
         )
     importance = candidate["importance"]
     slices = [
-        {"slice": s["name"], "rows": s["rows"], "value": s["metrics"][report["metric"]]["value"]}
+        {"slice": s["slice"], "rows": s["rows"], "value": s["metrics"][report["metric"]]["value"]}
         for s in report["slices"]
     ]
     return {
