@@ -68,7 +68,7 @@ class Verbs(click.Group):
     cls=Verbs,
     name="penstock",
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 @click.version_option(__version__, prog_name="penstock", message="%(version)s")
 @click.pass_context

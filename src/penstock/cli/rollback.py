@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from penstock.cli.output import emit, json_option
 
 
