@@ -146,13 +146,15 @@ def test_a_body_that_is_no_request_is_refused(client: Client, body: bytes, code:
         assert "line 1, column" in error["why"]
 
 
-def test_another_content_type_is_refused(client: Client) -> None:
-    """A form that a strange web page posts is not taken."""
-    form = {"content-type": "application/x-www-form-urlencoded"}
+def test_a_strange_web_page_is_refused(client: Client) -> None:
+    """A form that another site's page posts does not reach the journal; the server's own page and programs do."""
+    form = {"content-type": "text/plain", "origin": "https://evil.example"}
     for path in ("/predict", "/labels"):
-        refused(client.ask("POST", path, content=b'{"rows":[]}', headers=form), 415, "wrong-content-type")
-    fine = {"content-type": "Application/JSON; charset=utf-8"}
-    assert client.ask("POST", "/predict", content=b'{"rows":[]}', headers=fine).status_code == 200
+        refused(client.ask("POST", path, content=b'{"rows":[]}', headers=form), 403, "cross-origin")
+    own = {"origin": "http://test.local:8000", "host": "test.local:8000"}
+    assert client.ask("POST", "/predict", content=b'{"rows":[]}', headers=own).status_code == 200
+    curl = {"content-type": "application/x-www-form-urlencoded"}
+    assert client.ask("POST", "/predict", content=b'{"rows":[]}', headers=curl).status_code == 200
 
 
 def test_a_body_over_the_limit_is_refused(deploy: Callable[..., SlotState], open_client: Callable[..., Client]) -> None:

@@ -63,7 +63,7 @@ def import_labels(project: Project, file: Path | str, *, author: str | None = No
         item = {name: value for name, value in row.items() if value not in (None, "")}
         items.append({"author": author, **item} if author else item)
     _, bundle = live_bundle(project)
-    result = accept_labels(project.journal_folder, items, bundle.decoder)
+    result = accept_labels(project.journal_folder, items, bundle.decoder, bundle.read_key)
     record_label_events(project)
     return ImportResult(result.accepted, [r.to_json() for r in result.rejected])
 

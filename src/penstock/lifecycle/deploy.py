@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.bundle.kinds import Task
 from penstock.bundle.runtime import Bundle
-from penstock.errors import NotFound, ProjectError, SealError
+from penstock.errors import DeclarationError, NotFound, ProjectError, SealError
 from penstock.lifecycle.bundles import bundle_of, packaging_run
 from penstock.lifecycle.judge import declared_gates, judged
 from penstock.lifecycle.results import DeployResult, RollbackResult
 from penstock.lifecycle.settings import Settings, overriding
 from penstock.project.project import Project
 from penstock.serving.acknowledgements import wait_for_epoch
-from penstock.serving.slots import fill_and_switch, read_slots, restore, switch_back
+from penstock.serving.slots import fill_and_switch, prune_bundles, read_slots, restore, switch_back
 
 if TYPE_CHECKING:
     from penstock.evaluation.gates import GateResult
@@ -42,6 +42,10 @@ def deploy_version(
     with project.ledger.lock(f"deploy {project.name}", wait_s=60.0):
         chosen = _chosen(project, version)
         reason = overriding(override)
+        if accept_spent is not None and not accept_spent.strip():
+            raise DeclarationError(
+                "--accept-spent has no reason", why="it is shown with the model from then on", way_out="say why"
+            )
         _may_be_deployed(project, chosen, override)
         bundle = Bundle.load(bundle_of(project, chosen))
         bundle.self_test()
@@ -150,6 +154,12 @@ def _envelope(project: Project, chosen: ModelVersion, accept_spent: str | None) 
     from penstock.data.seal import envelopes as envelopes_of
 
     envelopes = envelopes_of(project.ledger, project.objects, chosen.dataset)
+    if not envelopes:
+        raise SealError(
+            f"{chosen.name} version {chosen.version} has no test rows",
+            why="its data set is too small to hold any back",
+            way_out="bring more rows, and `penstock run` again",
+        )
     sealed = [e for e in envelopes if not e.is_spent]
     if sealed:
         return sealed[0].index, len(sealed) - 1, False
@@ -257,6 +267,7 @@ def _switch(project: Project, chosen: ModelVersion, bundle: Bundle, deployment: 
     )
     try:
         wait_for_epoch(state_dir, state.epoch, timeout_s=30.0)
+        prune_bundles(state_dir)
     except BaseException:
         restore(state_dir, before, by=f"deploy {run} was refused")
         raise

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from penstock.errors import PenstockError, RequestError, ServingError, StoreFull
-from penstock.serving.bodies import check_content_type, parse_object, read_body
+from penstock.serving.bodies import refuse_strange_pages, parse_object, read_body
 from penstock.serving.follower import Loaded, Serving
 from penstock.serving.metrics import (
     ABSTENTIONS,
@@ -71,7 +71,7 @@ class App:
         worker = self._worker
         status = 200
         try:
-            check_content_type(scope)
+            refuse_strange_pages(scope)
             body = await read_body(scope, receive, worker.settings.max_body_bytes)
             if body is None:
                 worker.metrics.request("predict", _CLOSED)
@@ -243,7 +243,7 @@ def _rest_of(worker: Worker) -> Starlette:
     """Everything but predictions."""
 
     async def labels(request: Request) -> Response:
-        check_content_type(request.scope)
+        refuse_strange_pages(request.scope)
         body = await read_body(request.scope, request.receive, worker.settings.max_body_bytes)
         if body is None:
             return Response(status_code=_CLOSED)

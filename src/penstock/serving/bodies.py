@@ -1,4 +1,4 @@
-"""Reading the body of a request: its type, its size, its JSON."""
+"""Reading the body of a request: who sends it, its size, its JSON."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from penstock.errors import RequestError
 _DRAINED = 8  # a body up to this many times the limit is read and thrown away, so that its sender hears why
 
 
-def check_content_type(scope: Scope) -> None:
-    """Refuse what is declared to be something else than JSON.
+def refuse_strange_pages(scope: Scope) -> None:
+    """Refuse what a web page of another origin sends: a stranger's page must not write to the journal of a server here.
 
-    A form that a web page sends across sites arrives with such a type: refusing it keeps strangers' pages from
-    writing to the journal of a server on this machine.
+    Browsers name the page's origin with every such request; programs send no such header.
 
     Raises
     ------
-    RequestError : status 415.
+    RequestError : status 403.
     """
+    origin, hosts = None, []
     for name, value in scope["headers"]:
-        if name == b"content-type":
-            if value == b"application/json":
-                return
-            media = value.partition(b";")[0].strip().lower()
-            if media == b"application/json" or media.endswith(b"+json"):
-                return
-            raise RequestError(
-                f"the body is declared as {media.decode('latin-1')!r}",
-                why="this server reads JSON",
-                way_out="send the header `content-type: application/json`",
-                code="wrong-content-type",
-                status=415,
-            )
+        if name == b"origin":
+            origin = value
+        elif name in (b"host", b"x-forwarded-host"):
+            hosts.append(value)
+    if origin is None or origin.rpartition(b"//")[2] in hosts:
+        return
+    raise RequestError(
+        f"a page of {origin.decode('latin-1')!r} may not ask this server",
+        why="requests of web pages are taken from the server's own page alone",
+        way_out="ask from a program, or serve the page and the model under one address",
+        code="cross-origin",
+        status=403,
+    )
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:

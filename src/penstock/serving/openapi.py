@@ -174,7 +174,7 @@ def _content(text: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def _refusals(*more: str) -> dict[str, Any]:
     error = {"$ref": "#/components/schemas/Error"}
-    return {status: _content("Refused.", error) for status in ("400", "413", "415", *more, "503")}
+    return {status: _content("Refused.", error) for status in ("400", "403", "413", *more, "503")}
 
 
 def _get(text: str, media: str = "application/json") -> dict[str, Any]:

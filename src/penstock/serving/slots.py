@@ -150,7 +150,7 @@ def switch_back(state_dir: Path, *, by: str = "") -> SlotState:
                 "there is no version to go back to",
                 why=f"the slot {before.idle!r} is empty: "
                 + ("one version was deployed" if before.live else "none was"),
-                way_out="run `penstock deploy VERSION` to choose another version",
+                way_out="name another version: penstock deploy --version N",
             )
         return _write(folder, replace(before, live=before.idle), before, by)
 
