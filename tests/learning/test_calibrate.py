@@ -95,6 +95,24 @@ def test_certain_answers_stay_finite() -> None:
     assert np.abs(in_graph(curve, edge) - curve.apply(edge)).max() < 1e-5
 
 
+CALIBRATORS = {
+    "sigmoid": calibrate.LogOddsCalibration((-25.0, 25.0), (0.7,), -17.3),
+    "isotonic": calibrate.LogOddsCalibration((-25.0, -1.0, 0.5, 25.0), (0.9, 0.3, 2.1), -21.0),
+    "temperature": calibrate.TemperatureCalibration(1.7),
+}
+
+
+@pytest.mark.parametrize("name", CALIBRATORS)
+def test_a_row_alone_has_the_bits_of_the_batch(name: str) -> None:
+    """Whatever the number of rows beside it."""
+    calibrator = CALIBRATORS[name]
+    k = 7 if name == "temperature" else 2
+    p = softmax(np.random.default_rng(0).normal(scale=4.0, size=(203, k)), axis=1).astype(np.float32)
+    alone = np.concatenate([in_graph(calibrator, row[None]) for row in p])
+    for rows in (203, 64, 5):
+        np.testing.assert_array_equal(in_graph(calibrator, p[:rows]), alone[:rows])
+
+
 def test_json_gives_the_calibrator_back_and_refuses_the_future() -> None:
     """Stored calibrations are read again; one from a later release is named."""
     for calibrator in (

@@ -89,10 +89,10 @@ class LogOddsCalibration:
     def emit(self, p: Var) -> Var:
         import spox.opset.ai.onnx.v21 as op
 
-        from penstock.learning.emission import probabilities
+        from penstock.learning.emission import logarithm, probabilities
 
         breaks = np.array(self.breaks, np.float32)
-        logs = op.log(op.max([p, op.const(np.float32(FLOOR))]))
+        logs = logarithm(op.max([p, op.const(np.float32(FLOOR))]))
         z = op.matmul(logs, op.const(np.array([[-1.0], [1.0]], np.float32)))  # (n, 1)
         inside = op.max([op.sub(z, op.const(breaks[None, :-1])), op.const(np.float32(0.0))])
         parts = op.min([inside, op.const(np.diff(breaks)[None, :])])  # (n, pieces)
@@ -123,7 +123,9 @@ class TemperatureCalibration:
     def emit(self, p: Var) -> Var:
         import spox.opset.ai.onnx.v21 as op
 
-        logs = op.log(op.max([p, op.const(np.float32(FLOOR))]))
+        from penstock.learning.emission import logarithm
+
+        logs = logarithm(op.max([p, op.const(np.float32(FLOOR))]))
         return op.softmax(op.mul(logs, op.const(np.float32(1.0 / self.temperature))), axis=1)
 
     def to_json(self) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def finish(candidate: Candidate, learner: Learner, problem: SearchProblem, prepa
             }
             pool.start(task, None)
 
-    start_folds()
+    if candidate.threads == 1:  # else the threads of both would wait for each other
+        start_folds()
     try:
         fitted = learner.fit(
             prepared.features(tail),
@@ -80,7 +81,8 @@ def finish(candidate: Candidate, learner: Learner, problem: SearchProblem, prepa
             pool.wait()
         raise FinishError(f"{type(error).__name__}: {error}") from error
     failures = []
-    while pool.busy or waiting:
+    start_folds()
+    while pool.busy:
         failures += [outcome.why for outcome in pool.wait() if outcome.answer is None]
         start_folds()
     if failures:

@@ -174,5 +174,6 @@ class _Process:
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for line in lines:
-                messages.put((self, json.loads(line)))
+                if line.endswith(b"\n"):  # else it was killed in the middle of its answer
+                    messages.put((self, json.loads(line)))
         messages.put((self, None))

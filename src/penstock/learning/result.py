@@ -98,7 +98,7 @@ class SearchResult:
         return self.fitted.importance()
 
     def reference(self, frame: Frame) -> np.ndarray:
-        """The model's answer without its graph, float64 (n, K) or (n, 1): for the parity gate."""
+        """The model's answer without its graph, float64 (n, K), or (n, 1) of the standardised target: for the parity gate."""
         return self.fitted.answer(frame)
 
     @property

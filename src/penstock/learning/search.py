@@ -28,9 +28,9 @@ from penstock.learning.result import Candidate, SearchResult, rank
 from penstock.learning.trials import Trial, TrialStore
 
 BASELINE = "dummy"
-MANY_CELLS = 5_000_000
-"""Training rows x columns from which one worker with all cores beats one worker per core: the first result comes sooner."""
 MAX_WORKERS = 8
+CELLS_AT_ONCE = 200_000_000
+"""Training rows x columns x workers, at most: each worker holds a table of its own."""
 OVERHEAD_S = 1.5
 """Calibration, the building of the graph, and the start of a worker in place of one that was killed."""
 LEAST_TRIAL_S = 0.1
@@ -62,8 +62,8 @@ def search(
     seed : of recipes, folds, samplers and fits.
     replay : recorded trials to choose from instead of searching; nothing is then added to `trials`. The same trials give
         the same model, byte for byte.
-    workers, threads : processes, and threads of each; by default all cores, as many workers as cores for tables of usual
-        size and one worker for large ones.
+    workers, threads : processes, and threads of each. By default one worker of one thread per core, up to eight: single
+        threads never wait for each other, also on a busy machine; fewer with more threads each for very large tables.
 
     Raises
     ------
@@ -79,8 +79,8 @@ def search(
     learners = _learners(problem)
     problem.recipe.check(problem.specs)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    large = len(problem.y) * len(problem.specs) >= MANY_CELLS
-    workers = workers or (1 if large else min(cores, MAX_WORKERS, budget.trials or MAX_WORKERS))
+    fitting = max(1, CELLS_AT_ONCE // (len(problem.y) * max(1, len(problem.specs))))
+    workers = workers or min(cores, MAX_WORKERS, budget.trials or MAX_WORKERS, fitting)
     threads = threads or max(1, cores // workers)
     with tempfile.TemporaryDirectory(prefix="penstock-search-", ignore_cleanup_errors=True) as folder:
         prepared = Prepared(problem, Path(folder), seed)
