@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from penstock.cli.output import emit, json_option
+from penstock.cli.output import PATH, emit, json_option
 
 
 @click.group()
@@ -20,3 +22,24 @@ def log(as_json: bool) -> int:
     from penstock.project.project import Project
 
     return emit(data_log(Project.here()), as_json=as_json)
+
+
+@data.command("profile")
+@json_option
+def profile(as_json: bool) -> int:
+    """Show statistics of each column, of training rows alone."""
+    from penstock.lifecycle.data import profile_data
+    from penstock.project.project import Project
+
+    return emit(profile_data(Project.here()), as_json=as_json)
+
+
+@data.command("check")
+@click.argument("file", type=PATH)
+@json_option
+def check(file: Path, as_json: bool) -> int:
+    """Tell how many rows of a file are sealed test rows of this project. Exit 1 when there are any."""
+    from penstock.lifecycle.data import check_file
+    from penstock.project.project import Project
+
+    return emit(check_file(Project.here(), file), as_json=as_json)

@@ -1,0 +1,97 @@
+"""`penstock data profile` and `data check`: what the training rows look like, and whether a file holds rows that are sealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import NotFound
+from penstock.lifecycle.look import Listing
+from penstock.project.project import Project
+
+
+def _head(project: Project) -> str:
+    head = project.ledger.datasets.head(project.name)
+    if head is None:
+        raise NotFound("this project has no data set yet", why="nothing was ingested", way_out="run `penstock run`")
+    return head
+
+
+def profile_data(project: Project) -> Listing:
+    """Statistics of each column, of training rows alone.
+
+    Raises
+    ------
+    NotFound : nothing was ingested yet.
+    """
+    from penstock.data.profile import profile
+    from penstock.data.versions import load_part, load_version
+
+    version = load_version(project.objects, _head(project))
+    frame, y = load_part(project.objects, version, "train")
+    found = profile(frame, y, version.target)
+    rows = [
+        (
+            c.name,
+            c.kind.value,
+            f"{c.missing / max(1, c.count):.1%}" if c.missing else "",
+            str(c.distinct),
+            "" if c.mean is None else f"{c.mean:.4g} ± {c.std:.4g}",
+            f"{c.low} to {c.high}" if c.low is not None else ", ".join(f"{v} ({n})" for v, n in c.top[:3])[:60],
+        )
+        for c in found.columns
+    ]
+    body = {"dataset": version.digest, "part": "train", **found.to_json()}
+    return Listing(body, ("column", "kind", "missing", "distinct", "mean", "values"), rows, "no columns")
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """How many rows of a file this project knows as test rows. Which ones is not told."""
+
+    file: str
+    rows: int
+    test_rows: int
+    unreadable: int
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.test_rows else 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"file": self.file, "rows": self.rows, "test_rows": self.test_rows, "unreadable": self.unreadable}
+
+    def to_text(self) -> str:
+        lines = [f"{self.file}: {self.rows} rows"]
+        if self.test_rows:
+            lines.append(
+                f"  {self.test_rows} of them are test rows of this project: a model trained on this file has seen its exam"
+            )
+        else:
+            lines.append("  none of them is a test row of this project")
+        if self.unreadable:
+            lines.append(f"  {self.unreadable} values cannot be read as the data set declares them")
+        return "\n".join(lines)
+
+
+def check_file(project: Project, file: Path | str) -> FileCheck:
+    """Hold a file against the keyed fingerprints of the sealed rows.
+
+    Raises
+    ------
+    SourceError : the file cannot be read. NotFound : nothing was ingested yet.
+    """
+    from penstock.data.append import find_returned
+    from penstock.data.sources import read
+    from penstock.data.versions import load_version
+    from penstock.objects.tabular import ReadOptions
+
+    version = load_version(project.objects, _head(project))
+    d = project.declaration.data
+    path = Path(file)
+    table = read(path, ReadOptions(header=d.header, columns=d.columns, encoding=d.encoding))
+    frame, unreadable = version.decoder.decode_columns(table.columns)
+    returned = find_returned(project.ledger, project.objects, version, frame)
+    project.ledger.audit.append("check file", path.name, {"rows": len(frame), "test_rows": returned})
+    return FileCheck(path.name, len(frame), returned, len(unreadable))
