@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from penstock.bundle.canonical import canonical
-from penstock.bundle.format import MANIFEST, write_bundle
+from penstock.bundle.format import MANIFEST, read_bundle, write_bundle
+from penstock.errors import BundleError
 from penstock.ledger.record import RunRecord
 from penstock.ledger.registry import ModelVersion
 from penstock.ledger.run import Run
@@ -30,13 +32,20 @@ def files_of(objects: ObjectStore, bundle: str) -> dict[str, Any]:
 
 
 def restore_bundle(project: Project, bundle: str, folder: Path, *, audit_head: str) -> Path:
-    """Have a kept bundle as a folder; a folder that holds it already is left alone."""
-    if not (folder / MANIFEST).is_file():
-        files = {
-            name: project.objects.get(entry["digest"]) for name, entry in files_of(project.objects, bundle).items()
-        }
-        write_bundle(folder, files, audit_head)
+    """Have a kept bundle as a folder. A folder that holds it is left alone; a damaged or another one is replaced."""
+    if _holds(folder, bundle):
+        return folder
+    files = {name: project.objects.get(entry["digest"]) for name, entry in files_of(project.objects, bundle).items()}
+    shutil.rmtree(folder, ignore_errors=True)
+    write_bundle(folder, files, audit_head)
     return folder
+
+
+def _holds(folder: Path, bundle: str) -> bool:
+    try:
+        return read_bundle(folder).digest == bundle
+    except BundleError:
+        return False
 
 
 def version_folder(project: Project, version: int) -> Path:

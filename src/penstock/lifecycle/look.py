@@ -157,11 +157,8 @@ def data_log(project: Project) -> Listing:
         record = datasets.get(digest)
         body.append(record.to_json())
         counts = record.details.get("rows", {})
-        diff = record.details.get("diff")
-        changed = "" if not diff else f"+{diff.get('added', 0)} -{diff.get('removed', 0)} rows"
-        rows.append(
-            (record.digest[7:19], str(record.created_at)[:19].replace("T", " "), str(sum(counts.values())), changed)
-        )
+        made = str(record.created_at)[:19].replace("T", " ")
+        rows.append((record.digest[7:19], made, str(sum(counts.values())), _changes(record.details.get("diff"))))
         digest = record.parent
     if not body:
         raise NotFound("this project has no data set yet", why="nothing was ingested", way_out="run `penstock run`")
@@ -183,6 +180,19 @@ def explain_checks(check: str | None = None) -> Listing | Sheet:
     body = [{"id": c.id, "text": explain_check(c.id)} for c in CHECKS]
     rows = [(c["id"], c["text"].splitlines()[0]) for c in body]
     return Listing({"checks": body}, ("check", "says"), rows, "")
+
+
+def _changes(diff: dict[str, Any] | None) -> str:
+    """``+150 -3 rows, column zip is new``."""
+    if diff is None:
+        return ""
+    rows, columns = diff["rows"], diff["columns"]
+    found = [f"+{rows['added']} -{rows['removed']} rows"]
+    if rows["changed"]:
+        found.append(f"{rows['changed']} with another target")
+    found += [f"column {name} is new" for name in columns["added"]]
+    found += [f"column {name} is gone" for name in columns["removed"]]
+    return ", ".join(found)
 
 
 def _short(value: Any) -> str:

@@ -119,8 +119,6 @@ def _parity(result: SearchResult, rows: Rows) -> Parity:
     ------
     ParityError
     """
-    import numpy as np
-
     from penstock.bundle.decoder import Frame
     from penstock.bundle.graph import open_session
     from penstock.bundle.packing import pack
@@ -131,11 +129,7 @@ def _parity(result: SearchResult, rows: Rows) -> Parity:
     frame = Frame.concat([valid.take(slice(0, 20_000)), odd_rows(train)])
     learner = result.reference(frame)
     graph = open_session(result.model).run(None, pack(frame, result.layout))[0]
-    scale = 1.0
-    if not rows.target.task.is_classification:
-        learner = (learner - result.scale.mean) / result.scale.std
-        scale = max(1.0, float(np.nanmax(np.abs(learner)))) if learner.size else 1.0
-    found = parity.compare(graph, learner, scale=scale, threshold=result.threshold)
+    found = parity.compare(graph, learner, threshold=result.threshold)
     return parity.require(found, what=f"the graph of {result.candidate.learner}")
 
 

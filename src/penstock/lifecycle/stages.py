@@ -77,8 +77,8 @@ class Step:
         }
 
 
-class WouldRun(Exception):  # noqa: N818 - not an error: how a dry run stops at the first stage that is not known
-    """In a dry run: this stage is not known."""
+class WouldRun(Exception):
+    """In a dry run: this stage is not known. No error: how a dry run stops."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(name, why)
