@@ -1,0 +1,147 @@
+"""Writes the parts of the documentation that the code already says: `python docs/generate.py`.
+
+Steps and learners into recipe.md, between the marks; checks.md as a whole. A test fails where the files say something else.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+from penstock import parts
+from penstock.bundle.kinds import Task
+from penstock.features.bounds import defaults
+from penstock.features.step import GROUP
+from penstock.learning.learner import Shape
+from penstock.monitoring.monitor import CHECKS, explain_check
+
+DOCS = Path(__file__).parent
+KIND_ORDER = ("numeric", "binary", "categorical", "text", "datetime")
+
+
+def main() -> None:
+    """Write what differs."""
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[str, str]:
+    """File name -> what it must hold."""
+    recipe = (DOCS / "recipe.md").read_text(encoding="utf-8")
+    recipe = between(recipe, "steps", "\n\n".join(map(step_section, built_in(GROUP))))
+    recipe = between(recipe, "learners", learners_table())
+    return {"recipe.md": recipe, "checks.md": checks_page()}
+
+
+def built_in(group: str) -> list[str]:
+    """Names of the parts that ship, not those of plug-ins that happen to be installed."""
+    return sorted(parts.BUILT_IN[group])
+
+
+def between(text: str, mark: str, body: str) -> str:
+    """The text with what stands between two marks replaced."""
+    start, end = f"<!-- {mark}: from the code, see generate.py -->", f"<!-- end of {mark} -->"
+    head, _, rest = text.partition(start)
+    _, _, tail = rest.partition(end)
+    return f"{head}{start}\n\n{body}\n\n{end}{tail}"
+
+
+def step_section(name: str) -> str:
+    """One step: what it takes and gives, its docstring, its parameters with bounds and defaults."""
+    step = parts.load(GROUP, name)
+    text, meanings, after = _docstring(step)
+    takes = [kind for kind in KIND_ORDER if kind in {str(k) for k in step.takes}]
+    gives = "the kind that it takes" if step.gives is None else str(step.gives)
+    lines = [f"### `{name}`", "", text, "", f"Takes: {', '.join(takes)}. Gives: {gives}."]
+    usual = defaults(step)
+    if step.bounds:
+        lines += ["", "| parameter | must be | default | meaning |", "|---|---|---|---|"]
+        lines += [
+            f"| `{p}` | {_cell(str(bound))} | `{_literal(usual[p])}` | {_cell(meanings[p])} |" for p, bound in step.bounds.items()
+        ]
+    else:
+        lines += ["", "It has no parameters."]
+    if after:
+        lines += ["", after]
+    return "\n".join(lines)
+
+
+def learners_table() -> str:
+    """What each learner does to the columns that a recipe leaves unfinished, and what may be tuned."""
+    lines = ["| learner | tasks | numbers | categories | texts | instants | tuned |", "|---|---|---|---|---|---|---|"]
+    for name in built_in("penstock.learners"):
+        learner = parts.load("penstock.learners", name)()
+        task = next(t for t in Task if t in learner.tasks)
+        tail = learner.tail(task)
+        tuned = learner.space(Shape(1000, 20, task, 2 if task.is_classification else 0)).dimensions
+        tasks = "all" if learner.tasks == frozenset(Task) else ", ".join(t for t in Task if t in learner.tasks)
+        cells = [f"`{name}`", tasks]
+        for expressions in (tail.numbers, tail.strings, tail.texts, tail.times):
+            cells.append(" and ".join(f"`{e}`" for e in expressions) or "as they are")
+        cells.append(", ".join(f"`{p}`" for p in tuned) or "nothing")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def checks_page() -> str:
+    """Every check of the monitor, in its own words."""
+    lines = [
+        "# The checks of `penstock monitor`",
+        "",
+        "`penstock explain-check ID` prints the same text. Ids are permanent. Checks that chance can raise share the",
+        "`[monitoring] false_alarms` of a window equally (Bonferroni), whatever their number, and wait for `minimum_rows`.",
+        "",
+        "| check | says |",
+        "|---|---|",
+        *(f"| [`{c.id}`](#{c.id}) | {explain_check(c.id).splitlines()[0]} |" for c in CHECKS),
+    ]
+    for check in CHECKS:
+        lines += ["", f"## {check.id}", "", _as_markdown(explain_check(check.id))]
+    return "\n".join(lines) + "\n"
+
+
+def _as_markdown(text: str) -> str:
+    """Titles of indented paragraphs become bold."""
+    return re.sub(r"^(\S.*)\n((?:    .*\n?)+)", lambda m: f"**{m[1]}.** {_flow(m[2])}\n\n", text, flags=re.M).strip()
+
+
+def _flow(text: str) -> str:
+    return " ".join(line.strip() for line in text.splitlines())
+
+
+def _docstring(part: Any) -> tuple[str, dict[str, str], str]:
+    """Text before the parameters, meaning of each parameter, text after them."""
+    whole = inspect.cleandoc(part.__doc__)
+    head, _, rest = whole.partition("\nParameters\n----------\n")
+    meanings: dict[str, str] = {}
+    after: list[str] = []
+    name = ""
+    for line in rest.splitlines():
+        declared = re.match(r"(\w+) : (.*)", line)
+        if declared and declared[1] in part.bounds:
+            name = declared[1]
+            meanings[name] = declared[2]
+        elif line.startswith("    "):
+            meanings[name] += " " + line.strip()
+        else:
+            after.append(line)
+    return head.strip(), meanings, "\n".join(after).strip()
+
+
+def _literal(value: object) -> str:
+    """A default as one writes it in a recipe."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return f"'{value}'" if isinstance(value, str) and not value.isidentifier() else str(value)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    main()
