@@ -54,12 +54,14 @@ def around(
 
 
 class Chart:
-    """Marks on two axes, drawn in the order in which they are added."""
+    """Marks on two axes, drawn in the order in which they are added. `below` is the room under the floor, for labels."""
 
-    def __init__(self, x: Axis, y: Axis, *, name: str, width: int = 440, height: int = 300) -> None:
+    def __init__(
+        self, x: Axis, y: Axis, *, name: str, width: int = 440, height: int = 300, below: float = 42.0
+    ) -> None:
         self.x, self.y, self.name, self.width, self.height = x, y, name, width, height
         widest = max((len(text) for _, text in y.ticks()), default=1)
-        self.left, self.right, self.top, self.bottom = 26 + 6.6 * widest, 14.0, 10.0, 42.0
+        self.left, self.right, self.top, self.bottom = 26 + 6.6 * widest, 14.0, 10.0, below
         self._marks: list[str] = []
 
     def px(self, value: float) -> float:

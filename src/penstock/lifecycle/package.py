@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from penstock.packaging.footprint import Footprint
 
 
+CALIBRATED = {
+    "none": "Its probabilities are as the learner gave them: no calibration was better.",
+    "sigmoid": "Its probabilities are calibrated by a sigmoid (Platt 1999), fitted out of fold on training rows.",
+    "isotonic": "Its probabilities are calibrated by isotonic regression, fitted out of fold on training rows.",
+    "temperature": "Its probabilities are calibrated by a temperature (Guo et al. 2017), fitted out of fold on training rows.",
+}
+"""What the card says of each method of calibration."""
+
+
 def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Build the bundle, hold it to parity, measure what it costs, and keep it."""
     from penstock.bundle.packing import Layout
@@ -103,7 +112,7 @@ def card_of(
     if params["abstain_below"] is not None:
         limits.append(f"It withholds its answer where the probability is below {params['abstain_below']:g}.")
     if candidate["calibration"]:
-        limits.append(f"Its probabilities are calibrated: {candidate['calibration']}.")
+        limits.append(CALIBRATED[candidate["calibration"]["method"]])
     if candidate["interval"]:
         limits.append(
             f"Its intervals are meant to cover {candidate['interval']['coverage']:.0%} of rows like its training rows."

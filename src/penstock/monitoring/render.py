@@ -98,11 +98,13 @@ def _plot(picture: Mapping[str, Any]) -> dict[str, Any]:
         svg = chart.svg()
     else:
         names = picture["names"]
-        chart = Chart(Axis(picture["label"], -0.6, len(names) - 0.4), y, name=picture["title"])
+        short = [name if len(name) <= 12 else name[:11] + "…" for name in names]
+        turn = sum(map(len, short)) > 42
+        x = Axis("" if turn else picture["label"], -0.6, len(names) - 0.4)  # slanting names take the label's place
+        chart = Chart(x, y, name=picture["title"], below=58.0 if turn else 42.0)
         both = (("reference", reference), ("window", window))
         named = [[f"{name}: {of} {share:.1%}" for name, share in zip(names, some, strict=True)] for of, some in both]
         chart.columns([reference, window], ["quiet", "s1"], tips=named)
-        short = [name if len(name) <= 12 else name[:11] + "…" for name in names]
-        svg = chart.svg(x_ticks=list(enumerate(short)), turn=sum(map(len, short)) > 42)
+        svg = chart.svg(x_ticks=list(enumerate(short)), turn=turn)
     entries = [("quiet", "reference"), ("s1", "window")]
     return {"title": picture["title"], "svg": svg, "legend": legend(entries), "note": picture["why"]}
