@@ -87,8 +87,8 @@ def build(
 ) -> Packaged:
     """Write the bundle to `folder`, after the parity gate.
 
-    The answer graph must give the model's own scores on validation rows and on odd rows, and the row path must give the
-    bulk path's answers, bit for bit.
+    The answer graph must give the model's own scores on validation rows and on odd rows, and each row alone must be
+    answered as within a batch, bit for bit.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def build(
 
 
 def _parity(bundle: Bundle, model: bytes, valid: Frame, train: Frame) -> parity.Parity:
-    """Answer graph against model graph, and rows against bulk."""
+    """Answer graph against model graph, and rows alone against bulk."""
     signature = bundle.signature
     names = [c.name for c in signature.columns]
     odd = odd_rows(train.select(names))
@@ -137,7 +137,8 @@ def _parity(bundle: Bundle, model: bytes, valid: Frame, train: Frame) -> parity.
     raw = [{n: raw_value(rows[n][i], bundle.decoder, n) for n in names} for i in decodable]
     again, _ = bundle.decoder.decode_rows(raw)
     bulk = bundle.predict_frame(again.select(names))
-    different = [i for i, answer in enumerate(bundle.predict(raw)) if canonical(answer) != canonical(bulk.row(i))]
+    alone = (bundle.predict([row])[0] for row in raw)
+    different = [i for i, answer in enumerate(alone) if canonical(answer) != canonical(bulk.row(i))]
     parity.require(
         parity.Parity(len(raw), 0.0 if not different else float("inf"), len(different), 0),
         what="one row against a batch",
