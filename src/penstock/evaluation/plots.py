@@ -61,7 +61,7 @@ class Chart:
     ) -> None:
         self.x, self.y, self.name, self.width, self.height = x, y, name, width, height
         widest = max((len(text) for _, text in y.ticks()), default=1)
-        self.left, self.right, self.top, self.bottom = 26 + 6.6 * widest, 14.0, 10.0, below
+        self.left, self.right, self.top, self.bottom = 30 + 6.6 * widest, 14.0, 10.0, below
         self._marks: list[str] = []
 
     def px(self, value: float) -> float:
