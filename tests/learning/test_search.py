@@ -190,6 +190,17 @@ def test_a_candidate_that_cannot_be_finished_makes_way_for_the_next(trials: File
     assert "dieslater" in result.warnings[0]
 
 
+@pytest.mark.parametrize(("value", "learner"), [(0.9, "linear"), (0.4, "dummy")])
+def test_a_candidate_that_came_too_late_is_better_than_none(value: float, learner: str, trials: FileTrials) -> None:
+    """On a busy machine the only trial may end without time left to finish it; it still beats a baseline that it beat."""
+    trials.add("s", 0, "dummy", {}, "done", 0.5, details={"params": {}, "elapsed_s": 0.0})
+    details = {"params": {"C": 1.0, "balance": "none"}, "fit_s": 5.0, "eligible": False, "elapsed_s": 59.0}
+    trials.add("s", 1, "linear", {}, "done", value, details=details)
+    problem = small_problem(learners=["linear"])
+    result = search(problem, name="s", budget=Budget.parse("59s"), trials=trials)
+    assert result.candidate.learner == learner
+
+
 def test_validation_rows_of_one_class_do_not_stop_a_search(trials: FileTrials) -> None:
     """ROC-AUC is undefined there; the folds of the training rows decide."""
     problem = small_problem(valid_y=np.zeros(100, np.int64), learners=["linear"])

@@ -173,10 +173,13 @@ class _Search:
         ranked = self._ranked()
         return ranked[0] if ranked else None
 
-    def _ranked(self) -> list[Trial]:
-        """Trials that can be finished, the best first."""
-        can = [t for t in self.trials if t.value is not None and t.details.get("eligible", True)]
-        return sorted(can, key=lambda t: rank(t, self.greater_is_better))
+    def _ranked(self, *, late: bool = False) -> list[Trial]:
+        """Trials better than the baseline that can be finished in time, or those that cannot, the best first; it ends them."""
+        can = [
+            t for t in self.trials if t.value is not None and (t.number == 0 or t.details.get("eligible", True) != late)
+        ]
+        ranked = sorted(can, key=lambda t: rank(t, self.greater_is_better))
+        return ranked[: next((i + 1 for i, t in enumerate(ranked) if t.number == 0), None)]
 
     # --- the three parts of a search ----------------------------------------------------------------------------
 
@@ -212,12 +215,13 @@ class _Search:
                 proposer.tell(proposal, value)
 
     def end(self, pool: Pool) -> SearchResult:
-        """Finish the best candidate; where that fails, the best of another learner, and at last the baseline."""
+        """Finish the best candidate; where that fails, the best of another learner, and at last the baseline.
+
+        A model that came too late to be finished in time is better than none: it is finished all the same.
+        """
         failed: set[str] = set()
-        for trial in self._ranked():
-            if trial.number == 0:
-                break
-            if trial.learner in failed:
+        for trial in [*self._ranked(), *self._ranked(late=True)]:
+            if trial.number == 0 or trial.learner in failed:
                 continue
             candidate = Candidate(
                 trial.number, trial.learner, trial.details["params"], self.seed, max(1, int(trial.threads))
