@@ -200,6 +200,12 @@ def project_at(projects: Projects, tmp_path: Path) -> Callable[..., Path]:
     return at
 
 
+@pytest.fixture(scope="session")
+def serve() -> Callable[[Path], Any]:
+    """An app of a live project in this process, which journals what it answers: to be closed by who opened it."""
+    return Served
+
+
 @pytest.fixture
 def served(project_at: Callable[..., Path]) -> Iterator[Any]:
     """A live project and an app of it in this process, which journals what it answers."""

@@ -9,7 +9,7 @@ from typing import Any
 from penstock.lifecycle.stages import Context, Stages, Step, WouldRun
 from penstock.project.project import Project
 
-ORDER = ("ingest", "recipe", "search", "evaluate", "judge", "package", "register")
+ORDER = ("ingest", "append", "recipe", "search", "evaluate", "judge", "package", "register")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def explaining(project: Project, pipeline: Callable[[Stages], Any]) -> Explanati
             pipeline(stages)
     except WouldRun as first:
         after = ORDER[ORDER.index(first.name) + 1 :]
-        later = [(name, f"it follows {first.name}, whose result is not known yet") for name in after]
+        why = f"it follows {first.name}, whose result is not known yet"
+        later = [(name, why) for name in after if name != "append"]  # only where there are labelled rows
         return Explanation(stages.steps, [(first.name, first.why), *later])
     return Explanation(stages.steps, [])

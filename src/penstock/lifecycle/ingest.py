@@ -104,9 +104,10 @@ def current_dataset(stages: Stages) -> str:
     read = stages.do("ingest", ingest, {"source": source}, declared_ingest(project))
     base = str(read.outputs["dataset"])
     head = ledger.datasets.head(project.name)
-    if head is not None and _grown_from(context, head, base):
+    if head is not None and head != base and _grown_from(context, head, base):
         return head
-    ledger.datasets.set_head(project.name, base)
+    if head != base and not stages.dry:
+        ledger.datasets.set_head(project.name, base)
     return _with_labelled_rows(stages, base, before)
 
 
@@ -118,11 +119,11 @@ def spent_envelopes(context: Context, dataset: str) -> list[int]:
 
 
 def _with_labelled_rows(stages: Stages, base: str, before: str | None) -> str:
-    """A changed source with the labelled rows that the version before it had."""
+    """A source with the labelled rows that it, or the version that was worked on before, had been given."""
     from penstock.feedback.rows import labelled_rows
     from penstock.lifecycle.append import append_labelled, labels_within
 
-    had = labels_within(stages.context, before)
+    had = {**labels_within(stages.context, base), **labels_within(stages.context, before)}
     if not had:
         return base
     rows = labelled_rows(stages.context.project.journal_folder, only=had.keys())

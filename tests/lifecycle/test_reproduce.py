@@ -1,0 +1,143 @@
+"""Runs are done again from their record and compared, byte by byte."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(scope="module", params=["binary", "regression"])
+def told(request: pytest.FixtureRequest, projects: Any, penstock: Cli, tmp_path_factory: Any) -> Any:
+    """A project that has run, and what its run said. (Reproducing changes nothing, so the tests share it.)"""
+    project = projects.copy(request.param, "run", tmp_path_factory.mktemp("told"))
+    return project, penstock(project, "run").body
+
+
+def stage(body: dict[str, Any], name: str) -> str:
+    """The id of a stage's run."""
+    run: str = next(step["run"] for step in body["steps"] if step["name"] == name)
+    return run
+
+
+def test_a_whole_run_is_identical_when_it_is_done_again(penstock: Cli, told: Any) -> None:
+    """From the source to the bundle; the recorded trials are replayed."""
+    project, body = told
+    done = penstock(project, "reproduce", body["run"])
+    assert done.code == 0, done
+    assert (done.body["verdict"], done.body["differences"]) == ("identical", [])
+    assert done.body["compared"] > 20
+
+
+def test_reproducing_changes_nothing_of_the_project(penstock: Cli, told: Any) -> None:
+    """No version of the data or of the model is added, and the next run has nothing to do."""
+    project, body = told
+    before = [penstock(project, *verb).body for verb in (["models"], ["data", "log"])]
+    penstock(project, "reproduce", stage(body, "ingest"))
+    penstock(project, "reproduce", stage(body, "package"))
+    assert [penstock(project, *verb).body for verb in (["models"], ["data", "log"])] == before
+    assert {s["status"] for s in penstock(project, "run").body["steps"]} == {"known"}
+
+
+def test_one_stage_is_reproduced_alone(penstock: Cli, told: Any) -> None:
+    """By its id, or by a beginning of it that is unique."""
+    project, body = told
+    done = penstock(project, "reproduce", stage(body, "package"))
+    assert done.code == 0
+    assert done.body["verdict"] == "identical"
+    assert len(done.body["stages"]) == 1
+
+
+def test_a_registration_cannot_be_done_again(penstock: Cli, told: Any) -> None:
+    """It changed the state of the project; the message lists what can be."""
+    project, body = told
+    done = penstock(project, "reproduce", stage(body, "register"))
+    assert done.code == 2
+    assert "search" in done.error["try"]
+
+
+def test_a_changed_source_is_found(penstock: Cli, projects: Any, tmp_path: Path) -> None:
+    """Its bytes are not those that the run read."""
+    project = projects.copy("binary", "run", tmp_path)
+    source = next((project / "data/raw").glob("*.csv"))
+    source.write_bytes(source.read_bytes().replace(b"yes", b"no ", 1))
+    listed = penstock(project, "runs", "--operation", "ingest").body["runs"]
+    done = penstock(project, "reproduce", listed[0]["id"])
+    assert done.code == 2
+    assert done.error["code"] == "source"
+    assert "not what this run read" in done.error["what"]
+
+
+def test_another_result_is_told_with_what_differs(
+    penstock: Cli, projects: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 1; the artifact that differs, both digests, and a cause."""
+    from penstock.lifecycle import reproduce
+
+    project = projects.copy("binary", "run", tmp_path)
+    run = stage(penstock(project, "run").body, "judge")
+    honest = reproduce.STAGES["judge"]
+
+    def other(context: Any, run: Any, inputs: Any, params: Any) -> None:
+        honest(context, run, inputs, {**params, "goal": {**params["goal"], "at_least": 0.99999}})
+
+    monkeypatch.setitem(reproduce.STAGES, "judge", other)
+    done = penstock(project, "reproduce", run)
+    assert done.code == 1
+    assert done.body["verdict"] == "different"
+    assert {"stage", "what", "was", "is", "cause"} <= set(done.body["differences"][0])
+    assert "report" in {d["what"] for d in done.body["differences"]}
+
+
+def test_a_tampered_artifact_is_found(penstock: Cli, projects: Any, tmp_path: Path) -> None:
+    """The model that `evaluate` read is not what was kept: its digest says so."""
+    project = projects.copy("binary", "run", tmp_path)
+    body = penstock(project, "run").body
+    files = penstock(project, "show", stage(body, "search")).body["files"]
+    digest = files["model"]["digest"].removeprefix("sha256:")
+    path = project / ".penstock/objects" / digest[:2] / digest[2:]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(bytes(data))
+    done = penstock(project, "reproduce", stage(body, "evaluate"))
+    assert done.code == 2
+    assert done.error["code"] == "damaged"
+
+
+def test_a_run_that_failed_has_no_result_to_reproduce(penstock: Cli, projects: Any, tmp_path: Path) -> None:
+    """The message says what became of it."""
+    project = projects.copy("binary", "run", tmp_path)
+    (project / "recipe.toml").write_text("[[steps]]\nnonsense = 1\n", encoding="utf-8")
+    assert penstock(project, "run").code == 2
+    failed = next(r for r in penstock(project, "runs").body["runs"] if r["status"] == "failed")
+    done = penstock(project, "reproduce", failed["id"])
+    assert done.code == 2
+    assert "failed" in done.error["what"]
+
+
+def test_the_lineage_of_a_version_reaches_the_source(penstock: Cli, told: Any) -> None:
+    """From the registered bundle up to the ingest, and the other way round."""
+    project, _ = told
+    body = penstock(project, "lineage", "1").body
+    text = json.dumps(body)
+    for operation in ("ingest", "search", "package"):
+        assert operation in text
+
+
+def test_the_lineage_of_a_run_is_found_by_a_beginning_of_its_id(penstock: Cli, told: Any) -> None:
+    """As `git` does."""
+    project, body = told
+    assert penstock(project, "lineage", stage(body, "search")).code == 0
+
+
+def test_an_unknown_reference_is_not_found(penstock: Cli, told: Any) -> None:
+    """Exit 2 and the code."""
+    project, _ = told
+    assert penstock(project, "lineage", "sha256:" + "0" * 64).error["code"] == "not-found"
+    assert penstock(project, "lineage", "99").error["code"] == "not-found"
