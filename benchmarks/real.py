@@ -284,8 +284,16 @@ def predicted(root: Path, rows: Rows) -> list[tuple[Any, ...]]:
 
 
 def plain(answers: Rows) -> list[tuple[Any, ...]]:
-    """Served answers as `penstock predict` writes them: prediction, decision, novelty, probabilities."""
-    return [(a["prediction"], a["decision"], a["novelty"], *(a.get("probabilities") or {}).values()) for a in answers]
+    """Served answers as `penstock predict` writes them: prediction, decision, novelty, then probabilities or interval."""
+    return [
+        (
+            a["prediction"],
+            a["decision"],
+            a["novelty"],
+            *(a["probabilities"].values() if "probabilities" in a else a["interval"]),
+        )
+        for a in answers
+    ]
 
 
 def penstock(*arguments: Any, where: Path, may_say_no: bool = False) -> dict[str, Any]:

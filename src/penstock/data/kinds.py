@@ -147,10 +147,12 @@ class _Column:
         tail = f"; {note}" if note else ""
         if distinct == 1:
             kind = Kind.CONSTANT if values.filled == values.rows else Kind.BINARY
-            return self._found(kind, f"one number only, {numbers[0]:g}{tail}", numeric_text=True, **form)
+            return self._found(kind, f"one number only, {plain(numbers[0])}{tail}", numeric_text=True, **form)
         if distinct == 2:
             low, high = sorted(set(numbers.tolist()))
-            return self._found(Kind.BINARY, f"two numbers, {low:g} and {high:g}{tail}", numeric_text=True, **form)
+            return self._found(
+                Kind.BINARY, f"two numbers, {plain(low)} and {plain(high)}{tail}", numeric_text=True, **form
+            )
         whole = bool((numbers == np.floor(numbers)).all())
         if any(map(_leading_zero, values.texts)):
             zeros = "digits with leading zeros name things, they do not count"
@@ -165,7 +167,7 @@ class _Column:
                 why = f"{distinct} whole numbers, and the name speaks of codes"
                 return self._found(Kind.CATEGORICAL, why, numeric_text=True, **form)
         sort = "whole numbers" if whole else "numbers"
-        why = f"{distinct} different {sort} from {numbers.min():g} to {numbers.max():g}{tail}"
+        why = f"{distinct} different {sort} from {plain(numbers.min())} to {plain(numbers.max())}{tail}"
         return self._found(Kind.NUMERIC, why, self._sentinels(numbers), **form)
 
     def _whole_numbers_that_name_rows(self, numbers: np.ndarray) -> str:
@@ -195,15 +197,15 @@ class _Column:
             if not len(at) or self.values.counts[at].sum() < least:
                 continue
             if sentinel > 0 and numbers[order[-1]] == sentinel and numbers[order[-2]] <= 0.6 * sentinel:
-                rest = f"the next lower is {numbers[order[-2]]:g}"
+                rest = f"the next lower is {plain(numbers[order[-2]])}"
             elif sentinel < 0 and numbers[order[0]] == sentinel and numbers[order[1]] >= 0:
                 rest = "no other value is below 0"
             else:
                 continue
             rows = int(self.values.counts[at].sum())
             warnings.append(
-                f"{sentinel:g} in {rows} rows may stand for missing ({rest}); it is kept as a number: "
-                f"add {f'{sentinel:g}'!r} to the missing markers if it does"
+                f"{plain(sentinel)} in {rows} rows may stand for missing ({rest}); it is kept as a number: "
+                f"add {plain(sentinel)!r} to the missing markers if it does"
             )
         return tuple(warnings)
 
@@ -270,6 +272,15 @@ def _share(share: float) -> str:
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= 30 else text[:27] + "...")
+
+
+def plain(number: float) -> str:
+    """A number for a sentence: whole ones with all their digits.
+
+    >>> plain(1484705.0), plain(0.42)
+    ('1484705', '0.42')
+    """
+    return str(int(number)) if float(number).is_integer() and abs(number) < 1e15 else f"{number:g}"
 
 
 def _listed(values: Evidence, limit: int = 3) -> str:

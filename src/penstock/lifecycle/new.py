@@ -165,9 +165,8 @@ def _fill(draft: Path, name: str, source: Path, declared: dict[str, Any], split:
             declare(read.outputs["task"], default_metric(Task(read.outputs["task"])))
             (draft / "recipe.toml").write_text(suggest_recipe(stages.context, dataset), encoding="utf-8")
             stages.whole.output("dataset", dataset)
-        return {
-            name: read.outputs[name]
-            for name in ("task", "why_task", "columns", "rows", "envelopes", "read_why", "warnings")
-        }
+        found = {name: read.outputs[name] for name in ("task", "why_task", "columns", "rows", "envelopes", "read_why")}
+        of_columns = [f"{c['name']}: {warning}" for c in found["columns"] for warning in c["warnings"]]
+        return {**found, "warnings": [*read.outputs["warnings"], *of_columns]}
     finally:
         project.ledger.close()
