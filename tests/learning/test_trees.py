@@ -114,11 +114,11 @@ def test_a_constant_target_gives_one_leaf_trees() -> None:
     np.testing.assert_allclose(answers(ensemble, X)[:, 0], booster.predict(X), atol=1e-7)
 
 
-def test_an_ensemble_without_trees_answers_its_base() -> None:
-    """No tree at all is an answer too."""
-    ensemble = trees.TreeEnsemble([trees._leaf(np.zeros((1, 2)))], np.array([0.5, -1.0]))
-    np.testing.assert_array_equal(answers(ensemble, np.zeros((2, 3), np.float32)), [[0.5, -1.0]] * 2)
-    assert ensemble.n_nodes == 1
+def test_leaves_that_say_nothing_answer_zero() -> None:
+    """Zero weights are left out of the graph, but for one in each leaf."""
+    ensemble = trees.TreeEnsemble([trees._leaf(np.zeros((1, 2))), trees._leaf(np.array([[0.0, 2.0]]))], 2)
+    np.testing.assert_array_equal(answers(ensemble, np.zeros((2, 3), np.float32)), [[0.0, 2.0]] * 2)
+    assert ensemble.n_nodes == 2
 
 
 def test_categorical_splits_are_refused() -> None:

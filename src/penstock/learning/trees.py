@@ -47,10 +47,13 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class TreeEnsemble:
-    """The sum of trees plus a base score."""
+    """The sum of trees.
+
+    There is no base score: onnxruntime (1.31) leaves it out of outputs that no leaf reached.
+    """
 
     trees: Sequence[Tree]
-    base: np.ndarray  # float64 (n_outputs,)
+    n_outputs: int
 
     @property
     def n_nodes(self) -> int:
@@ -64,17 +67,20 @@ class TreeEnsemble:
         attributes: dict[str, Any] = {name: [v for part in parts for v in part[name]] for name in parts[0]}
         return ml.tree_ensemble_regressor(
             x,
-            n_targets=len(self.base),
-            base_values=[float(b) for b in self.base.astype(np.float32)],
+            n_targets=self.n_outputs,
             **attributes,
         )
 
 
 def _nodes(number: int, tree: Tree) -> dict[str, list[Any]]:
     """The attributes of one tree: inner nodes keep their numbers, leaf i becomes node ``n_splits + i``."""
-    n_splits, (n_leaves, n_outputs) = len(tree.feature), tree.leaves.shape
+    n_splits, n_leaves = len(tree.feature), len(tree.leaves)
     n_nodes = n_splits + n_leaves
     no_leaf = np.zeros(n_leaves, np.int64)
+    weights = tree.leaves.astype(np.float32)
+    told = weights != 0  # a class that a leaf says nothing of costs nothing
+    told[~told.any(axis=1), 0] = True  # but each leaf must say something
+    leaf, output = np.nonzero(told)
 
     def numbered(child: np.ndarray) -> np.ndarray:
         return np.where(child < 0, n_splits + ~child, child)
@@ -88,10 +94,10 @@ def _nodes(number: int, tree: Tree) -> dict[str, list[Any]]:
         "nodes_truenodeids": np.concatenate([numbered(tree.left), no_leaf]).tolist(),
         "nodes_falsenodeids": np.concatenate([numbered(tree.right), no_leaf]).tolist(),
         "nodes_missing_value_tracks_true": np.concatenate([tree.missing_left.astype(np.int64), no_leaf]).tolist(),
-        "target_treeids": [number] * (n_leaves * n_outputs),
-        "target_nodeids": np.repeat(np.arange(n_splits, n_nodes), n_outputs).tolist(),
-        "target_ids": list(range(n_outputs)) * n_leaves,
-        "target_weights": tree.leaves.astype(np.float32).ravel().tolist(),
+        "target_treeids": [number] * len(leaf),
+        "target_nodeids": (n_splits + leaf).tolist(),
+        "target_ids": output.tolist(),
+        "target_weights": weights[told].tolist(),
     }
 
 
@@ -131,7 +137,7 @@ def from_lightgbm(model_text: str, n_outputs: int) -> TreeEnsemble:
                 leaves=leaves,
             )
         )
-    return TreeEnsemble(trees or [_leaf(np.zeros((1, n_outputs)))], np.zeros(n_outputs))
+    return TreeEnsemble(trees or [_leaf(np.zeros((1, n_outputs)))], n_outputs)
 
 
 def _lightgbm_blocks(model_text: str) -> Iterator[dict[str, str]]:
@@ -156,7 +162,7 @@ def from_sklearn(estimators: Sequence[Any], leaf_values: Sequence[np.ndarray]) -
     """
     n_trees = len(estimators)
     trees = [_sklearn_tree(e.tree_, values / n_trees) for e, values in zip(estimators, leaf_values, strict=True)]
-    return TreeEnsemble(trees, np.zeros(leaf_values[0].shape[1]))
+    return TreeEnsemble(trees, leaf_values[0].shape[1])
 
 
 def _sklearn_tree(tree: Any, values: np.ndarray) -> Tree:

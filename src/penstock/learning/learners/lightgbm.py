@@ -21,7 +21,8 @@ EARLY_STOPPING_FROM = 2_000
 """Training rows from which the number of trees is found by early stopping; below, an inner split is too noisy."""
 INNER_SHARE = 0.1
 PATIENCE = 40
-MAX_ROUNDS = 2_000
+MAX_TREES = 2_000
+"""Of all classes together: a row costs 0.15 us for each."""
 MAX_LEAVES = 120_000
 """Leaves of a whole model: about 8 MB in the graph, and 0.1 s to load."""
 OBJECTIVES = {Task.BINARY: "binary", Task.MULTICLASS: "multiclass", Task.REGRESSION: "regression"}
@@ -48,10 +49,13 @@ class LightGBM:
 
     def space(self, shape: Shape) -> Space:
         small = shape.n_rows < EARLY_STOPPING_FROM
+        usual = (
+            8 if small else 63 if shape.n_scores > 1 else 31
+        )  # few large trees rather than many, where K are grown at once
         dimensions: dict[str, Int | Float] = {
             # A round of K classes grows K trees: larger steps, or a few trials would take the whole budget.
             "learning_rate": Float(0.02, 0.3, default=0.1 if shape.n_scores > 1 else 0.05, log=True),
-            "num_leaves": Int(4, 63, default=8, log=True) if small else Int(4, 255, default=31, log=True),
+            "num_leaves": Int(4, 63 if small else 255, default=usual, log=True),
             "min_data_in_leaf": Int(2, 100, default=10, log=True) if small else Int(2, 200, default=20, log=True),
             "feature_fraction": Float(0.3, 1.0, default=0.7),
             "bagging_fraction": Float(0.5, 1.0, default=0.8),
@@ -59,6 +63,9 @@ class LightGBM:
         }
         if small:
             dimensions["n_estimators"] = Int(10, 500, default=100, log=True)
+        else:
+            # Log loss on the inner rows turns long before accuracy does: how far to go on is for the search to find.
+            dimensions["rounds_beyond_best"] = Float(1.0, 4.0, default=2.0 if shape.n_scores > 1 else 1.0, log=True)
         return Space(dimensions)
 
     def fit(
@@ -98,8 +105,8 @@ class LightGBM:
         if shape.task is Task.MULTICLASS:
             settings["num_class"] = shape.n_classes
         outer, inner = _inner_split(y, shape, seed) if rounds is None else (None, None)
-        watch = _Watch(budget or Deadline(), progress)
-        most = max(10, min(MAX_ROUNDS, MAX_LEAVES // (int(full["num_leaves"]) * shape.n_scores)))
+        watch = _Watch(budget or Deadline(), float(settings.pop("rounds_beyond_best", 1.0)), progress)
+        most = max(10, min(MAX_TREES, MAX_LEAVES // int(full["num_leaves"])) // shape.n_scores)
         train = _dataset(X, y, weights, outer, settings)
         booster = lightgbm.train(
             settings,
@@ -109,7 +116,8 @@ class LightGBM:
             callbacks=[watch],
             keep_training_booster=False,
         )
-        kept = watch.best_round if inner is not None else booster.current_iteration()
+        grown = booster.current_iteration()
+        kept = grown if inner is None else min(grown, watch.wanted)
         return FittedLightGBM(booster, kept, shape, {**full, "n_estimators": kept})
 
 
@@ -145,14 +153,21 @@ def _dataset(
 
 
 class _Watch:
-    """Ends the boosting when the inner rows have not improved for a while, or when time is up."""
+    """Ends the boosting when the inner rows have not improved for a while, or when time is up.
+
+    `wanted` rounds count: the best one on the inner rows, times `beyond_best`.
+    """
 
     order = 30
     before_iteration = False
 
-    def __init__(self, budget: Deadline, progress: Progress | None) -> None:
-        self.budget, self.progress = budget, progress
+    def __init__(self, budget: Deadline, beyond_best: float, progress: Progress | None) -> None:
+        self.budget, self.beyond_best, self.progress = budget, beyond_best, progress
         self.best_round, self.best_loss = 1, float("inf")
+
+    @property
+    def wanted(self) -> int:
+        return round(self.best_round * self.beyond_best)
 
     def __call__(self, env: Any) -> None:
         from lightgbm.callback import EarlyStopException
@@ -164,8 +179,8 @@ class _Watch:
                 self.best_round, self.best_loss = done, loss
             if self.progress is not None:
                 self.progress(done, loss)
-        waited = done - self.best_round if env.evaluation_result_list else 0
-        if waited >= PATIENCE or self.budget.expired:
+        over = bool(env.evaluation_result_list) and done >= max(self.best_round + PATIENCE, self.wanted)
+        if over or self.budget.expired:
             raise EarlyStopException(env.iteration, env.evaluation_result_list or [])
 
 
