@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from penstock.features.ops import ml
-
 if TYPE_CHECKING:
     from spox import Var
 
 Leaf = tuple[int, float]
 """An output, and what is added to it."""
-
-_LESS_OR_EQUAL = 0
 
 
 @dataclass(frozen=True)
@@ -36,69 +32,78 @@ class Thresholds:
 
 
 def emit_thresholds(x: Var, columns: Sequence[Thresholds], n_outputs: int) -> Var:
-    """Sums of what the intervals of x, (n, k), add: float32 (n, n_outputs). Exact for whole numbers below 2**24."""
+    """Sums of what the intervals of x, (n, k), add: float32 (n, n_outputs). Exact for whole numbers below 2**24.
+
+    The operator is that of the learners: the later `TreeEnsemble` may not stand in one graph with `TreeEnsembleRegressor`.
+    """
+    import spox.opset.ai.onnx.ml.v3 as ml
+
     trees = _Trees()
     for j, column in enumerate(columns):
         trees.add(j, column)
-    return ml.tree_ensemble(
+    return ml.tree_ensemble_regressor(
         x,
         n_targets=n_outputs,
-        aggregate_function=1,
-        post_transform=0,
-        tree_roots=trees.roots,
-        nodes_featureids=trees.features,
-        nodes_splits=np.array(trees.splits, dtype=np.float32),
-        nodes_modes=np.full(len(trees.splits), _LESS_OR_EQUAL, dtype=np.uint8),
-        nodes_truenodeids=[child for child, _ in trees.true],
-        nodes_trueleafs=[int(leaf) for _, leaf in trees.true],
-        nodes_falsenodeids=[child for child, _ in trees.false],
-        nodes_falseleafs=[int(leaf) for _, leaf in trees.false],
-        leaf_targetids=[output for output, _ in trees.leaves],
-        leaf_weights=np.array([weight for _, weight in trees.leaves], dtype=np.float32),
+        nodes_treeids=trees.tree,
+        nodes_nodeids=trees.number,
+        nodes_featureids=trees.feature,
+        nodes_modes=trees.mode,
+        nodes_values=trees.split,
+        nodes_truenodeids=trees.true,
+        nodes_falsenodeids=trees.false,
+        nodes_missing_value_tracks_true=[0] * len(trees.tree),
+        target_treeids=[tree for tree, _, _ in trees.leaves],
+        target_nodeids=[node for _, node, _ in trees.leaves],
+        target_ids=[output for _, _, (output, _) in trees.leaves],
+        target_weights=[weight for _, _, (_, weight) in trees.leaves],
     )
-
-
-Child = tuple[int, bool]
-"""A node or leaf by number, and whether it is a leaf."""
 
 
 @dataclass
 class _Trees:
-    roots: list[int] = field(default_factory=list)
-    features: list[int] = field(default_factory=list)
-    splits: list[float] = field(default_factory=list)
-    true: list[Child] = field(default_factory=list)
-    false: list[Child] = field(default_factory=list)
-    leaves: list[Leaf] = field(default_factory=list)
+    """Nodes of all trees as the operator takes them: a tree for each column, whose nodes are numbered from 0."""
+
+    tree: list[int] = field(default_factory=list)
+    number: list[int] = field(default_factory=list)
+    feature: list[int] = field(default_factory=list)
+    mode: list[str] = field(default_factory=list)
+    split: list[float] = field(default_factory=list)
+    true: list[int] = field(default_factory=list)
+    false: list[int] = field(default_factory=list)
+    leaves: list[tuple[int, int, Leaf]] = field(default_factory=list)  # tree, node, what it adds
 
     def add(self, feature: int, column: Thresholds) -> None:
         """The root asks x <= inf, which is false for NaN only."""
-        root = self._node(feature, np.inf)
-        self.roots.append(root)
+        first = len(self.tree)
+        self._node(first, feature, np.inf)
         # x < edge for a float32 x is x <= the largest float32 below the edge
-        below = _float32_below(column.edges)
-        self.true[root] = self._halve(feature, below, column.leaves)
-        self.false[root] = self._leaf(column.missing or (column.leaves[0][0], 0.0))
+        self.true[first] = self._halve(first, feature, _float32_below(column.edges), column.leaves)
+        self.false[first] = self._leaf(first, feature, column.missing or (column.leaves[0][0], 0.0))
 
-    def _halve(self, feature: int, splits: np.ndarray, leaves: Sequence[Leaf]) -> Child:
+    def _halve(self, first: int, feature: int, splits: np.ndarray, leaves: Sequence[Leaf]) -> int:
         if len(splits) == 0:
-            return self._leaf(leaves[0])
+            return self._leaf(first, feature, leaves[0])
         middle = len(splits) // 2
-        node = self._node(feature, splits[middle])
-        self.true[node] = self._halve(feature, splits[:middle], leaves[: middle + 1])
-        self.false[node] = self._halve(feature, splits[middle + 1 :], leaves[middle + 1 :])
-        return node, False
+        node = self._node(first, feature, splits[middle])
+        self.true[first + node] = self._halve(first, feature, splits[:middle], leaves[: middle + 1])
+        self.false[first + node] = self._halve(first, feature, splits[middle + 1 :], leaves[middle + 1 :])
+        return node
 
-    def _node(self, feature: int, split: float) -> int:
-        self.features.append(feature)
-        self.splits.append(float(split))
-        self.true.append((0, True))
-        self.false.append((0, True))
-        return len(self.splits) - 1
+    def _leaf(self, first: int, feature: int, leaf: Leaf) -> int:
+        node = self._node(first, feature, 0.0, "LEAF")
+        self.leaves.append((feature, node, leaf))
+        return node
 
-    def _leaf(self, leaf: Leaf) -> Child:
-        self.leaves.append(leaf)
-        return len(self.leaves) - 1, True
+    def _node(self, first: int, feature: int, split: float, mode: str = "BRANCH_LEQ") -> int:
+        """The number within its tree, which is named after the column."""
+        self.tree.append(feature)
+        self.number.append(len(self.number) - first)
+        self.feature.append(feature)
+        self.mode.append(mode)
+        self.split.append(float(split))
+        self.true.append(0)
+        self.false.append(0)
+        return self.number[-1]
 
 
 def _float32_below(edges: np.ndarray) -> np.ndarray:

@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import spox
+import spox.opset.ai.onnx.ml.v3 as ml3
 
 from penstock.bundle.graph import open_session
 from penstock.bundle.kinds import INPUT_KINDS, MISSING_TIME, Kind, Task
 from penstock.bundle.packing import FLOAT32_MAX
 from penstock.errors import BadParameter
 from penstock.features.bounds import check_parameters, defaults
-from penstock.features.graph import step_model
+from penstock.features.graph import ELEMENT, INPUT_OF, step_model
 from penstock.features.step import FORMS, Columns, FittedStep, Form, Target
 
 ODD: dict[Form, list[Any]] = {
@@ -218,6 +220,23 @@ class StepContract:
                 proto = onnx.load_from_string(model(fitted, inputs))
                 assert {node.domain for node in proto.graph.node} <= {"", "ai.onnx", "ai.onnx.ml"}
                 onnx.checker.check_model(proto)
+
+    def test_it_can_stand_in_one_graph_with_trees(self, step: Any) -> None:
+        """Learners and novelty write `TreeEnsembleRegressor` of ai.onnx.ml 3; a step must not need a version without it."""
+        x = spox.argument(spox.Tensor(np.float32, ("n", 1)))
+        leaf = {"nodes_treeids": [0], "nodes_nodeids": [0], "nodes_featureids": [0], "nodes_modes": ["LEAF"]}
+        tells = {"target_treeids": [0], "target_nodeids": [0], "target_ids": [0], "target_weights": [1.0]}
+        nowhere = {"nodes_values": [0.0], "nodes_truenodeids": [0], "nodes_falsenodeids": [0]}
+        trees = ml3.tree_ensemble_regressor(x, n_targets=1, **leaf, **nowhere, **tells)
+        for form in forms_of(step):
+            fitted, inputs = self._fitted(step, form)
+            if fitted.names:
+                blocks = [
+                    spox.argument(spox.Tensor(ELEMENT[INPUT_OF[form]], ("n", len(columns.names)))) for columns in inputs
+                ]
+                named = {f"x{i}": block for i, block in enumerate(blocks)}
+                both = spox.build({"trees": x, **named}, {"answer": trees, "features": fitted.emit(blocks)})
+                open_session(both.SerializeToString())
 
     def test_one_row_and_a_column_without_values_can_be_fitted(self, step: Any) -> None:
         """Small tables end in an output or in no output, never in an error."""
