@@ -37,6 +37,14 @@ def test_every_strategy_begins_with_the_defaults_and_stays_in_bounds(strategy: s
     assert len(seen) == 12 or strategy == "grid"
 
 
+def test_further_starts_come_before_the_samplers() -> None:
+    """A start is given where it differs from the defaults; one that was told already is not repeated."""
+    spaces = {**SPACES, "a": Space(SPACES["a"].dimensions, starts=[{"x": 50.0}, {"n": 9}])}
+    proposer = Proposer("bayesian", spaces, seed=0, maximise=True)
+    proposer.tell(Proposal("a", {"x": 50.0, "n": 3}), 0.1)
+    assert [p.params for p in drive(proposer, 3)] == [{"x": 1.0, "n": 3}, {"word": "red"}, {"x": 1.0, "n": 9}]
+
+
 def test_a_grid_ends() -> None:
     """Three points per number and every word: 9 + 3, with the defaults beside them."""
     seen = drive(Proposer("grid", SPACES, seed=0, maximise=True), 100)

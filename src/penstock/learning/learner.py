@@ -7,7 +7,7 @@ holds class numbers (int64) or a standardised target (float64). What it returns 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -154,12 +154,16 @@ def _spread(low: float, high: float, points: int, log: bool) -> np.ndarray:
 class Space:
     """Bounds and defaults of a learner's parameters, as data.
 
+    `starts` are further points, given where they differ from the defaults, that are worth a trial before any sampler is
+    asked: a small portfolio, as in Feurer et al. (2022), J. Mach. Learn. Res. 23, 261.
+
     >>> space = Space({"alpha": Float(0.01, 100.0, default=1.0, log=True)})
     >>> space.complete({})
     {'alpha': 1.0}
     """
 
     dimensions: Mapping[str, Int | Float | Choice] = field(default_factory=dict)
+    starts: Sequence[Params] = ()
 
     @property
     def defaults(self) -> dict[str, int | float | str]:

@@ -30,7 +30,7 @@ class Proposal:
 
 
 class Proposer:
-    """Defaults of every learner first, then what the strategy makes of the results.
+    """Defaults of every learner first, their further starts next, then what the strategy makes of the results.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ class Proposer:
         check_strategy(strategy)
         self.strategy, self.spaces, self.maximise = strategy, dict(spaces), maximise
         self._rng = np.random.default_rng(seed)
-        self._defaults = deque(Proposal(name, dict(space.defaults)) for name, space in spaces.items())
+        starts = [Proposal(name, space.complete(start)) for name, space in spaces.items() for start in space.starts]
+        self._starts = deque([*(Proposal(name, space.defaults) for name, space in spaces.items()), *starts])
         self._best: dict[str, float] = {}
         self._failures = dict.fromkeys(spaces, 0)
         self._studies = {} if strategy == "grid" else {n: self._study(i + seed) for i, n in enumerate(spaces)}
@@ -54,8 +55,10 @@ class Proposer:
 
     def next(self) -> Proposal | None:
         """The next candidate; None when a grid is used up, or no learner works."""
-        if self._defaults:
-            return self._defaults.popleft()
+        while self._starts:
+            start = self._starts.popleft()
+            if self._works(start.learner):
+                return start
         if self.strategy == "grid":
             return self._grid.popleft() if self._grid else None
         tunable = [n for n, space in self.spaces.items() if space.dimensions and self._works(n)]
@@ -70,7 +73,7 @@ class Proposer:
         learner = proposal.learner
         if learner not in self.spaces:
             return
-        self._defaults = deque(p for p in self._defaults if (p.learner, p.params) != (learner, proposal.params))
+        self._starts = deque(p for p in self._starts if (p.learner, p.params) != (learner, proposal.params))
         self._grid = deque(p for p in self._grid if (p.learner, p.params) != (learner, proposal.params))
         if value is None:
             self._failures[learner] += 1

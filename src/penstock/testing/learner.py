@@ -75,6 +75,7 @@ class LearnerContract:
         assert learner.advise(shape).why
         space = learner.space(shape)
         assert space.complete(space.defaults) == space.defaults
+        assert all(set(space.complete(start)) == set(space.defaults) for start in space.starts)
         assert set(space.distributions()) == set(space.defaults)
 
     def test_the_graph_answers_as_the_learner(self, learner: Learner, task: Task) -> None:

@@ -57,7 +57,9 @@ class Forest:
         }
         if shape.task.is_classification:
             dimensions["balance"] = Choice(("none", "balanced"), default="none")
-        return Space(dimensions)
+        return Space(
+            dimensions, starts=[{"kind": "extra", "max_features": 0.5, "min_samples_leaf": 1, "n_estimators": 40}]
+        )
 
     def fit(
         self,

@@ -52,7 +52,8 @@ class Linear:
         strength = Float(1e-4, 1e4, default=1.0, log=True)
         if shape.task is Task.REGRESSION:
             return Space({"C": strength})
-        return Space({"C": strength, "balance": Choice(("none", "balanced"), default="none")})
+        starts = [{"C": 30.0}] if shape.sparse else []  # rare words need large weights
+        return Space({"C": strength, "balance": Choice(("none", "balanced"), default="none")}, starts)
 
     def fit(
         self,
