@@ -10,11 +10,13 @@ import pytest
 
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.frame import Frame
+from penstock.bundle.kinds import Kind
+from penstock.bundle.specs import ColumnSpec
 from penstock.errors import BadParameter, NotFound
 from penstock.evaluation.bootstrap import Estimate
 from penstock.monitoring.monitor import CHECKS, explain_check
 from penstock.monitoring.monitor import monitor as watch
-from penstock.monitoring.reference import Reference
+from penstock.monitoring.reference import Reference, build_reference
 from penstock.monitoring.view import MonitorSettings
 from penstock.monitoring.window import Window
 
@@ -229,3 +231,18 @@ def test_a_column_that_the_window_does_not_have_is_not_judged(world):
     frame = world.frame.take(rows).select(["age"])
     report = watch(Window.of(frame, world.answers.take(rows)), world.reference, world.signature)
     assert {c.column for c in report.checks} <= {None, "age"}
+
+
+def test_a_category_of_values_that_hardly_repeat_keeps_still(world):
+    """Ticket numbers: each training row has its own or shares it with few, and most of a window were never seen."""
+    rng = np.random.default_rng(5)
+    tickets = np.array([f"t{i}" for i in rng.integers(0, 600, len(world.frame))], dtype=object)
+    frame = Frame({"ticket": tickets}, {"ticket": Kind.CATEGORICAL})
+    spec = [ColumnSpec("ticket", Kind.CATEGORICAL)]
+    held = np.arange(500, 700)
+    reference = build_reference(frame.take(slice(0, 500)), spec, world.answers.take(held), frame.take(held))
+    alarmed = 0
+    for first in range(700, 8700, 200):
+        rows = np.arange(first, first + 200)
+        alarmed += watch(Window.of(frame.take(rows), world.answers.take(rows)), reference, world.signature).alarm
+    assert alarmed <= 2

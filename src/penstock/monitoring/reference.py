@@ -1,14 +1,15 @@
 """The reference profile of a bundle: what the training rows looked like, and how the model answered held-out rows.
 
-Columns are profiled on training rows, of which there are most. Answers, and the rates of values outside what was seen in
-training, are taken from held-out rows: on its own training rows a model is too sure of itself, and nothing is unseen.
+Columns are profiled on training rows, of which there are most. Answers, the rates of values outside what was seen in
+training, and the shares of categories are taken from held-out rows: on its own training rows a model is too sure of itself,
+nothing is unseen, and the values that happened to be there look commoner than they are.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class ColumnReference:
     known : values that were seen but are not in `counts`.
     words : the vocabulary (text); known_words : sketch of the share of known words in held-out texts.
     heldout_rows, heldout_outside : held-out rows with a value, and those of them outside the range or unknown.
+    heldout_counts : held-out rows of each value of `counts`; the others are ``heldout_rows - sum(heldout_counts)``.
     first, last : of instants (datetime), microseconds since 1970.
     """
 
@@ -58,6 +60,7 @@ class ColumnReference:
     known_words: Sketch | None = None
     heldout_rows: int = 0
     heldout_outside: int = 0
+    heldout_counts: tuple[int, ...] = ()
     first: int | None = None
     last: int | None = None
 
@@ -73,6 +76,7 @@ class ColumnReference:
             plain["sketch"] = self.sketch.to_json()
         if self.counts:
             plain |= {"counts": [list(one) for one in self.counts], "other": self.other, "known": sorted(self.known)}
+            plain["heldout"]["counts"] = list(self.heldout_counts)
         if self.known_words is not None:
             plain |= {"words": sorted(self.words), "known_words": self.known_words.to_json()}
         if self.first is not None:
@@ -94,6 +98,7 @@ class ColumnReference:
             known_words=Sketch.from_json(obj["known_words"]) if "known_words" in obj else None,
             heldout_rows=obj["heldout"]["rows"],
             heldout_outside=obj["heldout"]["outside"],
+            heldout_counts=tuple(obj["heldout"].get("counts", ())),
             first=obj.get("first"),
             last=obj.get("last"),
         )
@@ -247,8 +252,13 @@ def _column(name: str, train: Frame, heldout: Frame, points: int) -> ColumnRefer
         known = frozenset(value for value, _ in rest[: MOST_KNOWN - MOST_COUNTED])
         common = tuple(counts[:MOST_COUNTED])
         column = ColumnReference(name, kind, rows, missing, None, common, sum(n for _, n in rest), known)
-    outside = outside_of(column, held)
-    return ColumnReference(**{**column.__dict__, "heldout_rows": len(held), "heldout_outside": outside})
+    now = Counter(held.tolist()) if column.counts else Counter()
+    return replace(
+        column,
+        heldout_rows=len(held),
+        heldout_outside=outside_of(column, held),
+        heldout_counts=tuple(now[value] for value, _ in column.counts),
+    )
 
 
 def _text_column(

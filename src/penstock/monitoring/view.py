@@ -110,7 +110,8 @@ class View:
     def counts(self, name: str) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Values, and rows of each in reference and window, of a column that is compared value by value.
 
-        Everything that has no count of its own is the last one, "(other)".
+        Everything that has no count of its own is the last one, "(other)". Of categories the reference is the held-out
+        rows: which values training rows had was chance, so they say too much of these and too little of all others.
         """
         column, values = self.columns[name], self.values(name)
         if column.sketch is not None:
@@ -124,5 +125,9 @@ class View:
             return [*texts, "(other)"], np.r_[there, 0.0], np.r_[now, float(rest)]
         number = {value: i for i, (value, _) in enumerate(column.counts)}
         codes = np.fromiter((number.get(v, len(number)) for v in values.tolist()), dtype=np.int64, count=len(values))
-        there = np.array([*(count for _, count in column.counts), column.other], dtype=np.float64)
+        if column.heldout_rows:
+            counted = [*column.heldout_counts, column.heldout_rows - sum(column.heldout_counts)]
+        else:
+            counted = [*(count for _, count in column.counts), column.other]
+        there = np.array(counted, dtype=np.float64)
         return [*number, "(other)"], there, np.bincount(codes, minlength=len(number) + 1).astype(np.float64)

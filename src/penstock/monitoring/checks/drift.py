@@ -21,8 +21,9 @@ class Drift:
 
     What it does
         Numbers: the Kolmogorov-Smirnov distance, from 0 (the same) to 1 (nothing in common). Categories, and numbers with
-        at most 20 distinct values: the G test of their counts, as an effect size w where 0.1 is small and 0.5 large. Texts:
-        the distance of their lengths in words. Missing values are left to `missing-share`. Instants are not compared: time
+        at most 20 distinct values: the G test of their counts, as an effect size w where 0.1 is small and 0.5 large
+        (of categories against held-out rows, in which rare values are as rare as ever). Texts: the distance of their
+        lengths in words. Missing values are left to `missing-share`. Instants are not compared: time
         goes on by itself. Only differences beyond chance that are also large enough to matter (distance 0.05, w 0.1) alarm.
     Why it matters
         A model is as good as its report says on rows like those it was judged on.
@@ -56,7 +57,7 @@ class Drift:
         limit = max(LEAST_W, g_limit(alpha, int(there.sum()), int(now.sum()), df))
         before, after = there / there.sum(), now / now.sum()
         most = int(np.argmax(np.abs(after - before)))
-        why = f"most changed: {names[most]!r}, {before[most]:.1%} in training, {after[most]:.1%} now"
+        why = f"most changed: {names[most]!r}, {before[most]:.1%} before, {after[most]:.1%} now"
         return CheckResult(self.id, column, value, limit, bool(value > limit), why)
 
     def _by_distance(self, view: View, column: str, known: ColumnReference, alpha: float) -> CheckResult:
