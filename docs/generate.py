@@ -1,17 +1,22 @@
 """Writes the parts of the documentation that the code already says: `python docs/generate.py`.
 
-Steps and learners into recipe.md, between the marks; checks.md as a whole. A test fails where the files say something else.
+Steps and learners into recipe.md, between the marks; checks.md and cli.md as a whole. A test fails where the files say
+something else.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+
 from penstock import parts
 from penstock.bundle.kinds import Task
+from penstock.cli.app import app
 from penstock.features.bounds import defaults
 from penstock.features.step import GROUP
 from penstock.learning.learner import Shape
@@ -32,7 +37,7 @@ def pages() -> dict[str, str]:
     recipe = (DOCS / "recipe.md").read_text(encoding="utf-8")
     recipe = between(recipe, "steps", "\n\n".join(map(step_section, built_in(GROUP))))
     recipe = between(recipe, "learners", learners_table())
-    return {"recipe.md": recipe, "checks.md": checks_page()}
+    return {"recipe.md": recipe, "checks.md": checks_page(), "cli.md": cli_page()}
 
 
 def built_in(group: str) -> list[str]:
@@ -59,7 +64,8 @@ def step_section(name: str) -> str:
     if step.bounds:
         lines += ["", "| parameter | must be | default | meaning |", "|---|---|---|---|"]
         lines += [
-            f"| `{p}` | {_cell(str(bound))} | `{_literal(usual[p])}` | {_cell(meanings[p])} |" for p, bound in step.bounds.items()
+            f"| `{p}` | {_cell(str(bound))} | `{_literal(usual[p])}` | {_cell(meanings[p])} |"
+            for p, bound in step.bounds.items()
         ]
     else:
         lines += ["", "It has no parameters."]
@@ -100,6 +106,51 @@ def checks_page() -> str:
     for check in CHECKS:
         lines += ["", f"## {check.id}", "", _as_markdown(explain_check(check.id))]
     return "\n".join(lines) + "\n"
+
+
+def cli_page() -> str:
+    """Every verb with its arguments and options."""
+    lines = [
+        "# The command line",
+        "",
+        "Results go to stdout, progress and errors to stderr. Every verb but `serve` has `--json`: one object on stdout, see",
+        "[json.md](json.md). A verb works on the project that holds the current folder.",
+        "",
+        "Exit codes: 0 done; 1 a gate, check or comparison said no (what was made is kept); 2 you can put it right, see",
+        "[errors.md](errors.md); 3 a bug of ours, with the traceback in `.penstock/penstock.log`; 130 stopped by Ctrl-C.",
+        "",
+        "`penstock --version` prints the version. The stores are those of the project's folder, unless the environment names",
+        "others: `PENSTOCK_LEDGER` (a `postgresql+psycopg://` or `sqlite://` URL) and `PENSTOCK_OBJECTS` (`s3://`, `gs://`, `az://`",
+        "or a folder).",
+    ]
+    for name, command in verbs(app):
+        arguments = [p for p in command.params if isinstance(p, click.Argument)]
+        shown = [p.make_metavar(click.Context(command)) for p in arguments]
+        lines += ["", f"## `{' '.join([name, *shown])}`", "", " ".join((command.help or "").split())]
+        options = [p for p in command.params if isinstance(p, click.Option) and p.name not in ("as_json", "help")]
+        if options:
+            lines += ["", "| option | meaning |", "|---|---|", *map(_option, options)]
+    return "\n".join(lines) + "\n"
+
+
+def verbs(group: click.Group, name: str = "penstock") -> Iterator[tuple[str, click.Command]]:
+    """Each verb with its whole name, those of groups too."""
+    context = click.Context(group)
+    for verb in group.list_commands(context):
+        command = group.get_command(context, verb)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from verbs(command, f"{name} {verb}")
+        else:
+            yield f"{name} {verb}", command
+
+
+def _option(option: click.Option) -> str:
+    value = "" if option.is_flag else " " + option.make_metavar(click.Context(click.Command(""))).removesuffix(" RANGE")
+    usual = f" Default: {option.default}." if option.show_default and option.default is not None else ""
+    several = " May be given several times." if option.multiple else ""
+    needed = " Needed." if option.required else ""
+    return f"| `{option.opts[0]}{_cell(value)}` | {_cell(option.help or '')}{usual}{several}{needed} |"
 
 
 def _as_markdown(text: str) -> str:

@@ -29,7 +29,7 @@ def import_(file: Path, author: str | None, as_json: bool) -> int:
 @label.command("status")
 @json_option
 def status(as_json: bool) -> int:
-    """How many predictions have a label, and how good the live model is on them."""
+    """How many predictions have a label, and which ones. How good the answers were is told by `penstock monitor`."""
     from penstock.feedback.labels import label_status
     from penstock.project.project import Project
 
