@@ -87,6 +87,20 @@ def test_several_classes_get_a_temperature() -> None:
     assert np.abs(in_graph(fitted, p) - fitted.apply(p)).max() < 1e-5
 
 
+def test_a_class_of_two_rows_does_not_keep_the_others_from_their_temperature() -> None:
+    """One temperature serves all classes: a rare class among many is no reason to leave all of them underconfident."""
+    rng = np.random.default_rng(4)
+    scores = rng.normal(scale=4.0, size=(3_000, 5))
+    scores[:, 4] -= 30.0
+    y = np.array([rng.choice(5, p=row) for row in softmax(scores, axis=1)])
+    y[:2] = 4
+    told = softmax(scores / 5.0, axis=1)
+    fitted = calibrate.fit_calibrator(told, y)
+    assert isinstance(fitted, calibrate.TemperatureCalibration)
+    assert fitted.temperature < 0.5
+    assert calibrate._losses(fitted.apply(told), y).mean() < calibrate._losses(told, y).mean() - 0.1
+
+
 def test_certain_answers_stay_finite() -> None:
     """Probabilities of exactly 0 and 1 have no log-odds, but an answer."""
     curve = calibrate.LogOddsCalibration((-25.0, 0.0, 25.0), (0.5, 2.0), -12.0)

@@ -27,7 +27,7 @@ EDGE = 25.0
 """Beyond every log-odds that `FLOOR` allows (20.7)."""
 SLOPES = (0.05, 10.0)
 MIN_ROWS, MIN_ROWS_OF_CLASS = 60, 15
-"""Rows, in all and of the rarest class, below which nothing is fitted."""
+"""Rows, in all and of the rarer of two classes, below which nothing is fitted. A temperature is one for all classes."""
 PIECES = 8
 MIN_ROWS_FOR_PIECES = 2_000
 FOLDS = 5
@@ -170,7 +170,8 @@ def fit_calibrator(p: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Calibrator
     """
     n_classes = p.shape[1]
     counts = np.bincount(y, minlength=n_classes)
-    if len(y) < MIN_ROWS or counts[counts > 0].min() < MIN_ROWS_OF_CLASS or (counts > 0).sum() < 2:
+    too_few = counts.min() < MIN_ROWS_OF_CLASS if n_classes == 2 else (counts > 0).sum() < 2
+    if len(y) < MIN_ROWS or too_few:
         return NoCalibration()
     fits: list[Fit]
     if n_classes == 2:
