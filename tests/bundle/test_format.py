@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from penstock.bundle.canonical import canonical, digest
 from penstock.bundle.format import MANIFEST, REQUIRED, read_bundle, read_file, write_bundle
 from penstock.bundle.runtime import Bundle
 from penstock.errors import BundleError, NewerFormat, StoreFull
+from penstock.objects.digests import canonical_json, digest_of
 
 FILES = {name: f"contents of {name}".encode() for name in (*REQUIRED, "reference.json", "card.md")}
 
@@ -29,7 +29,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     own = write_bundle(tmp_path / "b", FILES, audit_head="sha256:abc")
     read = read_bundle(tmp_path / "b")
     assert read.files == FILES
-    assert read.digest == own == digest(canonical({"files": read.manifest["files"]}))
+    assert read.digest == own == digest_of(canonical_json({"files": read.manifest["files"]}))
     assert read.manifest["audit_head"] == "sha256:abc"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b"]
 
@@ -134,7 +134,7 @@ def test_a_folder_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> Non
 
 def test_a_newer_format_asks_for_an_upgrade(copy: Path) -> None:
     """Before anything else is looked at."""
-    (copy / MANIFEST).write_bytes(canonical({"format": 2, "things": "unheard of"}))
+    (copy / MANIFEST).write_bytes(canonical_json({"format": 2, "things": "unheard of"}))
     with pytest.raises(NewerFormat, match="format 2"):
         Bundle.load(copy)
 
@@ -145,7 +145,7 @@ def test_a_well_formed_manifest_of_something_else_is_refused(copy: Path, change:
     manifest = json.loads((copy / MANIFEST).read_bytes())
     manifest.update(change)
     del manifest["check"]
-    (copy / MANIFEST).write_bytes(canonical({**manifest, "check": digest(canonical(manifest))}))
+    (copy / MANIFEST).write_bytes(canonical_json({**manifest, "check": digest_of(canonical_json(manifest))}))
     with pytest.raises(BundleError):
         read_bundle(copy)
 

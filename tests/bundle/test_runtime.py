@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penstock.bundle.canonical import canonical
 from penstock.bundle.decoder import EncodedColumn, Frame
 from penstock.bundle.format import read_bundle, write_bundle
 from penstock.bundle.kinds import Kind
 from penstock.bundle.packing import pack
 from penstock.bundle.runtime import Bundle
 from penstock.errors import BundleError, NewerFormat, RequestError, SchemaMismatch
+from penstock.objects.digests import canonical_json
 from penstock.testing.toy_bundle import JOBS, ROWS, toy_parts, write_toy_bundle
 
 CONTRACT_KEYS = {"prediction", "decision", "reason", "novelty", "missing", "unknown", "withheld"}
@@ -250,7 +250,7 @@ def test_the_self_test_names_the_first_difference(
     files = read_bundle(toy_folders["binary"]).files
     examples = json.loads(files["examples.json"])
     examples["answers"][0]["probabilities"]["yes"] *= factor
-    write_bundle(tmp_path / "b", {**files, "examples.json": canonical(examples)}, audit_head="x")
+    write_bundle(tmp_path / "b", {**files, "examples.json": canonical_json(examples)}, audit_head="x")
     bundle = Bundle.load(tmp_path / "b")
     if not fails:
         return bundle.self_test(exact=exact)

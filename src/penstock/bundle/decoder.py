@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from penstock.bundle.canonical import canonical, digest
 from penstock.bundle.columns import read_column, read_numbers
 from penstock.bundle.frame import Frame, typed_array
 from penstock.bundle.kinds import MISSING_TIME, Kind
@@ -19,6 +18,7 @@ from penstock.bundle.specs import ColumnSpec, EncodedColumn, Problem, TargetSpec
 from penstock.bundle.values import column_reader, target_reader
 from penstock.bundle.words import normalise_text
 from penstock.errors import BundleError, NewerFormat, SchemaMismatch
+from penstock.objects.digests import canonical_json, digest_of
 
 __all__ = [
     "MISSING_TIME",
@@ -95,9 +95,9 @@ class Decoder:
             ) from error
 
     @cached_property
-    def digest(self) -> str:
+    def digest_of(self) -> str:
         """The digest of the canonical stored form."""
-        return digest(canonical(self.to_json()))
+        return digest_of(canonical_json(self.to_json()))
 
     # ------------------------------------------------------------ reading
 

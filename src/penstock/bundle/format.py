@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.bundle.canonical import canonical, digest
 from penstock.errors import BundleError, NewerFormat, StoreFull
+from penstock.objects.digests import canonical_json, digest_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -57,7 +57,7 @@ def write_bundle(folder: Path, files: Mapping[str, bytes], audit_head: str) -> s
             why=f"files lacking: {lacking}; names that are not plain file names: {misnamed}",
             way_out=f"give {', '.join(REQUIRED)} and names without a folder",
         )
-    listed = {name: {"digest": digest(data), "size_bytes": len(data)} for name, data in sorted(files.items())}
+    listed = {name: {"digest": digest_of(data), "size_bytes": len(data)} for name, data in sorted(files.items())}
     manifest = {
         "format": FORMAT,
         "kind": "penstock-bundle",
@@ -65,8 +65,8 @@ def write_bundle(folder: Path, files: Mapping[str, bytes], audit_head: str) -> s
         "files": listed,
         "audit_head": audit_head,
     }
-    manifest["check"] = digest(canonical(manifest))
-    own_digest = digest(canonical({"files": listed}))
+    manifest["check"] = digest_of(canonical_json(manifest))
+    own_digest = digest_of(canonical_json({"files": listed}))
     folder = Path(folder)
     if folder.exists():
         if read_bundle(folder).digest == own_digest:
@@ -78,7 +78,7 @@ def write_bundle(folder: Path, files: Mapping[str, bytes], audit_head: str) -> s
     draft = folder.parent / f".{folder.name}.{os.urandom(6).hex()}"
     try:
         draft.mkdir()
-        for name, data in {**files, MANIFEST: canonical(manifest)}.items():
+        for name, data in {**files, MANIFEST: canonical_json(manifest)}.items():
             _write_synced(draft / name, data)
         _sync_folder(draft)
         draft.rename(folder)
@@ -114,10 +114,10 @@ def read_bundle(folder: Path, *, verify: bool = True) -> BundleFiles:
     files: dict[str, bytes] = {}
     for name, entry in manifest["files"].items():
         data = _read(folder, name)
-        if len(data) != entry["size_bytes"] or (verify and digest(data) != entry["digest"]):
+        if len(data) != entry["size_bytes"] or (verify and digest_of(data) != entry["digest"]):
             raise _damaged(folder, name, f"its {len(data)} bytes are not the {entry['size_bytes']} that were written")
         files[name] = data
-    return BundleFiles(folder, digest(canonical({"files": manifest["files"]})), manifest, files)
+    return BundleFiles(folder, digest_of(canonical_json({"files": manifest["files"]})), manifest, files)
 
 
 def read_file(bundle: BundleFiles, name: str) -> bytes:
@@ -134,7 +134,7 @@ def read_file(bundle: BundleFiles, name: str) -> bytes:
             way_out="package the model again with this release",
         )
     data = _read(bundle.folder, name)
-    if digest(data) != bundle.manifest["files"][name]["digest"]:
+    if digest_of(data) != bundle.manifest["files"][name]["digest"]:
         raise _damaged(bundle.folder, name, "its digest has changed")
     return data
 
@@ -161,7 +161,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             way_out="upgrade Penstock",
         )
     rest = {key: value for key, value in manifest.items() if key != "check"}
-    if manifest.get("check") != digest(canonical(rest)) or data != canonical(manifest):
+    if manifest.get("check") != digest_of(canonical_json(rest)) or data != canonical_json(manifest):
         raise _damaged(folder, MANIFEST, "it does not match its own digest")
     listed = manifest.get("files")
     if number != FORMAT or manifest.get("kind") != "penstock-bundle" or not isinstance(listed, dict):

@@ -11,7 +11,7 @@ Reader = Callable[[object], Any]
 """raw value -> decoded value, or None when it is missing; raises `Unreadable` when it is neither."""
 
 
-class Unreadable(Exception):  # noqa: N818 - not an error of the program: callers turn it into a Problem or a refusal
+class Unreadable(Exception):
     """A value that is not what its column declares."""
 
     def __init__(self, code: str, why: str) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from penstock.bundle.answers import Answer, Answerer, Answers
-from penstock.bundle.canonical import canonical
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.format import BundleFiles, parse_object, read_bundle, read_file
 from penstock.bundle.frame import Frame, typed_array
@@ -20,6 +19,7 @@ from penstock.bundle.packing import pack
 from penstock.bundle.requests import ReadRows, RequestReader
 from penstock.bundle.signature import Signature
 from penstock.errors import BundleError, SchemaMismatch
+from penstock.objects.digests import canonical_json
 
 _COMMON = ("decision", "novelty", "outside")
 _CLASSIFICATION = (*_COMMON, "label", "probabilities")
@@ -194,7 +194,7 @@ class Bundle:
         BundleError : an answer differs; the first difference is named.
         """
         examples = parse_object(self.read("examples.json"), "examples.json", self.folder)
-        answers = json.loads(canonical(self.predict(examples["rows"])))
+        answers = json.loads(canonical_json(self.predict(examples["rows"])))
         expected = examples["answers"]
         unit = self.signature.scale.std if self.signature.scale else 1.0
         difference = _difference(answers, expected, "answers", tolerance=0.0 if exact else 1e-5, unit=unit)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.bundle.canonical import canonical
 from penstock.bundle.kinds import Task
 from penstock.bundle.specs import Label
 from penstock.bundle.values import class_text
@@ -23,6 +22,7 @@ from penstock.evaluation.bootstrap import Comparison, Estimate, compare, interva
 from penstock.evaluation.gates import Gate, GateResult, judge, slices_needed
 from penstock.evaluation.metrics import METRICS, get_metric, predicted_labels, usual_metrics
 from penstock.evaluation.slices import Slice, slice_scores
+from penstock.objects.digests import canonical_json
 
 if TYPE_CHECKING:
     from penstock.bundle.decoder import Frame
@@ -235,7 +235,7 @@ def evaluate(
 
 def dumps(report: Report) -> bytes:
     """The report as canonical JSON."""
-    return canonical(report.to_json())
+    return canonical_json(report.to_json())
 
 
 def _plots(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from penstock.bundle.canonical import canonical
 from penstock.lifecycle.stages import Context, Stages
+from penstock.objects.digests import canonical_json
 
 if TYPE_CHECKING:
     from penstock.feedback.rows import LabelledRows
@@ -60,7 +60,7 @@ def append_labelled(stages: Stages, dataset: str, rows: LabelledRows) -> str:
     """The version with these rows added."""
     context = stages.context
     pairs = [[prediction, label] for prediction, label in zip(rows.ids, rows.labels, strict=True)]
-    labels = context.objects.put(canonical(pairs))
+    labels = context.objects.put(canonical_json(pairs))
     done = stages.do("append", append, {"dataset": dataset}, {"labels": labels})
     added = str(done.outputs["dataset"])
     context.ledger.datasets.set_head(context.project.name, added)

@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from penstock.bundle.canonical import canonical
 from penstock.bundle.format import MANIFEST, read_bundle, write_bundle
 from penstock.errors import BundleError
 from penstock.ledger.record import RunRecord
 from penstock.ledger.registry import ModelVersion
 from penstock.ledger.run import Run
+from penstock.objects.digests import canonical_json
 from penstock.objects.store import ObjectStore
 from penstock.project.project import Project
 
@@ -23,7 +23,7 @@ def keep_bundle(run: Run, folder: Path) -> str:
     for name in manifest["files"]:
         run.keep(f"bundle/{name}", (folder / name).read_bytes(), media=_media(name))
     run.output("audit_head", manifest["audit_head"])
-    return run.keep("bundle", canonical({"files": manifest["files"]}), media="application/json")
+    return run.keep("bundle", canonical_json({"files": manifest["files"]}), media="application/json")
 
 
 def files_of(objects: ObjectStore, bundle: str) -> dict[str, Any]:

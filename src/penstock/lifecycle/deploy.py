@@ -97,6 +97,7 @@ def rollback_project(project: Project) -> RollbackResult:
     ServingError : there is no version to go back to, or a server process refuses it.
     """
     start = time.perf_counter()
+    ledger = project.ledger  # opened first: what cannot be recorded is not done
     before = read_slots(project.serving_state)
     state = switch_back(project.serving_state, by="rollback")
     workers = wait_for_epoch(project.serving_state, state.epoch)
@@ -105,7 +106,6 @@ def rollback_project(project: Project) -> RollbackResult:
     assert entry is not None
     assert state.live is not None
     left = before.live_entry
-    ledger = project.ledger
     with ledger.run(
         "rollback", inputs={"bundle": entry.bundle}, params={"version": entry.version}, project=project.name
     ) as run:

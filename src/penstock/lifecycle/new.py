@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.errors import ProjectError, SourceError
+from penstock.errors import PenstockError, ProjectError, SourceError
 from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.recipe import suggest_recipe
 from penstock.lifecycle.stages import Context, Stages
+from penstock.objects.files import naming_full_disk
 from penstock.project.project import FILE, Project
 from penstock.project.scaffold import render_declaration, write_folders
 
@@ -133,15 +134,25 @@ def new_project(
     root.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{root.name}.new-", dir=root.parent))
     try:
-        result = _fill(draft, root.name, source, declared, split, seed)
+        with naming_full_disk(root):
+            result = _fill(draft, root.name, source, declared, split, seed)
         if root.exists():
             root.rmdir()
         draft.chmod(0o755)
         draft.rename(root)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
+        if isinstance(error, PenstockError):
+            _name_as_given(error, draft / declared["source"], data)
         raise
     return NewResult(project=str(folder), target=target, **result)
+
+
+def _name_as_given(error: PenstockError, copy: Path, data: Path | str) -> None:
+    """Speak of the file that the user gave, not of its copy in a folder that is gone."""
+    error.what, error.why, error.way_out = (
+        text.replace(str(copy), str(data)) for text in (error.what, error.why, error.way_out)
+    )
 
 
 def _fill(draft: Path, name: str, source: Path, declared: dict[str, Any], split: str, seed: int) -> dict[str, Any]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import DeclarationError
 from penstock.lifecycle.bundles import keep_bundle
 from penstock.lifecycle.rows import Rows, of_inputs
 from penstock.lifecycle.stages import Context
@@ -60,7 +58,7 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
         train=train,
         rule=rule,
         extra_fields=params["extra_fields"],
-        key=_key(rows, params["key"]),
+        key=params["key"],
         scale=None if scale is None else Scale(scale["mean"], scale["std"]),
         interval=None if offsets is None else Interval(offsets["coverage"], offsets["low"], offsets["high"]),
         goal_metric=candidate["metric"],
@@ -71,28 +69,25 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
 
     with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
         folder = Path(scratch) / "bundle"
-        parts = partial(
-            build,
+        packaged = build(
+            folder,
             model=model,
             decoder=rows.decoder,
             signature=signature,
             novelty=novelty,
             train=train,
             valid=valid,
+            reference=lambda heldout: build_reference(
+                train,
+                specs,
+                heldout,
+                valid,
+                novelty_limit=rule.novelty_limit,
+                quality={"metric": report["metric"], **report["metrics"][report["metric"]]},
+            ),
             card=card,
             audit_head=head,
         )
-        draft = parts(Path(scratch) / "draft", reference={"format": 1})
-        heldout = draft.bundle.predict_frame(valid.select([c.name for c in signature.columns]))
-        reference = build_reference(
-            train,
-            specs,
-            heldout,
-            valid,
-            novelty_limit=rule.novelty_limit,
-            quality={"metric": report["metric"], **report["metrics"][report["metric"]]},
-        )
-        packaged = parts(folder, reference=reference)
         footprint = measure(folder)
         run.output("bundle", keep_bundle(run, folder))
     run.output("parity", packaged.parity.to_json())
@@ -157,18 +152,6 @@ def card_of(
         "scope": {name: value for name, value in params["scope"].items() if value is not None},
         "limits": limits,
     }
-
-
-def _key(rows: Rows, declared: str | None) -> str | None:
-    if declared is None:
-        return None
-    if declared not in {spec.name for spec in rows.decoder.columns}:
-        raise DeclarationError(
-            f"[data] key names {declared!r}, which is no column",
-            why=f"the columns are {', '.join(spec.name for spec in rows.decoder.columns)}",
-            way_out="correct the name, or remove the key",
-        )
-    return declared
 
 
 def _within_scope(footprint: Footprint, scope: dict[str, Any]) -> list[dict[str, Any]]:

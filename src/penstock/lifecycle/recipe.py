@@ -28,6 +28,7 @@ def recipe(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     """Check the recipe, or suggest one (and write it for the user to edit) where there is none."""
     from penstock.data.versions import load_version
     from penstock.features.recipe import Recipe
+    from penstock.objects.files import write_atomic
 
     version = load_version(context.objects, inputs["dataset"])
     text = params["text"]
@@ -35,7 +36,7 @@ def recipe(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     if text is None:
         text = suggest_recipe(context, inputs["dataset"])
         if context.replay is None:
-            context.project.recipe_file.write_text(text, encoding="utf-8")
+            write_atomic(context.project.recipe_file, text.encode())
     parsed = Recipe.parse(text, name=name)
     parsed.check(version.decoder.columns)
     run.keep("recipe", parsed.canonical().encode(), media="application/toml")

@@ -57,7 +57,7 @@ def retrain_project(
                 way_out="bring labels with `penstock label import` or POST /labels, or lower the minimum",
             )
         dataset = append_labelled(stages, dataset, rows)
-        result = train(stages, dataset, budget=budget or settings.budget, override=override)
+        result = train(stages, dataset, budget=settings.budget if budget is None else budget, override=override)
         against = _compare(stages, dataset, result, champion, bundle)
         if not stages.nothing_to_do:
             stages.whole.output("champion", against)

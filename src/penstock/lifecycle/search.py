@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock.bundle.canonical import canonical, digest
 from penstock.lifecycle.rows import Rows, of_inputs
 from penstock.lifecycle.stages import Context
+from penstock.objects.digests import canonical_json, digest_of
 
 if TYPE_CHECKING:
     from penstock.learning.result import SearchResult
@@ -23,7 +23,7 @@ COVERAGE = 0.9
 def trials_name(inputs: dict[str, Any], params: dict[str, Any]) -> str:
     """Under which trials are kept: all that a trial depends on. The budget is not in it, so more time goes on from there."""
     kept = {name: value for name, value in params.items() if name not in ("budget", "workers")}
-    return digest(canonical({"format": 1, "kind": "trials", "inputs": inputs, "params": kept}))
+    return digest_of(canonical_json({"format": 1, "kind": "trials", "inputs": inputs, "params": kept}))
 
 
 def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
@@ -68,7 +68,9 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     model = run.keep("model", result.model, media="application/onnx")
     baseline = run.keep("baseline", result.baseline, media="application/onnx")
     run.keep(
-        "candidate", canonical(_candidate(result, rows, metric, inputs["recipe"], baseline)), media="application/json"
+        "candidate",
+        canonical_json(_candidate(result, rows, metric, inputs["recipe"], baseline)),
+        media="application/json",
     )
     run.output("model", model)
     run.output("learner", result.candidate.learner)

@@ -29,7 +29,7 @@ class Settings:
         goal = msgspec.to_builtins(d.goal)
         return cls(
             search={
-                "budget": budget or d.search.budget,
+                "budget": d.search.budget if budget is None else budget,
                 "strategy": d.search.strategy,
                 "seed": d.search.seed,
                 "metric": d.goal.metric,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from penstock.bundle.canonical import canonical
+from penstock.bundle.answers import Answers
 from penstock.bundle.decoder import Decoder, Frame
 from penstock.bundle.format import write_bundle
 from penstock.bundle.graph import open_session
@@ -19,6 +19,7 @@ from penstock.bundle.kinds import Kind
 from penstock.bundle.packing import Layout, pack
 from penstock.bundle.runtime import Bundle
 from penstock.bundle.signature import DecisionRule, ExtraFields, InputColumn, Interval, Scale, Signature
+from penstock.objects.digests import canonical_json
 from penstock.packaging import parity
 from penstock.packaging.answer import answer_graph
 from penstock.packaging.card import render_card
@@ -81,7 +82,7 @@ def build(
     novelty: FittedNovelty,
     train: Frame,
     valid: Frame,
-    reference: dict[str, Any],
+    reference: Callable[[Answers], dict[str, Any]],
     card: dict[str, Any],
     audit_head: str,
 ) -> Packaged:
@@ -90,6 +91,11 @@ def build(
     The answer graph must give the model's own scores on validation rows and on odd rows, and each row alone must be
     answered as within a batch, bit for bit.
 
+    Parameters
+    ----------
+    model : ONNX bytes, packed inputs -> `probabilities` or `value`.
+    reference : makes the reference profile from the bundle's answers to the validation rows.
+
     Raises
     ------
     ParityError : nothing is written.
@@ -97,20 +103,21 @@ def build(
     graph = answer_graph(model, signature.layout, signature.task, novelty, signature.decision)
     rows = example_rows(train, decoder, [c.name for c in signature.columns])
     files = {
-        "decoder.json": canonical(decoder.to_json()),
+        "decoder.json": canonical_json(decoder.to_json()),
         "graph.onnx": graph,
-        "signature.json": canonical(signature.to_json()),
-        "reference.json": canonical(reference),
-        "card.json": canonical(card),
+        "signature.json": canonical_json(signature.to_json()),
+        "card.json": canonical_json(card),
         "card.md": render_card(card).encode(),
     }
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "draft"
-        write_bundle(draft, {**files, "examples.json": canonical({"format": 1, "rows": [], "answers": []})}, audit_head)
+        unfinished = {"examples.json": {"format": 1, "rows": [], "answers": []}, "reference.json": {"format": 1}}
+        write_bundle(draft, {**files, **{n: canonical_json(part) for n, part in unfinished.items()}}, audit_head)
         bundle = Bundle.load(draft)
         checked = _parity(bundle, model, valid, train)
-        answers = json.loads(canonical(bundle.predict(rows)))
-    files["examples.json"] = canonical({"format": 1, "rows": rows, "answers": answers})
+        answers = json.loads(canonical_json(bundle.predict(rows)))
+        files["reference.json"] = canonical_json(reference(bundle.predict_frame(valid)))
+    files["examples.json"] = canonical_json({"format": 1, "rows": rows, "answers": answers})
     write_bundle(folder, files, audit_head)
     packaged = Bundle.load(folder)
     packaged.self_test(exact=True)
@@ -138,7 +145,7 @@ def _parity(bundle: Bundle, model: bytes, valid: Frame, train: Frame) -> parity.
     again, _ = bundle.decoder.decode_rows(raw)
     bulk = bundle.predict_frame(again.select(names))
     alone = (bundle.predict([row])[0] for row in raw)
-    different = [i for i, answer in enumerate(alone) if canonical(answer) != canonical(bulk.row(i))]
+    different = [i for i, answer in enumerate(alone) if canonical_json(answer) != canonical_json(bulk.row(i))]
     parity.require(
         parity.Parity(len(raw), 0.0 if not different else float("inf"), len(different), 0),
         what="one row against a batch",

@@ -15,13 +15,13 @@ import spox.opset.ai.onnx.ml.v3 as ml
 import spox.opset.ai.onnx.v21 as op
 from spox import Tensor, Var, argument, build
 
-from penstock.bundle.canonical import canonical
 from penstock.bundle.decoder import ColumnSpec, Decoder, TargetSpec
 from penstock.bundle.format import write_bundle
 from penstock.bundle.kinds import MISSING_TIME, Kind, Task
 from penstock.bundle.packing import Layout
 from penstock.bundle.runtime import Bundle
 from penstock.bundle.signature import DecisionRule, InputColumn, Interval, Scale, Signature
+from penstock.objects.digests import canonical_json
 
 ToyTask = Literal["binary", "multiclass", "regression"]
 
@@ -70,12 +70,12 @@ def write_toy_bundle(folder: Path, *, task: ToyTask = "binary", version: int = 1
     """
     decoder, signature = toy_parts(task)
     files = {
-        "decoder.json": canonical(decoder.to_json()),
-        "signature.json": canonical(signature.to_json()),
+        "decoder.json": canonical_json(decoder.to_json()),
+        "signature.json": canonical_json(signature.to_json()),
         "graph.onnx": _graph(signature, slope=1.0 + 0.25 * (version - 1)),
-        "examples.json": canonical({"format": 1, "rows": [], "answers": []}),
-        "reference.json": canonical({"format": 1, "rows": 0, "columns": {}}),
-        "card.json": canonical({"format": 1, "model": signature.model, "version": version}),
+        "examples.json": canonical_json({"format": 1, "rows": [], "answers": []}),
+        "reference.json": canonical_json({"format": 1, "rows": 0, "columns": {}}),
+        "card.json": canonical_json({"format": 1, "model": signature.model, "version": version}),
         "card.md": f"# {signature.model} {version}\n\nA toy.\n".encode(),
     }
     draft = Path(folder).parent / f".{Path(folder).name}.examples"
@@ -84,7 +84,7 @@ def write_toy_bundle(folder: Path, *, task: ToyTask = "binary", version: int = 1
     for file in draft.iterdir():
         file.unlink()
     draft.rmdir()
-    files["examples.json"] = canonical({"format": 1, "rows": list(ROWS), "answers": answers})
+    files["examples.json"] = canonical_json({"format": 1, "rows": list(ROWS), "answers": answers})
     write_bundle(folder, files, audit_head="toy")
     return Path(folder)
 
