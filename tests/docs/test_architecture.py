@@ -66,6 +66,8 @@ def test_the_house_on_the_page_is_the_house() -> None:
     told = re.findall(r"^\| `(\w+)/` \|", PAGE, re.M)
     there = {p.name for p in (ROOT / "src/penstock").iterdir() if p.is_dir() and any(p.glob("*.py"))}
     assert set(told) == there
-    layers = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"][0]
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"][
+        0
+    ]
     order = [layer.removeprefix("penstock.") for layer in layers["layers"]]
     assert [name for name in told if name in order] == [name for name in order if name in told]
