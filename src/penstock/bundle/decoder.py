@@ -95,7 +95,7 @@ class Decoder:
             ) from error
 
     @cached_property
-    def digest_of(self) -> str:
+    def digest(self) -> str:
         """The digest of the canonical stored form."""
         return digest_of(canonical_json(self.to_json()))
 
