@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 
-from penstock.bundle.canonical import canonical
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.format import write_bundle
 from penstock.bundle.frame import Frame
@@ -30,6 +29,7 @@ from penstock.bundle.packing import Layout
 from penstock.bundle.runtime import Bundle
 from penstock.bundle.signature import DecisionRule, InputColumn, Signature
 from penstock.bundle.specs import ColumnSpec, TargetSpec
+from penstock.objects.digests import canonical_json
 from penstock.serving.slots import fill_and_switch
 
 COLUMNS = 20
@@ -67,17 +67,17 @@ def write_benchmark_bundle(folder: Path) -> Path:
     )  # fmt: skip
     row = {s.name: float(X[0, i]) for i, s in enumerate(specs)}
     files = {
-        "decoder.json": canonical(Decoder(specs, target).to_json()),
-        "signature.json": canonical(signature.to_json()),
+        "decoder.json": canonical_json(Decoder(specs, target).to_json()),
+        "signature.json": canonical_json(signature.to_json()),
         "graph.onnx": answer_graph(model, layout, Task.BINARY, novelty, rule),
-        "examples.json": canonical({"format": 1, "rows": [], "answers": []}),
-        "reference.json": canonical({"format": 1}),
-        "card.json": canonical({"format": 1}),
+        "examples.json": canonical_json({"format": 1, "rows": [], "answers": []}),
+        "reference.json": canonical_json({"format": 1}),
+        "card.json": canonical_json({"format": 1}),
         "card.md": b"",
     }
     draft = folder.with_name(folder.name + "-draft")
     write_bundle(draft, files, audit_head="")
-    files["examples.json"] = canonical({"format": 1, "rows": [row], "answers": Bundle.load(draft).predict([row])})
+    files["examples.json"] = canonical_json({"format": 1, "rows": [row], "answers": Bundle.load(draft).predict([row])})
     write_bundle(folder, files, audit_head="")
     return folder
 
