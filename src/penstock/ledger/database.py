@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 import weakref
@@ -19,6 +20,8 @@ from penstock.parts import need
 
 WAIT_S = 60.0
 """How long a writer waits for the others. Transactions take milliseconds; this long means that something hangs."""
+ROOM_BYTES = 65_536
+"""Of free disk below which an I/O error of SQLite means that there is no room: its index of the log takes 32 KiB."""
 
 _ADVISORY_LOCK = 0x50454E53  # "PENS": any number that other programs on the same server are unlikely to take
 
@@ -99,7 +102,8 @@ class Database:
     def _worded(self, error: DBAPIError) -> PenstockError:
         why = str(error.orig).strip().splitlines()[0]
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL or getattr(error.orig, "sqlstate", None) == "53100":
+        full = code == sqlite3.SQLITE_FULL or getattr(error.orig, "sqlstate", None) == "53100"
+        if full or (code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and self._disk_is_full()):
             return StoreFull(
                 f"no space left for the ledger {self.place}",
                 why=why,
@@ -122,6 +126,14 @@ class Database:
             why=why,
             way_out="check that the place exists, that it may be written to, and (PostgreSQL) that the server answers",
         )
+
+    def _disk_is_full(self) -> bool:
+        """SQLite says "I/O error" where there is no room for the files that it keeps beside the database."""
+        folder = Path(sa.make_url(self.place).database or "").parent
+        try:
+            return shutil.disk_usage(folder).free < ROOM_BYTES
+        except OSError:
+            return False
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
