@@ -1,32 +1,36 @@
-"""`deploy` opens one envelope, judges, fills the idle slot and switches; `rollback` switches back."""
+"""`deploy` examines a version on one envelope, fills the idle slot and switches; `rollback` switches back."""
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.bundle.kinds import Task
 from penstock.bundle.runtime import Bundle
-from penstock.errors import DeclarationError, NotFound, ProjectError, SealError
-from penstock.lifecycle.bundles import bundle_of, packaging_run
-from penstock.lifecycle.judge import declared_gates, judged
+from penstock.errors import DeclarationError, NotFound, ProjectError
+from penstock.lifecycle.bundles import bundle_of
+from penstock.lifecycle.check import check_declaration
+from penstock.lifecycle.exam import FEW_ROWS, Envelope, choose_envelope, examine, keep_report
 from penstock.lifecycle.results import DeployResult, RollbackResult
-from penstock.lifecycle.settings import Settings, overriding
+from penstock.lifecycle.settings import overriding
+from penstock.lifecycle.settle import settle
 from penstock.project.project import Project
 from penstock.serving.acknowledgements import wait_for_epoch
 from penstock.serving.slots import fill_and_switch, prune_bundles, read_slots, restore, switch_back
 
 if TYPE_CHECKING:
-    from penstock.evaluation.gates import GateResult
-    from penstock.evaluation.report import Report
     from penstock.ledger.registry import ModelVersion
+
+WAIT_S = 60.0
+"""For another deploy or rollback to end."""
 
 
 def deploy_version(
     project: Project, *, version: int | None = None, override: str | None = None, accept_spent: str | None = None
 ) -> DeployResult:
     """Score a version on one sealed envelope and, if its gates pass, put it live.
+
+    The declared gates, the baseline, the version that is live and the limits of [scope] judge. A deploy that was killed goes
+    on with the envelope that it had opened, and an override acts on the verdict of the exam that was failed.
 
     Parameters
     ----------
@@ -37,55 +41,62 @@ def deploy_version(
     Raises
     ------
     NotFound : there is no such version. ProjectError : it is live already, or did not pass at `run`.
-    SealError : no envelope is left.
+    SealError : no envelope is left. DeclarationError : a gate or slice is wrong; nothing was opened.
     """
-    with project.ledger.lock(f"deploy {project.name}", wait_s=60.0):
+    if accept_spent is not None and not accept_spent.strip():
+        raise DeclarationError(
+            "--accept-spent has no reason", why="it is shown with the model from then on", way_out="say why"
+        )
+    with project.ledger.lock(f"deploy {project.name}", wait_s=WAIT_S):
+        settle(project)
         chosen = _chosen(project, version)
         reason = overriding(override)
-        if accept_spent is not None and not accept_spent.strip():
-            raise DeclarationError(
-                "--accept-spent has no reason", why="it is shown with the model from then on", way_out="say why"
-            )
         _may_be_deployed(project, chosen, override)
+        check_declaration(project, chosen.dataset)
         bundle = Bundle.load(bundle_of(project, chosen))
         bundle.self_test()
-        index, left, reused = _envelope(project, chosen, accept_spent)
+        envelope = choose_envelope(project, chosen, override=reason, accept_spent=accept_spent)
         inputs = {"bundle": chosen.bundle, "dataset": chosen.dataset}
-        params = {"version": chosen.version, "envelope": index, "override": reason, "accept_spent": accept_spent}
+        params = {
+            "version": chosen.version,
+            "envelope": envelope.index,
+            "override": reason,
+            "accept_spent": accept_spent,
+        }
         with project.ledger.run("deploy", inputs=inputs, params=params, project=project.name) as run:
-            report = _scored(project, chosen, bundle, index, run.id, reason, reused=reused)
+            report = examine(project, chosen, bundle, envelope, run.id, reason)
             for name, estimate in report.metrics.items():
                 run.metric(name, estimate.value, low=estimate.low, high=estimate.high)
-            page = _keep_report(project, run, report, chosen.version)
             deployed = report.passed or reason is not None
-            envelope = {"opened": index, "left": left, "reused": reused, "rows": report.rows}
             deployment: dict[str, Any] = {
                 "run": run.id,
-                "envelope": envelope,
+                "envelope": {
+                    "opened": envelope.index,
+                    "left": envelope.left,
+                    "reused": envelope.reused,
+                    "rows": report.rows,
+                },
                 "accept_spent": accept_spent,
                 "test": {n: _plain(e.to_json()) for n, e in report.metrics.items()},
                 "gates": [g.to_json() for g in report.gates],
                 "overrides": [o.to_json() for o in report.overrides],
-                "report": page,
+                "report": keep_report(project, run, report, chosen.version),
             }
             run.output("deployed", deployed)
             run.output("deployment", deployment)
             slot = _switch(project, chosen, bundle, deployment, run.id) if deployed else None
-        warnings = []
-        if accept_spent and reused:
-            warnings.append(f"scored on an envelope that was opened before: {accept_spent}")
         return DeployResult(
             model=chosen.name,
             version=chosen.version,
             slot=slot,
             metric=report.metric,
             test=deployment["test"],
-            envelope=envelope,
+            envelope=deployment["envelope"],
             gates=deployment["gates"],
             overrides=deployment["overrides"],
             deployed=deployed,
             run=run.id,
-            warnings=warnings,
+            warnings=_warnings(project, chosen, envelope, report.rows, accept_spent),
         )
 
 
@@ -94,25 +105,29 @@ def rollback_project(project: Project) -> RollbackResult:
 
     Raises
     ------
-    ServingError : there is no version to go back to, or a server process refuses it.
+    ServingError : there is no version to go back to, or a server process refuses it; then nothing has changed.
     """
     start = time.perf_counter()
     ledger = project.ledger  # opened first: what cannot be recorded is not done
-    before = read_slots(project.serving_state)
-    state = switch_back(project.serving_state, by="rollback")
-    workers = wait_for_epoch(project.serving_state, state.epoch)
-    seconds = time.perf_counter() - start
-    entry = state.live_entry
-    assert entry is not None
-    assert state.live is not None
-    left = before.live_entry
-    with ledger.run(
-        "rollback", inputs={"bundle": entry.bundle}, params={"version": entry.version}, project=project.name
-    ) as run:
-        ledger.registry.set_alias(entry.model, "champion", entry.version)
-        run.metric("seconds", seconds)
-    details = {"from": None if left is None else left.version, "to": entry.version, "epoch": state.epoch, "run": run.id}
-    ledger.audit.append("rollback", entry.model, details)
+    with ledger.lock(f"deploy {project.name}", wait_s=WAIT_S):
+        before = read_slots(project.serving_state)
+        state = switch_back(project.serving_state, by="rollback")
+        try:
+            workers = wait_for_epoch(project.serving_state, state.epoch)
+        except BaseException:
+            restore(project.serving_state, before, by="rollback was refused")
+            raise
+        seconds = time.perf_counter() - start
+        entry, left = state.live_entry, before.live_entry
+        assert entry is not None
+        assert state.live is not None
+        inputs, params = {"bundle": entry.bundle}, {"version": entry.version}
+        with ledger.run("rollback", inputs=inputs, params=params, project=project.name) as run:
+            ledger.registry.set_alias(entry.model, "champion", entry.version)
+            run.metric("seconds", seconds)
+        from_version = None if left is None else left.version
+        details = {"from": from_version, "to": entry.version, "epoch": state.epoch, "run": run.id}
+        ledger.audit.append("rollback", entry.model, details)
     return RollbackResult(entry.model, entry.version, state.live, round(seconds, 4), len(workers))
 
 
@@ -149,111 +164,9 @@ def _may_be_deployed(project: Project, chosen: ModelVersion, override: str | Non
         )
 
 
-def _envelope(project: Project, chosen: ModelVersion, accept_spent: str | None) -> tuple[int, int, bool]:
-    """Index of the envelope to score on, how many are left after it, and whether it was opened before."""
-    from penstock.data.seal import envelopes as envelopes_of
-
-    envelopes = envelopes_of(project.ledger, project.objects, chosen.dataset)
-    if not envelopes:
-        raise SealError(
-            f"{chosen.name} version {chosen.version} has no test rows",
-            why="its data set is too small to hold any back",
-            way_out="bring more rows, and `penstock run` again",
-        )
-    sealed = [e for e in envelopes if not e.is_spent]
-    if sealed:
-        return sealed[0].index, len(sealed) - 1, False
-    if accept_spent is None:
-        raise SealError(
-            f"no sealed envelope is left for {chosen.name} version {chosen.version}",
-            why=f"all {len(envelopes)} were opened; their rows have been seen, so a score on them proves less",
-            way_out="bring new labelled rows (`penstock retrain`), or use --accept-spent REASON, which the card shows",
-        )
-    last = max(envelopes, key=lambda e: str(e.opened_at))
-    return last.index, 0, True
-
-
-def _scored(
-    project: Project,
-    chosen: ModelVersion,
-    bundle: Bundle,
-    index: int,
-    run: str,
-    override: dict[str, str] | None,
-    *,
-    reused: bool,
-) -> Report:
-    from penstock.data.seal import open_envelope, read_spent
-    from penstock.evaluation.report import Override, evaluate
-
-    ledger, objects = project.ledger, project.objects
-    if reused:
-        frame, y = read_spent(ledger, objects, chosen.dataset, index)
-    else:
-        frame, y = open_envelope(
-            ledger, objects, chosen.dataset, index, run=run, purpose=f"deploy version {chosen.version}"
-        )
-    answers = bundle.predict_frame(frame)
-    signature = bundle.signature
-    prediction = answers.value if signature.task is Task.REGRESSION else answers.probabilities
-    assert prediction is not None
-    settings = Settings.of(project, None)
-    d = project.declaration
-    metric = signature.goal_metric
-    report = evaluate(
-        signature.task,
-        signature.target.classes,
-        y,
-        prediction,
-        metric=metric,
-        threshold=signature.decision.threshold,
-        frame=frame,
-        slices=[s if isinstance(s, str) else list(s) for s in d.evaluation.slices],
-        gates=(gates := [g for g in declared_gates(settings.judge, metric) if not g.beats_baseline]),
-        title=chosen.name,
-        target=signature.target.name,
-        part=f"envelope {index}",
-        note="spent before: these rows had been seen" if reused else "sealed until now",
-        facts=[
-            ("version", str(chosen.version)),
-            ("data set", chosen.dataset),
-            ("run", run),
-            ("audit head", ledger.audit.head()),
-        ],
-    )
-    earlier = [Override(**one) for one in chosen.overrides]
-    return judged(report, gates, override, decided=_scope_results(project, chosen), earlier=earlier)
-
-
-def _scope_results(project: Project, chosen: ModelVersion) -> list[GateResult]:
-    """What [scope] asks of the bundle's cost, as it was measured when it was packaged."""
-    from penstock.evaluation.gates import GateResult
-
-    packaged = packaging_run(project, chosen)
-    return [
-        GateResult(
-            s["id"], s["passed"], s["value"], s["limit"], f"measured {s['value']:.4g}, the scope says {s['limit']:g}"
-        )
-        for s in packaged.outputs["scope"]
-    ]
-
-
-def _keep_report(project: Project, run: Any, report: Report, version: int) -> str:
-    from penstock.evaluation.render import to_html
-    from penstock.evaluation.report import dumps
-    from penstock.objects.files import write_atomic
-
-    run.keep("report", dumps(report), media="application/json")
-    page = to_html(report).encode()
-    run.keep("page", page, media="text/html")
-    path = project.root / "reports" / f"deploy-v{version}-{report.part.replace(' ', '-')}.html"
-    path.parent.mkdir(exist_ok=True)
-    write_atomic(path, page)
-    return str(path.relative_to(project.root))
-
-
 def _switch(project: Project, chosen: ModelVersion, bundle: Bundle, deployment: dict[str, Any], run: str) -> str:
-    state_dir: Path = project.serving_state
+    """Fill the idle slot, wait until every server process has switched, and write it down."""
+    state_dir = project.serving_state
     ledger = project.ledger
     before = read_slots(state_dir)
     state = fill_and_switch(
@@ -267,10 +180,10 @@ def _switch(project: Project, chosen: ModelVersion, bundle: Bundle, deployment: 
     )
     try:
         wait_for_epoch(state_dir, state.epoch, timeout_s=30.0)
-        prune_bundles(state_dir)
     except BaseException:
         restore(state_dir, before, by=f"deploy {run} was refused")
         raise
+    prune_bundles(state_dir)
     registry = ledger.registry
     registry.set_alias(chosen.name, "champion", chosen.version)
     if registry.aliases(chosen.name).get("challenger") == chosen.version:
@@ -280,6 +193,25 @@ def _switch(project: Project, chosen: ModelVersion, bundle: Bundle, deployment: 
     for override in deployment["overrides"]:
         ledger.audit.append("override", chosen.name, {"at": "deploy", **override})
     return str(state.live)
+
+
+def _warnings(
+    project: Project, chosen: ModelVersion, envelope: Envelope, rows: int, accept_spent: str | None
+) -> list[str]:
+    from penstock.data.versions import load_version
+
+    found = []
+    if envelope.reused:
+        found.append(f"scored on an envelope that was opened before: {accept_spent}")
+    elif envelope.opened:
+        found.append(
+            f"envelope {envelope.index} had been opened by an earlier exam of this version; it goes on with it"
+        )
+    if rows < FEW_ROWS:
+        found.append(f"{rows} test rows are few: mind the width of the interval")
+    if load_version(project.objects, chosen.dataset).manifest.get("redealt"):
+        found.append("the split was changed after rows had been seen: some test rows may have been seen before that")
+    return found
 
 
 def _plain(estimate: dict[str, Any]) -> dict[str, Any]:

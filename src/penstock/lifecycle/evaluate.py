@@ -62,7 +62,7 @@ def evaluate(context: Context, run: Run, inputs: dict[str, Any], params: dict[st
         threshold=candidate["threshold"],
         baseline=baseline,
         frame=frame,
-        slices=[*params["slices"], *(column for column in params["protected"] if column not in params["slices"])],
+        slices=params["slices"],
         gates=[Gate.from_json({k: v for k, v in g.items() if v is not None}) for g in params["gates"]],
         seed=params["seed"],
         title=context.project.name,

@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 
 
 def declared_gates(params: dict[str, Any], metric: str) -> list[Gate]:
-    """The declared gates and the goal's own; where none are declared, the model must beat the baseline."""
+    """The declared gates, the goal's own, and that the model must beat the baseline."""
     from penstock.evaluation.gates import Gate, default_gates
 
     goal = params["goal"]
     defaults = default_gates(metric, at_least=goal["at_least"], at_most=goal["at_most"])
     declared = [Gate.from_json({k: v for k, v in g.items() if v is not None}) for g in params["gates"]]
-    if not declared:
-        return defaults
-    return declared + [g for g in defaults if not g.beats_baseline and g.id not in {d.id for d in declared}]
+    return declared + [g for g in defaults if g.id not in {d.id for d in declared}]
 
 
 def judged(

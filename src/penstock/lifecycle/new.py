@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.errors import PenstockError, ProjectError, SourceError
+from penstock.lifecycle.check import check_declaration
 from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.recipe import suggest_recipe
 from penstock.lifecycle.stages import Context, Stages
@@ -172,6 +173,7 @@ def _fill(draft: Path, name: str, source: Path, declared: dict[str, Any], split:
     try:
         with Stages(Context(project), "new") as stages:
             dataset = current_dataset(stages)
+            check_declaration(project, dataset)
             read = project.ledger.get(stages.steps[0].run)
             declare(read.outputs["task"], default_metric(Task(read.outputs["task"])))
             (draft / "recipe.toml").write_text(suggest_recipe(stages.context, dataset), encoding="utf-8")

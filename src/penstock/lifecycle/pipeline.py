@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from penstock.lifecycle.check import check
+from penstock.lifecycle.envelopes import seen_envelopes
 from penstock.lifecycle.evaluate import evaluate
 from penstock.lifecycle.explain import Explanation, explaining
-from penstock.lifecycle.ingest import current_dataset, spent_envelopes
+from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.judge import judge
 from penstock.lifecycle.package import package
 from penstock.lifecycle.publish import published
@@ -55,9 +57,10 @@ def train(stages: Stages, dataset: str, *, budget: str | None, override: str | N
     """From a data-set version to a registered model. `run` and `retrain` share it."""
     project = stages.context.project
     settings = Settings.of(project, budget)
-    spent = spent_envelopes(stages.context, dataset)  # opened envelopes are validation rows now
 
+    stages.do("check", check, {"dataset": dataset}, settings.all)  # what would fail later is refused now
     written = stages.do("recipe", recipe, {"dataset": dataset}, {"text": read_recipe(project)})
+    spent = seen_envelopes(stages, dataset, digest(written, "recipe"), settings.search)
     found = stages.do(
         "search", search, {"dataset": dataset, "spent": spent, "recipe": digest(written, "recipe")}, settings.search
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.lifecycle.bundles import restore_bundle, version_folder
 from penstock.lifecycle.results import RunResult
 from penstock.lifecycle.stages import Stages
+from penstock.serving.slots import read_slots
 
 if TYPE_CHECKING:
     from penstock.ledger.record import RunRecord
@@ -34,6 +35,9 @@ def published(
     if not page.is_file():
         _write_page(project, page, report, number, bundle)
     whole = _whole_run(stages, version)
+    passed = bool(verdict.outputs["passed"])
+    if passed or report["overrides"]:
+        _propose(project, number)
     if not stages.nothing_to_do:
         run = stages.whole
         run.output("dataset", dataset)
@@ -57,13 +61,22 @@ def published(
         baseline=report["baseline"],
         gates=report["gates"],
         overrides=report["overrides"],
-        passed=bool(verdict.outputs["passed"]),
+        passed=passed,
         model={"name": project.name, "version": number, "learner": candidate["learner"]},
         bundle=str(folder.relative_to(project.root)),
         report=str(page.relative_to(project.root)),
-        warnings=[*candidate["warnings"], *warnings],
+        warnings=list(dict.fromkeys([*stages.warnings, *candidate["warnings"], *warnings])),
         rows={"train": candidate["rows"]["train"], "valid": report["rows"]},
+        spent=list(found.inputs["spent"]),
     )
+
+
+def _propose(project: Project, number: int) -> None:
+    """What this run tells of is what `deploy` takes next, also where the run did nothing new."""
+    live = read_slots(project.serving_state).live_entry
+    aliases = project.ledger.registry.aliases(project.name)
+    if aliases.get("challenger") != number and (live is None or live.version != number):
+        project.ledger.registry.set_alias(project.name, "challenger", number)
 
 
 def _whole_run(stages: Stages, version: RunRecord) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def register(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
-    """Number the bundle. One that passed, or was overridden, becomes the challenger where there is a champion."""
+    """Number the bundle, whether it passed or not."""
     report = json.loads(context.objects.get(inputs["report"]))
     passed = all(g["passed"] for g in report["gates"])
     registry = context.ledger.registry
@@ -26,6 +26,4 @@ def register(context: Context, run: Run, inputs: dict[str, Any], params: dict[st
         dataset=inputs["dataset"],
         metrics=report["metrics"],
     )
-    if passed or report["overrides"]:
-        registry.set_alias(params["name"], "challenger", version)
     run.output("version", version)

@@ -45,6 +45,7 @@ class RunResult:
     warnings: list[str] = field(default_factory=list)
     champion: dict[str, Any] | None = None
     rows: dict[str, int] | None = None
+    spent: list[int] = field(default_factory=list)  # opened envelopes among the validation rows
 
     @property
     def exit_code(self) -> int:
@@ -83,8 +84,8 @@ class RunResult:
         ]
         if self.champion is not None:
             lines.append(
-                f"  champion version {self.champion['version']} on the same rows: {self.champion['value']:.4g}; the challenger is "
-                f"better by {self.champion['difference']:.4g} ({self.champion['low']:.4g} to {self.champion['high']:.4g})"
+                f"  champion version {self.champion['version']} on the same rows: {self.champion['value']:.4g}; the difference is "
+                f"{self.champion['difference']:+.4g} ({self.champion['low']:.4g} to {self.champion['high']:.4g})"
             )
         lines += [f"  warning: {w}" for w in self.warnings]
         lines += [f"  report: {self.report}", f"  bundle: {self.bundle}"]
@@ -137,7 +138,7 @@ class DeployResult:
 
     def to_text(self) -> str:
         e = self.envelope
-        how = "spent before, accepted" if e["reused"] else f"opened now, {e['left']} left"
+        how = "spent before, accepted" if e["reused"] else f"{e['left']} envelopes left"
         lines = [
             f"{self.model} version {self.version}: {self.metric} {figure(self.test[self.metric])} on envelope {e['opened']} "
             f"({e['rows']} sealed test rows, {how})",

@@ -12,7 +12,7 @@ from penstock.errors import ProjectError
 from penstock.feedback.labels import record_label_events
 from penstock.feedback.rows import labelled_rows
 from penstock.lifecycle.append import append_labelled, labels_within
-from penstock.lifecycle.ingest import current_dataset, spent_envelopes
+from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.pipeline import train
 from penstock.lifecycle.results import RunResult
 from penstock.lifecycle.rows import Rows
@@ -49,14 +49,20 @@ def retrain_project(
         Stages(Context(project, progress=progress), "retrain", listener) as stages,
     ):
         dataset = current_dataset(stages)
-        rows = labelled_rows(project.journal_folder, without=labels_within(stages.context, dataset))
+        registered = project.ledger.registry.get(champion.model, champion.version)
+        had = labels_within(
+            stages.context, registered.dataset
+        )  # not those of the head: a killed retrain goes on from there
+        rows = labelled_rows(project.journal_folder, without=had)
         if len(rows) < settings.minimum_labels:
             raise ProjectError(
                 f"{len(rows)} new labelled predictions are too few to retrain",
                 why=f"[retrain] minimum_labels is {settings.minimum_labels}",
                 way_out="bring labels with `penstock label import` or POST /labels, or lower the minimum",
             )
-        dataset = append_labelled(stages, dataset, rows)
+        rows = labelled_rows(project.journal_folder, without=labels_within(stages.context, dataset))
+        if len(rows):
+            dataset = append_labelled(stages, dataset, rows)
         result = train(stages, dataset, budget=settings.budget if budget is None else budget, override=override)
         against = _compare(stages, dataset, result, champion, bundle)
         if not stages.nothing_to_do:
@@ -70,7 +76,7 @@ def _compare(stages: Stages, dataset: str, result: RunResult, champion: SlotEntr
     from penstock.evaluation.metrics import METRICS
 
     context = stages.context
-    frame, y = Rows(context, dataset, spent_envelopes(context, dataset)).valid
+    frame, y = Rows(context, dataset, result.spent).valid
     challenger = Bundle.load(context.project.root / result.bundle)
     answers = [_scores(one, frame) for one in (bundle, challenger)]
     thresholds = (bundle.signature.decision.threshold, challenger.signature.decision.threshold)

@@ -22,11 +22,18 @@ class Settings:
     judge: dict[str, Any]
     package: dict[str, Any]
 
+    @property
+    def all(self) -> dict[str, Any]:
+        """Everything, for the stage that checks it."""
+        return {"search": self.search, "evaluate": self.evaluate, "judge": self.judge, "package": self.package}
+
     @classmethod
     def of(cls, project: Project, budget: str | None) -> Settings:
         """From the declaration; `budget` overrides the declared one."""
         d = project.declaration
         goal = msgspec.to_builtins(d.goal)
+        gates = [{k: v for k, v in msgspec.to_builtins(g).items() if v is not None and v is not False} for g in d.gates]
+        slices = msgspec.to_builtins(d.evaluation.slices)
         return cls(
             search={
                 "budget": d.search.budget if budget is None else budget,
@@ -37,17 +44,14 @@ class Settings:
                 "workers": d.search.workers,
             },
             evaluate={
-                "slices": msgspec.to_builtins(d.evaluation.slices),
-                "protected": list(d.evaluation.protected),
-                "metric": d.goal.metric,
+                "slices": [*slices, *(column for column in d.evaluation.protected if column not in slices)],
                 "seed": d.search.seed,
-                "gates": [msgspec.to_builtins(g) for g in d.gates],
+                "gates": gates,
             },
-            judge={"gates": [msgspec.to_builtins(g) for g in d.gates], "goal": goal},
+            judge={"gates": gates, "goal": goal},
             package={
                 "name": project.name,
                 "question": d.project.question,
-                "metric": d.goal.metric,
                 "abstain_below": d.serving.abstain_below,
                 "abstain_when_novel": d.serving.abstain_when_novel,
                 "extra_fields": d.serving.extra_fields,

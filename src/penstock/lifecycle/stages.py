@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 CODE = {
     "ingest": "1",
     "append": "1",
+    "check": "1",
     "recipe": "1",
     "search": "1",
     "evaluate": "1",
     "judge": "1",
-    "package": "1",
+    "package": "2",
     "register": "1",
 }
 """Version of each stage's code: raised when the same inputs would give another result, so that old results are not reused."""
@@ -103,6 +104,7 @@ class Stages:
     listener: Listener | None = None
     dry: bool = False
     steps: list[Step] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     _whole: Run | None = None
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -122,6 +124,7 @@ class Stages:
         key = ledger.key_of(name, inputs, params, CODE[name])
         known = ledger.find(name, key)
         if known is not None and ledger.intact(known):
+            self.warnings += known.outputs.get("warnings", [])
             self.note(name, "known", 0.0, f"run {known.id} did exactly this", known.id)
             return known
         why = ledger.why(name, inputs, params, CODE[name])
@@ -134,7 +137,9 @@ class Stages:
         with ledger.run(name, inputs=inputs, params=params, code=CODE[name], project=self.context.project.name) as run:
             work(self.context, run, inputs, params)
         self.note(name, "ran", time.perf_counter() - start, why, run.id)
-        return ledger.get(run.id)
+        record = ledger.get(run.id)
+        self.warnings += record.outputs.get("warnings", [])
+        return record
 
     def note(self, name: str, status: str, seconds: float, why: str, run: str) -> None:
         """Remember what happened to a stage."""

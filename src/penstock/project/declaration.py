@@ -92,6 +92,8 @@ class GateSection(Section, frozen=True):
     at_least: float | None = None
     at_most: float | None = None
     slice: str | None = None
+    beats_baseline: bool = False
+    id: str | None = None
 
 
 class JournalSection(Section, frozen=True):
@@ -236,8 +238,28 @@ def _check_bounds(d: Declaration, name: str) -> None:
     if not 0 < d.monitoring.false_alarms < 0.5:
         refuse("monitoring.false_alarms", f"{d.monitoring.false_alarms} is not in (0, 0.5)", "write 0.01")
     for i, gate in enumerate(d.gates):
-        if (gate.at_least is None) == (gate.at_most is None):
-            refuse(f"gates[{i}]", "a gate has exactly one of at_least and at_most", "write for example at_least = 0.8")
+        if (gate.at_least is not None) + (gate.at_most is not None) + gate.beats_baseline != 1:
+            refuse(
+                f"gates[{i}]",
+                "a gate has exactly one of at_least, at_most and beats_baseline",
+                "write for example at_least = 0.8",
+            )
+    positive = {
+        "serving.max_body_bytes": d.serving.max_body_bytes,
+        "serving.deadline_ms": d.serving.deadline_ms,
+        "serving.journal.max_bytes": d.serving.journal.max_bytes,
+        "monitoring.minimum_rows": d.monitoring.minimum_rows,
+        "retrain.minimum_labels": d.retrain.minimum_labels,
+        "search.workers": d.search.workers,
+        **{
+            f"scope.{name}": value
+            for name, value in msgspec.structs.asdict(d.scope).items()
+            if not isinstance(value, str)
+        },
+    }
+    for where, number in positive.items():
+        if number is not None and number <= 0:
+            refuse(where, f"{number} is not above 0", "write a positive number, or remove the setting")
     if d.goal.at_least is not None and d.goal.at_most is not None:
         refuse("goal", "it has both at_least and at_most", "keep the one that fits the metric")
 

@@ -26,7 +26,7 @@ class Project:
     root : the folder. `Project.here` finds it from a folder inside it.
 
     The stores are those of the folder unless the environment names others: `PENSTOCK_LEDGER` (a PostgreSQL or SQLite
-    URL) and `PENSTOCK_OBJECTS` (``s3://``, ``gs://``, ``az://`` or a folder).
+    URL) and `PENSTOCK_OBJECTS` (``s3://``, ``gs://``, ``az://`` or a folder). Relative ones begin at the project's root.
     """
 
     def __init__(self, root: Path | str) -> None:
@@ -88,7 +88,8 @@ class Project:
     def objects(self) -> ObjectStore:
         from penstock.objects.store import open_store
 
-        return open_store(os.environ.get("PENSTOCK_OBJECTS") or self.state / "objects")
+        place = os.environ.get("PENSTOCK_OBJECTS") or str(self.state / "objects")
+        return open_store(place if "://" in place else self.root / place)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -96,4 +97,18 @@ class Project:
 
         self.state.mkdir(parents=True, exist_ok=True)
         url = os.environ.get("PENSTOCK_LEDGER") or f"sqlite:///{self.state / 'ledger.db'}"
-        return Ledger.open(url, self.objects, state=self.state)
+        return Ledger.open(_rooted(url, self.root), self.objects, state=self.state)
+
+
+def _rooted(url: str, root: Path) -> str:
+    """A ledger's URL, where a relative file begins at `root`.
+
+    >>> _rooted("sqlite:///ledger.db", Path("/shop")), _rooted("sqlite:////abs.db", Path("/shop"))
+    ('sqlite:////shop/ledger.db', 'sqlite:////abs.db')
+    """
+    if "://" not in url:
+        return f"sqlite:///{root / url}"
+    scheme, _, file = url.partition(":///")
+    if not scheme.startswith("sqlite") or file in ("", ":memory:"):
+        return url
+    return f"{scheme}:///{root / file}"

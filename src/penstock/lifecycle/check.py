@@ -1,0 +1,71 @@
+"""Stage `check`: what the declaration says about columns, metrics, gates and budgets, before anything else runs."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import DeclarationError
+from penstock.lifecycle.judge import declared_gates
+from penstock.lifecycle.settings import Settings
+from penstock.lifecycle.stages import Context
+from penstock.project.project import Project
+
+if TYPE_CHECKING:
+    from penstock.ledger.run import Run
+
+
+def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
+    """Refuse what would fail later: after the search, or after an envelope was opened."""
+    check_declaration(context.project, inputs["dataset"], budget=params["search"]["budget"])
+    run.output("checked", sorted(params))
+
+
+def check_declaration(project: Project, dataset: str, *, budget: str | None = None) -> None:
+    """Hold the declaration against the columns and the task of a data-set version.
+
+    Raises
+    ------
+    DeclarationError : a column, metric, learner, strategy or budget that is not known; the nearest is named.
+    """
+    from penstock import parts
+    from penstock.data.versions import load_version
+    from penstock.evaluation.gates import check_gates
+    from penstock.evaluation.metrics import default_metric, get_metric
+    from penstock.learning.budget import Budget
+    from penstock.learning.propose import check_strategy
+
+    d = project.declaration
+    settings = Settings.of(project, budget)
+    decoder = load_version(project.objects, dataset).decoder
+    target = decoder.target
+    assert target is not None
+    names = [spec.name for spec in decoder.columns]
+    for one in settings.evaluate["slices"]:
+        for column in [one] if isinstance(one, str) else one:
+            _known(column, names, "[evaluation] slices and protected")
+    if d.data.key is not None:
+        _known(d.data.key, names, "[data] key")
+    metric = d.goal.metric or default_metric(target.task)
+    get_metric(metric, target.task)
+    check_gates(declared_gates(settings.judge, metric), target.task, settings.evaluate["slices"])
+    for gate in declared_gates(settings.judge, metric):
+        for column in gate.columns:
+            _known(column, names, f"the gate {gate.id!r}")
+    Budget.parse(settings.search["budget"])
+    if d.retrain.budget is not None:
+        Budget.parse(d.retrain.budget)
+    check_strategy(d.search.strategy)
+    for learner in d.search.learners or ():
+        parts.load("penstock.learners", learner)
+
+
+def _known(column: str, names: list[str], where: str) -> None:
+    if column in names:
+        return
+    near = difflib.get_close_matches(column, names, 1)
+    raise DeclarationError(
+        f"{where} names {column!r}, which is no column",
+        why=f"the columns are {', '.join(names[:30])}{' ...' if len(names) > 30 else ''}",
+        way_out=f"write {near[0]!r}" if near else "use one of these",
+    )
