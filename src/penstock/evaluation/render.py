@@ -176,7 +176,7 @@ def _candidate(one: Mapping[str, Any]) -> dict[str, Any]:
     score, seconds = one.get("score"), one.get("seconds")
     return {
         "learner": one.get("learner", ""),
-        "score": "–" if score is None else f"{score:.4f}",
+        "score": "–" if score is None else f"{score:.4f}".replace("-0.0000", "0.0000"),
         "seconds": "–" if seconds is None else f"{seconds:.1f}",
         "params": written or "defaults",
         "chosen": bool(one.get("chosen")),
