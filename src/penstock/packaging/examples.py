@@ -11,6 +11,7 @@ import numpy as np
 from penstock.bundle.decoder import Decoder, Frame
 from penstock.bundle.kinds import MISSING_TIME, Kind
 
+MOST_WORDS = 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -28,13 +29,25 @@ def example_rows(
     rows: list[dict[str, Any]] = [{} for _ in range(n)]
     for name in columns:
         present = np.flatnonzero(~frame.missing(name))
-        picked = rng.choice(present, n) if len(present) else np.zeros(0, np.int64)
-        for i, row in enumerate(rows):
-            row[name] = raw_value(frame[name][picked[i]], decoder, name) if len(picked) else None
+        if not len(present):
+            drawn: list[Any] = [None] * n
+        elif frame.kinds[name] is Kind.TEXT:
+            drawn = _texts(frame[name][present], n, rng)
+        else:
+            drawn = [raw_value(frame[name][i], decoder, name) for i in rng.choice(present, n)]
+        for row, value in zip(rows, drawn, strict=True):
+            row[name] = value
     for name in columns[::2]:
         rows[-2][name] = None
     rows[-1] = {}
     return rows
+
+
+def _texts(seen: np.ndarray, n: int, rng: np.random.Generator) -> list[str]:
+    """Texts of usual length, every word from another text: a whole one may say what nobody outside may read."""
+    lengths = [min(len(text.split()), MOST_WORDS) for text in rng.choice(seen, n)]
+    words = ([str(text).split() or [""] for text in rng.choice(seen, length)] for length in lengths)
+    return [" ".join(str(rng.choice(each)) for each in texts) for texts in words]
 
 
 def raw_value(value: Any, decoder: Decoder, name: str) -> Any:
