@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from penstock.errors import DamagedStore, DeclarationError, StoreError, StoreFull
+from penstock.errors import DamagedStore, DeclarationError, ProjectError, StoreError, StoreFull
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import open_store
 
@@ -146,14 +146,19 @@ def test_the_lock_of_a_killed_process_is_taken_over(sqlite_place) -> None:  # ty
         pass
 
 
-def test_a_lock_of_another_machine_can_be_broken_open(sqlite_ledger: Ledger) -> None:
-    """Whether that process lives cannot be seen from here, so it is never taken over silently."""
+def test_a_lock_of_another_machine_can_be_freed_by_force(sqlite_ledger: Ledger) -> None:
+    """Whether that process lives cannot be seen from here, so it is never taken over silently; the message says how."""
+    with pytest.raises(ProjectError, match="no lock 'run'"):
+        sqlite_ledger.locks.free("run")
     with sqlite_ledger.lock("run"):
+        with pytest.raises(ProjectError, match="is alive"):
+            sqlite_ledger.locks.free("run")
         with sqlite_ledger._database.write() as connection:
             connection.exec_driver_sql('UPDATE locks SET process = replace(process, \'"host":"\', \'"host":"far-\')')
-        with pytest.raises(Exception, match="on far-"):
+        with pytest.raises(ProjectError, match="on far-") as refused:
             sqlite_ledger.lock("run").__enter__()
-        sqlite_ledger.locks.break_open("run")
+        assert "penstock doctor --free-lock 'run'" in refused.value.way_out
+        assert sqlite_ledger.locks.free("run").host.startswith("far-")
         with sqlite_ledger.lock("run"):
             pass
 
@@ -211,7 +216,7 @@ def test_a_full_disk_stops_a_run_with_the_way_out(sqlite_place) -> None:  # type
         there = list(ledger.objects.digests())
         assert set(kept) <= set(there)
         assert all(ledger.objects.get(digest) for digest in there)
-        assert ledger.objects.sweep(older_than_s=0) == 0
+        assert ledger.objects.sweep(older_than_s=0) == (0, 0)
         ledger.close()
         ledger = Ledger.open(sys.argv[1], open_store(folder / "objects"), state=folder)
         with ledger.run("again") as run:

@@ -42,7 +42,7 @@ class Locks:
                 raise ProjectError(
                     f"`penstock {name}` is already at work here",
                     why=f"{process} began at {since}",
-                    way_out=f"wait for it to end, or stop it with `kill {process.pid}`",
+                    way_out=_way_out(process, name),
                 )
             time.sleep(POLL_S)
         try:
@@ -51,10 +51,25 @@ class Locks:
             with self._database.write() as connection:
                 connection.execute(locks.delete().where(locks.c.name == name, locks.c.holder == holder))
 
-    def break_open(self, name: str) -> None:
-        """Free a lock by force: for a holder on another machine that is known to be gone."""
+    def free(self, name: str) -> Process:
+        """Free a lock by force, where its holder on another machine is known to be gone; gives the holder.
+
+        Raises
+        ------
+        ProjectError : nobody holds it, or a process of this machine does, which can be seen to be alive.
+        """
         with self._database.write() as connection:
+            found = connection.execute(sa.select(locks).where(locks.c.name == name)).one_or_none()
+            if found is None:
+                held = ", ".join(repr(other) for other in connection.scalars(sa.select(locks.c.name))) or "none"
+                raise ProjectError(f"there is no lock {name!r}", f"locks that are held: {held}", "run the command again")
+            process = Process.from_json(found.process)
+            if process.host == Process.current().host and not process.is_gone():
+                raise ProjectError(
+                    f"the lock {name!r} is not free", f"{process} is alive, since {found.since}", _way_out(process, name)
+                )
             connection.execute(locks.delete().where(locks.c.name == name))
+        return process
 
     def _take(self, name: str, holder: str) -> tuple[Process, str] | None:
         """Take the lock, or tell whose it is and since when."""
@@ -68,3 +83,12 @@ class Locks:
             mine = {"holder": holder, "process": Process.current().to_json(), "since": now_text()}
             connection.execute(locks.insert().values(name=name, **mine))
         return None
+
+
+def _way_out(process: Process, name: str) -> str:
+    if process.host == Process.current().host:
+        return f"wait for it to end, or stop it with `kill {process.pid}`"
+    return (
+        f"wait for it to end; where that machine or process is gone, which cannot be seen from here, free the lock with "
+        f"`penstock doctor --free-lock '{name}'`"
+    )

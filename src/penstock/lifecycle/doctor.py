@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import json
 import platform
 import re
 import shutil
@@ -11,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from penstock.errors import PenstockError, ProjectError
+from penstock.errors import DamagedStore, PenstockError, ProjectError
+from penstock.lifecycle.named_objects import named_objects
 from penstock.project.project import Project
+from penstock.serving.slots import read_slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +52,16 @@ class Diagnosis:
         return "\n".join(lines)
 
 
-def examine(project: Project | None = None, *, trail: bool = False) -> Diagnosis:
+def examine(project: Project | None = None, *, trail: bool = False, free_lock: str | None = None) -> Diagnosis:
     """Look at everything; a problem is an entry of the result, not an exception.
 
     Parameters
     ----------
     project : default: the one that holds the working folder; without one, only the installation is examined.
     trail : give the events of the audit trail, too.
+    free_lock : name of a lock to free, whose holder on another machine is gone.
     """
-    checks = [_packages()]
+    checks = [_attempt("installation", _packages)]
     if project is None:
         try:
             project = Project.here()
@@ -65,20 +69,29 @@ def examine(project: Project | None = None, *, trail: bool = False) -> Diagnosis
             checks.append(Check("project", True, "no project here; only the installation was examined"))
             return Diagnosis(checks)
     found = project
-    ledger = _attempt(
-        "declaration", lambda: f"penstock.toml of {found.name} is sound ({found.declaration.data.source})"
-    )
-    checks.append(ledger)
-    opened = _attempt("ledger", lambda: f"{len(found.ledger.runs())} runs, opened without migration errors")
-    checks.append(opened)
-    checks.append(_attempt("disk", lambda: _space(found)))
-    if opened.passed:
-        checks.append(_attempt("audit-trail", lambda: _trail(found)))
-        checks.append(_attempt("objects", lambda: _objects(found)))
-        checks.append(_attempt("audit-heads", lambda: _heads(found)))
-    checks.append(_attempt("slots", lambda: _slots(found)))
-    checks.append(_attempt("journal", lambda: _journal(found)))
-    events = [e.to_json() for e in found.ledger.audit.events()] if trail and opened.passed else []
+    events: list[dict[str, Any]] = []
+
+    def look(name: str, check: Callable[[Project], str]) -> bool:
+        checks.append(_attempt(name, lambda: check(found)))
+        return checks[-1].passed
+
+    look("declaration", lambda p: f"penstock.toml of {p.name} is sound ({p.declaration.data.source})")
+    opened = look("ledger", lambda p: f"{len(p.ledger.runs())} runs, opened without migration errors")
+    look("disk", _space)
+    look("leftovers", _sweep)
+    if opened:
+        look("audit-trail", _trail)
+        look("objects", _objects)
+        look("lost-objects", _lost)
+        look("audit-heads", _heads)
+    slots = look("slots", _slots)
+    if opened and slots:
+        look("aliases", _aliases)
+    look("journal", _journal)
+    if free_lock is not None and opened:
+        look("free-lock", lambda p: _free(p, free_lock))
+    if trail and opened:
+        look("events", lambda p: _events(p, events))
     return Diagnosis(checks, events)
 
 
@@ -87,9 +100,11 @@ def _attempt(name: str, look: Callable[[], str]) -> Check:
         return Check(name, True, look())
     except PenstockError as error:
         return Check(name, False, f"{error.what}; {error.why}. {error.way_out}")
+    except Exception as error:  # noqa: BLE001 - one check that breaks must not keep the others from looking
+        return Check(name, False, f"{type(error).__name__}: {error}; what it looked at is damaged, or this is a bug")
 
 
-def _packages() -> Check:
+def _packages() -> str:
     wanted = [r for r in importlib.metadata.requires("penstock") or [] if "extra ==" not in r]
     problems, count = [], 0
     for requirement in wanted:
@@ -102,10 +117,10 @@ def _packages() -> Check:
         except importlib.metadata.PackageNotFoundError:
             problems.append(name)
     if problems:
-        return Check("installation", False, f"not installed: {', '.join(problems)}. pip install penstock")
-    return Check(
-        "installation", True, f"Python {platform.python_version()}, {count} packages that Penstock needs are there"
-    )
+        raise ProjectError(
+            f"not installed: {', '.join(problems)}", why="Penstock needs them", way_out="pip install penstock"
+        )
+    return f"Python {platform.python_version()}, {count} packages that Penstock needs are there"
 
 
 def _space(project: Project) -> str:
@@ -115,6 +130,16 @@ def _space(project: Project) -> str:
             f"only {free / 2**20:.0f} MB are free", why="stores and the journal need room", way_out="free some space"
         )
     return f"{free / 2**30:.0f} GB free"
+
+
+def _sweep(project: Project) -> str:
+    """What killed processes left in the object store is removed."""
+    from penstock.objects.local import LocalStore
+
+    if not isinstance(project.objects, LocalStore):
+        return "none: a remote store shows an object only when it is whole"
+    files, freed_bytes = project.objects.sweep()
+    return f"{files} unfinished files of killed processes removed ({freed_bytes / 2**20:.1f} MB)" if files else "none"
 
 
 def _trail(project: Project) -> str:
@@ -129,8 +154,6 @@ def _heads(project: Project) -> str:
         head = project.ledger.get(version.run).outputs.get("audit_head")
         bundle = project.root / "models" / f"v{version.version}" / "manifest.json"
         if bundle.is_file():
-            import json
-
             head = json.loads(bundle.read_bytes())["audit_head"]
         if head:
             project.ledger.audit.verify(head=head)
@@ -146,9 +169,34 @@ def _objects(project: Project) -> str:
     return f"{count} objects, every one matches its digest"
 
 
+def _lost(project: Project) -> str:
+    named = dict(named_objects(project))
+    lost = [f"{what} ({digest[:19]})" for digest, what in named.items() if not project.objects.has(digest)]
+    if lost:
+        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+        raise DamagedStore(
+            f"{len(lost)} of {len(named)} objects that the ledger names are gone",
+            why=", ".join(lost[:5]) + more,
+            way_out="restore them from a copy of the store; `penstock run` makes again what it can",
+        )
+    return f"all {len(named)} objects that runs, data sets and models name are there"
+
+
+def _aliases(project: Project) -> str:
+    live = read_slots(project.serving_state).live_entry
+    champion = project.ledger.registry.aliases(project.name if live is None else live.model).get("champion")
+    version = None if live is None else live.version
+    if champion != version:
+        raise ProjectError(
+            f"the champion is version {champion}, and version {version} is live",
+            why="a deploy or rollback was stopped between switching and writing it down",
+            way_out="`penstock rollback`, and once more to come back; or `penstock deploy` another version",
+        )
+    return "nothing is live, and there is no champion" if live is None else f"the champion, version {version}, is live"
+
+
 def _slots(project: Project) -> str:
     from penstock.bundle.runtime import Bundle
-    from penstock.serving.slots import read_slots
 
     state = read_slots(project.serving_state)
     filled = {name: entry for name, entry in state.slots.items() if entry is not None}
@@ -160,7 +208,6 @@ def _slots(project: Project) -> str:
 
 
 def _journal(project: Project) -> str:
-    from penstock.errors import DamagedStore
     from penstock.serving.journal import read
     from penstock.serving.segments import ReadReport
 
@@ -173,3 +220,14 @@ def _journal(project: Project) -> str:
             way_out="restore the segment from a backup; the other records are read all the same",
         )
     return f"{count} records in {report.segments} segments"
+
+
+def _free(project: Project, name: str) -> str:
+    holder = project.ledger.locks.free(name)
+    project.ledger.audit.append("free lock", name, {"holder": str(holder)})
+    return f"{name!r} is free; {holder} held it"
+
+
+def _events(project: Project, events: list[dict[str, Any]]) -> str:
+    events += [event.to_json() for event in project.ledger.audit.events()]
+    return f"{len(events)}, as listed"

@@ -73,19 +73,19 @@ class LocalStore:
             if len(path.name) == 62:
                 yield f"sha256:{path.parent.name}{path.name}"
 
-    def sweep(self, *, older_than_s: float = 86_400.0) -> int:
-        """Remove what processes that died left unfinished, and return how many bytes that freed.
+    def sweep(self, *, older_than_s: float = 86_400.0) -> tuple[int, int]:
+        """Remove what processes that died left unfinished; gives the number of files, and the bytes that they took.
 
         A younger file may belong to a process that is still writing.
         """
-        freed_bytes = 0
+        files, freed_bytes = 0, 0
         for path in self.folder.glob(f"[0-9a-f][0-9a-f]/.*{UNFINISHED}"):
             with suppress(FileNotFoundError):
                 status = path.stat()
                 if time.time() - status.st_mtime >= older_than_s:
                     path.unlink()
-                    freed_bytes += status.st_size
-        return freed_bytes
+                    files, freed_bytes = files + 1, freed_bytes + status.st_size
+        return files, freed_bytes
 
 
 def _is_there(path: Path, size_bytes: int) -> bool:
