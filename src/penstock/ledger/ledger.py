@@ -192,8 +192,8 @@ class Ledger:
             return "; ".join(differences(newest[0], inputs, params, code)) or "it was recorded under another key"
         attempt = self.runs(operation, limit=1)
         if attempt:
-            return f"nothing recorded: the last attempt, run {attempt[0].id}, is {attempt[0].status}"
-        return "nothing recorded"
+            return f"never finished: the last attempt, run {attempt[0].id}, is {attempt[0].status}"
+        return "for the first time"
 
     def log_of(self, record: RunRecord) -> Iterator[dict[str, Any]]:
         """What a run has logged, line by line; of a run that is still running, what it has logged so far."""

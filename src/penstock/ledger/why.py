@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 from penstock.ledger.record import RunRecord
@@ -38,7 +39,24 @@ def _compare(name: str, was: Any, now: Any) -> list[str]:
         return []
     if is_digest(was) and is_digest(now):
         return [f"{name} changed ({_short(was)} -> {_short(now)})"]
+    if isinstance(was, str) and isinstance(now, str) and "\n" in was + now:
+        return [f"{name}: {_first_difference(was, now)}"]
     return [f"{name} was {_short(was)}, is {_short(now)}"]
+
+
+def _first_difference(was: str, now: str) -> str:
+    """Where two texts of several lines part.
+
+    >>> _first_difference("a\\nb\\nc", "a\\nx\\nc")
+    "line 2 was 'b', is 'x'"
+    """
+    pairs = enumerate(zip_longest(was.split("\n"), now.split("\n")), 1)
+    number, (before, after) = next((number, pair) for number, pair in pairs if pair[0] != pair[1])
+    if before is None:
+        return f"line {number} was not there, is {_short(after)}"
+    if after is None:
+        return f"line {number} was {_short(before)}, is gone"
+    return f"line {number} was {_short(before)}, is {_short(after)}"
 
 
 def _short(value: Any) -> str:

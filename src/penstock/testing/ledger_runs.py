@@ -126,10 +126,10 @@ class LedgerRunsContract:
 
     def test_why_names_what_differs_from_the_last_time(self, ledger: Ledger) -> None:
         """Inputs by digest, parameters by value, the code by version."""
-        assert ledger.why("search") == "nothing recorded"
+        assert ledger.why("search") == "for the first time"
         with pytest.raises(ZeroDivisionError), ledger.run("search") as failed:
             print(1 / 0)
-        assert ledger.why("search") == f"nothing recorded: the last attempt, run {failed.id}, is failed"
+        assert ledger.why("search") == f"never finished: the last attempt, run {failed.id}, is failed"
         old = {"dataset": digest_of(b"1"), "recipe": digest_of(b"r")}
         with ledger.run("search", inputs=old, params={"budget": "60s", "space": {"depth": 3}}, code="1") as run:
             pass
