@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.errors import NotFound
+from penstock.lifecycle.ingest import declared_ingest
 from penstock.lifecycle.look import Listing
 from penstock.project.project import Project
 
@@ -76,7 +77,7 @@ class FileCheck:
 
 
 def check_file(project: Project, file: Path | str) -> FileCheck:
-    """Hold a file against the keyed fingerprints of the sealed rows.
+    """Hold a file, written as the declared source is, against the keyed fingerprints of the sealed rows.
 
     Raises
     ------
@@ -88,9 +89,10 @@ def check_file(project: Project, file: Path | str) -> FileCheck:
     from penstock.objects.tabular import ReadOptions
 
     version = load_version(project.objects, _head(project))
-    d = project.declaration.data
     path = Path(file)
-    table = read(path, ReadOptions(header=d.header, columns=d.columns, encoding=d.encoding))
+    declared = declared_ingest(project)["options"]
+    columns = None if declared["columns"] is None else tuple(declared["columns"])
+    table = read(path, ReadOptions(**{**declared, "columns": columns}))
     frame, unreadable = version.decoder.decode_columns(table.columns)
     returned = find_returned(project.ledger, project.objects, version, frame)
     project.ledger.audit.append("check file", path.name, {"rows": len(frame), "test_rows": returned})
