@@ -63,7 +63,7 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
         interval=None if offsets is None else Interval(offsets["coverage"], offsets["low"], offsets["high"]),
         goal_metric=candidate["metric"],
     )
-    card = card_of(rows, candidate, report, params, novelty.limit)
+    card = card_of(rows, candidate, report, params, inputs, novelty.limit)
     model = context.objects.get(inputs["model"])
     head = context.ledger.audit.head()
 
@@ -96,9 +96,14 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
 
 
 def card_of(
-    rows: Rows, candidate: dict[str, Any], report: dict[str, Any], params: dict[str, Any], novelty_limit: float
+    rows: Rows,
+    candidate: dict[str, Any],
+    report: dict[str, Any],
+    params: dict[str, Any],
+    inputs: dict[str, Any],
+    novelty_limit: float,
 ) -> dict[str, Any]:
-    """The model card's data."""
+    """The model card's data. `inputs` are those of the stage: the digests of what the bundle is made from."""
     target = rows.target
     limits = [
         f"It flags rows unlike its training data: novelty above {novelty_limit:.3g} is expected of 1 in 100 ordinary rows.",
@@ -151,6 +156,12 @@ def card_of(
         ],
         "scope": {name: value for name, value in params["scope"].items() if value is not None},
         "limits": limits,
+        "lineage": {
+            "dataset": inputs["dataset"],
+            "recipe": candidate["recipe"],
+            "model": inputs["model"],
+            "report": inputs["report"],
+        },
     }
 
 
