@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from penstock.errors import PenstockError, RequestError, ServingError, StoreFull
-from penstock.serving.bodies import refuse_strange_pages, parse_object, read_body
+from penstock.serving.bodies import parse_object, read_body, refuse_strange_pages
 from penstock.serving.follower import Loaded, Serving
 from penstock.serving.metrics import (
     ABSTENTIONS,
@@ -118,9 +118,13 @@ class App:
         return loaded, rows
 
     def _answer(self, loaded: Loaded, body: bytes, answers: list[dict[str, Any]], started_ns: int) -> bytes:
-        """Journal and count, in one go on the event loop: the ids name the place in the journal."""
+        """Journal, then count what will be answered, in one go on the event loop: the ids name the place in the journal."""
         worker = self._worker
         values, journal = worker.metrics.values, worker.journal
+        latency_ns = perf_counter_ns() - started_ns
+        predictions = journal.predictions(
+            loaded.origin, body, answers, at_ns=time_ns(), latency_ms=latency_ns / 1_000_000
+        )
         limit = loaded.novelty_limit
         for answer in answers:
             if answer["missing"]:
@@ -131,10 +135,6 @@ class App:
                 values[NOVEL_ROWS] += 1
             if answer["decision"] != "answer":
                 values[ABSTENTIONS] += 1
-        latency_ns = perf_counter_ns() - started_ns
-        predictions = journal.predictions(
-            loaded.origin, body, answers, at_ns=time_ns(), latency_ms=latency_ns / 1_000_000
-        )
         values[ROWS] += len(answers)
         values[JOURNAL_BYTES] = journal.bytes_written
         worker.metrics.prediction(latency_ns / 1_000_000_000)
