@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from penstock.bundle.decoder import Decoder
-from penstock.errors import LabelError
 from penstock.serving.journal import JournalWriter, origin_of, read
-from penstock.serving.labels import LabelBook, accept_labels, check_label, read_labels
+from penstock.serving.labels import LabelBook, accept_labels, read_labels
 from penstock.serving.prediction_ids import PredictionId, parse_id
 from penstock.serving.segments import segments
 from penstock.testing.toy_bundle import toy_parts
@@ -163,10 +162,3 @@ def test_a_label_for_one_prediction_given_twice_at_once_is_stored_once(tmp_path:
     (first,) = journalled(tmp_path, None)
     result = accept_labels(tmp_path, [{"id": first, "label": "yes"}, {"id": first.lower(), "label": "yes"}], BINARY)
     assert (result.accepted, len(result.new)) == (2, 1)
-
-
-def test_a_value_can_be_checked_alone() -> None:
-    """For a file of labels before any of it is taken."""
-    assert check_label("3", MULTICLASS) == 3
-    with pytest.raises(LabelError, match="cannot be a label"):
-        check_label("perhaps", BINARY)

@@ -23,16 +23,16 @@ def serve(host: str, port: int, workers: int) -> int:
     from penstock.cli.output import say
     from penstock.project.project import Project
     from penstock.serving.server import serve as serve_state
-    from penstock.serving.settings import ServeSettings
+    from penstock.serving.settings import JournalSettings, ServeSettings
 
     project = Project.here()
     d = project.declaration.serving
     settings = ServeSettings(
         max_body_bytes=d.max_body_bytes,
         deadline_ms=d.deadline_ms,
-        journal_keep_days=d.journal.keep_days,
-        journal_max_bytes=d.journal.max_bytes,
-        journal_sample=d.journal.sample,
+        journal=JournalSettings(
+            keep_days=d.journal.keep_days, max_bytes=d.journal.max_bytes, sample=d.journal.sample
+        ),
     )
 
     def announce(address: str) -> None:

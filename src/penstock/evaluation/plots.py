@@ -13,8 +13,6 @@ from html import escape
 
 from markupsafe import Markup
 
-SERIES = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Axis:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,9 +174,3 @@ def _known(train: Frame, name: str) -> tuple[str, ...] | None:
     if train.kinds[name] not in (Kind.CATEGORICAL, Kind.BINARY):
         return None
     return tuple(sorted({value for value in train[name] if value is not None}))
-
-
-def inputs_of(layout: Layout, decoder: Decoder) -> Sequence[str]:
-    """The model's inputs in the order of the data set."""
-    used = {*layout.numbers, *layout.strings, *layout.times}
-    return [spec.name for spec in decoder.columns if spec.name in used]

@@ -20,7 +20,7 @@ from penstock.bundle.kinds import Kind
 from penstock.bundle.raw import Unreadable
 from penstock.bundle.specs import ColumnSpec
 from penstock.bundle.values import column_reader
-from penstock.errors import LabelError, NotFound
+from penstock.errors import NotFound
 from penstock.serving.instants import iso_now, iso_of, parse_instant
 from penstock.serving.journal import JournalWriter, Record, find_record, is_expired, to_record
 from penstock.serving.prediction_ids import PredictionId, parse_id
@@ -205,19 +205,6 @@ def accept_labels(folder: Path, items: Sequence[Any], decoder: Decoder, read_key
 def read_labels(folder: Path) -> dict[str, Label]:
     """Prediction id -> the label that holds (latest `at`), of everything that is in the journal."""
     return LabelBook(folder).latest()
-
-
-def check_label(value: Any, decoder: Decoder) -> Any:
-    """A label in the target's own type.
-
-    Raises
-    ------
-    LabelError : the target knows no such class, or the value is no number.
-    """
-    try:
-        return _target_value(value, decoder)
-    except _RejectedError as no:
-        raise LabelError(f"{value!r} cannot be a label", no.why, "write one of the target's own values") from None
 
 
 def _read(read_key: ReadKey, key: object) -> str:

@@ -11,7 +11,7 @@ class JournalSettings(msgspec.Struct, frozen=True):
     """How much is journalled, and how long it is kept."""
 
     keep_days: float = 90.0
-    max_bytes: int = 10_000_000_000
+    max_bytes: int = 10 * 2**30
     sample: float = 1.0  # share of requests that are journalled
     segment_bytes: int = 64_000_000
     segment_age_s: float = 3600.0
@@ -23,11 +23,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_body_bytes: int = 10 * 2**20
     max_rows: int = 10_000  # of one request
     deadline_ms: float | None = None  # answers that take longer are counted as late
-    journal_keep_days: float = 90.0
-    journal_max_bytes: int = 10_000_000_000
-    journal_sample: float = 1.0  # share of requests that are journalled
-    journal_segment_bytes: int = 64_000_000
-    journal_segment_age_s: float = 3600.0
+    journal: JournalSettings = JournalSettings()
     poll_ms: float = 25.0  # how often a worker looks whether slots.json has changed
     stop_after_s: float = 30.0  # how long a stopping server waits for requests in flight
     keep_alive_s: float = 65.0
@@ -39,32 +35,28 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         BadParameter : a value is outside its bounds.
         """
         for name, (low, high) in _BOUNDS.items():
-            _check(name, getattr(self, name), low, high)
+            _check(f"[serving] {name}", getattr(self, name), low, high)
+        for name, (low, high) in _JOURNAL_BOUNDS.items():
+            _check(f"[serving.journal] {name}", getattr(self.journal, name), low, high)
         if self.deadline_ms is not None:
-            _check("deadline_ms", self.deadline_ms, 0.001, None)
-
-    @property
-    def journal(self) -> JournalSettings:
-        return JournalSettings(
-            self.journal_keep_days,
-            self.journal_max_bytes,
-            self.journal_sample,
-            self.journal_segment_bytes,
-            self.journal_segment_age_s,
-        )
+            _check("[serving] deadline_ms", self.deadline_ms, 0.001, None)
 
 
-_BOUNDS: dict[str, tuple[float, float | None]] = {
+Bounds = dict[str, tuple[float, float | None]]
+
+_BOUNDS: Bounds = {
     "max_body_bytes": (1_000, 4_000_000_000),
     "max_rows": (1, 1_000_000),
-    "journal_keep_days": (0.0, None),
-    "journal_max_bytes": (1_000_000, None),
-    "journal_sample": (0.0, 1.0),
-    "journal_segment_bytes": (1_000, 1_000_000_000),
-    "journal_segment_age_s": (0.001, None),
     "poll_ms": (1.0, 500.0),
     "stop_after_s": (0.1, 3600.0),
     "keep_alive_s": (1.0, 3600.0),
+}
+_JOURNAL_BOUNDS: Bounds = {
+    "keep_days": (0.0, None),
+    "max_bytes": (1_000_000, None),
+    "sample": (0.0, 1.0),
+    "segment_bytes": (1_000, 1_000_000_000),
+    "segment_age_s": (0.001, None),
 }
 
 
@@ -72,4 +64,4 @@ def _check(name: str, value: float, low: float, high: float | None) -> None:
     if value >= low and (high is None or value <= high):
         return
     bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
-    raise BadParameter(f"[serving] {name} is {value:g}", why=f"it must be {bounds}", way_out=f"write a value {bounds}")
+    raise BadParameter(f"{name} is {value:g}", why=f"it must be {bounds}", way_out=f"write a value {bounds}")
