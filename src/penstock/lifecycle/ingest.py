@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from penstock.errors import DeclarationError, SourceError
+from penstock.errors import SourceError
 from penstock.lifecycle.stages import Context, Stages
 from penstock.project.project import Project
 
@@ -103,7 +102,6 @@ def current_dataset(stages: Stages) -> str:
     source = ledger.cached_digest(project.source)
     before = ledger.datasets.head(project.name)
     read = stages.do("ingest", ingest, {"source": source}, declared_ingest(project))
-    _check_key(project.declaration.data.key, [column["name"] for column in read.outputs["columns"]])
     base = str(read.outputs["dataset"])
     head = ledger.datasets.head(project.name)
     if head is not None and head != base and _grown_from(context, head, base):
@@ -111,16 +109,6 @@ def current_dataset(stages: Stages) -> str:
     if head != base and not stages.dry:
         ledger.datasets.set_head(project.name, base)
     return _with_labelled_rows(stages, base, before)
-
-
-def _check_key(key: str | None, columns: list[str]) -> None:
-    if key is not None and key not in columns:
-        near = difflib.get_close_matches(key, columns, 1)
-        raise DeclarationError(
-            f"[data] key names {key!r}, which is no column",
-            why=f"the columns are {', '.join(columns[:20])}{' ...' if len(columns) > 20 else ''}",
-            way_out=f"write {near[0]!r}" if near else "correct the name, or remove the key",
-        )
 
 
 def spent_envelopes(context: Context, dataset: str) -> list[int]:

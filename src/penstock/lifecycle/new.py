@@ -161,21 +161,22 @@ def _fill(draft: Path, name: str, source: Path, declared: dict[str, Any], split:
     write_folders(draft)
     shutil.copyfile(source, draft / declared["source"])
 
-    def declare(task: str, metric: str) -> None:
-        text = render_declaration(name=name, data=declared, task=task, metric=metric, split=split, seed=seed)
-        (draft / FILE).write_text(text, encoding="utf-8")
-
     from penstock.bundle.kinds import Task
     from penstock.evaluation.metrics import default_metric
 
-    declare("not known yet", "accuracy")
+    def declare(task: str = "") -> None:
+        metric = default_metric(Task(task)) if task else None
+        text = render_declaration(name=name, data=declared, task=task, metric=metric, split=split, seed=seed)
+        (draft / FILE).write_text(text, encoding="utf-8")
+
+    declare()
     project = Project(draft)
     try:
         with Stages(Context(project), "new") as stages:
             dataset = current_dataset(stages)
             check_declaration(project, dataset)
             read = project.ledger.get(stages.steps[0].run)
-            declare(read.outputs["task"], default_metric(Task(read.outputs["task"])))
+            declare(read.outputs["task"])
             (draft / "recipe.toml").write_text(suggest_recipe(stages.context, dataset), encoding="utf-8")
             stages.whole.output("dataset", dataset)
         found = {name: read.outputs[name] for name in ("task", "why_task", "columns", "rows", "envelopes", "read_why")}

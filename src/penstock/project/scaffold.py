@@ -20,9 +20,22 @@ def write_folders(root: Path) -> None:
 
 
 def render_declaration(
-    *, name: str, data: dict[str, Any], task: str, metric: str, split: str = "random", seed: int = 0, budget: str = "5m"
+    *,
+    name: str,
+    data: dict[str, Any],
+    task: str,
+    metric: str | None,
+    split: str = "random",
+    seed: int = 0,
+    budget: str = "5m",
 ) -> str:
-    """The text of a new `penstock.toml`. `data` are the keys of [data] that differ from the defaults."""
+    """The text of a new `penstock.toml`.
+
+    Parameters
+    ----------
+    data : the keys of [data] that differ from the defaults.
+    metric : None while the task is not known, which is while the data are first read.
+    """
     lines = [
         "# What this project is, declared once. Every section has defaults; unknown keys are refused.",
         "# All settings: docs/declaration.md",
@@ -44,7 +57,9 @@ def render_declaration(
         f"seed = {seed}",
         "",
         "[goal]                       # what is good enough, written down before the work",
-        f"metric = {toml(metric)}       # the task is {task}",
+        "# metric is the usual one of the task"
+        if metric is None
+        else f"metric = {toml(metric)}       # the task is {task}",
         "# at_least = 0.80",
         "",
         "[recipe]",
@@ -59,7 +74,7 @@ def render_declaration(
         'slices = []                  # for example ["job", ["age", "marital"]]',
         "",
         "# [[gates]]                  # a model that fails one is kept, but not deployed",
-        f"# metric = {toml(metric)}",
+        f"# metric = {toml(metric or 'accuracy')}",
         "# at_least = 0.78",
         '# slice = "every"',
         "",
