@@ -117,3 +117,14 @@ def test_all_links_inside_the_documentation_lead_somewhere() -> None:
 def test_every_metric_is_named(metric: str) -> None:
     """Where the goal is declared."""
     assert f"`{metric}`" in (DOCS / "declaration.md").read_text(encoding="utf-8")
+
+
+def test_every_decision_is_listed_once_and_numbered() -> None:
+    """In docs/decisions/README.md, under the number that its file has."""
+    files = sorted((DOCS / "decisions").glob("0*.md"))
+    listed = (DOCS / "decisions/README.md").read_text(encoding="utf-8")
+    for number, file in enumerate(files, start=1):
+        title = file.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        assert file.name.startswith(f"{number:04d}-")
+        assert title.startswith(f"{number}. ")
+        assert f"- [{title}]({file.name})" in listed
