@@ -1,24 +1,13 @@
-"""Stage `check`: what the declaration says about columns, metrics, gates and budgets, before anything else runs."""
+"""What the declaration says of columns, metrics, gates and budgets, checked before anything runs or is opened."""
 
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
 
 from penstock.errors import DeclarationError
 from penstock.lifecycle.judge import declared_gates
 from penstock.lifecycle.settings import Settings
-from penstock.lifecycle.stages import Context
 from penstock.project.project import Project
-
-if TYPE_CHECKING:
-    from penstock.ledger.run import Run
-
-
-def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
-    """Refuse what would fail later: after the search, or after an envelope was opened."""
-    check_declaration(context.project, inputs["dataset"], budget=params["search"]["budget"])
-    run.output("checked", sorted(params))
 
 
 def check_declaration(project: Project, dataset: str, *, budget: str | None = None) -> None:

@@ -6,9 +6,10 @@ Each line is a stage of its own file. What a stage may depend on stands in its i
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from penstock.lifecycle.check import check
+from penstock.lifecycle.check import check_declaration
 from penstock.lifecycle.envelopes import seen_envelopes
 from penstock.lifecycle.evaluate import evaluate
 from penstock.lifecycle.explain import Explanation, explaining
@@ -58,7 +59,7 @@ def train(stages: Stages, dataset: str, *, budget: str | None, override: str | N
     project = stages.context.project
     settings = Settings.of(project, budget)
 
-    stages.do("check", check, {"dataset": dataset}, settings.all)  # what would fail later is refused now
+    stages.before_work = partial(check_declaration, project, dataset, budget=budget)  # refused now rather than late
     written = stages.do("recipe", recipe, {"dataset": dataset}, {"text": read_recipe(project)})
     spent = seen_envelopes(stages, dataset, digest(written, "recipe"), settings.search)
     found = stages.do(

@@ -22,11 +22,6 @@ class Settings:
     judge: dict[str, Any]
     package: dict[str, Any]
 
-    @property
-    def all(self) -> dict[str, Any]:
-        """Everything, for the stage that checks it."""
-        return {"search": self.search, "evaluate": self.evaluate, "judge": self.judge, "package": self.package}
-
     @classmethod
     def of(cls, project: Project, budget: str | None) -> Settings:
         """From the declaration; `budget` overrides the declared one."""

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 CODE = {
     "ingest": "1",
     "append": "1",
-    "check": "1",
     "recipe": "1",
     "search": "1",
     "evaluate": "1",
@@ -96,6 +95,7 @@ class Stages:
     Parameters
     ----------
     operation : name of the pipeline's own run: ``run`` or ``retrain``.
+    before_work : called once before the next stage that has work to do; where all is known, never.
     dry : raise `WouldRun` at the first stage that is not known instead of running it.
     """
 
@@ -105,6 +105,7 @@ class Stages:
     dry: bool = False
     steps: list[Step] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    before_work: Callable[[], None] | None = None
     _whole: Run | None = None
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -130,6 +131,9 @@ class Stages:
         why = ledger.why(name, inputs, params, CODE[name])
         if self.dry:
             raise WouldRun(name, why)
+        if self.before_work is not None:
+            self.before_work()
+            self.before_work = None
         self.whole  # noqa: B018 - opens the pipeline's own run before its first stage
         if self.listener:
             self.listener(name, "start", why)
