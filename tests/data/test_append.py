@@ -127,11 +127,16 @@ def test_rows_without_a_known_outcome_are_left_out(stores: Stores, customers: Cu
 def test_by_time_the_newest_of_the_new_rows_test_and_groups_stay_whole(stores: Stores, customers: Customers) -> None:
     """The rule of the split is the rule of the rows that follow."""
     parent = stores.ingest(customers(600), split=SplitSettings(by="time:since")).version
-    result = append_rows(stores.ledger, stores.objects, parent.digest, *rows_of(parent, customers(200, seed=1)))
-    newest = result.version.envelopes[-1]
-    sealed, _ = read_sealed(stores.ledger, stores.objects, result.version, newest.index)
-    assert result.rows["test"] == 40
-    assert sealed.n_rows == newest.rows
+    later = customers(200, seed=1).replace(",20", ",21")  # a hundred years on
+    result = append_rows(stores.ledger, stores.objects, parent.digest, *rows_of(parent, later))
+    assert result.rows == {"train": 120, "valid": 40, "test": 40}
+    assert [e.rows for e in result.version.envelopes] == [parent.rows["test"], 40]  # never into the one of older rows
+    records = envelopes(stores.ledger, stores.objects, result.version.digest)
+    assert [record.index for record in records] == [1, 0]  # the newest is opened first
+    sealed, _ = read_sealed(stores.ledger, stores.objects, result.version, 1)
+    assert sealed["since"].min() > load_part(stores.objects, result.version, "train")[0]["since"].max()
+    old = append_rows(stores.ledger, stores.objects, result.version.digest, *rows_of(parent, customers(50, seed=2)))
+    assert old.rows == {"train": 50, "valid": 0, "test": 0}  # the past tests nothing any more
     text = "who,x,y\n" + "\n".join(f"c{i % 40},{i / 3:.4f},{'ab'[i // 40 % 2]}" for i in range(400))
     grouped = stores.ingest(text, split=SplitSettings(by="group:who")).version
     train_groups = set(load_part(stores.objects, grouped, "train")[0]["who"].tolist())
@@ -148,3 +153,49 @@ def test_a_regression_takes_numbers(stores: Stores) -> None:
     y[3] = np.nan
     result = append_rows(stores.ledger, stores.objects, parent.digest, frame, y)
     assert (sum(result.rows.values()), result.left_out) == (19, 1)
+
+
+def outcomes(stores: Stores, version: DatasetVersion, column: str = "note") -> dict[str, int]:
+    """Value of a unique column -> class; sealed rows are looked at as only the sealing step may."""
+    loaded = [load_part(stores.objects, version, part) for part in ("train", "valid")]
+    loaded += [read_sealed(stores.ledger, stores.objects, version, e.index) for e in version.envelopes]
+    pairs = [pair for frame, y in loaded for pair in zip(frame[column].tolist(), y.tolist(), strict=True)]
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def test_a_corrected_outcome_replaces_the_one_before_wherever_the_row_is(stores: Stores, customers: Customers) -> None:
+    """In training, validation and sealed rows; the counts stay, and a row that is not there with that outcome is added."""
+    parent = stores.ingest(customers(600)).version
+    frame, y = rows_of(parent, customers(300, seed=1))
+    grown = append_rows(stores.ledger, stores.objects, parent.digest, frame, y)
+    some = slice(0, 100)
+    again = append_rows(stores.ledger, stores.objects, grown.version.digest, frame.take(some), 1 - y[some], was=y[some])
+    assert (again.corrected, sum(again.rows.values())) == (100, 0)
+    assert again.version.rows == grown.version.rows
+    before, now = outcomes(stores, grown.version), outcomes(stores, again.version)
+    changed = {note for note in before if before[note] != now[note]}
+    assert changed == set(frame["note"][some].tolist())
+    assert now.keys() == before.keys()
+    memory = load_memory(stores.objects, again.version)
+    assert (memory.count.sum(), memory.count.min() >= 0) == (900, True)
+    diff = stores.ledger.datasets.get(again.version.digest).details["diff"]["rows"]
+    assert (diff["changed"], diff["added"], diff["removed"]) == (100, 0, 0)
+    wrong = append_rows(
+        stores.ledger, stores.objects, grown.version.digest, frame.take(some), 1 - y[some], was=1 - y[some]
+    )
+    assert (wrong.corrected, sum(wrong.rows.values())) == (0, 100)
+
+
+def test_a_corrected_number_is_found_by_its_old_one(stores: Stores) -> None:
+    """Also among rows that are alike but for the outcome."""
+    parent = stores.ingest("x,y\n" + "\n".join(f"{i},{i / 7:.4f}" for i in range(400))).version
+    frame, _ = parent.decoder.decode_rows([{"x": 5000}, {"x": 5000}, {"x": 6000}])
+    grown = append_rows(stores.ledger, stores.objects, parent.digest, frame, np.array([0.25, 0.5, 0.125]))
+    was, y = np.array([0.5, np.nan, np.nan]), np.array([7.5, 1.5, np.nan])
+    again = append_rows(stores.ledger, stores.objects, grown.version.digest, frame, y, was=was)
+    assert (again.corrected, sum(again.rows.values()), again.left_out) == (1, 1, 1)
+    loaded = [load_part(stores.objects, again.version, part)[1] for part in ("train", "valid")]
+    loaded += [read_sealed(stores.ledger, stores.objects, again.version, e.index)[1] for e in again.version.envelopes]
+    assert {0.25, 7.5, 0.125, 1.5} <= set(np.concatenate(loaded).tolist())
+    assert 0.5 not in np.concatenate(loaded)

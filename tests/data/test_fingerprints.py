@@ -8,14 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, Kind
-from penstock.data.fingerprints import as_bytes, canonical_text, frame_fingerprints, positions, row_fingerprints
+from penstock.data.fingerprints import canonical_text, fingerprints, frame_fingerprints, positions, row_hashes
 
 KEY = bytes(range(64))
 
 
+def as_bytes(prints: np.ndarray) -> list[bytes]:
+    """One object of 16 bytes for each row."""
+    return [bytes(row) for row in np.ascontiguousarray(prints).view(np.dtype("V16")).ravel()]
+
+
 def of_rows(table: dict[str, list[str | None]], key: bytes = KEY) -> list[bytes]:
     columns = {name: EncodedColumn.of(values) for name, values in table.items()}
-    return as_bytes(row_fingerprints(columns, len(next(iter(table.values()))), key))
+    return as_bytes(fingerprints(row_hashes(columns, len(next(iter(table.values())))), key))
 
 
 @pytest.mark.parametrize(
@@ -56,9 +61,8 @@ def test_another_key_gives_other_fingerprints() -> None:
 
 def test_fingerprints_do_not_show_that_sums_are_made() -> None:
     """Sums are linear: f(a,c) + f(b,d) = f(a,d) + f(b,c). What is stored is not."""
-    prints = row_fingerprints(
-        {"x": EncodedColumn.of(["a", "b", "a", "b"]), "z": EncodedColumn.of(["c", "d", "d", "c"])}, 4, KEY
-    )
+    columns = {"x": EncodedColumn.of(["a", "b", "a", "b"]), "z": EncodedColumn.of(["c", "d", "d", "c"])}
+    prints = fingerprints(row_hashes(columns, 4), KEY)
     assert not np.array_equal(prints[0] + prints[1], prints[2] + prints[3])
 
 
@@ -88,13 +92,13 @@ def test_decoded_rows_from_text_and_json_are_the_same() -> None:
 
 def test_no_rows_have_no_fingerprints() -> None:
     """The empty case keeps its shape."""
-    assert row_fingerprints({"a": EncodedColumn.of([])}, 0, KEY).shape == (0, 2)
+    assert fingerprints(row_hashes({"a": EncodedColumn.of([])}, 0), KEY).shape == (0, 2)
 
 
 def test_positions_are_uniform_and_differ_between_purposes() -> None:
     """Chi-square of ten bins, and no correlation between the purposes of one row."""
-    prints = row_fingerprints({"a": EncodedColumn.of([str(i) for i in range(20_000)])}, 20_000, KEY)
-    part, envelope = (positions(prints, KEY, p).astype(np.float64) / 2**64 for p in ("part:0", "envelope:0"))
+    hashes = row_hashes({"a": EncodedColumn.of([str(i) for i in range(20_000)])}, 20_000)
+    part, envelope = (positions(hashes, p).astype(np.float64) / 2**64 for p in ("part:0", "envelope:0"))
     for share in (part, envelope):
         counts = np.histogram(share, bins=10, range=(0, 1))[0]
         assert ((counts - 2000) ** 2 / 2000).sum() < 35  # 9 degrees of freedom: p = 6e-5

@@ -16,10 +16,13 @@ import pytest
 
 from penstock.bundle.decoder import Kind
 from penstock.bundle.kinds import Task
-from penstock.data.seal import open_envelope, read_sealed
+from penstock.data.ingest import ingest
+from penstock.data.seal import envelopes, open_envelope, read_sealed, read_spent
 from penstock.data.split import SplitSettings
 from penstock.data.versions import load_part, load_version
-from penstock.errors import SchemaMismatch, SourceError, TargetError
+from penstock.errors import SchemaMismatch, SealError, SourceError, TargetError
+from penstock.ledger.ledger import Ledger
+from penstock.objects.local import LocalStore
 from penstock.objects.tabular import ReadOptions
 
 if TYPE_CHECKING:
@@ -230,6 +233,97 @@ def test_other_split_settings_deal_anew_and_say_so(stores: Stores, customers: Cu
     assert second.version.lineage != first.version.lineage
     assert any("dealt anew" in warning for warning in second.warnings)
     assert part_of_each_row(stores, first.version.digest) != part_of_each_row(stores, second.version.digest)
+    assert second.version.manifest["redealt"] is True
+    assert "redealt" not in first.version.manifest
+
+
+def sealed_of(stores: Stores, digest: str) -> set[str]:
+    """Notes of the test rows."""
+    return {note for note, part in part_of_each_row(stores, digest).items() if part.startswith("test")}
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        SplitSettings(seed=1),
+        SplitSettings(test=0.1),
+        SplitSettings(test=0.4),
+        SplitSettings(by="time:since"),
+        SplitSettings(by="group:job"),
+        SplitSettings(envelopes=2),
+    ],
+)
+def test_no_row_that_was_seen_is_sealed_when_rows_are_dealt_anew(
+    stores: Stores, customers: Customers, split: SplitSettings
+) -> None:
+    """Whatever changes of the split; rows that were sealed and stay so may test, and it is told where they are too few."""
+    first = stores.ingest(customers(1000))
+    second = stores.ingest(customers(1200), split=split)
+    assert sum(second.rows.values()) == 1200
+    seen = {n for n, part in part_of_each_row(stores, first.version.digest).items() if not part.startswith("test")}
+    sealed = sealed_of(stores, second.version.digest)
+    assert len(sealed) == second.rows["test"]
+    assert not seen & sealed
+    asked = split.test * 1200
+    assert any("[split] test asks for" in w for w in second.warnings) == (len(sealed) < asked / 2)
+    if not split.column:
+        assert abs(len(sealed) - min(asked, 400)) <= 2
+        assert abs(second.rows["valid"] / (1200 - len(sealed)) - split.valid / (1 - split.test)) < 0.01
+
+
+def test_an_opened_envelope_is_seen_and_the_others_are_retired_when_rows_are_dealt_anew(
+    stores: Stores, customers: Customers
+) -> None:
+    """Neither going back to the split before nor an older version makes a seen row a sealed one."""
+    first = stores.ingest(customers(2500))
+    digest = first.version.digest
+    opened = set(open_envelope(stores.ledger, stores.objects, digest, 0, run="r", purpose="p")[0]["note"].tolist())
+    second = stores.ingest(customers(2500), split=SplitSettings(seed=1))
+    assert not opened & sealed_of(stores, second.version.digest)
+    assert [(e.index, e.is_spent) for e in envelopes(stores.ledger, stores.objects, digest)] == [(0, True)]
+    with pytest.raises(SealError):
+        open_envelope(stores.ledger, stores.objects, digest, 1, run="r", purpose="p")
+    with pytest.raises(SealError, match="not opened"):
+        read_spent(stores.ledger, stores.objects, digest, 1)
+    frame, _ = open_envelope(stores.ledger, stores.objects, second.version.digest, 0, run="r", purpose="p")
+    opened |= set(frame["note"].tolist())
+    back = stores.ingest(customers(2500))
+    assert back.version.digest != digest
+    assert back.rows["test"] == first.rows["test"] - len(opened)
+    assert not opened & sealed_of(stores, back.version.digest)
+    assert stores.ingest(customers(2500)).known
+    again = stores.ingest(customers(2500), again=True, redeals=second.version.digest)
+    assert again.version.digest == back.version.digest
+
+
+def test_a_row_that_was_seen_under_another_split_is_not_sealed_when_it_comes_back(
+    stores: Stores, customers: Customers
+) -> None:
+    """Though it was not in the source when the rows were dealt anew."""
+    first = stores.ingest(customers(1000))
+    stores.ingest(customers(500), split=SplitSettings(seed=1))
+    third = stores.ingest(customers(1000), split=SplitSettings(seed=1))
+    seen = {n for n, part in part_of_each_row(stores, first.version.digest).items() if not part.startswith("test")}
+    assert not seen & sealed_of(stores, third.version.digest)
+    assert third.version.manifest["redealt"] is True
+
+
+def test_the_same_rows_and_seed_are_dealt_alike_in_every_ledger(
+    stores: Stores, customers: Customers, tmp_path: Path
+) -> None:
+    """The seed reproduces a split; what is stored of the rows is another thing under each ledger's key."""
+    here = stores.ingest(customers(2500), split=SplitSettings(seed=3)).version
+    objects = LocalStore(tmp_path / "elsewhere")
+    with Ledger.open(tmp_path / "elsewhere.db", objects) as ledger:
+        path = stores.write(customers(2500))
+        there = ingest(ledger, objects, path=path, target="y", split=SplitSettings(seed=3)).version
+        assert there.manifest["parts"] == here.manifest["parts"]
+        for one, other in zip(here.envelopes, there.envelopes, strict=True):
+            frame, _ = read_sealed(stores.ledger, stores.objects, here, one.index)
+            same, _ = read_sealed(ledger, objects, there, other.index)
+            assert frame["note"].tolist() == same["note"].tolist()
+            assert one.object != other.object
+        assert there.manifest["fingerprints"] != here.manifest["fingerprints"]
 
 
 def test_changed_removed_and_new_columns_are_told(stores: Stores) -> None:

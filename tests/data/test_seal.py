@@ -43,7 +43,7 @@ def test_spent_rows_can_be_read_as_validation_rows_and_sealed_ones_cannot(stores
     assert spent["note"].tolist() == opened["note"].tolist()
     assert len(y) == version.envelopes[1].rows
     assert read_spent(stores.ledger, stores.objects, version.digest, 1)[0].n_rows == opened.n_rows
-    with pytest.raises(SealError, match="still sealed"):
+    with pytest.raises(SealError, match="was not opened"):
         read_spent(stores.ledger, stores.objects, version.digest, 0)
     with pytest.raises(SealError, match="no envelope 7"):
         open_envelope(stores.ledger, stores.objects, version.digest, 7, run="r", purpose="p")

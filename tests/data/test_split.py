@@ -8,21 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.bundle.decoder import EncodedColumn
-from penstock.data.fingerprints import row_fingerprints
+from penstock.data.fingerprints import row_hashes
 from penstock.data.split import PARTS, TEST, TRAIN, VALID, SplitSettings, deal, envelopes_of, place
 from penstock.errors import BadParameter
 
-KEY = bytes(64)
-
 
 def prints_of(values: list[str]) -> np.ndarray:
-    return row_fingerprints({"a": EncodedColumn.of(values)}, len(values), KEY)
+    return row_hashes({"a": EncodedColumn.of(values)}, len(values))
 
 
 def test_shares_are_exact_within_each_class() -> None:
     """A rare class is dealt as evenly as a common one."""
     strata = np.array([0] * 900 + [1] * 100)
-    parts = deal(prints_of([str(i) for i in range(1000)]), SplitSettings(), KEY, strata=strata)
+    parts = deal(prints_of([str(i) for i in range(1000)]), SplitSettings(), strata=strata)
     for stratum, total in ((0, 900), (1, 100)):
         counts = [int((parts[strata == stratum] == part).sum()) for part in range(len(PARTS))]
         assert counts == [0.6 * total, 0.2 * total, 0.2 * total]
@@ -31,20 +29,20 @@ def test_shares_are_exact_within_each_class() -> None:
 def test_a_class_of_one_row_trains() -> None:
     """It can be learned, if it cannot be measured."""
     strata = np.array([0] * 99 + [1])
-    assert deal(prints_of([str(i) for i in range(100)]), SplitSettings(), KEY, strata=strata)[-1] == TRAIN
+    assert deal(prints_of([str(i) for i in range(100)]), SplitSettings(), strata=strata)[-1] == TRAIN
 
 
 def test_another_seed_deals_another_way() -> None:
     """Five seeds are five splits."""
     prints = prints_of([str(i) for i in range(500)])
-    dealt = [tuple(deal(prints, SplitSettings(seed=seed), KEY)) for seed in range(5)]
+    dealt = [tuple(deal(prints, SplitSettings(seed=seed))) for seed in range(5)]
     assert len(set(dealt)) == 5
 
 
 def test_a_row_repeated_so_often_that_it_would_fill_a_part_trains() -> None:
     """Else one repeated row could be the whole test."""
     values = ["same"] * 500 + [str(i) for i in range(500)]
-    parts = deal(prints_of(values), SplitSettings(), KEY)
+    parts = deal(prints_of(values), SplitSettings())
     assert set(parts[:500]) == {TRAIN}
     assert (parts == TEST).sum() == 200
 
@@ -52,7 +50,7 @@ def test_a_row_repeated_so_often_that_it_would_fill_a_part_trains() -> None:
 def test_by_time_the_oldest_train_and_the_newest_test() -> None:
     """And rows of one instant share a part."""
     times = np.arange(100) // 3
-    parts = deal(prints_of([str(i) for i in range(100)]), SplitSettings(by="time:t"), KEY, times=times)
+    parts = deal(prints_of([str(i) for i in range(100)]), SplitSettings(by="time:t"), times=times)
     assert times[parts == TRAIN].max() < times[parts == VALID].min()
     assert times[parts == VALID].max() < times[parts == TEST].min()
     assert len({(t, p) for t, p in zip(times.tolist(), parts.tolist(), strict=True)}) == len(set(times.tolist()))
@@ -62,14 +60,14 @@ def test_by_group_no_group_is_split() -> None:
     """Rows of one customer never lie on both sides."""
     groups = [f"g{i % 50}" for i in range(1000)]
     group_prints = prints_of(groups)
-    parts = deal(prints_of([str(i) for i in range(1000)]), SplitSettings(by="group:g"), KEY, groups=group_prints)
+    parts = deal(prints_of([str(i) for i in range(1000)]), SplitSettings(by="group:g"), groups=group_prints)
     assert len(set(zip(groups, parts.tolist(), strict=True))) == 50
     assert set(parts.tolist()) == {TRAIN, VALID, TEST}
 
 
 def test_later_rows_are_placed_in_the_declared_shares() -> None:
     """One by one, without a look at the others."""
-    parts = place(prints_of([str(i) for i in range(10_000)]), SplitSettings(valid=0.1, test=0.3), KEY)
+    parts = place(prints_of([str(i) for i in range(10_000)]), SplitSettings(valid=0.1, test=0.3))
     shares = np.bincount(parts, minlength=3) / 10_000
     assert np.abs(shares - [0.6, 0.1, 0.3]).max() < 0.02
 
@@ -77,7 +75,7 @@ def test_later_rows_are_placed_in_the_declared_shares() -> None:
 def test_envelopes_are_equal_in_size_and_class_shares() -> None:
     """Four envelopes of 250, each with its 25 rows of the rare class."""
     strata = np.array([0] * 900 + [1] * 100)
-    envelope = envelopes_of(prints_of([str(i) for i in range(1000)]), SplitSettings(), KEY, strata=strata, first=3)
+    envelope = envelopes_of(prints_of([str(i) for i in range(1000)]), SplitSettings(), strata=strata, first=3)
     for index in (3, 4, 5, 6):
         assert (envelope == index).sum() == 250
         assert strata[envelope == index].sum() == 25
@@ -86,7 +84,7 @@ def test_envelopes_are_equal_in_size_and_class_shares() -> None:
 @pytest.mark.parametrize(("rows", "count"), [(1, 1), (199, 1), (399, 1), (400, 2), (799, 3), (5000, 4)])
 def test_fewer_envelopes_where_one_would_hold_under_200_rows(rows: int, count: int) -> None:
     """At least one."""
-    envelope = envelopes_of(prints_of([str(i) for i in range(rows)]), SplitSettings(), KEY)
+    envelope = envelopes_of(prints_of([str(i) for i in range(rows)]), SplitSettings())
     assert len(set(envelope.tolist())) == count
 
 
@@ -95,9 +93,9 @@ def test_fewer_envelopes_where_one_would_hold_under_200_rows(rows: int, count: i
 def test_alike_rows_never_straddle_and_order_does_not_matter(values: list[int], dice) -> None:  # type: ignore[no-untyped-def]
     """For any multiset of rows, shuffled in any way."""
     texts = [str(v) for v in values]
-    part_of = dict(zip(texts, deal(prints_of(texts), SplitSettings(), KEY).tolist(), strict=True))
+    part_of = dict(zip(texts, deal(prints_of(texts), SplitSettings()).tolist(), strict=True))
     shuffled = dice.sample(texts, len(texts))
-    again = deal(prints_of(shuffled), SplitSettings(), KEY).tolist()
+    again = deal(prints_of(shuffled), SplitSettings()).tolist()
     assert all(part_of[text] == part for text, part in zip(shuffled, again, strict=True))
 
 

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from penstock.bundle.decoder import EncodedColumn, Frame
-from penstock.bundle.kinds import INPUT_KINDS
 from penstock.bundle.numbers import number_text
 from penstock.bundle.values import class_text
 from penstock.data import fingerprints as prints
 from penstock.data.memory import UNKNOWN, RowMemory
-from penstock.data.seal import read_sealed
-from penstock.data.split import PARTS, TEST, TRAIN, VALID, deal, place
+from penstock.data.relabel import Corrections, Relabelled, relabel
+from penstock.data.seal import opened_envelopes, unsealed
+from penstock.data.split import PARTS, TEST, TRAIN, VALID, place, place_by_time
 from penstock.data.store import finish, next_envelopes, seal_rows, store_part
-from penstock.data.versions import DatasetVersion, diff_of, load_memory, load_version
+from penstock.data.times import times_of_frame
+from penstock.data.versions import DatasetVersion, diff_of, load_memory, load_part, load_version
 from penstock.errors import SchemaMismatch
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -30,7 +31,7 @@ class AppendResult:
     Attributes
     ----------
     version : the new data-set version; the parent itself, where no row could be added.
-    rows : rows added to each part. left_out : rows without a known target.
+    rows : rows added to each part. left_out : rows without a known target. corrected : rows whose outcome was corrected.
     returned : rows that decode like a test row of the parent; they join the test part (spent ones: validation).
     """
 
@@ -38,6 +39,7 @@ class AppendResult:
     rows: dict[str, int]
     left_out: int
     returned: int
+    corrected: int = 0
 
 
 def append_rows(
@@ -47,6 +49,7 @@ def append_rows(
     frame: Frame,
     y: np.ndarray,
     *,
+    was: np.ndarray | None = None,
     source: Mapping[str, Any] | None = None,
     project: str = "",
     run: str | None = None,
@@ -54,13 +57,16 @@ def append_rows(
 ) -> AppendResult:
     """Add decoded rows with their outcomes to a version.
 
-    Rows like one that is known go to its part, the others where their position places them (by time: the oldest of them
-    train, the newest test). New test rows are sealed: in the last envelope while that is small and sealed, else in new ones.
+    Rows like one that is known go to its part, the others where their position places them (by time: those older than the
+    newest training row train, of the others the oldest train and the newest test). New test rows are sealed: in the last
+    envelope while that is small and sealed, else in new ones; by time always in new ones.
 
     Parameters
     ----------
     parent : digest of the version to add to.
     frame : rows read with the parent's decoder. y : class numbers (-1 unknown) or numbers (NaN unknown), shape (n,).
+    was : outcomes that rows were added with before and that are corrected now; unknown for rows that are new. A row that
+        the parent does not hold with that outcome counts as new.
     source : where the rows come from; kept in the manifest.
     again : work out again what the same rows became before (to reproduce it); the head stays.
 
@@ -77,19 +83,25 @@ def append_rows(
                 why=f"they differ in {', '.join(sorted(n for n, _ in set(frame.kinds.items()) ^ set(kinds.items()))[:5])}",
                 way_out="decode them with the decoder of the version they are added to",
             )
-        labelled = y >= 0 if old.target.task.is_classification else ~np.isnan(y)
+        labelled = _known(old, y)
         left_out = int((~labelled).sum())
-        frame, y = frame.take(labelled), y[labelled]
+        was = (
+            (np.full(len(y), -1) if old.target.task.is_classification else np.full(len(y), np.nan))
+            if was is None
+            else was
+        )
+        frame, y, was = frame.take(labelled), y[labelled], was[labelled]
         if len(y) == 0:
             return AppendResult(old, dict.fromkeys(PARTS, 0), left_out, 0)
         origin = dict(source or {})
         as_of = _made_at(ledger, parent, origin) if again else None
-        return _append(ledger, objects, old, frame, y, left_out, origin, None if again else project, run, as_of)
+        return _append(ledger, objects, old, frame, y, was, left_out, origin, None if again else project, run, as_of)
 
 
 def find_returned(ledger: Ledger, objects: ObjectStore, version: DatasetVersion, frame: Frame) -> int:
     """How many of these rows decode like a test row of the version. Which ones is not told."""
-    parts, _ = load_memory(objects, version).parts_of_content(_content(ledger, version, frame))
+    content = prints.frame_fingerprints(frame, version.inputs, ledger.secret("fingerprints"))
+    parts, _ = load_memory(objects, version).parts_of_content(content)
     return int((parts == TEST).sum())
 
 
@@ -99,9 +111,9 @@ def _made_at(ledger: Ledger, parent: str, source: dict[str, Any]) -> str | None:
     return min(made, default=None)
 
 
-def _content(ledger: Ledger, version: DatasetVersion, frame: Frame) -> np.ndarray:
-    inputs = [spec.name for spec in version.decoder.columns if spec.kind in INPUT_KINDS]
-    return prints.frame_fingerprints(frame, inputs, ledger.secret("fingerprints"))
+def _known(version: DatasetVersion, y: np.ndarray) -> np.ndarray:
+    """Which outcomes are known: bool, shape (n,)."""
+    return y >= 0 if version.target.task.is_classification else ~np.isnan(y)
 
 
 def _append(
@@ -110,6 +122,7 @@ def _append(
     old: DatasetVersion,
     frame: Frame,
     y: np.ndarray,
+    was: np.ndarray,
     left_out: int,
     source: dict[str, Any],
     project: str | None,
@@ -118,38 +131,49 @@ def _append(
 ) -> AppendResult:
     key = ledger.secret("fingerprints")
     memory = load_memory(objects, old)
-    content = _content(ledger, old, frame)
-    group = _groups(old, frame, key)
+    hashes = prints.frame_hashes(frame, old.inputs)
+    content = prints.fingerprints(hashes, key)
+    correct = np.flatnonzero(_known(old, was))
+    now = Relabelled(old.manifest["parts"], {e.index: e for e in old.envelopes}, memory, np.zeros(0, dtype=bool))
+    if len(correct):
+        target_of = [prints.value_hashes(_target_texts(old, values[correct]), key) for values in (was, y)]
+        corrections = Corrections(content[correct], was[correct], y[correct], *target_of)
+        now = relabel(ledger, objects, old, memory, corrections)
+        added_rows = np.delete(np.arange(len(y)), correct[now.done])
+        frame, y, hashes, content = frame.take(added_rows), y[added_rows], hashes[added_rows], content[added_rows]
+    group_hashes = _group_hashes(old, frame)
+    group = np.zeros_like(content) if group_hashes is None else prints.fingerprints(group_hashes, key)
     parts, place_of = memory.parts_of_content(content)
     returned = int((parts == TEST).sum())
-    spent = [r.index for r in ledger.seal.spent(old.lineage) if as_of is None or (r.opened_at or "") < as_of]
+    spent = opened_envelopes(ledger, old.lineage, as_of=as_of)
     parts[(parts == TEST) & np.isin(place_of, spent)] = VALID
     new = np.flatnonzero(parts == UNKNOWN)
-    parts[new] = _place(old, frame.take(new), content[new], group[new], memory, key)
+    if len(new):
+        parts[new] = _place(objects, old, frame, hashes, group_hashes, group, memory, new)
     test = np.flatnonzero(parts == TEST)
     envelope = np.full(len(y), -1, dtype=np.int16)
     if len(test):
         strata = y[test] if old.target.task.is_classification else None
-        envelope[test] = next_envelopes(ledger, content[test], strata, old.split, key, old, as_of=as_of)
+        envelope[test] = next_envelopes(ledger, hashes[test], strata, old.split, old, as_of=as_of)
 
     manifest = dict(old.manifest)
     manifest["parts"] = {
         PARTS[part]: [
-            *old.manifest["parts"][PARTS[part]],
+            *now.parts[PARTS[part]],
             *store_part(objects, frame.take(parts == part), y[parts == part], old.decoder),
         ]
         for part in (TRAIN, VALID)
     }
-    sealed = {one.index: one for one in old.envelopes}
+    sealed = dict(now.envelopes)
     for index in np.unique(envelope[test]).tolist():
         rows, labels = frame.take(envelope == index), y[envelope == index]
         if index in sealed:
-            inside, inside_y = read_sealed(ledger, objects, old, index)
+            inside, inside_y = unsealed(ledger, objects, old, sealed[index])
             rows, labels = Frame.concat([inside, rows]), np.concatenate([inside_y, labels])
         sealed[index] = seal_rows(ledger, objects, old.lineage, index, rows, labels, old.decoder)
     added = {name: int((parts == part).sum()) for part, name in enumerate(PARTS)}
     joined = RowMemory.joined(
-        memory,
+        now.memory,
         RowMemory.of(
             row=np.zeros((len(y), 2), dtype=np.uint64),
             content=content,
@@ -178,30 +202,38 @@ def _append(
         "warnings": [f"{left_out} rows have no known target and are left out"] if left_out else [],
     }
     finish(ledger, objects, version, source=source, details=details, project=project, run=run)
-    return AppendResult(version, added, left_out, returned)
+    return AppendResult(version, added, left_out, returned, int(now.done.sum()))
 
 
 def _place(
-    old: DatasetVersion, frame: Frame, content: np.ndarray, group: np.ndarray, memory: RowMemory, key: bytes
+    objects: ObjectStore,
+    old: DatasetVersion,
+    frame: Frame,
+    hashes: np.ndarray,
+    group_hashes: np.ndarray | None,
+    group: np.ndarray,
+    memory: RowMemory,
+    new: np.ndarray,
 ) -> np.ndarray:
+    """The parts of the rows `new`: int8, one for each."""
     split = old.split
-    if len(content) == 0:
-        return np.empty(0, dtype=np.int8)
-    column = split.column
-    if split.by.startswith("time:") and column is not None and column in frame:
-        return deal(content, split, key, times=frame.columns[column])
-    if split.by.startswith("group:"):
-        known = memory.parts_of_groups(group[:, 0])
-        return np.where(known == UNKNOWN, place(group, split, key), known)
-    return place(content, split, key)
+    if split.by.startswith("time:"):
+        times = times_of_frame(frame, split.column or "")
+        trained = times_of_frame(load_part(objects, old, "train")[0], split.column or "")
+        if times is not None and trained is not None:
+            return place_by_time(hashes[new], split, times[new], trained.max(initial=-np.inf))
+    if group_hashes is not None:
+        known = memory.parts_of_groups(group[new, 0])
+        return np.where(known == UNKNOWN, place(group_hashes[new], split), known)
+    return place(hashes[new], split)
 
 
-def _groups(old: DatasetVersion, frame: Frame, key: bytes) -> np.ndarray:
+def _group_hashes(old: DatasetVersion, frame: Frame) -> np.ndarray | None:
     column = old.split.column
     if not old.split.by.startswith("group:") or column is None or column not in frame:
-        return np.zeros((frame.n_rows, 2), dtype=np.uint64)
+        return None
     texts, codes = prints.encode(frame.columns[column], frame.kinds[column])
-    return prints.row_fingerprints({"group": EncodedColumn(texts, codes)}, frame.n_rows, key)
+    return prints.row_hashes({"group": EncodedColumn(texts, codes)}, frame.n_rows)
 
 
 def _target_texts(old: DatasetVersion, y: np.ndarray) -> EncodedColumn:

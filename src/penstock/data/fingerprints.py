@@ -1,12 +1,14 @@
-"""Keyed fingerprints: whether two rows are the same, without keeping the rows.
+"""Hashes of rows, which deal them, and keyed fingerprints, which know them again without keeping them.
 
-A fingerprint is made of canonical texts, so that a row has the same one whether it comes from CSV, Parquet or JSON:
-the number 1.50, the text " 1.5 " and JSON 1.5 are all "1.5". It works on distinct values, and is safe for these reasons:
+Both are made of canonical texts, so that a row has the same ones whether it comes from CSV, Parquet or JSON: the number
+1.50, the text " 1.5 " and JSON 1.5 are all "1.5". They work on distinct values:
 
-- Every (column, text) pair gets 128 pseudo-random bits, BLAKE2b under a secret key. A row's sum of them (two lanes of
-  64 bits, modulo 2^64) is a universal hash: two rows that differ in any value collide with a chance of 2^-128.
-- A missing value adds nothing; so a column without a value, absent or present, does not change a row's fingerprint.
-- The sums alone would show relations between rows (they are linear); one more keyed BLAKE2b over each sum hides them.
+- Every (column, text) pair gets 128 pseudo-random bits, BLAKE2b without a key. A row's *hash* is their sum (two lanes of
+  64 bits, modulo 2^64): two rows that differ in any value collide with a chance of 2^-128, as long as nobody made them
+  to collide. It is the same on every machine, so that equal rows are dealt equally everywhere. It is never stored.
+- A missing value adds nothing; so a column without a value, absent or present, does not change a row's hash.
+- A row's *fingerprint* is BLAKE2b of its hash under the ledger's secret key. Without the key nothing can be looked up in
+  what is stored, and relations between rows (sums are linear) do not show.
 
 Source: Bellare and Micciancio (1997), "A new paradigm for collision-free hashing", on sums of hashes.
 """
@@ -25,6 +27,7 @@ from penstock.bundle.kinds import MISSING_TIME
 from penstock.bundle.numbers import number_text
 
 SIZE_BYTES = 16
+_ROW, _CONTENT = (blake2b(person=use, digest_size=SIZE_BYTES) for use in (b"row", b"content"))  # never the same hash
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 
@@ -47,17 +50,17 @@ def canonical_text(text: str) -> str:
     return lower if lower in ("true", "false") else text
 
 
-def row_fingerprints(columns: Mapping[str, EncodedColumn], n_rows: int, key: bytes) -> np.ndarray:
-    """Fingerprints of raw rows: uint64, shape (n_rows, 2)."""
+def row_hashes(columns: Mapping[str, EncodedColumn], n_rows: int) -> np.ndarray:
+    """Hashes of raw rows: uint64, shape (n_rows, 2)."""
     sums = np.zeros((n_rows, 2), dtype=np.uint64)
     for name, column in columns.items():
         texts = [None if value is None else canonical_text(value) for value in column.values]
-        _add(sums, name, texts, column.codes, _key(key, b"row"))
-    return _finish(sums, key)
+        _add(sums, name, texts, column.codes, _ROW)
+    return sums
 
 
-def frame_fingerprints(frame: Frame, names: Iterable[str], key: bytes) -> np.ndarray:
-    """Fingerprints of decoded rows over some columns: uint64, shape (n_rows, 2).
+def frame_hashes(frame: Frame, names: Iterable[str]) -> np.ndarray:
+    """Hashes of decoded rows over some columns: uint64, shape (n_rows, 2).
 
     Two rows that the decoder reads alike have the same one, whatever marks what is missing and however numbers and
     dates are written; so rows that were asked about as JSON are found again in a CSV file.
@@ -65,32 +68,44 @@ def frame_fingerprints(frame: Frame, names: Iterable[str], key: bytes) -> np.nda
     sums = np.zeros((frame.n_rows, 2), dtype=np.uint64)
     for name in names:
         texts, codes = encode(frame.columns[name], frame.kinds[name])
-        _add(sums, name, texts, codes, _key(key, b"content"))
-    return _finish(sums, key)
+        _add(sums, name, texts, codes, _CONTENT)
+    return sums
+
+
+def fingerprints(hashes: np.ndarray, key: bytes) -> np.ndarray:
+    """Keyed fingerprints of hashes, of the same shape: what may be stored."""
+    import pyarrow as pa
+
+    raw = np.ascontiguousarray(hashes.astype("<u8"))
+    array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(SIZE_BYTES), len(raw), [None, pa.py_buffer(raw)])
+    encoded = array.dictionary_encode()
+    own = _key(key, b"fingerprint")
+    digests = [blake2b(value, key=own, digest_size=SIZE_BYTES).digest() for value in encoded.dictionary.to_pylist()]
+    table = np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
+    return table[encoded.indices.to_numpy()] if len(raw) else hashes
+
+
+def frame_fingerprints(frame: Frame, names: Iterable[str], key: bytes) -> np.ndarray:
+    """Fingerprints of decoded rows over some columns."""
+    return fingerprints(frame_hashes(frame, names), key)
 
 
 def value_hashes(column: EncodedColumn, key: bytes) -> np.ndarray:
     """Keyed 64-bit hashes of the canonical values of one column: uint64, shape (n_rows,); 0 where missing."""
     sums = np.zeros((len(column.codes), 2), dtype=np.uint64)
     texts = [None if value is None else canonical_text(value) for value in column.values]
-    _add(sums, "", texts, column.codes, _key(key, b"value"))
+    _add(sums, "", texts, column.codes, blake2b(key=_key(key, b"value"), digest_size=SIZE_BYTES))
     return sums[:, 0]
 
 
-def as_bytes(fingerprints: np.ndarray) -> list[bytes]:
-    """The same as one bytes object of 16 for each row."""
-    return [bytes(row) for row in np.ascontiguousarray(fingerprints).view(np.dtype("V16")).ravel()]
+def positions(hashes: np.ndarray, purpose: str) -> np.ndarray:
+    """Where each row stands for a purpose ("part:0", "envelope:0"): uint64, shape (n,), uniform, fixed by the row alone.
 
-
-def positions(fingerprints: np.ndarray, key: bytes, purpose: str) -> np.ndarray:
-    """Where each row stands for a purpose ("part:0", "envelope:0"): uint64, shape (n,), uniform, fixed by the row.
-
-    Fingerprints are pseudo-random already; the finaliser of MurmurHash3 under purpose-made keys makes the purposes
+    Hashes are pseudo-random already; the finaliser of MurmurHash3 under constants of the purpose makes the purposes
     independent of each other.
     """
-    first, second = _lanes(blake2b(purpose.encode(), key=_key(key, b"position"), digest_size=SIZE_BYTES).digest())
-    mixed = _mix(fingerprints[:, 0] ^ first) + _mix(fingerprints[:, 1] ^ second)
-    return _mix(mixed)
+    first, second = _lanes(blake2b(purpose.encode(), person=b"position", digest_size=SIZE_BYTES).digest())
+    return _mix(_mix(hashes[:, 0] ^ first) + _mix(hashes[:, 1] ^ second))
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
@@ -100,7 +115,7 @@ def _mix(x: np.ndarray) -> np.ndarray:
 
 
 def _key(key: bytes, use: bytes) -> bytes:
-    """A key of its own for each use: rows, decoded rows and single values never share a fingerprint."""
+    """A key of its own for each use: rows and single values never share a fingerprint."""
     return blake2b(use, key=key[:64], digest_size=64).digest()
 
 
@@ -108,8 +123,9 @@ def _lanes(digest: bytes) -> np.ndarray:
     return np.frombuffer(digest, dtype="<u8").astype(np.uint64)
 
 
-def _add(sums: np.ndarray, name: str, texts: Sequence[str | None], codes: np.ndarray, key: bytes) -> None:
-    prefix = blake2b(name.encode() + b"\0", key=key, digest_size=SIZE_BYTES)
+def _add(sums: np.ndarray, name: str, texts: Sequence[str | None], codes: np.ndarray, use: blake2b) -> None:
+    prefix = use.copy()
+    prefix.update(name.encode() + b"\0")
     digests = []
     for text in texts:
         if not text:
@@ -121,18 +137,6 @@ def _add(sums: np.ndarray, name: str, texts: Sequence[str | None], codes: np.nda
     digests.append(bytes(SIZE_BYTES))  # code -1 picks the last: nothing is added
     table = np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
     sums += table[codes]
-
-
-def _finish(sums: np.ndarray, key: bytes) -> np.ndarray:
-    import pyarrow as pa
-
-    raw = np.ascontiguousarray(sums.astype("<u8"))
-    array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(SIZE_BYTES), len(raw), [None, pa.py_buffer(raw)])
-    encoded = array.dictionary_encode()
-    last = _key(key, b"finish")
-    digests = [blake2b(value, key=last, digest_size=SIZE_BYTES).digest() for value in encoded.dictionary.to_pylist()]
-    table = np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
-    return table[encoded.indices.to_numpy()] if len(raw) else sums
 
 
 def encode(array: np.ndarray, kind: Kind) -> tuple[list[str | None], np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, Kind
 from penstock.bundle.kinds import Task
 from penstock.bundle.specs import Label
-from penstock.data.evidence import Evidence
+from penstock.data.evidence import Evidence, plain_numbers
 from penstock.data.kinds import ColumnFinding, infer_column
 from penstock.data.target import infer_target
 from penstock.errors import SchemaMismatch, TargetError
@@ -79,21 +79,38 @@ def infer(
     return Inference(decoder, tuple(findings), found.spec.task, found.why, found.warnings)
 
 
-def check_names(columns: Mapping[str, EncodedColumn], target: str, others: Iterable[str] = ()) -> None:
-    """Refuse names of columns that are not there, with the nearest."""
+def check_names(
+    columns: Mapping[str, EncodedColumn],
+    target: str,
+    others: Iterable[str] = (),
+    *,
+    where: str = "[data] kinds or drop",
+) -> None:
+    """Refuse names of columns that are not there, with the nearest. `where`: which setting names the `others`."""
     if target not in columns:
         near = difflib.get_close_matches(target, columns, 1)
         shown = ", ".join(list(columns)[:20])
         raise TargetError(
             f"there is no column {target!r} to predict",
             why=f"the columns are {shown}{', ...' if len(columns) > 20 else ''}",
-            way_out=f"--target {near[0]!r}" if near else "name one of these as the target",
+            way_out=_way_out(near, columns),
         )
     for name in others:
         if name not in columns:
             near = difflib.get_close_matches(name, columns, 1)
             raise SchemaMismatch(
                 f"there is no column {name!r}",
-                why="[data] kinds or drop names it, and the source does not have it",
+                why=f"{where} names it, and the source does not have it",
                 way_out=f"write {near[0]!r}" if near else "remove it there",
             )
+
+
+def _way_out(near: list[str], columns: Iterable[str]) -> str:
+    names = list(columns)
+    numbers = sum(plain_numbers([name]) is not None for name in names)
+    if numbers >= max(1, len(names) / 4):
+        return (
+            "the first line looks like a row, not like names: say --no-header (header = false under [data]), and name the "
+            "target by its place, as c1, or give the names with --columns"
+        )
+    return f"--target {near[0]!r}" if near else "name one of these as the target"

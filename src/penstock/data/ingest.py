@@ -21,6 +21,7 @@ from penstock.data.evidence import Evidence
 from penstock.data.infer import Inference, check_names, infer
 from penstock.data.kinds import ColumnFinding
 from penstock.data.memory import RowMemory
+from penstock.data.redeal import Earlier, redealt_from
 from penstock.data.request import Request
 from penstock.data.sources import SourceTable, read
 from penstock.data.split import LEFT_OUT, PARTS, TEST, TRAIN, VALID, SplitSettings, distinct
@@ -82,18 +83,21 @@ def ingest(
     project: str = "",
     run: str | None = None,
     again: bool = False,
+    redeals: str | None = None,
 ) -> IngestResult:
     """Make a data-set version of a file, and let the project be at it.
 
-    The same bytes and options give the same version (with the labelled rows that were added to it since). Where the project is at a version already, and target and split
-    settings are the same, that one becomes the parent: rows that it knows keep their parts, its decoder is kept for its
-    columns unless the options changed, and what changed is told.
+    The same bytes and options give the same version (with the labelled rows that were added to it since). Where the
+    project is at a version already, and target and split settings are the same, that one becomes the parent: rows that it
+    knows keep their parts, its decoder is kept for its columns unless the options changed, and what changed is told. Where
+    they are not the same, all rows are dealt anew; none that trained, validated or was opened before is sealed then.
 
     Parameters
     ----------
     task, kinds, missing, positive : taken instead of what would be inferred. drop : columns that are not kept.
     project : whose head moves. run : id of the run that does this.
     again : work it all out again, even where the version is known (to reproduce it); the head stays.
+    redeals : with `again`: digest of the version whose rows were dealt anew; else the head tells.
 
     Raises
     ------
@@ -102,12 +106,13 @@ def ingest(
     """
     path = Path(path)
     detect(path, options)  # says best what is wrong with a path
-    request = Request(
-        sha256_file(path), options, target, split or SplitSettings(), task, kinds or {}, missing, drop, positive
-    )
+    source, split = sha256_file(path), split or SplitSettings()
     with ledger.lock(f"ingest {project}", wait_s=LOCK_WAIT_S):
-        record = _known(ledger, objects, request)
         head = ledger.datasets.head(project)
+        if not again:
+            redeals = redealt_from(objects, head, target, split.to_json())
+        request = Request(source, options, target, split, task, kinds or {}, missing, drop, positive, redeals)
+        record = _known(ledger, objects, request)
         if record is not None and not again:
             current = head if head is not None and _source_version(objects, head) == record.digest else record.digest
             if head != current:
@@ -123,6 +128,7 @@ def ingest(
         finish(
             ledger, objects, version, source={"path": str(path), **request.how, "digest": request.source},
             details=details, project=None if again else project, run=run,
+            replaces=None if again or work.earlier is None else work.earlier.version,
         )  # fmt: skip
         return _result(version, details, known=False)
 
@@ -170,6 +176,7 @@ class _Work:
     old: DatasetVersion | None
     as_of: str | None
     warnings: list[str] = field(default_factory=list)
+    earlier: Earlier | None = None
 
     def do(self) -> tuple[DatasetVersion, dict[str, Any]]:
         request, table = self.request, self.table
@@ -182,8 +189,12 @@ class _Work:
                 f"{self.old.appended_rows} labelled rows had been added to the version before; the source does not hold them"
             )
         memory = load_memory(self.objects, parent) if parent else None
-        dealt = Dealer(table, request, key, parent, memory, self.warnings).deal(labelled, outcomes)
+        if self.old is not None and parent is None:
+            self.earlier = Earlier.of(self.ledger, self.objects, self.old, as_of=self.as_of)
+        dealt = Dealer(table, request, key, parent, memory, self.earlier, self.warnings).deal(labelled, outcomes)
         parts = dealt.part
+        if self.old is not None and parent is None:
+            self._warn_of_redealing(self.old, parts)
 
         found = self._infer(parts, parent)
         frame, problems = found.decoder.decode_columns(table.columns)
@@ -194,7 +205,7 @@ class _Work:
 
         inputs = [spec.name for spec in found.decoder.columns if spec.kind in INPUT_KINDS]
         content = prints.frame_fingerprints(frame, inputs, key)
-        envelope = self._envelopes(dealt, outcomes, key, parent)
+        envelope = self._envelopes(dealt, outcomes, parent)
         now = RowMemory.of(
             row=dealt.row,
             content=content,
@@ -205,11 +216,14 @@ class _Work:
         )
         if memory is not None:
             now = RowMemory.joined(now, memory.remembered())
+        if self.earlier is not None:
+            same_groups = self.earlier.version.split.by == request.split.by
+            now = RowMemory.joined(now, self.earlier.seen_beyond(now, same_groups=same_groups))
         lineage = parent.lineage if parent else request.key
         version = store_rows(
             self.ledger, self.objects, frame, y, parts, envelope, now,
             lineage=lineage, decoder=found.decoder, split=request.split, fingerprint_columns=dealt.columns,
-            parent=self.old.digest if self.old else None,
+            parent=self.old.digest if self.old else None, redealt_from=request.redeals,
             source={"digest": request.source, "how": request.how, "rows": table.n_rows},
         )  # fmt: skip
         changes = self._diff(version, now)
@@ -232,11 +246,21 @@ class _Work:
             return None
         if (old.target.name, old.split) == (self.request.target, self.request.split):
             return old
+        return None
+
+    def _warn_of_redealing(self, old: DatasetVersion, parts: np.ndarray) -> None:
         what = "target" if old.target.name != self.request.target else "split settings"
         self.warnings.append(
-            f"the {what} changed: all rows are dealt anew, and scores of earlier versions are not comparable"
+            f"the {what} changed: all rows are dealt anew, and scores of earlier versions are not comparable. Rows that "
+            "trained, validated or were opened before are not sealed; the envelopes that were still sealed are retired"
         )
-        return None
+        sealed, dealt = int((parts == TEST).sum()), int((parts != LEFT_OUT).sum())
+        asked = self.request.split.test * dealt
+        if sealed < asked / 2:
+            self.warnings.append(
+                f"{sealed} rows are sealed for tests, [split] test asks for {round(asked)}: the others have been seen "
+                "already; bring new rows to fill envelopes with"
+            )
 
     def _outcomes(self) -> tuple[np.ndarray, np.ndarray]:
         """Which rows have a target, and the stratum of each: class, or tenth of the numbers. Shapes (n,).
@@ -300,15 +324,15 @@ class _Work:
             values = "value cannot" if len(found) == 1 else "values cannot"
             self.warnings.append(f"column {name!r}: {len(found)} {values} be read and count as missing{example}")
 
-    def _envelopes(self, dealt: Dealt, strata: np.ndarray, key: bytes, parent: DatasetVersion | None) -> np.ndarray:
+    def _envelopes(self, dealt: Dealt, strata: np.ndarray, parent: DatasetVersion | None) -> np.ndarray:
         """The envelope of each test row, -1 for all others: int16, shape (n,)."""
         envelope = np.where(dealt.part == TEST, dealt.envelope, np.int16(-1))
         new = np.flatnonzero((dealt.part == TEST) & (envelope < 0))
         if len(new):
-            first, codes, _ = distinct(dealt.row[new])  # rows that are alike share one, whatever their strata are
+            first, codes, _ = distinct(dealt.hashes[new])  # rows that are alike share one, whatever their strata are
             alike = strata[new][first][codes]
             envelope[new] = next_envelopes(
-                self.ledger, dealt.row[new], alike, self.request.split, key, parent, as_of=self.as_of
+                self.ledger, dealt.hashes[new], alike, self.request.split, parent, as_of=self.as_of
             )
         return envelope
 

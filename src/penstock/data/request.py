@@ -26,11 +26,13 @@ class Request:
     missing: tuple[str, ...] | None = None
     drop: tuple[str, ...] = ()
     positive: Label | None = None
+    redeals: str | None = None  # digest of the version whose rows are dealt anew
 
     @property
     def key(self) -> str:
         """The same for the same bytes and options."""
-        return digest_of_json({"source": self.source, "how": self.how, "split": self.split.to_json()})
+        redeals = {} if self.redeals is None else {"redeals": self.redeals}
+        return digest_of_json({"source": self.source, "how": self.how, "split": self.split.to_json(), **redeals})
 
     @property
     def base(self) -> str:

@@ -14,13 +14,17 @@ import numpy as np
 
 from penstock.bundle.decoder import Frame
 from penstock.data import chunks
-from penstock.data.versions import DatasetVersion, join, load_version
+from penstock.data.versions import DatasetVersion, Envelope, join, load_version
 from penstock.errors import SealError
 from penstock.ledger.envelopes import EnvelopeRecord
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
 
+RETIRED = "retired: its rows are dealt anew"
+"""The purpose in the ledger of an envelope that nobody opened, and nobody may open any more."""
+
 _PURPOSE = b"penstock envelope, format 1"
+_ROWS_PURPOSE = b"penstock rows, format 1"
 
 
 def key_id(lineage: str) -> str:
@@ -56,17 +60,66 @@ def decrypt(ledger: Ledger, lineage: str, index: int, sealed: bytes) -> bytes:
 
 
 def envelopes(ledger: Ledger, objects: ObjectStore, dataset: str) -> list[EnvelopeRecord]:
-    """The envelopes of a data-set version and whether each is spent, by index.
+    """The envelopes of a data-set version and whether each is spent, in the order in which they are to be opened.
+
+    That is by index; where rows are dealt by time, those of the newest rows come first: training rows that were added later
+    are newer than what the older envelopes hold. Retired ones are left out.
 
     They belong to the version's lineage: one that was opened for an earlier version is spent for the later ones too.
     """
     version = load_version(objects, dataset)
-    records = {record.index: record for record in ledger.seal.envelopes(version.lineage)}
-    return [
+    records = {record.index: record for record in ledger.seal.envelopes(version.lineage) if record.purpose != RETIRED}
+    found = [
         replace(records[envelope.index], rows=envelope.rows, object=envelope.object)
         for envelope in version.envelopes
         if envelope.index in records
     ]
+    return found[::-1] if version.split.by.startswith("time:") else found
+
+
+def opened_envelopes(ledger: Ledger, lineage: str, *, as_of: str | None = None) -> list[int]:
+    """Indices of the envelopes that were opened (before an instant), without those that were retired unopened."""
+    return [
+        record.index
+        for record in ledger.seal.spent(lineage)
+        if record.purpose != RETIRED and (as_of is None or (record.opened_at or "") < as_of)
+    ]
+
+
+def retire(ledger: Ledger, lineage: str, *, run: str | None) -> None:
+    """Give up the envelopes of a lineage that are still sealed: their rows are dealt anew, and may be anywhere."""
+    sealed = [record.index for record in ledger.seal.sealed(lineage)]
+    for index in sealed:
+        ledger.seal.open(lineage, index, run or "", RETIRED)
+    if sealed:
+        ledger.audit.append("retire envelopes", lineage, {"envelopes": sealed, "run": run})
+
+
+def seal_bytes(ledger: Ledger, objects: ObjectStore, plain: bytes) -> str:
+    """Store bytes that may hold test rows, encrypted; the digest of what is stored. `unseal_bytes` reads them."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+    return objects.put(AESSIV(ledger.secret("rows")).encrypt(plain, [_ROWS_PURPOSE]))
+
+
+def unseal_bytes(ledger: Ledger, objects: ObjectStore, digest: str) -> bytes:
+    """The bytes of `seal_bytes`.
+
+    Raises
+    ------
+    SealError : sealed with another ledger's key. NotFound, DamagedStore : as `ObjectStore.get`.
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+    try:
+        return AESSIV(ledger.secret("rows")).decrypt(objects.get(digest), [_ROWS_PURPOSE])
+    except InvalidTag as error:
+        raise SealError(
+            f"the rows in {digest} do not decrypt",
+            why="the ledger's key is not the one they were sealed with",
+            way_out="use the ledger that sealed them, or restore it from a copy",
+        ) from error
 
 
 def open_envelope(
@@ -94,16 +147,16 @@ def read_spent(
 
     Raises
     ------
-    SealError : one of them is still sealed.
+    SealError : one of them is still sealed, or was retired unopened.
     """
     version = load_version(objects, dataset)
     known = {envelope.index for envelope in version.envelopes}
-    spent = {record.index for record in ledger.seal.spent(version.lineage)} & known
+    spent = set(opened_envelopes(ledger, version.lineage)) & known
     wanted = sorted(spent) if index is None else [index] if isinstance(index, int) else list(index)
     for i in wanted:
         if i not in spent:
             raise SealError(
-                f"envelope {i} of data set {version.digest} is {'still sealed' if i in known else 'not there'}",
+                f"envelope {i} of data set {version.digest} {'was not opened' if i in known else 'is not there'}",
                 why="only spent envelopes may be read again",
                 way_out="open it by a deployment, which records it",
             )
@@ -113,8 +166,15 @@ def read_spent(
 
 def read_sealed(ledger: Ledger, objects: ObjectStore, version: DatasetVersion, index: int) -> tuple[Frame, np.ndarray]:
     """The rows of an envelope, for the sealing step alone: it may seal them again, and tells counts only."""
-    sealed = objects.get(_object_of(version, index))
-    return chunks.from_bytes(decrypt(ledger, version.lineage, index, sealed), version.decoder.columns)
+    return unsealed(ledger, objects, version, Envelope(index, 0, _object_of(version, index)))
+
+
+def unsealed(
+    ledger: Ledger, objects: ObjectStore, version: DatasetVersion, envelope: Envelope
+) -> tuple[Frame, np.ndarray]:
+    """As `read_sealed`, of an envelope that no version names yet."""
+    plain = decrypt(ledger, version.lineage, envelope.index, objects.get(envelope.object))
+    return chunks.from_bytes(plain, version.decoder.columns)
 
 
 def _object_of(version: DatasetVersion, index: int) -> str:

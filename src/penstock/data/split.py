@@ -1,12 +1,13 @@
-"""Which rows train, validate and test. A row's part follows from its fingerprint, so it stays where it is for good.
+"""Which rows train, validate and test. A row's part follows from its hash and the seed, so it stays where it is for good,
+and is the same for everybody who has the same rows.
 
 The first version of a data set is cut by exact shares (within each class, where there are classes). Rows that come
-later are placed by their own position between 0 and 1. Rows with one fingerprint always share a part.
+later are placed by their own position between 0 and 1. Rows with one hash always share a part.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,63 +68,80 @@ class SplitSettings:
 
 
 def deal(
-    fingerprints: np.ndarray,
+    hashes: np.ndarray,
     settings: SplitSettings,
-    key: bytes,
     *,
     strata: np.ndarray | None = None,
     times: np.ndarray | None = None,
     groups: np.ndarray | None = None,
+    seen: np.ndarray | None = None,
 ) -> np.ndarray:
     """The parts of the rows of a first version: int8, shape (n,).
 
     Parameters
     ----------
-    fingerprints : uint64, shape (n, 2).
+    hashes : of the rows, uint64, shape (n, 2).
     strata : int, shape (n,); the shares hold within each. (by random)
     times : shape (n,), sortable. (by time; rows of one time share a part)
-    groups : fingerprints of the rows' groups, uint64, shape (n, 2). (by group)
+    groups : hashes of the rows' groups, uint64, shape (n, 2). (by group)
+    seen : bool, shape (n,); rows that must not test, because a model or a person may have learned from them. The others
+        fill the test share as far as they go. By time, seen rows that are new enough to test validate instead.
     """
     if times is not None:
         _, codes, counts = np.unique(times, return_inverse=True, return_counts=True)
-        return _cut(counts, np.zeros(len(counts), dtype=np.int64), np.arange(len(counts)), settings, ordered=True)[
-            codes
-        ]
-    units = fingerprints if groups is None else groups
+        within = np.zeros(len(counts), dtype=np.int64)
+        parts = _cut(counts, within, np.arange(len(counts)), settings, ordered=True)[codes]
+        if seen is not None:
+            parts[seen & (parts == TEST)] = VALID
+        return parts
+    units = hashes if groups is None else groups
     first, codes, counts = distinct(units)
-    order = positions(units[first], key, f"part:{settings.seed}")
+    order = positions(units[first], f"part:{settings.seed}")
     within = np.zeros(len(first), dtype=np.int64) if strata is None or groups is not None else strata[first]
-    return _cut(counts, within, order, settings)[codes]
+    if seen is None:
+        return _cut(counts, within, order, settings)[codes]
+    barred = np.bincount(codes, weights=seen) > 0
+    return _cut_unseen(units[first], counts, within, order, barred, settings)[codes]
 
 
-def place(units: np.ndarray, settings: SplitSettings, key: bytes) -> np.ndarray:
+def place(units: np.ndarray, settings: SplitSettings) -> np.ndarray:
     """The parts of rows (or groups) that come later: int8, shape (n,), each by its own position."""
-    share = positions(units, key, f"part:{settings.seed}").astype(np.float64) / 2.0**64
+    share = positions(units, f"part:{settings.seed}").astype(np.float64) / 2.0**64
     return _part_of(share, settings)
 
 
+def place_by_time(hashes: np.ndarray, settings: SplitSettings, times: np.ndarray, after: float) -> np.ndarray:
+    """The parts of rows that come later: int8, shape (n,). Those that are not newer than `after`, the newest training row,
+    train; of the others the oldest train and the newest test."""
+    parts = np.full(len(times), TRAIN, dtype=np.int8)
+    newer = times > after
+    if newer.any():
+        parts[newer] = deal(hashes[newer], settings, times=times[newer])
+    return parts
+
+
 def envelopes_of(
-    fingerprints: np.ndarray, settings: SplitSettings, key: bytes, *, strata: np.ndarray | None = None, first: int = 0
+    hashes: np.ndarray, settings: SplitSettings, *, strata: np.ndarray | None = None, first: int = 0
 ) -> np.ndarray:
     """Deal test rows into envelopes number `first`, `first` + 1, ...: int16, shape (n,).
 
-    Equal in size and, where there are strata, in their shares; rows of one fingerprint share an envelope.
+    Equal in size and, where there are strata, in their shares; rows of one hash share an envelope.
     """
-    count = min(settings.envelopes, max(1, len(fingerprints) // MIN_ENVELOPE_ROWS))
-    index, codes, _ = distinct(fingerprints)
-    order = positions(fingerprints[index], key, f"envelope:{settings.seed}")
+    count = min(settings.envelopes, max(1, len(hashes) // MIN_ENVELOPE_ROWS))
+    index, codes, _ = distinct(hashes)
+    order = positions(hashes[index], f"envelope:{settings.seed}")
     ranked = np.lexsort((order, np.zeros(len(index)) if strata is None else strata[index]))
     dealt = np.empty(len(index), dtype=np.int16)
     dealt[ranked] = first + np.arange(len(index)) % count
     return dealt[codes]
 
 
-def distinct(fingerprints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First row of each distinct fingerprint, the number of each row's, and how many rows have it.
+def distinct(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First row of each distinct hash, the number of each row's, and how many rows have it.
 
     Shapes (m,), (n,) and (m,); in order of appearance.
     """
-    encoded = as_array(fingerprints).dictionary_encode()
+    encoded = as_array(hashes).dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     counts = np.bincount(codes, minlength=len(encoded.dictionary))
     first = np.full(len(counts), len(codes), dtype=np.int64)
@@ -131,11 +149,11 @@ def distinct(fingerprints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return first, codes, counts
 
 
-def as_array(fingerprints: np.ndarray) -> Any:
+def as_array(hashes: np.ndarray) -> Any:
     """The same as an Arrow array of 16-byte values, which hashes fast."""
     import pyarrow as pa
 
-    raw = np.ascontiguousarray(fingerprints.astype("<u8"))
+    raw = np.ascontiguousarray(hashes.astype("<u8"))
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(raw), [None, pa.py_buffer(raw)])
 
 
@@ -144,7 +162,8 @@ def _cut(
 ) -> np.ndarray:
     """Cut units of `counts` rows each, sorted by `order` within each stratum, at the shares; by their middles."""
     totals = np.bincount(within, weights=counts)
-    small = counts <= min(settings.valid, settings.test) * totals[within]
+    smallest = min((share for share in (settings.valid, settings.test) if share > 0), default=0.0)
+    small = counts <= smallest * totals[within]
     if not ordered:  # a row so often repeated that it would fill a part by itself trains
         ranked = np.lexsort((order, small, within))
     else:
@@ -157,6 +176,31 @@ def _cut(
     total = np.repeat(np.add.reduceat(sizes, starts), lengths)
     parts = np.empty(len(ranked), dtype=np.int8)
     parts[ranked] = _part_of((ends - sizes / 2 - before) / total, settings)
+    return parts
+
+
+def _cut_unseen(
+    units: np.ndarray,
+    counts: np.ndarray,
+    within: np.ndarray,
+    order: np.ndarray,
+    barred: np.ndarray,
+    settings: SplitSettings,
+) -> np.ndarray:
+    """As `_cut`, with test units from those that are not barred alone; what is left trains and validates in its shares."""
+    ranked = np.lexsort((order, barred, within))
+    sizes, strata = counts[ranked].astype(np.float64), within[ranked]
+    ends = np.cumsum(sizes)
+    starts = np.flatnonzero(np.r_[True, strata[1:] != strata[:-1]])
+    before = np.repeat(np.r_[0.0, ends][starts], np.diff(np.r_[starts, len(ranked)]))
+    wanted = settings.test * np.bincount(within, weights=counts)[strata]
+    parts = np.empty(len(ranked), dtype=np.int8)
+    parts[ranked] = np.where(~barred[ranked] & (ends - sizes / 2 - before < wanted), TEST, TRAIN)
+    rest = np.flatnonzero(parts != TEST)
+    if len(rest):
+        learning = replace(settings, valid=settings.valid / (1 - settings.test), test=0.0)
+        again = positions(units[rest], f"redeal:{settings.seed}")
+        parts[rest] = _cut(counts[rest], within[rest], again, learning)
     return parts
 
 

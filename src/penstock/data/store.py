@@ -9,7 +9,7 @@ import numpy as np
 from penstock.bundle.decoder import Decoder, Frame
 from penstock.data import chunks
 from penstock.data.memory import RowMemory
-from penstock.data.seal import encrypt, key_id
+from penstock.data.seal import encrypt, key_id, opened_envelopes, retire
 from penstock.data.split import LEFT_OUT, MIN_ENVELOPE_ROWS, PARTS, TEST, TRAIN, VALID, SplitSettings, envelopes_of
 from penstock.data.versions import FORMAT, DatasetVersion, Envelope
 from penstock.ledger.ledger import Ledger
@@ -32,6 +32,7 @@ def store_rows(
     split: SplitSettings,
     fingerprint_columns: tuple[str, ...],
     parent: str | None,
+    redealt_from: str | None,
     source: dict[str, Any],
 ) -> DatasetVersion:
     """Store all rows of a version and its manifest; nothing is in the ledger yet.
@@ -63,6 +64,7 @@ def store_rows(
             "rows": {**rows, LEFT_OUT_NAME: int((parts == LEFT_OUT).sum())},
             "fingerprints": objects.put(memory.to_bytes()),
             "fingerprint_columns": list(fingerprint_columns),
+            **({} if redealt_from is None else {"redealt": True, "redealt_from": redealt_from}),
         }
     )
     version.save(objects)
@@ -87,27 +89,27 @@ def seal_rows(
 
 def next_envelopes(
     ledger: Ledger,
-    row_prints: np.ndarray,
+    hashes: np.ndarray,
     strata: np.ndarray | None,
     split: SplitSettings,
-    key: bytes,
     parent: DatasetVersion | None,
     *,
     as_of: str | None = None,
 ) -> np.ndarray:
     """The envelopes of new test rows, int16, shape (n,): new ones, or the last sealed one while that is small.
 
+    By time always new ones: rows that were sealed before may be older than rows that train from now on.
+
     `as_of`: the instant at which it matters what was spent; now, unless an old version is worked out again.
     """
     if parent is None:
-        return envelopes_of(row_prints, split, key, strata=strata)
-    opened = {record.index: record.opened_at or "" for record in ledger.seal.spent(parent.lineage)}
-    spent = {index for index, at in opened.items() if as_of is None or at < as_of}
+        return envelopes_of(hashes, split, strata=strata)
+    spent = opened_envelopes(ledger, parent.lineage, as_of=as_of)
     small = [e.index for e in parent.envelopes if e.index not in spent and e.rows < MIN_ENVELOPE_ROWS]
-    if small and len(row_prints) < MIN_ENVELOPE_ROWS:
-        return np.full(len(row_prints), small[-1], dtype=np.int16)
+    if small and len(hashes) < MIN_ENVELOPE_ROWS and not split.by.startswith("time:"):
+        return np.full(len(hashes), small[-1], dtype=np.int16)
     first = 1 + max((e.index for e in parent.envelopes), default=-1)
-    return envelopes_of(row_prints, split, key, strata=strata, first=first)
+    return envelopes_of(hashes, split, strata=strata, first=first)
 
 
 def finish(
@@ -119,8 +121,14 @@ def finish(
     details: dict[str, Any],
     project: str | None,
     run: str | None,
+    replaces: DatasetVersion | None = None,
 ) -> None:
-    """Let a stored version be seen: its envelopes, its record, the audit trail, the head of the project, if one is given."""
+    """Let a stored version be seen: its envelopes, its record, the audit trail, the head of the project, if one is given.
+
+    `replaces`: the version whose rows it deals anew; the envelopes of that one's lineage are retired.
+    """
+    if replaces is not None:
+        retire(ledger, replaces.lineage, run=run)
     recorded = {record.index for record in ledger.seal.envelopes(version.lineage)}
     new = [envelope for envelope in version.envelopes if envelope.index not in recorded]
     for envelope in new:

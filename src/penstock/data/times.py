@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from penstock.bundle.decoder import ColumnSpec, EncodedColumn, Kind
+from penstock.bundle.decoder import ColumnSpec, EncodedColumn, Frame, Kind
+from penstock.bundle.kinds import MISSING_TIME
 from penstock.bundle.raw import Unreadable
 from penstock.bundle.values import column_reader
 from penstock.data.evidence import MISSING_MARKERS, Evidence
@@ -49,3 +50,14 @@ def times_of(column: EncodedColumn, name: str, warnings: list[str]) -> np.ndarra
     if without:
         warnings.append(f"{without} rows have no time in {name!r}: they count as the oldest")
     return times
+
+
+def times_of_frame(frame: Frame, name: str) -> np.ndarray | None:
+    """The same of decoded rows; None where the column is not kept, or is read as something else."""
+    kind = frame.kinds.get(name)
+    if kind is Kind.NUMERIC:
+        return np.where(np.isnan(frame.columns[name]), -np.inf, frame.columns[name])
+    if kind is Kind.DATETIME:
+        times = frame.columns[name]
+        return np.where(times == MISSING_TIME, -np.inf, times.astype(np.float64))
+    return None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from penstock.bundle.decoder import Decoder, Frame, TargetSpec
+from penstock.bundle.kinds import INPUT_KINDS
 from penstock.data import chunks
 from penstock.data.memory import RowMemory
 from penstock.data.split import LEFT_OUT, PARTS, SplitSettings
@@ -59,6 +60,11 @@ class DatasetVersion:
         target = self.decoder.target
         assert target is not None  # `ingest` always declares one
         return target
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the columns that a model may use: what makes two decoded rows the same row."""
+        return [spec.name for spec in self.decoder.columns if spec.kind in INPUT_KINDS]
 
     @property
     def lineage(self) -> str:
