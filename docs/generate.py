@@ -121,7 +121,7 @@ def cli_page() -> str:
         "",
         "`penstock --version` prints the version. The stores are those of the project's folder, unless the environment names",
         "others: `PENSTOCK_LEDGER` (a `postgresql+psycopg://` or `sqlite://` URL) and `PENSTOCK_OBJECTS` (`s3://`, `gs://`, `az://`",
-        "or a folder).",
+        "or a folder); relative places begin at the project's folder.",
     ]
     for name, command in verbs(app):
         arguments = [p for p in command.params if isinstance(p, click.Argument)]
