@@ -15,11 +15,13 @@ def label() -> None:
 
 
 @label.command("import")
-@click.argument("file", type=PATH)  # CSV, JSONL or Parquet with label and id or key; also author, at.
+@click.argument("file", type=PATH)  # CSV, JSONL or Parquet
 @click.option("--author", "author", help="Who labelled, where the file does not say.")
 @json_option
 def import_(file: Path, author: str | None, as_json: bool) -> int:
-    """Take labels from a file, by prediction id or key; importing the same file again changes nothing."""
+    """Take labels from a table with the columns label and id (of the prediction) or key, and optionally author and at.
+
+    The project's own names for target and key column do as well. Importing the same file again changes nothing."""
     from penstock.feedback.labels import import_labels
     from penstock.project.project import Project
 

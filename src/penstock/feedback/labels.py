@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from penstock.errors import LabelError
 from penstock.project.live import live_bundle
 from penstock.project.project import Project
+from penstock.serving.instants import iso_of, parse_instant
+from penstock.serving.journal import read
 from penstock.serving.labels import accept_labels, read_labels
+from penstock.serving.prediction_ids import parse_id
 
 FIELDS = ("id", "key", "label", "author", "at")
 
@@ -41,7 +45,7 @@ class ImportResult:
 def import_labels(project: Project, file: Path | str, *, author: str | None = None) -> ImportResult:
     """Take labels from a table with the columns `label` and `id` or `key`, and optionally `author` and `at`.
 
-    Importing the same file again changes nothing; a label that differs is a correction.
+    The project's own names are taken, too: that of the target for `label`, that of the key column for `key`. Importing the same file again changes nothing; a label that differs is a correction.
 
     Raises
     ------
@@ -51,16 +55,21 @@ def import_labels(project: Project, file: Path | str, *, author: str | None = No
 
     path = Path(file)
     table = read_text(path, ReadOptions())
+    data = project.declaration.data
+    table = table.rename_columns(_as_fields(table.column_names, key=data.key, target=data.target))
     names = set(table.column_names)
     if "label" not in names or not names & {"id", "key"} or names - set(FIELDS):
         raise LabelError(
             f"{path.name} is no table of labels",
             why=f"its columns are {', '.join(table.column_names)}",
-            way_out="name them label, id or key, and optionally author and at",
+            way_out=f"name them label (or {data.target}), id or key{f' (or {data.key})' if data.key else ''}, "
+            "and optionally author and at",
         )
     items = []
     for row in table.to_pylist():
         item = {name: value for name, value in row.items() if value not in (None, "")}
+        if data.key == "id" and "key" not in item and parse_id(item.get("id", "")) is None:
+            item = {"key" if name == "id" else name: value for name, value in item.items()}
         items.append({"author": author, **item} if author else item)
     _, bundle = live_bundle(project)
     result = accept_labels(project.journal_folder, items, bundle.decoder, bundle.read_key)
@@ -68,19 +77,32 @@ def import_labels(project: Project, file: Path | str, *, author: str | None = No
     return ImportResult(result.accepted, [r.to_json() for r in result.rejected])
 
 
+def _as_fields(names: list[str], *, key: str | None, target: str) -> list[str]:
+    """Columns that are called as in the data set, called as a label's fields are.
+
+    >>> _as_fields(["customer", "churned"], key="customer", target="churned")
+    ['key', 'label']
+    """
+    own = {
+        name: field for name, field in ((key, "key"), (target, "label")) if field not in names and name not in FIELDS
+    }
+    return [own.get(name, name) for name in names]
+
+
 def record_label_events(project: Project) -> None:
-    """Bring the audit trail up to date: one event for the labels that have come into the journal since the last one.
+    """Bring the audit trail up to date: one event for the labels, corrections included, that came since the last one.
 
     A server knows no ledger; so labels that came over HTTP are recorded when the next command looks at them.
     """
-    labels = read_labels(project.journal_folder)
     audit = project.ledger.audit
-    told = max((int(e.details["labels"]) for e in audit.events() if e.what == "label"), default=0)
-    if len(labels) > told:
-        authors = Counter(label.author or "unnamed" for label in labels.values())
-        audit.append(
-            "label", project.name, {"labels": len(labels), "new": len(labels) - told, "authors": dict(authors)}
-        )
+    told = [e.details["through"] for e in audit.events() if e.what == "label" and e.subject == project.name]
+    since = parse_instant(told[-1]) + timedelta(microseconds=1) if told else None
+    records = list(read(project.journal_folder, since=since, kinds=("label",)))
+    if records:
+        labels = [label for record in records for label in record.labels]
+        authors = Counter(label["author"] or "unnamed" for label in labels)
+        through = iso_of(max(record.at for record in records))
+        audit.append("label", project.name, {"labels": len(labels), "authors": dict(authors), "through": through})
 
 
 @dataclass(frozen=True)
@@ -105,8 +127,6 @@ class LabelStatus:
 
 def label_status(project: Project) -> LabelStatus:
     """Count predictions and labels."""
-    from penstock.serving.journal import read
-
     labels = read_labels(project.journal_folder)
     record_label_events(project)
     predictions = sum(len(record.answers) for record in read(project.journal_folder, kinds=("predict",)))
