@@ -210,3 +210,26 @@ def test_a_full_disk_leaves_what_was_there(toy: Bundle, tmp_path: Path, name: st
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (tmp_path / name).read_text() == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.csv", name])
+
+
+def test_answers_never_take_the_place_of_their_rows(toy: Bundle, tmp_path: Path) -> None:
+    """Under whatever name: the rows stay as they were."""
+    source = write_csv(tmp_path / "in.csv", rows(3))
+    before = source.read_bytes()
+    (tmp_path / "also.csv").symlink_to(source)
+    for given, output in [(source, source), (source, tmp_path / "also.csv"), (tmp_path, tmp_path), (tmp_path, source)]:
+        with pytest.raises(BadParameter, match="is an input, too"):
+            predict_files(toy, given, output)
+    assert source.read_bytes() == before
+
+
+def test_files_of_a_folder_that_are_no_tables_are_left_out(toy: Bundle, tmp_path: Path) -> None:
+    """With a warning each; a folder with none that is one is refused."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "README.txt").write_text("Read me.\n")
+    with pytest.raises(SourceError, match="holds no tables"):
+        predict_files(toy, tmp_path / "in", tmp_path / "out")
+    write_csv(tmp_path / "in" / "a.csv.gz", rows(3))
+    result = predict_files(toy, tmp_path / "in", tmp_path / "out")
+    assert [path.name for path in result.files] == ["a.csv.gz"]
+    assert [warning for warning in result.warnings if "README.txt" in warning]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 OnUnreadable = Literal["refuse", "missing"]
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")
+_TABLES = frozenset({".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet"})
 _BATCH_ROWS = 50_000
 
 
@@ -63,20 +64,23 @@ def predict_files(
 
     Parameters
     ----------
-    input : CSV, TSV, JSONL or Parquet, also gzipped; or a folder of such files.
+    input : CSV, TSV, JSONL or Parquet, also gzipped; or a folder of such files, where other files are left out with a
+        warning.
     output : ``.csv``, ``.csv.gz`` or ``.parquet``; for a folder also a folder, which gets one file for each.
     on_unreadable : a value that cannot be read refuses the job, or counts as missing.
 
     Raises
     ------
     SourceError : the input cannot be read. SchemaMismatch : a value cannot be read, or no column of the model is there.
-    BadParameter : the output has another ending. StoreFull : no space is left.
+    BadParameter : the output has another ending, or would replace an input. StoreFull : no space is left.
     """
     from penstock.objects.tabular import ReadOptions
 
     options = read_options or ReadOptions()
     result = BatchResult()
-    for sources, target in _jobs(Path(input), Path(output)):
+    jobs = _jobs(Path(input), Path(output), result)
+    _refuse_overwriting(jobs)
+    for sources, target in jobs:
         job = _Job(bundle, options, on_unreadable, result)
         with _writer(target, job.schema()) as write:
             for source in sources:
@@ -85,19 +89,41 @@ def predict_files(
     return result
 
 
-def _jobs(source: Path, output: Path) -> list[tuple[list[Path], Path]]:
+def _jobs(source: Path, output: Path, result: BatchResult) -> list[tuple[list[Path], Path]]:
     """Which files go into which output."""
     if not source.is_dir():
         return [([source], _checked(output))]
-    files = sorted(path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
+    there = sorted(path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
+    files = [path for path in there if _is_table(path)]
     if not files:
         raise SourceError(
-            f"{source} holds no files", why="the folder is empty", way_out="name the folder with the data"
+            f"{source} holds no tables",
+            why=f"no file in it ends in {', '.join(sorted(_TABLES))}" if there else "the folder is empty",
+            way_out="name the folder with the data, or one file of it",
         )
+    result.warnings += [f"{path.name}: no table by its ending: left out" for path in there if path not in files]
     if output.suffix and not output.is_dir():
         return [(files, _checked(output))]
     targets = [output / f"{path.name}{'.parquet' if path.suffix == '.parquet' else '.csv'}" for path in files]
     return [([path], _without_double(target)) for path, target in zip(files, targets, strict=True)]
+
+
+def _is_table(path: Path) -> bool:
+    """Whether the name says that the file holds rows; ``rows.csv.gz`` is named as ``rows.csv``."""
+    name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    return name.suffix.lower() in _TABLES
+
+
+def _refuse_overwriting(jobs: list[tuple[list[Path], Path]]) -> None:
+    """No answers in the place of rows that are read, under whatever name."""
+    sources = {source.resolve() for files, _ in jobs for source in files}
+    for _, target in jobs:
+        if target.resolve() in sources:
+            raise BadParameter(
+                f"the output {target} is an input, too",
+                why="its rows would be replaced by their answers",
+                way_out="write to another file or folder",
+            )
 
 
 def _without_double(path: Path) -> Path:
