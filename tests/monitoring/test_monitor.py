@@ -17,6 +17,7 @@ from penstock.evaluation.bootstrap import Estimate
 from penstock.monitoring.monitor import CHECKS, explain_check
 from penstock.monitoring.monitor import monitor as watch
 from penstock.monitoring.reference import Reference, build_reference
+from penstock.monitoring.render import to_html
 from penstock.monitoring.view import MonitorSettings
 from penstock.monitoring.window import Window
 
@@ -195,6 +196,13 @@ def test_the_text_names_the_columns_furthest_off_first(world):
     first = report.to_text().splitlines()[0]
     assert first.startswith("ALARM")
     assert first.endswith(": age, income")
+
+
+def test_text_and_page_say_that_every_look_has_the_chance_of_a_false_alarm(world):
+    """Once each: a window is looked at again and again."""
+    report = world.watch(world.window(world.rows(500)))
+    assert report.to_text().count("false alarm is 0.01 for this look, and again for every further one") == 1
+    assert to_html(report).count("every further look has that chance again") == 1
 
 
 def test_a_reference_reads_back_as_it_was_written(world):

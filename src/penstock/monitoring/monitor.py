@@ -112,6 +112,9 @@ class MonitorReport:
             reasons = dict.fromkeys(check.why for check in unjudged_checks)
             lines.append(f"  {len(unjudged_checks)} not judged: {'; '.join(list(reasons)[:3])}")
         lines += [f"  note: {note}" for note in self.notes]
+        lines.append(
+            f"  note: the chance of a false alarm is {self.alpha:.3g} for this look, and again for every further one"
+        )
         return "\n".join(lines)
 
 
