@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from penstock.objects.files import UNFINISHED
 
 Cli = Callable[..., Any]
 
@@ -73,6 +78,78 @@ def test_a_damaged_object_is_named(penstock: Cli, project_at: Cli) -> None:
     found = problems(penstock(project, "doctor"))
     assert set(found) == {"objects"}
     assert damaged.name[:8] in found["objects"]
+
+
+def test_an_object_that_is_gone_is_named(penstock: Cli, project_at: Cli) -> None:
+    """Whatever names it: a run, a data set, a model."""
+    project = project_at("run")
+    [version] = penstock(project, "models").body["versions"]
+    objects = project / ".penstock/objects"
+    everything = {f"sha256:{path.parent.name}{path.name}": path for path in objects.glob("??/*")}
+    manifests = [
+        json.loads(path.read_bytes()) for path in everything.values() if b'"kind":"dataset"' in path.read_bytes()
+    ]
+    [manifest] = manifests
+    for digest in (manifest["parts"]["train"][0]["object"], manifest["envelopes"][0]["object"], version["bundle"]):
+        everything[digest].rename(project / "kept")
+        found = problems(penstock(project, "doctor"))
+        assert set(found) == {"lost-objects"}
+        assert digest[:19] in found["lost-objects"]
+        (project / "kept").rename(everything[digest])
+
+
+def test_what_killed_processes_left_is_removed(penstock: Cli, project_at: Cli) -> None:
+    """Once it is a day old; it says how many files."""
+    project = project_at("run")
+    folder = next((project / ".penstock/objects").glob("??"))
+    old, young = folder / f".a{UNFINISHED}", folder / f".b{UNFINISHED}"
+    for left in (old, young):
+        left.write_bytes(b"half")
+    os.utime(old, (1e9, 1e9))
+    done = penstock(project, "doctor")
+    assert done.code == 0
+    assert {c["id"]: c["why"] for c in done.body["checks"]}["leftovers"].startswith("1 unfinished file")
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_a_champion_that_is_not_live_is_found(penstock: Cli, project_at: Cli) -> None:
+    """As a deploy leaves it that is killed at the wrong moment."""
+    project = project_at("live")
+    with sqlite3.connect(project / ".penstock/ledger.db") as database:
+        database.execute("delete from model_aliases where alias = 'champion'")
+    found = problems(penstock(project, "doctor"))
+    assert set(found) == {"aliases"}
+    assert "version 1 is live" in found["aliases"]
+
+
+def test_a_surprise_in_one_check_is_a_finding_and_the_others_go_on(
+    penstock: Cli, project_at: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its text."""
+
+    def surprise(*_: object) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr("penstock.lifecycle.doctor.named_objects", surprise)
+    done = penstock(project_at("run"), "doctor")
+    assert done.code == 1
+    assert list(problems(done)) == ["lost-objects"]
+    assert "nobody thought of this" in problems(done)["lost-objects"]
+    assert done.body["checks"][-1]["id"] == "journal"
+
+
+def test_the_lock_of_a_machine_that_is_gone_can_be_freed(penstock: Cli, project_at: Cli) -> None:
+    """As the refusal says; the trail tells of it."""
+    project = project_at("run")
+    holder = json.dumps({"host": "far", "boot": "", "pid": 1, "ticks": 1})
+    with sqlite3.connect(project / ".penstock/ledger.db") as database:
+        database.execute("insert into locks values ('run shop', 'x', ?, '2026-11-20T10:00:00.000000Z')", (holder,))
+    refused = penstock(project, "run")
+    assert "penstock doctor --free-lock 'run shop'" in refused.error["try"]
+    assert penstock(project, "doctor", "--free-lock", "run shop").code == 0
+    assert penstock(project, "run").code == 0
+    assert penstock(project, "doctor", "--trail").body["events"][-1]["what"] == "free lock"
+    assert "free-lock" in problems(penstock(project, "doctor", "--free-lock", "run shop"))
 
 
 def test_a_flipped_bit_in_a_slot_is_found(penstock: Cli, project_at: Cli) -> None:

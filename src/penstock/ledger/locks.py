@@ -62,11 +62,15 @@ class Locks:
             found = connection.execute(sa.select(locks).where(locks.c.name == name)).one_or_none()
             if found is None:
                 held = ", ".join(repr(other) for other in connection.scalars(sa.select(locks.c.name))) or "none"
-                raise ProjectError(f"there is no lock {name!r}", f"locks that are held: {held}", "run the command again")
+                raise ProjectError(
+                    f"there is no lock {name!r}", f"locks that are held: {held}", "run the command again"
+                )
             process = Process.from_json(found.process)
             if process.host == Process.current().host and not process.is_gone():
                 raise ProjectError(
-                    f"the lock {name!r} is not free", f"{process} is alive, since {found.since}", _way_out(process, name)
+                    f"the lock {name!r} is not free",
+                    f"{process} is alive, since {found.since}",
+                    _way_out(process, name),
                 )
             connection.execute(locks.delete().where(locks.c.name == name))
         return process
