@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from penstock.errors import DeclarationError
-from penstock.project.declaration import Declaration, Section, parse_declaration
+from penstock.project.declaration import Declaration, JournalSection, Section, parse_declaration
 from penstock.project.scaffold import render_declaration
+from penstock.serving.settings import JournalSettings
 
 MINIMAL = '[data]\nsource = "a.csv"\ntarget = "y"\n'
 
@@ -83,3 +84,9 @@ def test_every_section_is_frozen_and_refuses_unknown_fields():
     for section in sections(Declaration):
         assert section.__struct_config__.frozen
         assert section.__struct_config__.forbid_unknown_fields
+
+
+def test_the_journal_has_the_same_defaults_in_the_declaration_and_the_server():
+    """Two structs, because a server reads no declaration; one set of values."""
+    declared = msgspec.structs.asdict(JournalSection())
+    assert declared == {name: getattr(JournalSettings(), name) for name in declared}

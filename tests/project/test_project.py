@@ -66,6 +66,21 @@ def test_the_stores_are_in_the_folder_unless_the_environment_names_others(
     assert not project.objects.has(digest)
 
 
+@pytest.mark.parametrize("ledger", ["sqlite:///team/ledger.db", "team/ledger.db"])
+def test_relative_places_begin_at_the_projects_root(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ledger: str
+) -> None:
+    """Whatever the working folder is."""
+    monkeypatch.setenv("PENSTOCK_LEDGER", ledger)
+    monkeypatch.setenv("PENSTOCK_OBJECTS", "team/objects")
+    monkeypatch.chdir(tmp_path)
+    project = Project(folder)
+    assert project.ledger.runs() == []
+    project.objects.put(b"there")
+    assert (folder / "team/ledger.db").is_file()
+    assert list((folder / "team/objects").rglob("??/*"))
+
+
 def test_nothing_is_live_before_a_deploy(folder: Path) -> None:
     """The way out is `penstock deploy`."""
     with pytest.raises(ServingError, match="penstock deploy"):

@@ -13,7 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penstock.bundle.runtime import Bundle
+from penstock.errors import StoreFull
 from penstock.serving.journal import find, read
+from penstock.serving.metrics import MISSING_FIELDS
+from penstock.serving.metrics import ROWS as ROWS_ANSWERED
 from penstock.serving.slots import SlotState
 from penstock.testing.toy_bundle import ROWS
 
@@ -295,6 +298,21 @@ def test_the_model_tells_its_signature_card_and_lineage(
     assert state.live_entry is not None
     assert model["lineage"]["bundle"] == state.live_entry.bundle
     assert model["lineage"]["audit_head"] == "toy"
+
+
+def test_rows_that_a_full_disk_left_unanswered_are_not_counted(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is anything in them; the next ones are."""
+
+    def full(*_: Any, **__: Any) -> None:
+        raise StoreFull("the journal cannot be written", "no space", "make some")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(client.worker.journal), "_write", full)
+        refused(client.post("/predict", {"rows": [{}]}), 503, "store-full")
+    before = client.worker.metrics.values
+    assert (before[ROWS_ANSWERED], before[MISSING_FIELDS]) == (0, 0)
+    client.predict({})
+    assert (before[ROWS_ANSWERED], before[MISSING_FIELDS]) == (1, len(ROW))
 
 
 ROUTES = {

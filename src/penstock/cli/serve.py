@@ -30,9 +30,7 @@ def serve(host: str, port: int, workers: int) -> int:
     settings = ServeSettings(
         max_body_bytes=d.max_body_bytes,
         deadline_ms=d.deadline_ms,
-        journal=JournalSettings(
-            keep_days=d.journal.keep_days, max_bytes=d.journal.max_bytes, sample=d.journal.sample
-        ),
+        journal=JournalSettings(keep_days=d.journal.keep_days, max_bytes=d.journal.max_bytes, sample=d.journal.sample),
     )
 
     def announce(address: str) -> None:
