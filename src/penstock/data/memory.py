@@ -127,6 +127,13 @@ class RowMemory:
         """Part and envelope of rows that decode alike, shape (n,) each; `UNKNOWN` where there is none."""
         return self._find(content, self.content, np.ones(len(self.part), dtype=bool))
 
+    def groups_of_content(self, content: np.ndarray) -> np.ndarray:
+        """Group of rows that decode alike, uint64, shape (n,); 0 where there is none."""
+        import pyarrow.compute as pc
+
+        at = pc.index_in(as_array(content), value_set=as_array(self.content)).fill_null(-1)
+        return np.append(self.group, np.uint64(0))[at.to_numpy(zero_copy_only=False)]
+
     def parts_of_groups(self, group: np.ndarray) -> np.ndarray:
         """Part of the groups, shape (n,); `UNKNOWN` for new ones."""
         usable = (self.part != LEFT_OUT) & (self.group != 0)

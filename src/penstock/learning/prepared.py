@@ -37,7 +37,7 @@ class Prepared:
         self.problem, self.folder, self.seed = problem, folder, seed
         self.scale = Scale() if problem.task.is_classification else Scale.of(problem.y)
         self.y = problem.y if problem.task.is_classification else self.scale.standardise(problem.y)
-        self.fold = assign_folds(problem.y, problem.task, max(problem.n_folds, 1), seed, problem.groups)
+        self.fold = assign_folds(problem.y, problem.task, max(problem.n_folds, 1), seed, problem.groups, problem.times)
         self.seconds = 0.0
         self._recipes: dict[tuple[Tail, int], FittedRecipe] = {}
         self._jobs: dict[tuple[Tail, int], dict[str, str]] = {}

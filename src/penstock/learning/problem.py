@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class SearchProblem:
     metric : what is optimised; a name of `penstock.evaluation.metrics`.
     learners : names of those allowed; None for all that are registered and suit the problem.
     groups : of the training rows, where rows of one group must share a fold.
+    times : of the training rows, sortable, where folds are to be blocks in time.
     """
 
     recipe: Recipe
@@ -44,10 +46,13 @@ class SearchProblem:
     metric: str
     learners: Sequence[str] | None = None
     groups: np.ndarray | None = None
+    times: np.ndarray | None = None
 
-    @property
+    @cached_property
     def n_folds(self) -> int:
-        return min(FOLDS if len(self.y) <= MANY_ROWS else FOLDS_OF_MANY, len(self.y))
+        units = self.groups if self.times is None else self.times
+        most = len(self.y) if units is None else len(np.unique(units))
+        return min(FOLDS if len(self.y) <= MANY_ROWS else FOLDS_OF_MANY, most)
 
     @property
     def scores_folds(self) -> bool:

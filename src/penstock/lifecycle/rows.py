@@ -52,6 +52,29 @@ class Rows:
         return load_part(self.context.objects, self.version, "train")
 
     @cached_property
+    def train_groups(self) -> np.ndarray | None:
+        """A number for the group of each training row, shape (n,); None where rows are not split by group."""
+        from penstock.data import fingerprints as prints
+        from penstock.data.versions import load_memory
+
+        how, _, column = self.version.split.by.partition(":")
+        if how != "group":
+            return None
+        frame = self.train[0]
+        if column in frame:
+            return prints.encode(frame.columns[column], frame.kinds[column])[1]
+        content = prints.frame_fingerprints(frame, self.version.inputs, self.context.ledger.secret("fingerprints"))
+        return load_memory(self.context.objects, self.version).groups_of_content(content)
+
+    @cached_property
+    def train_times(self) -> np.ndarray | None:
+        """The time of each training row, float64, shape (n,); None where rows are not split by time, or it is not kept."""
+        from penstock.data.times import times_of_frame
+
+        how, _, column = self.version.split.by.partition(":")
+        return times_of_frame(self.train[0], column) if how == "time" else None
+
+    @cached_property
     def valid(self) -> tuple[Frame, np.ndarray]:
         """Validation rows, then those of the spent envelopes."""
         import numpy as np

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.lifecycle.rows import Rows, of_inputs
@@ -10,6 +11,7 @@ from penstock.lifecycle.stages import Context
 from penstock.objects.digests import canonical_json, digest_of
 
 if TYPE_CHECKING:
+    from penstock.learning.problem import SearchProblem
     from penstock.learning.result import SearchResult
     from penstock.learning.search import Progress
     from penstock.ledger.run import Run
@@ -51,6 +53,7 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         metric=metric,
         learners=params["learners"],
     )
+    problem, warnings = _with_folds(problem, rows)
     budget = Budget.parse(params["budget"])
     name = trials_name(inputs, params)
     result = search_models(
@@ -69,7 +72,7 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     baseline = run.keep("baseline", result.baseline, media="application/onnx")
     run.keep(
         "candidate",
-        canonical_json(_candidate(result, rows, metric, inputs["recipe"], baseline)),
+        canonical_json(_candidate(result, rows, metric, inputs["recipe"], baseline, warnings)),
         media="application/json",
     )
     run.output("model", model)
@@ -80,7 +83,24 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         run.metric(metric, result.best_value)
 
 
-def _candidate(result: SearchResult, rows: Rows, metric: str, recipe: str, baseline: str) -> dict[str, Any]:
+def _with_folds(problem: SearchProblem, rows: Rows) -> tuple[SearchProblem, list[str]]:
+    """Folds keep to the rule of the split: groups stay whole, and folds by time are blocks in time."""
+    if (groups := rows.train_groups) is not None:
+        return replace(problem, groups=groups), []
+    if not rows.version.split.by.startswith("time:"):
+        return problem, []
+    if (times := rows.train_times) is not None:
+        return replace(problem, times=times), []
+    return problem, [
+        f"folds of the training rows are random: the column {rows.version.split.column!r}, by which rows are split, is "
+        "dropped or is read as neither dates nor numbers, so that what is learned from folds (thresholds, intervals, "
+        "calibration) may look into the future"
+    ]
+
+
+def _candidate(
+    result: SearchResult, rows: Rows, metric: str, recipe: str, baseline: str, warnings: list[str]
+) -> dict[str, Any]:
     """What later stages and the card need to know of the chosen model."""
     regression = not rows.target.task.is_classification
     offsets = result.offsets
@@ -110,7 +130,7 @@ def _candidate(result: SearchResult, rows: Rows, metric: str, recipe: str, basel
             for one in result.leaderboard
         ],
         "rows": {"train": len(result.y)},
-        "warnings": list(result.warnings),
+        "warnings": [*warnings, *result.warnings],
     }
 
 
