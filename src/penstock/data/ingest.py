@@ -20,8 +20,9 @@ from penstock.data.dealing import Dealer, Dealt
 from penstock.data.evidence import Evidence
 from penstock.data.infer import Inference, check_names, infer
 from penstock.data.kinds import ColumnFinding
+from penstock.data.lineages import redealt_from
 from penstock.data.memory import RowMemory
-from penstock.data.redeal import Earlier, redealt_from
+from penstock.data.redeal import Earlier
 from penstock.data.request import Request
 from penstock.data.sources import SourceTable, read
 from penstock.data.split import LEFT_OUT, PARTS, TEST, TRAIN, VALID, SplitSettings, distinct

@@ -6,9 +6,7 @@ old envelopes are retired, so that no row lies sealed in one place while it is w
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -59,17 +57,3 @@ class Earlier:
             envelope=np.full(n, -1, dtype=np.int16),
             count=np.zeros(n, dtype=np.int64),
         )
-
-
-def redealt_from(objects: ObjectStore, head: str | None, target: str, split: dict[str, Any]) -> str | None:
-    """Digest of the version whose rows are dealt anew, if a source is read for this target and split; None if none is.
-
-    It stays the same for all later versions that are dealt in the same way. (Reads the manifest alone.)
-    """
-    if head is None:
-        return None
-    manifest = json.loads(objects.get(head))
-    if manifest["decoder"]["target"]["name"] == target and manifest["split"] == split:
-        found: str | None = manifest.get("redealt_from")
-        return found
-    return head

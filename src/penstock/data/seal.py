@@ -16,12 +16,9 @@ from penstock.bundle.decoder import Frame
 from penstock.data import chunks
 from penstock.data.versions import DatasetVersion, Envelope, join, load_version
 from penstock.errors import SealError
-from penstock.ledger.envelopes import EnvelopeRecord
+from penstock.ledger.envelopes import RETIRED, EnvelopeRecord
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
-
-RETIRED = "retired: its rows are dealt anew"
-"""The purpose in the ledger of an envelope that nobody opened, and nobody may open any more."""
 
 _PURPOSE = b"penstock envelope, format 1"
 _ROWS_PURPOSE = b"penstock rows, format 1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,31 +18,36 @@ class LabelledRows:
     Attributes
     ----------
     ids : prediction ids. rows : JSON rows. labels : in the target's own type. All of one length, oldest first.
+    lost : labels whose prediction has left the journal, because its time was up.
     """
 
     ids: list[str]
     rows: list[dict[str, Any]]
     labels: list[Any]
+    lost: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-def labelled_rows(journal: Path, *, without: Collection[str] = (), only: Collection[str] | None = None) -> LabelledRows:
+def labelled_rows(journal: Path, *, without: Mapping[str, Any]) -> LabelledRows:
     """All journalled predictions that have a label.
 
     Parameters
     ----------
-    without : prediction ids that are left out, because an earlier data-set version has them already.
-    only : no others than these.
+    without : prediction id -> label of those that are left out, because an earlier data-set version has them already.
+        One whose label was corrected since is not left out.
     """
-    labels = read_labels(journal)
-    left_out = set(without)
+    labels = {
+        prediction: label.label
+        for prediction, label in read_labels(journal).items()
+        if prediction not in without or without[prediction] != label.label
+    }
     found: list[tuple[str, dict[str, Any], Any]] = []
     for record in read(journal, kinds=("predict",)):
         for row, answer in zip(record.rows, record.answers, strict=True):
             prediction = answer["id"]
-            if prediction in labels and prediction not in left_out and (only is None or prediction in only):
-                found.append((prediction, row, labels[prediction].label))
+            if prediction in labels:
+                found.append((prediction, row, labels[prediction]))
     found.sort(key=lambda item: item[0])  # ids sort by time
-    return LabelledRows([f[0] for f in found], [f[1] for f in found], [f[2] for f in found])
+    return LabelledRows([f[0] for f in found], [f[1] for f in found], [f[2] for f in found], len(labels) - len(found))

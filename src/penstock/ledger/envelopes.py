@@ -13,6 +13,9 @@ from penstock.ledger.database import Database
 from penstock.ledger.process import user
 from penstock.ledger.schema import envelopes
 
+RETIRED = "retired: its rows are dealt anew"
+"""The purpose of an envelope that counts as spent though nobody opened it, and nobody may open any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeRecord:

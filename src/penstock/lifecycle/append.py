@@ -14,40 +14,47 @@ if TYPE_CHECKING:
 
 
 def append(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
-    """Join predictions and labels, decode them as the data set was decoded, deal and seal them."""
+    """Decode labelled rows as the data set was decoded, correct outcomes that it has otherwise, deal and seal the others."""
     from penstock.data.append import append_rows
     from penstock.data.versions import load_version
-    from penstock.feedback.rows import labelled_rows
 
-    project = context.project
-    wanted = dict(json.loads(context.objects.get(params["labels"])))
-    rows = labelled_rows(project.journal_folder, only=wanted.keys())
+    taken = _unsealed(context, params["rows"])
     version = load_version(context.objects, inputs["dataset"])
-    frame, unreadable = version.decoder.decode_rows(rows.rows)
-    y, unknown = version.decoder.decode_target_values([wanted[prediction] for prediction in rows.ids])
+    frame, unreadable = version.decoder.decode_rows(taken["rows"])
+    y, unknown = version.decoder.decode_target_values(taken["labels"])
+    was, _ = version.decoder.decode_target_values(taken["was"])
     result = append_rows(
         context.ledger,
         context.objects,
         inputs["dataset"],
         frame,
         y,
-        source={"kind": "labelled", "labels": params["labels"]},
-        project=project.name,
+        was=was,
+        source={"kind": "labelled", "rows": params["rows"]},
+        project=context.project.name,
         run=run.id,
         again=context.replay is not None,
     )
     run.keep("dataset", context.objects.get(result.version.digest), media="application/json")
     run.output("dataset", result.version.digest)
     run.output("added", result.rows)
+    run.output("corrected", result.corrected)
     run.output("returned", result.returned)
     warnings = []
-    if lost := len(wanted) - len(rows):
-        warnings.append(f"{lost} labelled predictions are no longer in the journal")
+    if taken["lost"]:
+        warnings.append(
+            f"{taken['lost']} labelled predictions have left the journal and could not be taken in: retrain sooner, or "
+            "raise [serving.journal] keep_days"
+        )
     if result.left_out:
         warnings.append(
             f"{result.left_out} labels are no class of the target ({unknown[0].why})"
             if unknown
-            else "labels without a value"
+            else f"{result.left_out} labels have no value"
+        )
+    if result.corrected:
+        warnings.append(
+            f"{result.corrected} rows that were taken in before have got the label that was corrected since"
         )
     if unreadable:
         warnings.append(f"{len(unreadable)} values could not be read and count as missing")
@@ -57,22 +64,44 @@ def append(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
 
 
 def append_labelled(stages: Stages, dataset: str, rows: LabelledRows) -> str:
-    """The version with these rows added."""
+    """The version with these rows added. They are kept sealed, as the journal does not keep them for good."""
+    from penstock.data.seal import seal_bytes
+
     context = stages.context
-    pairs = [[prediction, label] for prediction, label in zip(rows.ids, rows.labels, strict=True)]
-    labels = context.objects.put(canonical_json(pairs))
-    done = stages.do("append", append, {"dataset": dataset}, {"labels": labels})
+    had = labels_within(context, dataset)
+    was = [had.get(i) if had.get(i) != label else None for i, label in zip(rows.ids, rows.labels, strict=True)]
+    taken = {"format": 1, "ids": rows.ids, "rows": rows.rows, "labels": rows.labels, "was": was, "lost": rows.lost}
+    sealed = seal_bytes(context.ledger, context.objects, canonical_json(taken))
+    done = stages.do("append", append, {"dataset": dataset}, {"rows": sealed})
     added = str(done.outputs["dataset"])
     context.ledger.datasets.set_head(context.project.name, added)
     return added
 
 
+def rows_within(context: Context, *datasets: str | None) -> LabelledRows:
+    """All labelled rows that these versions and their ancestors have taken in, each with the label that it got last."""
+    from penstock.feedback.rows import LabelledRows
+
+    found: dict[str, tuple[dict[str, Any], Any]] = {}
+    for dataset in datasets:
+        line = (
+            [r for r in context.ledger.datasets.log(dataset) if r.source.get("kind") == "labelled"] if dataset else []
+        )
+        for record in reversed(line):  # oldest first: what came later holds
+            taken = _unsealed(context, record.source["rows"])
+            found |= dict(zip(taken["ids"], zip(taken["rows"], taken["labels"], strict=True), strict=True))
+    ids = sorted(found)  # ids sort by time
+    return LabelledRows(ids, [found[i][0] for i in ids], [found[i][1] for i in ids])
+
+
 def labels_within(context: Context, dataset: str | None) -> dict[str, Any]:
-    """Prediction id -> label of all labelled rows that a version and its ancestors have taken in."""
-    found: dict[str, Any] = {}
-    while dataset is not None:
-        record = context.ledger.datasets.get(dataset)
-        if record.source.get("kind") == "labelled":
-            found = {**dict(json.loads(context.objects.get(record.source["labels"]))), **found}
-        dataset = record.parent
-    return found
+    """Prediction id -> label of these rows."""
+    rows = rows_within(context, dataset)
+    return dict(zip(rows.ids, rows.labels, strict=True))
+
+
+def _unsealed(context: Context, digest: str) -> dict[str, Any]:
+    from penstock.data.seal import unseal_bytes
+
+    taken: dict[str, Any] = json.loads(unseal_bytes(context.ledger, context.objects, digest))
+    return taken

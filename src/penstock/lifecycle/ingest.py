@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from penstock.data.lineages import redealt_from
 from penstock.errors import SourceError
+from penstock.ledger.envelopes import RETIRED
 from penstock.lifecycle.stages import Context, Stages
 from penstock.project.project import Project
 
@@ -72,6 +74,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         project=project.name,
         run=run.id,
         again=context.replay is not None,
+        redeals=inputs.get("redeals"),
     )
     version = result.version
     run.keep("dataset", context.objects.get(version.digest), media="application/json")
@@ -101,7 +104,10 @@ def current_dataset(stages: Stages) -> str:
         )
     source = ledger.cached_digest(project.source)
     before = ledger.datasets.head(project.name)
-    read = stages.do("ingest", ingest, {"source": source}, declared_ingest(project))
+    declared = declared_ingest(project)
+    redeals = redealt_from(context.objects, before, declared["target"], declared["split"])
+    inputs = {"source": source} if redeals is None else {"source": source, "redeals": redeals}
+    read = stages.do("ingest", ingest, inputs, declared)
     base = str(read.outputs["dataset"])
     head = ledger.datasets.head(project.name)
     if head is not None and head != base and _grown_from(context, head, base):
@@ -115,18 +121,15 @@ def spent_envelopes(context: Context, dataset: str) -> list[int]:
     """Indices of the opened envelopes of a version. (Read from the manifest alone: the no-op path loads no Arrow.)"""
     manifest = json.loads(context.objects.get(dataset))
     own = {envelope["index"] for envelope in manifest["envelopes"]}
-    return sorted(r.index for r in context.ledger.seal.spent(manifest["lineage"]) if r.index in own)
+    spent = context.ledger.seal.spent(manifest["lineage"])
+    return sorted(r.index for r in spent if r.index in own and r.purpose != RETIRED)
 
 
 def _with_labelled_rows(stages: Stages, base: str, before: str | None) -> str:
     """A source with the labelled rows that it, or the version that was worked on before, had been given."""
-    from penstock.feedback.rows import labelled_rows
-    from penstock.lifecycle.append import append_labelled, labels_within
+    from penstock.lifecycle.append import append_labelled, rows_within
 
-    had = {**labels_within(stages.context, base), **labels_within(stages.context, before)}
-    if not had:
-        return base
-    rows = labelled_rows(stages.context.project.journal_folder, only=had.keys())
+    rows = rows_within(stages.context, base, before)
     return append_labelled(stages, base, rows) if len(rows) else base
 
 
