@@ -224,10 +224,12 @@ class StepContract:
     def test_it_can_stand_in_one_graph_with_trees(self, step: Any) -> None:
         """Learners and novelty write `TreeEnsembleRegressor` of ai.onnx.ml 3; a step must not need a version without it."""
         x = spox.argument(spox.Tensor(np.float32, ("n", 1)))
-        leaf = {"nodes_treeids": [0], "nodes_nodeids": [0], "nodes_featureids": [0], "nodes_modes": ["LEAF"]}
-        tells = {"target_treeids": [0], "target_nodeids": [0], "target_ids": [0], "target_weights": [1.0]}
-        nowhere = {"nodes_values": [0.0], "nodes_truenodeids": [0], "nodes_falsenodeids": [0]}
-        trees = ml3.tree_ensemble_regressor(x, n_targets=1, **leaf, **nowhere, **tells)
+        leaf: dict[str, Any] = {"nodes_modes": ["LEAF"], "nodes_values": [0.0], "target_weights": [1.0]}
+        numbers = ("treeids", "nodeids", "featureids", "truenodeids", "falsenodeids")
+        leaf |= {f"nodes_{name}": [0] for name in numbers} | {
+            f"target_{name}": [0] for name in ("treeids", "nodeids", "ids")
+        }
+        trees = ml3.tree_ensemble_regressor(x, n_targets=1, **leaf)
         for form in forms_of(step):
             fitted, inputs = self._fitted(step, form)
             if fitted.names:
