@@ -66,7 +66,9 @@ def make_project(folder: Path) -> Path:
         writer.writerow(["x", "z", "y"])
         writer.writerows([i % 17, (i * 7) % 23, "yes" if (i % 17) * 2 > (i * 7) % 23 else "no"] for i in range(400))
     penstock = str(Path(sys.executable).parent / "penstock")
-    subprocess.run([penstock, "new", "p", "--data", "rows.csv", "--target", "y"], cwd=folder, capture_output=True, check=True)
+    subprocess.run(
+        [penstock, "new", "p", "--data", "rows.csv", "--target", "y"], cwd=folder, capture_output=True, check=True
+    )
     subprocess.run([penstock, "run", "--budget", "2 trials"], cwd=folder / "p", capture_output=True, check=True)
     return folder / "p"
 
