@@ -95,7 +95,7 @@ def test_retrain_needs_labels(penstock: Cli, served: Any, rows_of: Cli) -> None:
 
 
 def test_retrain_takes_each_label_once_and_refills_an_envelope(penstock: Cli, served: Any, rows_of: Cli) -> None:
-    """A new version of the data with the labelled rows, some of them sealed; a second retrain has none left to take."""
+    """A new version of the data with the labelled rows, some of them sealed; a second retrain has nothing to do."""
     project = served.project
     rows = rows_of(300, seed=18)
     assert label(served, rows, served.predict(rows)) == 300
@@ -108,12 +108,16 @@ def test_retrain_takes_each_label_once_and_refills_an_envelope(penstock: Cli, se
     refilled = after["details"]["diff"]["rows"]["added_to"]["test"]
     assert 30 < refilled < 90
     again = penstock(project, "retrain")
-    assert again.code == 2
-    assert "0 new labelled predictions" in again.error["what"]
+    assert again.body["model"] == done.body["model"]
+    assert {step["status"] for step in again.body["steps"]} == {"known"}
+    assert penstock(project, "data", "log").body["versions"][0] == after
     served.close()
     deployed = penstock(project, "deploy")
     assert deployed.code == 0
     assert deployed.body["envelope"]["reused"] is False
+    none_left = penstock(project, "retrain")
+    assert none_left.code == 2
+    assert "0 new labelled predictions" in none_left.error["what"]
     assert done.body["champion"]["rows"] == done.body["rows"]["valid"]
 
 
