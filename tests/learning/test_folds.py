@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.learning.problems import problem_of
+from tests.learning.problems import FileTrials, small_problem
 
 from penstock.bundle.kinds import Task
+from penstock.learning.budget import Budget
 from penstock.learning.folds import assign_folds
-from penstock.learning.prepared import Prepared
+from penstock.learning.search import search
 
 
 def test_a_group_is_in_one_fold() -> None:
@@ -40,3 +44,21 @@ def test_folds_by_time_are_alike_in_size() -> None:
     fold = assign_folds(np.zeros(100), Task.REGRESSION, 5, 0, times=times)
     assert np.bincount(fold).tolist() == [20] * 5
     assert fold[0] == 0
+
+
+@pytest.mark.parametrize("how", ["times", "two groups", "one group"])
+def test_a_search_goes_on_though_a_fold_lacks_a_class(how: str, tmp_path: Path) -> None:
+    """A class that appears only late, or in one group; where there is one group, no fold can be made."""
+    y = small_problem(Task.MULTICLASS).y
+    folds: dict[str, Any] = {
+        "times": {"times": np.argsort(np.argsort(y, kind="stable"))},
+        "two groups": {"groups": (y == y.max()).astype(int)},
+        "one group": {"groups": np.zeros(len(y), int)},
+    }[how]
+    problem = small_problem(Task.MULTICLASS, learners=["linear"], **folds)
+    assert problem.n_folds == {"times": 5, "two groups": 2, "one group": 1}[how]
+    found = search(
+        problem, name="late", budget=Budget.parse("1 trials"), trials=FileTrials(tmp_path / "trials"), workers=1
+    )
+    assert [trial.state for trial in found.trials if trial.learner == "linear"] == ["done"]
+    assert found.warnings == ()

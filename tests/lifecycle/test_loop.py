@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,52 @@ def test_a_run_that_was_killed_before_it_had_added_the_labelled_rows_adds_them_n
     explained = penstock(project, "run", "--why").body
     assert [step["name"] for step in explained["known"]] == ["ingest"]
     assert explained["would_run"][0]["name"] == "append"
+
+
+def test_labelled_rows_outlive_the_journal(penstock: Cli, served: Any, rows_of: Cli, write_rows: Cli) -> None:
+    """They are kept sealed: a changed source gets them, and their run is done again, when the journal is gone."""
+    project: Path = served.project
+    rows = rows_of(60, seed=21)
+    label(served, rows, served.predict(rows))
+    done = penstock(project, "retrain")
+    assert done.code == 0
+    served.close()
+    shutil.rmtree(project / ".penstock" / "serving" / "journal")
+    appended = next(step["run"] for step in done.body["steps"] if step["name"] == "append")
+    assert penstock(project, "reproduce", appended).body["verdict"] == "identical"
+    write_rows(next((project / "data/raw").glob("*.csv")), rows_of(50, seed=22), "bought", append=True)
+    assert penstock(project, "run").code == 0
+    versions = penstock(project, "data", "log").body["versions"]
+    assert sum(versions[0]["details"]["rows"].values()) == 2200 + 60 + 50
+
+
+def test_no_plain_copy_of_labelled_rows_is_stored(penstock: Cli, served: Any, rows_of: Cli) -> None:
+    """Some of them are test rows: what keeps them is encrypted."""
+    project: Path = served.project
+    rows = rows_of(60, seed=23)
+    label(served, rows, served.predict(rows))
+    assert penstock(project, "retrain").code == 0
+    stored = [p.read_bytes() for p in (project / ".penstock" / "objects").rglob("*") if p.is_file()]
+    assert not [row["id"] for row in rows if any(f'"{row["id"]}"'.encode() in data for data in stored)]
+
+
+def test_a_corrected_label_replaces_the_one_before(penstock: Cli, served: Any, rows_of: Cli, set_line: Cli) -> None:
+    """The next retrain takes it in, in place of the other; no row is added."""
+    project: Path = served.project
+    rows = rows_of(60, seed=24)
+    answers = served.predict(rows)
+    label(served, rows, answers)
+    assert penstock(project, "retrain").code == 0
+    before = penstock(project, "data", "log").body["versions"][0]["details"]["rows"]
+    wrong = [{**row, "bought": "no" if row["bought"] == "yes" else "yes"} for row in rows[:12]]
+    label(served, wrong, answers[:12])
+    set_line(project, "retrain", "minimum_labels = 12")
+    done = penstock(project, "retrain")
+    assert done.code == 0
+    after = penstock(project, "data", "log").body["versions"][0]["details"]
+    assert after["rows"] == before
+    assert (after["diff"]["rows"]["changed"], after["diff"]["rows"]["added"]) == (12, 0)
+    assert any("12 rows that were taken in before" in warning for warning in done.body["warnings"])
 
 
 def interrupted(*_: Any) -> None:

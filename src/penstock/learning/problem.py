@@ -61,7 +61,8 @@ class SearchProblem:
 
         metric = get_metric(self.metric, self.task)
         undefined = metric.why_undefined(self.valid_y, max(self.n_classes, 2)) is not None
-        return len(self.y) >= 2 * self.n_folds and (len(self.y) < SMALL_ROWS or undefined)
+        enough = self.n_folds > 1 and len(self.y) >= 2 * self.n_folds
+        return enough and (len(self.y) < SMALL_ROWS or undefined)
 
     def score(self, y: np.ndarray, prediction: np.ndarray) -> float | None:
         """The metric of probabilities (n, K), or of values (n, 1) in the target's unit; None where it is undefined.

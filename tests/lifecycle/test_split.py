@@ -1,0 +1,101 @@
+"""The split: what happens when its settings change, and folds that keep to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+Cli = Callable[..., Any]
+
+
+def test_another_seed_deals_anew_once_and_so_does_going_back(penstock: Cli, project_at: Cli, set_line: Cli) -> None:
+    """It is told, the next run has nothing to do, and there is still something to be deployed with."""
+    project = project_at("live")
+    before = penstock(project, "data", "log").body["versions"][0]
+    heads = [before["digest"]]
+    for seed in (5, 0):
+        set_line(project, "split", f"seed = {seed}")
+        done = penstock(project, "run", "--budget", "1 trials")
+        assert done.code == 0, done
+        assert any("dealt anew" in warning for warning in done.body["warnings"])
+        assert {s["status"] for s in penstock(project, "run", "--budget", "1 trials").body["steps"]} == {"known"}
+        head = penstock(project, "data", "log").body["versions"][0]
+        assert head["parent"] == heads[-1]
+        heads.append(head["digest"])
+        made = next(step["run"] for step in done.body["steps"] if step["name"] == "ingest")
+        assert penstock(project, "reproduce", made).body["verdict"] == "identical"
+    assert len(set(heads)) == 3
+    deployed = penstock(project, "deploy")
+    assert deployed.code == 0, deployed
+    assert deployed.body["envelope"]["reused"] is False
+
+
+def made(penstock: Cli, folder: Path, rows: list[dict[str, Any]], write_rows: Cli, *options: str) -> Any:
+    """The rows of a new project, as its stages see them."""
+    from penstock.lifecycle.rows import Rows
+    from penstock.lifecycle.stages import Context
+    from penstock.project.project import Project
+
+    source = write_rows(folder / "customers.csv", rows, "bought")
+    done = penstock(folder, "new", "shop", "--data", str(source), "--target", "bought", *options)
+    assert done.code == 0, done
+    project = Project(folder / "shop")
+    head = project.ledger.datasets.head(project.name)
+    assert head is not None
+    return Rows(Context(project), head, [])
+
+
+@pytest.mark.parametrize("drop", [(), ("--drop", "shop")])
+def test_groups_of_training_rows_are_known_though_their_column_is_dropped(
+    penstock: Cli, rows_of: Cli, write_rows: Cli, tmp_path: Path, drop: tuple[str, ...]
+) -> None:
+    """So that no group is in two folds."""
+    rows = [{**row, "shop": f"shop {i % 37}"} for i, row in enumerate(rows_of(600))]
+    shop_of = {row["id"]: row["shop"] for row in rows}
+    found = made(penstock, tmp_path, rows, write_rows, "--split", "group:shop", *drop)
+    groups = found.train_groups
+    shops = [shop_of[i] for i in found.train[0]["id"].tolist()]
+    assert len(set(shops)) == len(set(groups.tolist())) == len(set(zip(shops, groups.tolist(), strict=True)))
+    assert found.train_times is None
+
+
+def test_times_of_training_rows_make_blocks_and_it_is_told_where_they_cannot(
+    penstock: Cli, rows_of: Cli, write_rows: Cli, tmp_path: Path
+) -> None:
+    """A column that is dropped leaves random folds, with a warning."""
+    from tests.learning.problems import small_problem
+
+    from penstock.lifecycle.search import _with_folds
+
+    found = made(penstock, tmp_path, rows_of(600), write_rows, "--split", "time:joined", "--kind", "joined=datetime")
+    assert np.array_equal(found.train_times, found.train[0]["joined"].astype(float))
+    problem, warnings = _with_folds(small_problem(), found)
+    assert (problem.times is not None, warnings) == (True, [])
+    (tmp_path / "other").mkdir()
+    dropped = made(penstock, tmp_path / "other", rows_of(600), write_rows, "--split", "time:joined", "--drop", "joined")
+    problem, warnings = _with_folds(small_problem(), dropped)
+    assert problem.times is None
+    assert "folds of the training rows are random" in warnings[0]
+
+
+def test_a_column_of_the_split_that_is_not_there_is_refused_by_its_setting(
+    penstock: Cli, rows_of: Cli, write_rows: Cli, tmp_path: Path
+) -> None:
+    """The message names the option, not another one."""
+    source = write_rows(tmp_path / "customers.csv", rows_of(50), "bought")
+    done = penstock(tmp_path, "new", "shop", "--data", str(source), "--target", "bought", "--split", "group:nope")
+    assert done.code == 2
+    assert "[split] by (--split)" in done.error["why"]
+
+
+def test_a_file_without_a_header_is_recognised_when_its_target_is_not_found(penstock: Cli, tmp_path: Path) -> None:
+    """The way out says `--no-header`."""
+    source = tmp_path / "noheader.csv"
+    source.write_text("\n".join(f"{i}.5,red,{i * 7 % 50},{'ab'[i % 2]}" for i in range(100)) + "\n")
+    done = penstock(tmp_path, "new", "shop", "--data", str(source), "--target", "y")
+    assert done.code == 2
+    assert "--no-header" in done.error["try"]
