@@ -132,7 +132,7 @@ def test_by_time_the_newest_of_the_new_rows_test_and_groups_stay_whole(stores: S
     assert result.rows == {"train": 120, "valid": 40, "test": 40}
     assert [e.rows for e in result.version.envelopes] == [parent.rows["test"], 40]  # never into the one of older rows
     records = envelopes(stores.ledger, stores.objects, result.version.digest)
-    assert [record.index for record in records] == [1, 0]  # the newest is opened first
+    assert [record.index for record in records] == [0, 1]  # the newest rows are in the last
     sealed, _ = read_sealed(stores.ledger, stores.objects, result.version, 1)
     assert sealed["since"].min() > load_part(stores.objects, result.version, "train")[0]["since"].max()
     old = append_rows(stores.ledger, stores.objects, result.version.digest, *rows_of(parent, customers(50, seed=2)))

@@ -57,21 +57,20 @@ def decrypt(ledger: Ledger, lineage: str, index: int, sealed: bytes) -> bytes:
 
 
 def envelopes(ledger: Ledger, objects: ObjectStore, dataset: str) -> list[EnvelopeRecord]:
-    """The envelopes of a data-set version and whether each is spent, in the order in which they are to be opened.
+    """The envelopes of a data-set version and whether each is spent, by index; retired ones are left out.
 
-    That is by index; where rows are dealt by time, those of the newest rows come first: training rows that were added later
-    are newer than what the older envelopes hold. Retired ones are left out.
+    Where rows are dealt by time, the last ones hold the newest rows, and are to be opened first: training rows that were
+    added later are newer than what the older envelopes hold.
 
     They belong to the version's lineage: one that was opened for an earlier version is spent for the later ones too.
     """
     version = load_version(objects, dataset)
     records = {record.index: record for record in ledger.seal.envelopes(version.lineage) if record.purpose != RETIRED}
-    found = [
+    return [
         replace(records[envelope.index], rows=envelope.rows, object=envelope.object)
         for envelope in version.envelopes
         if envelope.index in records
     ]
-    return found[::-1] if version.split.by.startswith("time:") else found
 
 
 def opened_envelopes(ledger: Ledger, lineage: str, *, as_of: str | None = None) -> list[int]:
