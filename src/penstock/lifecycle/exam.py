@@ -59,20 +59,27 @@ def choose_envelope(
     SealError : no envelope is left.
     """
     from penstock.data.seal import envelopes as envelopes_of
+    from penstock.data.versions import load_version
 
+    version = load_version(project.objects, chosen.dataset)
     envelopes = envelopes_of(project.ledger, project.objects, chosen.dataset)
     if not envelopes:
+        retired = bool(version.envelopes)
         raise SealError(
             f"{chosen.name} version {chosen.version} has no test rows",
-            why="its data set is too small to hold any back",
-            way_out="bring more rows, and `penstock run` again",
+            why="its split was changed since, which retired its envelopes"
+            if retired
+            else "its data set is too small to hold any back",
+            way_out="run `penstock run` and deploy what it makes"
+            if retired
+            else "bring more rows, and `penstock run` again",
         )
     sealed = [e for e in envelopes if not e.is_spent]
     own = _own(project, chosen, envelopes, override)
     if own is not None:
         return Envelope(own.index, len(sealed), opened=True)
     if sealed:
-        by_time = project.declaration.split.by.startswith("time:")
+        by_time = version.split.by.startswith("time:")
         first = sealed[-1] if by_time else sealed[0]  # by time: the newest rows are the fairest exam
         return Envelope(first.index, len(sealed) - 1)
     if accept_spent is None:
