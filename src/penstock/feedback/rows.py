@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.serving.journal import read
-from penstock.serving.labels import read_labels
-
 
 @dataclass(frozen=True)
 class LabelledRows:
@@ -38,6 +35,9 @@ def labelled_rows(journal: Path, *, without: Mapping[str, Any]) -> LabelledRows:
     without : prediction id -> label of those that are left out, because an earlier data-set version has them already.
         One whose label was corrected since is not left out.
     """
+    from penstock.serving.journal import read  # here: a run with nothing to do needs no journal, and no numpy
+    from penstock.serving.labels import read_labels
+
     labels = {
         prediction: label.label
         for prediction, label in read_labels(journal).items()
