@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 CALIBRATED = {
-    "none": "Its probabilities are as the learner gave them: no calibration was better.",
+    "none": "Its probabilities are as the learner gave them.",
     "sigmoid": "Its probabilities are calibrated by a sigmoid (Platt 1999), fitted out of fold on training rows.",
     "isotonic": "Its probabilities are calibrated by isotonic regression, fitted out of fold on training rows.",
     "temperature": "Its probabilities are calibrated by a temperature (Guo et al. 2017), fitted out of fold on training rows.",

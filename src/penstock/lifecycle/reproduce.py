@@ -74,7 +74,9 @@ class Reproduction:
 def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] | None = None) -> Reproduction:
     """Do a run again: a whole pipeline stage by stage, or one stage.
 
-    Recorded trials are replayed with their parameters, seeds and thread counts; the clock plays no part.
+    A search is replayed from its recorded trials, and the clock plays no part: their recorded scores choose again, and the
+    chosen candidate is fitted, checked and calibrated anew with its parameters, seed and thread count. The fits of trials that
+    were not chosen are not done again.
 
     Raises
     ------
