@@ -16,7 +16,7 @@ from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, TargetSp
 from penstock.bundle.instants import time_zone
 from penstock.bundle.kinds import MISSING_TIME, Kind, Task
 from penstock.bundle.packing import Layout, pack
-from penstock.bundle.words import normalise_text
+from penstock.bundle.words import normalise_text, packed_words
 from penstock.errors import DeclarationError
 
 VECTORS = json.loads(files("penstock.bundle").joinpath("conformance.json").read_text("utf-8"))
@@ -85,6 +85,12 @@ def test_every_target_vector_decodes_as_written_at_both_speeds(vector: dict[str,
                 assert array.dtype == np.int64
                 assert array.tolist() == [-1 if expected is None else expected], case
             assert [problem.code for problem in problems] == ([case["problem"]] if "problem" in case else []), case
+
+
+@pytest.mark.parametrize("vector", VECTORS["packed"], ids=lambda vector: repr(vector["text"]))
+def test_words_with_digits_are_packed_with_their_shape(vector: dict[str, str]) -> None:
+    """That there is a number of so many digits says more than the number itself, which hardly comes twice."""
+    assert packed_words(vector["text"]) == vector["packed"]
 
 
 @pytest.mark.parametrize("vector", VECTORS["words"], ids=lambda vector: repr(vector["text"]))

@@ -11,7 +11,7 @@ import numpy as np
 from penstock.bundle.frame import Frame
 from penstock.bundle.kinds import INPUT_KINDS, Kind
 from penstock.bundle.specs import ColumnSpec
-from penstock.bundle.words import normalise_text
+from penstock.bundle.words import packed_words
 from penstock.errors import SchemaMismatch
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -23,7 +23,7 @@ class Layout:
     """Which columns stand in which packed input, in order.
 
     Inputs, only those that hold a column: `numbers` float32 (n, N), NaN missing; `strings` (n, S), "" missing; `times`
-    int64 (n, T) microseconds, MISSING_TIME missing. `texts` names the strings to which `normalise_text` is applied.
+    int64 (n, T) microseconds, MISSING_TIME missing. `texts` names the strings to which `packed_words` is applied.
     """
 
     numbers: tuple[str, ...] = ()
@@ -101,5 +101,5 @@ def to_float32(numbers: np.ndarray) -> np.ndarray:
 def _normalised(column: np.ndarray) -> list[str | None]:
     """The words of each text; equal texts are taken apart once."""
     values = column.tolist()
-    words = {value: value and normalise_text(value) for value in set(values)}
+    words = {value: value and packed_words(value) for value in set(values)}
     return [words[value] for value in values]

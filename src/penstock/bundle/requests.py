@@ -16,7 +16,7 @@ from penstock.bundle.packing import to_float32
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.signature import Signature
 from penstock.bundle.values import column_reader
-from penstock.bundle.words import normalise_text
+from penstock.bundle.words import packed_words
 from penstock.errors import RequestError
 
 _JSON_NUMBERS = frozenset((int, float))
@@ -136,7 +136,7 @@ class RequestReader:
             for row, values in enumerate(table):
                 for j, (i, text) in enumerate(self._strings):
                     value = values[i]
-                    strings[row, j] = "" if value is None else normalise_text(value) if text else value
+                    strings[row, j] = "" if value is None else packed_words(value) if text else value
             feeds["strings"] = strings
         if self._times.stop > self._times.start:
             times = [[MISSING_TIME if v is None else v for v in values[self._times]] for values in table]

@@ -7,6 +7,7 @@ import unicodedata
 
 _WORD = re.compile(r"\w+")
 _GAP = re.compile(r"\W+")
+_DIGIT = re.compile(r"\d")
 
 
 def normalise_text(text: str) -> str:
@@ -21,6 +22,26 @@ def normalise_text(text: str) -> str:
     if text.isascii():
         return " ".join(_WORD.findall(text.lower()))
     return _GAP.sub(_gap, unicodedata.normalize("NFKC", text).lower()).strip(" ")
+
+
+def packed_words(text: str) -> str:
+    """A text as it enters the graph: its words, and behind each word with digits its shape, in which every digit is 0.
+
+    A phone number or a price hardly ever comes twice; that there is one of so many digits does, and says much.
+
+    >>> packed_words("Call 0800 now, win £100!")
+    'call 0800 0000 now win 100 000'
+    """
+    words = normalise_text(text)
+    if _DIGIT.search(words) is None:
+        return words
+    packed = []
+    for word in words.split(" "):
+        packed.append(word)
+        shape = _DIGIT.sub("0", word)
+        if shape != word:
+            packed.append(shape)
+    return " ".join(packed)
 
 
 def _gap(match: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from penstock.bundle.frame import Frame
 from penstock.bundle.kinds import MISSING_TIME, Kind
 from penstock.bundle.specs import ColumnSpec
-from penstock.bundle.words import normalise_text
+from penstock.bundle.words import packed_words
 from penstock.errors import NewerFormat
 from penstock.evaluation.bootstrap import Estimate
 from penstock.monitoring.answered import ModelAnswers, confidence_of
@@ -225,8 +225,8 @@ def outside_of(column: ColumnReference, values: np.ndarray) -> int:
 
 
 def word_counts(texts: Iterable[str]) -> list[list[str]]:
-    """The words of each text."""
-    return [normalise_text(text).split() for text in texts]
+    """The words of each text, as the graph gets them."""
+    return [packed_words(text).split() for text in texts]
 
 
 def known_share(words: Sequence[str], vocabulary: frozenset[str]) -> float:

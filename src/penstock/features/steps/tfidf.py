@@ -30,7 +30,8 @@ class Tfidf:
 
     weight = tf * idf, with idf = ln((1 + n_texts) / (1 + texts with the term)) + 1 (as scikit-learn's TfidfTransformer with
     smooth_idf); with `sublinear`, 1 + ln(tf) in the place of tf. Words are those of the decoder: lower case, split at what
-    is neither letter nor digit. A text without any known term is 0 everywhere.
+    is neither letter nor digit, each word with digits followed by its shape (0800 0000). A text without any known term
+    is 0 everywhere.
 
     Parameters
     ----------
