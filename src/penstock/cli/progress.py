@@ -65,7 +65,9 @@ class Progress:
             from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as Bar
 
-            self._bar = Bar(BarColumn(bar_width=16), TextColumn("{task.description}"), console=Console(stderr=True), transient=True)
+            self._bar = Bar(
+                BarColumn(bar_width=16), TextColumn("{task.description}"), console=Console(stderr=True), transient=True
+            )
             self._bar.start()
             self._task = self._bar.add_task(text, total=1.0)
         self._bar.update(self._task, description=text, completed=min(1.0, share))
