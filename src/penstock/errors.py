@@ -11,6 +11,13 @@
     │   └── SealError                   test rows: an envelope is spent, missing, or does not decrypt
     ├── RecipeError                     the text of a recipe, with line and column
     ├── SearchError                     a search cannot start
+    ├── ExperimentError                 a script as a run
+    │   ├── ScriptError                 what is to be run is missing, or of no kind that can be run
+    │   ├── FlagError                   a flag that is unknown or has a wrong value
+    │   ├── ScriptFailed                it ran, and ended with an error, overran its time, or was killed
+    │   ├── StepError                   the steps of a pipeline: a cycle, two makers of one file, a missing output
+    │   └── ArchiveError                an archive of runs that is damaged or leaves its folder
+    ├── QueryError                      a filter of runs that cannot be read, with its column
     ├── GateRefused                     a gate said no and there is no override: exit code 1
     ├── ParityError                     the graph does not answer as the learner did
     ├── BundleError                     a bundle is missing, damaged, or of an unknown format
@@ -97,6 +104,47 @@ class RecipeError(PenstockError):
 
 class SearchError(PenstockError):
     code = "search"
+
+
+class ExperimentError(PenstockError):
+    code = "experiment"
+
+
+class ScriptError(ExperimentError):
+    code = "script"
+
+
+class FlagError(ExperimentError):
+    code = "flag"
+
+
+class ScriptFailed(ExperimentError):
+    """The program itself failed. `exit_status` is its own, as a shell tells it: 128 + n where signal n ended it."""
+
+    code = "script-failed"
+
+    def __init__(self, what: str, why: str, way_out: str, *, exit_status: int = 1) -> None:
+        super().__init__(what, why, way_out)
+        self.exit_status = exit_status
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_script_failed, (self.what, self.why, self.way_out, self.exit_status))
+
+
+def _script_failed(what: str, why: str, way_out: str, exit_status: int) -> ScriptFailed:
+    return ScriptFailed(what, why, way_out, exit_status=exit_status)
+
+
+class StepError(ExperimentError):
+    code = "step"
+
+
+class ArchiveError(ExperimentError):
+    code = "archive"
+
+
+class QueryError(PenstockError):
+    code = "query"
 
 
 class GateRefused(PenstockError):

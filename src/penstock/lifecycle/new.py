@@ -15,8 +15,9 @@ from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.recipe import suggest_recipe
 from penstock.lifecycle.stages import Context, Stages
 from penstock.objects.files import naming_full_disk
-from penstock.project.project import FILE, Project
+from penstock.project.project import Project
 from penstock.project.scaffold import render_declaration, write_folders
+from penstock.project.workspace import FILE
 
 
 @dataclass(frozen=True)

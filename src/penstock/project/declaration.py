@@ -9,7 +9,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 import msgspec
 
@@ -29,8 +29,8 @@ class ProjectSection(Section, frozen=True):
 
 
 class DataSection(Section, frozen=True):
-    source: str
-    target: str
+    source: str = ""  # "" where the folder only keeps runs of scripts
+    target: str = ""
     task: Task | None = None  # default: inferred from the target
     positive: str | int | float | bool | None = None  # the class that "positive" means; default: the last one
     kinds: dict[str, Kind] = {}  # overrides of the inferred kinds
@@ -88,11 +88,12 @@ class EvaluationSection(Section, frozen=True):
 
 
 class GateSection(Section, frozen=True):
-    metric: str
+    metric: str = ""
     at_least: float | None = None
     at_most: float | None = None
     slice: str | None = None
     beats_baseline: bool = False
+    reproducible: bool = False  # the run that made the model was done again, and gave the same
     id: str | None = None
 
 
@@ -121,10 +122,71 @@ class RetrainSection(Section, frozen=True):
     budget: str | None = None  # default: [search] budget
 
 
+class SourceSection(Section, frozen=True):
+    """What of the folder is copied with each run of a script."""
+
+    include: tuple[str, ...] = ()  # globs of files that are taken although they look like data
+    exclude: tuple[str, ...] = ()  # globs of files that are never taken
+    max_file_bytes: int = 2**20
+    max_bytes: int = 100 * 2**20
+
+
+class RunSection(Section, frozen=True):
+    """Runs of scripts, modules, notebooks and commands."""
+
+    python: str | None = None  # interpreter of scripts; default: the one that runs Penstock
+    inputs: tuple[str, ...] = ()  # globs of files that a run depends on, beside those that it is seen to read
+    outputs: tuple[str, ...] = ()  # globs of files that are kept where a run has written them
+    metrics: tuple[str, ...] = ()  # patterns of metrics in printed lines; default: "key: value"
+    variables: tuple[str, ...] = ()  # environment variables that are recorded beside the usual ones; * at the end
+    secrets: tuple[str, ...] = ()  # names of flags and variables that are secret although they do not look it
+    timeout: str | None = None  # "90s", "10m", "2h"
+    console_bytes: int = 100 * 2**20  # of printed output, per run; the middle of more is left out
+    keep_inputs_bytes: int = 100 * 2**20  # files that were read are kept up to this size each; larger ones by digest
+    source: SourceSection = SourceSection()
+
+
+class FlagSection(Section, frozen=True):
+    """One flag of a script, where it is found wrongly or not at all."""
+
+    default: str | int | float | bool | None = None
+    type: Literal["int", "float", "bool", "str"] | None = None
+    choices: tuple[str | int | float, ...] | None = None
+    help: str | None = None
+    option: str | None = None  # how it is passed, such as "--learning-rate"; default: as found, or --NAME
+    secret: bool = False
+
+
+class ScriptSection(Section, frozen=True):
+    """What holds for one script only; its key is the script's path, a module's name or a program's."""
+
+    detect: bool = True  # find flags in the file
+    flags: dict[str, FlagSection] = {}
+    outputs: tuple[str, ...] | None = None  # each of these replaces that of [run]
+    metrics: tuple[str, ...] | None = None
+    timeout: str | None = None
+
+
+class CostSection(Section, frozen=True):
+    per_hour: float | None = None  # money for an hour of this machine
+    currency: str = ""
+
+
+class StepSection(Section, frozen=True):
+    """One step of the user's own pipeline."""
+
+    name: str
+    run: str  # a command line, as it is typed in a shell
+    inputs: tuple[str, ...] = ()  # files, folders and globs; those that another step makes are its edges
+    outputs: tuple[str, ...] = ()  # files and folders that it makes
+    params: dict[str, str | int | float | bool] = {}  # passed as --name value, unless `run` holds {name}
+    timeout: str | None = None
+
+
 class Declaration(Section, frozen=True):
     """The whole file."""
 
-    data: DataSection
+    data: DataSection = DataSection()
     project: ProjectSection = ProjectSection()
     split: SplitSection = SplitSection()
     goal: GoalSection = GoalSection()
@@ -136,10 +198,14 @@ class Declaration(Section, frozen=True):
     serving: ServingSection = ServingSection()
     monitoring: MonitoringSection = MonitoringSection()
     retrain: RetrainSection = RetrainSection()
+    run: RunSection = RunSection()
+    scripts: dict[str, ScriptSection] = {}
+    cost: CostSection = CostSection()
+    step: tuple[StepSection, ...] = ()
 
 
-def load_declaration(path: Path) -> Declaration:
-    """Read and check `penstock.toml`.
+def load_declaration(path: Path, *, needs_data: bool = True) -> Declaration:
+    """Read and check `penstock.toml`. A folder that only keeps runs of scripts needs no `[data]`.
 
     Raises
     ------
@@ -151,10 +217,10 @@ def load_declaration(path: Path) -> Declaration:
         raise DeclarationError(
             f"{path.name} is not UTF-8 text", why=str(error), way_out="save the file in UTF-8"
         ) from error
-    return parse_declaration(text, name=path.name)
+    return parse_declaration(text, name=path.name, needs_data=needs_data)
 
 
-def parse_declaration(text: str, *, name: str = "penstock.toml") -> Declaration:
+def parse_declaration(text: str, *, name: str = "penstock.toml", needs_data: bool = True) -> Declaration:
     """As `load_declaration`, from text.
 
     >>> parse_declaration('[data]\\nsource = "a.csv"\\ntarget = "y"\\n').split.envelopes
@@ -175,8 +241,20 @@ def parse_declaration(text: str, *, name: str = "penstock.toml") -> Declaration:
             why=_reason(str(error)),
             way_out="correct that line; see docs/declaration.md",
         ) from error
+    if needs_data or "data" in raw:
+        _check_data(declaration.data, name)
     _check_bounds(declaration, name)
     return declaration
+
+
+def _check_data(data: DataSection, name: str) -> None:
+    for key in ("source", "target"):
+        if not getattr(data, key):
+            raise DeclarationError(
+                f"{name}: a required setting is missing",
+                why=f"[data] has no {key!r}",
+                way_out="write it, or make a project with `penstock new DIR --data FILE --target COLUMN`",
+            )
 
 
 def _refuse_unknown_keys(raw: dict[str, Any], struct: type[msgspec.Struct], name: str, path: str) -> None:
@@ -191,14 +269,19 @@ def _refuse_unknown_keys(raw: dict[str, Any], struct: type[msgspec.Struct], name
                 way_out=f"write {near[0]!r}" if near else "remove it or use one of these",
             )
         inner = _section_of(fields[key].type)
-        if inner is not None:
-            for item in value if isinstance(value, list) else [value]:
-                if isinstance(item, dict):
-                    _refuse_unknown_keys(item, inner, name, where)
+        if inner is None:
+            continue
+        if get_origin(fields[key].type) is dict:  # its keys are names of the user's own
+            named = list(value.items()) if isinstance(value, dict) else []
+        else:
+            named = [("", item) for item in (value if isinstance(value, list) else [value])]
+        for own, item in named:
+            if isinstance(item, dict):
+                _refuse_unknown_keys(item, inner, name, f"{where}.{own}" if own else where)
 
 
 def _section_of(annotation: Any) -> type[msgspec.Struct] | None:
-    """The Section behind a field's type, also inside ``tuple[Section, ...]``."""
+    """The Section behind a field's type, also inside ``tuple[Section, ...]`` and ``dict[str, Section]``."""
     for candidate in (annotation, *getattr(annotation, "__args__", ())):
         if isinstance(candidate, type) and issubclass(candidate, msgspec.Struct):
             return candidate
@@ -238,11 +321,17 @@ def _check_bounds(d: Declaration, name: str) -> None:
     if not 0 < d.monitoring.false_alarms < 0.5:
         refuse("monitoring.false_alarms", f"{d.monitoring.false_alarms} is not in (0, 0.5)", "write 0.01")
     for i, gate in enumerate(d.gates):
-        if (gate.at_least is not None) + (gate.at_most is not None) + gate.beats_baseline != 1:
+        if (gate.at_least is not None) + (gate.at_most is not None) + gate.beats_baseline + gate.reproducible != 1:
             refuse(
                 f"gates[{i}]",
-                "a gate has exactly one of at_least, at_most and beats_baseline",
+                "a gate has exactly one of at_least, at_most, beats_baseline and reproducible",
                 "write for example at_least = 0.8",
+            )
+        if bool(gate.metric or gate.slice) == gate.reproducible:
+            refuse(
+                f"gates[{i}]",
+                "every gate is about a metric, but for reproducible = true, which has neither metric nor slice",
+                'write metric = "roc_auc", or reproducible = true alone',
             )
     positive = {
         "serving.max_body_bytes": d.serving.max_body_bytes,

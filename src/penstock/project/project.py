@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.errors import ProjectError
 from penstock.project.declaration import Declaration, load_declaration
+from penstock.project.workspace import FILE, Workspace
 
 if TYPE_CHECKING:
     from penstock.ledger.ledger import Ledger
     from penstock.objects.store import ObjectStore
-
-FILE = "penstock.toml"
-STATE = ".penstock"
 
 
 class Project:
@@ -25,8 +22,7 @@ class Project:
     ----------
     root : the folder. `Project.here` finds it from a folder inside it.
 
-    The stores are those of the folder unless the environment names others: `PENSTOCK_LEDGER` (a PostgreSQL or SQLite
-    URL) and `PENSTOCK_OBJECTS` (``s3://``, ``gs://``, ``az://`` or a folder). Relative ones begin at the project's root.
+    Its stores are those of its `Workspace`.
     """
 
     def __init__(self, root: Path | str) -> None:
@@ -61,10 +57,15 @@ class Project:
         """The model's name in the registry."""
         return self.declaration.project.name or self.root.name
 
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The folder as a place of runs: its ledger and objects."""
+        return Workspace(self.root)
+
     @property
     def state(self) -> Path:
         """The folder `.penstock/`."""
-        return self.root / STATE
+        return self.workspace.state
 
     @property
     def serving_state(self) -> Path:
@@ -84,31 +85,10 @@ class Project:
     def recipe_file(self) -> Path:
         return self.root / self.declaration.recipe.file
 
-    @cached_property
+    @property
     def objects(self) -> ObjectStore:
-        from penstock.objects.store import open_store
+        return self.workspace.objects
 
-        place = os.environ.get("PENSTOCK_OBJECTS") or str(self.state / "objects")
-        return open_store(place if "://" in place else self.root / place)
-
-    @cached_property
+    @property
     def ledger(self) -> Ledger:
-        from penstock.ledger.ledger import Ledger
-
-        self.state.mkdir(parents=True, exist_ok=True)
-        url = os.environ.get("PENSTOCK_LEDGER") or f"sqlite:///{self.state / 'ledger.db'}"
-        return Ledger.open(_rooted(url, self.root), self.objects, state=self.state)
-
-
-def _rooted(url: str, root: Path) -> str:
-    """A ledger's URL, where a relative file begins at `root`.
-
-    >>> _rooted("sqlite:///ledger.db", Path("/shop")), _rooted("sqlite:////abs.db", Path("/shop"))
-    ('sqlite:////shop/ledger.db', 'sqlite:////abs.db')
-    """
-    if "://" not in url:
-        return f"sqlite:///{root / url}"
-    scheme, _, file = url.partition(":///")
-    if not scheme.startswith("sqlite") or file in ("", ":memory:"):
-        return url
-    return f"{scheme}:///{root / file}"
+        return self.workspace.ledger

@@ -1,0 +1,1 @@
+"""Any script as a run: flags, capture, batches, compare."""
