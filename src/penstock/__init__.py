@@ -5,7 +5,7 @@
 '0.1.0'
 
 The names of the first day: `new`, `run`, `deploy`, `rollback`, `predict`, `monitor`, `retrain`, `reproduce`, `Project` and
-`Bundle`. Each is loaded when it is first used, so that importing costs next to nothing.
+`Bundle`; in scripts, `log` and `data`. Each is loaded when it is first used, so that importing costs next to nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ _NAMES = {
     "Bundle": "penstock.bundle.runtime:Bundle",
     "PenstockError": "penstock.errors:PenstockError",
     "Project": "penstock.project.project:Project",
+    "data": "penstock.data:",
     "deploy": "penstock.lifecycle.deploy:deploy_version",
     "import_labels": "penstock.feedback.labels:import_labels",
+    "log": "penstock.experiments.log:log",
     "monitor": "penstock.lifecycle.monitor:monitor_project",
     "new": "penstock.lifecycle.new:new_project",
     "predict": "penstock.lifecycle.predict:predict_files",
@@ -29,7 +31,7 @@ _NAMES = {
     "run": "penstock.lifecycle.pipeline:run_project",
 }
 
-__all__ = ["Bundle", "PenstockError", "Project", "__version__", "deploy", "import_labels", "monitor", "new", "predict", "reproduce", "retrain", "rollback", "run"]  # fmt: skip
+__all__ = ["Bundle", "PenstockError", "Project", "__version__", "data", "deploy", "import_labels", "log", "monitor", "new", "predict", "reproduce", "retrain", "rollback", "run"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -38,7 +40,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     module, _, attribute = _NAMES[name].partition(":")
-    return getattr(import_module(module), attribute)
+    found = import_module(module)
+    return getattr(found, attribute) if attribute else found
 
 
 def __dir__() -> list[str]:

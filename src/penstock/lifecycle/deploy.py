@@ -6,10 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import DeclarationError, NotFound, ProjectError
+from penstock.errors import DeclarationError, GateRefused, NotFound, ProjectError
 from penstock.lifecycle.bundles import bundle_of
 from penstock.lifecycle.check import check_declaration
 from penstock.lifecycle.exam import FEW_ROWS, Envelope, choose_envelope, examine, keep_report
+from penstock.lifecycle.reproducible import reproducible, way_to_pass
 from penstock.lifecycle.results import DeployResult, RollbackResult
 from penstock.lifecycle.settings import overriding
 from penstock.lifecycle.settle import settle
@@ -41,6 +42,7 @@ def deploy_version(
     Raises
     ------
     NotFound : there is no such version. ProjectError : it is live already, or did not pass at `run`.
+    GateRefused : the gate ``reproducible = true`` is declared, and its run was not reproduced.
     SealError : no envelope is left. DeclarationError : a gate or slice is wrong; nothing was opened.
     """
     if accept_spent is not None and not accept_spent.strip():
@@ -161,6 +163,13 @@ def _may_be_deployed(project: Project, chosen: ModelVersion, override: str | Non
             f"{chosen.name} version {chosen.version} did not pass its gates",
             why="they said no on validation data when it was made; no envelope was opened now",
             way_out="name a version that passed, or use --override REASON, which every later report shows",
+        )
+    gate = reproducible(project, chosen)
+    if gate is not None and not gate.passed and override is None:
+        raise GateRefused(
+            f"{chosen.name} version {chosen.version} does not pass the gate {gate.id!r}",
+            why=f"{gate.why}; no envelope was opened",
+            way_out=f"{way_to_pass(project, chosen)}, then deploy again; or use --override REASON",
         )
 
 

@@ -14,6 +14,7 @@ from penstock.bundle.kinds import Task
 from penstock.errors import SealError
 from penstock.lifecycle.bundles import packaging_run
 from penstock.lifecycle.judge import declared_gates, judged
+from penstock.lifecycle.reproducible import reproducible
 from penstock.lifecycle.settings import Settings
 from penstock.project.project import Project
 from penstock.serving.slots import read_slots
@@ -155,7 +156,7 @@ def examine(
             ("audit head", ledger.audit.head()),
         ],
     )
-    decided = [*_against_champion(report), *_scope_results(project, chosen)]
+    decided = [*_against_champion(report), *_scope_results(project, chosen), *_reproducible(project, chosen)]
     earlier = [Override(**one) for one in chosen.overrides]
     return judged(report, gates, override, decided=decided, earlier=earlier)
 
@@ -217,6 +218,11 @@ def _scope_results(project: Project, chosen: ModelVersion) -> list[GateResult]:
         )
         for s in packaging_run(project, chosen).outputs["scope"]
     ]
+
+
+def _reproducible(project: Project, chosen: ModelVersion) -> list[GateResult]:
+    gate = reproducible(project, chosen)
+    return [] if gate is None else [gate]
 
 
 def keep_report(project: Project, run: Any, report: Report, version: int) -> str:

@@ -27,7 +27,11 @@ class Settings:
         """From the declaration; `budget` overrides the declared one."""
         d = project.declaration
         goal = msgspec.to_builtins(d.goal)
-        gates = [{k: v for k, v in msgspec.to_builtins(g).items() if v is not None and v is not False} for g in d.gates]
+        gates = [
+            {k: v for k, v in msgspec.to_builtins(g).items() if v is not None and v is not False}
+            for g in d.gates
+            if not g.reproducible  # judged at deploy, from the ledger
+        ]
         slices = msgspec.to_builtins(d.evaluation.slices)
         return cls(
             search={

@@ -1,0 +1,140 @@
+"""The rows that a script may see: training and validation rows as Parquet files. Test rows stay sealed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import SourceError
+from penstock.objects.digests import canonical_json, digest_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from penstock.bundle.decoder import Frame, TargetSpec
+    from penstock.project.project import Project
+
+FORMAT = 1
+TRAIN, VALID, TARGET = "PENSTOCK_TRAIN", "PENSTOCK_VALID", "PENSTOCK_TARGET"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Training and validation rows, each a Parquet file of typed columns; the target is a column of both.
+
+    Attributes
+    ----------
+    dataset : digest of the data-set version; "" where the environment alone tells of the files.
+    """
+
+    train_file: Path
+    valid_file: Path
+    target: str
+    dataset: str = ""
+
+    @property
+    def train(self) -> pa.Table:
+        """Training rows. ``parts.train.to_pandas()`` where pandas is liked better."""
+        return _read(self.train_file)
+
+    @property
+    def valid(self) -> pa.Table:
+        """Validation rows, with those of envelopes that were opened."""
+        return _read(self.valid_file)
+
+    def to_env(self) -> dict[str, str]:
+        """What a script finds in its environment."""
+        return {TRAIN: str(self.train_file), VALID: str(self.valid_file), TARGET: self.target}
+
+
+def data() -> Parts:
+    """The rows that a script may see: those its run was given, else those of the project around the working folder.
+
+    >>> parts = penstock.data()                                     # doctest: +SKIP
+    >>> X, y = parts.train.drop_columns(parts.target), parts.train[parts.target]      # doctest: +SKIP
+
+    Raises
+    ------
+    ProjectError : there is no project here. SourceError : its source is not there, or a file of the run is gone.
+    """
+    if TRAIN in os.environ and VALID in os.environ:
+        return Parts(Path(os.environ[TRAIN]), Path(os.environ[VALID]), os.environ.get(TARGET, ""))
+    from penstock.project.project import Project
+
+    return visible_parts(Project.here())
+
+
+def visible_parts(project: Project) -> Parts:
+    """Parts of the current data-set version as files under `.penstock/cache/parts`, written once per version.
+
+    The source is ingested, and its test rows sealed, where that has not happened yet.
+    """
+    from penstock.lifecycle.ingest import current_dataset, spent_envelopes
+    from penstock.lifecycle.rows import Rows
+    from penstock.lifecycle.stages import Context, Stages
+
+    context = Context(project)
+    with project.ledger.lock(f"run {project.name}", wait_s=600.0), Stages(context, "run") as stages:
+        dataset = current_dataset(stages)
+    spent = spent_envelopes(context, dataset)
+    name = digest_of(canonical_json({"format": FORMAT, "kind": "parts", "dataset": dataset, "spent": spent}))[7:23]
+    folder = project.state / "cache" / "parts" / name
+    parts = Parts(folder / "train.parquet", folder / "valid.parquet", project.declaration.data.target, dataset)
+    if not (parts.train_file.is_file() and parts.valid_file.is_file()):
+        rows = Rows(context, dataset, spent)
+        for file, (frame, y) in ((parts.train_file, rows.train), (parts.valid_file, rows.valid)):
+            _write(file, table_of(frame, y, rows.target))
+    return parts
+
+
+def table_of(frame: Frame, y: np.ndarray, target: TargetSpec) -> pa.Table:
+    """Typed columns under their own names, then the target as it stands in the source: class names or numbers."""
+    import numpy as np
+    import pyarrow as pa
+
+    from penstock.bundle.kinds import MISSING_TIME, Kind
+
+    columns: dict[str, Any] = {}
+    for name, values in frame.columns.items():
+        if frame.kinds[name] is Kind.DATETIME:
+            columns[name] = pa.array(values, type=pa.int64(), mask=values == MISSING_TIME).cast(
+                pa.timestamp("us", tz="UTC")
+            )
+        elif frame.kinds[name] is Kind.NUMERIC:
+            columns[name] = pa.array(values, type=pa.float64(), mask=np.isnan(values))
+        else:
+            columns[name] = pa.array(values, type=pa.string())
+    if target.classes:
+        columns[target.name] = pa.array(list(target.classes)).take(pa.array(y))
+    else:
+        columns[target.name] = pa.array(y, type=pa.float64())
+    return pa.table(columns)
+
+
+def _write(file: Path, table: pa.Table) -> None:
+    import io
+
+    import pyarrow.parquet as pq
+
+    from penstock.objects.files import naming_full_disk, write_atomic
+
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    with naming_full_disk(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(file, buffer.getvalue())
+
+
+def _read(file: Path) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    if not file.is_file():
+        raise SourceError(
+            f"the file {file.name} of this run's rows is not there",
+            why=f"{file} was removed while the script ran",
+            way_out="run it again with `penstock run`, which writes the file anew",
+        )
+    return pq.read_table(file)
