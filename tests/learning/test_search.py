@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from penstock import parts
 from penstock.bundle.graph import open_session
 from penstock.bundle.kinds import Task
 from penstock.bundle.packing import pack
@@ -25,21 +25,9 @@ from .problems import FileTrials, frame_of, small_problem
 
 
 @pytest.fixture
-def trials(tmp_path: Path) -> FileTrials:
-    """An empty store."""
-    return FileTrials(tmp_path / "trials.jsonl")
-
-
-@pytest.fixture
-def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Learners of another distribution, which die, raise and never end; installed for this process and its workers."""
-    site = tmp_path / "site"
-    (site / "odd-0.1.dist-info").mkdir(parents=True)
-    (site / "odd-0.1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 0.1\n")
-    names = ("Dies", "Raises", "NeverEnds", "DiesLater")
-    points = "\n".join(f"{n.lower()} = odd_learners:{n}" for n in names)
-    (site / "odd-0.1.dist-info" / "entry_points.txt").write_text(f"[penstock.learners]\n{points}\n")
-    (site / "odd_learners.py").write_text(
+def plug_in(install: Callable[[str, list[str]], None]) -> None:
+    """Learners that die, raise and never end."""
+    source = (
         "import os, time\n"
         "from penstock.learning.learners.linear import Linear\n"
         "class Dies(Linear):\n    name = 'dies'\n    def fit(self, *a, **k): os._exit(7)\n"
@@ -50,13 +38,7 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "        if len(y) == 240: os._exit(7)\n"
         "        return Linear.fit(self, X, y, **k)\n"
     )
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("PYTHONPATH", str(site))
-    for cached in (parts._targets, parts.names, parts.load):
-        cached.cache_clear()
-    yield
-    for cached in (parts._targets, parts.names, parts.load):
-        cached.cache_clear()
+    install(source, ["Dies", "Raises", "NeverEnds", "DiesLater"])
 
 
 def graph_answers(model: bytes, feeds: dict[str, np.ndarray]) -> np.ndarray:

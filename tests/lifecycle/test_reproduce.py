@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,14 @@ def stage(body: dict[str, Any], name: str) -> str:
     return run
 
 
+def trials(project: Path, sql: str = "") -> list[tuple[Any, ...]]:
+    """Number, learner, value and details of the recorded trials, after a change of them."""
+    with sqlite3.connect(project / ".penstock/ledger.db") as connection:
+        if sql:
+            connection.execute(sql)
+        return connection.execute("SELECT number, learner, value, details FROM trials ORDER BY number").fetchall()
+
+
 def test_a_whole_run_is_identical_when_it_is_done_again(penstock: Cli, told: Any) -> None:
     """From the source to the bundle; the recorded trials are replayed."""
     project, body = told
@@ -32,6 +41,68 @@ def test_a_whole_run_is_identical_when_it_is_done_again(penstock: Cli, told: Any
     assert done.code == 0, done
     assert (done.body["verdict"], done.body["differences"]) == ("identical", [])
     assert done.body["compared"] > 20
+    assert (done.body["refitted"], done.body["not_refitted"]) == (3, [])
+
+
+def test_every_trial_of_a_search_is_fitted_again(told: Any) -> None:
+    """Each counts as compared, none is added, and the text says how many they were."""
+    from penstock.lifecycle.reproduce import reproduce_run
+    from penstock.project.project import Project
+
+    project, body = told
+    recorded = trials(project)
+    ended: list[dict[str, Any]] = []
+    opened = Project(project)
+    done = reproduce_run(opened, stage(body, "search"), progress=lambda **line: ended.append(line))
+    outputs = len(opened.ledger.get(stage(body, "search")).outputs)
+    assert sorted(line["number"] for line in ended) == [number for number, *_ in recorded] == [0, 1, 2]
+    assert ended[-1]["share"] == 1.0
+    assert done.refitted == 3
+    assert done.compared > outputs + 3
+    assert "3 of them trials fitted again" in done.to_text()
+    assert trials(project) == recorded
+
+
+def test_a_tampered_trial_is_found(penstock: Cli, projects: Any, tmp_path: Path) -> None:
+    """Its value is computed again: exit 1, both values, and which trial it is; the model is the true best all the same."""
+    project = projects.copy("binary", "run", tmp_path)
+    run = stage(penstock(project, "run").body, "search")
+    (_, _, honest, _) = trials(project)[1]
+    trials(project, "UPDATE trials SET value = 0.99 WHERE number = 1")
+    done = penstock(project, "reproduce", run)
+    assert done.code == 1
+    (difference,) = done.body["differences"]
+    assert (difference["stage"], difference["kind"]) == ("search", "metric")
+    assert difference["what"] == "trial 1 (linear) roc_auc"
+    assert (difference["was"], difference["is"]) == (0.99, honest)
+    assert "record" in difference["cause"]
+
+
+def test_a_difference_of_rounding_is_told_within_tolerance(penstock: Cli, projects: Any, tmp_path: Path) -> None:
+    """As on another processor: not identical, and not another result."""
+    project = projects.copy("binary", "run", tmp_path)
+    run = stage(penstock(project, "run").body, "search")
+    trials(project, "UPDATE trials SET value = value + 1e-12 WHERE number = 2")
+    done = penstock(project, "reproduce", run)
+    assert done.code == 0
+    assert done.body["verdict"] == "within tolerance"
+    assert [d["kind"] for d in done.body["differences"]] == ["rounding"]
+
+
+def test_trials_of_an_earlier_version_are_named(penstock: Cli, projects: Any, tmp_path: Path) -> None:
+    """Their records do not say how to fit them again: how many they are, and why; what can be compared is."""
+    from penstock.lifecycle.reproduce import reproduce_run
+    from penstock.project.project import Project
+
+    project = projects.copy("binary", "run", tmp_path)
+    run = stage(penstock(project, "run").body, "search")
+    trials(project, "UPDATE trials SET details = json_remove(details, '$.stopped_at')")
+    done = reproduce_run(Project(project), run)
+    assert (done.verdict, done.refitted) == ("identical", 1)  # the baseline
+    (told,) = done.to_json()["not_refitted"]
+    assert told["trials"] == 2
+    assert "earlier version" in told["why"]
+    assert f"2 trials not fitted again, the recorded value taken: {told['why']}" in done.to_text()
 
 
 def test_reproducing_changes_nothing_of_the_project(penstock: Cli, told: Any) -> None:

@@ -11,7 +11,7 @@ from penstock.cli.output import emit, json_option
 @click.argument("run")  # The run's id, or a beginning of it that is unique.
 @json_option
 def reproduce(run: str, as_json: bool) -> int:
-    """Do a run again from its record and compare every output. Exit 1 when something differs."""
+    """Do a run again from its record, every trial of its search too, and compare. Exit 1 when something differs."""
     from penstock.cli.progress import Progress
     from penstock.lifecycle.reproduce import reproduce_run
     from penstock.project.project import Project

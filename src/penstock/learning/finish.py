@@ -18,6 +18,7 @@ from penstock.learning.pool import Pool
 from penstock.learning.prepared import Prepared
 from penstock.learning.problem import SearchProblem
 from penstock.learning.result import Candidate
+from penstock.learning.tasks import fit_task
 
 COVERAGE = 0.9
 
@@ -53,16 +54,16 @@ def finish(candidate: Candidate, learner: Learner, problem: SearchProblem, prepa
     def start_folds() -> None:
         while waiting and pool.has_room:
             k = waiting.pop(0)
-            task = {
-                "id": k,
-                "learner": candidate.learner,
-                "params": dict(candidate.params),
-                "shape": {f: getattr(shape, f) for f in ("n_rows", "n_features", "task", "n_classes", "sparse")},
-                "seed": candidate.seed,
-                "threads": candidate.threads,
-                "limit_s": None,
-                "jobs": [{**prepared.job(tail, k), "answer": paths[k]}],
-            }
+            job = {**prepared.job(tail, k), "answer": paths[k]}
+            task = fit_task(
+                k,
+                candidate.learner,
+                candidate.params,
+                shape,
+                [job],
+                seed=candidate.seed,
+                threads=candidate.threads,
+            )
             pool.start(task, None)
 
     if candidate.threads == 1:  # else the threads of both would wait for each other

@@ -52,28 +52,43 @@ class Advice:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deadline:
-    """A point on the monotonic clock that a fit must respect; `at=None` never comes.
+    """When a fit must stop: it asks `expired` between its steps, and ends at the first yes.
+
+    The checks are counted, so that a fit which the clock stopped can be done again without the clock: it stops at the same
+    check. A fit must therefore look at `expired` and at no clock of its own. One deadline is for one fit.
+
+    Attributes
+    ----------
+    at : the point on the monotonic clock; None never comes.
+    stop_at : the number of the check, from 1, that says yes whatever the clock says; None is no such check.
+    stopped_at : the number of the first check that said yes; None so far.
 
     >>> Deadline.after(None).expired
     False
+    >>> again = Deadline(stop_at=2)
+    >>> [again.expired, again.expired, again.stopped_at]
+    [False, True, 2]
     """
 
     at: float | None = None
+    stop_at: int | None = None
+    checks: int = 0
+    stopped_at: int | None = None
 
     @classmethod
     def after(cls, seconds: float | None) -> Deadline:
         return cls(None if seconds is None else time.monotonic() + seconds)
 
     @property
-    def left_s(self) -> float:
-        """Seconds left, never below 0; infinite without a deadline."""
-        return float("inf") if self.at is None else max(0.0, self.at - time.monotonic())
-
-    @property
     def expired(self) -> bool:
-        return self.left_s <= 0.0
+        """Whether the fit must stop now; asking counts as a check."""
+        self.checks += 1
+        over = self.at is not None and time.monotonic() >= self.at
+        if self.stopped_at is None and (over or self.checks == self.stop_at):
+            self.stopped_at = self.checks
+        return self.stopped_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +229,7 @@ class FittedLearner(Protocol):
 
     @property
     def params(self) -> Params:
-        """The parameters with which a fit without a deadline and without early stopping gives this model again."""
+        """The parameters for the same on all rows: a fit without a deadline and without rows held out for early stopping."""
         ...
 
     def predict(self, X: Features) -> np.ndarray:
@@ -234,8 +249,9 @@ class FittedLearner(Protocol):
 class Learner(Protocol):
     """A way to learn. Instances hold no state; one instance may be used for many fits.
 
-    Every learner: the same X, y, params, seed and threads give a model whose ONNX bytes are the same; a class that does
-    not occur in `y` is answered with a probability near 0, not refused; X and y are not changed.
+    Every learner: the same X, y, params, seed and threads give a model whose ONNX bytes are the same, also where a deadline
+    stops the fit at the same check; a class that does not occur in `y` is answered with a probability near 0, not refused;
+    X and y are not changed.
     """
 
     name: ClassVar[str]

@@ -13,6 +13,7 @@ from penstock.bundle.frame import Frame
 from penstock.bundle.packing import Layout
 from penstock.learning.learner import Params
 from penstock.learning.model import Model, Scale
+from penstock.learning.replay import Refit
 from penstock.learning.trials import Trial
 
 
@@ -52,6 +53,7 @@ class SearchResult:
     offsets : (low, high) in the target's unit, of intervals that hold 90 % of the truths; None for classification.
     best_value : the objective of the chosen trial, as the search saw it: after selection, so a little too good.
     trials : all of them, by number.
+    refits : of a search that is done again, its trials as they are now; none otherwise.
     warnings : what went wrong on the way, in sentences.
     """
 
@@ -68,6 +70,7 @@ class SearchResult:
     greater_is_better: bool
     seconds: float
     warnings: tuple[str, ...] = ()
+    refits: tuple[Refit, ...] = ()
 
     @cached_property
     def model(self) -> bytes:

@@ -13,18 +13,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from penstock import parts
 from penstock.errors import PenstockError, SearchError
 from penstock.learning.budget import Budget
 from penstock.learning.finish import Finished, FinishError, finish, finish_baseline
 from penstock.learning.learner import Learner
 from penstock.learning.pool import Outcome, Pool
-from penstock.learning.prepared import WHOLE, Prepared
+from penstock.learning.prepared import Prepared
 from penstock.learning.problem import SearchProblem
 from penstock.learning.propose import Proposal, Proposer, check_strategy
+from penstock.learning.replay import Refit, refit
 from penstock.learning.result import Candidate, SearchResult, rank
+from penstock.learning.tasks import Task, TrialTasks
 from penstock.learning.trials import Trial, TrialStore
 
 BASELINE = "dummy"
@@ -60,8 +60,9 @@ def search(
         a budget of trials, its time against a budget of time.
     budget : includes finishing. A fit that cannot stop by itself is killed; what overruns is at most the end of a finish.
     seed : of recipes, folds, samplers and fits.
-    replay : recorded trials to choose from instead of searching; nothing is then added to `trials`. The same trials give
-        the same model, byte for byte.
+    replay : recorded trials to fit again and choose from instead of searching, each with its own threads and stopped where
+        the clock stopped it; nothing is added to `trials`. The same trials give the same values and the same model, byte
+        for byte. See `Refit`.
     workers, threads : processes, and threads of each. By default one worker of one thread per core, up to eight: single
         threads never wait for each other, also on a busy machine; fewer with more threads each for very large tables.
 
@@ -78,19 +79,28 @@ def search(
     _check_rows(problem)
     learners = _learners(problem)
     problem.recipe.check(problem.specs)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    fitting = max(1, CELLS_AT_ONCE // (len(problem.y) * max(1, len(problem.specs))))
-    workers = workers or min(cores, MAX_WORKERS, budget.trials or MAX_WORKERS, fitting)
-    threads = threads or max(1, cores // workers)
+    if replay is not None:
+        threads = max((trial.threads for trial in replay), default=1)
+    workers, threads = _sizes(problem, budget, workers, threads)
     with tempfile.TemporaryDirectory(prefix="penstock-search-", ignore_cleanup_errors=True) as folder:
         prepared = Prepared(problem, Path(folder), seed)
         run = _Search(problem, prepared, learners, name, budget, trials, metric.greater_is_better, seed, progress)
-        run.begin(replay)
         slow = sorted({module for learner in learners.values() for module in learner.slow_imports})
         with Pool(workers, threads, Path(folder), slow) as pool:
             if replay is None:
                 run.explore(pool, strategy)
+            else:
+                run.repeat(pool, replay)
             return run.end(pool)
+
+
+def _sizes(problem: SearchProblem, budget: Budget, workers: int | None, threads: int | None) -> tuple[int, int]:
+    """Workers, and threads of each, where they are not given."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    fitting = max(1, CELLS_AT_ONCE // (len(problem.y) * max(1, len(problem.specs))))
+    most = max(1, cores // (threads or 1))
+    workers = workers or min(most, MAX_WORKERS, budget.trials or MAX_WORKERS, fitting)
+    return workers, threads or max(1, cores // workers)
 
 
 def _check_rows(problem: SearchProblem) -> None:
@@ -144,9 +154,11 @@ class _Search:
         self.started = time.monotonic()
         self.before_s = 0.0  # spent by earlier processes of this search
         self.trials: list[Trial] = []
+        self.refits: list[Refit] = []
         self.warnings: list[str] = []
-        self.baseline: Finished
-        self._open: dict[int, tuple[Proposal, list[str], float]] = {}
+        self.tasks = TrialTasks(problem, prepared, learners, seed)
+        self.baseline = finish_baseline(problem, prepared)
+        self._open: dict[int, tuple[Proposal, Task, float]] = {}
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -181,19 +193,15 @@ class _Search:
         ranked = sorted(can, key=lambda t: rank(t, self.greater_is_better))
         return ranked[: next((i + 1 for i, t in enumerate(ranked) if t.number == 0), None)]
 
-    # --- the three parts of a search ----------------------------------------------------------------------------
-
-    def begin(self, replay: Sequence[Trial] | None) -> None:
-        """What is known already, and the baseline."""
-        self.trials = list(self.store.of(self.name) if replay is None else replay)
-        self.before_s = max((float(t.details.get("elapsed_s", 0.0)) for t in self.trials), default=0.0)
-        self.baseline = finish_baseline(self.problem, self.prepared)
-        if replay is None and not any(t.number == 0 for t in self.trials):
-            value = self.problem.score(*self.baseline.of_valid)
-            self._add(0, BASELINE, {}, "done", value, 0.0, 1, {"params": {}, "fit_s": 0.0, "eligible": True})
+    # --- the parts of a search ----------------------------------------------------------------------------------
 
     def explore(self, pool: Pool, strategy: str) -> None:
-        """Trials until the budget is spent or nothing is left to propose."""
+        """Trials after those of an earlier process, until the budget is spent or nothing is left to propose."""
+        self.trials = list(self.store.of(self.name))
+        self.before_s = max((float(t.details.get("elapsed_s", 0.0)) for t in self.trials), default=0.0)
+        if not any(t.number == 0 for t in self.trials):
+            details: dict[str, Any] = {"params": {}, "stopped_at": None, "fit_s": 0.0, "eligible": True}
+            self._add(0, BASELINE, {}, "done", self._baseline_value(), 0.0, 1, details)
         spaces = self._spaces()
         if not spaces:
             return
@@ -213,6 +221,16 @@ class _Search:
             for outcome in pool.wait():
                 proposal, value = self._record(outcome, pool)
                 proposer.tell(proposal, value)
+
+    def repeat(self, pool: Pool, recorded: Sequence[Trial]) -> None:
+        """Recorded trials instead, fitted again; none is added to the store."""
+
+        def told(refit: Refit) -> None:
+            self.refits.append(refit)
+            self.trials.append(refit)
+            self._tell(refit, None)
+
+        refit(recorded, self._baseline_value(), self.tasks, pool, told)
 
     def end(self, pool: Pool) -> SearchResult:
         """Finish the best candidate; where that fails, the best of another learner, and at last the baseline.
@@ -260,64 +278,38 @@ class _Search:
         return self.left_s - self._reserve_s(pool.size) > LEAST_TRIAL_S
 
     def _start(self, pool: Pool, number: int, proposal: Proposal) -> None:
-        tail = self.learners[proposal.learner].tail(self.problem.task)
-        shape = self.prepared.shape(tail)
-        folds = range(self.problem.n_folds) if self.problem.scores_folds else ()
-        limit_s = kill_s = None
-        jobs = []
-        for part in (WHOLE, *folds):
-            jobs.append(
-                {**self.prepared.job(tail, part), "answer": str(self.prepared.folder / f"answer-{number}-{part}.npy")}
-            )
+        task = self.tasks.task(number, proposal.learner, proposal.params, pool.threads)
+        kill_s = None
         if self.left_s is not None:
             kill_s = max(LEAST_TRIAL_S, self.left_s - self._reserve_s(pool.size))
-            rounds = (1.0 + 0.9 * self.problem.n_folds / pool.size) + len(jobs)  # of finishing, and of the trial
-            limit_s = min(kill_s, max(self.left_s, 0.0) / rounds)
-        task = {
-            "id": number,
-            "learner": proposal.learner,
-            "params": proposal.params,
-            "shape": {f: getattr(shape, f) for f in ("n_rows", "n_features", "task", "n_classes", "sparse")},
-            "seed": self.seed,
-            "threads": pool.threads,
-            "limit_s": limit_s,
-            "jobs": jobs,
-        }
-        self._open[number] = (proposal, [job["answer"] for job in jobs], time.monotonic())
+            rounds = (1.0 + 0.9 * self.problem.n_folds / pool.size) + len(
+                task["jobs"]
+            )  # of finishing, and of the trial
+            task["limit_s"] = min(kill_s, max(self.left_s, 0.0) / rounds)
+        self._open[number] = (proposal, task, time.monotonic())
         pool.start(task, kill_s)
 
     def _record(self, outcome: Outcome, pool: Pool) -> tuple[Proposal, float | None]:
-        proposal, answers, started = self._open.pop(outcome.id)
+        proposal, task, started = self._open.pop(outcome.id)
         seconds = time.monotonic() - started
         if outcome.answer is None:
             state = "timeout" if outcome.overran else "failed"
             details: dict[str, Any] = {"error": outcome.why, "eligible": False}
             self._add(outcome.id, proposal.learner, proposal.params, state, None, seconds, pool.threads, details)
             return proposal, None
-        value = self._value([np.load(path) for path in answers])
-        for path in answers:
-            Path(path).unlink()
+        value = self.tasks.value(task)
         fit_s = float(outcome.answer["seconds"][0])
         in_time = self.left_s is None or self.left_s >= 0.6 * self._finish_s(fit_s, pool.size)
-        details = {"params": outcome.answer["params"], "fit_s": fit_s, "eligible": in_time}
+        kept = {name: outcome.answer[name] for name in ("params", "stopped_at")}
+        details = {**kept, "fit_s": fit_s, "eligible": in_time}
         if value is None:
             details["error"] = f"{self.problem.metric} is undefined here"
         state = "done" if value is not None else "failed"
         self._add(outcome.id, proposal.learner, proposal.params, state, value, seconds, pool.threads, details)
         return proposal, value
 
-    def _value(self, answers: list[np.ndarray]) -> float | None:
-        """The objective: of the validation rows, and of the training rows by folds where those are scored too."""
-        restore = self.prepared.scale.restore
-        told = [(self.problem.valid_y, restore(answers[0]))]
-        if len(answers) > 1:
-            whole = np.empty((len(self.problem.y), answers[0].shape[1]))
-            for k, answer in enumerate(answers[1:]):
-                whole[self.prepared.fold == k] = answer
-            told.append((self.problem.y, restore(whole)))
-        values = [(len(y), self.problem.score(y, p)) for y, p in told]
-        known = [(n, v) for n, v in values if v is not None]
-        return sum(n * v for n, v in known) / sum(n for n, _ in known) if known else None
+    def _baseline_value(self) -> float | None:
+        return self.problem.score(*self.baseline.of_valid)
 
     def _add(
         self,
@@ -331,14 +323,16 @@ class _Search:
         details: dict[str, Any],
     ) -> None:
         details = {**details, "elapsed_s": round(self.elapsed_s, 3)}
-        self.trials.append(
-            self.store.add(
-                self.name, number, learner, params, state, value, seconds=seconds, threads=threads, details=details
-            )
+        trial = self.store.add(
+            self.name, number, learner, params, state, value, seconds=seconds, threads=threads, details=details
         )
+        self.trials.append(trial)
+        self._tell(trial, self.left_s)
+
+    def _tell(self, trial: Trial, left_s: float | None) -> None:
         if self.progress is not None:
             best = self._best()
-            self.progress(number, learner, value, None if best is None else best.value, self.left_s)
+            self.progress(trial.number, trial.learner, trial.value, None if best is None else best.value, left_s)
 
     def _result(self, candidate: Candidate, finished: Finished, value: float | None) -> SearchResult:
         return SearchResult(
@@ -355,4 +349,5 @@ class _Search:
             greater_is_better=self.greater_is_better,
             seconds=self.elapsed_s,
             warnings=tuple(self.warnings),
+            refits=tuple(sorted(self.refits, key=lambda r: r.number)),
         )

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 class Trial(Protocol):
     """One candidate that was tried.
 
-    `details` holds ``params`` (those that give the model again without a deadline), ``fit_s``, ``elapsed_s`` (of the whole
-    search when the trial ended), ``eligible`` (whether there was time left to finish it), ``workers``, and ``error``.
+    `params` are those that the fit began with, `threads` those that it had. `details` holds ``params`` (those to finish it
+    with, see `FittedLearner.params`), ``stopped_at`` (the check of its deadline at which time was up, None where it never
+    was), ``fit_s``, ``elapsed_s`` (of the whole search when the trial ended), ``eligible`` (whether there was time left to
+    finish it), and ``error``.
     """
 
     @property

@@ -4,10 +4,13 @@ It is a process of its own so that a fit that overruns can be killed, and a cras
 travel as .npy files in the search's folder, mapped, not copied; nothing is pickled. When stdin ends (the parent is done, or
 dead) the worker removes that folder and ends.
 
-    {"id", "learner", "params", "shape", "seed", "threads", "limit_s", "jobs": [{"X", "y", "predict", "answer"}, ...]}
-    -> {"id", "params", "seconds": [...]}  or  {"id", "error"}
+    {"id", "learner", "params", "shape", "seed", "threads", "limit_s", "stop_at",
+     "jobs": [{"X", "y", "predict", "answer"}, ...]}
+    -> {"id", "params", "stopped_at", "seconds": [...]}  or  {"id", "error"}
 
-The first job is fitted with `params` within `limit_s`; the others with the parameters that it returned.
+The first job is fitted with `params` within `limit_s`, or until check `stop_at` of its deadline, and the answer says what it
+returned as parameters and at which check it was stopped; the others are fitted with these parameters. No library may use
+more than `threads` threads.
 """
 
 from __future__ import annotations
@@ -35,26 +38,31 @@ from penstock.learning.matrices import load_matrix
 
 def answer(task: dict[str, Any]) -> dict[str, Any]:
     """Fit and predict all jobs of a task."""
+    from threadpoolctl import threadpool_limits
+
     learner = parts.load("penstock.learners", task["learner"])()
     shape = Shape(**{**task["shape"], "task": Task(task["shape"]["task"])})
     params, seconds = task["params"], []
     deadline = Deadline.after(task["limit_s"])
-    for number, job in enumerate(task["jobs"]):
-        started = time.perf_counter()
-        X, y = load_matrix(job["X"]), np.load(job["y"])
-        fitted = learner.fit(
-            X,
-            y,
-            shape=shape,
-            params=params,
-            budget=deadline if number == 0 else None,
-            seed=task["seed"],
-            threads=task["threads"],
-        )
-        seconds.append(time.perf_counter() - started)
-        params = dict(fitted.params)
-        np.save(job["answer"], fitted.predict(load_matrix(job["predict"])))
-    return {"id": task["id"], "params": params, "seconds": seconds}
+    deadline.stop_at = task["stop_at"]
+    with threadpool_limits(task["threads"]):
+        for number, job in enumerate(task["jobs"]):
+            started = time.perf_counter()
+            X, y = load_matrix(job["X"]), np.load(job["y"])
+            fitted = learner.fit(
+                X,
+                y,
+                shape=shape,
+                params=params,
+                budget=deadline if number == 0 else None,
+                seed=task["seed"],
+                threads=task["threads"],
+            )
+            seconds.append(time.perf_counter() - started)
+            if number == 0:
+                params = dict(fitted.params)
+            np.save(job["answer"], fitted.predict(load_matrix(job["predict"])))
+    return {"id": task["id"], "params": params, "stopped_at": deadline.stopped_at, "seconds": seconds}
 
 
 def main(folder: str, *slow_imports: str) -> None:

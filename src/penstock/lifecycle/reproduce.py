@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import NotFound, ProjectError
@@ -37,16 +38,28 @@ TOLERANCE = 1e-6
 NOT_COMPARED = {"audit_head", "footprint", "scope", "seconds"}
 """Outputs that measure time or grow with the project."""
 
+SAME_METRICS = {"artifact", "rounding"}
+"""Kinds of differences that leave every metric the same within the tolerance."""
+
 
 @dataclass(frozen=True)
 class Reproduction:
-    """Outcome of `penstock reproduce`."""
+    """Outcome of `penstock reproduce`.
+
+    Attributes
+    ----------
+    compared : outputs of all stages, and trials that were fitted again.
+    refitted : of these, the trials.
+    not_refitted : trials whose record does not allow it, whose recorded values stand: why -> how many.
+    """
 
     run: str
     again: list[str]
     verdict: str  # "identical", "within tolerance" or "different"
     differences: list[dict[str, Any]]
     compared: int
+    refitted: int = 0
+    not_refitted: dict[str, int] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -60,10 +73,17 @@ class Reproduction:
             "verdict": self.verdict,
             "differences": self.differences,
             "compared": self.compared,
+            "refitted": self.refitted,
+            "not_refitted": [{"trials": count, "why": why} for why, count in self.not_refitted.items()],
         }
 
     def to_text(self) -> str:
-        lines = [f"run {self.run}: {self.verdict}; {self.compared} outputs compared"]
+        trials = f", {self.refitted} of them trials fitted again" if self.refitted else ""
+        lines = [f"run {self.run}: {self.verdict}; {self.compared} outputs compared{trials}"]
+        lines += [
+            f"  {count} trial{'' if count == 1 else 's'} not fitted again, the recorded value taken: {why}"
+            for why, count in self.not_refitted.items()
+        ]
         lines += [
             f"  {d['stage']} {d['what']}: was {d['was']}, is {d['is']}; likely because of {d['cause']}"
             for d in self.differences
@@ -74,9 +94,9 @@ class Reproduction:
 def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] | None = None) -> Reproduction:
     """Do a run again: a whole pipeline stage by stage, or one stage.
 
-    A search is replayed from its recorded trials, and the clock plays no part: their recorded scores choose again, and the
-    chosen candidate is fitted, checked and calibrated anew with its parameters, seed and thread count. The fits of trials that
-    were not chosen are not done again.
+    A search is replayed from its recorded trials, and the clock plays no part: each that ended with a value is fitted again
+    with its parameters, seed and thread count, and stops where it stopped. Their values are compared with the recorded ones and
+    choose again; the chosen candidate is fitted, checked and calibrated anew. It takes about as long as the search did.
 
     Raises
     ------
@@ -101,23 +121,26 @@ def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] |
         )
     if not parts:
         raise NotFound(f"run {record.id} has no stages", why="its record lists none", way_out="name another run")
-    again, differences, compared = [], [], 0
+    again, differences, compared, refits = [], [], 0, []
     for part in parts:
         repeated = _again(project, part, progress)
         again.append(repeated.id)
-        found, count = _compare(part, repeated)
-        differences += found
-        compared += count
+        for found, count in (_compare(part, repeated), _compare_trials(part, repeated)):
+            differences += found
+            compared += count
+        refits += repeated.outputs.get("refits", [])
     bytes_differ = [d for d in differences if d["kind"] != "metric"]
     metrics_differ = [d for d in differences if d["kind"] == "metric"]
     verdict = "different" if metrics_differ else "identical"
     if bytes_differ and not metrics_differ:
         verdict = (
             "within tolerance"
-            if all(d["kind"] == "artifact" for d in bytes_differ) and _has_metrics(parts)
+            if all(d["kind"] in SAME_METRICS for d in bytes_differ) and _has_metrics(parts)
             else "different"
         )
-    return Reproduction(record.id, again, verdict, differences, compared)
+    skipped = Counter(refit["skipped"] for refit in refits if refit["skipped"])
+    refitted = len(refits) - skipped.total()
+    return Reproduction(record.id, again, verdict, differences, compared, refitted, dict(skipped))
 
 
 def _again(project: Project, record: RunRecord, progress: Callable[..., None] | None) -> RunRecord:
@@ -151,6 +174,26 @@ def _compare(was: RunRecord, now: RunRecord) -> tuple[list[dict[str, Any]], int]
     return found, len(was.artifacts) + len(was.metrics) + len(outputs)
 
 
+def _compare_trials(was: RunRecord, now: RunRecord) -> tuple[list[dict[str, Any]], int]:
+    """Recorded values of trials with those of now, of a search."""
+    refits = [refit for refit in now.outputs.get("refits", []) if not refit["skipped"]]
+    metric = next(iter(was.metrics), "value")  # a search has one: that which it optimised
+    around = "; ".join(_changes(was, now))
+    found = [
+        {
+            "stage": was.operation,
+            "kind": "rounding" if _same_number(refit["was"], refit["is"]) else "metric",
+            "what": f"trial {refit['number']} ({refit['learner']}) {metric}",
+            "was": refit["was"],
+            "is": refit["is"],
+            "cause": refit["error"] or around or "a change of its record: the environment and the inputs are the same",
+        }
+        for refit in refits
+        if refit["was"] != refit["is"]
+    ]
+    return found, len(refits)
+
+
 def _same_number(a: float | None, b: float | None) -> bool:
     if a is None or b is None or a != a or b != b:
         return (a is None or a != a) and (b is None or b != b)
@@ -158,6 +201,11 @@ def _same_number(a: float | None, b: float | None) -> bool:
 
 
 def _cause(was: RunRecord, now: RunRecord) -> str:
+    unknown = "something that is not recorded: the environment and the inputs are the same"
+    return "; ".join(_changes(was, now)) or unknown
+
+
+def _changes(was: RunRecord, now: RunRecord) -> list[str]:
     """What differs around the two runs, in the order in which it is likely to matter."""
     reasons = []
     if was.code != now.code and was.source.get("penstock") != now.source.get("penstock"):
@@ -171,7 +219,7 @@ def _cause(was: RunRecord, now: RunRecord) -> str:
     for what in ("python", "platform", "machine", "cpus"):
         if was.environment.get(what) != now.environment.get(what):
             reasons.append(f"{what}: {was.environment.get(what)} -> {now.environment.get(what)}")
-    return "; ".join(reasons) or "something that is not recorded: the environment and the inputs are the same"
+    return reasons
 
 
 def _has_metrics(parts: list[RunRecord]) -> bool:

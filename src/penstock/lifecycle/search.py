@@ -12,6 +12,7 @@ from penstock.objects.digests import canonical_json, digest_of
 
 if TYPE_CHECKING:
     from penstock.learning.problem import SearchProblem
+    from penstock.learning.replay import Refit
     from penstock.learning.result import SearchResult
     from penstock.learning.search import Progress
     from penstock.ledger.run import Run
@@ -56,6 +57,7 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     problem, warnings = _with_folds(problem, rows)
     budget = Budget.parse(params["budget"])
     name = trials_name(inputs, params)
+    recorded = _recorded(context, name)
     result = search_models(
         problem,
         name=name,
@@ -63,8 +65,8 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         trials=context.ledger.trials,
         strategy=params["strategy"],
         seed=params["seed"],
-        progress=_told(context, budget.seconds),
-        replay=_recorded(context, name),
+        progress=_told(context, budget.seconds, recorded),
+        replay=recorded,
         workers=params["workers"],
     )
     parity = _parity(result, rows)
@@ -79,6 +81,8 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     run.output("learner", result.candidate.learner)
     run.output("parity", parity.to_json())
     run.output("trials", [t.number for t in result.trials])
+    if recorded is not None:
+        run.output("refits", [_refit(refit) for refit in result.refits if refit.recorded.state == "done"])
     if result.best_value is not None:
         run.metric(metric, result.best_value)
 
@@ -155,13 +159,19 @@ def _parity(result: SearchResult, rows: Rows) -> Parity:
     return parity.require(found, what=f"the graph of {result.candidate.learner}")
 
 
-def _told(context: Context, seconds: float | None) -> Progress | None:
+def _told(context: Context, seconds: float | None, recorded: Sequence[TrialRecord] | None) -> Progress | None:
+    """The share that is done is that of the budget, or of the recorded trials."""
     tell = context.progress
     if tell is None:
         return None
+    ended = 0
 
     def told(number: int, learner: str, value: float | None, best: float | None, seconds_left: float | None) -> None:
+        nonlocal ended
+        ended += 1
         share = 0.0 if not seconds or seconds_left is None else 1.0 - seconds_left / seconds
+        if recorded is not None:
+            share = ended / len(recorded)
         tell(number=number, learner=learner, value=value, best=best, seconds_left=seconds_left, share=share)
 
     return told
@@ -173,3 +183,15 @@ def _recorded(context: Context, name: str) -> Sequence[TrialRecord] | None:
         return None
     had = set(context.replay.outputs["trials"])
     return [trial for trial in context.ledger.trials.of(name) if trial.number in had]
+
+
+def _refit(refit: Refit) -> dict[str, Any]:
+    """A recorded trial that had a value, for `reproduce` to compare."""
+    return {
+        "number": refit.number,
+        "learner": refit.learner,
+        "was": refit.recorded.value,
+        "is": refit.value,
+        "error": refit.details.get("error", ""),
+        "skipped": refit.skipped,
+    }
