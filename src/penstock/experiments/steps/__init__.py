@@ -1,0 +1,1 @@
+"""The user's own pipeline: `[[step]]` of `penstock.toml`, run in order, each step only where something has changed."""
