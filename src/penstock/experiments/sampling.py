@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol, final
 
 from penstock.errors import FlagError
+from penstock.experiments.flags.values import same
 from penstock.experiments.space import Choices, Point, Range, Space
 
 STRATEGIES = ("grid", "random", "bayesian", "evolutionary")
@@ -321,10 +322,7 @@ def _moved(dimension: Range | Choices, value: Any, rng: random.Random) -> Any:
 
 def _place(dimension: Choices, value: Any) -> int:
     """Where a value stands in a list; equal numbers and booleans (1 and true) are told apart."""
-    for i, one in enumerate(dimension.values):
-        if one == value and type(one) is type(value):
-            return i
-    return dimension.values.index(value)
+    return next(i for i, one in enumerate(dimension.values) if same(one, value))
 
 
 def _key(point: Point) -> tuple[Any, ...]:

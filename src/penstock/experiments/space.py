@@ -19,9 +19,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 from penstock.errors import FlagError
+from penstock.experiments.flags.flag import MASK
+from penstock.experiments.flags.values import same, show, split_list
 
 if TYPE_CHECKING:
     from penstock.experiments.flags.flag import Flag
@@ -32,7 +34,6 @@ MOST_VALUES = 100_000
 """Of one list."""
 _CALL = re.compile(r"([A-Za-z_]+)\[(.*)\]", re.DOTALL)
 _QUOTES = "\"'"
-_PAIRS = {"[": "]", "(": ")", "{": "}"}
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,18 @@ class Choices:
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; `log`: every order of magnitude as likely; `whole`: whole numbers."""
+    """Numbers from `low` to `high`, both included.
+
+    Attributes
+    ----------
+    log : every order of magnitude is as likely. whole : whole numbers only. as_text : the script's flag is a text.
+    """
 
     low: float
     high: float
     log: bool = False
     whole: bool = False
+    as_text: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": "range", "low": self.low, "high": self.high, "log": self.log, "whole": self.whole}
@@ -60,8 +67,8 @@ class Range:
     def at(self, share: float) -> float:
         """The number that lies so far up the range, 0 to 1.
 
-        >>> Range(1, 100, log=True).at(0.5), Range(1, 4, whole=True).at(0.99)
-        (10.0, 4)
+        >>> Range(0, 10).at(0.5), Range(1, 4, whole=True).at(0.99)
+        (5.0, 4)
         """
         if self.whole:
             return min(int(self.high), int(self.low) + int(share * (self.high - self.low + 1)))
@@ -117,7 +124,7 @@ class Space:
 
 def is_batch(words: Sequence[str], flags: FlagSet) -> bool:
     """Whether flag words ask for more than one run."""
-    return any(_spec(value, _flag(flags, name)) is not None for name, value in map(_split, words))
+    return any(_spec(value, flags.get(name)) is not None for name, _, value in (word.partition("=") for word in words))
 
 
 def parse_space(words: Sequence[str], flags: FlagSet) -> Space:
@@ -127,63 +134,129 @@ def parse_space(words: Sequence[str], flags: FlagSet) -> Space:
     ------
     FlagError : a list is empty or has a value twice, a range is none, or a value does not suit its flag.
     """
-    dimensions: dict[str, Dimension] = {}
     fixed: list[str] = []
-    texts: dict[str, str] = {}
+    several: list[tuple[str, str, tuple[str, str]]] = []
     for word in words:
-        name, value = _split(word)
-        flag = _flag(flags, name)
-        spec = _spec(value, flag)
+        name, equals, value = word.partition("=")
+        spec = _spec(value, flags.get(name))
         if spec is None:
-            fixed.append(f"{name}={_plain(value)}" if "=" in word else word)
-        elif flag is not None and flag.secret:
+            fixed.append(f"{name}={_plain(value)}" if equals else word)
+        else:
+            several.append((name, value, spec))
+    shared = flags.assign(fixed)
+    texts = {name: MASK if flags.find(name).secret else show(value) for name, value in shared.items()}
+    dimensions: dict[str, Dimension] = {}
+    for name, value, (kind, body) in several:
+        reader = _Reader(flags, fixed, name, value)
+        if reader.flag.secret:
             raise FlagError(
                 f"the flag {name!r} is secret, and cannot have several values",
                 why="what differs between the trials of a batch is shown in its table",
                 way_out="give it one value",
             )
-        elif name in dimensions:
-            raise _wrong(name, value, "the flag is given twice", "write all its values in one list")
-        else:
-            dimensions[name] = _dimension(name, value, *spec, flags)
-        texts[name] = value
-    assigned = flags.assign(fixed)
-    return Space(_canonical(dimensions, flags), assigned, _masked(texts, flags))
+        dimension = reader.choices(kind, body) if kind in ("", "range") else reader.range(kind, body)
+        if reader.own in dimensions:
+            raise reader.wrong("the flag is given twice", "write all its values in one list")
+        dimensions[reader.own], texts[reader.own] = dimension, value
+    return Space(dimensions, shared, texts)
 
 
-def _dimension(name: str, value: str, kind: str, body: str, flags: FlagSet) -> Dimension:
-    """What a word of several values stands for."""
-    if kind in ("", "range"):
-        items = _items(name, value, body) if kind == "" else _steps(name, value, body)
-        typed = [_typed(flags, name, item) for item in items]
+@final
+class _Reader:
+    """Reads one word of several values."""
+
+    def __init__(self, flags: FlagSet, fixed: list[str], name: str, value: str) -> None:
+        self.flag, self.own = flags.find(name), name
+        self._flags, self._fixed, self._name, self._value = flags, fixed, name, value
+        self._shared = set(flags.assign(fixed))
+
+    def choices(self, kind: str, body: str) -> Choices:
+        items = self._items(body) if kind == "" else self._steps(body)
+        typed = [self._typed(self._unquoted(item)) for item in items]
         for i, one in enumerate(typed):
-            if one in typed[:i] and any(one == was and type(one) is type(was) for was in typed[:i]):
-                raise _wrong(name, value, f"it has {items[i]} twice", "write each value once")
+            if any(same(one, before) for before in typed[:i]):
+                raise self.wrong(f"it has {items[i]} twice", "write each value once")
         return Choices(tuple(typed))
-    low, high = _bounds(name, value, body, kind)
-    flag = _flag(flags, name)
-    if kind != "int" and flag is not None and flag.type == "int":
-        raise _wrong(name, value, "the flag takes whole numbers", f"write {name}=int[{low:g}:{high:g}]")
-    for end in (low, high):
-        _typed(flags, name, number_text(int(end) if kind == "int" else end))
-    return Range(low, high, log=kind == "loguniform", whole=kind == "int")
+
+    def range(self, kind: str, body: str) -> Range:
+        low, high = self._bounds(body, kind)
+        if kind != "int" and self.flag.type == "int":
+            whole = f"{self._name}=int[{math.ceil(low)}:{math.floor(high)}]"
+            raise self.wrong("the flag takes whole numbers", f"write {whole}")
+        ends = [self._typed(str(int(end)) if kind == "int" else repr(end)) for end in (low, high)]
+        if any(isinstance(end, bool) for end in ends):
+            raise self.wrong("the flag is true or false", f"write {self._name}=[true,false]")
+        return Range(low, high, log=kind == "loguniform", whole=kind == "int", as_text=isinstance(ends[0], str))
+
+    def wrong(self, why: str, way_out: str) -> FlagError:
+        return FlagError(f"{self._name}={self._value} cannot be tried", why=why, way_out=way_out)
+
+    def _typed(self, text: str) -> Any:
+        """The value of a word, as a single run would have it."""
+        assigned = self._flags.assign([*self._fixed, f"{self._name}={text}"])
+        ((self.own, value),) = ((name, value) for name, value in assigned.items() if name not in self._shared)
+        return value
+
+    def _unquoted(self, item: str) -> str:
+        """An item as a word of its own. Quotes around it belong to the list where its flag takes any text."""
+        if self.flag.type == "str" and len(item) > 1 and item[0] == item[-1] and item[0] in _QUOTES:
+            return item[1:-1]
+        return _plain(item)
+
+    def _items(self, body: str) -> list[str]:
+        """The values of a list: parted by commas that are in no quotes and no inner brackets."""
+        items = split_list(f"[{body}]")
+        if not items or "" in items:
+            why = "there is nothing between two commas" if items else "the list is empty"
+            raise self.wrong(why, 'write values between them; "" is the empty text')
+        for item in items:
+            if item[0] in _QUOTES and (len(item) < 2 or item[-1] != item[0]):
+                raise self.wrong(f"the quote {item[0]} is not closed", "close it")
+            if item[0] not in _QUOTES and any(item.count(a) != item.count(b) for a, b in ("[]", "()", "{}")):
+                raise self.wrong(f"the brackets in {item} do not match", f'put that value in quotes: "{item}"')
+        return items
+
+    def _steps(self, body: str) -> list[str]:
+        """The values of ``range[low:high:step]``, exactly as decimal numbers: 0.1, 0.2, 0.3."""
+        try:
+            ends = [Decimal(part.strip()) for part in body.split(":")]
+        except InvalidOperation:
+            ends = []
+        low, high, step = (*ends, Decimal(1))[:3] if len(ends) in (2, 3) else (Decimal("nan"),) * 3
+        if not all(end.is_finite() for end in (low, high, step)) or step <= 0 or high < low:
+            example = f"{self._name}=range[0:1:0.25]"
+            raise self.wrong("it is no range", f"write {self._name}=range[LOW:HIGH:STEP], such as {example}")
+        count = int((high - low) / step) + 1
+        if count > MOST_VALUES:
+            other = f"{self._name}=uniform[{low}:{high}]"
+            raise self.wrong(f"it has {count:,} values", f"write a greater step, or {other}")
+        whole = all(end == end.to_integral_value() for end in (low, high, step))
+        found = [low + i * step for i in range(count)]
+        return [str(int(one)) if whole else str(float(one)) for one in found]
+
+    def _bounds(self, body: str, kind: str) -> tuple[float, float]:
+        example = {"int": "int[1:10]", "loguniform": "loguniform[1e-5:1e-1]"}.get(kind, "uniform[0.1:0.9]")
+        way_out = f"write {self._name}={example}"
+        low, _, high = body.partition(":")
+        try:
+            ends = (float(low), float(high))
+        except ValueError:
+            raise self.wrong("it does not have two numbers with a colon between", way_out) from None
+        if not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
+            raise self.wrong(f"{low} is not below {high}", way_out)
+        if kind == "loguniform" and ends[0] <= 0:
+            raise self.wrong("a logarithm needs numbers above 0", way_out)
+        if kind == "int" and not all(end.is_integer() for end in ends):
+            raise self.wrong("its ends are no whole numbers", way_out)
+        return ends
 
 
-def number_text(value: float) -> str:
-    """A number as a flag word has it: all its digits.
-
-    >>> number_text(1e-05), number_text(3)
-    ('1e-05', '3')
-    """
-    return repr(value)
-
-
-def complete(flags: FlagSet, space: Space, point: Mapping[str, Any]) -> dict[str, Any]:
+def complete(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:
     """All that a trial's run is assigned: what the trials share, and the trial's own point."""
-    own: dict[str, Any] = {}
-    for name, dimension in space.dimensions.items():
-        value = point[name]
-        own[name] = _typed(flags, name, number_text(value)) if isinstance(dimension, Range) else value
+    own = {
+        name: repr(point[name]) if isinstance(dimension, Range) and dimension.as_text else point[name]
+        for name, dimension in space.dimensions.items()
+    }
     return {**space.fixed, **own}
 
 
@@ -229,107 +302,7 @@ def _looks_several(value: str) -> bool:
     return (value.startswith("[") and value.endswith("]")) or (called is not None and called[1] in (*RANGES, "choice"))
 
 
-def _items(name: str, value: str, body: str) -> list[str]:
-    """The values of a list: parted by commas that are in no quotes and no inner brackets."""
-    found, start, closing, quote = [], 0, "", ""
-    for i, letter in enumerate(body):
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in _QUOTES and not body[start:i].strip():  # a quote inside a word, as in don't, is a letter
-            quote = letter
-        elif letter in _PAIRS:
-            closing += _PAIRS[letter]
-        elif closing and letter == closing[-1]:
-            closing = closing[:-1]
-        elif letter == "," and not closing:
-            found.append(body[start:i])
-            start = i + 1
-    if quote or closing:
-        raise _wrong(name, value, f"a {quote or closing[-1]} is missing in it", "close it, or put the value in quotes")
-    found.append(body[start:])
-    items = [item.strip() for item in found]
-    if "" in items:
-        why = "the list is empty" if len(items) == 1 else "there is nothing between two commas"
-        raise _wrong(name, value, why, 'write values between them; "" is the empty text')
-    return [_plain(item) for item in items]
-
-
-def _steps(name: str, value: str, body: str) -> list[str]:
-    """The values of ``range[low:high:step]``, exactly as decimal numbers.
-
-    >>> _steps("p", "range[0:0.3:0.1]", "0:0.3:0.1")
-    ['0.0', '0.1', '0.2', '0.3']
-    """
-    try:
-        ends = [Decimal(part.strip()) for part in body.split(":")]
-    except InvalidOperation:
-        ends = []
-    low, high, step = (*ends, Decimal(1))[:3] if len(ends) in (2, 3) else (Decimal(0),) * 3
-    if not all(end.is_finite() for end in (low, high, step)) or step <= 0 or high < low:
-        raise _wrong(
-            name, value, "it is no range", f"write {name}=range[LOW:HIGH:STEP], such as {name}=range[0:1:0.25]"
-        )
-    count = int((high - low) / step) + 1
-    if count > MOST_VALUES:
-        raise _wrong(name, value, f"it has {count:,} values", f"write a greater step, or {name}=uniform[{low}:{high}]")
-    whole = all(end == end.to_integral_value() for end in (low, high, step))
-    found = [low + i * step for i in range(count)]
-    return [str(int(one)) if whole else str(float(one)) for one in found]
-
-
-def _bounds(name: str, value: str, body: str, kind: str) -> tuple[float, float]:
-    example = {"int": "int[1:10]", "loguniform": "loguniform[1e-5:1e-1]"}.get(kind, "uniform[0.1:0.9]")
-    low, colon, high = body.partition(":")
-    try:
-        ends = (float(low), float(high))
-    except ValueError:
-        raise _wrong(
-            name, value, "it does not have two numbers with a colon between", f"write {name}={example}"
-        ) from None
-    if not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
-        raise _wrong(name, value, f"{low} is not below {high}", f"write {name}={example}")
-    if kind == "loguniform" and ends[0] <= 0:
-        raise _wrong(name, value, "a logarithm needs numbers above 0", f"write {name}={example}")
-    if kind == "int" and not all(end.is_integer() for end in ends):
-        raise _wrong(name, value, "its ends are no whole numbers", f"write {name}={example}")
-    return ends
-
-
-def _typed(flags: FlagSet, name: str, text: str) -> Any:
-    """The value of a word, as a single run would have it."""
-    (value,) = flags.assign([f"{name}={text}"]).values()
-    return value
-
-
-def _canonical(dimensions: dict[str, Dimension], flags: FlagSet) -> dict[str, Dimension]:
-    """The dimensions under their flags' own names, where a flag may be written in more than one way."""
-    found: dict[str, Dimension] = {}
-    for name, dimension in dimensions.items():
-        example = dimension.values[0] if isinstance(dimension, Choices) else dimension.low
-        (own,) = flags.assign([f"{name}={example}"]) if isinstance(example, str) else (name,)
-        found[own] = dimension
-    return found
-
-
-def _masked(texts: Mapping[str, str], flags: FlagSet) -> dict[str, str]:
-    hidden = {name for name in texts if (flag := _flag(flags, name)) is not None and flag.secret}
-    return {name: "***" if name in hidden else text for name, text in texts.items()}
-
-
-def _split(word: str) -> tuple[str, str]:
-    name, _, value = word.partition("=")
-    return name, value
-
-
-def _flag(flags: FlagSet, name: str) -> Flag | None:
-    return flags.get(name)
-
-
 def _size(dimension: Dimension) -> int | None:
     if isinstance(dimension, Choices):
         return len(dimension.values)
     return int(dimension.high) - int(dimension.low) + 1 if dimension.whole else None
-
-
-def _wrong(name: str, value: str, why: str, way_out: str) -> FlagError:
-    return FlagError(f"{name}={value} cannot be tried", why=why, way_out=way_out)
