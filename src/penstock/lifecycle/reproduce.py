@@ -14,6 +14,7 @@ from penstock.lifecycle.ingest import ingest
 from penstock.lifecycle.judge import judge
 from penstock.lifecycle.package import package
 from penstock.lifecycle.recipe import recipe
+from penstock.lifecycle.reproducible import OPERATION, PASSING
 from penstock.lifecycle.search import search
 from penstock.lifecycle.stages import Context, Work
 from penstock.project.project import Project
@@ -49,6 +50,7 @@ class Reproduction:
     Attributes
     ----------
     compared : outputs of all stages, and trials that were fitted again.
+    reproduced : runs of stages that gave the same, at least within the tolerance.
     refitted : of these, the trials.
     not_refitted : trials whose record does not allow it, whose recorded values stand: why -> how many.
     """
@@ -58,6 +60,7 @@ class Reproduction:
     verdict: str  # "identical", "within tolerance" or "different"
     differences: list[dict[str, Any]]
     compared: int
+    reproduced: list[str] = field(default_factory=list)
     refitted: int = 0
     not_refitted: dict[str, int] = field(default_factory=dict)
 
@@ -121,26 +124,47 @@ def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] |
         )
     if not parts:
         raise NotFound(f"run {record.id} has no stages", why="its record lists none", way_out="name another run")
-    again, differences, compared, refits = [], [], 0, []
+    with project.ledger.run(OPERATION, inputs={"reproduces": record.id}, project=project.name) as run:
+        found = _reproduced(project, record, parts, progress)
+        run.output("verdict", found.verdict)
+        run.output("differences", found.differences)
+        run.output("reproduced", found.reproduced)
+    return found
+
+
+def _reproduced(
+    project: Project, record: RunRecord, parts: list[RunRecord], progress: Callable[..., None] | None
+) -> Reproduction:
+    again, differences, compared, refits, reproduced = [], [], 0, [], []
     for part in parts:
         repeated = _again(project, part, progress)
         again.append(repeated.id)
-        for found, count in (_compare(part, repeated), _compare_trials(part, repeated)):
-            differences += found
+        found: list[dict[str, Any]] = []
+        for differ, count in (_compare(part, repeated), _compare_trials(part, repeated)):
+            found += differ
             compared += count
+        differences += found
+        if _verdict(found, [part]) in PASSING:
+            reproduced.append(part.id)
         refits += repeated.outputs.get("refits", [])
-    bytes_differ = [d for d in differences if d["kind"] != "metric"]
-    metrics_differ = [d for d in differences if d["kind"] == "metric"]
-    verdict = "different" if metrics_differ else "identical"
-    if bytes_differ and not metrics_differ:
-        verdict = (
-            "within tolerance"
-            if all(d["kind"] in SAME_METRICS for d in bytes_differ) and _has_metrics(parts)
-            else "different"
-        )
     skipped = Counter(refit["skipped"] for refit in refits if refit["skipped"])
-    refitted = len(refits) - skipped.total()
-    return Reproduction(record.id, again, verdict, differences, compared, refitted, dict(skipped))
+    return Reproduction(
+        run=record.id,
+        again=again,
+        verdict=_verdict(differences, parts),
+        differences=differences,
+        compared=compared,
+        reproduced=reproduced,
+        refitted=len(refits) - skipped.total(),
+        not_refitted=dict(skipped),
+    )
+
+
+def _verdict(differences: list[dict[str, Any]], parts: list[RunRecord]) -> str:
+    if not differences:
+        return "identical"
+    close = all(d["kind"] in SAME_METRICS for d in differences) and any(part.metrics for part in parts)
+    return "within tolerance" if close else "different"
 
 
 def _again(project: Project, record: RunRecord, progress: Callable[..., None] | None) -> RunRecord:
@@ -220,7 +244,3 @@ def _changes(was: RunRecord, now: RunRecord) -> list[str]:
         if was.environment.get(what) != now.environment.get(what):
             reasons.append(f"{what}: {was.environment.get(what)} -> {now.environment.get(what)}")
     return reasons
-
-
-def _has_metrics(parts: list[RunRecord]) -> bool:
-    return any(p.metrics for p in parts)
