@@ -34,7 +34,7 @@ def test_the_environment_names_what_results_depend_on() -> None:
     """Python, machine, processors, and the packages that Penstock asks for."""
     here = environment()
     assert set(here) == {"python", "platform", "machine", "cpus", "packages"}
-    assert {"numpy", "onnxruntime", "sqlalchemy"} <= set(here["packages"])
+    assert {"numpy", "onnxruntime", "optuna"} <= set(here["packages"])
 
 
 def test_a_clean_commit_is_named(repository: Path) -> None:

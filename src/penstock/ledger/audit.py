@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
-import sqlalchemy as sa
-
 from penstock.errors import DamagedStore
 from penstock.ledger.clock import now_text
 from penstock.ledger.database import Database
 from penstock.ledger.process import user
-from penstock.ledger.schema import events
+from penstock.ledger.schema import insert, read
 from penstock.objects.digests import digest_of_json
 
 START = "sha256:" + "0" * 64
@@ -61,7 +59,7 @@ class Audit:
         what : the kind of event, such as ``deploy``. subject : what it happened to, such as ``bank@3``.
         """
         with self._database.write() as connection:
-            last = connection.execute(sa.select(events).order_by(events.c.number.desc()).limit(1)).one_or_none()
+            last = connection.one("SELECT number, hash FROM events ORDER BY number DESC LIMIT 1")
             content: dict[str, Any] = {
                 "number": 1 if last is None else last.number + 1,
                 "previous": START if last is None else last.hash,
@@ -72,18 +70,18 @@ class Audit:
                 "details": details or {},
             }
             event = Event(**content, hash=digest_of_json({"format": 1, **content}))
-            connection.execute(events.insert().values(asdict(event)))
+            insert(connection, "events", asdict(event))
         return event
 
     def events(self) -> list[Event]:
         """All events, oldest first."""
         with self._database.read() as connection:
-            return [Event(**row._mapping) for row in connection.execute(sa.select(events).order_by(events.c.number))]
+            return [Event(**read("events", row)) for row in connection.all("SELECT * FROM events ORDER BY number")]
 
     def head(self) -> str:
         """The hash of the last event: it stands for the whole trail so far."""
         with self._database.read() as connection:
-            return connection.scalar(sa.select(events.c.hash).order_by(events.c.number.desc()).limit(1)) or START
+            return connection.value("SELECT hash FROM events ORDER BY number DESC LIMIT 1") or START
 
     def verify(self, head: str | None = None) -> None:
         """Check the whole chain, and that it contains `head`, as an earlier bundle, card or report recorded it.

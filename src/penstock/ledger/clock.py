@@ -27,6 +27,16 @@ def now_text() -> str:
     return instant_text(now())
 
 
+def seconds_between(started_at: str, ended_at: str | None = None) -> float:
+    """Seconds between two instants as they are stored; until now without a second.
+
+    >>> seconds_between("2026-11-20T10:00:00.000000Z", "2026-11-20T10:00:01.500000Z")
+    1.5
+    """
+    end = now() if ended_at is None else datetime.fromisoformat(ended_at)
+    return max(0.0, (end - datetime.fromisoformat(started_at)).total_seconds())
+
+
 def new_run_id(instant: datetime) -> str:
     """An id that reads well and sorts by time: the second, then the microsecond and a random digit, in hex.
 

@@ -3,106 +3,249 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, final
 
-import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
-
-from penstock.errors import DamagedStore, DeclarationError, PenstockError, StoreError, StoreFull
-from penstock.parts import need
+from penstock.errors import DamagedStore, PenstockError, StoreError, StoreFull
+from penstock.ledger.place import Place, parse_place
+from penstock.ledger.sql import Row, bound, row_class, translated
 
 WAIT_S = 60.0
 """How long a writer waits for the others. Transactions take milliseconds; this long means that something hangs."""
 ROOM_BYTES = 65_536
 """Of free disk below which an I/O error of SQLite means that there is no room: its index of the log takes 32 KiB."""
+IDLE = 8
+"""Connections that are kept open for the next transaction."""
 
 _ADVISORY_LOCK = 0x50454E53  # "PENS": any number that other programs on the same server are unlikely to take
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WRITE = f"BEGIN; SET LOCAL lock_timeout = '{WAIT_S:.0f}s'; SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"
+_LEFT_TO_PARENT: list[Any] = []  # connections of a forked child's parent: never closed here, not even when collected
+
+
+class Conflict(Exception):
+    """A statement broke a constraint, such as a key that is there already. Who wrote the statement words it."""
+
+
+@final
+class Connection:
+    """One transaction. Statements are written as `penstock.ledger.sql` says.
+
+    Attributes
+    ----------
+    is_sqlite : whether the database is a file of this machine, where the two databases must be told apart.
+    """
+
+    __slots__ = ("_raw", "is_sqlite")
+
+    def __init__(self, raw: Any, *, is_sqlite: bool) -> None:
+        self._raw = raw
+        self.is_sqlite = is_sqlite
+
+    def all(self, sql: str, /, **params: Any) -> list[Row]:
+        """All rows."""
+        cursor = self._run(sql, params)
+        made = _rows_of(cursor)
+        return [made(values) for values in cursor.fetchall()]
+
+    def pages(self, sql: str, size: int, /, **params: Any) -> Iterator[list[Row]]:
+        """All rows, `size` at a time."""
+        cursor = self._run(sql, params)
+        made = _rows_of(cursor)
+        while page := cursor.fetchmany(size):
+            yield [made(values) for values in page]
+
+    def one(self, sql: str, /, **params: Any) -> Row | None:
+        """The first row, None where there is none."""
+        cursor = self._run(sql, params)
+        values = cursor.fetchone()
+        return None if values is None else _rows_of(cursor)(values)
+
+    def value(self, sql: str, /, **params: Any) -> Any:
+        """The first column of the first row, None where there is none."""
+        values = self._run(sql, params).fetchone()
+        return None if values is None else values[0]
+
+    def values(self, sql: str, /, **params: Any) -> list[Any]:
+        """The first column of all rows."""
+        return [values[0] for values in self._run(sql, params).fetchall()]
+
+    def execute(self, sql: str, /, **params: Any) -> int:
+        """Run a statement; gives the number of rows that it changed."""
+        return int(self._run(sql, params).rowcount)
+
+    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> None:
+        """Run a statement once for each of some rows of parameters."""
+        values = [bound(dict(row), sqlite=self.is_sqlite) for row in rows]
+        if values:
+            self._raw.cursor().executemany(translated(sql, sqlite=self.is_sqlite), values)
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is such a table."""
+        if self.is_sqlite:
+            query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"
+        else:
+            # read as a table, not by to_regclass, whose memory may be older than the lock that this transaction waited for
+            query = "SELECT 1 FROM pg_tables WHERE tablename = :name AND schemaname = ANY (current_schemas(false))"
+        return self.value(query, name=name) is not None
+
+    def _run(self, sql: str, params: dict[str, Any]) -> Any:
+        if not params:
+            return self._raw.execute(sql)
+        return self._raw.execute(translated(sql, sqlite=self.is_sqlite), bound(params, sqlite=self.is_sqlite))
 
 
 @final
 class Database:
-    """Transactions on one database.
+    """Transactions on one database. It is opened when the first begins.
 
-    `write` lets one writer in at a time, on both engines: SQLite by ``BEGIN IMMEDIATE``, PostgreSQL by an advisory lock.
+    `write` lets one writer in at a time, on both databases: SQLite by ``BEGIN IMMEDIATE``, PostgreSQL by an advisory lock.
     So a transaction that reads, decides and writes needs no further care, and version numbers have no gaps.
 
     Attributes
     ----------
-    place : the URL without its password, for messages.
+    place : the URL without its password, for messages. file : where it is a file, else None.
     is_sqlite : whether the database is a file of this machine.
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            parsed = sa.make_url(url)
-        except ArgumentError as error:
-            raise _bad_place(url, str(error)) from error
-        self.place = parsed.render_as_string(hide_password=True)
-        self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        if self.is_sqlite:
-            if parsed.database in (None, "", ":memory:"):
-                raise _bad_place(self.place, "a ledger in memory would be forgotten at the end of the process")
-            _make_folder(Path(parsed.database).parent, self.place)
-            arguments: dict[str, Any] = {"connect_args": {"timeout": WAIT_S, "check_same_thread": False}}
-        elif parsed.get_backend_name() == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
+        self._at: Place = parse_place(url)
+        self.place = self._at.shown
+        self.file = self._at.file
+        self.is_sqlite = self.file is not None
+        self._idle: list[Any] = []
+        if self.file is None:
+            from penstock.parts import need
+
             need("psycopg", extra="postgres", used_for="a ledger on PostgreSQL")
-            arguments = {"pool_pre_ping": True}
         else:
-            raise _bad_place(self.place, f"{parsed.get_backend_name()!r} is neither sqlite nor postgresql")
-        self._engine = sa.create_engine(parsed, **arguments)
-        if self.is_sqlite:
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
-            sa.event.listen(self._engine, "begin", _begin_sqlite)
-        _forget_in_children(self._engine)
+            _make_folder(self.file, self.place)
+        _forget_in_children(self)
 
     @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
+    def read(self) -> Iterator[Connection]:
         """A transaction that only reads, on one consistent state."""
-        with self._telling(), self._engine.connect() as connection, connection.begin():
+        with self._transaction("BEGIN" if self.is_sqlite else _READ) as connection:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
+    def write(self) -> Iterator[Connection]:
         """A transaction that may write; durable when the block has ended, undone when it raises.
 
         Raises
         ------
         StoreFull : no space is left; nothing was written.
         StoreError : another writer did not finish within a minute, or the server is not there.
+        Conflict : a constraint was broken.
         """
-        with self._telling(), self._engine.connect() as connection:
-            connection = connection.execution_options(penstock_writes=True)
-            with connection.begin():
-                if not self.is_sqlite:
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-                yield connection
+        with self._transaction("BEGIN IMMEDIATE" if self.is_sqlite else _WRITE) as connection:
+            yield connection
+
+    def settle(self) -> None:
+        """Move what the log of SQLite holds into the file itself, so that nothing has to find room there later."""
+        if self.is_sqlite:
+            with self._telling():
+                raw = self._idle.pop() if self._idle else self._connect()
+                try:
+                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    self._give_back(raw)
 
     def close(self) -> None:
-        """Close all connections; the next use opens new ones."""
-        self._engine.dispose()
+        """Close all connections that are not in use; the next use opens new ones."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        with self._telling():
+            raw = self._begun(begin)
+            try:
+                yield Connection(raw, is_sqlite=self.is_sqlite)
+                raw.execute("COMMIT")
+            except BaseException:
+                with suppress(Exception):  # one that is broken has nothing to undo any more
+                    raw.execute("ROLLBACK")
+                raise
+            finally:
+                self._give_back(raw)
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Map the driver's errors onto our tree; a broken constraint stays one, for the caller to word."""
+        """Map the driver's errors onto our tree."""
         try:
             yield
-        except IntegrityError:
-            raise
-        except DBAPIError as error:
-            raise self._worded(error) from error
+        except Exception as error:
+            if (worded := self._worded(error)) is None:
+                raise
+            raise worded from error
 
-    def _worded(self, error: DBAPIError) -> PenstockError:
-        why = str(error.orig).strip().splitlines()[0]
-        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-        full = code == sqlite3.SQLITE_FULL or getattr(error.orig, "sqlstate", None) == "53100"
+    def _begun(self, begin: str) -> Any:
+        """A connection inside a new transaction. One that was kept may have been ended by the server meanwhile."""
+        while self._idle:
+            raw = self._idle.pop()
+            try:
+                raw.execute(begin)
+            except Exception:
+                if self.is_sqlite or not raw.broken:
+                    self._give_back(raw)
+                    raise
+                raw.close()
+            else:
+                return raw
+        raw = self._connect()
+        try:
+            raw.execute(begin)
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    def _connect(self) -> Any:
+        if self.file is None:
+            import psycopg
+
+            return psycopg.connect(self._at.url, autocommit=True)
+        raw = sqlite3.connect(self.file, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare_sqlite(raw)
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    def _give_back(self, raw: Any) -> None:
+        """Keep a connection for the next transaction, if it is in none."""
+        usable = not raw.in_transaction if self.is_sqlite else not raw.closed and raw.info.transaction_status == 0
+        if usable and len(self._idle) < IDLE:
+            self._idle.append(raw)
+        else:
+            raw.close()
+
+    def _worded(self, error: Exception) -> Exception | None:
+        """A driver's error as one of ours; None for what is no error of the driver."""
+        if isinstance(error, sqlite3.Error):
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == sqlite3.SQLITE_CONSTRAINT:
+                return Conflict(str(error))
+            return self._told(error, code, "")
+        if self.is_sqlite:
+            return None
+        import psycopg
+
+        if not isinstance(error, psycopg.Error):
+            return None
+        if isinstance(error, psycopg.IntegrityError):
+            return Conflict(str(error))
+        return self._told(error, 0, error.sqlstate or "")
+
+    def _told(self, error: Exception, code: int, state: str) -> PenstockError:
+        why = self._at.hidden((str(error).strip() or type(error).__name__).splitlines()[0])
+        full = code == sqlite3.SQLITE_FULL or state == "53100"
         if full or (code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and self._disk_is_full()):
             return StoreFull(
                 f"no space left for the ledger {self.place}",
@@ -115,7 +258,7 @@ class Database:
                 why=why,
                 way_out="restore ledger.db from a copy; objects and serving state are not affected",
             )
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or state == "55P03":
             return StoreError(
                 f"the ledger {self.place} was in use for more than {WAIT_S:.0f} seconds",
                 why=why,
@@ -129,16 +272,21 @@ class Database:
 
     def _disk_is_full(self) -> bool:
         """SQLite says "I/O error" where there is no room for the files that it keeps beside the database."""
-        folder = Path(sa.make_url(self.place).database or "").parent
+        import shutil
+
+        assert self.file is not None
         try:
-            return shutil.disk_usage(folder).free < ROOM_BYTES
+            return shutil.disk_usage(self.file.parent).free < ROOM_BYTES
         except OSError:
             return False
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
-    """Set a new connection up: explicit transactions, write-ahead log, durable commits."""
-    connection.isolation_level = None  # the driver would otherwise begin transactions on its own, and deferred
+def _rows_of(cursor: Any) -> type[Row]:
+    return row_class(tuple([column[0] for column in cursor.description]))
+
+
+def _prepare_sqlite(connection: sqlite3.Connection) -> None:
+    """Set a new connection up: write-ahead log, durable commits."""
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     deadline = time.monotonic() + WAIT_S
@@ -151,38 +299,26 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
             time.sleep(0.01)
 
 
-def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("penstock_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _forget_in_children(engine: sa.Engine) -> None:
+def _forget_in_children(database: Database) -> None:
     """A forked child must not use its parent's connections: SQLite's locks and a server's socket belong to the parent."""
     if not hasattr(os, "register_at_fork"):
         return
-    reference = weakref.ref(engine)
+    reference = weakref.ref(database)
 
     def forget() -> None:
         if (mine := reference()) is not None:
-            mine.dispose(close=False)
+            _LEFT_TO_PARENT.append(mine._idle)
+            mine._idle = []
 
     os.register_at_fork(after_in_child=forget)
 
 
-def _make_folder(folder: Path, place: str) -> None:
+def _make_folder(file: Any, place: str) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"the ledger {place} cannot be made",
-            why=f"{error.strerror}: {folder}",
+            why=f"{error.strerror}: {file.parent}",
             way_out="choose a folder that may be written to",
         ) from error
-
-
-def _bad_place(place: str, why: str) -> DeclarationError:
-    return DeclarationError(
-        f"{place!r} is no place for a ledger",
-        why=why,
-        way_out="write sqlite:////absolute/path/ledger.db or postgresql://user@host/database",
-    )

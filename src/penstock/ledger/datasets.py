@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
-import sqlalchemy as sa
-
 from penstock.errors import NotFound
 from penstock.ledger.clock import now_text
-from penstock.ledger.database import Database
-from penstock.ledger.schema import dataset_heads, datasets
+from penstock.ledger.database import Connection, Database
+from penstock.ledger.schema import insert, put_many, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class Datasets:
             found = _get(connection, digest)
             if found is not None:
                 return found
-            newest = connection.scalar(sa.select(sa.func.max(datasets.c.number))) or 0
+            newest = connection.value("SELECT max(number) FROM datasets") or 0
             record = DatasetRecord(
                 digest=digest,
                 parent=parent,
@@ -71,7 +69,7 @@ class Datasets:
                 created_at=now_text(),
                 details=details or {},
             )
-            connection.execute(datasets.insert().values(asdict(record)))
+            insert(connection, "datasets", asdict(record))
         return record
 
     def get(self, digest: str) -> DatasetRecord:
@@ -81,21 +79,22 @@ class Datasets:
         ------
         NotFound : there is none, or more than one.
         """
-        query = sa.select(datasets).where(datasets.c.digest.startswith(digest, autoescape=True)).limit(2)
+        query = "SELECT * FROM datasets WHERE substr(digest, 1, :length) = :digest LIMIT 2"
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.all(query, digest=digest, length=len(digest))
         if len(rows) != 1:
             raise NotFound(
                 f"there is no data set {digest!r}" if not rows else f"more than one data set begins with {digest!r}",
                 why="the ledger has no such version" if not rows else "the beginning is too short",
                 way_out="list the versions with `penstock data log`",
             )
-        return DatasetRecord(**rows[0]._mapping)
+        return DatasetRecord(**read("datasets", rows[0]))
 
     def head(self, project: str) -> str | None:
         """Digest of the version that a project is at, None before its first."""
         with self._database.read() as connection:
-            return connection.scalar(sa.select(dataset_heads.c.digest).where(dataset_heads.c.project == project))
+            digest: str | None = connection.value("SELECT digest FROM dataset_heads WHERE project = :p", p=project)
+        return digest
 
     def set_head(self, project: str, digest: str) -> None:
         """Let a project be at a version.
@@ -106,14 +105,13 @@ class Datasets:
         """
         self.get(digest)
         with self._database.write() as connection:
-            connection.execute(dataset_heads.delete().where(dataset_heads.c.project == project))
-            connection.execute(dataset_heads.insert().values(project=project, digest=digest))
+            put_many(connection, "dataset_heads", [{"project": project, "digest": digest}])
 
     def log(self, digest: str | None = None) -> list[DatasetRecord]:
         """Versions, newest first: all of the ledger, or one and its ancestors."""
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(datasets).order_by(datasets.c.number.desc())).all()
-        records = [DatasetRecord(**row._mapping) for row in rows]
+            rows = connection.all("SELECT * FROM datasets ORDER BY number DESC")
+        records = [DatasetRecord(**read("datasets", row)) for row in rows]
         if digest is None:
             return records
         by_digest = {record.digest: record for record in records}
@@ -125,6 +123,6 @@ class Datasets:
         return line
 
 
-def _get(connection: sa.Connection, digest: str) -> DatasetRecord | None:
-    row = connection.execute(sa.select(datasets).where(datasets.c.digest == digest)).one_or_none()
-    return None if row is None else DatasetRecord(**row._mapping)
+def _get(connection: Connection, digest: str) -> DatasetRecord | None:
+    row = connection.one("SELECT * FROM datasets WHERE digest = :digest", digest=digest)
+    return None if row is None else DatasetRecord(**read("datasets", row))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
-import sqlalchemy as sa
-
 from penstock.errors import SealError
 from penstock.ledger.clock import now_text
-from penstock.ledger.database import Database
+from penstock.ledger.database import Connection, Database
 from penstock.ledger.process import user
-from penstock.ledger.schema import envelopes
+from penstock.ledger.schema import insert, read, update
+from penstock.ledger.sql import Row
 
 RETIRED = "retired: its rows are dealt anew"
 """The purpose of an envelope that counts as spent though nobody opened it, and nobody may open any more."""
@@ -74,7 +73,7 @@ class Envelopes:
             found = _get(connection, dataset, index)
             if found is None:
                 record = EnvelopeRecord(dataset, index, rows, object, key_id, strata)
-                connection.execute(envelopes.insert().values(_columns(record)))
+                insert(connection, "envelopes", _columns(record))
                 return record
         if (found.object, found.key_id) != (object, key_id):
             raise SealError(
@@ -86,9 +85,9 @@ class Envelopes:
 
     def envelopes(self, dataset: str) -> list[EnvelopeRecord]:
         """All envelopes of a data set, by index."""
-        query = sa.select(envelopes).where(envelopes.c.dataset == dataset).order_by(envelopes.c.number)
+        query = "SELECT * FROM envelopes WHERE dataset = :dataset ORDER BY number"
         with self._database.read() as connection:
-            return [_record(row) for row in connection.execute(query)]
+            return [_record(row) for row in connection.all(query, dataset=dataset)]
 
     def sealed(self, dataset: str) -> list[EnvelopeRecord]:
         """The envelopes that are still closed, by index."""
@@ -126,18 +125,17 @@ class Envelopes:
                 "opened_by_run": by_run,
                 "purpose": purpose,
             }
-            connection.execute(envelopes.update().where(*_this(dataset, index)).values(opening))
+            update(connection, "envelopes", opening, _THIS, of=dataset, at=index)
             opened = _get(connection, dataset, index)
         assert opened is not None
         return opened
 
 
-def _this(dataset: str, index: int) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
-    return envelopes.c.dataset == dataset, envelopes.c.number == index
+_THIS = "dataset = :of AND number = :at"
 
 
-def _get(connection: sa.Connection, dataset: str, index: int) -> EnvelopeRecord | None:
-    row = connection.execute(sa.select(envelopes).where(*_this(dataset, index))).one_or_none()
+def _get(connection: Connection, dataset: str, index: int) -> EnvelopeRecord | None:
+    row = connection.one(f"SELECT * FROM envelopes WHERE {_THIS}", of=dataset, at=index)
     return None if row is None else _record(row)
 
 
@@ -147,6 +145,6 @@ def _columns(record: EnvelopeRecord) -> dict[str, Any]:
     return {"number": values.pop("index"), **values}
 
 
-def _record(row: sa.Row[Any]) -> EnvelopeRecord:
-    values = dict(row._mapping)
+def _record(row: Row) -> EnvelopeRecord:
+    values = read("envelopes", row)
     return EnvelopeRecord(index=values.pop("number"), **values)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
-import subprocess
+import sys
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,8 @@ from penstock import __version__
 @cache
 def environment() -> dict[str, Any]:
     """Python, platform, processors, and the versions of the packages that Penstock itself asks for."""
+    import platform
+
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -27,21 +27,40 @@ def environment() -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str]:
+    """Name -> version, from the names of the folders in which packages are installed: `importlib.metadata` opens them all."""
+    installed = _installed()
+    own = installed.get("penstock")
+    if own is None:  # run from a source tree that was never installed
+        return {}
     found: dict[str, str] = {}
-    for requirement in _requirements():
-        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
-        try:
-            found[name.lower()] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # an extra that is not installed
-            continue
+    with open(os.path.join(own[1], "METADATA"), encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("Requires-Dist:"):
+                name = re.split(r"[^A-Za-z0-9._-]", line.partition(":")[2].strip(), maxsplit=1)[0]
+                if (package := installed.get(_normal(name))) is not None:  # an extra may not be installed
+                    found[name.lower()] = package[0]
+            elif not line.strip():
+                break
     return dict(sorted(found.items()))
 
 
-def _requirements() -> list[str]:
-    try:
-        return metadata.requires("penstock") or []
-    except metadata.PackageNotFoundError:  # run from a source tree that was never installed
-        return []
+def _installed() -> dict[str, tuple[str, str]]:
+    """Normalised name of an installed package -> its version, and the folder that says so. The first on the path counts."""
+    found: dict[str, tuple[str, str]] = {}
+    for place in sys.path:
+        try:
+            names = os.listdir(place or ".")
+        except OSError:  # a zip file, or a folder that is not there
+            continue
+        for folder in names:
+            if folder.endswith(".dist-info"):
+                name, _, version = folder.removesuffix(".dist-info").partition("-")
+                found.setdefault(_normal(name), (version, os.path.join(place, folder)))
+    return found
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def source(folder: Path) -> dict[str, Any]:
@@ -54,6 +73,8 @@ def source(folder: Path) -> dict[str, Any]:
 
 
 def _git(folder: Path) -> tuple[str | None, bool | None]:
+    import subprocess
+
     command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", "."]
     try:
         done = subprocess.run(

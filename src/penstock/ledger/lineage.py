@@ -6,13 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-import sqlalchemy as sa
-
 from penstock.errors import NotFound
-from penstock.ledger.database import Database
+from penstock.ledger.database import Connection, Database
+from penstock.ledger.reading import Reading
 from penstock.ledger.record import RunRecord
-from penstock.ledger.runs import Runs
-from penstock.ledger.schema import run_inputs, run_outputs
+from penstock.ledger.sql import Row
 from penstock.objects.digests import is_digest
 
 Direction = Literal["input", "output"]
@@ -105,7 +103,7 @@ def _draw(node: str, branches: Any, title: Any, drawn: set[str], indent: str = "
             yield from _draw(child, branches, title, drawn, indent + ("    " if last else "│   "))
 
 
-def trace(database: Database, runs: Runs, ref: str) -> Lineage:
+def trace(database: Database, runs: Reading, ref: str) -> Lineage:
     """The lineage of a run (id, or unique beginning of one) or a digest.
 
     Raises
@@ -114,24 +112,24 @@ def trace(database: Database, runs: Runs, ref: str) -> Lineage:
     """
     run = None if is_digest(ref) else runs.get(ref).id
     with database.read() as connection:
-        start = {run} if run else _runs_of(connection, run_outputs, [ref]) | _runs_of(connection, run_inputs, [ref])
+        start = {run} if run else _runs_of(connection, "run_outputs", [ref]) | _runs_of(connection, "run_inputs", [ref])
         if not start:
             raise NotFound(
                 f"no run made or used {ref}",
                 why="the ledger has no record of this digest",
                 way_out="list what there is with `penstock runs`, then `penstock show RUN`",
             )
-        involved = _closure(connection, start, run_inputs, run_outputs) | _closure(
-            connection, start, run_outputs, run_inputs
+        involved = _closure(connection, start, "run_inputs", "run_outputs") | _closure(
+            connection, start, "run_outputs", "run_inputs"
         )
         edges = [
-            *(Edge(e.run, "input", e.name, e.digest) for e in _edges(connection, run_inputs, involved)),
-            *(Edge(e.run, "output", e.name, e.digest) for e in _edges(connection, run_outputs, involved)),
+            *(Edge(e.run, "input", e.name, e.digest) for e in _edges(connection, "run_inputs", involved)),
+            *(Edge(e.run, "output", e.name, e.digest) for e in _edges(connection, "run_outputs", involved)),
         ]
     return Lineage(ref=run or ref, runs=runs.by_ids(involved), edges=tuple(sorted(edges)))
 
 
-def _closure(connection: sa.Connection, start: Iterable[str], near: sa.Table, far: sa.Table) -> set[str]:
+def _closure(connection: Connection, start: Iterable[str], near: str, far: str) -> set[str]:
     """All runs reached by going from a run's `near` digests to the runs that have them as `far` ones."""
     seen = set(start)
     frontier = set(seen)
@@ -142,20 +140,9 @@ def _closure(connection: sa.Connection, start: Iterable[str], near: sa.Table, fa
     return seen
 
 
-def _edges(connection: sa.Connection, table: sa.Table, runs: Iterable[str]) -> list[Any]:
-    return [row for part in _parts(runs) for row in connection.execute(sa.select(table).where(table.c.run.in_(part)))]
+def _edges(connection: Connection, table: str, runs: Iterable[str]) -> list[Row]:
+    return connection.all(f"SELECT run, name, digest FROM {table} WHERE run IN :runs", runs=list(runs))
 
 
-def _runs_of(connection: sa.Connection, table: sa.Table, digests: Iterable[str]) -> set[str]:
-    return {
-        run
-        for part in _parts(digests)
-        for run in connection.scalars(sa.select(table.c.run).where(table.c.digest.in_(part)))
-    }
-
-
-def _parts(values: Iterable[str], size: int = 500) -> Iterator[list[str]]:
-    """Pieces that stay below every database's limit on parameters."""
-    found = list(values)
-    for start in range(0, len(found), size):
-        yield found[start : start + size]
+def _runs_of(connection: Connection, table: str, digests: Iterable[str]) -> set[str]:
+    return set(connection.values(f"SELECT run FROM {table} WHERE digest IN :digests", digests=list(digests)))

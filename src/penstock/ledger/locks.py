@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import final
 
-import sqlalchemy as sa
-
 from penstock.errors import ProjectError
 from penstock.ledger.clock import now_text
 from penstock.ledger.database import Database
 from penstock.ledger.process import Process
-from penstock.ledger.schema import locks
+from penstock.ledger.schema import insert, json_value
 
 POLL_S = 0.1
 
@@ -49,7 +47,7 @@ class Locks:
             yield
         finally:
             with self._database.write() as connection:
-                connection.execute(locks.delete().where(locks.c.name == name, locks.c.holder == holder))
+                connection.execute("DELETE FROM locks WHERE name = :name AND holder = :h", name=name, h=holder)
 
     def free(self, name: str) -> Process:
         """Free a lock by force, where its holder on another machine is known to be gone; gives the holder.
@@ -59,33 +57,33 @@ class Locks:
         ProjectError : nobody holds it, or a process of this machine does, which can be seen to be alive.
         """
         with self._database.write() as connection:
-            found = connection.execute(sa.select(locks).where(locks.c.name == name)).one_or_none()
+            found = connection.one("SELECT * FROM locks WHERE name = :name", name=name)
             if found is None:
-                held = ", ".join(repr(other) for other in connection.scalars(sa.select(locks.c.name))) or "none"
+                held = ", ".join(repr(other) for other in connection.values("SELECT name FROM locks")) or "none"
                 raise ProjectError(
                     f"there is no lock {name!r}", f"locks that are held: {held}", "run the command again"
                 )
-            process = Process.from_json(found.process)
+            process = Process.from_json(json_value(found.process))
             if process.host == Process.current().host and not process.is_gone():
                 raise ProjectError(
                     f"the lock {name!r} is not free",
                     f"{process} is alive, since {found.since}",
                     _way_out(process, name),
                 )
-            connection.execute(locks.delete().where(locks.c.name == name))
+            connection.execute("DELETE FROM locks WHERE name = :name", name=name)
         return process
 
     def _take(self, name: str, holder: str) -> tuple[Process, str] | None:
         """Take the lock, or tell whose it is and since when."""
         with self._database.write() as connection:
-            found = connection.execute(sa.select(locks).where(locks.c.name == name)).one_or_none()
+            found = connection.one("SELECT * FROM locks WHERE name = :name", name=name)
             if found is not None:
-                process = Process.from_json(found.process)
+                process = Process.from_json(json_value(found.process))
                 if not process.is_gone():
                     return process, found.since
-                connection.execute(locks.delete().where(locks.c.name == name))
+                connection.execute("DELETE FROM locks WHERE name = :name", name=name)
             mine = {"holder": holder, "process": Process.current().to_json(), "since": now_text()}
-            connection.execute(locks.insert().values(name=name, **mine))
+            insert(connection, "locks", {"name": name, **mine})
         return None
 
 

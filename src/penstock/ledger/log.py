@@ -6,17 +6,20 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isfinite
 from pathlib import Path
+from threading import Lock
 from typing import Any, final
 
 from penstock.errors import StoreFull
 from penstock.objects.files import naming_full_disk
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_WORD = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+LOG_WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+"""Numbers that JSON lacks, as a log has them: their texts, and the texts of Python's `repr` of them."""
+_BEGINS = b'{"elapsed_s":'
 
 
 @final
@@ -24,13 +27,19 @@ class LogFile:
     """Appends lines. Each goes to the system in one write of its own, so a killed process loses none.
 
     Every line is valid JSON: numbers that JSON lacks are written as the texts ``"NaN"``, ``"Infinity"``, ``"-Infinity"``.
+    Any number of threads and processes may append to one file.
+
+    Parameters
+    ----------
+    started : when the run began, as `time.monotonic` told it (one clock for all processes of a machine); now, by default.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, started: float | None = None) -> None:
         self.path = path
         self._descriptor = -1
-        self._start = time.monotonic()
+        self._start = time.monotonic() if started is None else started
         self._names: dict[str, str] = {}
+        self._opening = Lock()
 
     def append(self, values: dict[str, Any]) -> None:
         """Write one line: seconds since the run began, then the values.
@@ -55,12 +64,11 @@ class LogFile:
             self._undo(written)
 
     def close(self) -> Path | None:
-        """End writing; the file, None where nothing was logged."""
-        if self._descriptor < 0:
-            return None
-        os.close(self._descriptor)
-        self._descriptor = -1
-        return self.path
+        """End writing; the file, None where nothing was logged, by whomever."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        return self.path if self.path.is_file() else None
 
     def _name(self, name: str) -> str:
         """A name as JSON, with the comma before and the colon behind; encoded once."""
@@ -69,13 +77,17 @@ class LogFile:
         return known
 
     def _open(self) -> None:
-        with naming_full_disk(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0))
+        with self._opening, naming_full_disk(self.path):
+            if self._descriptor < 0:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+                self._descriptor = os.open(self.path, flags, 0o666)
 
     def _undo(self, written: int) -> None:
-        """Cut a line of which only a part found space."""
-        os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+        """Cut a line of which only a part found space, unless another process has written behind it: `read_log` copes."""
+        end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        if os.fstat(self._descriptor).st_size == end:
+            os.ftruncate(self._descriptor, end - written)
         raise StoreFull(
             f"no space left while writing {self.path.name!r}",
             why=f"the log of a run could not be extended: {self.path.parent}",
@@ -83,12 +95,22 @@ class LogFile:
         )
 
 
-def read_log(data: bytes) -> Iterator[dict[str, Any]]:
-    """The lines of a log; a last line that was cut by a crash is left out."""
-    for line in data.splitlines(keepends=True):
-        if line.endswith(b"\n"):
-            values = json.loads(line)
-            yield {name: _NOT_FINITE.get(v, v) if isinstance(v, str) else v for name, v in values.items()}
+def read_log(lines: bytes | Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The lines of a log (its bytes, or the open file). What was cut by a crash or a full disk is left out."""
+    for line in lines.splitlines(keepends=True) if isinstance(lines, bytes) else lines:
+        if line.endswith(b"\n") and (values := _values(line)) is not None:
+            yield {name: NOT_FINITE.get(v, v) if isinstance(v, str) else v for name, v in values.items()}
+
+
+def _values(line: bytes) -> dict[str, Any] | None:
+    """One line; what follows the part of another that was cut; None for what is no line of a log."""
+    for start in (0, line.rfind(_BEGINS)):
+        try:
+            values = json.loads(line[start:])
+        except ValueError:
+            continue
+        return values if isinstance(values, dict) else None
+    return None
 
 
 def _plain(value: Any) -> Any:
@@ -96,5 +118,5 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and not isfinite(value):
-        return _WORD[repr(value)]
+        return LOG_WORDS[repr(value)]
     return value

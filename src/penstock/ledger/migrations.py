@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import sqlalchemy as sa
-
 from penstock.errors import NewerFormat
 from penstock.ledger.clock import now_text
-from penstock.ledger.database import Database
-from penstock.ledger.schema import migrations
+from penstock.ledger.database import Connection, Database
+from penstock.ledger.schema import insert, json_value
 
-Migration = Callable[[sa.Connection], None]
+Migration = Callable[[Connection], None]
 
 
 def migrate(database: Database, steps: list[Migration] | None = None) -> None:
@@ -33,7 +31,9 @@ def migrate(database: Database, steps: list[Migration] | None = None) -> None:
             if _name(step) in _applied(connection):  # another process was faster
                 continue
             step(connection)
-            connection.execute(migrations.insert().values(name=_name(step), at=now_text()))
+            insert(connection, "migrations", {"name": _name(step), "at": now_text()})
+    if missing:
+        database.settle()
 
 
 def _missing(database: Database, steps: list[Migration]) -> list[Migration]:
@@ -50,43 +50,52 @@ def _missing(database: Database, steps: list[Migration]) -> list[Migration]:
     return [step for step in steps if _name(step) not in applied]
 
 
-def _applied(connection: sa.Connection) -> set[str]:
-    if not sa.inspect(connection).has_table("migrations"):
+def _applied(connection: Connection) -> set[str]:
+    if not connection.has_table("migrations"):
         return set()
-    return set(connection.scalars(sa.select(migrations.c.name)))
+    return set(connection.values("SELECT name FROM migrations"))
 
 
 def _name(step: Migration) -> str:
     return step.__name__.removeprefix("_")
 
 
-def _0001_first_tables(connection: sa.Connection) -> None:
+def _0001_first_tables(connection: Connection) -> None:
     """Runs, trials, the registry, envelopes, secrets, data sets, events, locks and the file stat cache."""
     for statement in _FIRST_TABLES.strip().split(";\n"):
-        connection.exec_driver_sql(statement)
+        connection.execute(statement)
 
 
-def _0002_events_only_grow(connection: sa.Connection) -> None:
+def _0002_events_only_grow(connection: Connection) -> None:
     """The database itself refuses to change or remove an event of the audit trail."""
     refusal = "the audit trail is append-only"
-    if connection.dialect.name == "sqlite":
+    if connection.is_sqlite:
         for verb in ("UPDATE", "DELETE"):
-            connection.exec_driver_sql(
+            connection.execute(
                 f"CREATE TRIGGER events_no_{verb.lower()} BEFORE {verb} ON events "
                 f"BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
             )
         return
-    connection.exec_driver_sql(
+    connection.execute(
         "CREATE FUNCTION events_only_grow() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN RAISE EXCEPTION '{refusal}'; END $$"
     )
-    connection.exec_driver_sql(
+    connection.execute(
         "CREATE TRIGGER events_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON events "
         "FOR EACH STATEMENT EXECUTE FUNCTION events_only_grow()"
     )
 
 
-MIGRATIONS: list[Migration] = [_0001_first_tables, _0002_events_only_grow]
+def _0003_runs_of_scripts(connection: Connection) -> None:
+    """Runs belong to others, are thrown away and brought back, are tagged and noted; decisions, and MLflow's experiments."""
+    for statement in _SCRIPT_TABLES.strip().split(";\n"):
+        connection.execute(statement)
+    for row in connection.all("SELECT id, process FROM runs"):
+        host = json_value(row.process).get("host")
+        connection.execute("UPDATE runs SET host = :host WHERE id = :id", id=row.id, host=host)
+
+
+MIGRATIONS: list[Migration] = [_0001_first_tables, _0002_events_only_grow, _0003_runs_of_scripts]
 
 _FIRST_TABLES = """
 CREATE TABLE migrations (name TEXT PRIMARY KEY, at TEXT NOT NULL);
@@ -139,5 +148,28 @@ CREATE TABLE locks (name TEXT PRIMARY KEY, holder TEXT NOT NULL, process TEXT NO
 CREATE TABLE file_stats (
     path TEXT PRIMARY KEY, size_bytes BIGINT NOT NULL, mtime_ns BIGINT NOT NULL, inode BIGINT NOT NULL,
     digest TEXT NOT NULL
+)
+"""
+
+_SCRIPT_TABLES = """
+ALTER TABLE runs ADD COLUMN parent TEXT;
+ALTER TABLE runs ADD COLUMN deleted_at TEXT;
+ALTER TABLE runs ADD COLUMN who TEXT;
+ALTER TABLE runs ADD COLUMN host TEXT;
+CREATE INDEX runs_by_parent ON runs (parent, id);
+CREATE INDEX runs_by_project ON runs (project, id);
+CREATE INDEX runs_by_status ON runs (status, id);
+CREATE TABLE run_tags (run TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, name));
+CREATE INDEX run_tags_by_name ON run_tags (name, value);
+CREATE TABLE run_notes (
+    run TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, who TEXT NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (run, number)
+);
+CREATE TABLE decisions (
+    id TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, who TEXT NOT NULL, hypothesis TEXT NOT NULL,
+    why TEXT NOT NULL, outcome TEXT NOT NULL, runs TEXT NOT NULL, PRIMARY KEY (id, number)
+);
+CREATE TABLE experiments (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, details TEXT NOT NULL, created_at TEXT NOT NULL, deleted_at TEXT
 )
 """

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import platform
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -32,7 +30,7 @@ class Process:
     def current(cls) -> Process:
         """The process that runs this line."""
         pid = os.getpid()
-        return cls(host=platform.node(), boot=_boot(), pid=pid, ticks=_ticks(pid))
+        return cls(host=_host(), boot=_boot(), pid=pid, ticks=_ticks(pid))
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Process:
@@ -43,7 +41,7 @@ class Process:
 
     def is_gone(self) -> bool:
         """Whether the process has certainly ended. One of another machine cannot be seen: it counts as alive."""
-        if self.host != platform.node():
+        if self.host != _host():
             return False
         if self.boot != _boot():
             return True
@@ -69,8 +67,19 @@ def _boot() -> str:
         return ""
 
 
+def _host() -> str:
+    """The name of this machine. (`platform` is slow to load; it is asked only where the system has no `uname`.)"""
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import platform
+
+    return platform.node()
+
+
 def user() -> str:
     """Who runs this process, as the system calls them: the login name, or the number of an account without one."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container that runs under a number only

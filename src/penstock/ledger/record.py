@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from penstock.objects.digests import digest_of_json
+from penstock.objects.digests import digest_of, digest_of_json
 
-RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
-STATUSES = (RUNNING, DONE, FAILED, INTERRUPTED)
+QUEUED, RUNNING, DONE, FAILED, INTERRUPTED, STOPPED = "queued", "running", "done", "failed", "interrupted", "stopped"
+STATUSES = (QUEUED, RUNNING, DONE, FAILED, INTERRUPTED, STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class RunRecord:
     Attributes
     ----------
     id : sorts by time.
-    status : ``running``, ``done``, ``failed`` or ``interrupted`` (stopped by hand, or its process is gone).
+    status : ``queued``, ``running``, ``done``, ``failed``, ``interrupted`` (by hand, or its process is gone) or ``stopped``
+        (early, because it was hopeless: the reason is ``outputs["stopped"]``).
     key : what the result depends on; an equal key means an equal result. See `key_of`.
     code : version of the code that ran.
     started_at, ended_at : UTC instants; `ended_at` is None while running and when the process was killed.
@@ -30,6 +32,9 @@ class RunRecord:
     cost : {"wall_s", "cpu_s", "peak_memory_bytes", ...}.
     error : {"code", "what", "why", "try"} of a failed run (``"code": "bug"`` and a traceback for a fault of ours).
     log : digest of what was logged, None where nothing was, or while running.
+    parent : id of the batch or pipeline run that it belongs to. who, host : user and machine.
+    deleted_at : when it was thrown away, None where it was not. tags : name -> text.
+    notes : [{"number", "at", "who", "text"}], oldest first.
     """
 
     id: str
@@ -52,9 +57,44 @@ class RunRecord:
     environment: dict[str, Any] = field(default_factory=dict)
     artifacts: dict[str, dict[str, Any]] = field(default_factory=dict)
     metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    parent: str | None = None
+    who: str | None = None
+    host: str | None = None
+    deleted_at: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    notes: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         return {"format": 1, **asdict(self)}
+
+
+@dataclass(slots=True)
+class RunSummary:
+    """What a listing shows of a run. Not frozen, as thousands are made at once; what was not asked for is empty.
+
+    metrics : name -> value, NaN where the metric has none.
+    """
+
+    id: str
+    operation: str
+    status: str
+    project: str | None
+    parent: str | None
+    started_at: str
+    ended_at: str | None
+    seconds: float | None
+    who: str | None
+    host: str | None
+    deleted_at: str | None
+    params: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+    cost: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
 
 
 def key_of(operation: str, inputs: dict[str, Any], params: dict[str, Any], code: str) -> str:
@@ -67,6 +107,14 @@ def key_of(operation: str, inputs: dict[str, Any], params: dict[str, Any], code:
     >>> key_of("split", {"dataset": 1}, {"test": 0.2}, "1") == key_of("split", {"dataset": 2}, {"test": 0.2}, "1")
     False
     """
-    return digest_of_json(
+    return safe_digest(
         {"format": 1, "kind": "run-key", "operation": operation, "inputs": inputs, "params": params, "code": code}
     )
+
+
+def safe_digest(value: Any) -> str:
+    """The digest of a JSON value, also where it holds texts that are not UTF-8 (names of files may)."""
+    try:
+        return digest_of_json(value)
+    except UnicodeEncodeError:
+        return digest_of(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import asdict, dataclass, field
 from typing import Any, final
-
-import sqlalchemy as sa
 
 from penstock.errors import NotFound
 from penstock.ledger.clock import now_text
 from penstock.ledger.database import Database
-from penstock.ledger.schema import model_aliases, model_versions
+from penstock.ledger.schema import insert, json_value, put_many, read, update
 
 CHANGEABLE = frozenset({"report", "passed", "overrides", "metrics"})
+_THIS = "name = :of AND version = :at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +66,34 @@ class Registry:
     ) -> int:
         """Record a new version and return its number."""
         with self._database.write() as connection:
-            newest = connection.scalar(
-                sa.select(sa.func.max(model_versions.c.version)).where(model_versions.c.name == name)
-            )
-            version = (newest or 0) + 1
-            connection.execute(
-                model_versions.insert().values(
-                    name=name,
-                    version=version,
-                    run=run_id,
-                    bundle=bundle,
-                    report=report,
-                    passed=passed,
-                    overrides=overrides or [],
-                    dataset=dataset,
-                    metrics=metrics or {},
-                    details={},
-                    created_at=now_text(),
-                )
-            )
+            newest = connection.value("SELECT max(version) FROM model_versions WHERE name = :name", name=name)
+            version: int = (newest or 0) + 1
+            row = {
+                "name": name,
+                "version": version,
+                "run": run_id,
+                "bundle": bundle,
+                "report": report,
+                "passed": passed,
+                "overrides": overrides or [],
+                "dataset": dataset,
+                "metrics": metrics or {},
+                "details": {},
+                "created_at": now_text(),
+            }
+            insert(connection, "model_versions", row)
         return version
 
     def names(self) -> list[str]:
         """All model names, sorted."""
         with self._database.read() as connection:
-            return list(connection.scalars(sa.select(model_versions.c.name).distinct().order_by(model_versions.c.name)))
+            return sorted(connection.values("SELECT DISTINCT name FROM model_versions"))
 
     def versions(self, name: str) -> list[ModelVersion]:
         """All versions of a model, oldest first; none for an unknown name."""
-        query = sa.select(model_versions).where(model_versions.c.name == name).order_by(model_versions.c.version)
+        query = "SELECT * FROM model_versions WHERE name = :name ORDER BY version"
         with self._database.read() as connection:
-            return [ModelVersion(**row._mapping) for row in connection.execute(query)]
+            return [ModelVersion(**read("model_versions", row)) for row in connection.all(query, name=name)]
 
     def get(self, name: str, version: int | str) -> ModelVersion:
         """A version, by number (also as text) or by alias.
@@ -109,12 +104,13 @@ class Registry:
         """
         text = str(version)
         number = int(text) if text.isdecimal() else self.aliases(name).get(text)
-        query = sa.select(model_versions).where(model_versions.c.name == name, model_versions.c.version == number)
-        with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
+        row = None
+        if number is not None:
+            with self._database.read() as connection:
+                row = connection.one(f"SELECT * FROM model_versions WHERE {_THIS}", of=name, at=number)
         if row is None:
             raise self._absent(name, text)
-        return ModelVersion(**row._mapping)
+        return ModelVersion(**read("model_versions", row))
 
     def update(self, name: str, version: int, **fields: Any) -> ModelVersion:
         """Change `report`, `passed`, `overrides` or `metrics` of a version; any other name goes into its `details`.
@@ -125,18 +121,18 @@ class Registry:
         """
         found = self.get(name, version)
         with self._database.write() as connection:
-            this = (model_versions.c.name == name, model_versions.c.version == found.version)
-            details = connection.scalar(sa.select(model_versions.c.details).where(*this)) or {}
+            this = {"of": name, "at": found.version}
+            details = json_value(connection.value(f"SELECT details FROM model_versions WHERE {_THIS}", **this)) or {}
             details |= {key: value for key, value in fields.items() if key not in CHANGEABLE}
             values = {key: value for key, value in fields.items() if key in CHANGEABLE}
-            connection.execute(model_versions.update().where(*this).values(details=details, **values))
+            update(connection, "model_versions", {"details": details, **values}, _THIS, **this)
         return self.get(name, version)
 
     def aliases(self, name: str) -> dict[str, int]:
         """Alias -> version of a model."""
-        query = sa.select(model_aliases).where(model_aliases.c.name == name).order_by(model_aliases.c.alias)
+        query = "SELECT alias, version FROM model_aliases WHERE name = :name ORDER BY alias"
         with self._database.read() as connection:
-            return {row.alias: row.version for row in connection.execute(query)}
+            return {row.alias: row.version for row in connection.all(query, name=name)}
 
     def set_alias(self, name: str, alias: str, version: int | None) -> None:
         """Let an alias mean a version from now on; None removes it.
@@ -148,15 +144,16 @@ class Registry:
         if version is not None:
             self.get(name, version)
         with self._database.write() as connection:
-            connection.execute(
-                model_aliases.delete().where(model_aliases.c.name == name, model_aliases.c.alias == alias)
-            )
-            if version is not None:
-                connection.execute(model_aliases.insert().values(name=name, alias=alias, version=version))
+            if version is None:
+                connection.execute("DELETE FROM model_aliases WHERE name = :n AND alias = :a", n=name, a=alias)
+            else:
+                put_many(connection, "model_aliases", [{"name": name, "alias": alias, "version": version}])
 
     def _absent(self, name: str, version: str) -> NotFound:
         versions = self.versions(name)
         if not versions:
+            import difflib
+
             near = difflib.get_close_matches(name, self.names(), 1, cutoff=0.0)
             return NotFound(
                 f"there is no model {name!r}",

@@ -1,34 +1,33 @@
-"""The runs of a ledger: begin, extend, end, find and list."""
+"""The runs of a ledger: begin, queue, extend, end. How they are read is in `penstock.ledger.reading`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, final
 
-import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
-
-from penstock.errors import BadParameter, NotFound
+from penstock.errors import BadParameter, ProjectError
 from penstock.ledger.clock import instant_text, new_run_id, now, now_text
-from penstock.ledger.database import Database
-from penstock.ledger.process import Process
-from penstock.ledger.record import DONE, INTERRUPTED, RUNNING, STATUSES, RunRecord
-from penstock.ledger.schema import environments, run_inputs, run_metrics, run_outputs, runs
-from penstock.objects.digests import digest_of_json, digests_within
+from penstock.ledger.database import Connection, Database
+from penstock.ledger.process import Process, user
+from penstock.ledger.reading import absent
+from penstock.ledger.record import DONE, QUEUED, RUNNING, STATUSES, safe_digest
+from penstock.ledger.schema import insert, insert_many, json_value, put_many, update
+from penstock.objects.digests import digests_within
 
-PAGE = 200
+ENDS = frozenset(STATUSES) - {QUEUED, RUNNING}
+NOBODY = Process(host="", boot="", pid=0, ticks=0)
+"""The process of a run that any process may go on with and end: it never counts as gone."""
 
 
 @final
 class Runs:
-    """Runs in the database. `Ledger` and the open `Run` are what others use."""
+    """Writing of runs. `Ledger` and the open `Run` are what others use."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    # ---- writing
+    # ---- beginning
 
     def begin(
         self,
@@ -40,198 +39,270 @@ class Runs:
         seed: int | None,
         params: dict[str, Any],
         inputs: dict[str, Any],
+        outputs: dict[str, Any] | None = None,
         environment: dict[str, Any],
         source: dict[str, Any],
+        parent: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        status: str = RUNNING,
+        owned: bool = True,
     ) -> str:
-        """Record that a run of this process has started, and return its id."""
-        environment_digest = digest_of_json(environment)
-        row = {
+        """Record that a run of this process has started (or, with `status`, is queued), and return its id.
+
+        Parameters
+        ----------
+        owned : whether it is interrupted when this process ends without ending it.
+        """
+        process = Process.current()
+        outputs = outputs or {}
+        row: dict[str, Any] = {
             "operation": operation,
-            "status": RUNNING,
+            "status": status,
             "key": key,
             "code": code,
             "project": project,
             "seed": seed,
             "params": params,
             "inputs": inputs,
-            "outputs": {},
-            "environment": environment_digest,
+            "outputs": outputs,
             "source": source,
             "cost": {},
-            "process": Process.current().to_json(),
+            "process": (process if owned else NOBODY).to_json(),
+            "parent": parent,
+            "who": user(),
+            "host": process.host,
         }
         with self._database.write() as connection:
-            known = sa.select(environments.c.digest).where(environments.c.digest == environment_digest)
-            if connection.scalar(known) is None:
-                connection.execute(environments.insert().values(digest=environment_digest, body=environment))
-            run_id = self._insert(connection, row)
-            edges = [{"run": run_id, "name": name, "digest": digest} for name, digest in digests_within(inputs)]
-            if edges:
-                connection.execute(run_inputs.insert(), edges)
+            row["environment"] = _environment(connection, environment)
+            run_id = _insert(connection, row)
+            _edges_in(connection, run_id, inputs, new=True)
+            _edges_out(connection, run_id, outputs, new=True)
+            put_tags(connection, run_id, tags or {})
         return run_id
 
-    def _insert(self, connection: sa.Connection, row: dict[str, Any]) -> str:
-        """Insert under a new id. Two runs of one microsecond may draw the same: the later draws again."""
-        while True:
-            started = now()
-            run_id = new_run_id(started)
-            try:
-                with connection.begin_nested():
-                    connection.execute(runs.insert().values(id=run_id, started_at=instant_text(started), **row))
-            except IntegrityError:
-                continue
-            return run_id
+    def take(
+        self,
+        run_id: str,
+        *,
+        params: dict[str, Any] | None,
+        inputs: dict[str, Any] | None,
+        environment: dict[str, Any],
+        source: dict[str, Any],
+        key: str | None = None,
+        code: str,
+        seed: int | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Let a queued run begin in this process. Of any number of attempts, also at once, one succeeds.
 
-    def set_artifact(self, run_id: str, name: str, digest: str, size_bytes: int, media: str) -> None:
-        """Record a stored output; the last of a name counts."""
+        Raises
+        ------
+        ProjectError : it is not queued (any more). NotFound : there is no such run.
+        """
+        process = Process.current()
+        values: dict[str, Any] = {
+            "status": RUNNING,
+            "started_at": now_text(),
+            "process": process.to_json(),
+            "who": user(),
+            "host": process.host,
+            "source": source,
+            "code": code,
+        }
+        values.update({n: v for n, v in (("params", params), ("inputs", inputs)) if v is not None})
+        values.update({n: v for n, v in (("key", key), ("seed", seed)) if v is not None})
         with self._database.write() as connection:
-            _put(connection, run_outputs, run_id, name, digest=digest, size_bytes=size_bytes, media=media)
+            status = _status(connection, run_id, deleted=False)
+            if status != QUEUED:
+                raise ProjectError(
+                    f"run {run_id} is not queued",
+                    why="it was taken out of the queue" if status is None else f"it is {status}: another was faster",
+                    way_out="see what is queued with `penstock queue`",
+                )
+            values["environment"] = _environment(connection, environment)
+            update(connection, "runs", values, "id = :run", run=run_id)
+            if inputs is not None:
+                _edges_in(connection, run_id, inputs)
+            put_tags(connection, run_id, tags or {})
 
-    def set_outputs(self, run_id: str, outputs: dict[str, Any]) -> None:
-        """Record all small outputs of a run, and the digests among them as edges of the lineage."""
-        with self._database.write() as connection:
-            connection.execute(runs.update().where(runs.c.id == run_id).values(outputs=outputs))
-            for name, digest in digests_within(outputs, "outputs"):
-                _put(connection, run_outputs, run_id, name, digest=digest)
+    def requeue(self, run_id: str) -> None:
+        """Put a run that has ended without result (or whose process is gone) into the queue again.
 
-    def set_metric(self, run_id: str, name: str, value: float, low: float | None, high: float | None) -> None:
-        """Record a final metric; the last of a name counts. NaN is stored as an absent value (SQLite has no NaN)."""
+        Raises
+        ------
+        ProjectError : it was never queued, still runs, or is done. NotFound : there is no such run.
+        """
         with self._database.write() as connection:
-            _put(connection, run_metrics, run_id, name, value=_no_nan(value), low=_no_nan(low), high=_no_nan(high))
+            row = connection.one("SELECT status, process, outputs FROM runs WHERE id = :id", id=run_id)
+            if row is None:
+                raise absent(connection, run_id)
+            alive = row.status == RUNNING and not Process.from_json(json_value(row.process)).is_gone()
+            if alive or row.status == DONE or "queued" not in json_value(row.outputs):
+                raise ProjectError(
+                    f"run {run_id} cannot be queued again",
+                    why=f"it is {row.status}" if alive or row.status == DONE else "it was not started from the queue",
+                    way_out="start a new one with `penstock run --queue`",
+                )
+            values = {"status": QUEUED, "ended_at": None, "seconds": None, "error": None}
+            update(connection, "runs", values, "id = :run", run=run_id)
+
+    def resume(self, run_id: str, *, owned: bool = True) -> None:
+        """Let a run that has ended (or whose process is gone) go on in this process."""
+        process = Process.current() if owned else NOBODY
+        values = {"status": RUNNING, "ended_at": None, "seconds": None, "error": None, "process": process.to_json()}
+        with self._database.write() as connection:
+            if update(connection, "runs", values, "id = :run", run=run_id) == 0:
+                raise absent(connection, run_id)
+
+    # ---- extending
+
+    def change(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        artifacts: Mapping[str, Mapping[str, Any]] | None = None,
+        environment: dict[str, Any] | None = None,
+        source: dict[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record more of a run, in one transaction.
+
+        Parameters
+        ----------
+        params, inputs, outputs : merged into what is there, with the lineage of the digests in them.
+        metrics : name -> number, or {"value", "low", "high"}. artifacts : name -> {"digest", "size_bytes", "media"}.
+        environment, source : replace what is there. values : other columns of the run.
+        """
+        changes: dict[str, Any] = dict(values or {})
+        changes.update({"source": source} if source is not None else {})
+        merged = {n: v for n, v in (("params", params), ("inputs", inputs), ("outputs", outputs)) if v}
+        with self._database.write() as connection:
+            if environment is not None:
+                changes["environment"] = _environment(connection, environment)
+            if merged:
+                row = connection.one("SELECT params, inputs, outputs FROM runs WHERE id = :id", id=run_id)
+                if row is None:
+                    raise absent(connection, run_id)
+                changes.update({name: {**json_value(getattr(row, name)), **more} for name, more in merged.items()})
+            if changes and update(connection, "runs", changes, "id = :run", run=run_id) == 0:
+                raise absent(connection, run_id)
+            if not changes and _status(connection, run_id) is None:
+                raise absent(connection, run_id)
+            if inputs:
+                _edges_in(connection, run_id, changes["inputs"])
+            if outputs:
+                _edges_out(connection, run_id, changes["outputs"])
+            put_many(connection, "run_metrics", [_metric(run_id, name, m) for name, m in (metrics or {}).items()])
+            put_many(connection, "run_outputs", [_artifact(run_id, name, a) for name, a in (artifacts or {}).items()])
 
     def end(
-        self, run_id: str, *, status: str, seconds: float, cost: dict[str, Any], error: Any, log: str | None
+        self,
+        run_id: str,
+        *,
+        status: str,
+        seconds: float,
+        cost: dict[str, Any] | None = None,
+        error: Any = None,
+        log: str | None = None,
+        ended_at: str | None = None,
+        outputs: Mapping[str, Any] | None = None,
     ) -> None:
         """Record how a run ended."""
-        values = {"status": status, "seconds": seconds, "cost": cost, "error": error, "log": log}
-        with self._database.write() as connection:
-            connection.execute(runs.update().where(runs.c.id == run_id).values(ended_at=now_text(), **values))
-
-    # ---- reading
-
-    def get(self, reference: str) -> RunRecord:
-        """The run of an id, or of the beginning of one where only one run begins so.
-
-        Raises
-        ------
-        NotFound : there is none, or more than one; the message names the nearest.
-        """
-        query = sa.select(runs).where(runs.c.id.startswith(reference, autoescape=True)).order_by(runs.c.id.desc())
-        with self._database.read() as connection:
-            found = connection.execute(query.limit(4)).all()
-            if len(found) == 1:
-                return self._records(connection, found)[0]
-            near = [row.id for row in found] or self._near(connection, reference)
-        if found:
-            raise NotFound(
-                f"more than one run begins with {reference!r}",
-                why=f"the newest are {', '.join(near[:3])}",
-                way_out=f"write more of the id, such as {near[0]}",
-            )
-        raise NotFound(
-            f"there is no run {reference!r}",
-            why=f"the nearest is {near[0]}" if near else "no run has been recorded yet",
-            way_out=f"write {near[0]}, or list all with `penstock runs`" if near else "start one with `penstock run`",
-        )
-
-    def find(self, operation: str, key: str) -> RunRecord | None:
-        """The newest run that is done with this key, None where there is none."""
-        query = (
-            sa.select(runs)
-            .where(runs.c.operation == operation, runs.c.key == key, runs.c.status == DONE)
-            .order_by(runs.c.id.desc())
-            .limit(1)
-        )
-        with self._database.read() as connection:
-            return next(iter(self._records(connection, connection.execute(query).all())), None)
-
-    def newest(
-        self,
-        *,
-        operation: str | None = None,
-        status: str | None = None,
-        project: str | None = None,
-        limit: int | None = None,
-    ) -> list[RunRecord]:
-        """Runs, newest first.
-
-        Raises
-        ------
-        BadParameter : `status` is none of the four.
-        """
-        if status is not None and status not in STATUSES:
+        if status not in ENDS:
             raise BadParameter(
-                f"no run has the status {status!r}", why=f"there are: {', '.join(STATUSES)}", way_out="use one of these"
+                f"a run does not end as {status!r}", f"it ends as: {', '.join(sorted(ENDS))}", "use one of these"
             )
-        query = sa.select(runs).order_by(runs.c.id.desc())
-        if operation is not None:
-            query = query.where(runs.c.operation == operation)
-        if project is not None:
-            query = query.where(runs.c.project == project)
-        if status in (RUNNING, INTERRUPTED):  # which of the two a run is depends on its process
-            query = query.where(runs.c.status.in_((RUNNING, INTERRUPTED)))
-        else:
-            query = query.where(runs.c.status == status) if status is not None else query
-            query = query.limit(limit)
-        with self._database.read() as connection:
-            found: list[RunRecord] = []
-            for page in connection.execute(query).partitions(PAGE):
-                records = self._records(connection, page)
-                found += [record for record in records if status is None or record.status == status]
-                if limit is not None and len(found) >= limit:
-                    return found[:limit]
-            return found
+        values = {"status": status, "seconds": seconds, "error": error, "ended_at": ended_at or now_text()}
+        values.update({n: v for n, v in (("cost", cost), ("log", log)) if v is not None})
+        self.change(run_id, values=values, outputs=outputs)
 
-    def by_ids(self, ids: Iterable[str]) -> dict[str, RunRecord]:
-        """Those of the given runs that exist, by id."""
-        with self._database.read() as connection:
-            rows = connection.execute(sa.select(runs).where(runs.c.id.in_(list(ids)))).all()
-            return {record.id: record for record in self._records(connection, rows)}
+    # ---- tags and notes
 
-    def _near(self, connection: sa.Connection, reference: str) -> list[str]:
-        """Ids that resemble a mistyped one."""
-        import difflib
+    def tag(self, run_id: str, tags: Mapping[str, str | None]) -> None:
+        """Set tags; None removes one.
 
-        ids = list(connection.scalars(sa.select(runs.c.id).order_by(runs.c.id.desc()).limit(1000)))
-        shortened = [run_id[: len(reference)] for run_id in ids]
-        near = difflib.get_close_matches(reference, shortened, 1, cutoff=0.0)
-        return [ids[shortened.index(near[0])]] if near else []
+        Raises
+        ------
+        NotFound : there is no such run. BadParameter : a tag without a name.
+        """
+        with self._database.write() as connection:
+            if _status(connection, run_id) is None:
+                raise absent(connection, run_id)
+            put_tags(connection, run_id, tags)
 
-    def _records(self, connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[RunRecord]:
-        """Join what belongs to some runs, with one query per table."""
-        if not rows:
-            return []
-        ids = [row.id for row in rows]
-        artifacts: dict[str, dict[str, Any]] = {run_id: {} for run_id in ids}
-        query = sa.select(run_outputs).where(run_outputs.c.run.in_(ids), run_outputs.c.size_bytes.is_not(None))
-        for row in connection.execute(query.order_by(run_outputs.c.name)):
-            artifacts[row.run][row.name] = {"digest": row.digest, "size_bytes": row.size_bytes, "media": row.media}
-        metrics: dict[str, dict[str, Any]] = {run_id: {} for run_id in ids}
-        for row in connection.execute(sa.select(run_metrics).where(run_metrics.c.run.in_(ids))):
-            value = math.nan if row.value is None else row.value
-            metrics[row.run][row.name] = {"value": value, "low": row.low, "high": row.high}
-        used = sa.select(environments).where(environments.c.digest.in_({row.environment for row in rows}))
-        bodies = {row.digest: row.body for row in connection.execute(used)}
-        return [_record(row, bodies[row.environment], artifacts[row.id], metrics[row.id]) for row in rows]
+    def note(self, run_id: str, text: str, who: str | None) -> int:
+        """Add a note; gives its number, from 1."""
+        if not text.strip():
+            raise BadParameter("the note is empty", why="there is nothing to keep", way_out="write what you noticed")
+        with self._database.write() as connection:
+            if _status(connection, run_id) is None:
+                raise absent(connection, run_id)
+            last = connection.value("SELECT max(number) FROM run_notes WHERE run = :run", run=run_id) or 0
+            row = {"run": run_id, "number": last + 1, "at": now_text(), "who": who or user(), "text": text}
+            insert(connection, "run_notes", row)
+        return int(last) + 1
 
 
-def _record(
-    row: sa.Row[Any], environment: dict[str, Any], artifacts: dict[str, Any], metrics: dict[str, Any]
-) -> RunRecord:
-    fields = dict(row._mapping)
-    process = Process.from_json(fields.pop("process"))
-    fields.update(environment=environment, artifacts=artifacts, metrics=metrics)
-    record = RunRecord(**fields)
-    if record.status == RUNNING and process.is_gone():
-        return replace(record, status=INTERRUPTED)
-    return record
+def put_tags(connection: Connection, run_id: str, tags: Mapping[str, str | None]) -> None:
+    """Set or remove tags of a run that exists."""
+    if not all(isinstance(name, str) and name.strip() for name in tags):
+        raise BadParameter("a tag has no name", why="tags are found by their names", way_out="write NAME or NAME=TEXT")
+    for name in (name for name, value in tags.items() if value is None):
+        connection.execute("DELETE FROM run_tags WHERE run = :run AND name = :name", run=run_id, name=name)
+    kept = [{"run": run_id, "name": name, "value": str(value)} for name, value in tags.items() if value is not None]
+    put_many(connection, "run_tags", kept)
 
 
-def _put(connection: sa.Connection, table: sa.Table, run_id: str, name: str, **values: Any) -> None:
-    """Insert or replace the row of (run, name)."""
-    found = connection.execute(table.update().where(table.c.run == run_id, table.c.name == name).values(**values))
-    if found.rowcount == 0:
-        connection.execute(table.insert().values(run=run_id, name=name, **values))
+def _insert(connection: Connection, row: dict[str, Any]) -> str:
+    """Insert under a new id. Two runs of one microsecond may draw the same: the later draws again."""
+    while True:
+        started = now()
+        run_id = new_run_id(started)
+        if insert(connection, "runs", {"id": run_id, "started_at": instant_text(started), **row}, or_nothing=True):
+            return run_id
+
+
+def _status(connection: Connection, run_id: str, *, deleted: bool = True) -> str | None:
+    """Recorded status of a run; None where there is none (or, unless `deleted`, it was thrown away)."""
+    alive = "" if deleted else " AND deleted_at IS NULL"
+    status: str | None = connection.value(f"SELECT status FROM runs WHERE id = :id{alive}", id=run_id)
+    return status
+
+
+def _environment(connection: Connection, body: dict[str, Any]) -> str:
+    """Record an environment, once; gives its digest."""
+    digest = safe_digest(body)
+    if connection.value("SELECT 1 FROM environments WHERE digest = :digest", digest=digest) is None:
+        insert(connection, "environments", {"digest": digest, "body": body})
+    return digest
+
+
+def _edges_in(connection: Connection, run_id: str, inputs: Mapping[str, Any], *, new: bool = False) -> None:
+    if not new:
+        connection.execute("DELETE FROM run_inputs WHERE run = :run", run=run_id)
+    edges = [{"run": run_id, "name": name, "digest": digest} for name, digest in digests_within(inputs)]
+    insert_many(connection, "run_inputs", edges)
+
+
+def _edges_out(connection: Connection, run_id: str, outputs: Mapping[str, Any], *, new: bool = False) -> None:
+    if not new:
+        connection.execute("DELETE FROM run_outputs WHERE run = :run AND size_bytes IS NULL", run=run_id)
+    edges = [{"run": run_id, "name": name, "digest": digest} for name, digest in digests_within(outputs, "outputs")]
+    put_many(connection, "run_outputs", edges)
+
+
+def _metric(run_id: str, name: str, metric: Any) -> dict[str, Any]:
+    """A row; NaN is stored as an absent value (SQLite has no NaN)."""
+    found = metric if isinstance(metric, Mapping) else {"value": metric}
+    return {"run": run_id, "name": name, **{part: _no_nan(found.get(part)) for part in ("value", "low", "high")}}
+
+
+def _artifact(run_id: str, name: str, kept: Mapping[str, Any]) -> dict[str, Any]:
+    return {"run": run_id, "name": name, **{part: kept[part] for part in ("digest", "size_bytes", "media")}}
 
 
 def _no_nan(value: float | None) -> float | None:

@@ -1,186 +1,140 @@
-"""The tables of the ledger, as queries see them. How they came to be is in `penstock.ledger.migrations`.
+"""The tables of the ledger, as queries see them, and how their values are stored. How they came to be: `penstock.ledger.migrations`.
 
-What has structure but is never searched by (parameters, details) is canonical JSON in a text column, `Json`.
-Floats in it keep NaN and infinity.
+What has structure is canonical JSON in a text column. Floats in it keep NaN and infinity, as Python writes them: a query that
+looks into such a column must expect the bare words ``NaN``, ``Infinity`` and ``-Infinity``.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text, TypeDecorator
+if TYPE_CHECKING:
+    from penstock.ledger.database import Connection
+    from penstock.ledger.sql import Row
 
-from penstock.objects.digests import canonical_json
+_TABLES = """
+migrations: name text key, at text
+runs: id text key, operation text, status text, key text, code text, project text null, seed bigint null,
+    started_at text, ended_at text null, seconds double null, params json, inputs json, outputs json, environment text,
+    source json, cost json, error json null, log text null, process json, parent text null, deleted_at text null,
+    who text null, host text null
+run_inputs: run text key, name text key, digest text
+run_outputs: run text key, name text key, digest text, size_bytes bigint null, media text null
+run_metrics: run text key, name text key, value double null, low double null, high double null
+run_tags: run text key, name text key, value text
+run_notes: run text key, number integer key, at text, who text, text text
+environments: digest text key, body json
+trials: search text key, number integer key, learner text, params json, state text, value double null, seconds double,
+    threads integer, details json, at text
+model_versions: name text key, version integer key, run text, bundle text, report text null, passed boolean,
+    overrides json, dataset text, metrics json, details json, created_at text
+model_aliases: name text key, alias text key, version integer
+envelopes: dataset text key, number integer key, rows integer, object text, key_id text, strata json null,
+    opened_at text null, opened_by text null, opened_by_run text null, purpose text null
+secrets: name text key, value text, created_at text
+datasets: digest text key, parent text null, manifest text, source json, details json, run text null, number integer,
+    created_at text
+dataset_heads: project text key, digest text
+events: number integer key, previous text, at text, who text, what text, subject text, details json, hash text
+locks: name text key, holder text, process json, since text
+file_stats: path text key, size_bytes bigint, mtime_ns bigint, inode bigint, digest text
+decisions: id text key, number integer key, at text, who text, hypothesis text, why text, outcome text, runs json
+experiments: id text key, name text, details json, created_at text, deleted_at text null
+"""
 
 
-@final
-class Json(TypeDecorator[Any]):
-    """A JSON value, stored as canonical text."""
+class Column(NamedTuple):
+    """One column: `kind` is text, integer, bigint, double, boolean or json."""
 
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: object) -> str | None:
-        return None if value is None else canonical_json(value).decode()
-
-    def process_result_value(self, value: str | None, dialect: object) -> Any:
-        return None if value is None else json.loads(value)
+    kind: str
+    key: bool
+    null: bool
 
 
-def _required(name: str, kind: Any) -> Column[Any]:
-    return Column(name, kind, nullable=False)
+def _parsed(text: str) -> dict[str, dict[str, Column]]:
+    tables: dict[str, dict[str, Column]] = {}
+    for line in text.strip().replace("\n    ", " ").splitlines():
+        name, _, columns = line.partition(": ")
+        words = [column.split() for column in columns.split(", ")]
+        tables[name] = {w[0]: Column(w[1], "key" in w[2:], "null" in w[2:]) for w in words}
+    return tables
 
 
-def _key(name: str, kind: Any = Text) -> Column[Any]:
-    return Column(name, kind, primary_key=True, autoincrement=False)
+TABLES = _parsed(_TABLES)
+"""Name of a table -> name of a column -> what it holds."""
 
 
-metadata = MetaData()
+def json_text(value: Any) -> str:
+    """A value as it is stored.
 
-migrations = Table("migrations", metadata, _key("name"), _required("at", Text))
+    >>> json_text({"b": 1, "a": [float("nan")]})
+    '{"a":[NaN],"b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
-runs = Table(
-    "runs",
-    metadata,
-    _key("id"),
-    _required("operation", Text),
-    _required("status", Text),
-    _required("key", Text),
-    _required("code", Text),
-    Column("project", Text),
-    Column("seed", BigInteger),
-    _required("started_at", Text),
-    Column("ended_at", Text),
-    Column("seconds", Double),
-    _required("params", Json),
-    _required("inputs", Json),
-    _required("outputs", Json),
-    _required("environment", Text),
-    _required("source", Json),
-    _required("cost", Json),
-    Column("error", Json),
-    Column("log", Text),
-    _required("process", Json),
-)
 
-run_inputs = Table("run_inputs", metadata, _key("run"), _key("name"), _required("digest", Text))
+def json_value(text: str | None) -> Any:
+    """A stored value, as it was."""
+    return None if text is None else json.loads(text)
 
-run_outputs = Table(
-    "run_outputs",
-    metadata,
-    _key("run"),
-    _key("name"),
-    _required("digest", Text),
-    Column("size_bytes", BigInteger),
-    Column("media", Text),
-)
 
-run_metrics = Table(
-    "run_metrics",
-    metadata,
-    _key("run"),
-    _key("name"),
-    Column("value", Double),
-    Column("low", Double),
-    Column("high", Double),
-)
+def insert(connection: Connection, table: str, values: dict[str, Any], *, or_nothing: bool = False) -> bool:
+    """Insert one row; `values` as Python has them. With `or_nothing`, a key that is there already gives False."""
+    return connection.execute(_insertion(table, tuple(values), or_nothing), **stored(table, values)) > 0
 
-environments = Table("environments", metadata, _key("digest"), _required("body", Json))
 
-trials = Table(
-    "trials",
-    metadata,
-    _key("search"),
-    _key("number", Integer),
-    _required("learner", Text),
-    _required("params", Json),
-    _required("state", Text),
-    Column("value", Double),
-    _required("seconds", Double),
-    _required("threads", Integer),
-    _required("details", Json),
-    _required("at", Text),
-)
+def insert_many(connection: Connection, table: str, rows: list[dict[str, Any]]) -> None:
+    """Insert rows that have the same columns."""
+    if rows:
+        connection.many(_insertion(table, tuple(rows[0]), False), [stored(table, row) for row in rows])
 
-model_versions = Table(
-    "model_versions",
-    metadata,
-    _key("name"),
-    _key("version", Integer),
-    _required("run", Text),
-    _required("bundle", Text),
-    Column("report", Text),
-    _required("passed", Boolean),
-    _required("overrides", Json),
-    _required("dataset", Text),
-    _required("metrics", Json),
-    _required("details", Json),
-    _required("created_at", Text),
-)
 
-model_aliases = Table("model_aliases", metadata, _key("name"), _key("alias"), _required("version", Integer))
+def put_many(connection: Connection, table: str, rows: list[dict[str, Any]]) -> None:
+    """Insert rows that have the same columns, or replace those of the same key."""
+    if not rows:
+        return
+    keys = [name for name, column in TABLES[table].items() if column.key]
+    changed = ", ".join(f"{name} = excluded.{name}" for name in rows[0] if name not in keys)
+    statement = f"{_insertion(table, tuple(rows[0]), False)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changed}"
+    connection.many(statement, [stored(table, row) for row in rows])
 
-envelopes = Table(
-    "envelopes",
-    metadata,
-    _key("dataset"),
-    _key("number", Integer),
-    _required("rows", Integer),
-    _required("object", Text),
-    _required("key_id", Text),
-    Column("strata", Json),
-    Column("opened_at", Text),
-    Column("opened_by", Text),
-    Column("opened_by_run", Text),
-    Column("purpose", Text),
-)
 
-secrets = Table("secrets", metadata, _key("name"), _required("value", Text), _required("created_at", Text))
+def update(connection: Connection, table: str, values: dict[str, Any], where: str, **params: Any) -> int:
+    """Change the rows for which `where` holds (its parameters must not be named as columns); gives their number."""
+    changed = ", ".join(f"{name} = :{name}" for name in values)
+    return connection.execute(f"UPDATE {table} SET {changed} WHERE {where}", **stored(table, values), **params)
 
-datasets = Table(
-    "datasets",
-    metadata,
-    _key("digest"),
-    Column("parent", Text),
-    _required("manifest", Text),
-    _required("source", Json),
-    _required("details", Json),
-    Column("run", Text),
-    _required("number", Integer),
-    _required("created_at", Text),
-)
 
-dataset_heads = Table("dataset_heads", metadata, _key("project"), _required("digest", Text))
+def stored(table: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Values of columns as they are stored."""
+    jsons = _jsons(table)
+    return {name: json_text(value) if name in jsons and value is not None else value for name, value in values.items()}
 
-events = Table(
-    "events",
-    metadata,
-    _key("number", Integer),
-    _required("previous", Text),
-    _required("at", Text),
-    _required("who", Text),
-    _required("what", Text),
-    _required("subject", Text),
-    _required("details", Json),
-    Column("hash", Text, nullable=False, unique=True),
-)
 
-locks = Table(
-    "locks",
-    metadata,
-    _key("name"),
-    _required("holder", Text),
-    _required("process", Json),
-    _required("since", Text),
-)
+def read(table: str, row: Row) -> dict[str, Any]:
+    """Column -> value of a row that has columns of this table only, as Python has them."""
+    values = row.to_dict()
+    for name in _jsons(table) & values.keys():
+        values[name] = json_value(values[name])
+    for name in _booleans(table) & values.keys():
+        values[name] = bool(values[name])
+    return values
 
-file_stats = Table(
-    "file_stats",
-    metadata,
-    _key("path"),
-    _required("size_bytes", BigInteger),
-    _required("mtime_ns", BigInteger),
-    _required("inode", BigInteger),
-    _required("digest", Text),
-)
+
+@lru_cache(maxsize=256)
+def _insertion(table: str, columns: tuple[str, ...], or_nothing: bool) -> str:
+    values = ", ".join(f":{name}" for name in columns)
+    end = " ON CONFLICT DO NOTHING" if or_nothing else ""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values}){end}"
+
+
+@lru_cache(maxsize=64)
+def _jsons(table: str) -> frozenset[str]:
+    return frozenset(name for name, column in TABLES[table].items() if column.kind == "json")
+
+
+@lru_cache(maxsize=64)
+def _booleans(table: str) -> frozenset[str]:
+    return frozenset(name for name, column in TABLES[table].items() if column.kind == "boolean")

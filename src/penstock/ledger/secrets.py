@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 
-import sqlalchemy as sa
-
 from penstock.errors import DamagedStore
 from penstock.ledger.clock import now_text
 from penstock.ledger.database import Database
-from penstock.ledger.schema import secrets
+from penstock.ledger.schema import insert
 
 
 def secret(database: Database, name: str, size_bytes: int = 64) -> bytes:
@@ -19,15 +17,15 @@ def secret(database: Database, name: str, size_bytes: int = 64) -> bytes:
     ------
     DamagedStore : the key that is stored has another size.
     """
-    query = sa.select(secrets.c.value).where(secrets.c.name == name)
+    query = "SELECT value FROM secrets WHERE name = :name"
     with database.read() as connection:
-        text = connection.scalar(query)
+        text = connection.value(query, name=name)
     if text is None:
         with database.write() as connection:
-            text = connection.scalar(query)
+            text = connection.value(query, name=name)
             if text is None:
                 text = os.urandom(size_bytes).hex()
-                connection.execute(secrets.insert().values(name=name, value=text, created_at=now_text()))
+                insert(connection, "secrets", {"name": name, "value": text, "created_at": now_text()})
     value = bytes.fromhex(text)
     if len(value) != size_bytes:
         raise DamagedStore(

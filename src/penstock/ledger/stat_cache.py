@@ -6,10 +6,8 @@ import os
 import time
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from penstock.ledger.database import Database
-from penstock.ledger.schema import file_stats
+from penstock.ledger.schema import put_many
 from penstock.objects.files import sha256_file
 from penstock.objects.store import changed_while_read
 
@@ -28,20 +26,19 @@ def cached_digest(database: Database, path: Path) -> str:
     """
     path = path.resolve()
     before = _stat(path)
-    query = sa.select(file_stats).where(file_stats.c.path == str(path))
     with database.read() as connection:
-        known = connection.execute(query).one_or_none()
+        known = connection.one("SELECT * FROM file_stats WHERE path = :path", path=str(path))
     if known is not None and (known.size_bytes, known.mtime_ns, known.inode) == before:
-        return known.digest
+        remembered: str = known.digest
+        return remembered
     digest = sha256_file(path)
     if _stat(path) != before:
         raise changed_while_read(path)
     size_bytes, mtime_ns, inode = before
     if time.time() - mtime_ns / 1e9 >= SETTLED_S:
-        values = {"size_bytes": size_bytes, "mtime_ns": mtime_ns, "inode": inode, "digest": digest}
+        row = {"path": str(path), "size_bytes": size_bytes, "mtime_ns": mtime_ns, "inode": inode, "digest": digest}
         with database.write() as connection:
-            connection.execute(file_stats.delete().where(file_stats.c.path == str(path)))
-            connection.execute(file_stats.insert().values(path=str(path), **values))
+            put_many(connection, "file_stats", [row])
     return digest
 
 

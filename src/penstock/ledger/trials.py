@@ -6,13 +6,10 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, final
 
-import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
-
 from penstock.errors import StoreError
 from penstock.ledger.clock import now_text
 from penstock.ledger.database import Database
-from penstock.ledger.schema import trials
+from penstock.ledger.schema import insert, read
 
 State = Literal["done", "failed", "pruned", "timeout"]
 
@@ -73,19 +70,18 @@ class Trials:
         record = TrialRecord(
             search, number, learner, params, state, finite, float(seconds), threads, details or {}, now_text()
         )
-        try:
-            with self._database.write() as connection:
-                connection.execute(trials.insert().values(asdict(record)))
-        except IntegrityError as error:
+        with self._database.write() as connection:
+            added = insert(connection, "trials", asdict(record), or_nothing=True)
+        if not added:
             raise StoreError(
                 f"trial {number} of search {search!r} is recorded already",
                 why="another process runs the same search",
                 way_out="wait for it to end: it is shown by `penstock runs`",
-            ) from error
+            )
         return record
 
     def of(self, search: str) -> list[TrialRecord]:
         """The trials of a search, by number."""
-        query = sa.select(trials).where(trials.c.search == search).order_by(trials.c.number)
+        query = "SELECT * FROM trials WHERE search = :search ORDER BY number"
         with self._database.read() as connection:
-            return [TrialRecord(**row._mapping) for row in connection.execute(query)]
+            return [TrialRecord(**read("trials", row)) for row in connection.all(query, search=search)]

@@ -24,7 +24,7 @@ for _ in range(int(sys.argv[2])):
     t = time.perf_counter(); bundle.predict(row); times.append(time.perf_counter() - t)
 cpu = (time.process_time() - cpu) / len(times)
 times.sort()
-heavy = [m for m in ("sqlalchemy", "sklearn", "lightgbm", "duckdb", "pyarrow", "scipy", "onnx") if m in sys.modules]
+heavy = [m for m in ("penstock.ledger", "sklearn", "lightgbm", "duckdb", "pyarrow", "scipy", "onnx") if m in sys.modules]
 peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 if os.path.exists("/proc/self/status"):  # there, the figure above begins with that of the process that started this one
     peak_kb = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
