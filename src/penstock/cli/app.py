@@ -21,6 +21,8 @@ from penstock.errors import GateRefused, PenstockError
 VERBS = (
     "new",
     "run",
+    "status",
+    "graph",
     "deploy",
     "rollback",
     "serve",
@@ -34,6 +36,8 @@ VERBS = (
     "show",
     "lineage",
     "reproduce",
+    "decide",
+    "notebook",
     "explain-check",
     "doctor",
 )

@@ -5,6 +5,7 @@ Both show the same: boxes in layers from top to bottom, each with a name and a s
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,9 +81,7 @@ def draw_list(boxes: Mapping[str, Box], edges: Edges) -> str:
     lines = []
     for name, box in boxes.items():
         after = [boxes[start].title for start, end in edges if end == name]
-        lines.append(
-            box.title + (f" [{box.note}]" if box.note else "") + (f" <- {', '.join(after)}" if after else "")
-        )
+        lines.append(box.title + (f" [{box.note}]" if box.note else "") + (f" <- {', '.join(after)}" if after else ""))
     return "\n".join(lines)
 
 
@@ -111,10 +110,7 @@ class _Canvas:
 
 def _cells(text: str) -> int:
     """How many columns of a terminal a text takes."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _box(canvas: _Canvas, box: Box, centre: int, top: int, size: int, height: int, leaves: bool) -> None:
@@ -133,7 +129,7 @@ def _ways(arrangement: Arrangement, level: int) -> dict[tuple[Spot, Spot], None]
     return {
         (first, second): None
         for path in arrangement.paths.values()
-        for first, second in zip(path, path[1:], strict=False)
+        for first, second in itertools.pairwise(path)
         if first[1] == level
     }
 
@@ -257,4 +253,4 @@ def _curve(spots: Sequence[tuple[int, int]], top: object, what: str) -> str:
             y = top(level) + _BOX_PX
             path.append(f"L{x} {y}")
     head = f'<path class="head" d="M{x - 4} {y - 1} L{x + 4} {y - 1} L{x} {y + 6} Z"/>'
-    return f"<g><title>{escape(what)}</title><path d=\"{' '.join(path)}\"/>{head}</g>"
+    return f'<g><title>{escape(what)}</title><path d="{" ".join(path)}"/>{head}</g>'

@@ -5,6 +5,7 @@ The same arrangement is drawn as text, in characters, and as SVG, in pixels.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -58,7 +59,7 @@ def arrange(widths: Mapping[str, int], edges: Sequence[tuple[str, str]], *, gap:
     above: dict[Spot, set[Spot]] = {spot: set() for layer in layers for spot in layer}
     below: dict[Spot, set[Spot]] = {spot: set() for layer in layers for spot in layer}
     for path in paths.values():
-        for first, second in zip(path, path[1:], strict=False):
+        for first, second in itertools.pairwise(path):
             below[first].add(second)
             above[second].add(first)
 
@@ -99,7 +100,7 @@ def _reorder(layers: list[list[Spot]], beside: Mapping[Spot, set[Spot]], *, down
 def _crossings(layers: list[list[Spot]], below: Mapping[Spot, set[Spot]]) -> int:
     """How many pairs of lines cross."""
     count = 0
-    for upper, lower in zip(layers, layers[1:], strict=False):
+    for upper, lower in itertools.pairwise(layers):
         place = {spot: i for i, spot in enumerate(lower)}
         lines = [(i, place[end]) for i, spot in enumerate(upper) for end in below[spot]]
         count += sum(a < c and b > d for a, b in lines for c, d in lines)
@@ -116,10 +117,7 @@ def _centres(
     """Each spot as near to the mean of its neighbours as the order and the room between them allow."""
     assert callable(width)
     room = {
-        level: [
-            (width(left) + 1) // 2 + gap + (width(right) + 1) // 2
-            for left, right in zip(layer, layer[1:], strict=False)
-        ]
+        level: [(width(left) + 1) // 2 + gap + (width(right) + 1) // 2 for left, right in itertools.pairwise(layer)]
         for level, layer in enumerate(layers)
     }
     centre: dict[Spot, float] = {}

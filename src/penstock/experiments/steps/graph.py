@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import heapq
+import itertools
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -78,7 +79,7 @@ class Graph:
         _check_names(sections)
         outputs = {s.name: tuple(dict.fromkeys(_output(s, path, root) for path in s.outputs)) for s in sections}
         _check_makers(outputs)
-        inputs = {s.name: tuple(dict.fromkeys(normal(p, step=s.name) for p in s.inputs)) for s in sections}
+        inputs = {s.name: tuple(dict.fromkeys(normal(p, step=s.name, root=root) for p in s.inputs)) for s in sections}
         edges: list[Edge] = []
         code: dict[str, tuple[str, ...]] = {}
         for section in sections:
@@ -177,7 +178,7 @@ def _check_names(sections: Sequence[StepSection]) -> None:
 
 def _output(section: StepSection, path: str, root: Path) -> str:
     """A declared output in normal form."""
-    made = normal(path, step=section.name)
+    made = normal(path, step=section.name, root=root)
     parts = parts_of(made)
     refused = ""
     if is_glob(made) and not (root / made).exists():
@@ -223,6 +224,11 @@ def _made_by(path: str, outputs: dict[str, tuple[str, ...]], root: Path) -> dict
     return found
 
 
+def makers_of(path: str, graph: Graph, root: Path) -> dict[str, str]:
+    """Step -> its output that a path meets."""
+    return _made_by(path, {name: node.outputs for name, node in graph.nodes.items()}, root)
+
+
 def _may_be_folder(made: str, root: Path) -> bool:
     """An output that is not there yet is taken for a folder where it ends with ``/`` or has no suffix."""
     place = root / made
@@ -259,9 +265,7 @@ def _circle(waits: dict[str, set[str]], edges: list[Edge]) -> StepError:
             break
         path.append(before)
     files = {(e.maker, e.taker): e.path for e in edges}
-    told = circle[0] + "".join(
-        f" -> {files[maker, taker]} -> {taker}" for maker, taker in zip(circle, circle[1:], strict=False)
-    )
+    told = circle[0] + "".join(f" -> {files[maker, taker]} -> {taker}" for maker, taker in itertools.pairwise(circle))
     return StepError(
         f"steps wait for each other in a circle: {' -> '.join(circle)}",
         why=told,

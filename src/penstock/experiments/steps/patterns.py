@@ -15,11 +15,13 @@ PASSED_OVER = frozenset({".penstock", ".git", "__pycache__", ".ipynb_checkpoints
 _WILD = re.compile(r"[*?\[]")
 
 
-def normal(path: str, *, step: str) -> str:
-    """A path in the one way in which it is compared: with ``/``, without ``./`` and ``..`` in its middle.
+def normal(path: str, *, step: str, root: Path) -> str:
+    """A path in the one way in which it is compared: from `root` where it lies below it, without ``./`` and ``..``.
 
-    >>> normal("./data//raw/../clean.csv", step="prepare"), normal("models/", step="train")
-    ('data/clean.csv', 'models/')
+    >>> normal("./data//raw/../clean.csv", step="prepare", root=Path("/shop"))
+    'data/clean.csv'
+    >>> normal("/shop/models/", step="train", root=Path("/shop")), normal("../x.csv", step="train", root=Path("/shop"))
+    ('models/', '../x.csv')
     """
     if not path.strip():
         raise StepError(
@@ -27,9 +29,13 @@ def normal(path: str, *, step: str) -> str:
             why="one of its inputs or outputs is empty",
             way_out="remove it, or write a file, a folder or a glob",
         )
-    text = path.replace(os.sep, "/") if os.sep != "/" else path
+    text = path.replace(os.sep, "/")
     folder = text.endswith("/") and text.strip("/") != ""
-    tidy = os.path.normpath(text).replace(os.sep, "/")
+    tidy = os.path.normpath(text)
+    place = os.path.normpath(root / tidy)
+    if Path(place).is_relative_to(root):
+        tidy = os.path.relpath(place, root)
+    tidy = tidy.replace(os.sep, "/")
     return tidy + "/" if folder else tidy
 
 

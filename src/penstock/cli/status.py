@@ -1,0 +1,20 @@
+"""`penstock status`: what would run, and why."""
+
+from __future__ import annotations
+
+import click
+
+from penstock.cli.output import emit, json_option
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[STEP]...")
+@json_option
+def status(names: tuple[str, ...], as_json: bool) -> int:
+    """Say which steps, and which stages of the project, are known, which are stale, and why."""
+    from penstock.cli.stages import stages_of
+    from penstock.experiments.steps.status import look
+    from penstock.project.workspace import Workspace
+
+    workspace = Workspace.here()
+    return emit(look(workspace, only=names, stages=stages_of(workspace)), as_json=as_json)

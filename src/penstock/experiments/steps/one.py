@@ -1,0 +1,171 @@
+"""One step: run its command, see that it has made what it promised, and record what it depended on."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import PenstockError, StepError
+from penstock.experiments.flags import Flag, FlagSet
+from penstock.experiments.options import RunOptions, ScriptRun
+from penstock.experiments.steps.contents import Content, content
+from penstock.experiments.steps.graph import Node
+from penstock.experiments.steps.keeping import keep
+from penstock.experiments.steps.patterns import PASSED_OVER, parts_of, takes
+from penstock.experiments.steps.record import Finish
+from penstock.experiments.steps.results import StepOutcome
+from penstock.experiments.steps.state import State, Surroundings
+from penstock.experiments.target import Target
+from penstock.objects.digests import canonical_json
+from penstock.objects.tree import MEDIA
+from penstock.project.workspace import Workspace
+
+LARGEST_BYTES = 2**30
+"""A larger output is not copied into the store: when it is gone, its step runs again."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A step whose turn it is, with all that running it takes."""
+
+    workspace: Workspace
+    node: Node
+    around: Surroundings
+    state: State
+    why: str
+    parent: str
+    cancel: threading.Event
+    echo: bool | str
+    interactive: bool
+
+
+def attempt(work: Attempt) -> StepOutcome:
+    """Run a step. What is wrong with the step is in the outcome; errors of ours go on their way."""
+    node = work.node
+    try:
+        return _attempt(work)
+    except PenstockError as error:
+        return StepOutcome(node.name, "failed", f"{error.what}: {error.why}")
+
+
+def _attempt(work: Attempt) -> StepOutcome:
+    from penstock.experiments.run import run_target
+
+    node, root, ledger = work.node, work.workspace.root, work.workspace.ledger
+    basis = work.state.basis
+    assert basis is not None
+    for found in basis.inputs.values():
+        if not found.single:  # so that it can be said later which of many files has changed
+            work.around.objects.put(canonical_json(found.files))
+    scripts = {path: work.around.digest(root / path) for path in node.code}
+    before = {path: _stamp(root, path) for path in node.outputs}
+    for path in node.outputs:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+    target, flags = command_of(node, work.around)
+    ran = run_target(
+        work.workspace,
+        target,
+        flags,
+        dict(node.section.params),
+        options=RunOptions(
+            timeout_s=seconds_of(node),
+            parent=work.parent,
+            inputs=basis.to_json(),
+            echo=work.echo,
+            interactive=work.interactive,
+            cancel=work.cancel,
+            outputs=(),
+        ),
+        cwd=root,
+    )
+    if ran.status != "done":
+        why = ran.reason or f"exit status {ran.exit_status}"
+        return _outcome(work, ran, "failed", why, warnings=ran.warnings)
+    made = {path: content(root, path, work.around.digest) for path in node.outputs}
+    absent = [path for path, found in made.items() if not found.there]
+    if absent:
+        error = StepError(
+            f"step {node.name!r} has not made {', '.join(absent)}",
+            why="its command ended well, but what it declares among its outputs is not there",
+            way_out="let it write there, or correct its outputs in penstock.toml",
+        )
+        ledger.end(ran.id, status="failed", error=error.to_json())
+        return _outcome(work, ran, "failed", f"it has not made {', '.join(absent)}", warnings=ran.warnings)
+    newest = work.state.past
+    outputs, tree = keep(
+        work.around.objects, root, made, largest_bytes=LARGEST_BYTES, before=None if newest is None else newest.tree
+    )
+    needs = _needs(work, scripts, ledger.get(ran.id).inputs.get("files", {}))
+    if tree is not None:  # as an artifact: so it is listed, exported and, with its last run, purged
+        ledger.keep(ran.id, "outputs", work.around.objects.get(tree), media=MEDIA)
+    ledger.set_outputs(ran.id, {"step": Finish(outputs, needs, tree).to_json()})
+    warnings = [*ran.warnings, *_own_inputs(work, basis.inputs)]
+    warnings += [
+        f"it left {path} as it was" for path in node.outputs if before[path] and before[path] == _stamp(root, path)
+    ]
+    return _outcome(work, ran, "ran", work.why, warnings=tuple(warnings))
+
+
+def command_of(node: Node, around: Surroundings) -> tuple[Target, FlagSet]:
+    """What is run of a step, and its parameters as flags. Their values stand in the line already."""
+    shell = ("/bin/sh", "-ec" if "\n" in node.line.strip() else "-c", node.line)
+    flags = [
+        Flag(
+            name,
+            _type_of(value),
+            value,
+            origin="penstock.toml",
+            option=f"--{name}",
+            secret=around.masker.is_secret(name),
+        )
+        for name, value in node.section.params.items()
+    ]
+    return Target("command", node.name, argv=shell), FlagSet(tuple(flags), found_in="penstock.toml")
+
+
+def _type_of(value: Any) -> Any:
+    return {bool: "bool", int: "int", float: "float"}.get(type(value), "str")
+
+
+def _outcome(work: Attempt, ran: ScriptRun, status: Any, why: str, *, warnings: tuple[str, ...]) -> StepOutcome:
+    return StepOutcome(work.node.name, status, why, ran.seconds, ran.id, ran.metrics, warnings=warnings)
+
+
+def _needs(work: Attempt, scripts: Mapping[str, str], seen: Mapping[str, str]) -> dict[str, str]:
+    """Files of the folder that the step read beside its declared inputs, and that it did not change itself."""
+    root = work.around.root
+    declared = [parts_of(path) for path in (*work.node.inputs, *work.node.outputs)]
+    needs = dict(scripts)
+    for path, digest in seen.items():
+        parts = parts_of(path)
+        ours = path.startswith(("/", "../")) or PASSED_OVER & set(parts) or any(takes(d, parts) for d in declared)
+        if not ours and path not in needs:
+            needs[path] = digest
+    return {p: d for p, d in needs.items() if (root / p).is_file() and work.around.digest(root / p) == d}
+
+
+def _own_inputs(work: Attempt, inputs: Mapping[str, Content]) -> list[str]:
+    """A warning for each input that is another now than when the step began."""
+    root, digest = work.around.root, work.around.digest
+    changed = [path for path, found in inputs.items() if content(root, path, digest).digest != found.digest]
+    return [f"{path} was changed while it ran: it will run again next time" for path in changed]
+
+
+def _stamp(root: Path, path: str) -> tuple[Any, ...]:
+    """Tells whether something at a path was written to: empty where nothing is there."""
+    from penstock.experiments.steps.patterns import files_of
+
+    stats = [(name, os.stat(root / name)) for name in files_of(root, path)]
+    return tuple((name, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) for name, status in stats)
+
+
+def seconds_of(node: Node) -> float | None:
+    """The time that a step may take."""
+    from penstock.experiments.durations import seconds
+
+    text = node.section.timeout
+    return None if text is None else seconds(text, what=f"the timeout of step {node.name!r}")
