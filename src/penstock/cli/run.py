@@ -1,19 +1,121 @@
-"""`penstock run`: the whole pipeline, as far as it is not known already."""
+"""`penstock run`: the pipeline, the steps of `penstock.toml`, or any script, module, notebook or command."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from penstock.cli.output import emit, json_option
+from penstock.cli.output import emit, json_option, say
+
+if TYPE_CHECKING:
+    from penstock.experiments.options import RunOptions
+    from penstock.lifecycle.script import Prepared
+    from penstock.project.workspace import Workspace
+
+BEHIND = "penstock.command"
+PIPELINE, STEPS, SCRIPT, BATCH = "the pipeline", "steps", "a script", "a batch of runs"
+ONLY_FOR = {
+    "budget": (PIPELINE,),
+    "override": (PIPELINE,),
+    "why": (PIPELINE, STEPS),
+    "force": (STEPS,),
+    "keep_going": (STEPS,),
+    "workers": (STEPS, BATCH),
+    "python": (SCRIPT, BATCH),
+    "timeout": (SCRIPT, BATCH),
+    "tag": (SCRIPT, BATCH),
+    "note": (SCRIPT, BATCH),
+    "yes": (SCRIPT, BATCH),
+    "queue": (SCRIPT, BATCH),
+    "trials": (BATCH,),
+    "search": (BATCH,),
+    "minimize": (BATCH,),
+    "maximize": (BATCH,),
+    "stop_early": (BATCH,),
+    "seed": (BATCH,),
+}
+"""What each option is about. Given with anything else, it would be ignored, so it is refused."""
 
 
-@click.command()
+class _Run(click.Command):
+    """Keeps what stands behind ``--`` apart: it is a command of the user's own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[BEHIND] = args[at + 1 :]
+            if not ctx.meta[BEHIND]:
+                ctx.fail("nothing stands behind --: write the command to run there")
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Run)
+@click.argument("words", nargs=-1, metavar="[SCRIPT] [FLAG=VALUE]... [-- COMMAND...]")
+@click.option("-m", "--module", "module", help="Run a Python module, such as pkg.train.")
+@click.option("-y", "--yes", "yes", is_flag=True, help="Do not ask before a script runs.")
+@click.option("--tag", "tag", multiple=True, metavar="NAME[=VALUE]", help="Tag the run; may be given more than once.")
+@click.option("--note", "note", help="A text recorded with the run.")
+@click.option("--python", "python", help="Interpreter of the script; default: the one that runs Penstock.")
+@click.option("--timeout", "timeout", metavar="TIME", help="End the script after this time: 90s, 10m, 2h.")
+@click.option("--queue", "queue", is_flag=True, help="Only record it; `penstock queue run` runs it.")
+@click.option("-n", "--trials", "trials", type=click.IntRange(min=1), help="How many runs, of a batch.")
+@click.option("--search", "search", help="How a batch chooses: grid, random, bayesian or evolutionary.")
+@click.option("--minimize", "minimize", metavar="METRIC", help="What a batch is about.")
+@click.option("--maximize", "maximize", metavar="METRIC", help="What a batch is about.")
+@click.option("--stop-early", "stop_early", metavar="RULE", help="End hopeless trials of a batch: median or halving.")
+@click.option("--seed", "seed", type=int, help="Of what a batch proposes.")
+@click.option("--resume", "resume", metavar="BATCH", help="Go on with a batch that was interrupted, or extend it.")
+@click.option("--workers", "workers", type=click.IntRange(min=1), help="Runs or steps at a time.")
+@click.option("--steps", "steps", is_flag=True, help="Run the [[step]]s of penstock.toml; all, or those named.")
+@click.option("--force", "force", is_flag=True, help="Run steps although they are known.")
+@click.option("--keep-going", "keep_going", is_flag=True, help="After a failed step, run those that do not need it.")
 @click.option("--budget", "budget", help='For the search: "60s", "5m" or "50 trials".')
 @click.option("--override", "override", help="Go on although a gate said no; the reason is shown for ever.")
-@click.option("--why", "why", is_flag=True, help="Say why each stage would run, and run nothing.")
+@click.option("--why", "why", is_flag=True, help="Say why each stage or step would run, and run nothing.")
 @json_option
-def run(budget: str | None, override: str | None, why: bool, as_json: bool) -> int:
-    """Ingest, split, recipe, search, evaluate, judge, package, register."""
+@click.pass_context
+def run(context: click.Context, words: tuple[str, ...], as_json: bool, **given: Any) -> int:
+    """The whole pipeline: ingest, split, recipe, search, evaluate, judge, package, register; or any script as a run.
+
+    \b
+    penstock run                                   the pipeline, or the steps, of penstock.toml
+    penstock run train.py lr=0.1 epochs=10         a script or notebook, with flags that it has
+    penstock run -m pkg.train lr=0.1               a module
+    penstock run lr=0.1 -- Rscript train.R         any command; flags become --name value
+    penstock run train.py lr=[0.1,0.01] -n 20      a batch: lists, uniform[0:1], loguniform[1e-5:1], int[1:9]
+    """
+    command: Sequence[str] = context.meta.get(BEHIND, ())
+    options = {name: value for name, value in given.items() if value not in (None, False, ())}
+    if options.pop("resume", None):
+        return _resume(words, command, given, as_json)
+    if options.pop("steps", False):
+        _refuse_others(context, options, STEPS)
+        return _steps(words, given, as_json)
+    if words or command or options.pop("module", None):
+        return _script(context, words, command, given, as_json)
+    from penstock.project.workspace import Workspace
+
+    declared = Workspace.here().declaration
+    if declared.step and not declared.data.source:
+        _refuse_others(context, options, STEPS)
+        return _steps((), given, as_json)
+    _refuse_others(context, options, PIPELINE)
+    return _pipeline(given["budget"], given["override"], given["why"], as_json)
+
+
+def _refuse_others(context: click.Context, options: dict[str, Any], what: str) -> None:
+    """Refuse options that say nothing about what is run."""
+    for name in options:
+        if name in ONLY_FOR and what not in ONLY_FOR[name]:
+            spelled = "--" + name.replace("_", "-")
+            context.fail(f"{spelled} is about {' or '.join(ONLY_FOR[name])}; this runs {what}")
+
+
+def _pipeline(budget: str | None, override: str | None, why: bool, as_json: bool) -> int:
     from penstock.lifecycle.pipeline import explain, run_project
     from penstock.project.project import Project
 
@@ -27,3 +129,120 @@ def run(budget: str | None, override: str | None, why: bool, as_json: bool) -> i
             project, budget=budget, override=override, progress=progress.trial, listener=progress.stage
         )
     return emit(result, as_json=as_json)
+
+
+def _steps(names: Sequence[str], given: dict[str, Any], as_json: bool) -> int:
+    from penstock.experiments.steps.execute import run_steps
+    from penstock.project.workspace import Workspace
+
+    done = run_steps(
+        Workspace.here(),
+        only=names,
+        workers=given["workers"],
+        force=given["force"],
+        keep_going=given["keep_going"],
+        dry=given["why"],
+        echo="stderr" if as_json else True,
+    )
+    return emit(done, as_json=as_json)
+
+
+def _script(
+    context: click.Context, words: Sequence[str], command: Sequence[str], given: dict[str, Any], as_json: bool
+) -> int:
+    from penstock.lifecycle.script import prepare
+
+    prepared = prepare(words, module=given["module"], command=command, python=given["python"])
+    batch = prepared.is_batch or given["trials"] is not None
+    _refuse_others(
+        context,
+        {name: value for name, value in given.items() if value not in (None, False, ())},
+        BATCH if batch else SCRIPT,
+    )
+    if not _agreed(prepared, given["yes"] or as_json or given["queue"]):
+        return 0
+    options = _options(prepared.workspace, given, as_json)
+    if not batch:
+        done = prepared.queue(options) if given["queue"] else prepared.run(options)
+        return emit(done, as_json=as_json)
+    from penstock.cli.batch_line import BatchLine
+
+    with BatchLine(quiet=as_json) as line:
+        result = prepared.run_batch(
+            options,
+            listener=line.show,
+            n=given["trials"],
+            search=given["search"],
+            minimize=given["minimize"],
+            maximize=given["maximize"],
+            workers=given["workers"] or 1,
+            seed=given["seed"] or 0,
+            stop_early=given["stop_early"],
+            queue=given["queue"],
+        )
+    return emit(result, as_json=as_json)
+
+
+def _resume(words: Sequence[str], command: Sequence[str], given: dict[str, Any], as_json: bool) -> int:
+    from penstock.cli.batch_line import BatchLine
+    from penstock.experiments.batch import resume_batch
+    from penstock.lifecycle.script import flags_of, with_visible_rows
+    from penstock.project.workspace import Workspace
+
+    for name in ("search", "seed", "stop_early", "queue", "module", "steps"):
+        if given[name]:
+            raise click.UsageError(f"--{name.replace('_', '-')} was set when the batch began; --resume keeps it")
+    if command:
+        raise click.UsageError("--resume goes on with what the batch runs; no command may stand behind --")
+    workspace = Workspace.here()
+    options = with_visible_rows(workspace, _options(workspace, given, as_json))
+    with BatchLine(quiet=as_json) as line:
+        result = resume_batch(
+            workspace,
+            given["resume"],
+            lambda target, cwd: flags_of(workspace, target, cwd),
+            words=words,
+            n=given["trials"],
+            minimize=given["minimize"],
+            maximize=given["maximize"],
+            workers=given["workers"],
+            options=options,
+            listener=line.show,
+        )
+    return emit(result, as_json=as_json)
+
+
+def _agreed(prepared: Prepared, sure: bool) -> bool:
+    """Show what will be run; where a person sits in front of it, ask."""
+    shown = prepared.table()
+    say(f"run {prepared.target.name}" + (" as a batch" if prepared.is_batch else ""))
+    if shown:
+        say("\n".join(f"  {line}" for line in shown.splitlines()))
+    if sure or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    return click.confirm("continue?", default=True, err=True)
+
+
+def _options(workspace: Workspace, given: dict[str, Any], as_json: bool) -> RunOptions:
+    from penstock.experiments.durations import seconds
+    from penstock.experiments.options import RunOptions
+
+    timeout = given["timeout"]
+    return RunOptions(
+        python=given["python"],
+        timeout_s=None if timeout is None else seconds(timeout, what="--timeout"),
+        tags=dict(_tag(text) for text in given["tag"]),
+        note=given["note"],
+        echo="stderr" if as_json else True,
+    )
+
+
+def _tag(text: str) -> tuple[str, str]:
+    """
+    >>> _tag("team=risk"), _tag("baseline")
+    (('team', 'risk'), ('baseline', ''))
+    """
+    name, _, value = text.partition("=")
+    if not name.strip():
+        raise click.UsageError(f"--tag {text!r} has no name; write --tag name or --tag name=value")
+    return name.strip(), value

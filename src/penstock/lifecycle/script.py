@@ -1,0 +1,155 @@
+"""A script as a run of a folder or a project: with the rows that it may see, and with the sealed source watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from penstock.experiments.batch import Listener
+    from penstock.experiments.batch_result import BatchResult
+    from penstock.experiments.flags import FlagSet
+    from penstock.experiments.options import RunOptions, ScriptRun
+    from penstock.experiments.queue import Queued
+    from penstock.experiments.target import Target
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is to be run, as it was understood, before it runs.
+
+    Attributes
+    ----------
+    words : flags as they were given, ``name=value``.
+    """
+
+    workspace: Workspace
+    cwd: Path
+    target: Target
+    flags: FlagSet
+    words: tuple[str, ...]
+
+    @cached_property
+    def is_batch(self) -> bool:
+        """Whether the words ask for more than one run."""
+        from penstock.experiments.space import is_batch
+
+        return is_batch(self.words, self.flags)
+
+    def table(self) -> str:
+        """Every flag with its value and where it comes from."""
+        return self.flags.table(None if self.is_batch else self.flags.assign(self.words))
+
+    def run(self, options: RunOptions) -> ScriptRun:
+        """Run it once.
+
+        Raises
+        ------
+        FlagError : a word is wrong; nothing was run.
+        """
+        from penstock.experiments.run import run_target
+
+        assigned = self.flags.assign(self.words)
+        values = self.flags.values(assigned)
+        options = replace(with_visible_rows(self.workspace, options), assigned=tuple(assigned))
+        return run_target(self.workspace, self.target, self.flags, values, options=options, cwd=self.cwd)
+
+    def run_batch(self, options: RunOptions, *, listener: Listener | None = None, **how: Any) -> BatchResult | Queued:
+        """Run it many times, over what its words span. `how`: see `penstock.experiments.batch.run_batch`."""
+        from penstock.experiments.batch import run_batch
+
+        options = with_visible_rows(self.workspace, options)
+        return run_batch(
+            self.workspace, self.target, self.flags, self.words, cwd=self.cwd, options=options, listener=listener, **how
+        )
+
+    def queue(self, options: RunOptions) -> Queued:
+        """Record it as queued; `penstock queue run` runs it."""
+        from penstock.experiments.queue import enqueue
+
+        return enqueue(self.workspace, self.target, self.flags, self.words, cwd=self.cwd, options=options)
+
+
+def prepare(
+    words: Sequence[str],
+    *,
+    module: str | None = None,
+    command: Sequence[str] = (),
+    python: str | None = None,
+    cwd: Path | None = None,
+) -> Prepared:
+    """Understand a command line: what it wants to run, with which flags.
+
+    Raises
+    ------
+    ScriptError : there is no such file or module, or it is of no kind that can be run.
+    """
+    from penstock.experiments.target import parse_target
+
+    cwd = (cwd or Path.cwd()).resolve()
+    workspace = Workspace.here(cwd)
+    target, rest = parse_target(words, module=module, command=command, cwd=cwd, root=workspace.root, python=python)
+    return Prepared(workspace, cwd, target, flags_of(workspace, target, cwd), tuple(rest))
+
+
+def flags_of(workspace: Workspace, target: Target, cwd: Path) -> FlagSet:
+    """The flags of a target, with what `penstock.toml` says of them."""
+    from penstock.experiments.flags.detect import detect
+
+    declared = workspace.declaration
+    return detect(target, cwd=cwd, section=declared.scripts.get(target.name), secrets=declared.run.secrets)
+
+
+def run_script(
+    *words: str,
+    module: str | None = None,
+    command: Sequence[str] = (),
+    cwd: Path | str | None = None,
+    flags: Mapping[str, Any] | None = None,
+    options: RunOptions | None = None,
+) -> ScriptRun:
+    """Run a script as `penstock run` does: ``penstock.run_script("train.py", "lr=0.1")``.
+
+    Parameters
+    ----------
+    words : the file, then flags as ``name=value``; of a module or command only flags.
+    flags : more flags, as values.
+    options : see `penstock.experiments.options.RunOptions`.
+
+    Raises
+    ------
+    ScriptError, FlagError : nothing was run. A script that fails raises nothing: see `ScriptRun.status`.
+    """
+    from penstock.experiments.flags.values import show
+    from penstock.experiments.options import RunOptions
+
+    more = [f"{name}={show(value)}" for name, value in (flags or {}).items()]
+    where = None if cwd is None else Path(cwd)
+    return prepare([*words, *more], module=module, command=command, cwd=where).run(options or RunOptions())
+
+
+def with_visible_rows(workspace: Workspace, options: RunOptions) -> RunOptions:
+    """The options of a script in a project: its training and validation rows, and the sealed source to watch.
+
+    A folder without data, or a project whose source is not there, has none to give.
+    """
+    if not workspace.declaration.data.source:
+        return options
+    from penstock.lifecycle.visible import visible_parts
+    from penstock.project.project import Project
+
+    project = Project(workspace.root)
+    if not project.source.is_file():
+        return options
+    parts = visible_parts(project)
+    return replace(
+        options,
+        env={**parts.to_env(), **options.env},
+        watch=(*options.watch, project.source),
+        inputs={**options.inputs, "dataset": parts.dataset},
+    )
