@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -95,12 +95,19 @@ def content_of(files: Iterable[tuple[str, int, str]]) -> str:
     return digest_of_json({"format": 1, "kind": "tree-content", "files": sorted((p, f"{m:o}", d) for p, m, d in files)})
 
 
-def store_tree(objects: ObjectStore, entries: Iterable[Entry], known: Tree | None = None) -> str:
+def store_tree(
+    objects: ObjectStore,
+    entries: Iterable[Entry],
+    known: Tree | None = None,
+    *,
+    leave: Callable[[Entry, str], None] | None = None,
+) -> str:
     """Store files as a tree, and give its digest.
 
     Parameters
     ----------
     known : an earlier tree of the same place, in the same store: what it holds is not stored again.
+    leave : told of each file that cannot be read and why, which is then left out; without it, that is an error.
 
     Raises
     ------
@@ -111,7 +118,12 @@ def store_tree(objects: ObjectStore, entries: Iterable[Entry], known: Tree | Non
     _check_paths([entry.path for entry in chosen])
     writer = _Writer(objects, known)
     for entry in chosen:
-        writer.add(entry)
+        try:
+            writer.add(entry)
+        except SourceError as error:
+            if leave is None:
+                raise
+            leave(entry, error.why)
     return writer.finish()
 
 
@@ -265,7 +277,7 @@ class _Writer:
                 digest, size = entry.digest, self._by_digest[entry.digest].size
                 self._waiting.append(entry)
             elif status.st_size >= SMALL_BYTES:
-                digest, size = self._large(entry.file), status.st_size
+                digest, size = self._large(entry.file, entry.digest), status.st_size
             else:
                 data = entry.file.read_bytes()
                 digest, size = digest_of(data), len(data)
@@ -298,8 +310,9 @@ class _Writer:
         self._places[digest] = ("", 0)  # known once the pack is
         self._buffer += data
 
-    def _large(self, file: Path) -> str:
-        digest = self._objects.put_file(file)
+    def _large(self, file: Path, digest: str | None) -> str:
+        if digest is None or not self._objects.has(digest):
+            digest = self._objects.put_file(file)
         self._places[digest] = None
         return digest
 
@@ -345,7 +358,7 @@ class _Writer:
     def _store_again(self, entry: Entry) -> None:
         with _reading(entry):
             if entry.file.stat().st_size >= SMALL_BYTES:
-                digest = self._large(entry.file)
+                digest = self._large(entry.file, None)
             else:
                 data = entry.file.read_bytes()
                 digest = digest_of(data)

@@ -1,0 +1,248 @@
+"""The files of a run: those that it read, by digest and kept where they are not too large, and those that it wrote.
+
+Both are kept as trees (`penstock.objects.tree`), so that fifty thousand files are few objects.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from penstock.experiments.matters import secret_file
+from penstock.experiments.places import name_of, record_name, tree_path
+from penstock.objects.store import ObjectStore
+from penstock.objects.tree import SMALL_BYTES, Entry, entries_of, is_inside, read_tree, store_tree
+from penstock.project.workspace import Workspace
+
+SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/System/", "/Library/")
+"""Files of the system are no inputs: the environment tells of it."""
+TOLD = 200
+"""Of the files that are left out, so many are told."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run read.
+
+    Attributes
+    ----------
+    files : name -> digest, named as `penstock.experiments.places.name_of` says.
+    tree : digest of the tree of those that were kept; None where none was.
+    left_out : ``{"path", "why"}`` of what has no digest.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    tree: str | None = None
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+
+
+def take_inputs(
+    workspace: Workspace,
+    paths: Iterable[str | Path],
+    *,
+    source: str | None = None,
+    started_ns: int | None = None,
+    prefixes: Iterable[str] = (),
+    sealed: Iterable[str | Path] = (),
+) -> Inputs:
+    """Digests of the files that a run has read, and a copy of each that is not larger than ``[run] keep_inputs_bytes``.
+
+    Not inputs are: what is in the source snapshot, what lies in ``.penstock``, in folders of packages, or belongs to the system.
+
+    Parameters
+    ----------
+    source : digest of the run's source snapshot.
+    started_ns : when the run began (`time.time_ns`). A file that changed since then is not what was read, and is left out.
+    prefixes : folders of the interpreter, such as its prefix and where its packages lie.
+    sealed : files that are told by digest, but never copied. So are files that look like keys or passwords.
+
+    Raises
+    ------
+    StoreFull, StoreError : as the object store.
+    """
+    root, state = workspace.root, str(workspace.state) + os.sep
+    keep_bytes = workspace.declaration.run.keep_inputs_bytes
+    apart = (state, *SYSTEM, *(str(p).rstrip(os.sep) + os.sep for p in prefixes if p))
+    never = {os.path.realpath(p) for p in sealed}
+    in_source = set() if source is None else set(read_tree(workspace.objects, source).files)
+    files: dict[str, str] = {}
+    left = _Left()
+    entries: dict[str, Entry] = {}
+    for path in paths:
+        file = os.path.abspath(path)
+        if file.startswith(apart):
+            continue
+        name = name_of(root, Path(file))
+        place = tree_path(name)
+        if place in entries or name in files:
+            continue
+        try:
+            status = os.stat(file)
+        except OSError:  # it was there when it was read: a file of passage
+            left.add(name, "it is gone")
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            continue
+        if started_ns is not None and status.st_mtime_ns >= started_ns:
+            left.add(name, "it changed during the run")
+            continue
+        if place in in_source:
+            continue
+        apart_from_store = status.st_size > keep_bytes or secret_file(file) or os.path.realpath(file) in never
+        try:
+            known = apart_from_store or status.st_size >= SMALL_BYTES
+            digest = workspace.ledger.cached_digest(Path(file)) if known else None
+        except OSError as error:
+            left.add(name, f"it cannot be read: {error.strerror}")
+            continue
+        if digest is not None and (apart_from_store or not is_inside(place)):
+            files[_shown(name)] = digest
+        elif not is_inside(place):
+            left.add(name, "its name cannot be stored")
+        else:
+            entries[place] = Entry(place, Path(file), digest)
+    if not entries:
+        return Inputs(dict(sorted(files.items())), None, left.told)
+    tree = read_tree(
+        workspace.objects,
+        store_tree(
+            workspace.objects, entries.values(), leave=lambda entry, why: left.add(record_name(entry.path), why)
+        ),
+    )
+    files |= {record_name(path): file.digest for path, file in tree.files.items()}
+    return Inputs(dict(sorted(files.items())), tree.digest if tree.files else None, left.told)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a run wrote.
+
+    Attributes
+    ----------
+    tree : digest of the tree, None where there is nothing.
+    files : their number. size_bytes : of all together.
+    left_out : ``{"path", "why"}`` of what could not be kept.
+    """
+
+    tree: str | None = None
+    files: int = 0
+    size_bytes: int = 0
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+
+
+@final
+class DeclaredOutputs:
+    """The files that match ``[run] outputs``: looked at before the run and after it, to see which of them it wrote.
+
+    Parameters
+    ----------
+    patterns : globs relative to the workspace (``**`` for any folders); a folder means all files in it.
+    """
+
+    def __init__(self, workspace: Workspace, patterns: Iterable[str]) -> None:
+        self._root = workspace.root
+        self._patterns = tuple(patterns)
+        self._before = {file: _stamp(file) for file in self._matching()}
+
+    def written(self) -> list[Path]:
+        """Those that are new or have changed since, in the order of their names."""
+        return [Path(file) for file in self._matching() if self._before.get(file) != _stamp(file)]
+
+    def _matching(self) -> Iterator[str]:
+        found: set[str] = set()
+        for pattern in self._patterns:
+            for name in glob.iglob(pattern, root_dir=self._root, recursive=True, include_hidden=True):
+                place = os.path.join(self._root, name)
+                if os.path.isdir(place):
+                    found.update(os.path.join(folder, file) for folder, _, names in os.walk(place) for file in names)
+                else:
+                    found.add(os.path.normpath(place))
+        for file in sorted(found):
+            parts = os.path.relpath(file, self._root).split(os.sep)
+            if ".penstock" not in parts and ".git" not in parts and os.path.isfile(file):
+                yield file
+
+
+def keep_outputs(workspace: Workspace, folder: Path, declared: Iterable[Path] = ()) -> Outputs:
+    """Keep what a run wrote.
+
+    Parameters
+    ----------
+    folder : the run's own folder of files (``PENSTOCK_OUTPUT``), which may be missing. Its files keep their names.
+    declared : others, such as `DeclaredOutputs.written` gives; named relative to the workspace.
+
+    Raises
+    ------
+    StoreFull, StoreError : as the object store.
+    """
+    objects: ObjectStore = workspace.objects
+    left = _Left()
+    entries: dict[str, Entry] = {}
+    for entry in entries_of(folder):
+        if is_inside(entry.path):
+            entries[entry.path] = entry
+        else:
+            left.add(entry.path, "its name cannot be stored")
+    inside = os.path.realpath(folder) + os.sep
+    for file in declared:
+        if os.path.realpath(file).startswith(inside):
+            continue
+        path = place = tree_path(name_of(workspace.root, file))
+        number = 1
+        while place in entries:  # the run's own folder has a file of this name
+            number += 1
+            place = f"{path}.{number}"
+        if is_inside(place):
+            entries[place] = Entry(place, file)
+        else:
+            left.add(path, "its name cannot be stored")
+    _without_clashes(entries, left)
+    if not entries:
+        return Outputs(left_out=left.told)
+    tree = read_tree(objects, store_tree(objects, entries.values(), leave=lambda entry, why: left.add(entry.path, why)))
+    return Outputs(tree.digest if tree.files else None, len(tree.files), tree.size_bytes, left.told)
+
+
+def _without_clashes(entries: dict[str, Entry], left: _Left) -> None:
+    """A file and a folder of one name, from two places: the folder stays."""
+    folders = {path[:i] for path in entries for i, letter in enumerate(path) if letter == "/"}
+    for path in folders & entries.keys():
+        del entries[path]
+        left.add(path, "there is a folder of this name too")
+
+
+@final
+class _Left:
+    """What was left out; of very many, the first ones."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def add(self, name: str, why: str) -> None:
+        if len(self.told) < TOLD:
+            self.told.append({"path": _shown(name), "why": why})
+        elif "count" not in self.told[-1]:
+            self.told.append({"path": "...", "why": "and others", "count": 1})
+        else:
+            self.told[-1]["count"] += 1
+
+
+def _shown(name: str) -> str:
+    """A name as JSON can hold it."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _stamp(file: str) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+__all__ = ["DeclaredOutputs", "Inputs", "Outputs", "keep_outputs", "take_inputs"]
