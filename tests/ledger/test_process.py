@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
@@ -24,7 +23,7 @@ def test_this_process_is_alive() -> None:
 def test_a_process_that_ended_is_gone() -> None:
     """Even while its parent has not asked for it yet."""
     child = subprocess.Popen([sys.executable, "-c", "pass"], stdout=subprocess.PIPE)
-    mine = replace(Process.current(), pid=child.pid, ticks=process._ticks(child.pid))
+    mine = Process.current()._replace(pid=child.pid, ticks=process._ticks(child.pid))
     assert child.stdout is not None
     child.stdout.read()
     child.stdout.close()
@@ -39,20 +38,20 @@ def test_a_later_process_with_the_same_number_is_another() -> None:
     me = Process.current()
     if not me.ticks:
         pytest.skip("this system does not tell when a process started")
-    assert replace(me, ticks=me.ticks + 1).is_gone()
-    assert replace(me, boot="another").is_gone()
+    assert me._replace(ticks=me.ticks + 1).is_gone()
+    assert me._replace(boot="another").is_gone()
 
 
 def test_a_process_of_another_machine_counts_as_alive() -> None:
     """It cannot be seen from here."""
-    assert not replace(Process.current(), host="elsewhere", pid=1, ticks=1).is_gone()
+    assert not Process.current()._replace(host="elsewhere", pid=1, ticks=1).is_gone()
 
 
 def test_without_start_times_the_number_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a system that has no /proc."""
     monkeypatch.setattr(process, "_ticks", lambda pid: 0)
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    theirs = replace(Process.current(), pid=child.pid)
+    theirs = Process.current()._replace(pid=child.pid)
     assert not theirs.is_gone()
     child.communicate(b"\n")
     assert theirs.is_gone()

@@ -15,10 +15,9 @@ from penstock.ledger.clock import seconds_between
 from penstock.ledger.database import Database
 from penstock.ledger.log import read_log
 from penstock.ledger.migrations import migrate
-from penstock.ledger.reading import SUMMARISED, Reading, Where, chosen
-from penstock.ledger.record import DONE, QUEUED, RunRecord, RunSummary, key_of
 from penstock.ledger.run import LOG_NAME, Run, store_artifact
 from penstock.ledger.runs import Runs
+from penstock.ledger.status import DONE, QUEUED, key_of
 from penstock.objects.store import ObjectStore
 
 if TYPE_CHECKING:  # the parts are loaded when they are first used: starting a run needs none of them
@@ -29,6 +28,8 @@ if TYPE_CHECKING:  # the parts are loaded when they are first used: starting a r
     from penstock.ledger.experiments import Experiments
     from penstock.ledger.lineage import Lineage
     from penstock.ledger.locks import Locks
+    from penstock.ledger.reading import Reading, Where
+    from penstock.ledger.record import RunRecord, RunSummary
     from penstock.ledger.registry import Registry
     from penstock.ledger.sql import Row
     from penstock.ledger.trash import Trash
@@ -54,7 +55,6 @@ class Ledger:
         self.state = state
         self.is_sqlite = database.is_sqlite
         self._runs = Runs(database)
-        self._reading = Reading(database)
         self._database = database
 
     @classmethod
@@ -382,6 +382,8 @@ class Ledger:
         parent : only those that belong to this run. deleted : True for those that were thrown away, None for both.
         where : a condition in SQL on the run ``r``, and its parameters; ``r.status`` is as shown. order : SQL.
         """
+        from penstock.ledger.reading import chosen
+
         condition = chosen(operation, status, project, parent, deleted, where)
         return self._reading.records(condition, order=order, limit=limit)
 
@@ -396,7 +398,7 @@ class Ledger:
         deleted: bool | None = False,
         order: str = "r.id DESC",
         where: Where | None = None,
-        columns: Iterable[str] = SUMMARISED,
+        columns: Iterable[str] = ("params", "metrics", "tags"),
     ) -> list[RunSummary]:
         """As `runs`, with what a listing shows only, for many runs at once.
 
@@ -405,6 +407,8 @@ class Ledger:
         columns : what is filled beside ids, instants and names: params, metrics, tags, notes, inputs, outputs, source,
             cost, error.
         """
+        from penstock.ledger.reading import chosen
+
         condition = chosen(operation, status, project, parent, deleted, where)
         return self._reading.summaries(condition, order=order, limit=limit, columns=columns)
 
@@ -512,6 +516,12 @@ class Ledger:
         from penstock.ledger.experiments import Experiments
 
         return Experiments(self._database)
+
+    @cached_property
+    def _reading(self) -> Reading:
+        from penstock.ledger.reading import Reading
+
+        return Reading(self._database)
 
     @cached_property
     def _trash(self) -> Trash:

@@ -8,9 +8,7 @@ from typing import NamedTuple
 
 from penstock.errors import DeclarationError
 
-_SQLITE = re.compile(r"sqlite(?:\+\w+)?://(?:/(?P<file>.*))?", re.DOTALL)
-_SERVER = re.compile(r"postgres(?:ql)?(?:\+\w+)?://(?P<rest>.*)", re.DOTALL)
-_PASSWORD = re.compile(r"(?P<before>://[^:/?#@]*:)(?P<password>[^/?#]*)(?=@)|(?P<name>[?&]password=)(?P<value>[^&#]*)")
+_PASSWORD = r"(?P<before>://[^:/?#@]*:)(?P<password>[^/?#]*)(?=@)|(?P<name>[?&]password=)(?P<value>[^&#]*)"
 
 
 class Place(NamedTuple):
@@ -46,24 +44,27 @@ def parse_place(url: str) -> Place:
     >>> parse_place("postgres://ada:hunter2@host/shop").shown
     'postgresql://ada:***@host/shop'
     """
-    secrets = tuple(m["password"] or m["value"] for m in _PASSWORD.finditer(url) if m["password"] or m["value"])
-    shown = _PASSWORD.sub(lambda m: f"{m['before'] or m['name']}***", url)
-    if found := _SQLITE.fullmatch(url):
-        file = found["file"]
-        if file in (None, "", ":memory:"):
-            raise _bad(shown, "a ledger in memory would be forgotten at the end of the process")
-        if re.search(r"\?\w+=", file):
-            raise _bad(shown, "a ledger in a file has no settings after a question mark")
-        return Place(url, shown, Path(file), ())
-    if found := _SERVER.fullmatch(url):
-        scheme = "postgresql://"
-        return Place(scheme + found["rest"], scheme + shown.partition("://")[2], None, secrets)
-    scheme, separator, _ = url.partition("://")
+    scheme, separator, rest = url.partition("://")
+    name = scheme.partition("+")[0]
+    if separator and name == "sqlite":
+        return Place(url, url, _file(url, rest), ())
+    secrets = tuple(m["password"] or m["value"] for m in re.finditer(_PASSWORD, url) if m["password"] or m["value"])
+    shown = re.sub(_PASSWORD, lambda m: f"{m['before'] or m['name']}***", url)
     if not separator:
         raise _bad(shown, "it is no URL")
-    if scheme.startswith("sqlite"):
-        raise _bad(shown, "a file of another machine is no ledger: after sqlite: come three slashes, then the path")
-    raise _bad(shown, f"{scheme!r} is neither sqlite nor postgresql")
+    if name not in ("postgresql", "postgres"):
+        raise _bad(shown, f"{scheme!r} is neither sqlite nor postgresql")
+    return Place(f"postgresql://{rest}", f"postgresql://{shown.partition('://')[2]}", None, secrets)
+
+
+def _file(url: str, rest: str) -> Path:
+    if rest in ("", "/", "/:memory:"):
+        raise _bad(url, "a ledger in memory would be forgotten at the end of the process")
+    if not rest.startswith("/"):
+        raise _bad(url, "a file of another machine is no ledger: after sqlite: come three slashes, then the path")
+    if "=" in rest.partition("?")[2]:
+        raise _bad(url, "a ledger in a file has no settings after a question mark")
+    return Path(rest[1:])
 
 
 def _bad(place: str, why: str) -> DeclarationError:

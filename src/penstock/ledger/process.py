@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(NamedTuple):
     """One process, told apart from a later one that happens to get the same number.
 
     Attributes
@@ -37,7 +35,7 @@ class Process:
         return cls(**value)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return self._asdict()
 
     def is_gone(self) -> bool:
         """Whether the process has certainly ended. One of another machine cannot be seen: it counts as alive."""

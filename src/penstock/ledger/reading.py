@@ -11,14 +11,13 @@ from penstock.errors import BadParameter, NotFound
 from penstock.ledger.database import Connection, Database
 from penstock.ledger.process import Process
 from penstock.ledger.record import DONE, INTERRUPTED, RUNNING, STATUSES, RunRecord, RunSummary
-from penstock.ledger.schema import TABLES, json_value, read
+from penstock.ledger.schema import json_value, read, tables
 from penstock.ledger.sql import Row
 
 Where: TypeAlias = tuple[str, dict[str, Any]]
 """A condition on runs: SQL in which the run is ``r``, and its parameters. ``r.status`` is the status as it is shown."""
 
 PAGE = 500
-SUMMARISED = ("params", "metrics", "tags")
 _PLAIN = (
     "id", "operation", "status", "project", "parent", "started_at", "ended_at", "seconds", "who", "host", "deleted_at",
 )  # fmt: skip
@@ -79,7 +78,7 @@ class Reading:
     def records(self, where: Where, *, order: str, limit: int | None) -> list[RunRecord]:
         """Runs as a whole."""
         with self._database.read() as connection:
-            query, params = _query(connection, ", ".join(f"r.{name}" for name in TABLES["runs"]), where, order, limit)
+            query, params = _query(connection, ", ".join(f"r.{name}" for name in tables()["runs"]), where, order, limit)
             found: list[RunRecord] = []
             for page in connection.pages(query, PAGE, **params):
                 found += _records(connection, page)
@@ -164,7 +163,7 @@ def _query(connection: Connection, columns: str, where: Where, order: str, limit
     gone = _dead(connection)
     table = "runs"
     if gone:
-        others = ", ".join(name for name in TABLES["runs"] if name != "status")
+        others = ", ".join(name for name in tables()["runs"] if name != "status")
         shown = f"CASE WHEN status = '{RUNNING}' AND id IN :gone_ids THEN '{INTERRUPTED}' ELSE status END"
         table, params = f"(SELECT {others}, {shown} AS status FROM runs)", {**params, "gone_ids": gone}
     query = f"SELECT {columns} FROM {table} r" + (f" WHERE {condition}" if condition else "") + f" ORDER BY {order}"

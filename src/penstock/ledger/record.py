@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from penstock.objects.digests import digest_of, digest_of_json
+from penstock.ledger.status import DONE, FAILED, INTERRUPTED, QUEUED, RUNNING, STATUSES, STOPPED, key_of
 
-QUEUED, RUNNING, DONE, FAILED, INTERRUPTED, STOPPED = "queued", "running", "done", "failed", "interrupted", "stopped"
-STATUSES = (QUEUED, RUNNING, DONE, FAILED, INTERRUPTED, STOPPED)
+__all__ = [
+    "DONE", "FAILED", "INTERRUPTED", "QUEUED", "RUNNING", "STATUSES", "STOPPED", "RunRecord", "RunSummary", "key_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +95,3 @@ class RunSummary:
     source: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] | None = None
-
-
-def key_of(operation: str, inputs: dict[str, Any], params: dict[str, Any], code: str) -> str:
-    """The digest of everything that a result depends on.
-
-    Equal for equal content, whatever the order of the names.
-
-    >>> key_of("split", {"dataset": 1}, {"test": 0.2}, "1") == key_of("split", {"dataset": 1}, {"test": 0.2}, "1")
-    True
-    >>> key_of("split", {"dataset": 1}, {"test": 0.2}, "1") == key_of("split", {"dataset": 2}, {"test": 0.2}, "1")
-    False
-    """
-    return safe_digest(
-        {"format": 1, "kind": "run-key", "operation": operation, "inputs": inputs, "params": params, "code": code}
-    )
-
-
-def safe_digest(value: Any) -> str:
-    """The digest of a JSON value, also where it holds texts that are not UTF-8 (names of files may)."""
-    try:
-        return digest_of_json(value)
-    except UnicodeEncodeError:
-        return digest_of(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())

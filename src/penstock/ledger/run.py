@@ -11,8 +11,8 @@ from penstock.errors import PenstockError, StoreError
 from penstock.ledger.cost import Meter
 from penstock.ledger.environment import environment, source
 from penstock.ledger.log import LogFile
-from penstock.ledger.record import DONE, FAILED, INTERRUPTED, STOPPED
 from penstock.ledger.runs import Runs
+from penstock.ledger.status import DONE, FAILED, INTERRUPTED, STOPPED
 from penstock.objects.store import ObjectStore
 
 LOG_NAME = "metrics.jsonl"

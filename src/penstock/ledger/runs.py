@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any, final
 
-from penstock.errors import BadParameter, ProjectError
+from penstock.errors import BadParameter, NotFound, ProjectError
 from penstock.ledger.clock import instant_text, new_run_id, now, now_text
 from penstock.ledger.database import Connection, Database
 from penstock.ledger.process import Process, user
-from penstock.ledger.reading import absent
-from penstock.ledger.record import DONE, QUEUED, RUNNING, STATUSES, safe_digest
 from penstock.ledger.schema import insert, insert_many, json_value, put_many, update
+from penstock.ledger.status import DONE, QUEUED, RUNNING, STATUSES, safe_digest
 from penstock.objects.digests import digests_within
 
 ENDS = frozenset(STATUSES) - {QUEUED, RUNNING}
@@ -135,7 +134,7 @@ class Runs:
         with self._database.write() as connection:
             row = connection.one("SELECT status, process, outputs FROM runs WHERE id = :id", id=run_id)
             if row is None:
-                raise absent(connection, run_id)
+                raise _absent(connection, run_id)
             alive = row.status == RUNNING and not Process.from_json(json_value(row.process)).is_gone()
             if alive or row.status == DONE or "queued" not in json_value(row.outputs):
                 raise ProjectError(
@@ -152,7 +151,7 @@ class Runs:
         values = {"status": RUNNING, "ended_at": None, "seconds": None, "error": None, "process": process.to_json()}
         with self._database.write() as connection:
             if update(connection, "runs", values, "id = :run", run=run_id) == 0:
-                raise absent(connection, run_id)
+                raise _absent(connection, run_id)
 
     # ---- extending
 
@@ -186,12 +185,12 @@ class Runs:
             if merged:
                 row = connection.one("SELECT params, inputs, outputs FROM runs WHERE id = :id", id=run_id)
                 if row is None:
-                    raise absent(connection, run_id)
+                    raise _absent(connection, run_id)
                 changes.update({name: {**json_value(getattr(row, name)), **more} for name, more in merged.items()})
             if changes and update(connection, "runs", changes, "id = :run", run=run_id) == 0:
-                raise absent(connection, run_id)
+                raise _absent(connection, run_id)
             if not changes and _status(connection, run_id) is None:
-                raise absent(connection, run_id)
+                raise _absent(connection, run_id)
             if inputs:
                 _edges_in(connection, run_id, changes["inputs"])
             if outputs:
@@ -231,7 +230,7 @@ class Runs:
         """
         with self._database.write() as connection:
             if _status(connection, run_id) is None:
-                raise absent(connection, run_id)
+                raise _absent(connection, run_id)
             put_tags(connection, run_id, tags)
 
     def note(self, run_id: str, text: str, who: str | None) -> int:
@@ -240,7 +239,7 @@ class Runs:
             raise BadParameter("the note is empty", why="there is nothing to keep", way_out="write what you noticed")
         with self._database.write() as connection:
             if _status(connection, run_id) is None:
-                raise absent(connection, run_id)
+                raise _absent(connection, run_id)
             last = connection.value("SELECT max(number) FROM run_notes WHERE run = :run", run=run_id) or 0
             row = {"run": run_id, "number": last + 1, "at": now_text(), "who": who or user(), "text": text}
             insert(connection, "run_notes", row)
@@ -255,6 +254,12 @@ def put_tags(connection: Connection, run_id: str, tags: Mapping[str, str | None]
         connection.execute("DELETE FROM run_tags WHERE run = :run AND name = :name", run=run_id, name=name)
     kept = [{"run": run_id, "name": name, "value": str(value)} for name, value in tags.items() if value is not None]
     put_many(connection, "run_tags", kept)
+
+
+def _absent(connection: Connection, run_id: str) -> NotFound:
+    from penstock.ledger.reading import absent
+
+    return absent(connection, run_id)
 
 
 def _insert(connection: Connection, row: dict[str, Any]) -> str:

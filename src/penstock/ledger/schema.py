@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penstock.ledger.database import Connection
@@ -45,25 +45,15 @@ experiments: id text key, name text, details json, created_at text, deleted_at t
 """
 
 
-class Column(NamedTuple):
-    """One column: `kind` is text, integer, bigint, double, boolean or json."""
-
-    kind: str
-    key: bool
-    null: bool
-
-
-def _parsed(text: str) -> dict[str, dict[str, Column]]:
-    tables: dict[str, dict[str, Column]] = {}
-    for line in text.strip().replace("\n    ", " ").splitlines():
+@lru_cache(maxsize=1)
+def tables() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Name of a table -> name of a column -> text, integer, bigint, double, boolean or json; then key, or null."""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for line in _TABLES.strip().replace("\n    ", " ").splitlines():
         name, _, columns = line.partition(": ")
         words = [column.split() for column in columns.split(", ")]
-        tables[name] = {w[0]: Column(w[1], "key" in w[2:], "null" in w[2:]) for w in words}
-    return tables
-
-
-TABLES = _parsed(_TABLES)
-"""Name of a table -> name of a column -> what it holds."""
+        found[name] = {name: (kind, *more) for name, kind, *more in words}
+    return found
 
 
 def json_text(value: Any) -> str:
@@ -95,7 +85,7 @@ def put_many(connection: Connection, table: str, rows: list[dict[str, Any]]) -> 
     """Insert rows that have the same columns, or replace those of the same key."""
     if not rows:
         return
-    keys = [name for name, column in TABLES[table].items() if column.key]
+    keys = [name for name, column in tables()[table].items() if "key" in column]
     changed = ", ".join(f"{name} = excluded.{name}" for name in rows[0] if name not in keys)
     statement = f"{_insertion(table, tuple(rows[0]), False)} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changed}"
     connection.many(statement, [stored(table, row) for row in rows])
@@ -132,9 +122,9 @@ def _insertion(table: str, columns: tuple[str, ...], or_nothing: bool) -> str:
 
 @lru_cache(maxsize=64)
 def _jsons(table: str) -> frozenset[str]:
-    return frozenset(name for name, column in TABLES[table].items() if column.kind == "json")
+    return frozenset(name for name, column in tables()[table].items() if column[0] == "json")
 
 
 @lru_cache(maxsize=64)
 def _booleans(table: str) -> frozenset[str]:
-    return frozenset(name for name, column in TABLES[table].items() if column.kind == "boolean")
+    return frozenset(name for name, column in tables()[table].items() if column[0] == "boolean")

@@ -13,8 +13,9 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-_PARTS = re.compile(
-    r"""(?P<literal>'(?:[^']|'')*'|"[^"]*"|::)|(?P<list>\bIN\s+):(?P<of>[A-Za-z_]\w*)|:(?P<name>[A-Za-z_]\w*)|(?P<percent>%)"""
+_PARTS = (
+    r"(?P<literal>'(?:[^']|'')*'|\"[^\"]*\"|::)|(?P<list>\bIN ):(?P<of>[A-Za-z_]\w*)"
+    r"|:(?P<name>[A-Za-z_]\w*)|(?P<percent>%)"
 )
 
 
@@ -27,6 +28,8 @@ def translated(sql: str, *, sqlite: bool) -> str:
     >>> translated("SELECT 1 FROM runs WHERE id IN :ids AND seconds < :s", sqlite=False)
     'SELECT 1 FROM runs WHERE id IN (SELECT unnest(%(ids)s::text[])) AND seconds < %(s)s'
     """
+    if sqlite and "IN :" not in sql:  # most are; so the pattern need not be compiled where a run is only recorded
+        return sql
 
     def part(found: re.Match[str]) -> str:
         if found["list"] is not None:
@@ -38,7 +41,7 @@ def translated(sql: str, *, sqlite: bool) -> str:
             return f"%({found['name']})s"
         return found[0].replace("%", "%%")
 
-    return _PARTS.sub(part, sql)
+    return re.sub(_PARTS, part, sql)
 
 
 def bound(values: dict[str, Any], *, sqlite: bool) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from penstock.ledger.clock import now_text
 from penstock.ledger.database import Connection, Database
 from penstock.ledger.process import Process
 from penstock.ledger.reading import absent
-from penstock.ledger.record import RUNNING
 from penstock.ledger.schema import json_value
+from penstock.ledger.status import RUNNING
 
 _BELONGING = ("run_inputs", "run_outputs", "run_metrics", "run_tags", "run_notes")
 _PROOF = (
