@@ -34,6 +34,7 @@ VERBS = (
     "data",
     "runs",
     "show",
+    "queue",
     "lineage",
     "reproduce",
     "decide",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import NotFound, PenstockError, ProjectError
 from penstock.experiments.batch_result import BatchResult
-from penstock.experiments.batch_work import BatchWork, Listener
+from penstock.experiments.batch_work import BatchState, BatchWork, Listener
 from penstock.experiments.options import RunOptions
 from penstock.experiments.plan import Plan, make_plan, unmasked
 from penstock.experiments.sampling import make_sampler
@@ -203,3 +203,6 @@ def _first(space: Space, plan: Plan) -> Point:
 
 def _below(folder: Path, root: Path) -> str:
     return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
+
+
+__all__ = ["OPERATION", "BatchState", "Listener", "batch_inputs", "read_batch", "resume_batch", "run_batch"]

@@ -19,6 +19,7 @@ from penstock.experiments.batch import batch_inputs
 from penstock.experiments.flags.flag import MASK
 from penstock.experiments.flags.values import show
 from penstock.experiments.options import RunOptions
+from penstock.experiments.space import parse_space
 from penstock.experiments.target import Target
 
 if TYPE_CHECKING:
@@ -97,22 +98,30 @@ class QueueListing:
 # ---- adding
 
 
-def enqueue_run(
+def enqueue(
     workspace: Workspace,
     target: Target,
     flags: FlagSet,
-    assigned: Mapping[str, Any],
+    words: Sequence[str],
     *,
     cwd: Path,
     options: RunOptions | None = None,
 ) -> Queued:
-    """Record a run that is to begin later. Its flags are checked now.
+    """Record a run that is to begin later, with flags as words. They are checked now.
 
     Raises
     ------
-    FlagError : a flag that must be given is missing, or one is secret: the queue keeps no secrets.
+    FlagError : a word is wrong, a flag that must be given is missing, or one is secret: the queue keeps no secrets.
     """
     options = options or RunOptions()
+    space = parse_space(words, flags)
+    if space.dimensions:
+        raise FlagError(
+            "a flag has several values",
+            why="that is a batch, and a single run was to be queued",
+            way_out="use run_batch",
+        )
+    assigned = space.fixed
     values = flags.values(assigned)
     _refuse_secrets(assigned, flags)
     where = {**target.to_json(workspace.root), "cwd": _below(cwd, workspace.root)}

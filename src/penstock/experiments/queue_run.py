@@ -114,7 +114,7 @@ def find_flags(workspace: Workspace) -> FlagsOf:
     """Finds flags as `penstock run` does."""
 
     def find(target: Target, cwd: Path) -> FlagSet:
-        from penstock.experiments.flags import detect
+        from penstock.experiments.flags.detect import detect
 
         declaration = workspace.declaration
         section = declaration.scripts.get(target.name)
