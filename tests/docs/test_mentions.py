@@ -66,7 +66,7 @@ def _keys(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
 def test_every_key_of_the_declaration_is_described(section: str, key: str) -> None:
     """In the section of its table."""
     page = (DOCS / "declaration.md").read_text(encoding="utf-8")
-    _, found, rest = page.partition(f"\n## `[[{section}]]`" if section == "gates" else f"\n## `[{section}]`")
+    _, found, rest = page.partition(f"\n## `[[{section}]]`" if section in ("gates", "step") else f"\n## `[{section}]`")
     assert found
     assert re.search(rf"`(\[.*\.)?{key}\b", rest.partition("\n## ")[0]), f"[{section}] {key}"
 
