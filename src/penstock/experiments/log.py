@@ -73,17 +73,21 @@ def _numbers(line: dict[str, Any]) -> dict[str, Any]:
         if number is not None:
             kept[name] = number
         elif value is not None or name != "step":
-            shown = f"{type(value).__name__} {value!r:.60}" if isinstance(value, str | None) else f"a {type(value).__name__}"
+            shown = (
+                f"{type(value).__name__} {value!r:.60}"
+                if isinstance(value, str | None)
+                else f"a {type(value).__name__}"
+            )
             _tell(name, f"{name!r} is left out, as it is no number but {shown}")
     return kept
 
 
 def _number(value: Any) -> int | float | None:
     """A value as a number; None where it is none."""
-    if isinstance(value, bool):
+    if isinstance(value, int):  # booleans too
         return int(value)
-    if isinstance(value, _NUMBERS):
-        return value + 0  # of a subclass the plain number
+    if isinstance(value, float):  # of a subclass (NumPy's float64 is one) the plain number
+        return float(value)
     try:
         if hasattr(value, "item"):  # NumPy, PyTorch, JAX: one element
             value = value.item()
@@ -93,9 +97,7 @@ def _number(value: Any) -> int | float | None:
             return float(value) if hasattr(value, "__float__") else None
     except Exception:  # noqa: BLE001 - whatever the user's own type does, training goes on
         return None
-    if isinstance(value, bool):
-        return int(value)
-    return value if isinstance(value, _NUMBERS) else None
+    return int(value) if isinstance(value, bool) else value if isinstance(value, _NUMBERS) else None
 
 
 def _tell(key: str, text: str) -> None:

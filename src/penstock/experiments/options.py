@@ -86,13 +86,17 @@ class ScriptRun:
         """That of the program; stopping early as asked is no failure."""
         if self.status == "stopped":
             return 0
+        if self.status == "interrupted":
+            return self.exit_status or 130
         return self.exit_status or (0 if self.status == "done" else 1)
 
     def to_json(self) -> dict[str, Any]:
         return {"format": 1, **asdict(self), "unsealed": list(self.unsealed), "warnings": list(self.warnings)}
 
     def to_text(self) -> str:
-        lines = [f"run {self.id}: {self.status}{f' ({self.reason})' if self.reason else ''} after {_duration(self.seconds)}"]
+        lines = [
+            f"run {self.id}: {self.status}{f' ({self.reason})' if self.reason else ''} after {_duration(self.seconds)}"
+        ]
         if self.metrics:
             shown = [f"{name} {value:.6g}" for name, value in list(self.metrics.items())[:12]]
             more = f", and {len(self.metrics) - 12} more" if len(self.metrics) > 12 else ""

@@ -84,7 +84,13 @@ class Process:
                 os.close(descriptor)
 
     def start(
-        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout_s: float | None = None, grace_s: float = GRACE_S
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        timeout_s: float | None = None,
+        grace_s: float = GRACE_S,
     ) -> None:
         """Run the program; returns once it runs.
 
@@ -106,15 +112,31 @@ class Process:
         missing = self._told.get("failed") == 2
         raise ScriptError(
             f"{argv[0]!r} cannot be run",
-            why=f"there is no such program on the PATH, or no folder {str(cwd)!r}" if missing else f"the system says: {text}",
-            way_out="check its name, install it, or give its path" if missing else f"make it executable (chmod +x {argv[0]}), or name its interpreter",
+            why=f"there is no such program on the PATH, or no folder {str(cwd)!r}"
+            if missing
+            else f"the system says: {text}",
+            way_out="check its name, install it, or give its path"
+            if missing
+            else f"make it executable (chmod +x {argv[0]}), or name its interpreter",
         )
 
-    def pump(self, out: Callable[[bytes], None], err: Callable[[bytes], None], tick: Callable[[], None], every_s: float = 0.2) -> Ended:
-        """Hand on what it prints, and call `tick` every so often, until it has ended."""
+    def pump(
+        self,
+        out: Callable[[bytes], None],
+        err: Callable[[bytes], None],
+        tick: Callable[[], None],
+        *,
+        every_s: float = 0.2,
+        also: Mapping[int, Callable[[], None]] | None = None,
+    ) -> Ended:
+        """Hand on what it prints, and call `tick` every so often, until it has ended.
+
+        `also` : file descriptors to watch beside, and what to call when there is something to read.
+        """
+        also = also or {}
         poll = select.poll()
         sinks = {self._out: out, self._err: err}
-        for descriptor in (*sinks, self._news):
+        for descriptor in (*sinks, self._news, *also):
             poll.register(descriptor, select.POLLIN)
         next_tick, silent_since = time.monotonic() + every_s, 0.0
         while sinks or not self._ended:
@@ -129,6 +151,8 @@ class Process:
                     if not self._read_news():
                         poll.unregister(descriptor)
                         self._ended = True
+                elif descriptor in also:
+                    also[descriptor]()
                 elif data := os.read(descriptor, _PIPE_BYTES):
                     sinks[descriptor](data)
                 else:
@@ -181,7 +205,7 @@ class Process:
         data = os.read(self._news, 65536)
         self._status += data
         while len(self._status) >= 4 and len(self._status) >= (end := 4 + int.from_bytes(self._status[:4], "big")):
-            self._told.update(marshal.loads(self._status[4:end]))  # noqa: S302 - our own keeper
+            self._told.update(marshal.loads(self._status[4:end]))
             self._status = self._status[end:]
         return bool(data)
 

@@ -70,7 +70,15 @@ def start(order, ignored, reaper):
     if pid == 0:
         try:
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGPIPE, signal.SIGXFSZ):
+            for number in (
+                signal.SIGINT,
+                signal.SIGTERM,
+                signal.SIGHUP,
+                signal.SIGCHLD,
+                signal.SIGUSR1,
+                signal.SIGPIPE,
+                signal.SIGXFSZ,
+            ):
                 signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if not reaper and not os.isatty(0):
@@ -78,7 +86,9 @@ def start(order, ignored, reaper):
             os.chdir(order["cwd"])
             os.execvpe(order["argv"][0], order["argv"], order["env"])
         except OSError as error:
-            os.write(write_end, marshal.dumps((error.errno or 0, error.filename if isinstance(error.filename, str) else "")))
+            os.write(
+                write_end, marshal.dumps((error.errno or 0, error.filename if isinstance(error.filename, str) else ""))
+            )
         finally:
             os._exit(127)
     os.close(write_end)
@@ -243,7 +253,11 @@ class Keeper:
             return 0
         told, kept = 0, []
         killed = self.why in ("kill", "orphaned")
-        for seconds, number in ((0.0 if killed else LEAVE_S, None), (0.0 if killed else TERMINATE_S, signal.SIGTERM), (GIVE_UP_S, signal.SIGKILL)):
+        for seconds, number in (
+            (0.0 if killed else LEAVE_S, None),
+            (0.0 if killed else TERMINATE_S, signal.SIGTERM),
+            (GIVE_UP_S, signal.SIGKILL),
+        ):
             end = monotonic() + seconds
             if number == signal.SIGTERM:
                 told = self.signal_all(number)
@@ -264,7 +278,9 @@ class Keeper:
 
 
 def main():
-    ignored = {signal.SIGHUP, signal.SIGINT} & {n for n in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(n) == signal.SIG_IGN}
+    ignored = {signal.SIGHUP, signal.SIGINT} & {
+        n for n in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(n) == signal.SIG_IGN
+    }
     for descriptor in (CONTROL, STATUS):
         os.set_inheritable(descriptor, False)
     parent = os.getppid()

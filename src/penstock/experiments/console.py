@@ -1,0 +1,169 @@
+"""What a program prints: shown as it comes, kept in a file that cannot grow without end, with secrets masked in both."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, TextIO, final
+
+from penstock.errors import StoreFull
+from penstock.experiments.secrets import Masker
+from penstock.objects.files import naming_full_disk
+
+CONSOLE = "console.log"
+_TAILS = ("console.tail.0", "console.tail.1")
+
+
+@final
+class ConsoleLog:
+    """Keeps what it is given in ``console.log`` of a folder: all of it, or where that is more than `limit_bytes`, its first and
+    its last half. Every piece is with the system when `write` returns; memory does not grow.
+
+    The end of a long log is kept in two files in turns, each half the limit; `read` puts the parts together.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        self.folder = folder
+        self.half_bytes = max(1, limit_bytes // 2)
+        self.size_bytes = 0
+        self.full = ""
+        self._file = -1
+        self._in_file = 0
+        self._tail = -1  # which of the two tails is written to; -1: the head is
+
+    def write(self, data: bytes) -> None:
+        """Append. Where no space is left, `full` says so from then on, and nothing more is kept: the program goes on."""
+        self.size_bytes += len(data)
+        if self.full:
+            return
+        view = memoryview(data)
+        try:
+            with naming_full_disk(self.folder / CONSOLE):
+                while view:
+                    if self._file < 0 or self._in_file >= self.half_bytes:
+                        self._next_file()
+                    written = os.write(self._file, view[: self.half_bytes - self._in_file])
+                    self._in_file += written
+                    view = view[written:]
+        except StoreFull as error:
+            self.full = error.what
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    @property
+    def cut_bytes(self) -> int:
+        """How many bytes of the middle were left out so far."""
+        return cut_bytes(self.folder, self.size_bytes)
+
+    def _next_file(self) -> None:
+        name = CONSOLE
+        if self._file >= 0:
+            os.close(self._file)
+            self._tail = 1 - self._tail if self._tail >= 0 else 0
+            name = _TAILS[self._tail]
+        self._file = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        self._in_file = 0
+
+
+def cut_bytes(folder: Path, size_bytes: int) -> int:
+    """How many of the bytes that were printed are in none of the files."""
+    return size_bytes - sum(path.stat().st_size for path in _parts(folder))
+
+
+def join_console(folder: Path, size_bytes: int | None = None, half_bytes: int | None = None) -> Path | None:
+    """Put head and tail of a log together in ``console.log``; its path, None where nothing was printed.
+
+    `size_bytes` is what was printed in all, where that is known: the line in the middle then says how much is left out.
+    """
+    head, *tails = _parts(folder) or [None]
+    if head is None or not tails:
+        return head
+    half_bytes = half_bytes or head.stat().st_size
+    last = tails[-1].stat().st_size
+    from_first = min(half_bytes - last, tails[0].stat().st_size) if len(tails) == 2 else 0
+    kept = head.stat().st_size + last + from_first
+    left_out = "" if size_bytes is None or size_bytes == kept else f"{size_bytes - kept:,} bytes "
+    with naming_full_disk(head), head.open("ab") as file:
+        if size_bytes != kept:
+            file.write(f"\n[... {left_out}left out here: [run] console_bytes ...]\n".encode())
+        if len(tails) == 2:
+            with tails[0].open("rb") as first:
+                first.seek(-from_first, os.SEEK_END)
+                _copy(first, file)
+        with tails[-1].open("rb") as second:
+            _copy(second, file)
+    for tail in tails:
+        tail.unlink()
+    return head
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The files of a log, in the order in which they were written."""
+    head = folder / CONSOLE
+    tails = sorted((folder / name for name in _TAILS if (folder / name).exists()), key=lambda p: p.stat().st_mtime_ns)
+    return [head, *tails] if head.exists() else []
+
+
+def _copy(source: BinaryIO, target: BinaryIO) -> None:
+    while chunk := source.read(1 << 20):
+        target.write(chunk)
+
+
+@final
+class Printed:
+    """One of the two streams of a program: masks what comes, shows it, keeps it, and hands it to who looks for metrics."""
+
+    def __init__(
+        self, masker: Masker, log: ConsoleLog, show: TextIO | None, reader: Callable[[bytes], None] | None = None
+    ) -> None:
+        self._masked = masker.stream()
+        self._log, self._reader = log, reader
+        self._show = show
+        self.tail = b""  # the last bytes, for saying why a program failed
+
+    def feed(self, data: bytes) -> None:
+        self._hand_on(self._masked.feed(data))
+
+    def flush(self) -> None:
+        """At the end of the stream."""
+        self._hand_on(self._masked.flush())
+
+    def _hand_on(self, data: bytes) -> None:
+        if not data:
+            return
+        self._echo(data)
+        self._log.write(data)
+        self.tail = (self.tail + data)[-8192:] if len(data) < 8192 else data[-8192:]
+        if self._reader is not None:
+            self._reader(data)
+
+    def _echo(self, data: bytes) -> None:
+        """Show as it came, byte for byte; where the terminal or reader has gone, the run goes on unseen."""
+        if self._show is None:
+            return
+        try:
+            raw = getattr(self._show, "buffer", None)
+            if raw is None:
+                self._show.write(data.decode("utf-8", "replace"))
+            else:
+                self._show.flush()
+                raw.write(data)
+            self._show.flush()
+        except (BrokenPipeError, ValueError):  # ValueError: a closed file
+            self._show = None
+            _quiet_end()
+
+
+def _quiet_end() -> None:
+    """Python flushes stdout when it ends, and would complain of the broken pipe then."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    except (OSError, ValueError, AttributeError):  # no real file behind it
+        return

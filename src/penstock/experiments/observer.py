@@ -1,0 +1,153 @@
+"""What is looked at while a program runs: its metrics from all sources, the files that it opens, the seals."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, final
+
+from penstock.experiments.events import EventFiles, Scalar
+from penstock.experiments.lines import PrintedMetrics
+from penstock.experiments.opened import Opened
+from penstock.experiments.options import MetricsListener
+from penstock.experiments.seals import CERTAIN, Seals
+from penstock.experiments.series import Appender, Series, Tail
+
+_PASSED_OVER = frozenset({".git", ".penstock", "node_modules", "__pycache__", ".venv", "venv", "site-packages"})
+_MOST_FOLDERS = 5000
+
+
+@final
+class Observer:
+    """One run, looked at. `look` is called every so often, and once more at the end.
+
+    Metrics from printed lines and event files are appended to the run's log, where the script's own are too; from there
+    all are read again, so that everyone sees the same.
+
+    Attributes
+    ----------
+    series : all metrics so far. opened : files. unsealed : sealed file -> how it was seen to be opened.
+    stop_reason : why the listener wants the run to end, "" while it does not.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        log: Path,
+        *,
+        started: float,
+        patterns: tuple[str, ...] = (),
+        watch: Iterable[Path] = (),
+        listener: MetricsListener | None = None,
+    ) -> None:
+        watch = list(watch)
+        self.series = Series()
+        self.opened = Opened(folder, watch)
+        self.seals = Seals(watch)
+        self.printed = PrintedMetrics(self._printed, patterns)
+        self.stop_reason = ""
+        self._listener = listener
+        self._appender = Appender(log, started)
+        self._tail = Tail(log)
+        self._events = EventFiles()
+        self._clock = time.time() - (time.monotonic() - started)  # the run's start in seconds since 1970
+        self._pid = 0
+
+    def begin(self, pid: int) -> None:
+        self._pid = pid
+
+    @property
+    def also(self) -> dict[int, Callable[[], None]]:
+        """What to wait for beside the program's output: a sealed file is opened for some milliseconds only."""
+        return {self.seals.descriptor: self.look_at_seals} if self.seals.descriptor >= 0 else {}
+
+    @property
+    def unsealed(self) -> dict[str, str]:
+        return {**self.seals.broken, **self.opened.unsealed}
+
+    @property
+    def warnings(self) -> list[str]:
+        found = []
+        if self._appender.lost:
+            found.append(f"{self._appender.lost} lines of metrics are lost: no space was left")
+        if self.printed.refused:
+            found.append(
+                f"more than 1,000 names of metrics were printed; {self.printed.refused!r} and others are left out"
+            )
+        if self.series.too_many:
+            found.append("more than 5,000 metrics were logged; the later ones are in the log only")
+        if self.seals.refused:
+            found.append(f"sealed data: {self.seals.refused}")
+        if self._tail.damaged:
+            found.append(f"{self._tail.damaged} lines of the log could not be read")
+        found += [
+            f"{path}: {how}"
+            for path, how in self.seals.broken.items()
+            if how != CERTAIN and path not in self.opened.unsealed
+        ]
+        return found + [f"TensorBoard's file {damaged}" for damaged in self._events.damaged()]
+
+    def look(self) -> None:
+        """Take note of everything that is new."""
+        self.opened.look()
+        self.look_at_seals()
+        for path in self.opened.events:
+            self._events.add(path)
+        self._scalars()
+        self._appender.flush()
+        for line in self._tail.lines():
+            numbers = self.series.add(line)
+            if self._listener is not None and not self.stop_reason and len(numbers) > ("step" in numbers):
+                self.stop_reason = self._listener(numbers) or ""
+
+    def look_at_seals(self) -> None:
+        self.seals.look(self._pid)
+
+    def finish(self, cwd: Path, output: Path) -> None:
+        """The last look. Event files that were written past Python are searched for where TensorFlow was used."""
+        self.printed.flush()
+        self.opened.look()
+        for folder in (output, *([cwd] if "tensorflow" in self.opened.uses else [])):
+            for path in _event_files(folder, since=self._clock):
+                self._events.add(path)
+        self.look()
+        self.close()
+
+    def close(self) -> None:
+        for part in (self._appender, self._tail, self.opened, self.seals):
+            part.close()
+
+    def _printed(self, values: dict[str, Any]) -> None:
+        self._appender.add(values)
+
+    def _scalars(self) -> None:
+        """Append what event files have; values of one step that come together share a line."""
+        together: list[Scalar] = []
+        for scalar in self._events.scalars():
+            if together and (scalar.step != together[0].step or any(scalar.tag == other.tag for other in together)):
+                self._append(together)
+                together = []
+            together.append(scalar)
+        if together:
+            self._append(together)
+
+    def _append(self, scalars: list[Scalar]) -> None:
+        values = {"step": scalars[0].step, **{scalar.tag: scalar.value for scalar in scalars}}
+        self._appender.add(values, max(0.0, scalars[0].wall_s - self._clock))
+
+
+def _event_files(folder: Path, *, since: float) -> list[str]:
+    """Event files below a folder that were written after a moment."""
+    found, looked = [], 0
+    for place, folders, names in os.walk(folder):
+        looked += 1
+        if looked > _MOST_FOLDERS:
+            break
+        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER)
+        for name in sorted(names):
+            path = os.path.join(place, name)
+            if "tfevents" in name and os.stat(path).st_mtime >= since:
+                found.append(path)
+    return found

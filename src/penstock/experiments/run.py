@@ -1,0 +1,194 @@
+"""Run a script, module, notebook or command as it is, and record all of it: `run_target`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, final
+
+from penstock.errors import ScriptFailed
+from penstock.experiments.collect import collect, tidy
+from penstock.experiments.console import ConsoleLog, Printed
+from penstock.experiments.ending import kills_for_memory, money, why_failed
+from penstock.experiments.interrupts import Interrupts
+from penstock.experiments.observer import Observer
+from penstock.experiments.options import RunOptions, ScriptRun
+from penstock.experiments.process import Ended, Process
+from penstock.experiments.surroundings import OUTPUT, Before, Surroundings
+
+if TYPE_CHECKING:
+    from penstock.experiments.flags.flag_set import FlagSet
+    from penstock.experiments.target import Target
+    from penstock.ledger.run import Run
+    from penstock.project.workspace import Workspace
+
+
+def run_target(
+    workspace: Workspace,
+    target: Target,
+    flags: FlagSet,
+    values: Mapping[str, Any],
+    *,
+    options: RunOptions | None = None,
+    cwd: Path,
+) -> ScriptRun:
+    """Run a program and record it: what it was, what it printed, measured, read and wrote, and how it ended.
+
+    A program that fails, or is stopped or interrupted, gives a `ScriptRun` that says so.
+
+    Parameters
+    ----------
+    flags, values : the flags of the target, and the values of all of them.
+    cwd : the folder in which it runs.
+
+    Raises
+    ------
+    ScriptError : it cannot be started; the run is recorded as failed. FlagError : a value cannot be passed.
+    StoreError : the ledger or the object store cannot be written; what was logged so far stays in the folder of the run.
+    """
+    options = options or RunOptions()
+    around = Surroundings.of(workspace, target, flags, values, options, cwd)
+    with Process(interactive=options.interactive) as process:
+        return _Running(around, process).through()
+
+
+@final
+class _Running:
+    """One run from its record in the ledger to its end."""
+
+    def __init__(self, around: Surroundings, process: Process) -> None:
+        self.around, self.process = around, process
+        self.options, self.ledger = around.options, around.workspace.ledger
+
+    def through(self) -> ScriptRun:
+        around, options = self.around, self.options
+        before = around.look_before()
+        error: BaseException | None = None
+        try:
+            with self.ledger.run(
+                around.target.name,
+                params=around.recorded_params(),
+                inputs={"target": around.recorded_target(), **before.inputs, **options.inputs},
+                project=around.workspace.name,
+                parent=options.parent,
+                environment={},
+                source=before.commit,
+                tags=options.tags,
+                takes=options.takes,
+            ) as run:
+                if options.note:
+                    self.ledger.note(run.id, options.note)
+                result, error = self._inside(run, before)
+                if error is not None:
+                    raise error
+        except (ScriptFailed, KeyboardInterrupt) as raised:
+            if raised is not error:
+                raise
+        tidy(run.folder)
+        return result
+
+    def _inside(self, run: Run, before: Before) -> tuple[ScriptRun, BaseException | None]:
+        """Start the program, look at it until it has ended, record what came of it; the result, and the error to record."""
+        around, options = self.around, self.options
+        started, started_ns, memory_kills = time.monotonic(), time.time_ns(), kills_for_memory()
+        (run.folder / OUTPUT).mkdir(parents=True, exist_ok=True)
+        console = ConsoleLog(run.folder, around.section.console_bytes)
+        observer = Observer(
+            run.folder,
+            run.log_path,
+            started=started,
+            patterns=around.metrics,
+            watch=options.watch,
+            listener=options.on_metrics,
+        )
+        out = Printed(around.masker, console, self._shown("stdout"), observer.printed.feed)
+        err = Printed(around.masker, console, self._shown("stderr"))
+        try:
+            with Interrupts(self.process) as interrupts:
+                self.process.start(
+                    around.command.argv, env=around.variables(run, started), cwd=around.cwd, timeout_s=around.timeout_s
+                )
+                observer.begin(self.process.pid)
+                around.record_start(run, before)
+                ended = self.process.pump(out.feed, err.feed, lambda: self._tick(observer), also=observer.also)
+            out.flush()
+            err.flush()
+            observer.finish(around.cwd, run.folder / OUTPUT)
+        finally:
+            console.close()
+            observer.close()
+        status, reason, error = self._judged(
+            run, ended, interrupts.asked, observer, (err.tail or out.tail), memory_kills
+        )
+        collected = collect(around, run, before, observer, console, started_ns)
+        run.note_cost(
+            wall_s=round(ended.seconds, 6),
+            cpu_s=round(ended.cpu_s, 6),
+            peak_memory_bytes=ended.peak_memory_bytes,
+            **money(
+                ended.seconds, around.workspace.declaration.cost.per_hour, around.workspace.declaration.cost.currency
+            ),
+        )
+        run.record(
+            inputs=collected.inputs,
+            outputs={"kind": "script", "exit_status": ended.status, **collected.outputs},
+            metrics=observer.series.last(),
+            artifacts=collected.artifacts,
+            environment=collected.environment,
+        )
+        if status == "stopped":
+            run.stop(reason)
+        result = ScriptRun(
+            id=run.id,
+            operation=around.target.name,
+            status=status,
+            exit_status=ended.status,
+            metrics=observer.series.last(),
+            seconds=round(ended.seconds, 3),
+            files=collected.files,
+            unsealed=tuple(observer.unsealed),
+            reason=reason,
+            warnings=(*self._warnings(ended), *observer.warnings, *collected.warnings),
+        )
+        return result, error
+
+    def _tick(self, observer: Observer) -> None:
+        observer.look()
+        if observer.stop_reason or (self.options.cancel is not None and self.options.cancel.is_set()):
+            self.process.stop()
+
+    def _judged(
+        self, run: Run, ended: Ended, asked: str, observer: Observer, printed: bytes, memory_kills: int
+    ) -> tuple[str, str, BaseException | None]:
+        """Status, reason, and the error that is recorded."""
+        cancelled = self.options.cancel is not None and self.options.cancel.is_set()
+        if ended.why in ("interrupt", "stop", "kill") and (asked or (cancelled and not observer.stop_reason)):
+            return "interrupted", "Ctrl-C" if asked == "interrupt" else "it was told to end", KeyboardInterrupt()
+        if observer.stop_reason and ended.why in ("stop", "kill"):
+            return "stopped", observer.stop_reason, None
+        if ended.status == 0:
+            return "done", "", None
+        error = why_failed(
+            self.around.target.name,
+            run.id,
+            ended,
+            printed,
+            timeout_s=self.around.timeout_s,
+            killed_for_memory=ended.signal == 9 and kills_for_memory() > memory_kills,
+            has_input=self.process.has_input,
+        )
+        return "failed", f"{error.what}: {error.why}", error
+
+    def _warnings(self, ended: Ended) -> list[str]:
+        if not ended.left:
+            return []
+        those = "a process that it had" if ended.left == 1 else f"{ended.left} processes that it had"
+        return [f"{those} left running {'was' if ended.left == 1 else 'were'} ended with it"]
+
+    def _shown(self, stream: str) -> TextIO | None:
+        """Where its output is shown."""
+        if not self.options.echo:
+            return None
+        return sys.stderr if stream == "stderr" or self.options.echo == "stderr" else sys.stdout
