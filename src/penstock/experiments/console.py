@@ -80,9 +80,10 @@ def join_console(folder: Path, size_bytes: int | None = None, half_bytes: int | 
 
     `size_bytes` is what was printed in all, where that is known: the line in the middle then says how much is left out.
     """
-    head, *tails = _parts(folder) or [None]
-    if head is None or not tails:
-        return head
+    parts = _parts(folder)
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    head, *tails = parts
     half_bytes = half_bytes or head.stat().st_size
     last = tails[-1].stat().st_size
     from_first = min(half_bytes - last, tails[0].stat().st_size) if len(tails) == 2 else 0

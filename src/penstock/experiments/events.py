@@ -119,7 +119,7 @@ class EventFiles:
 
     def _prefix(self, folder: str) -> str:
         """Of the names of a folder's metrics: where it is below the first one, or what part of the data it is of."""
-        parent, own = os.path.split(folder)
+        own = os.path.basename(folder)
         if own.lower() in _SPLITS:
             return own
         for root in self._roots:

@@ -37,7 +37,7 @@ def log(step: int | float | None = None, **values: Any) -> None:
         return
     line = {} if step is None else {"step": step}
     line.update(values)
-    for name, value in line.items():
+    for value in line.values():
         if type(value) not in _NUMBERS:
             line = _numbers(line)
             break

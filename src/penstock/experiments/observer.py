@@ -140,9 +140,8 @@ class Observer:
 
 def _event_files(folder: Path, *, since: float) -> list[str]:
     """Event files below a folder that were written after a moment."""
-    found, looked = [], 0
-    for place, folders, names in os.walk(folder):
-        looked += 1
+    found = []
+    for looked, (place, folders, names) in enumerate(os.walk(folder)):
         if looked > _MOST_FOLDERS:
             break
         folders[:] = sorted(name for name in folders if name not in _PASSED_OVER)

@@ -28,20 +28,21 @@ TERMINATE_S = 2.0  # and in this time after SIGTERM
 GIVE_UP_S = 20.0  # a process that even SIGKILL does not end (it waits for a dead disk) is left
 
 
-def prctl(option, value):
+def prctl(option: int, value: int) -> bool:
     """The system call, without loading `ctypes` (10 ms). False where it is not to be had."""
     if not LINUX:
         return False
     try:
         import _ctypes
 
-        function = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
+        library = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]
+        function = _ctypes.dlsym(library, "prctl")
         return _ctypes.call_cdeclfunction(function, (option, value, 0, 0, 0)) == 0
     except Exception:  # another Python, or another C library: the process group serves
         return False
 
 
-def send(message):
+def send(message: dict[str, object]) -> None:
     """Tell Penstock; where it is gone, nobody is told."""
     data = marshal.dumps(message)
     try:
@@ -50,7 +51,7 @@ def send(message):
         pass
 
 
-def receive_order():
+def receive_order() -> dict | None:
     """The order: a length, then what is to be run. None where Penstock went away before it gave one."""
     wanted, data = 4, b""
     while len(data) < wanted:
@@ -63,7 +64,7 @@ def receive_order():
     return marshal.loads(data[4:])
 
 
-def start(order, ignored, reaper):
+def start(order: dict, ignored: set[int], reaper: bool) -> int | None:
     """Fork and exec the program; its process number, or None after telling why it could not be started."""
     read_end, write_end = os.pipe()
     pid = os.fork()
@@ -103,13 +104,13 @@ def start(order, ignored, reaper):
     return pid
 
 
-def descendants():
+def descendants() -> list[int]:
     """The process numbers of all that came from this process, deepest last. (Linux)"""
-    children = {}
+    children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                with open("/proc/%s/stat" % name, "rb") as file:
+                with open(f"/proc/{name}/stat", "rb") as file:
                     fields = file.read().rpartition(b")")[2].split()
             except OSError:
                 continue
@@ -125,19 +126,21 @@ def descendants():
 class Keeper:
     """Watches one program until neither it nor anything of it is left."""
 
-    def __init__(self, order, pid, wake, reaper):
+    def __init__(self, order: dict, pid: int, wake: int, reaper: bool) -> None:
         self.pid, self.wake, self.reaper = pid, wake, reaper
         self.grace_s = order["grace_s"]
         self.began = monotonic()
         self.deadline = self.began + order["timeout_s"] if order["timeout_s"] else None
-        self.kill_at = None  # when patience ends
+        self.kill_at: float | None = None  # when patience ends
         self.parent, self.parent_is_gone = os.getppid(), False
-        self.status, self.ended = None, None
+        self.status: int | None = None
+        self.ended = self.began
         self.why = ""
-        self.interrupted_at, self.interrupt_at = 0.0, None
+        self.interrupted_at = 0.0
+        self.interrupt_at: float | None = None
         self.cpu_s, self.peak = 0.0, 0
 
-    def watch(self):
+    def watch(self) -> None:
         """Until the program itself has ended."""
         while self.reap() and self.status is None:
             now = monotonic()
@@ -152,7 +155,7 @@ class Keeper:
             moments = [m for m in (self.deadline, self.kill_at, self.interrupt_at) if m is not None]
             self.wait(max(0.0, min(moments) - now) if moments else None)
 
-    def wait(self, seconds):
+    def wait(self, seconds: float | None) -> None:
         """Until something happens: a signal, a command, or the time has come."""
         places = [self.wake] if self.parent_is_gone else [self.wake, CONTROL]
         ready = select.select(places, (), (), seconds)[0]
@@ -172,7 +175,7 @@ class Keeper:
             for command in commands:
                 self.obey(bytes((command,)))
 
-    def obey(self, command):
+    def obey(self, command: bytes) -> None:
         if command == INTERRUPT:
             self.why = self.why or "interrupt"
             self.interrupt_at = monotonic() + 0.05  # the terminal's own may still be on its way
@@ -183,7 +186,7 @@ class Keeper:
             self.why = self.why or "kill"
             self.kill_at = 0.0
 
-    def interrupt(self):
+    def interrupt(self) -> None:
         """Pass Ctrl-C on, unless the program has got it from the terminal itself."""
         self.interrupt_at = None
         from_terminal = monotonic() - self.interrupted_at < 1.0
@@ -193,7 +196,7 @@ class Keeper:
         except ProcessLookupError:
             pass
 
-    def terminate(self):
+    def terminate(self) -> None:
         """Ask the program to end; patience has an end."""
         try:
             os.kill(self.pid, signal.SIGTERM)
@@ -202,14 +205,14 @@ class Keeper:
         if self.kill_at is None:
             self.kill_at = monotonic() + self.grace_s
 
-    def lose_parent(self):
+    def lose_parent(self) -> None:
         if not self.parent_is_gone:
             self.parent_is_gone = True
             self.why = "orphaned"
             self.grace_s = min(self.grace_s, TERMINATE_S)
             self.terminate()
 
-    def reap(self):
+    def reap(self) -> bool:
         """Take note of all that have ended; whether any child is left."""
         while True:
             try:
@@ -223,7 +226,7 @@ class Keeper:
             if pid == self.pid:
                 self.status, self.ended = status, monotonic()
 
-    def signal_all(self, number):
+    def signal_all(self, number: int) -> int:
         """Signal everything that came from the program; how many there were."""
         if self.reaper:
             found = descendants()
@@ -243,7 +246,7 @@ class Keeper:
                 pass
         return len(found)
 
-    def end_the_rest(self):
+    def end_the_rest(self) -> int:
         """After the program: what it left behind may end by itself, then is told to, then is killed. How many were told."""
         if not self.reaper:
             try:
@@ -251,7 +254,7 @@ class Keeper:
             except (ProcessLookupError, PermissionError):
                 pass
             return 0
-        told, kept = 0, []
+        told, kept = 0, list[int]()
         killed = self.why in ("kill", "orphaned")
         for seconds, number in (
             (0.0 if killed else LEAVE_S, None),
@@ -277,7 +280,7 @@ class Keeper:
         return told
 
 
-def main():
+def main() -> None:
     ignored = {signal.SIGHUP, signal.SIGINT} & {
         n for n in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(n) == signal.SIG_IGN
     }

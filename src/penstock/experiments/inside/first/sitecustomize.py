@@ -16,10 +16,11 @@ from _thread import get_ident
 _MOST = 20000  # files that one process tells of; beyond, it says only that there are more
 
 
-def _begin(folder):
+def _begin(folder: str) -> None:
     """Watch what this process opens, and tell on a file of the run's folder."""
     state = {"fd": -1, "pid": 0, "count": 0}
-    seen, busy = set(), set()
+    seen: set = set()
+    busy: set = set()
     own = os.path.join(folder, "")
     told_on = own + "opened.jsonl"
     files = own + "files" + os.sep
@@ -44,30 +45,30 @@ def _begin(folder):
             sealed[os.path.realpath(path)] = path
     write_flags = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
-    def tell(line):
+    def tell(line: str) -> None:
         if state["fd"] < 0 or state["pid"] != os.getpid():
             state["fd"] = os.open(told_on, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
             state["pid"] = os.getpid()
         os.write(state["fd"], (line + "\n").encode("utf-8", "surrogatepass"))
 
-    def quoted(text):
+    def quoted(text: str) -> str:
         if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
             return '"' + text + '"'
         import json
 
         return json.dumps(text)
 
-    def caller():
+    def caller() -> str:
         """The line of the user's own code that opened it."""
-        frame, first = sys._getframe(2), ""
+        frame = sys._getframe(2)
         while frame is not None:
             name = frame.f_code.co_filename
             if not name.startswith("<") and not name.startswith(passed_over):
                 return "%s:%d" % (os.path.basename(name), frame.f_lineno)
-            frame = frame.f_back
-        return first
+            frame = frame.f_back  # type: ignore[assignment]
+        return ""
 
-    def note(path, writes):
+    def note(path: object, writes: bool) -> None:
         if type(path) is bytes:
             path = os.fsdecode(path)
         elif type(path) is not str:
@@ -96,7 +97,7 @@ def _begin(folder):
         at = caller()
         tell('{"path":%s,"mode":"%s"%s}' % (quoted(whole), "w" if writes else "r", ',"at":' + quoted(at) if at else ""))
 
-    def hook(event, args):
+    def hook(event: str, args: tuple) -> None:
         if event == "open":
             path, mode, flags = args
             writes = (
@@ -138,21 +139,21 @@ def _begin(folder):
     sys.addaudithook(hook)
 
 
-def _print_at_once():
+def _print_at_once() -> None:
     """Each line is handed on when it ends, as on a terminal: a killed script loses none."""
     try:
-        sys.stdout.reconfigure(line_buffering=True, write_through=False)
+        sys.stdout.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
     except Exception:  # closed, or of the user's own
         pass
 
 
-def _leave():
+def _leave() -> None:
     """Take this folder off the module path, and run the `sitecustomize` that would have run without us."""
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [p for p in sys.path if os.path.abspath(p or os.curdir) != here]
-    ours = sys.modules.pop("sitecustomize", None)
+    ours = sys.modules.pop("sitecustomize")
     try:
-        import sitecustomize
+        import sitecustomize  # noqa: F401 - it runs
     except ImportError as error:
         if error.name != "sitecustomize":
             raise
