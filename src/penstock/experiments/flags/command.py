@@ -111,7 +111,7 @@ def needs_notebooks(python: str) -> None:
 
 def _is_default(flags: FlagSet, flag: Flag, values: Mapping[str, Any]) -> bool:
     """Whether a value is what the script would take anyway."""
-    if flag.required:
+    if flag.required or flag.passed:
         return False
     own = next((f for f in flags.reached(values) if f.name == flag.name), flag)
     return not own.required and same(own.default, values[flag.name])

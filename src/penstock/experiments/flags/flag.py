@@ -33,6 +33,7 @@ class Flag:
     under : the subcommands to which it belongs, outermost first.
     computed : the expression of a default that is known only when the script runs.
     spelling : the words for false and true of an option that takes one of the two.
+    passed : it is passed with its default too, as the script itself has another one.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Flag:
     under: tuple[str, ...] = ()
     computed: str = ""
     spelling: tuple[str, str] = ("False", "True")
+    passed: bool = False
 
     def read(self, text: str) -> Any:
         """The value that a word stands for.
