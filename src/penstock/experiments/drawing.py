@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Literal
@@ -237,9 +237,8 @@ def draw_svg(boxes: Mapping[str, Box], edges: Edges, *, name: str = "graph") -> 
     return "".join(parts) + "</svg>\n"
 
 
-def _curve(spots: Sequence[tuple[int, int]], top: object, what: str) -> str:
+def _curve(spots: Sequence[tuple[int, int]], top: Callable[[int], int], what: str) -> str:
     """A line through spots, from the floor of the first box to an arrow on the last."""
-    assert callable(top)
     x, level = spots[0]
     y = top(level) + _BOX_PX
     path = [f"M{x} {y}"]

@@ -96,7 +96,7 @@ def decide(
                 why="--why, --runs and --outcome belong to one",
                 way_out='write its hypothesis, as in `penstock decide "dropout helps" --why ...`, or its id',
             )
-        return DecisionList(ledger.decisions.all())
+        return DecisionList(ledger.decisions.of_project(workspace.name))
     if outcome is not None and outcome not in OUTCOMES:
         raise BadParameter(f"{outcome!r} is no outcome", f"it is one of {', '.join(OUTCOMES)}", "write one of these")
     found = [ledger.get(reference).id for reference in runs]
@@ -236,7 +236,10 @@ def story(workspace: Workspace) -> Story:
 
     entries: list[Entry] = []
     before: dict[str, Decision] = {}
+    ours = {decision.id for decision in ledger.decisions.of_project(workspace.name)}
     for revision in ledger.decisions.history():
+        if revision.id not in ours:
+            continue
         earlier = before.get(revision.id)
         new = [r for r in revision.runs if earlier is None or r not in earlier.runs]
         title = revision.hypothesis if earlier is None else _turn(earlier, revision)
@@ -245,7 +248,7 @@ def story(workspace: Workspace) -> Story:
         entries.append(Entry(revision.at, revision.who, kind, title, revision.why, revision.id, revision.outcome, runs))
         before[revision.id] = revision
     told = {reference for decision in before.values() for reference in decision.runs}
-    for record in ledger.runs(where=("r.id IN (SELECT run FROM run_notes)", {})):
+    for record in ledger.runs(project=workspace.name, where=("r.id IN (SELECT run FROM run_notes)", {})):
         if record.id not in told:
             entries += [
                 Entry(

@@ -6,7 +6,7 @@ The same arrangement is drawn as text, in characters, and as SVG, in pixels.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 SWEEPS = 8
@@ -111,11 +111,10 @@ def _centres(
     layers: list[list[Spot]],
     above: Mapping[Spot, set[Spot]],
     below: Mapping[Spot, set[Spot]],
-    width: object,
+    width: Callable[[Spot], int],
     gap: int,
 ) -> dict[Spot, int]:
     """Each spot as near to the mean of its neighbours as the order and the room between them allow."""
-    assert callable(width)
     room = {
         level: [(width(left) + 1) // 2 + gap + (width(right) + 1) // 2 for left, right in itertools.pairwise(layer)]
         for level, layer in enumerate(layers)
@@ -133,8 +132,7 @@ def _centres(
             for spot in layers[level]:
                 near = [centre[other] for other in (above if sweep % 2 == 0 else below)[spot]]
                 wished.append(sum(near) / len(near) if near else centre[spot])
-            for spot, at in zip(layers[level], _spaced(wished, room[level]), strict=True):
-                centre[spot] = at
+            centre.update(zip(layers[level], _spaced(wished, room[level]), strict=True))
     left = min((round(centre[spot]) - width(spot) // 2 for spot in centre), default=0)
     return {spot: round(at) - left for spot, at in centre.items()}
 

@@ -139,6 +139,15 @@ class Decisions:
         newest = {revision.id: revision for revision in self.history()}
         return sorted(newest.values(), key=lambda decision: int(decision.id[1:]))
 
+    def of_project(self, project: str) -> list[Decision]:
+        """Those of one project, where a ledger has several: all but those that rest on runs of others only."""
+        everything = self.all()
+        query = "SELECT id FROM runs WHERE project <> :project AND id IN :ids"
+        with self._database.read() as connection:
+            ids = list({run for decision in everything for run in decision.runs})
+            foreign = set(connection.values(query, project=project, ids=ids))
+        return [decision for decision in everything if not decision.runs or set(decision.runs) - foreign]
+
     def of_run(self, run: str) -> list[Decision]:
         """The decisions that rest on a run, as they are now."""
         return [decision for decision in self.all() if run in decision.runs]

@@ -64,6 +64,9 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
         goal_metric=candidate["metric"],
     )
     card = card_of(rows, candidate, report, params, inputs, novelty.limit)
+    if decisions := _decisions(context):
+        card["decisions"] = decisions
+        run.output("decisions", decisions)
     model = context.objects.get(inputs["model"])
     head = context.ledger.audit.head()
 
@@ -163,6 +166,19 @@ def card_of(
             "report": inputs["report"],
         },
     }
+
+
+def _decisions(context: Context) -> list[dict[str, Any]]:
+    """What the lab notebook says now; of a reproduced bundle, what it said then.
+
+    As the head of the audit trail, it tells of when the bundle was made, and is no reason to make it again.
+    """
+    if context.replay is not None:
+        return list(context.replay.outputs.get("decisions", []))
+    return [
+        {name: getattr(decision, name) for name in ("id", "hypothesis", "why", "outcome")}
+        for decision in context.ledger.decisions.of_project(context.project.name)
+    ]
 
 
 def _within_scope(footprint: Footprint, scope: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.lifecycle.bundles import restore_bundle, version_folder
@@ -11,6 +14,7 @@ from penstock.lifecycle.stages import Stages
 from penstock.serving.slots import read_slots
 
 if TYPE_CHECKING:
+    from penstock.ledger.decisions import Decision
     from penstock.ledger.record import RunRecord
     from penstock.project.project import Project
 
@@ -32,8 +36,9 @@ def published(
         audit_head=str(bundle.outputs["audit_head"]),
     )
     page = project.root / "reports" / f"{project.name}-v{number}.html"
-    if not page.is_file():
-        _write_page(project, page, report, number, bundle)
+    decisions = context.ledger.decisions.of_project(project.name)
+    if not page.is_file() or any(_is_newer(decision, page) for decision in decisions):
+        _write_page(project, page, report, number, bundle, decisions)
     whole = _whole_run(stages, version)
     passed = bool(verdict.outputs["passed"])
     if passed or report["overrides"]:
@@ -91,7 +96,19 @@ def _whole_run(stages: Stages, version: RunRecord) -> str:
     return version.id
 
 
-def _write_page(project: Project, page: Any, report: dict[str, Any], number: int, bundle: RunRecord) -> None:
+def _is_newer(decision: Decision, page: Path) -> bool:
+    """Whether a decision was written down after a page was."""
+    return datetime.fromisoformat(decision.at).timestamp() > page.stat().st_mtime
+
+
+def _write_page(
+    project: Project,
+    page: Path,
+    report: dict[str, Any],
+    number: int,
+    bundle: RunRecord,
+    decisions: Sequence[Decision],
+) -> None:
     from penstock.evaluation.render import to_html
     from penstock.evaluation.report import Report
     from penstock.objects.files import write_atomic
@@ -102,6 +119,7 @@ def _write_page(project: Project, page: Any, report: dict[str, Any], number: int
         ("version", str(number)),
         ("bundle", str(bundle.outputs["bundle"])),
         ("audit head", str(bundle.outputs["audit_head"])),
+        *((f"decision {d.id}, {d.outcome}", d.hypothesis + (f" ({d.why})" if d.why else "")) for d in decisions),
     )
     page.parent.mkdir(exist_ok=True)
     write_atomic(page, to_html(shown.with_(facts=facts, title=f"{project.name} version {number}")).encode())

@@ -41,6 +41,9 @@ def render_card(card: dict[str, Any]) -> str:
     if card["overrides"]:
         lines += ["", "## Overrides", ""]
         lines += [f"- **{o['gate']}** overridden by {o['who']} on {o['at']}: {o['reason']}" for o in card["overrides"]]
+    if card.get("decisions"):
+        lines += ["", "## Decisions on the way to it", ""]
+        lines += [_decision(decision) for decision in card["decisions"]]
     if quality["slices"]:
         lines += ["", "## Weakest slices", "", "| slice | rows | value |", "|---|---|---|"]
         lines += [f"| {s['slice']} | {s['rows']} | {_n(s['value'])} |" for s in quality["slices"][:10]]
@@ -54,6 +57,13 @@ def render_card(card: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _decision(decision: dict[str, Any]) -> str:
+    """One entry of the lab notebook as it was when the bundle was made."""
+    text = " ".join(f"{decision['hypothesis']}".split())
+    why = " ".join(decision["why"].split())
+    return f"- **{decision['outcome']}** {decision['id']}: {text}" + (f" ({why})" if why else "")
 
 
 def _n(value: float | None) -> str:

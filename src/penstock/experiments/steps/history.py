@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from penstock.ledger.ledger import Ledger
 
 OF_STEP = "r.id IN (SELECT run FROM run_inputs WHERE name = 'step_key' AND digest = :key)"
+IS_STEP = "r.id IN (SELECT run FROM run_inputs WHERE name = 'step_key')"
 LOOKED_AT = 20
 """Of a step's finished runs with equal inputs, so many of the newest are looked at: they differ in their scripts only."""
 
@@ -40,8 +41,7 @@ class History:
     def newest(self, step: str) -> Past | None:
         """The last finished run of a step, None before its first."""
         if step not in self._newest:
-            is_step = ("r.id IN (SELECT run FROM run_inputs WHERE name = 'step_key')", {})
-            records = self._ledger.runs(operation=step, status=DONE, limit=LOOKED_AT, where=is_step)
+            records = self._ledger.runs(operation=step, status=DONE, limit=LOOKED_AT, where=(IS_STEP, {}))
             self._newest[step] = next(iter(_finished(records)), None)
         return self._newest[step]
 

@@ -85,8 +85,8 @@ class StepsResult:
         if counts["would run"]:
             return f"{counts['would run']} of {len(self.steps)} steps would run"
         if not counts["ran"] and not counts["failed"]:
-            known = all(step.status == "known" for step in self.steps)
-            return f"nothing to do: all {len(self.steps)} steps are known" if known else "nothing was run"
+            all_known = all(step.status == "known" for step in self.steps)
+            return f"nothing to do: all {len(self.steps)} steps are known" if all_known else "nothing was run"
         known = sum(step.status == "known" for step in self.steps)
         told = [f"{counts['ran']} ran", f"{known} known"]
         told += [f"{counts['failed']} failed"] if counts["failed"] else []
