@@ -41,7 +41,8 @@ def __getattr__(name: str) -> Any:
 
     module, _, attribute = _NAMES[name].partition(":")
     found = import_module(module)
-    return getattr(found, attribute) if attribute else found
+    globals()[name] = found = getattr(found, attribute) if attribute else found  # `log` is called ten thousand times
+    return found
 
 
 def __dir__() -> list[str]:

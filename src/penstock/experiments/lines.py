@@ -35,7 +35,7 @@ _STEP = re.compile(
     r"(?<![^\W_])(global[_ ]step|step|epoch|iteration|iter)(?:[ \t]*['\"]?[#:=\[(][ \t]*|[ \t]+)(\d+)(?![\d.]*\.\d|%|\w)",
     re.IGNORECASE,
 )
-_STEP_WORDS = ("step", "epoch", "iter")
+_STEP_WORDS = (b"step", b"epoch", b"iter")
 _RANK = {"global_step": 0, "global step": 0, "step": 1, "iteration": 2, "iter": 2, "epoch": 3}
 """Which of several in one line is the step; the others stay metrics."""
 _NUMBERED = re.compile(r"[ \t]*\[(\d+)\]\s")
@@ -98,14 +98,17 @@ class PrintedMetrics:
 
     def _block(self, block: bytes) -> None:
         """Some whole lines. What has no metrics is passed over as fast as it can be looked through."""
+        lowered = block.lower() if self._steps else b""
+        steps_too = any(word in lowered for word in _STEP_WORDS)
+        if not self._patterns and not steps_too and b":" not in block:
+            return
         text = block.decode("utf-8", "replace")
         if "\r" in text:
             text = text.replace("\r", "\n")
         if "\x1b" in text:
             text = _COLOURS.sub("", text)
         hits = list(_VALUE.finditer(text)) if self._usual and ":" in text else []
-        lowered = text.lower() if self._steps else ""
-        steps = list(_STEP.finditer(text)) if any(word in lowered for word in _STEP_WORDS) else []
+        steps = list(_STEP.finditer(text)) if steps_too else []
         if self._patterns:
             for line in text.split("\n"):
                 self._line(line, self._own(line))
