@@ -30,6 +30,7 @@ class Workspace:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).resolve()
+        self._state: Path | None = None
 
     @classmethod
     def here(cls, start: Path | str | None = None) -> Workspace:
@@ -59,7 +60,7 @@ class Workspace:
     @property
     def state(self) -> Path:
         """The folder `.penstock/`."""
-        return self.root / STATE
+        return self._state or self.root / STATE
 
     @property
     def runs_folder(self) -> Path:
@@ -80,6 +81,14 @@ class Workspace:
         self._make_state()
         url = os.environ.get("PENSTOCK_LEDGER") or f"sqlite:///{self.state / 'ledger.db'}"
         return Ledger.open(_rooted(url, self.root), self.objects, state=self.state)
+
+    def copied_to(self, root: Path) -> Workspace:
+        """A copy of the folder in another place: with a declaration of its own, but the same runs and objects."""
+        other = Workspace(root)
+        other._state = self.state
+        other.objects = self.objects
+        other.ledger = self.ledger
+        return other
 
     def _make_state(self) -> None:
         """The state folder, which keeps itself out of Git."""
