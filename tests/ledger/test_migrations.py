@@ -111,3 +111,33 @@ def test_names_of_migrations_are_unique_and_in_order() -> None:
     names = [migrations._name(step) for step in MIGRATIONS]
     assert names == sorted(set(names))
     assert [name[:4] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]
+
+
+@PLACES
+def test_a_ledger_from_before_scripts_is_read(where: str, request: pytest.FixtureRequest) -> None:
+    """Its runs keep everything, and get the machine that their processes ran on; nobody knows their users any more."""
+    place = request.getfixturevalue(where)
+    database = Database(place.url)
+    migrate(database, MIGRATIONS[:2])
+    process = {"host": "old-machine", "boot": "", "pid": 7, "ticks": 0}
+    run = {
+        "id": "20260101T000000-00000a", "operation": "search", "status": "done", "key": "sha256:k", "code": "0.0.9",
+        "project": "bank", "seed": 3, "started_at": "2026-01-01T00:00:00.000000Z",
+        "ended_at": "2026-01-01T00:01:00.000000Z", "seconds": 60.0, "params": {"best": float("nan")}, "inputs": {},
+        "outputs": {"rows": 3}, "environment": "sha256:e", "source": {"commit": "abc"}, "cost": {"wall_s": 60.0},
+        "process": process,
+    }  # fmt: skip
+    with database.write() as connection:
+        schema.insert(connection, "runs", run)
+        schema.insert(connection, "environments", {"digest": "sha256:e", "body": {"cpus": 2}})
+    database.close()
+    ledger = place.open()
+    record = ledger.get(run["id"])
+    assert (record.status, record.seed, record.outputs, record.environment) == ("done", 3, {"rows": 3}, {"cpus": 2})
+    assert record.params["best"] != record.params["best"]
+    assert (record.host, record.who, record.parent, record.deleted_at) == ("old-machine", None, None, None)
+    assert (record.tags, record.notes) == ({}, [])
+    assert [r.id for r in ledger.runs(project="bank")] == [run["id"]]
+    ledger.tag(run["id"], {"old": ""})
+    assert ledger.get(run["id"]).tags == {"old": ""}
+    ledger.close()

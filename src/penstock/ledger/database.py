@@ -128,7 +128,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads, on one consistent state."""
+        """A transaction that can only read, on one consistent state."""
         with self._transaction("BEGIN" if self.is_sqlite else _READ) as connection:
             yield connection
 
@@ -151,6 +151,7 @@ class Database:
             with self._telling():
                 raw = self._idle.pop() if self._idle else self._connect()
                 try:
+                    raw.execute("PRAGMA query_only = False")
                     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 finally:
                     self._give_back(raw)
@@ -189,7 +190,7 @@ class Database:
         while self._idle:
             raw = self._idle.pop()
             try:
-                raw.execute(begin)
+                self._begin(raw, begin)
             except Exception:
                 if self.is_sqlite or not raw.broken:
                     self._give_back(raw)
@@ -199,11 +200,16 @@ class Database:
                 return raw
         raw = self._connect()
         try:
-            raw.execute(begin)
+            self._begin(raw, begin)
         except BaseException:
             raw.close()
             raise
         return raw
+
+    def _begin(self, raw: Any, begin: str) -> None:
+        if self.is_sqlite:  # PostgreSQL says it in the statement itself
+            raw.execute(f"PRAGMA query_only = {begin == 'BEGIN'}")
+        raw.execute(begin)
 
     def _connect(self) -> Any:
         if self.file is None:

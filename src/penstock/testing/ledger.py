@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from penstock.testing.ledger_parts import LedgerPartsContract
 from penstock.testing.ledger_runs import LedgerRunsContract
+from penstock.testing.ledger_scripts import LedgerScriptsContract
 
 
-class LedgerContract(LedgerRunsContract, LedgerPartsContract):
+class LedgerContract(LedgerRunsContract, LedgerScriptsContract, LedgerPartsContract):
     """What `penstock.ledger.ledger.Ledger` promises on every database."""
