@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,7 +133,7 @@ def _file(word: str, cwd: Path, root: Path) -> Target:
 
 
 def _with_program(program: list[str], word: str) -> list[str]:
-    if shutil.which(program[0]) is None:
+    if _which(program[0]) is None:
         raise ScriptError(
             f"{word} needs the program {program[0]!r}",
             why="it is not on the PATH",
@@ -147,7 +144,7 @@ def _with_program(program: list[str], word: str) -> list[str]:
 
 def _command(command: Sequence[str], cwd: Path, root: Path) -> Target:
     program = command[0]
-    found = shutil.which(program, path=os.environ.get("PATH")) if os.sep not in program else None
+    found = _which(program) if os.sep not in program else None
     local = cwd / program
     if found is None and not (os.sep in program and local.is_file() and os.access(local, os.X_OK)):
         if os.sep in program and local.is_file():
@@ -169,6 +166,8 @@ def _command(command: Sequence[str], cwd: Path, root: Path) -> Target:
 
 def _module(module: str, cwd: Path, root: Path, python: str | None) -> Target:
     """A module's file, found as ``python -m`` finds it but without running any ``__init__.py``."""
+    from importlib.machinery import PathFinder
+
     ours = python is None or os.path.abspath(python) == os.path.abspath(sys.executable)
     places = [str(cwd), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *(sys.path if ours else ())]
     parts = module.split(".")
@@ -248,7 +247,7 @@ def _missing(word: str, path: Path) -> ScriptError:
     why = f"there is no file {path}" if folder.is_dir() else f"there is no folder {folder}"
     if near:
         way_out = f"did you mean {os.path.join(os.path.dirname(word), near)}?"
-    elif shutil.which(word) and os.sep not in word:
+    elif _which(word) and os.sep not in word:
         way_out = f"a program is run with `penstock run -- {word}`"
     else:
         way_out = "check the name; it is looked for from the folder you are in"
@@ -256,8 +255,16 @@ def _missing(word: str, path: Path) -> ScriptError:
 
 
 def _near(name: str, names: Sequence[str]) -> str | None:
+    import difflib
+
     found = difflib.get_close_matches(name, names, 1, 0.6)
     return found[0] if found else None
+
+
+def _which(program: str) -> str | None:
+    from shutil import which
+
+    return which(program)
 
 
 def _programs() -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -119,6 +118,8 @@ def _is_default(flags: FlagSet, flag: Flag, values: Mapping[str, Any]) -> bool:
 
 def _constants(target: Target, flags: FlagSet, constants: Mapping[str, Any]) -> str:
     """For the runner inside: which constants of which file have which values, as Python writes them."""
+    import json
+
     texts = {name: literal(value, flags.find(name).arity) for name, value in constants.items()}
     return json.dumps({"path": str(target.path), "values": texts})
 
@@ -138,7 +139,7 @@ def literal(value: Any, arity: str = "") -> str:
         if value != value:
             return "(1e999 - 1e999)"
         return repr(value).replace("inf", "1e999")
-    return ascii(value)
+    return repr(value)
 
 
 def _words(flags: FlagSet, wanted: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:

@@ -97,7 +97,7 @@ def _python(target: Target, cwd: Path, python: str | None, cache: Path | None) -
         other = python is not None and os.path.abspath(python) != os.path.abspath(sys.executable)
         found = FlagSet(notes=(f"it cannot be read: {error}",))
         return _asked(target, cwd, python, cache, "first", found, [str(error)]) if other else found
-    source = files.bytes_of(target.path)
+    source = target.path.read_bytes()
     others = _other_libraries(module.tree)
     found = FlagSet()
     if (files.may_parse(target.path) and _mentions(source)) or _imports_parser(module, files):

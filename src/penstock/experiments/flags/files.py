@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import re
 from pathlib import Path
 from typing import final
@@ -32,12 +31,6 @@ class Files:
         self.places = places
         self.cwd = cwd
         self.read: dict[Path, Module] = {}
-        self.digests: dict[str, str] = {}  # of every file that was looked at
-
-    def bytes_of(self, path: Path) -> bytes:
-        data = path.read_bytes()
-        self.digests[str(path)] = hashlib.sha256(data).hexdigest()
-        return data
 
     def module(self, path: Path, package: Path | None = None) -> Module:
         """A file, parsed once.
@@ -47,7 +40,7 @@ class Files:
         CannotRead : it is no Python, as far as this interpreter knows the language.
         """
         if path not in self.read:
-            data = self.bytes_of(path)
+            data = path.read_bytes()
             if len(data) > _LARGEST:
                 raise CannotRead(f"{self.label(path)} has {len(data):,} bytes: too many for source that a person wrote")
             try:
@@ -78,4 +71,4 @@ class Files:
         """Whether a file may have to do with flags: not worth reading otherwise."""
         if path in self.read or path.name == "__init__.py":
             return True
-        return _MAY_PARSE.search(self.bytes_of(path)) is not None
+        return _MAY_PARSE.search(path.read_bytes()) is not None

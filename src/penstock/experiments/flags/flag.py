@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -109,6 +108,8 @@ class Flag:
             for choice in self.choices:
                 if same(choice, value) or (show(choice) == show(value) and not isinstance(value, bool)):
                     return choice
+            import difflib
+
             near = difflib.get_close_matches(show(value), [show(c) for c in self.choices], 1, 0.5)
             raise self.refuse(
                 show(value),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -199,6 +198,8 @@ class FlagSet:
         }
 
     def _unknown(self, name: str) -> FlagError:
+        import difflib
+
         names = [flag.name for flag in self.flags]
         every = {alias: flag.name for flag in self.flags for alias in (flag.name, *flag.aliases)}
         lowered = {_plain(alias).lower(): own for alias, own in every.items()}

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from penstock.experiments.flags.files import CannotRead
 from penstock.experiments.flags.flag import Flag, FlagType, How
-from penstock.experiments.inside import penstock_values
+from penstock.experiments.inside import penstock_constants
 
 
 def flags_of_constants(tree: ast.Module, source: bytes, label: str) -> list[Flag]:
     """The constants of a file, in their order. What is written behind one in its line is its help."""
-    found = penstock_values.constants(tree)
+    found = penstock_constants.constants(tree)
     lines = source.splitlines()
     return [
         _flag(name, value, f"global, {label}:{line}", "global", _comment(node, lines))
@@ -30,12 +29,14 @@ def flags_of_notebook(path: Path, label: str) -> tuple[list[Flag], str]:
     ------
     CannotRead : it is no notebook.
     """
+    import json
+
     try:
         body = json.loads(path.read_bytes())
-        cells = penstock_values.cells_of(body)
+        cells = penstock_constants.cells_of(body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CannotRead(f"{label} is no notebook: {error}") from error
-    entries, tagged = penstock_values.constants_of_cells(cells)
+    entries, tagged = penstock_constants.constants_of_cells(cells)
     where = "parameters cell" if tagged else "cell"
     lines = {index: source.encode().splitlines() for index, source, _ in cells}
     flags = [
@@ -47,6 +48,8 @@ def flags_of_notebook(path: Path, label: str) -> tuple[list[Flag], str]:
 
 def language_of(path: Path) -> str:
     """The language of a notebook's cells, in small letters."""
+    import json
+
     try:
         metadata = json.loads(path.read_bytes()).get("metadata", {})
     except (ValueError, AttributeError):

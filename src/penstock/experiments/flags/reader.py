@@ -212,14 +212,19 @@ class Reader:
     def _maybe(self, body: list[ast.stmt], env: Env) -> Any:
         """Statements of which nobody knows how often they run."""
         self._guessing += 1
-        found_before = sum(len(parser.arguments) for parser in self.parsers)
+        before = self._count()
         try:
             found = self.block(body, env)
         finally:
             self._guessing -= 1
-        if sum(len(parser.arguments) for parser in self.parsers) != found_before:
+        if self._count() != before:
             self.doubt(body[0], env, "flags are added in a loop")
         return None if found is _NOTHING else (found, False)
+
+    def _count(self) -> int:
+        """How much was found so far that makes flags."""
+        added = sum(len(parser.arguments) for parser in self.parsers) + sum(len(app.commands) for app in self.apps)
+        return added + sum(1 + len(function.children) + len(function.decorators) for function in self.functions)
 
     def _with(self, node: ast.With | ast.AsyncWith, env: Env) -> Any:
         for item in node.items:

@@ -23,7 +23,7 @@ NO_CALL = ast.Call(func=ast.Name(id="unknown", ctx=ast.Load()), args=[], keyword
 """For what stands in brackets without being called."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Env:
     """Names and their values: of a module, a class or a call."""
 
@@ -33,7 +33,7 @@ class Env:
     of_class: bool = False  # seen by the class's own statements, but not by its methods
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Module:
     """A file of the user's own."""
 
@@ -63,7 +63,7 @@ class Lazy:
     name: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Called:
     """What a call of another package's name gives: ``click.option("--lr", default=0.1)``."""
 
@@ -75,7 +75,7 @@ class Called:
     owner: Any = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Function:
     """A function of the user's own. `decorators` are outermost first."""
 
@@ -89,7 +89,7 @@ class Function:
         return getattr(self.node, "name", "lambda")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Class:
     """A class of the user's own."""
 
@@ -116,7 +116,7 @@ class Class:
         return found
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Instance:
     """An object of a class of the user's own."""
 
@@ -124,7 +124,7 @@ class Instance:
     names: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Bound:
     """A method with its object."""
 
@@ -133,7 +133,7 @@ class Bound:
     function: Function | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Argument:
     """One call of `add_argument`."""
 
@@ -143,7 +143,7 @@ class Argument:
     label: str  # file and line
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Parser:
     """An `ArgumentParser`, as far as the tree tells it."""
 
@@ -157,7 +157,7 @@ class Parser:
     root: bool = True
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Subparsers:
     """What `add_subparsers` gives."""
 
@@ -167,7 +167,7 @@ class Subparsers:
     after: int = 0  # how many arguments its parser had before it
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TyperApp:
     """A `typer.Typer()`."""
 

@@ -7,6 +7,8 @@
 script is ended at `parse_args`. Only the standard library is used; click and typer are asked where the script has them.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -14,18 +16,22 @@ import sys
 
 import penstock_values
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` itself is not loaded for it
+    from typing import Any, NoReturn
+
 SHORT = 60
 
 
 class Teller:
     """Collects what parsers tell, and writes the answer."""
 
-    def __init__(self, out, until):
+    def __init__(self, out: str, until: str) -> None:
         self.out = out
         self.until = until
-        self.found = []
+        self.found: list[dict[str, Any]] = []
 
-    def end(self):
+    def end(self) -> NoReturn:
         files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
         body = {"found": self.found, "files": sorted(f for f in files if isinstance(f, str))}
         draft = self.out + ".draft"
@@ -35,16 +41,17 @@ class Teller:
         sys.stdout.flush()
         os._exit(0)
 
-    def install(self):
+    def install(self) -> None:
         """Put ourselves where command lines are read."""
-        kind, tell = argparse.ArgumentParser, self
+        kind: Any = argparse.ArgumentParser
+        tell = self
         known = kind.parse_known_args
 
-        def parse_args(self, args=None, namespace=None):
+        def parse_args(self: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> Any:
             tell.found.append({"kind": "argparse", "parser": parser_of(self)})
             tell.end()
 
-        def parse_known_args(self, args=None, namespace=None):
+        def parse_known_args(self: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> Any:
             tell.found.append({"kind": "argparse", "parser": parser_of(self)})
             if tell.until == "first":
                 tell.end()
@@ -58,14 +65,14 @@ class Teller:
         for name in ("click.core", "typer._click.core"):
             self.install_click(name)
 
-    def install_click(self, name):
+    def install_click(self, name: str) -> None:
         try:
             core = __import__(name, fromlist=["Command"])
         except ImportError:
             return
         tell = self
 
-        def main(self, *args, **kwargs):
+        def main(self: Any, *args: Any, **kwargs: Any) -> Any:
             tell.found.append({"kind": name.partition(".")[0], "command": command_of(self, core)})
             tell.end()
 
@@ -75,11 +82,11 @@ class Teller:
         if name.startswith("typer"):
             import typer.core
 
-            for kind in (typer.core.TyperCommand, typer.core.TyperGroup):
-                kind.main = main
+            for own in (typer.core.TyperCommand, typer.core.TyperGroup):
+                own.main = main  # type: ignore[method-assign]
 
 
-def parser_of(parser):
+def parser_of(parser: argparse.ArgumentParser) -> dict[str, Any]:
     """What an argparse parser says of its flags."""
     arguments = []
     for action in parser._actions:
@@ -105,7 +112,7 @@ def parser_of(parser):
     return {"arguments": arguments}
 
 
-def command_of(command, core):
+def command_of(command: Any, core: Any) -> dict[str, Any]:
     """What a click command or group says of its flags."""
     context = core.Context(command, info_name=command.name or "main", resilient_parsing=True)
     params = []
@@ -132,7 +139,7 @@ def command_of(command, core):
                 "count": bool(getattr(param, "count", False)),
             }
         )
-    body = {"params": params}
+    body: dict[str, Any] = {"params": params}
     if hasattr(command, "list_commands"):
         children = {name: command.get_command(context, name) for name in command.list_commands(context)}
         body["commands"] = {name: command_of(child, core) for name, child in children.items() if child is not None}
@@ -140,15 +147,13 @@ def command_of(command, core):
     return body
 
 
-def type_name(kind):
+def type_name(kind: Any) -> str | None:
     if kind is None:
         return None
-    return (
-        kind.__name__ if isinstance(kind, type) or (callable(kind) and hasattr(kind, "__name__")) else type(kind).__name__
-    )
+    return str(getattr(kind, "__name__", type(kind).__name__))
 
 
-def value(default):
+def value(default: Any) -> dict[str, Any]:
     """{"value": ...} where JSON has a word for it, else {"text": ...}."""
     if isinstance(default, os.PathLike):
         default = os.fspath(default)
@@ -167,7 +172,7 @@ def value(default):
     return {"text": repr(default)[:SHORT]}
 
 
-def main():
+def main() -> None:
     out, until, *words = sys.argv[1:]
     teller = Teller(out, until)
     teller.install()

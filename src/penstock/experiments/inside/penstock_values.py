@@ -9,267 +9,27 @@ the old ones, so that whatever the file derives from them follows. Nothing else 
 import its file again; `follow` lets them see the same values.
 """
 
-import ast
+from __future__ import annotations
+
 import os
 import sys
 
+from penstock_constants import replaced
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` itself is not loaded for it
+    from collections.abc import Callable
+    from types import CodeType, TracebackType
+    from typing import Any
+
 VARIABLE = "PENSTOCK_VALUES"
-_LARGEST = 2**64
+
+_MARK = "penstock"
+_OURS = (__file__, replaced.__code__.co_filename)
+_kept: list[Any] = []
 
 
-class NoConstant(Exception):
-    """An expression that is not a plain value."""
-
-
-def constants(tree):
-    """The constants of a file or of a notebook's cell: name -> (node of its value, value, line).
-
-    A constant is a name that is given a plain value once, in the outermost level, and is never changed anywhere: not in a
-    branch or a loop, nor by a function that declares it `global`. Plain are numbers, texts, True, False, None, arithmetic on
-    numbers (``60 * 60``), and lists and tuples of these that are not empty. Names with a leading underscore are left alone.
-    """
-    found = {}
-    for statement in tree.body:
-        for name, node in _assignments(statement):
-            if not name.startswith("_"):
-                try:
-                    found[name] = (node, value_of(node), node.lineno)
-                except NoConstant:
-                    pass
-    changed = {}
-    for statement in tree.body:
-        _count(statement, changed, 0)
-    return {name: entry for name, entry in found.items() if changed.get(name) == 1}
-
-
-def _assignments(statement):
-    """(name, node of the value) of each name that a statement of the outermost level gives a value of its own."""
-    if isinstance(statement, ast.AnnAssign) and statement.value is not None and isinstance(statement.target, ast.Name):
-        yield statement.target.id, statement.value
-    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
-        return
-    target, value = statement.targets[0], statement.value
-    if isinstance(target, ast.Name):
-        yield target.id, value
-    elif isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, (ast.Tuple, ast.List)):
-        plain = all(isinstance(one, ast.Name) for one in target.elts)
-        if plain and len(target.elts) == len(value.elts):
-            for one, node in zip(target.elts, value.elts):  # noqa: B905  # the lengths were compared
-                yield one.id, node
-
-
-def _count(node, changed, depth):
-    """How often each name of the module is bound."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        if depth == 0:
-            _add(changed, node.name)
-        own = {name for inner in ast.walk(node) if isinstance(inner, ast.Global) for name in inner.names}
-        for name in own:
-            _add(changed, name, 2)
-        for inner in [*node.decorator_list, *_walrus(node)]:
-            _count(inner, changed, depth)
-        return
-    if isinstance(node, ast.Lambda):
-        return
-    if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
-        _add(changed, node.id, 2 if isinstance(node.ctx, ast.Del) else 1)
-    elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-        _add(changed, node.target.id, 2)
-    elif isinstance(node, ast.alias):
-        _add(changed, (node.asname or node.name).partition(".")[0])
-    elif isinstance(node, ast.ExceptHandler) and node.name:
-        _add(changed, node.name)
-    elif type(node).__name__ in ("MatchAs", "MatchStar", "MatchMapping"):  # not known to every Python that runs scripts
-        _add(changed, getattr(node, "name", None) or getattr(node, "rest", None) or "")
-    elif isinstance(node, ast.AnnAssign) and node.value is None:
-        return
-    elif isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.NamedExpr):
-                _add(changed, inner.target.id)
-        return
-    for inner in ast.iter_child_nodes(node):
-        _count(inner, changed, depth)
-
-
-def _walrus(node):
-    arguments = getattr(node, "args", None)
-    return [] if arguments is None else [*arguments.defaults, *[d for d in arguments.kw_defaults if d is not None]]
-
-
-def _add(changed, name, times=1):
-    changed[name] = changed.get(name, 0) + times
-
-
-def value_of(node):
-    """The value of an expression of plain values.
-
-    Raises
-    ------
-    NoConstant : it is more than that, or its value would be enormous.
-    """
-    if isinstance(node, (ast.List, ast.Tuple)):
-        if not node.elts:
-            raise NoConstant
-        values = [value_of(element) for element in node.elts]
-        if any(isinstance(value, (list, tuple)) or value is None for value in values):
-            raise NoConstant
-        return values if isinstance(node, ast.List) else tuple(values)
-    value = _scalar(node)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
-        raise NoConstant
-    return value
-
-
-def _scalar(node):
-    if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, (bool, int, float, str))):
-        return node.value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-        value = _number(node.operand)
-        return -value if isinstance(node.op, ast.USub) else value
-    if isinstance(node, ast.BinOp):
-        left, right = _number(node.left), _number(node.right)
-        if isinstance(node.op, (ast.Pow, ast.LShift)) and (abs(left) > _LARGEST or abs(right) > 64):
-            raise NoConstant
-        try:
-            value = _OPERATIONS[type(node.op)](left, right)
-        except (KeyError, ArithmeticError, TypeError, ValueError):
-            raise NoConstant from None
-        if not isinstance(value, (int, float)):
-            raise NoConstant
-        return value
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "float"
-        and len(node.args) == 1
-    ):
-        (argument,) = node.args  # float("inf")
-        if not node.keywords and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-            try:
-                return float(argument.value)
-            except ValueError:
-                raise NoConstant from None
-    raise NoConstant
-
-
-def _number(node):
-    value = _scalar(node)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise NoConstant
-    return value
-
-
-_OPERATIONS = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: a / b,
-    ast.FloorDiv: lambda a, b: a // b,
-    ast.Mod: lambda a, b: a % b,
-    ast.Pow: lambda a, b: a**b,
-    ast.LShift: lambda a, b: a << b,
-}
-
-
-def replaced(source, path, values):
-    """The code of a file with other values of its constants; `values` are Python expressions by name."""
-    tree = compile(source, path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-    nodes = {id(node): values[name] for name, (node, _, _) in constants(tree).items() if name in values}
-    if nodes:
-        tree = _Replace(nodes).visit(tree)
-    return compile(tree, path, "exec", dont_inherit=True)
-
-
-class _Replace(ast.NodeTransformer):
-    """Other values in the places of the old ones; the lines of the file stay."""
-
-    def __init__(self, nodes):
-        self.nodes = nodes
-
-    def visit(self, node):
-        text = self.nodes.get(id(node))
-        if text is None:
-            return self.generic_visit(node)
-        new = ast.parse(text, mode="eval").body
-        for inner in ast.walk(new):
-            ast.copy_location(inner, node)
-        return new
-
-
-def cells_of(notebook):
-    """The code cells of a notebook of format 4 or 3: (index, source, tags) of each."""
-    cells = (
-        notebook["cells"] if "cells" in notebook else [c for sheet in notebook["worksheets"] for c in sheet["cells"]]
-    )
-    found = []
-    for index, cell in enumerate(cells):
-        if cell.get("cell_type") == "code":
-            source = cell.get("source", cell.get("input", ""))
-            found.append(
-                (
-                    index,
-                    source if isinstance(source, str) else "".join(source),
-                    cell.get("metadata", {}).get("tags", []),
-                )
-            )
-    return found
-
-
-def constants_of_cells(cells):
-    """The constants of a notebook: name -> (index of its cell, node of its value, value), and whether a cell is tagged.
-
-    They are those of the cell tagged `parameters`; where there is none, those of all cells together.
-    """
-    tagged = [cell for cell in cells if "parameters" in cell[2]]
-    found, changed = {}, {}
-    for index, source, _ in tagged[:1] or cells:
-        tree = cell_tree(source)
-        if tree is None:
-            continue
-        own = {}
-        for statement in tree.body:
-            _count(statement, own, 0)
-        for name, (node, value, _) in constants(tree).items():
-            found[name] = (index, node, value)
-        for name, times in own.items():
-            _add(changed, name, times)
-    return {name: entry for name, entry in found.items() if changed[name] == 1}, bool(tagged)
-
-
-def cell_tree(source):
-    """The syntax tree of a cell, its lines for IPython left out; None where it is no Python."""
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError):
-        pass
-    lines = source.split("\n")
-    first = lines[0].lstrip()
-    if first.startswith("%%") and first.split()[0] not in ("%%time", "%%timeit", "%%capture", "%%prun"):
-        return None
-    for i, line in enumerate(lines):
-        bare = line.strip()
-        if bare.startswith(("%", "!", "?")) or bare.endswith("?"):
-            lines[i] = line[: len(line) - len(line.lstrip())] + "pass"
-        elif "=" in line and line.partition("=")[2].lstrip().startswith(("!", "%")):
-            lines[i] = line.partition("=")[0] + "= object()"
-    try:
-        return ast.parse("\n".join(lines))
-    except (SyntaxError, ValueError):
-        return None
-
-
-def replaced_in_cell(source, nodes, values):
-    """The source of a cell with other values; `nodes` are those of the old ones, by name."""
-    lines = [line.encode() for line in source.split("\n")]
-    for name, node in sorted(nodes.items(), key=lambda item: (item[1].lineno, item[1].col_offset), reverse=True):
-        first, last = node.lineno - 1, node.end_lineno - 1
-        new = lines[first][: node.col_offset] + values[name].encode() + lines[last][node.end_col_offset :]
-        lines[first : last + 1] = [new]
-    return b"\n".join(lines).decode()
-
-
-def wanted():
+def wanted() -> tuple[str, dict[str, str]] | None:
     """(path of the file, values) that this process and its children are asked for; None where there is nothing."""
     text = os.environ.get(VARIABLE)
     if not text:
@@ -280,7 +40,7 @@ def wanted():
     return os.path.realpath(body["path"]), body["values"]
 
 
-def follow():
+def follow() -> None:
     """Let this process see the values where it imports the script's file: called in every process that the script starts.
 
     Processes of `multiprocessing` (spawn and forkserver) and of joblib run the file of their parent's `__main__` through
@@ -290,49 +50,52 @@ def follow():
 
     get_code = SourceFileLoader.get_code
     asked = wanted()
-    if asked is None or hasattr(get_code, "penstock"):
+    if asked is None or _MARK in get_code.__dict__:
         return
     path, values = asked
     import runpy
 
-    def is_it(name):
+    machinery: Any = SourceFileLoader
+    runner: Any = runpy
+
+    def is_it(name: str) -> bool:
         return os.path.basename(name) == os.path.basename(path) and os.path.realpath(name) == path
 
-    def code_of(name):
+    def code_of(name: str) -> CodeType:
         with open(name, "rb") as file:
             return replaced(file.read(), name, values)
 
-    def loader_code(self, fullname):
+    def loader_code(self: SourceFileLoader, fullname: str) -> Any:
         return code_of(self.path) if is_it(self.path) else get_code(self, fullname)
 
-    loader_code.penstock = True
-    SourceFileLoader.get_code = loader_code
-    from_file = runpy._get_code_from_file
+    loader_code.__dict__[_MARK] = True
+    machinery.get_code = loader_code
+    from_file = runner._get_code_from_file
 
-    def file_code(*arguments):  # (run_name, fname) and a pair back until Python 3.11, (fname) and the code since
+    # (run_name, fname) and a pair back until Python 3.11, (fname) and the code since
+    def file_code(*arguments: Any) -> Any:
         name = os.fsdecode(arguments[-1])
         if not is_it(name):
             return from_file(*arguments)
         return (code_of(name), arguments[-1]) if len(arguments) == 2 else code_of(name)
 
-    runpy._get_code_from_file = file_code
+    runner._get_code_from_file = file_code
 
 
-def new_main():
-    """An empty `__main__` in the place of this one."""
+def new_main() -> Any:
+    """An empty `__main__` in the place of this one, which must outlive this: it is running."""
     from types import ModuleType
 
     main = ModuleType("__main__")
-    main.__builtins__ = sys.modules["builtins"]
+    main.__dict__["__builtins__"] = sys.modules["builtins"]
     if sys.version_info < (3, 14):
         main.__annotations__ = {}
-    global _own  # the old module must outlive this call: it is running
-    _own = sys.modules["__main__"]
+    _kept.append(sys.modules["__main__"])
     sys.modules["__main__"] = main
     return main
 
 
-def run_file(path, values):
+def run_file(path: str, values: dict[str, str]) -> None:
     """Run a file as `python FILE` does; `sys.argv` is already that of the file."""
     from importlib.machinery import SourceFileLoader
 
@@ -343,7 +106,7 @@ def run_file(path, values):
     main.__loader__ = SourceFileLoader("__main__", path)
     main.__cached__ = None
 
-    def run():
+    def run() -> None:
         with open(path, "rb") as file:
             source = file.read()
         exec(replaced(source, main.__file__, values), main.__dict__)
@@ -351,17 +114,18 @@ def run_file(path, values):
     plainly(run)
 
 
-def run_module(name):
+def run_module(name: str) -> None:
     """Run a module as `python -m NAME` does; `sys.argv` is already that of the module."""
     import runpy
 
+    runner: Any = runpy
     if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = os.getcwd()
     new_main()
-    plainly(lambda: runpy._run_module_as_main(name))
+    plainly(lambda: runner._run_module_as_main(name))
 
 
-def plainly(run):
+def plainly(run: Callable[[], Any]) -> None:
     """Run, and show no frame of ours in a traceback, as there is none in a plain run."""
     try:
         run()
@@ -369,18 +133,18 @@ def plainly(run):
         raise
     except BaseException as error:
         inner = error.__traceback__
-        while inner is not None and inner.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>"):
+        while inner is not None and inner.tb_frame.f_code.co_filename in _OURS:
             inner = inner.tb_next
         hook = sys.excepthook
 
-        def shown(kind, value, traceback):
+        def shown(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
             hook(kind, value.with_traceback(inner), inner)
 
         sys.excepthook = shown
         raise
 
 
-def main():
+def main() -> None:
     words = sys.argv[1:]
     follow()
     asked = wanted()

@@ -147,6 +147,17 @@ def _print_at_once() -> None:
         pass
 
 
+def _follow_values() -> None:
+    """Let this process see the constants that the run has set, where it imports the script: a worker that it spawned."""
+    inside = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path.insert(0, inside)
+    try:
+        import penstock_values
+    finally:
+        sys.path.remove(inside)
+    penstock_values.follow()
+
+
 def _leave() -> None:
     """Take this folder off the module path, and run the `sitecustomize` that would have run without us."""
     here = os.path.dirname(os.path.abspath(__file__))
@@ -165,4 +176,6 @@ if os.environ.get("PENSTOCK_RUN_FOLDER") and os.path.isdir(os.environ["PENSTOCK_
     _print_at_once()
     if hasattr(sys, "addaudithook"):
         _begin(os.environ["PENSTOCK_RUN_FOLDER"])
+if os.environ.get("PENSTOCK_VALUES"):
+    _follow_values()
 _leave()
