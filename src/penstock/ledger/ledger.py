@@ -228,6 +228,10 @@ class Ledger:
         """Record final metrics of a run: name -> number, or {"value", "low", "high"}. The last of a name counts."""
         self._runs.change(run_id, metrics=metrics)
 
+    def set_artifacts(self, run_id: str, artifacts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Record artifacts of a run that are stored already: name -> {"digest", "size_bytes", "media"}."""
+        self._runs.change(run_id, artifacts=artifacts)
+
     def change(self, run_id: str, **fields: Any) -> None:
         """Other names and instants of a run: `operation`, `project`, `parent`, `started_at`, `ended_at`, `who`, `seed`."""
         strange = set(fields) - {"operation", "project", "parent", "started_at", "ended_at", "who", "seed"}
