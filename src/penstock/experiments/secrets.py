@@ -34,7 +34,7 @@ _TOKEN_OF_A_MODEL = frozenset((
     "length", "len", "count", "counts", "limit", "type", "types", "id", "ids", "idx", "index", "embedding",
     "embeddings", "embed", "dropout", "budget", "level", "pooling", "mixing", "ratio", "rate", "weight", "merge",
     "prob", "vocab", "class", "word", "sub", "byte", "char", "image", "patch", "text", "label", "model", "sequence",
-    "seq", "input", "output",
+    "seq", "input", "output", "pattern",
 ))  # fmt: skip
 """Beside these words, ``token`` is a piece of a text and no key: ``pad_token``, ``token_dim``."""
 
