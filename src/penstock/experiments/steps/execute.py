@@ -200,5 +200,7 @@ def _planned(states: dict[str, State], forced: set[str]) -> StepsResult:
             outcomes.append(StepOutcome(name, "not run", state.why))
         else:
             why = "it was asked for" if state.standing == "known" else state.why
-            outcomes.append(StepOutcome(name, "would run", why))
+            outcomes.append(
+                StepOutcome(name, "may run" if state.standing == "waits" and name not in forced else "would run", why)
+            )
     return StepsResult(None, outcomes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import heapq
 import itertools
+import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -78,7 +79,7 @@ class Graph:
         """
         _check_names(sections)
         outputs = {s.name: tuple(dict.fromkeys(_output(s, path, root) for path in s.outputs)) for s in sections}
-        _check_makers(outputs)
+        _check_makers(outputs, root)
         inputs = {s.name: tuple(dict.fromkeys(normal(p, step=s.name, root=root) for p in s.inputs)) for s in sections}
         edges: list[Edge] = []
         code: dict[str, tuple[str, ...]] = {}
@@ -196,9 +197,9 @@ def _output(section: StepSection, path: str, root: Path) -> str:
     return made
 
 
-def _check_makers(outputs: dict[str, tuple[str, ...]]) -> None:
+def _check_makers(outputs: dict[str, tuple[str, ...]], root: Path) -> None:
     """No file has two makers: one output must not be another's, nor lie inside it."""
-    made = [(name, path, parts_of(path)) for name, paths in outputs.items() for path in paths]
+    made = [(name, path, _place(path, root)) for name, paths in outputs.items() for path in paths]
     for index, (name, path, parts) in enumerate(made):
         for other, theirs, their_parts in made[:index]:
             shorter = min(len(parts), len(their_parts))
@@ -219,7 +220,7 @@ def _made_by(path: str, outputs: dict[str, tuple[str, ...]], root: Path) -> dict
     found: dict[str, str] = {}
     for name, paths in outputs.items():
         for made in paths:
-            if name not in found and meets(parts_of(path), parts_of(made), folder=_may_be_folder(made, root)):
+            if name not in found and meets(_place(path, root), _place(made, root), folder=_may_be_folder(made, root)):
                 found[name] = made
     return found
 
@@ -227,6 +228,11 @@ def _made_by(path: str, outputs: dict[str, tuple[str, ...]], root: Path) -> dict
 def makers_of(path: str, graph: Graph, root: Path) -> dict[str, str]:
     """Step -> its output that a path meets."""
     return _made_by(path, {name: node.outputs for name, node in graph.nodes.items()}, root)
+
+
+def _place(path: str, root: Path) -> tuple[str, ...]:
+    """The components of a path from the root of the file system: ``../big`` and ``/mnt/big`` may be the same."""
+    return parts_of(os.path.normpath(root / path).replace(os.sep, "/"))
 
 
 def _may_be_folder(made: str, root: Path) -> bool:

@@ -14,6 +14,7 @@ from penstock.experiments.flags import Flag, FlagSet
 from penstock.experiments.options import RunOptions, ScriptRun
 from penstock.experiments.steps.contents import Content, content
 from penstock.experiments.steps.graph import Node
+from penstock.experiments.steps.imports import imported
 from penstock.experiments.steps.keeping import keep
 from penstock.experiments.steps.patterns import PASSED_OVER, parts_of, takes
 from penstock.experiments.steps.record import Finish
@@ -61,7 +62,7 @@ def _attempt(work: Attempt) -> StepOutcome:
     for found in basis.inputs.values():
         if not found.single:  # so that it can be said later which of many files has changed
             work.around.objects.put(canonical_json(found.files))
-    scripts = {path: work.around.digest(root / path) for path in node.code}
+    scripts = {path: work.around.digest(root / path) for path in (*node.code, *imported(root, node.code))}
     before = {path: _stamp(root, path) for path in node.outputs}
     for path in node.outputs:
         (root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-What = Literal["ran", "known", "failed", "not run", "would run"]
+What = Literal["ran", "known", "failed", "not run", "would run", "may run"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class StepOutcome:
 
     Attributes
     ----------
-    status : ``ran``, ``known``, ``failed``, ``not run``; in a dry run ``would run`` (or ``not run`` where it cannot).
+    status : ``ran``, ``known``, ``failed``, ``not run``; in a dry run ``would run``, ``may run`` (that shows
+        when the steps before it have run), or ``not run`` where it cannot.
     why : why it ran, is known, failed, or was not run.
     run : id of its run; of a known one, of the run that made the result; None where it has none.
     restored : outputs that were put back.
@@ -81,9 +82,12 @@ class StepsResult:
         return "\n".join(lines)
 
     def _head(self) -> str:
-        counts = {what: sum(step.status == what for step in self.steps) for what in ("ran", "failed", "would run")}
+        counts = {
+            what: sum(step.status == what for step in self.steps) for what in ("ran", "failed", "would run", "may run")
+        }
         if counts["would run"]:
-            return f"{counts['would run']} of {len(self.steps)} steps would run"
+            more = f", and {counts['may run']} may" if counts["may run"] else ""
+            return f"{counts['would run']} of {len(self.steps)} steps would run{more}"
         if not counts["ran"] and not counts["failed"]:
             all_known = all(step.status == "known" for step in self.steps)
             return f"nothing to do: all {len(self.steps)} steps are known" if all_known else "nothing was run"

@@ -11,6 +11,7 @@ from penstock.experiments.secrets import Masker
 from penstock.experiments.steps.contents import Content, Digests, changes, content
 from penstock.experiments.steps.graph import Node
 from penstock.experiments.steps.history import History
+from penstock.experiments.steps.keeping import stored_files
 from penstock.experiments.steps.record import Basis, Past
 
 if TYPE_CHECKING:
@@ -136,6 +137,13 @@ def _changed_needs(past: Past, around: Surroundings, beside: Mapping[str, str]) 
     return changes(past.needs, now)
 
 
+def _is_part(found: Content, past: Past, path: str, around: Surroundings) -> bool:
+    """Whether all that is left of a folder is as a run had made it."""
+    if found.single or past.tree is None or not around.objects.has(past.tree):
+        return False
+    return found.files.items() <= stored_files(around.objects, past, [path]).items()
+
+
 def _outputs(node: Node, past: Past, around: Surroundings) -> tuple[tuple[str, ...], str]:
     """Outputs to put back, and why that does not do: an output that is gone for good, or that somebody has changed."""
     restore: list[str] = []
@@ -144,7 +152,9 @@ def _outputs(node: Node, past: Past, around: Surroundings) -> tuple[tuple[str, .
         found = content(around.root, path, around.digest)
         if found.there and found.digest == recorded.digest:
             continue
-        ours = not found.there or around.history.made(node.name, path, found.digest)
+        ours = (
+            not found.there or _is_part(found, past, path, around) or around.history.made(node.name, path, found.digest)
+        )
         if ours and recorded.kept and past.tree is not None and around.objects.has(past.tree):
             restore.append(path)
         elif not found.there:
