@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +61,46 @@ def test_what_is_no_scalar_is_refused(log: LogFile) -> None:
         log.append({"step": 1, "model": object()})
     log.append({"step": 2})
     assert [line["step"] for line in read_log(log.path.read_bytes())] == [2]
+
+
+def test_processes_that_append_at_once_cut_no_line(log: LogFile) -> None:
+    """Children of a run log into its file, each with a file of its own opened, all on the run's clock."""
+    script = (
+        "import sys, time; from pathlib import Path; from penstock.ledger.log import LogFile\n"
+        "log = LogFile(Path(sys.argv[1]), float(sys.argv[2]))\n"
+        "for step in range(300): log.append({'process': sys.argv[3], 'step': step, 'text': 'x' * step})\n"
+    )
+    started = time.monotonic() - 50
+    children = [
+        subprocess.Popen([sys.executable, "-c", script, str(log.path), str(started), str(number)])
+        for number in range(4)
+    ]
+    assert [child.wait(60) for child in children] == [0] * 4
+    lines = list(read_log(log.path.read_bytes()))
+    for number in range(4):
+        assert [line["step"] for line in lines if line["process"] == str(number)] == list(range(300))
+    assert all(50 <= line["elapsed_s"] < 110 for line in lines)
+    assert log.close() == log.path
+
+
+def test_what_is_no_line_is_left_out(log: LogFile) -> None:
+    """The part of a line that a full disk left, what follows it on the same line, and what is no JSON."""
+    data = (
+        b'{"elapsed_s":0.1,"step":1}\n{"elapsed_s":0.2,"st{"elapsed_s":0.3,"step":3}\n\xff\xfe\n[1]\n\n'
+        b'{"elapsed_s":0.4,"step":4}\n'
+    )
+    assert [line["step"] for line in read_log(data)] == [1, 3, 4]
+    log.path.parent.mkdir(parents=True)
+    log.path.write_bytes(data)
+    with open(log.path, "rb") as file:
+        assert [line["step"] for line in read_log(file)] == [1, 3, 4]
+
+
+def test_texts_that_are_not_utf8_come_back(log: LogFile) -> None:
+    """Names of files may be so."""
+    name = b"caf\xe9".decode("utf-8", "surrogateescape")
+    log.append({"file": name})
+    assert [line["file"] for line in read_log(log.path.read_bytes())] == [name]
 
 
 NOT_A_WORD = st.text().filter(lambda text: text not in ("NaN", "Infinity", "-Infinity"))

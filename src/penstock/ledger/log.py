@@ -55,7 +55,7 @@ class LogFile:
                 line += repr(value)
             else:
                 line += _encode(_plain(value))
-        data = (line + "}\n").encode()
+        data = (line + "}\n").encode("utf-8", "backslashreplace")  # as JSON escapes what UTF-8 lacks
         if self._descriptor < 0:
             self._open()
         with naming_full_disk(self.path):
