@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO, final
 
@@ -55,11 +56,6 @@ class ConsoleLog:
             os.close(self._file)
             self._file = -1
 
-    @property
-    def cut_bytes(self) -> int:
-        """How many bytes of the middle were left out so far."""
-        return cut_bytes(self.folder, self.size_bytes)
-
     def _next_file(self) -> None:
         name = CONSOLE
         if self._file >= 0:
@@ -70,37 +66,42 @@ class ConsoleLog:
         self._in_file = 0
 
 
-def cut_bytes(folder: Path, size_bytes: int) -> int:
-    """How many of the bytes that were printed are in none of the files."""
-    return size_bytes - sum(path.stat().st_size for path in _parts(folder))
+@dataclass(frozen=True)
+class Joined:
+    """A log in one file. `cut_bytes` are left out of its middle, as far as that is known."""
+
+    file: Path
+    cut_bytes: int = 0
 
 
-def join_console(folder: Path, size_bytes: int | None = None, half_bytes: int | None = None) -> Path | None:
-    """Put head and tail of a log together in ``console.log``; its path, None where nothing was printed.
+def join_console(folder: Path, size_bytes: int | None = None) -> Joined | None:
+    """Put head and tail of a log together in ``console.log``; None where nothing was printed.
 
-    `size_bytes` is what was printed in all, where that is known: the line in the middle then says how much is left out.
+    Parameters
+    ----------
+    size_bytes : what was printed in all; None where nobody counted, as Penstock was killed.
     """
     parts = _parts(folder)
     if len(parts) < 2:
-        return parts[0] if parts else None
+        return Joined(parts[0]) if parts else None
     head, *tails = parts
-    half_bytes = half_bytes or head.stat().st_size
-    last = tails[-1].stat().st_size
-    from_first = min(half_bytes - last, tails[0].stat().st_size) if len(tails) == 2 else 0
-    kept = head.stat().st_size + last + from_first
-    left_out = "" if size_bytes is None or size_bytes == kept else f"{size_bytes - kept:,} bytes "
+    half_bytes, last_bytes = head.stat().st_size, tails[-1].stat().st_size
+    again_bytes = min(half_bytes - last_bytes, tails[0].stat().st_size) if len(tails) == 2 else 0
+    kept = half_bytes + last_bytes + again_bytes
+    cut_bytes = 0 if size_bytes is None else size_bytes - kept
     with naming_full_disk(head), head.open("ab") as file:
-        if size_bytes != kept:
-            file.write(f"\n[... {left_out}left out here: [run] console_bytes ...]\n".encode())
-        if len(tails) == 2:
+        if cut_bytes or (size_bytes is None and len(tails) == 2):
+            left_out = f"{cut_bytes:,} bytes are" if cut_bytes else "something may be"
+            file.write(f"\n[... {left_out} left out here, see [run] console_bytes ...]\n".encode())
+        if again_bytes:
             with tails[0].open("rb") as first:
-                first.seek(-from_first, os.SEEK_END)
+                first.seek(-again_bytes, os.SEEK_END)
                 _copy(first, file)
         with tails[-1].open("rb") as second:
             _copy(second, file)
     for tail in tails:
         tail.unlink()
-    return head
+    return Joined(head, cut_bytes)
 
 
 def _parts(folder: Path) -> list[Path]:

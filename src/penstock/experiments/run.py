@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, final
 
 from penstock.errors import ScriptFailed
-from penstock.experiments.collect import collect, tidy
+from penstock.experiments.collect import OUTPUT, Collected, Leftovers, collect, tidy
 from penstock.experiments.console import ConsoleLog, Printed
 from penstock.experiments.ending import kills_for_memory, money, why_failed
 from penstock.experiments.interrupts import Interrupts
 from penstock.experiments.observer import Observer
 from penstock.experiments.options import RunOptions, ScriptRun
 from penstock.experiments.process import Ended, Process
-from penstock.experiments.surroundings import OUTPUT, Before, Surroundings
+from penstock.experiments.recover import recover
+from penstock.experiments.surroundings import Before, Surroundings
 
 if TYPE_CHECKING:
     from penstock.experiments.flags.flag_set import FlagSet
@@ -87,6 +88,7 @@ class _Running:
             if raised is not error:
                 raise
         tidy(run.folder)
+        recover(around.workspace)
         return result
 
     def _inside(self, run: Run, before: Before) -> tuple[ScriptRun, BaseException | None]:
@@ -122,7 +124,8 @@ class _Running:
         status, reason, error = self._judged(
             run, ended, interrupts.asked, observer, (err.tail or out.tail), memory_kills
         )
-        collected = collect(around, run, before, observer, console, started_ns)
+        environment, packages = around.really(observer.opened.interpreter)
+        collected = self._collected(run, before, observer, console, started_ns)
         run.note_cost(
             wall_s=round(ended.seconds, 6),
             cpu_s=round(ended.cpu_s, 6),
@@ -133,10 +136,10 @@ class _Running:
         )
         run.record(
             inputs=collected.inputs,
-            outputs={"kind": "script", "exit_status": ended.status, **collected.outputs},
+            outputs={"exit_status": ended.status, **collected.outputs},
             metrics=observer.series.last(),
-            artifacts=collected.artifacts,
-            environment=collected.environment,
+            artifacts={**collected.artifacts, **packages},
+            environment=environment,
         )
         if status == "stopped":
             run.stop(reason)
@@ -153,6 +156,29 @@ class _Running:
             warnings=(*self._warnings(ended), *observer.warnings, *collected.warnings),
         )
         return result, error
+
+    def _collected(
+        self, run: Run, before: Before, observer: Observer, console: ConsoleLog, started_ns: int
+    ) -> Collected:
+        around = self.around
+        found = collect(
+            Leftovers(
+                around.workspace,
+                run.folder,
+                observer.series,
+                observer.opened,
+                source=before.inputs["source"],
+                started_ns=started_ns,
+                printed_bytes=None if console.full else console.size_bytes,
+                declared=before.declared.written(),
+                inputs=around.section.inputs,
+                unsealed=observer.unsealed,
+                sealed=self.options.watch,
+            )
+        )
+        if console.full:
+            found.warnings.append(f"what it printed is not kept in full: {console.full}")
+        return found
 
     def _tick(self, observer: Observer) -> None:
         observer.look()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, final
 
+from penstock.experiments.collect import OUTPUT
 from penstock.experiments.options import RunOptions
 from penstock.experiments.secrets import MASK, Masker
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 FIRST = Path(__file__).parent / "inside" / "first"
 T = TypeVar("T")
-OUTPUT = "files"
-"""Folder of a run into which the program writes what is to be kept."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +140,7 @@ class Surroundings:
         """What has to be looked at before the program can change it: the source, the repository, declared outputs."""
         from penstock.experiments import git
         from penstock.experiments.files import DeclaredOutputs
+        from penstock.experiments.places import name_of
         from penstock.experiments.source import snapshot
 
         with (
@@ -155,6 +155,8 @@ class Surroundings:
                 inputs["source"] = taken.digest
                 if taken.left_out:
                     inputs["source_left_out"] = taken.left_out
+            if self.options.watch:
+                inputs["sealed"] = [name_of(self.workspace.root, path) for path in self.options.watch]
             declared = DeclaredOutputs(self.workspace, self.outputs)
         return Before(inputs, commit.result(), diff.result(), declared)
 
@@ -170,6 +172,15 @@ class Surroundings:
         if packages:
             artifacts["packages"] = store_artifact(objects, packages.encode(), "text/plain")
         run.record(environment=body, artifacts=artifacts)
+
+    def really(self, told: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Environment and artifacts of the interpreter that a program told of, where that is another than ours."""
+        if told is None or (self.is_python and self.same_python):
+            return None, {}
+        from penstock.ledger.run import store_artifact
+
+        body, packages = self.environment(told)
+        return body, {"packages": store_artifact(self.workspace.objects, packages.encode(), "text/plain")}
 
     def environment(self, told: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], str]:
         """Where it runs, and the lock of its packages ("" where it is not Python).
