@@ -324,6 +324,22 @@ class Ledger:
                 shutil.rmtree(folder)
         return gone
 
+    def take_over(self, records: Iterable[Mapping[str, Any]], *, origin: str) -> list[str]:
+        """Record runs of another ledger under their own ids, all or none; gives those that were not known. `origin` is told.
+
+        Raises
+        ------
+        ArchiveError : one of them is no record of a run.
+        """
+        from penstock.ledger.arriving import take_over
+
+        taken = take_over(self._database, records)
+        if taken:
+            self.audit.append(
+                "import", f"{len(taken)} runs" if len(taken) > 1 else taken[0], {"runs": taken, "from": origin}
+            )
+        return taken
+
     # ---- what is known
 
     @staticmethod

@@ -72,10 +72,10 @@ class Runs:
             "host": process.host,
         }
         with self._database.write() as connection:
-            row["environment"] = _environment(connection, environment)
+            row["environment"] = put_environment(connection, environment)
             run_id = _insert(connection, row)
-            _edges_in(connection, run_id, inputs, new=True)
-            _edges_out(connection, run_id, outputs, new=True)
+            edges_in(connection, run_id, inputs, new=True)
+            edges_out(connection, run_id, outputs, new=True)
             put_tags(connection, run_id, tags or {})
         return run_id
 
@@ -118,10 +118,10 @@ class Runs:
                     why="it was taken out of the queue" if status is None else f"it is {status}: another was faster",
                     way_out="see what is queued with `penstock queue`",
                 )
-            values["environment"] = _environment(connection, environment)
+            values["environment"] = put_environment(connection, environment)
             update(connection, "runs", values, "id = :run", run=run_id)
             if inputs is not None:
-                _edges_in(connection, run_id, inputs)
+                edges_in(connection, run_id, inputs)
             put_tags(connection, run_id, tags or {})
 
     def requeue(self, run_id: str) -> None:
@@ -181,7 +181,7 @@ class Runs:
         merged = {n: v for n, v in (("params", params), ("inputs", inputs), ("outputs", outputs)) if v}
         with self._database.write() as connection:
             if environment is not None:
-                changes["environment"] = _environment(connection, environment)
+                changes["environment"] = put_environment(connection, environment)
             if merged:
                 row = connection.one("SELECT params, inputs, outputs FROM runs WHERE id = :id", id=run_id)
                 if row is None:
@@ -192,9 +192,9 @@ class Runs:
             if not changes and _status(connection, run_id) is None:
                 raise _absent(connection, run_id)
             if inputs:
-                _edges_in(connection, run_id, changes["inputs"])
+                edges_in(connection, run_id, changes["inputs"])
             if outputs:
-                _edges_out(connection, run_id, changes["outputs"])
+                edges_out(connection, run_id, changes["outputs"])
             put_many(connection, "run_metrics", [_metric(run_id, name, m) for name, m in (metrics or {}).items()])
             put_many(connection, "run_outputs", [_artifact(run_id, name, a) for name, a in (artifacts or {}).items()])
 
@@ -278,7 +278,7 @@ def _status(connection: Connection, run_id: str, *, deleted: bool = True) -> str
     return status
 
 
-def _environment(connection: Connection, body: dict[str, Any]) -> str:
+def put_environment(connection: Connection, body: dict[str, Any]) -> str:
     """Record an environment, once; gives its digest."""
     digest = safe_digest(body)
     if connection.value("SELECT 1 FROM environments WHERE digest = :digest", digest=digest) is None:
@@ -286,14 +286,16 @@ def _environment(connection: Connection, body: dict[str, Any]) -> str:
     return digest
 
 
-def _edges_in(connection: Connection, run_id: str, inputs: Mapping[str, Any], *, new: bool = False) -> None:
+def edges_in(connection: Connection, run_id: str, inputs: Mapping[str, Any], *, new: bool = False) -> None:
+    """Record the digests in `inputs` as edges of the lineage, in place of those before."""
     if not new:
         connection.execute("DELETE FROM run_inputs WHERE run = :run", run=run_id)
     edges = [{"run": run_id, "name": name, "digest": digest} for name, digest in digests_within(inputs)]
     insert_many(connection, "run_inputs", edges)
 
 
-def _edges_out(connection: Connection, run_id: str, outputs: Mapping[str, Any], *, new: bool = False) -> None:
+def edges_out(connection: Connection, run_id: str, outputs: Mapping[str, Any], *, new: bool = False) -> None:
+    """Record the digests in `outputs` as edges of the lineage, in place of those before. Artifacts stay."""
     if not new:
         connection.execute("DELETE FROM run_outputs WHERE run = :run AND size_bytes IS NULL", run=run_id)
     edges = [{"run": run_id, "name": name, "digest": digest} for name, digest in digests_within(outputs, "outputs")]
