@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from penstock.errors import FlagError
 from penstock.experiments.flags.flag import Flag
 from penstock.experiments.flags.flag_set import FlagSet
-from penstock.experiments.space import Choices, Range, complete, is_batch, parse_space
+from penstock.experiments.space import Choices, Range, complete, is_batch, parse_space, single, table
 
 FLAGS = FlagSet(
     (
@@ -210,3 +210,17 @@ def test_every_share_of_a_range_lies_within_it(low: float, width: float, share: 
         one = Range(float(int(low)), float(int(low) + 1 + int(width)), whole=True)
     assert one.low <= one.at(share) <= one.high
     assert -1e-6 <= one.share(one.at(share)) <= 1 + 1e-6
+
+
+def test_a_single_run_reads_its_words_as_a_batch_does() -> None:
+    assert single(['layers="[64,32]"', "lr=0.5"], FLAGS) == {"layers": [64, 32], "lr": 0.5}
+    with pytest.raises(FlagError, match="has several values"):
+        single(["lr=[1,2]"], FLAGS)
+
+
+def test_the_table_of_a_batch_shows_what_is_tried_and_not_the_defaults() -> None:
+    lines = {line.split()[0]: line for line in table(["lr=[0.1,0.2]", "epochs=int[1:9]", "note=x"], FLAGS).splitlines()}
+    assert "[0.1,0.2]  given; 0.1 in argparse, train.py:3" in lines["lr"]
+    assert "int[1:9]" in lines["epochs"]
+    assert " x " in lines["note"] + " "
+    assert "adam" in lines["optimizer"]

@@ -199,7 +199,8 @@ class BatchWork:
         """What earlier sessions of this batch have found."""
         ledger = self._workspace.ledger
         before = {record.id: record for record in ledger.children(self._id)} if self._rule is not None else {}
-        for trial in trials_of(ledger, self._id, self._plan.metric):
+        for kept in trials_of(ledger, self._id, self._plan.metric):
+            trial = replace(kept, point=self._space.restored(kept.point))
             if trial.status not in FINISHED:
                 self._sampler.tell(trial.number, trial.point, None)
                 self._again.append((trial.number, trial.point))

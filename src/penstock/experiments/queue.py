@@ -19,7 +19,7 @@ from penstock.experiments.batch import batch_inputs
 from penstock.experiments.flags.flag import MASK
 from penstock.experiments.flags.values import show
 from penstock.experiments.options import RunOptions
-from penstock.experiments.space import parse_space
+from penstock.experiments.space import single
 from penstock.experiments.target import Target
 
 if TYPE_CHECKING:
@@ -114,14 +114,7 @@ def enqueue(
     FlagError : a word is wrong, a flag that must be given is missing, or one is secret: the queue keeps no secrets.
     """
     options = options or RunOptions()
-    space = parse_space(words, flags)
-    if space.dimensions:
-        raise FlagError(
-            "a flag has several values",
-            why="that is a batch, and a single run was to be queued",
-            way_out="use run_batch",
-        )
-    assigned = space.fixed
+    assigned = single(words, flags)
     values = flags.values(assigned)
     _refuse_secrets(assigned, flags)
     where = {**target.to_json(workspace.root), "cwd": _below(cwd, workspace.root)}

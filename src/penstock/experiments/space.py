@@ -17,7 +17,7 @@ import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, final
 
@@ -33,6 +33,7 @@ RANGES = ("uniform", "loguniform", "int", "range")
 MOST_VALUES = 100_000
 """Of one list."""
 _CALL = re.compile(r"([A-Za-z_]+)\[(.*)\]", re.DOTALL)
+_NO_JSON = ("Infinity", "-Infinity", "NaN")
 _QUOTES = "\"'"
 
 
@@ -41,9 +42,6 @@ class Choices:
     """A list of values, as the script gets them, in the order in which they were written."""
 
     values: tuple[Any, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"kind": "choices", "values": list(self.values)}
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,6 @@ class Range:
     log: bool = False
     whole: bool = False
     as_text: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        return {"kind": "range", "low": self.low, "high": self.high, "log": self.log, "whole": self.whole}
 
     def at(self, share: float) -> float:
         """The number that lies so far up the range, 0 to 1.
@@ -118,8 +113,14 @@ class Space:
         sizes = [_size(dimension) for dimension in self.dimensions.values()]
         return None if None in sizes else math.prod(size for size in sizes if size is not None)
 
-    def to_json(self) -> dict[str, Any]:
-        return {name: dimension.to_json() for name, dimension in self.dimensions.items()}
+    def restored(self, point: Mapping[str, Any]) -> Point:
+        """A point as it was, from the ledger, which has its flags in another order, and NaN and infinity as texts."""
+        found = {name: point[name] for name in self.dimensions}
+        for name, value in found.items():
+            choices = self.dimensions[name]
+            if value in _NO_JSON and isinstance(choices, Choices) and value not in choices.values:
+                found[name] = float(value)
+        return found
 
 
 def is_batch(words: Sequence[str], flags: FlagSet) -> bool:
@@ -249,6 +250,34 @@ class _Reader:
         if kind == "int" and not all(end.is_integer() for end in ends):
             raise self.wrong("its ends are no whole numbers", way_out)
         return ends
+
+
+def single(words: Sequence[str], flags: FlagSet) -> dict[str, Any]:
+    """What the words of a single run assign: as `FlagSet.assign`, and ``layers="[64,32]"`` means the list, as in a batch.
+
+    Raises
+    ------
+    FlagError : a word is wrong, or one has several values.
+    """
+    space = parse_space(words, flags)
+    for name in space.dimensions:
+        raise FlagError(
+            f"{name}={space.words[name]} has several values",
+            why="that asks for a batch, and this is a single run",
+            way_out=f'write one value, or {name}="{space.words[name]}" in quotes where it is meant as it stands',
+        )
+    return space.fixed
+
+
+def table(words: Sequence[str], flags: FlagSet) -> str:
+    """As `FlagSet.table`, for a batch: where a flag has several values, what is tried stands in the place of its value."""
+    space = parse_space(words, flags)
+    shown = [
+        replace(flag, type="str", choices=None, multiple=False) if flag.name in space.dimensions else flag
+        for flag in flags
+    ]
+    tried = {name: space.words[name] for name in space.dimensions}
+    return replace(flags, flags=tuple(shown)).table({**space.fixed, **tried})
 
 
 def complete(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,8 @@ class Trial:
 
 def trial_inputs(batch: str, number: int, point: dict[str, Any]) -> dict[str, Any]:
     """What the run of a trial has among its inputs, so that `trials_of` finds it."""
-    return {"batch": batch, "trial": {"number": number, "point": point}}
+    kept = {name: _word(value) for name, value in point.items()}
+    return {"batch": batch, "trial": {"number": number, "point": kept}}
 
 
 def trials_of(ledger: Ledger, batch: str, metric: str | None) -> list[Trial]:
@@ -86,3 +87,10 @@ def _trial(record: RunRecord, metric: str | None) -> Trial:
         seconds=record.seconds,
         reason=str(record.outputs.get("stopped", "")) if record.status == "stopped" else "",
     )
+
+
+def _word(value: Any) -> Any:
+    """A value that JSON has no word for as text; `Space.restored` undoes it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -82,6 +83,40 @@ def test_trials_that_fail_have_no_value_and_do_not_end_a_batch(lab: Any) -> None
     assert "3 trials (2 done, 1 failed)" in result.to_text()
 
 
+LATE = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.1)
+lr = parser.parse_args().lr
+print("loss:", lr)
+if lr == 0.1:
+    raise SystemExit("it fails after it has logged the best loss of all")
+if lr == 0.2:
+    print("loss: nan")
+"""
+
+
+def test_what_a_trial_logged_before_it_failed_or_diverged_never_counts_as_best(lab: Any) -> None:
+    lab.script.write_text(LATE)
+    result = lab.batch("lr=[0.1,0.2,0.3,0.4]", minimize="loss")
+    assert [trial.status for trial in result.trials] == ["failed", "done", "done", "done"]
+    assert result.trials[0].value is None
+    assert math.isnan(result.trials[1].value)
+    assert result.best.point == {"lr": 0.3}
+    told = trials_of(lab.workspace.ledger, result.id, "loss")
+    assert [repr(trial.value) for trial in told] == [repr(trial.value) for trial in result.trials]
+    assert [line.split()[0] for line in result.to_text().splitlines()[-4:]] == ["3", "4", "1", "2"]
+
+
+def test_values_that_json_has_no_word_for_can_be_tried(lab: Any) -> None:
+    result = lab.batch("lr=[inf,0.1]", "epochs=1", minimize="loss")
+    assert [trial.point["lr"] for trial in result.trials] == [math.inf, 0.1]
+    again = lab.resume(result.id)
+    assert [trial.run for trial in again.trials] == [trial.run for trial in result.trials]
+    assert [trial.point["lr"] for trial in again.trials] == [math.inf, 0.1]
+    assert again.best.point == {"lr": 0.1}
+
+
 def test_a_random_search_in_which_everything_fails_gives_up(lab: Any) -> None:
     result = lab.batch("lr=uniform[0.6:1]", "fail-above=0.5", n=20)
     assert len(result.trials) == 5
@@ -157,6 +192,16 @@ def test_a_batch_that_is_done_can_be_extended(lab: Any) -> None:
     assert [trial.run for trial in longer.trials[:3]] == [trial.run for trial in result.trials]
     whole = lab.batch(*words, n=6, minimize="loss", search="bayesian", seed=4)
     assert [trial.point for trial in longer.trials] == [trial.point for trial in whole.trials]
+
+
+@pytest.mark.parametrize("search", ["grid", "random", "evolutionary", "bayesian"])
+def test_a_batch_that_goes_on_tries_no_point_twice(lab: Any, search: str) -> None:
+    """The flags are not in the order of the alphabet, in which the ledger gives them back."""
+    words = ("lr=[0.1,0.2,0.3]", "depth=[2,4]", "epochs=1")
+    result = lab.batch(*words, n=3, minimize="loss", search=search)
+    longer = lab.resume(result.id, n=6)
+    assert len({(t.point["lr"], t.point["depth"]) for t in longer.trials}) == 6
+    assert [list(trial.point) for trial in longer.trials] == [["lr", "depth"]] * 6
 
 
 def test_a_changed_source_is_said_when_a_batch_goes_on(lab: Any) -> None:
