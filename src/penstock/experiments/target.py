@@ -184,15 +184,11 @@ def _module(module: str, cwd: Path, root: Path, python: str | None) -> Target:
     if places:  # a package is run by its __main__
         main = PathFinder.find_spec("__main__", places)
         if main is None:
+            inner = next(iter(_modules(places)), "train")
             raise ScriptError(
                 f"{module} cannot be run",
                 why="it is a package without a __main__.py",
-                way_out="name a module inside it, such as "
-                + (
-                    near
-                    if (near := next(iter(_modules(places)), "")) and f"-m {module}.{near}"
-                    else f"-m {module}.train"
-                ),
+                way_out=f"name a module inside it, such as -m {module}.{inner}",
             )
         origin = main.origin
     path = Path(origin) if origin and origin.endswith((".py", ".pyw")) else None

@@ -274,7 +274,7 @@ def _parser(
         for key, value in kwargs.items():
             value = reader.known(value)
             if not reader.guessing or key not in parser.defaults:
-                parser.defaults[key] = value
+                parser.defaults[key] = (value, len(parser.arguments))
         return UNKNOWN
     if name in _ASKS:
         parser.parsed = True

@@ -201,7 +201,31 @@ def _option(flag: Flag, value: Any) -> list[str]:
         return [word for item in items for word in _joined(option, item)]
     if len(items) == 1 and items[0].startswith("-"):
         return _joined(option, items[0])
+    if flag.origin.startswith("argparse"):
+        items = [_no_option(flag, item) for item in items]
     return [option, *items]
+
+
+def _no_option(flag: Flag, word: str) -> str:
+    """One of several words behind an option, as argparse takes it for no other option: a negative number, all digits written.
+
+    >>> _no_option(Flag("a"), "-1e+16"), _no_option(Flag("a"), "-5"), _no_option(Flag("a"), "1e-3")
+    ('-10000000000000000.0', '-5', '1e-3')
+    """
+    if not word.startswith("-"):
+        return word
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        number = Decimal(word)
+    except InvalidOperation:
+        number = Decimal("nan")
+    if not number.is_finite():
+        raise flag.refuse(
+            word, "several values, none of which begins with a dash: argparse reads such a word as an option"
+        )
+    digits = format(number, "f")
+    return digits if "." in digits or ("." not in word and "e" not in word.lower()) else f"{digits}.0"
 
 
 def _joined(option: str, word: str) -> list[str]:

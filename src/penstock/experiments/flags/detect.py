@@ -57,8 +57,9 @@ def detect(
     section : what `penstock.toml` says of this script: it overrides what is found, and adds.
     secrets : names of flags that are secret although they do not look it.
     python : the interpreter of the script; default: ours.
-    cache : a folder in which the answers of scripts are kept.
+    cache : a folder in which the answers of scripts are kept; default: in the state folder of the workspace, once it has one.
     """
+    cache = cache or _cache(cwd)
     if target.kind == "command":
         found = FlagSet(open=True, found_in="the command line")
     elif section is not None and not section.detect:
@@ -72,6 +73,13 @@ def detect(
     if section is not None:
         found = found.declare([_declared(name, one, found, target) for name, one in section.flags.items()])
     return _with_secrets(found, tuple(secrets))
+
+
+def _cache(cwd: Path) -> Path | None:
+    from penstock.project.workspace import Workspace
+
+    state = Workspace.here(cwd).state
+    return state / "cache" / "flags" if state.is_dir() else None
 
 
 def _notebook(target: Target, cwd: Path) -> FlagSet:

@@ -19,13 +19,16 @@ _MOST_CHOICES = 500
 def flags_of_parser(parser: Parser, under: tuple[str, ...] = ()) -> list[Flag]:
     """The flags of a parser, its parents and its subcommands."""
     found: dict[str, Flag] = {}
-    own = [a for parent in parser.parents for a in _arguments(parent)] + parser.arguments
-    for argument in own:
+    inherited = [a for parent in parser.parents for a in _arguments(parent)]
+    defaults = {name: (value, 0) for parent in parser.parents for name, (value, _) in parent.defaults.items()}
+    defaults |= {name: (value, len(inherited) + at) for name, (value, at) in parser.defaults.items()}
+    for i, argument in enumerate([*inherited, *parser.arguments]):
         for flag in _flags(argument, parser, under):
-            earlier = found.get(flag.name)
-            found[flag.name] = flag if earlier is None else _merged(earlier, flag)
-    defaults = {k: v for p in (*parser.parents, parser) for k, v in p.defaults.items()}
-    flags = [_with_default(flag, defaults[flag.name]) if flag.name in defaults else flag for flag in found.values()]
+            value, at = defaults.get(flag.name, (UNKNOWN, -1))
+            own = flag if i >= max(at, 0) and (at < 0 or "default" in argument.kwargs) else _with_default(flag, value)
+            earlier = found.get(own.name)
+            found[own.name] = own if earlier is None else _merged(earlier, own)
+    flags = list(found.values())
     if parser.subparsers is None:
         return flags
     subparsers = parser.subparsers

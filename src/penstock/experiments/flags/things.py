@@ -149,7 +149,9 @@ class Parser:
 
     kwargs: dict[str, Any] = field(default_factory=dict)
     arguments: list[Argument] = field(default_factory=list)
-    defaults: dict[str, Any] = field(default_factory=dict)
+    defaults: dict[str, tuple[Any, int]] = field(
+        default_factory=dict
+    )  # value, and how many arguments there were before it
     subparsers: Subparsers | None = None
     parents: list[Parser] = field(default_factory=list)
     instance: Instance | None = None  # where its class is the user's own

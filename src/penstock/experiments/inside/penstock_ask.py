@@ -120,14 +120,14 @@ def command_of(command: Any, core: Any) -> dict[str, Any]:
         default = param.default
         if type(default).__name__ == "Sentinel" or default is Ellipsis:  # "not set", in newer releases
             default = None
-        choices = getattr(param.type, "choices", None)
+        kind, choices = type_of_param(param)
         params.append(
             {
                 "name": param.name,
                 "argument": getattr(param, "param_type_name", "option") == "argument",
                 "options": list(param.opts),
                 "off": list(param.secondary_opts),
-                "type": getattr(param.type, "name", "text"),
+                "type": kind,
                 "choices": None if choices is None else value(list(choices)),
                 "default": value(default),
                 "help": getattr(param, "help", None),
@@ -145,6 +145,28 @@ def command_of(command: Any, core: Any) -> dict[str, Any]:
         body["commands"] = {name: command_of(child, core) for name, child in children.items() if child is not None}
         body["alone"] = bool(getattr(command, "invoke_without_command", False))
     return body
+
+
+def type_of_param(param: Any) -> tuple[str, Any]:
+    """The name of a parameter's type and its choices. Newer releases of typer keep the annotation in the place of a type."""
+    kind = getattr(param, "type", None)
+    if kind is not None:
+        return str(getattr(kind, "name", "text")), getattr(kind, "choices", None)
+    annotation: Any = getattr(getattr(param, "type_descriptor", None), "annotation", None)
+    while getattr(annotation, "__args__", None) and getattr(annotation, "__origin__", None) is not literal():
+        annotation = annotation.__args__[0]
+    if getattr(annotation, "__origin__", None) is literal() and annotation is not None:
+        return "choice", list(annotation.__args__)
+    if isinstance(annotation, type) and hasattr(annotation, "__members__"):
+        return "choice", [member.value for member in annotation.__members__.values()]
+    name = getattr(annotation, "__name__", "str")
+    return {"int": "integer", "bool": "boolean"}.get(name, name), None
+
+
+def literal() -> Any:
+    from typing import Literal
+
+    return Literal
 
 
 def type_name(kind: Any) -> str | None:
