@@ -90,7 +90,7 @@ _STYLE = """:root { color-scheme: light dark; --paper: #f7f8f8; --card: #fff; --
   --accent: #5cbfe0; --good: #6ecb94; --bad: #f08a80; --warn: #e5b252; } }
 * { box-sizing: border-box; } body { margin: 0; background: var(--paper); color: var(--ink);
   font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif; }
-main { max-width: 900px; margin: 0 auto; padding: 34px 24px 60px; } .brand { color: var(--accent); font-weight: 650; font-size: 13px; }
+a { color: var(--accent); } main { max-width: 900px; margin: 0 auto; padding: 34px 24px 60px; } .brand { color: var(--accent); font-weight: 650; font-size: 13px; }
 h1 { font-size: 27px; line-height: 1.2; margin: 2px 0 4px; } h2 { font-size: 15px; color: var(--soft); margin: 34px 0 8px; }
 h3 { font-size: 16px; margin: 0 0 2px; overflow-wrap: anywhere; } p { margin: 8px 0 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .sub { color: var(--soft); font-size: 13px; } article, .card { background: var(--card); border: 1px solid var(--rule);

@@ -225,7 +225,7 @@ def test_a_failure_keeps_what_follows_from_running(declare: Any, run: Run) -> No
 def test_a_missing_input_is_refused_before_anything_runs(folder: Path, run: Run, edit: Any) -> None:
     """With the step and the nearest name."""
     edit('inputs = ["clean.txt", "model"]', 'inputs = ["clean.txt", "model", "raw.tx"]')
-    with pytest.raises(StepError, match="step 'report' needs 'raw.tx'") as error:
+    with pytest.raises(StepError, match=r"step 'report' needs 'raw\.tx'") as error:
         run()
     assert error.value.way_out == "did you mean 'raw.txt'?"
     assert Workspace(folder).ledger.runs() == []
@@ -343,3 +343,37 @@ def test_a_run_in_the_trash_is_not_known_any_more(folder: Path, run: Run) -> Non
     ledger = Workspace(folder).ledger
     ledger.delete([result.steps[0].run or ""])
     assert statuses(run(only=["prepare"])) == {"prepare": "ran"}
+
+
+def test_whatever_happens_in_between_the_result_is_that_of_a_clean_run(folder: Path, run: Run, edit: Any) -> None:
+    """Random edits, deletions and tampering: after the next run all outputs are what the inputs say."""
+    import random
+
+    rng = random.Random(3)
+    text, rate, limit = "hello\n", 1, 5
+
+    def expected() -> dict[str, str]:
+        model = f"{min(rate, limit)} {len(text)}"
+        return {"clean.txt": text.upper(), "model/weights.txt": model, "report.txt": text.upper() + model}
+
+    for _ in range(14):
+        for _ in range(rng.randint(1, 2)):
+            what = rng.choice(["input", "param", "module", "delete", "tamper"])
+            output = rng.choice(list(expected()))
+            if what == "input":
+                text = "".join(rng.choices("abc", k=rng.randint(1, 3))) + "\n"
+                (folder / "raw.txt").write_text(text)
+            elif what == "param":
+                before, rate = rate, rng.randint(1, 4)
+                edit(f"rate = {before}", f"rate = {rate}")
+            elif what == "module":
+                limit = rng.randint(1, 4)
+                (folder / "helper.py").write_text(f"LIMIT = {limit}\n")
+            elif what == "delete":
+                (folder / output).unlink(missing_ok=True)
+            elif (folder / output).exists():
+                (folder / output).write_text("tampered")
+        result = run(workers=2)
+        assert result.exit_code == 0, result.to_text()
+        assert {name: (folder / name).read_text() for name in expected()} == expected()
+        assert set(statuses(run()).values()) == {"known"}

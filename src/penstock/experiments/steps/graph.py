@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,11 +62,13 @@ class Graph:
     ----------
     nodes : by name, in an order in which they can run: the order of the file, as far as the edges allow it.
     edges : one per maker, taker and path.
+    makers : who makes what.
     """
 
-    def __init__(self, nodes: dict[str, Node], edges: list[Edge]) -> None:
+    def __init__(self, nodes: dict[str, Node], edges: list[Edge], makers: Makers) -> None:
         self.nodes = nodes
         self.edges = edges
+        self.makers = makers
 
     @classmethod
     def of(cls, sections: Sequence[StepSection], root: Path) -> Graph:
@@ -81,23 +83,25 @@ class Graph:
         outputs = {s.name: tuple(dict.fromkeys(_output(s, path, root) for path in s.outputs)) for s in sections}
         _check_makers(outputs, root)
         inputs = {s.name: tuple(dict.fromkeys(normal(p, step=s.name, root=root) for p in s.inputs)) for s in sections}
+        makers = Makers(outputs, root)
         edges: list[Edge] = []
         code: dict[str, tuple[str, ...]] = {}
         for section in sections:
             name = section.name
-            named = [w for w in words_of(section, root) if not _made_by(w, {name: outputs[name]}, root)]
+            made = {word: makers.of(word) for word in words_of(section, root)}
+            named = [word for word, by in made.items() if name not in by]
             for path in inputs[name]:
-                makers = _made_by(path, outputs, root)
-                if name in makers:
+                by = makers.of(path)
+                if name in by:
                     raise StepError(
                         f"step {name!r} takes what it makes itself",
-                        why=f"its input {path!r} takes in its output {makers[name]!r}",
+                        why=f"its input {path!r} takes in its output {by[name]!r}",
                         way_out="name the inputs so that its own outputs are not among them",
                     )
-                edges += [Edge(maker, name, made) for maker, made in makers.items()]
+                edges += [Edge(maker, name, output) for maker, output in by.items()]
             for path in named:  # a file that stands in the command only is an input like the others
-                edges += [Edge(maker, name, made) for maker, made in _made_by(path, outputs, root).items()]
-            code[name] = tuple(p for p in named if (root / p).is_file() and not _made_by(p, outputs, root))
+                edges += [Edge(maker, name, output) for maker, output in made[path].items()]
+            code[name] = tuple(path for path in named if not made[path] and (root / path).is_file())
         edges = list(dict.fromkeys(edges))
         order = _order([s.name for s in sections], edges)
         by_name = {s.name: s for s in sections}
@@ -112,7 +116,7 @@ class Graph:
             )
             for name in order
         }
-        return cls(nodes, edges)
+        return cls(nodes, edges, makers)
 
     @cached_property
     def layers(self) -> list[list[str]]:
@@ -215,24 +219,30 @@ def _check_makers(outputs: dict[str, tuple[str, ...]], root: Path) -> None:
             )
 
 
-def _made_by(path: str, outputs: dict[str, tuple[str, ...]], root: Path) -> dict[str, str]:
-    """Step -> its output that a path meets."""
-    found: dict[str, str] = {}
-    for name, paths in outputs.items():
-        for made in paths:
-            if name not in found and meets(_place(path, root), _place(made, root), folder=_may_be_folder(made, root)):
+class Makers:
+    """Who makes what, looked up once: what is a folder is asked of the disk."""
+
+    def __init__(self, outputs: Mapping[str, Sequence[str]], root: Path) -> None:
+        self._root = root
+        self._made = [
+            (name, path, _place(path, root), _may_be_folder(path, root))
+            for name, paths in outputs.items()
+            for path in paths
+        ]
+
+    def of(self, path: str) -> dict[str, str]:
+        """Step -> its output that a path meets."""
+        wanted = _place(path, self._root)
+        found: dict[str, str] = {}
+        for name, made, place, folder in self._made:
+            if name not in found and meets(wanted, place, folder=folder):
                 found[name] = made
-    return found
-
-
-def makers_of(path: str, graph: Graph, root: Path) -> dict[str, str]:
-    """Step -> its output that a path meets."""
-    return _made_by(path, {name: node.outputs for name, node in graph.nodes.items()}, root)
+        return found
 
 
 def _place(path: str, root: Path) -> tuple[str, ...]:
     """The components of a path from the root of the file system: ``../big`` and ``/mnt/big`` may be the same."""
-    return parts_of(os.path.normpath(root / path).replace(os.sep, "/"))
+    return parts_of(os.path.normpath(os.path.join(root, path)).replace(os.sep, "/"))
 
 
 def _may_be_folder(made: str, root: Path) -> bool:

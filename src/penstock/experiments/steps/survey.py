@@ -78,11 +78,7 @@ def _waiting(node: Node, late: list[State], graph: Graph, around: Surroundings) 
 
 def missing_inputs(node: Node, graph: Graph, root: Path) -> list[str]:
     """Inputs that are not there and that no step makes."""
-    from penstock.experiments.steps.graph import makers_of
-
-    return [
-        path for path in node.inputs if not makers_of(path, graph, root) and not content(root, path, lambda _: "").there
-    ]
+    return [path for path in node.inputs if not graph.makers.of(path) and not content(root, path, lambda _: "").there]
 
 
 def refuse_missing(graph: Graph, names: Iterable[str], root: Path) -> None:
