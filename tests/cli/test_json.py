@@ -166,7 +166,7 @@ def test_runs_are_listed_newest_first(life: dict[str, Any]) -> None:
     """The keys of the contract."""
     runs = life["runs"].body["runs"]
     for run in runs:
-        assert set(run) == {"id", "operation", "status", "started_at", "seconds", "metrics", "params"}
+        assert {"id", "operation", "status", "started_at", "seconds", "metrics", "params", "tags", "unsealed"} <= set(run)
     started = [run["started_at"] for run in runs]
     assert started == sorted(started, reverse=True)
     assert all(at.endswith("Z") for at in started)
@@ -242,12 +242,12 @@ def test_a_bug_of_ours_is_exit_3_with_its_traceback_in_the_log(
     penstock: Cli, project_at: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The user sees one sentence; the log has what a report needs."""
-    from penstock.lifecycle import look
+    from penstock.experiments import listing
 
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("our own fault")
 
-    monkeypatch.setattr(look, "list_runs", broken)
+    monkeypatch.setattr(listing, "list_runs", broken)
     project = project_at("new")
     done = penstock(project, "runs")
     assert done.code == 3

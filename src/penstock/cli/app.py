@@ -34,6 +34,7 @@ VERBS = (
     "data",
     "runs",
     "show",
+    "compare",
     "queue",
     "lineage",
     "reproduce",

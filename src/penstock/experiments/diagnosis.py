@@ -21,6 +21,7 @@ from penstock.experiments.series_names import direction, is_gradient, pairs_of
 FEWEST = 5
 """Points below which a curve is not judged."""
 RISE = 4.5  # of the noise of a block: the least of 24 means alone lies 2 below the level
+SURE_RISE = 6.5  # where nothing else speaks for it
 STEADY = 1.5  # Mann and Kendall's z: three blocks in a row reach 1.57
 CLEAR = 3.0
 
@@ -160,14 +161,19 @@ def _overfitting(train: Trend, valid: Trend) -> Finding | None:
         return None
     best = valid.blocks[valid.best]
     then = train.after(best.step)
-    if train.end > then - CLEAR * train.noise / 2 or train.end >= then:
+    if train.end > then + CLEAR * train.noise:  # both rise: that is another fault
         return None
+    went_on = train.end < then - CLEAR * train.noise / 2
+    if not went_on and rise < SURE_RISE * valid.noise:
+        return None
+    meanwhile = (
+        f"went on from {train.shown(then)} to {train.shown(train.end)}" if went_on else f"stayed at {train.shown(then)}"
+    )
     return Finding(
         "overfitting",
         valid.name,
         f"{valid.name} was best at step {best.step:g} ({valid.shown(valid.level[valid.best])}) and is "
-        f"{valid.shown(valid.end)} at the end, while {train.name} went on from {train.shown(then)} to "
-        f"{train.shown(train.end)}",
+        f"{valid.shown(valid.end)} at the end, while {train.name} {meanwhile}",
         best.step,
         best.elapsed_s,
         {

@@ -67,7 +67,7 @@ def pairs_of(names: Iterable[str]) -> list[Pair]:
     for name in names:
         if direction(name) == 0:
             continue
-        role, stem = _role(name)
+        role, stem = role_of(name), _stem(name)
         found.setdefault(stem, {}).setdefault(role, name)
     pairs = []
     for stem, roles in found.items():
@@ -78,15 +78,20 @@ def pairs_of(names: Iterable[str]) -> list[Pair]:
     return pairs
 
 
-def _role(name: str) -> tuple[Role, str]:
+def role_of(name: str) -> Role:
+    """Whether a series is of training rows, of validation rows, or does not say.
+
+    >>> role_of("train/loss"), role_of("val_loss"), role_of("loss")
+    ('train', 'valid', '')
+    """
     tokens = _tokens(name)
-    role: Role = ""
     if any(token in _TRAIN for token in tokens):
-        role = "train"
-    elif any(token in _VALID for token in tokens):
-        role = "valid"
-    stem = "_".join(token for token in tokens if token not in _TRAIN and token not in _VALID)
-    return role, stem
+        return "train"
+    return "valid" if any(token in _VALID for token in tokens) else ""
+
+
+def _stem(name: str) -> str:
+    return "_".join(token for token in _tokens(name) if token not in _TRAIN and token not in _VALID)
 
 
 def _tokens(name: str) -> list[str]:

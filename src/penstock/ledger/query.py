@@ -93,8 +93,9 @@ def parse(text: str) -> Condition:
 
 
 def wrong(text: str, column: int, why: str, way_out: str) -> QueryError:
-    """The error of a filter, with the column (from 1) at which it was seen."""
-    return QueryError(f"the filter cannot be used: {text!r}, column {column}", why=why, way_out=way_out)
+    """The error of a filter, with the column (from 1) at which it was seen; of a name alone, where `column` is 0."""
+    what = f"the filter cannot be used: {text!r}, column {column}" if column else f"the name {text!r} cannot be used"
+    return QueryError(what, why=why, way_out=way_out)
 
 
 @final

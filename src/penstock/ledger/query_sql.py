@@ -112,7 +112,7 @@ def order(text: str, catalog: Catalog) -> Where:
     return Where(", ".join([*terms, "r.id DESC"]), binder.params)
 
 
-def resolve(text: str, catalog: Catalog, *, filter_text: str | None = None, column: int = 1) -> Name:
+def resolve(text: str, catalog: Catalog, *, filter_text: str | None = None, column: int = 0) -> Name:
     """What a name means in this ledger.
 
     Raises

@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock.errors import NotFound
 from penstock.lifecycle.ingest import declared_ingest
-from penstock.lifecycle.look import Listing
+from penstock.experiments.sheets import Listing
 from penstock.project.project import Project
 
 

@@ -1,0 +1,225 @@
+"""Which runs there are: filtered, sorted, with the columns that are asked for."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from penstock.experiments.properties import metrics, parts_of, shown, took, value_of
+from penstock.experiments.series_names import direction, role_of
+from penstock.experiments.sheets import Listing
+from penstock.ledger.query import Where
+
+if TYPE_CHECKING:
+    from penstock.ledger.query_sql import Catalog, Name
+    from penstock.ledger.record import RunSummary
+    from penstock.project.workspace import Workspace
+
+UNSEALED = '%"unsealed":["%'
+"""How the outputs of a run that opened the sealed source file itself look as stored text."""
+MOST_FLAGS, MOST_METRICS = 4, 2
+
+
+def catalog_of(workspace: Workspace) -> Catalog:
+    """The names that the runs of a workspace's ledger have."""
+    from penstock.ledger.query_sql import Catalog
+
+    return Catalog(workspace.ledger.ask, sqlite=workspace.ledger.is_sqlite)
+
+
+def project_of(workspace: Workspace) -> str | None:
+    """The project whose runs are meant: all of a ledger of one's own, and those of this name in one that others use too."""
+    return workspace.name if os.environ.get("PENSTOCK_LEDGER") else None
+
+
+def condition_of(
+    workspace: Workspace, *, filter_text: str | None, batch: str | None, everything: bool, catalog: Catalog
+) -> Where | None:
+    """Which runs a listing or a comparison is about. Runs inside others count where a filter, a batch or `everything` asks."""
+    from penstock.ledger.query_sql import where
+
+    parts, params = [], {}
+    if filter_text is not None:
+        condition = where(filter_text, catalog)
+        parts.append(condition.sql)
+        params.update(condition.params)
+    if batch is not None:
+        parts.append("r.parent = :of_batch")
+        params["of_batch"] = workspace.ledger.get(batch).id
+    if not parts and not everything:
+        parts.append("r.parent IS NULL")
+    return Where(" AND ".join(parts), params) if parts else None
+
+
+def list_runs(
+    workspace: Workspace,
+    *,
+    operation: str | None = None,
+    filter_text: str | None = None,
+    sort: str | None = None,
+    columns: Sequence[str] = (),
+    limit: int = 30,
+    deleted: bool = False,
+    batch: str | None = None,
+    everything: bool = False,
+) -> Listing:
+    """Recorded runs, newest first unless sorted.
+
+    Parameters
+    ----------
+    filter_text : in the language of `penstock.ledger.query`. sort : a name, ``-name`` for the greatest first.
+    columns : names instead of the usual columns; the id is always the first.
+    batch : only the runs of this batch or pipeline. everything : also runs inside others.
+
+    Raises
+    ------
+    QueryError : the filter, the order or a column cannot be used. NotFound : there is no such batch.
+    """
+    from penstock.ledger.query_sql import order, resolve
+
+    catalog = catalog_of(workspace)
+    condition = condition_of(workspace, filter_text=filter_text, batch=batch, everything=everything, catalog=catalog)
+    names = [resolve(column, catalog) for column in columns]
+    terms = order(sort, catalog) if sort else Where("r.id DESC", {})
+    if terms.params:
+        condition = Where(
+            condition.sql if condition else "", {**(condition.params if condition else {}), **terms.params}
+        )
+    runs = workspace.ledger.summaries(
+        operation,
+        limit=limit + 1,
+        project=project_of(workspace),
+        deleted=deleted,
+        order=terms.sql,
+        where=condition,
+        columns={"params", "metrics", "tags", "notes"} | parts_of(names),
+    )
+    more, runs = len(runs) > limit, runs[:limit]
+    unsealed = unsealed_of(workspace, [run.id for run in runs])
+    inside = Counter(_children(workspace, runs))
+    body = {
+        "runs": [_body(run, unsealed, inside, list(zip(columns, names, strict=True))) for run in runs],
+        "more": more,
+    }
+    header, rows = _columned(runs, columns, names) if names else _usual(runs, unsealed, inside)
+    if deleted:
+        empty = "nothing was thrown away"
+    else:
+        empty = "no run fits" if condition and filter_text else "no runs yet; start with `penstock run`"
+    return Listing(body, header, rows, empty, _below(runs, more, limit, inside, batch, everything))
+
+
+def unsealed_of(workspace: Workspace, ids: Sequence[str]) -> set[str]:
+    """Those of some runs that opened the sealed source file themselves."""
+    query = "SELECT r.id FROM runs r WHERE r.id IN :ids AND r.outputs LIKE :unsealed"
+    return {row.id for row in workspace.ledger.ask(query, {"ids": list(ids), "unsealed": UNSEALED})}
+
+
+def _children(workspace: Workspace, runs: Sequence[RunSummary]) -> dict[str, int]:
+    query = "SELECT parent, COUNT(*) AS n FROM runs WHERE parent IN :ids AND deleted_at IS NULL GROUP BY parent"
+    return {row.parent: row.n for row in workspace.ledger.ask(query, {"ids": [run.id for run in runs]})}
+
+
+def _body(
+    run: RunSummary, unsealed: set[str], inside: Counter[str], columns: Sequence[tuple[str, Name]]
+) -> dict[str, Any]:
+    body = {
+        "id": run.id,
+        "operation": run.operation,
+        "status": run.status,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "seconds": run.seconds,
+        "user": run.who,
+        "host": run.host,
+        "parent": run.parent,
+        "runs_inside": inside[run.id],
+        "params": run.params,
+        "metrics": metrics(run),
+        "tags": run.tags,
+        "notes": len(run.notes),
+        "unsealed": run.id in unsealed,
+        "deleted_at": run.deleted_at,
+    }
+    if columns:
+        body["columns"] = {text: value_of(run, name) for text, name in columns}
+    return body
+
+
+def _columned(
+    runs: Sequence[RunSummary], columns: Sequence[str], names: Sequence[Name]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    rows = []
+    for run in runs:
+        values = [value_of(run, name) for name in names]
+        rows.append(
+            (run.id, *(took(v) if n.name == "seconds" else shown(v) for n, v in zip(names, values, strict=True)))
+        )
+    return ("run", *columns), rows
+
+
+def _usual(
+    runs: Sequence[RunSummary], unsealed: set[str], inside: Counter[str]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    differing = differing_flags(runs)
+    header = ("run", "operation", "status", "started (UTC)", "took", "flags", "metrics", "marks")
+    rows = [
+        (
+            run.id,
+            run.operation,
+            run.status,
+            run.started_at[:19].replace("T", " "),
+            took(run.seconds),
+            _flags(run, differing),
+            ", ".join(f"{n} {shown(v)}" for n, v in foremost(metrics(run))[:MOST_METRICS]),
+            _marks(run, run.id in unsealed, inside[run.id]),
+        )
+        for run in runs
+    ]
+    kept = [i for i in range(len(header)) if i < 5 or any(row[i] for row in rows)]
+    return tuple(header[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
+
+
+def differing_flags(runs: Sequence[RunSummary]) -> dict[str, list[str]]:
+    """Operation -> flags whose values are not the same in all of its runs here, in the order of their names."""
+    seen: dict[str, dict[str, list[Any]]] = {}
+    for run in runs:
+        values = seen.setdefault(run.operation, {})
+        for name, value in run.params.items():
+            if not isinstance(value, dict) and value not in (known := values.setdefault(name, [])):
+                known.append(value)
+    return {op: [n for n, v in values.items() if len(v) > 1 or len(values) <= 2] for op, values in seen.items()}
+
+
+def _flags(run: RunSummary, differing: dict[str, list[str]]) -> str:
+    names = [name for name in differing.get(run.operation, ()) if name in run.params]
+    more = f" +{len(names) - MOST_FLAGS}" if len(names) > MOST_FLAGS else ""
+    return " ".join(f"{name}={shown(run.params[name], 16)}" for name in names[:MOST_FLAGS]) + more
+
+
+def foremost(values: dict[str, float]) -> list[tuple[str, float]]:
+    """Metrics in the order of interest: those that can be good or bad first, and of these those on validation rows."""
+    return sorted(values.items(), key=lambda m: (direction(m[0]) == 0, role_of(m[0]) != "valid", m[0]))
+
+
+def _marks(run: RunSummary, unsealed: bool, inside: int) -> str:
+    marks = ["unsealed"] if unsealed else []
+    marks += [f"{inside} runs inside"] if inside else []
+    marks += [f"#{name}={shown(value, 16)}" if value else f"#{name}" for name, value in run.tags.items()]
+    if run.notes:
+        marks.append(f'"{shown(run.notes[-1]["text"], 30)}"')
+    return " ".join(marks)
+
+
+def _below(
+    runs: Sequence[RunSummary], more: bool, limit: int, inside: Counter[str], batch: str | None, everything: bool
+) -> str:
+    said = []
+    if more:
+        said.append(f"the first {limit}; --limit shows more")
+    parents = [run.id for run in runs if inside[run.id]]
+    if parents and not everything and batch is None:
+        said.append(f"runs inside others: --batch {parents[0]}, or all with --all")
+    return "; ".join(said)
