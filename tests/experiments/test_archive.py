@@ -177,7 +177,7 @@ def archive(here: Workspace, tmp_path: Path) -> Callable[..., Path]:
 
 
 def assert_nothing_taken(
-    workspace: Workspace, path: Path, tmp_path: Path, match: str = "", error: type[Exception] = ArchiveError
+    workspace: Workspace, path: Path, tmp_path: Path, match: str = ".", error: type[Exception] = ArchiveError
 ) -> None:
     before = sorted(p for p in tmp_path.rglob("*") if ".penstock" not in p.parts)
     with pytest.raises(error, match=match):

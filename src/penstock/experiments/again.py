@@ -101,12 +101,16 @@ def _metrics(result: Comparison, was: RunRecord, now: RunRecord, series: dict[st
         walk = series.get(name)
         if told == "different":
             result.differs("metric", name, before, after)
-        elif walk is not None and walk.where is not None and walk.verdict != "same":
+        elif walk is not None and walk.where is not None and walk.verdict == "different":
             step, a, b = walk.where
-            result.differs("series" if walk.verdict == "different" else "rounding", f"{name} at {step}", a, b)
-            told = "different" if walk.verdict == "different" else "close"
+            result.differs("series", f"{name} at {step}", a, b)
+            told = "different"
         elif told == "close":
             result.differs("rounding", name, before, after)
+        elif walk is not None and walk.where is not None:
+            step, a, b = walk.where
+            result.differs("rounding", f"{name} at {step}", a, b)
+            told = "close"
         result.metrics.append({"name": name, "was": before, "is": after, "verdict": told})
 
 

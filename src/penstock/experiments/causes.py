@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.errors import StoreError
+from penstock.experiments.places import tree_path
 from penstock.objects.tree import read_tree
 
 if TYPE_CHECKING:
@@ -19,10 +23,15 @@ _MACHINE = (("machine", "machine"), ("cpu", "processor"), ("cpus", "number of pr
 _NO_MODULE = re.compile(r"No module named '?([\w.]+)")
 
 
-def around(was: RunRecord, now: RunRecord, not_restored: Sequence[Mapping[str, str]]) -> list[str]:
-    """What differs around two runs of the same source and flags: data, code, packages, system, machine, variables."""
+def around(
+    was: RunRecord, now: RunRecord, not_restored: Sequence[Mapping[str, str]], roots: tuple[Path, Path]
+) -> list[str]:
+    """What differs around two runs of the same source and flags: data, code, packages, system, machine, variables.
+
+    `roots` are the folders in which they ran.
+    """
     found = [f"data: {_list([line['path'] for line in not_restored])} could not be restored"] if not_restored else []
-    found += [f"data: {line}" for line in _inputs(was, now)]
+    found += [f"data: {line}" for line in _inputs(was, now, roots)]
     if was.source.get("penstock") != now.source.get("penstock"):
         found.append(f"code: Penstock {was.source.get('penstock')} then, {now.source.get('penstock')} now")
     before, after = was.environment, now.environment
@@ -71,20 +80,41 @@ def seed_of(ledger: Ledger, record: RunRecord) -> str:
     """What can be said of randomness, where data, code, packages and machine are the same."""
     target = record.inputs.get("target", {})
     name = str(target.get("path") or record.operation)
-    try:
-        tree = read_tree(ledger.objects, str(record.inputs["source"]))
-        seeded = any(_SEEDS.search(tree.read(p)) for p in tree.files if p.endswith((".py", ".ipynb", ".R", ".jl")))
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is only a hint that is missing
-        return f"seed: something that is not recorded, such as random numbers ({type(error).__name__} while looking for a seed)"
-    if any("seed" in flag or "random_state" in flag for flag in record.params) or seeded:
+    if any("seed" in flag or "random_state" in flag for flag in record.params) or _sets_seed(
+        ledger, record, tree_path(name)
+    ):
         return f"seed: randomness or an order that the seed in {name} does not reach, such as threads, a set's order, a GPU, or the clock"
     return f"seed: none is set in {name}, so that each run draws other random numbers"
 
 
-def _inputs(was: RunRecord, now: RunRecord) -> list[str]:
-    """Inputs that both have read, with other bytes."""
+def _sets_seed(ledger: Ledger, record: RunRecord, path: str) -> bool:
+    """Whether the script, or a file of the same source that it imports, sets one."""
+    try:
+        tree = read_tree(ledger.objects, str(record.inputs["source"]))
+        texts = {p: tree.read(p) for p in tree.files if p == path or p.endswith(".py")}
+    except (StoreError, KeyError):  # purged: nothing can be said
+        return False
+    own = texts.get(path, b"")
+    imported = re.findall(rb"(?m)^\s*(?:from|import)\s+\.?([\w.]+)", own)
+    names = {name.decode().rpartition(".")[2] for name in imported} | {
+        name.decode().partition(".")[0] for name in imported
+    }
+    return any(
+        _SEEDS.search(text)
+        for p, text in texts.items()
+        if p == path or p.rpartition("/")[2].removesuffix(".py") in names
+    )
+
+
+def _inputs(was: RunRecord, now: RunRecord, roots: tuple[Path, Path]) -> list[str]:
+    """Inputs that both have read, with other bytes: the same name, or (of an absolute path in the script) the same place."""
     before, after = (record.inputs.get("files") or {} for record in (was, now))
-    changed = [name for name in before if name in after and before[name] != after[name]]
+    places = {os.path.normpath(roots[1] / name): digest for name, digest in after.items()}
+    changed = [
+        name
+        for name, digest in before.items()
+        if after.get(name, digest) != digest or places.get(os.path.normpath(roots[0] / name), digest) != digest
+    ]
     found = [f"{_list(changed)} has changed"] if changed else []
     parts = [(record.inputs.get("dataset"), record.inputs.get("parts")) for record in (was, now)]
     if parts[0] != parts[1]:

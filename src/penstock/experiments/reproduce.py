@@ -137,7 +137,7 @@ def _compared(
 ) -> ScriptReproduction:
     ledger = workspace.ledger
     result = compare(ledger, was, now, tolerance=tolerance)
-    surroundings = around(was, now, clean.not_restored)
+    surroundings = around(was, now, clean.not_restored, (workspace.root, clean.root))
     kinds = {kind for kind, *_ in result.found}
     crash = str((now.error or {}).get("why") or now.status) if now.status != was.status else None
     seed = seed_of(ledger, was) if result.found and not surroundings and crash is None else ""
