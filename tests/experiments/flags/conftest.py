@@ -60,7 +60,12 @@ def script(tmp_path: Path) -> Callable[..., Script]:
     """A script from its source: ``script("LR = 0.1")``; `files` are further ones, by path."""
 
     def make(
-        source: str, *, name: str = "train.py", module: str | None = None, section: Any = None, **files: str
+        source: str,
+        *,
+        name: str = "train.py",
+        module: str | None = None,
+        section: Any = None,
+        files: dict[str, str] | None = None,
     ) -> Script:
         for own, text in {name: source, **(files or {})}.items():
             path = tmp_path / own
