@@ -270,7 +270,7 @@ def test_a_dry_run_says_what_it_would_do(folder: Path, run: Run, edit: Any) -> N
 def test_steps_run_in_one_process_at_a_time(folder: Path, run: Run) -> None:
     """The other is told who does."""
     workspace = Workspace(folder)
-    with workspace.ledger.lock(f"steps {workspace.name}"), pytest.raises(ProjectError):
+    with workspace.ledger.lock(f"steps {workspace.root}"), pytest.raises(ProjectError):
         run()
 
 
@@ -377,3 +377,40 @@ def test_whatever_happens_in_between_the_result_is_that_of_a_clean_run(folder: P
         assert result.exit_code == 0, result.to_text()
         assert {name: (folder / name).read_text() for name in expected()} == expected()
         assert set(statuses(run()).values()) == {"known"}
+
+
+def test_names_that_are_no_utf_8_are_inputs_like_others(declare: Any, run: Run) -> None:
+    """A file system may hold any bytes."""
+    import os
+
+    folder = declare('[[step]]\nname = "a"\nrun = "cp -r data out"\ninputs = ["data"]\noutputs = ["out"]\n')
+    (folder / "data").mkdir()
+    odd = os.fsencode(folder / "data") + b"/\xff.txt"
+    with open(odd, "wb") as file:
+        file.write(b"1")
+    assert statuses(run()) == {"a": "ran"}
+    assert statuses(run()) == {"a": "known"}
+    with open(odd, "wb") as file:
+        file.write(b"2")
+    assert statuses(run(dry=True)) == {"a": "would run"}
+
+
+def test_an_output_that_another_step_reads_unsaid_is_warned_of(declare: Any, run: Run) -> None:
+    """The order of the two is left to chance."""
+    folder = declare(
+        '[[step]]\nname = "make"\nrun = "echo 1 > made.csv"\noutputs = ["made.csv"]\n'
+        '[[step]]\nname = "take"\nrun = "python take.py"\n'
+    )
+    (folder / "take.py").write_text("open('made.csv').read()")
+    (folder / "made.csv").write_text("0")
+    result = run(only=["take"])
+    assert result.warnings == ["take: it read made.csv, which make makes: name it among the inputs"]
+
+
+def test_a_wrong_timeout_is_refused_before_anything_runs(declare: Any, run: Run) -> None:
+    """With the step's name."""
+    from penstock.errors import DeclarationError
+
+    declare('[[step]]\nname = "a"\nrun = "true"\ntimeout = "soon"\n')
+    with pytest.raises(DeclarationError, match="the timeout of step 'a'"):
+        run()

@@ -37,7 +37,7 @@ def line_of(section: StepSection) -> str:
     line = _PLACE.sub(
         lambda place: _word(section.params[place[1]]) if place[1] in section.params else place[0], section.run
     )
-    return " ".join([line.strip(), *(f"--{name} {_word(value)}" for name, value in rest.items())])
+    return " ".join([line.strip(), *(f"{shlex.quote(f'--{name}')} {_word(value)}" for name, value in rest.items())])
 
 
 def _word(value: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from penstock.experiments.steps.patterns import files_of, is_glob
-from penstock.objects.digests import digest_of_json
+from penstock.objects.digests import canonical_json, digest_of
 from penstock.objects.files import sha256_file
 
 REMEMBERED_BYTES = 2**18
@@ -53,7 +53,13 @@ class Content:
         """Of one file, that of its bytes; else that of the listing, which has each file's name and digest."""
         if self.single:
             return next(iter(self.files.values()))
-        return digest_of_json(self.files)
+        return digest_of(self.listing)
+
+    @property
+    def listing(self) -> bytes:
+        """Names and digests of all files, as they are stored. A name that is not UTF-8 has escapes in it."""
+        named = {name.encode("utf-8", "backslashreplace").decode(): digest for name, digest in self.files.items()}
+        return canonical_json(named)
 
 
 def content(root: Path, path: str, digest: Digests, *, beside: Mapping[str, str] | None = None) -> Content:

@@ -63,7 +63,7 @@ def run_steps(
     if workers is not None and workers < 1:
         raise StepError(f"{workers} steps at a time", why="at least one is needed", way_out="write --workers 1")
     refuse_missing(graph, names, workspace.root)
-    with workspace.ledger.lock(f"{OPERATION} {workspace.name}"):
+    with workspace.ledger.lock(f"{OPERATION} {workspace.root}"):
         pipeline = _Pipeline(workspace, graph, around, names, forced, keep_going, echo, listener)
         return pipeline.run(min(workers or os.cpu_count() or 1, max(map(len, graph.layers))))
 
@@ -155,7 +155,16 @@ class _Pipeline:
         why = "it was asked for" if state.standing == "known" else state.why
         self._listener(name, "start", why)
         return Attempt(
-            self._workspace, node, self._around, state, why, self._parent(), self._cancel, self._echo, interactive=alone
+            self._workspace,
+            node,
+            self._graph.makers,
+            self._around,
+            state,
+            why,
+            self._parent(),
+            self._cancel,
+            self._echo,
+            interactive=alone,
         )
 
     def _settle(self, name: str, future: Future[StepOutcome]) -> None:

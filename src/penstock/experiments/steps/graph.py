@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from penstock.errors import StepError
+from penstock.experiments.durations import seconds
 from penstock.experiments.steps.command import line_of, words_of
 from penstock.experiments.steps.patterns import is_glob, meets, normal, parts_of
 from penstock.project.declaration import StepSection
@@ -44,6 +45,11 @@ class Node:
     @property
     def name(self) -> str:
         return self.section.name
+
+    @property
+    def timeout_s(self) -> float | None:
+        """The time that it may take, None where only `[run]` says. Checked with the graph."""
+        return _timeout(self.section)
 
 
 @dataclass(frozen=True)
@@ -175,10 +181,16 @@ def _check_names(sections: Sequence[StepSection]) -> None:
                 way_out="give one of them another name",
             )
         seen.add(name)
+        _timeout(section)
         if not section.run.strip():
             raise StepError(
                 f"step {name!r} runs nothing", why="its command line is empty", way_out='write run = "python ..."'
             )
+
+
+def _timeout(section: StepSection) -> float | None:
+    text = section.timeout
+    return None if text is None else seconds(text, what=f"the timeout of step {section.name!r}")
 
 
 def _output(section: StepSection, path: str, root: Path) -> str:

@@ -19,10 +19,14 @@ LOOKED_AT = 20
 
 
 class History:
-    """Finished runs of the steps. What it was asked once it remembers, until it is told to `forget`."""
+    """Finished runs of the steps. What it was asked once it remembers, until it is told to `forget`.
 
-    def __init__(self, ledger: Ledger) -> None:
+    Where several projects share a ledger, equal work is shared; what a step did last is asked of its own project.
+    """
+
+    def __init__(self, ledger: Ledger, project: str) -> None:
         self._ledger = ledger
+        self._project = project
         self._of_key: dict[tuple[str, str], list[Past]] = {}
         self._newest: dict[str, Past | None] = {}
 
@@ -41,7 +45,9 @@ class History:
     def newest(self, step: str) -> Past | None:
         """The last finished run of a step, None before its first."""
         if step not in self._newest:
-            records = self._ledger.runs(operation=step, status=DONE, limit=LOOKED_AT, where=(IS_STEP, {}))
+            records = self._ledger.runs(
+                operation=step, status=DONE, limit=LOOKED_AT, project=self._project, where=(IS_STEP, {})
+            )
             self._newest[step] = next(iter(_finished(records)), None)
         return self._newest[step]
 
@@ -53,7 +59,7 @@ class History:
 
     def attempt(self, step: str) -> str:
         """What became of the last attempt of a step that has never finished."""
-        for record in self._ledger.runs(operation=step, limit=1):
+        for record in self._ledger.runs(operation=step, limit=1, project=self._project):
             if record.inputs.get("step") == step and record.status != DONE:
                 return f"it has not finished yet: its last run, {record.id}, is {record.status}"
         return "it has not run yet"

@@ -13,7 +13,7 @@ from penstock.errors import PenstockError, StepError
 from penstock.experiments.flags import Flag, FlagSet
 from penstock.experiments.options import RunOptions, ScriptRun
 from penstock.experiments.steps.contents import Content, content
-from penstock.experiments.steps.graph import Node
+from penstock.experiments.steps.graph import Makers, Node
 from penstock.experiments.steps.imports import imported
 from penstock.experiments.steps.keeping import keep
 from penstock.experiments.steps.patterns import PASSED_OVER, parts_of, takes
@@ -21,7 +21,6 @@ from penstock.experiments.steps.record import Finish
 from penstock.experiments.steps.results import StepOutcome
 from penstock.experiments.steps.state import State, Surroundings
 from penstock.experiments.target import Target
-from penstock.objects.digests import canonical_json
 from penstock.objects.tree import MEDIA
 from penstock.project.workspace import Workspace
 
@@ -35,6 +34,7 @@ class Attempt:
 
     workspace: Workspace
     node: Node
+    makers: Makers
     around: Surroundings
     state: State
     why: str
@@ -61,7 +61,7 @@ def _attempt(work: Attempt) -> StepOutcome:
     assert basis is not None
     for found in basis.inputs.values():
         if not found.single:  # so that it can be said later which of many files has changed
-            work.around.objects.put(canonical_json(found.files))
+            work.around.objects.put(found.listing)
     scripts = {path: work.around.digest(root / path) for path in (*node.code, *imported(root, node.code))}
     before = {path: _stamp(root, path) for path in node.outputs}
     for path in node.outputs:
@@ -73,7 +73,7 @@ def _attempt(work: Attempt) -> StepOutcome:
         flags,
         dict(node.section.params),
         options=RunOptions(
-            timeout_s=seconds_of(node),
+            timeout_s=node.timeout_s,
             parent=work.parent,
             inputs=basis.to_json(),
             echo=work.echo,
@@ -100,11 +100,12 @@ def _attempt(work: Attempt) -> StepOutcome:
     outputs, tree = keep(
         work.around.objects, root, made, largest_bytes=LARGEST_BYTES, before=None if newest is None else newest.tree
     )
-    needs = _needs(work, scripts, ledger.get(ran.id).inputs.get("files", {}))
+    seen = ledger.get(ran.id).inputs.get("files", {})
+    needs = _needs(work, scripts, seen)
     if tree is not None:  # as an artifact: so it is listed, exported and, with its last run, purged
         ledger.keep(ran.id, "outputs", work.around.objects.get(tree), media=MEDIA)
     ledger.set_outputs(ran.id, {"step": Finish(outputs, needs, tree).to_json()})
-    warnings = [*ran.warnings, *_own_inputs(work, basis.inputs)]
+    warnings = [*ran.warnings, *_own_inputs(work, basis.inputs), *_unnamed(work, seen)]
     warnings += [
         f"it left {path} as it was" for path in node.outputs if before[path] and before[path] == _stamp(root, path)
     ]
@@ -156,17 +157,18 @@ def _own_inputs(work: Attempt, inputs: Mapping[str, Content]) -> list[str]:
     return [f"{path} was changed while it ran: it will run again next time" for path in changed]
 
 
+def _unnamed(work: Attempt, seen: Mapping[str, str]) -> list[str]:
+    """A warning for each output of another step that it read without saying so: the order of the two is left to chance."""
+    told = []
+    for path in seen:
+        others = [name for name in work.makers.of(path) if name not in (work.node.name, *work.node.after)]
+        told += [f"it read {path}, which {name} makes: name it among the inputs" for name in others]
+    return told
+
+
 def _stamp(root: Path, path: str) -> tuple[Any, ...]:
     """Tells whether something at a path was written to: empty where nothing is there."""
     from penstock.experiments.steps.patterns import files_of
 
     stats = [(name, os.stat(root / name)) for name in files_of(root, path)]
     return tuple((name, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) for name, status in stats)
-
-
-def seconds_of(node: Node) -> float | None:
-    """The time that a step may take."""
-    from penstock.experiments.durations import seconds
-
-    text = node.section.timeout
-    return None if text is None else seconds(text, what=f"the timeout of step {node.name!r}")

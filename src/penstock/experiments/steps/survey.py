@@ -40,7 +40,7 @@ def surroundings(workspace: Workspace) -> Surroundings:
     """What the states of a folder's steps are judged in."""
     masker = Masker.of_environment(os.environ, names=workspace.declaration.run.secrets)
     ledger = workspace.ledger
-    return Surroundings(workspace.root, workspace.objects, digests(ledger), History(ledger), masker)
+    return Surroundings(workspace.root, workspace.objects, digests(ledger), History(ledger, workspace.name), masker)
 
 
 def survey(graph: Graph, around: Surroundings, names: Iterable[str]) -> dict[str, State]:
