@@ -5,7 +5,7 @@
 '0.1.0'
 
 The names of the first day: `new`, `run`, `deploy`, `rollback`, `predict`, `monitor`, `retrain`, `reproduce`, `Project` and
-`Bundle`; in scripts, `log` and `data`. Each is loaded when it is first used, so that importing costs next to nothing.
+`Bundle`; `run_script`; in scripts, `log` and `data`. Each is loaded when it is first used, so that importing costs next to nothing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ _NAMES = {
     "monitor": "penstock.lifecycle.monitor:monitor_project",
     "new": "penstock.lifecycle.new:new_project",
     "predict": "penstock.lifecycle.predict:predict_files",
-    "reproduce": "penstock.lifecycle.reproduce:reproduce_run",
+    "reproduce": "penstock.lifecycle.repeat:reproduce",
     "retrain": "penstock.lifecycle.retrain:retrain_project",
     "rollback": "penstock.lifecycle.deploy:rollback_project",
     "run": "penstock.lifecycle.pipeline:run_project",
+    "run_script": "penstock.lifecycle.script:run_script",
 }
 
-__all__ = ["Bundle", "PenstockError", "Project", "__version__", "data", "deploy", "import_labels", "log", "monitor", "new", "predict", "reproduce", "retrain", "rollback", "run"]  # fmt: skip
+__all__ = ["Bundle", "PenstockError", "Project", "__version__", "data", "deploy", "import_labels", "log", "monitor", "new", "predict", "reproduce", "retrain", "rollback", "run", "run_script"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

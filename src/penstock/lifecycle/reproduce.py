@@ -93,6 +93,22 @@ class Reproduction:
         ]
         return "\n".join(lines)
 
+    def to_markdown(self) -> str:
+        """A summary for a pull request."""
+        mark = "❌" if self.exit_code else "✅"
+        lines = [
+            f"## {mark} the pipeline is {'not ' if self.exit_code else ''}reproducible: {self.verdict}",
+            "",
+            f"Run `{self.run}` was done again stage by stage; {self.compared} results were compared, "
+            f"{self.refitted} trials fitted again.",
+        ]
+        if self.differences:
+            lines += ["", "| stage | what differs | was | is | likely cause |", "|---|---|---|---|---|"]
+            lines += [
+                f"| {d['stage']} | {d['what']} | {d['was']} | {d['is']} | {d['cause']} |" for d in self.differences
+            ]
+        return "\n".join(lines) + "\n"
+
 
 def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] | None = None) -> Reproduction:
     """Do a run again: a whole pipeline stage by stage, or one stage.
@@ -124,11 +140,11 @@ def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] |
         )
     if not parts:
         raise NotFound(f"run {record.id} has no stages", why="its record lists none", way_out="name another run")
-    with project.ledger.run(OPERATION, inputs={"reproduces": record.id}, project=project.name) as run:
+    with project.ledger.run(OPERATION, inputs={"reproduces": record.id}, project=project.name) as whole:
         found = _reproduced(project, record, parts, progress)
-        run.output("verdict", found.verdict)
-        run.output("differences", found.differences)
-        run.output("reproduced", found.reproduced)
+        whole.output("verdict", found.verdict)
+        whole.output("differences", found.differences)
+        whole.output("reproduced", found.reproduced)
     return found
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from penstock.experiments.options import RunOptions, ScriptRun
     from penstock.experiments.queue import Queued
     from penstock.experiments.target import Target
+    from penstock.ledger.record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -133,23 +134,30 @@ def run_script(
     return prepare([*words, *more], module=module, command=command, cwd=where).run(options or RunOptions())
 
 
-def with_visible_rows(workspace: Workspace, options: RunOptions) -> RunOptions:
+def with_visible_rows(workspace: Workspace, options: RunOptions, *, of: RunRecord | None = None) -> RunOptions:
     """The options of a script in a project: its training and validation rows, and the sealed source to watch.
 
     A folder without data, or a project whose source is not there, has none to give.
+
+    Parameters
+    ----------
+    of : a run that is done again: it gets the rows that it had.
     """
     if not workspace.declaration.data.source:
         return options
-    from penstock.lifecycle.visible import visible_parts
+    from penstock.lifecycle.visible import parts_of, visible_parts
     from penstock.project.project import Project
 
     project = Project(workspace.root)
-    if not project.source.is_file():
+    if of is not None and "dataset" in of.inputs:
+        parts = parts_of(project, of.inputs["dataset"], of.inputs["spent"])
+    elif project.source.is_file():
+        parts = visible_parts(project)
+    else:
         return options
-    parts = visible_parts(project)
     return replace(
         options,
         env={**parts.to_env(), **options.env},
         watch=(*options.watch, project.source),
-        inputs={**options.inputs, "dataset": parts.dataset},
+        inputs={**options.inputs, "dataset": parts.dataset, "spent": list(parts.spent)},
     )

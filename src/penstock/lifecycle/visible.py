@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +29,14 @@ class Parts:
     Attributes
     ----------
     dataset : digest of the data-set version; "" where the environment alone tells of the files.
+    spent : indices of the opened envelopes whose rows are among the validation rows.
     """
 
     train_file: Path
     valid_file: Path
     target: str
     dataset: str = ""
+    spent: tuple[int, ...] = ()
 
     @property
     def train(self) -> pa.Table:
@@ -73,21 +76,28 @@ def visible_parts(project: Project) -> Parts:
     The source is ingested, and its test rows sealed, where that has not happened yet.
     """
     from penstock.lifecycle.ingest import current_dataset, spent_envelopes
-    from penstock.lifecycle.rows import Rows
     from penstock.lifecycle.stages import Context, Stages
 
     context = Context(project)
     with project.ledger.lock(f"run {project.name}", wait_s=600.0), Stages(context, "run") as stages:
         dataset = current_dataset(stages)
-    spent = spent_envelopes(context, dataset)
+    return parts_of(project, dataset, spent_envelopes(context, dataset))
+
+
+def parts_of(project: Project, dataset: str, spent: Sequence[int]) -> Parts:
+    """Parts of a version, as they were when these envelopes had been opened."""
+    from penstock.lifecycle.rows import Rows
+    from penstock.lifecycle.stages import Context
+
+    spent = sorted(spent)
     name = digest_of(canonical_json({"format": FORMAT, "kind": "parts", "dataset": dataset, "spent": spent}))[7:23]
     folder = project.state / "cache" / "parts" / name
-    parts = Parts(folder / "train.parquet", folder / "valid.parquet", project.declaration.data.target, dataset)
-    if not (parts.train_file.is_file() and parts.valid_file.is_file()):
-        rows = Rows(context, dataset, spent)
-        for file, (frame, y) in ((parts.train_file, rows.train), (parts.valid_file, rows.valid)):
+    train, valid = folder / "train.parquet", folder / "valid.parquet"
+    if not (train.is_file() and valid.is_file()):
+        rows = Rows(Context(project), dataset, spent)
+        for file, (frame, y) in ((train, rows.train), (valid, rows.valid)):
             _write(file, table_of(frame, y, rows.target))
-    return parts
+    return Parts(train, valid, project.declaration.data.target, dataset, tuple(spent))
 
 
 def table_of(frame: Frame, y: np.ndarray, target: TargetSpec) -> pa.Table:
