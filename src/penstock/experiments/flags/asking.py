@@ -82,10 +82,11 @@ def _asked(target: Target, cwd: Path, python: str, until: str) -> dict[str, Any]
                 return body
             said.seek(0)
             lines = said.read()[-4000:].decode("utf-8", "replace").strip().splitlines()
+    if child.returncode < 0:
+        raise NoAnswer(f"it was ended by signal {-child.returncode}")
     if child.returncode:
-        raise NoAnswer(
-            f"it ended before it read its command line: {lines[-1] if lines else f'exit status {child.returncode}'}"
-        )
+        said_last = lines[-1] if lines else f"exit status {child.returncode}"
+        raise NoAnswer(f"it ended before it read its command line: {said_last}")
     raise NoAnswer("it ended without reading its command line")
 
 

@@ -77,8 +77,9 @@ class Teller:
             tell.end()
 
         for kind in ("Command", "BaseCommand", "Group", "MultiCommand"):
-            if "main" in getattr(core, kind, object).__dict__:
-                getattr(core, kind).main = main
+            known = vars(core).get(kind)  # looked up so, an old name warns of nothing
+            if known is not None and "main" in vars(known):
+                known.main = main
         if name.startswith("typer"):
             import typer.core
 
