@@ -414,3 +414,16 @@ def test_a_wrong_timeout_is_refused_before_anything_runs(declare: Any, run: Run)
     declare('[[step]]\nname = "a"\nrun = "true"\ntimeout = "soon"\n')
     with pytest.raises(DeclarationError, match="the timeout of step 'a'"):
         run()
+
+
+def test_an_output_that_only_the_command_names_is_an_input(declare: Any, run: Run, edit: Any) -> None:
+    """Also one that looks like a file of the user's own."""
+    folder = declare(
+        '[[step]]\nname = "make"\nrun = "echo {value} > made.json"\noutputs = ["made.json"]\nparams = { value = 1 }\n'
+        '[[step]]\nname = "take"\nrun = "cp made.json out.txt"\noutputs = ["out.txt"]\n'
+    )
+    run()
+    edit("value = 1", "value = 2")
+    result = run()
+    assert why(result, "take") == "its input made.json was changed"
+    assert (folder / "out.txt").read_text() == "2\n"

@@ -30,7 +30,7 @@ class Node:
     Attributes
     ----------
     line : the command line for the shell, with all parameters in it.
-    inputs, outputs : as declared, in normal form.
+    inputs, outputs : as declared, in normal form; with the outputs of other steps that the command names.
     code : files of the folder that the command names and no step makes: the scripts themselves.
     after : names of the steps whose outputs it takes, in the order of the file.
     """
@@ -105,8 +105,9 @@ class Graph:
                         way_out="name the inputs so that its own outputs are not among them",
                     )
                 edges += [Edge(maker, name, output) for maker, output in by.items()]
-            for path in named:  # a file that stands in the command only is an input like the others
+            for path in named:  # what another step makes and only the command names is an input like the others
                 edges += [Edge(maker, name, output) for maker, output in made[path].items()]
+            inputs[name] = tuple(dict.fromkeys([*inputs[name], *(path for path in named if made[path])]))
             code[name] = tuple(path for path in named if not made[path] and (root / path).is_file())
         edges = list(dict.fromkeys(edges))
         order = _order([s.name for s in sections], edges)
