@@ -50,6 +50,29 @@ def test_variables_that_matter_are_told_and_secrets_are_not() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "version",
+    [
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\nGCC version:  gcc\n",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  535.104.05  Release Build  (dvs-builder)\n",
+    ],
+)
+def test_graphics_cards_are_told_with_their_driver(tmp_path: Path, version: str) -> None:
+    """As the drivers of NVIDIA and AMD write it into the system's files (from their documentation; no card is at hand)."""
+    nvidia = tmp_path / "proc" / "driver" / "nvidia"
+    for bus in ("0000:01:00.0", "0000:02:00.0"):
+        (nvidia / "gpus" / bus).mkdir(parents=True)
+        (nvidia / "gpus" / bus / "information").write_text(
+            "Model: \t\t NVIDIA H100 PCIe\nIRQ:   \t\t 47\nGPU UUID: \t GPU-1\n"
+        )
+    (nvidia / "version").write_text(version)
+    card = tmp_path / "sys" / "class" / "drm" / "card0" / "device"
+    card.mkdir(parents=True)
+    (card / "product_name").write_text("AMD Instinct MI300X\n")
+    assert gpus(tmp_path) == ["NVIDIA H100 PCIe (driver 535.104.05)"] * 2 + ["AMD Instinct MI300X"]
+    assert gpus(tmp_path / "none") == []
+
+
 def test_another_program_has_no_packages() -> None:
     """Those of Penstock's own interpreter would mislead."""
     body = capture(variables={}, packages=False)

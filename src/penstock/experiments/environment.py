@@ -243,14 +243,14 @@ def memory_bytes() -> int | None:
     return total
 
 
-def gpus() -> list[str]:
+def gpus(system: Path = Path("/")) -> list[str]:
     """Graphics cards by model, with the driver of NVIDIA's. Read from the system's own files: no tool is started."""
     found = []
-    driver = re.search(r"Kernel Module.*?\s(\d+\.[\d.]+)", _text("/proc/driver/nvidia/version"))
-    for information in _texts(Path("/proc/driver/nvidia/gpus"), "*/information"):
+    driver = re.search(r"Kernel Module.*?\s(\d+\.[\d.]+)", _text(str(system / "proc/driver/nvidia/version")))
+    for information in _texts(system / "proc/driver/nvidia/gpus", "*/information"):
         model = re.search(r"(?m)^Model:\s*(.+)$", information)
         found.append((model[1].strip() if model else "NVIDIA") + (f" (driver {driver[1]})" if driver else ""))
-    found += [name.strip() for name in _texts(Path("/sys/class/drm"), "card*/device/product_name") if name.strip()]
+    found += [name.strip() for name in _texts(system / "sys/class/drm", "card*/device/product_name") if name.strip()]
     return found
 
 
