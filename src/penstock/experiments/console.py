@@ -14,7 +14,7 @@ from penstock.experiments.secrets import Masker
 from penstock.objects.files import naming_full_disk
 
 CONSOLE = "console.log"
-_TAILS = ("console.tail.0", "console.tail.1")
+_TAIL = "console.tail."
 
 
 @final
@@ -22,7 +22,8 @@ class ConsoleLog:
     """Keeps what it is given in ``console.log`` of a folder: all of it, or where that is more than `limit_bytes`, its first and
     its last half. Every piece is with the system when `write` returns; memory does not grow.
 
-    The end of a long log is kept in two files in turns, each half the limit; `read` puts the parts together.
+    The end of a long log is kept in files of half the limit each, of which the last two are there; `join_console` puts the parts
+    together.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
@@ -32,7 +33,7 @@ class ConsoleLog:
         self.full = ""
         self._file = -1
         self._in_file = 0
-        self._tail = -1  # which of the two tails is written to; -1: the head is
+        self._tail = 0  # number of the tail that is written to; 0: the head is
 
     def write(self, data: bytes) -> None:
         """Append. Where no space is left, `full` says so from then on, and nothing more is kept: the program goes on."""
@@ -60,8 +61,9 @@ class ConsoleLog:
         name = CONSOLE
         if self._file >= 0:
             os.close(self._file)
-            self._tail = 1 - self._tail if self._tail >= 0 else 0
-            name = _TAILS[self._tail]
+            self._tail += 1
+            name = f"{_TAIL}{self._tail}"
+            (self.folder / f"{_TAIL}{self._tail - 2}").unlink(missing_ok=True)
         self._file = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         self._in_file = 0
 
@@ -107,8 +109,8 @@ def join_console(folder: Path, size_bytes: int | None = None) -> Joined | None:
 def _parts(folder: Path) -> list[Path]:
     """The files of a log, in the order in which they were written."""
     head = folder / CONSOLE
-    tails = sorted((folder / name for name in _TAILS if (folder / name).exists()), key=lambda p: p.stat().st_mtime_ns)
-    return [head, *tails] if head.exists() else []
+    tails = sorted(folder.glob(f"{_TAIL}*"), key=lambda path: int(path.name.removeprefix(_TAIL)))
+    return [head, *tails[-2:]] if head.exists() else []
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> None:
