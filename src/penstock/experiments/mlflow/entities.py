@@ -26,15 +26,19 @@ from mlflow.entities import Experiment as MlflowExperiment
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from penstock.experiments.mlflow.metrics import Point
-from penstock.experiments.mlflow.values import EXPERIMENT_TAG, MLFLOW_STATUS, MODEL_EXPERIMENT_TAG, milliseconds_of
+from penstock.experiments.mlflow.values import (
+    DATASET,
+    EXPERIMENT_TAG,
+    MLFLOW_STATUS,
+    MODEL,
+    MODEL_EXPERIMENT_TAG,
+    TAG,
+    milliseconds_of,
+)
 from penstock.ledger.experiments import Experiment
 from penstock.ledger.record import RunSummary
 
 Thing = TypeVar("Thing")
-DATASET, MODEL = "dataset ", "model "
-"""How the inputs of a run that MLflow recorded begin: ``dataset NAME DIGEST``, ``model ID``; outputs: ``model ID``."""
-TAG = "tag "
-"""How the tags of an experiment begin among its details."""
 HIDDEN = frozenset({EXPERIMENT_TAG, MODEL_EXPERIMENT_TAG})
 
 

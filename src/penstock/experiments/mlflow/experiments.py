@@ -25,8 +25,8 @@ from mlflow.utils.validation import (
 )
 
 from penstock.errors import BadParameter, NotFound
-from penstock.experiments.mlflow.entities import TAG, experiment_of
-from penstock.experiments.mlflow.values import EXPERIMENT_TAG, MODEL_EXPERIMENT_TAG
+from penstock.experiments.mlflow.entities import experiment_of
+from penstock.experiments.mlflow.values import EXPERIMENT_TAG, MODEL_EXPERIMENT_TAG, TAG
 from penstock.ledger.experiments import Experiment
 from penstock.ledger.ledger import Ledger
 

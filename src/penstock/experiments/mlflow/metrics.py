@@ -51,7 +51,7 @@ class MetricLog:
         appender = Appender(path, start)
         with self._lock:
             waiting = self._waiting.setdefault(run_id, {})
-            for (step, at_ms), values in _lines(points):
+            for (step, at_ms), values in grouped(points):
                 appender.add({"step": step, **values}, elapsed_s=at_ms / 1000 - start)
                 for name, value in values.items():
                     point = Point(step, at_ms, value)
@@ -95,6 +95,21 @@ class MetricLog:
             self._ledger.objects.get_file(digest, path)
 
 
+def grouped(points: Iterable[tuple[str, Point]]) -> Iterator[tuple[tuple[int, int], dict[str, float]]]:
+    """Values of one step and instant that follow each other make one line."""
+    line: dict[str, float] = {}
+    here: tuple[int, int] | None = None
+    for key, point in points:
+        name = metric_name(key)
+        if here is not None and (here != (point.step, point.at_ms) or name in line):
+            yield here, line
+            line = {}
+        here = (point.step, point.at_ms)
+        line[name] = point.value
+    if here is not None:
+        yield here, line
+
+
 def summary(lines: Iterable[dict[str, Any]], started_at: str) -> tuple[dict[str, Any], dict[str, float]]:
     """Series (as `outputs` keep them) and last values of a log. The last is MLflow's: that of the highest step."""
     series = Series()
@@ -116,6 +131,13 @@ def history(lines: Iterable[dict[str, Any]], started_at: str, key: str) -> list[
     """All values of one metric, in the order in which they were logged."""
     name, start = metric_name(key), seconds_of(started_at)
     return [point for line in lines if name in line for found, point in _points(line, start) if found == name]
+
+
+def points_of(lines: Iterable[dict[str, Any]], started_at: str) -> Iterator[tuple[str, Point]]:
+    """All values of all metrics, by their names in the log."""
+    start = seconds_of(started_at)
+    for line in lines:
+        yield from _points(line, start)
 
 
 def latest_of(lines: Iterable[dict[str, Any]], started_at: str) -> dict[str, Point]:
@@ -156,21 +178,6 @@ def recorded(
 def is_live(status: str, log: Path) -> bool:
     """Whether the log on this machine knows more of a run than the tables: it goes on, or its process was killed."""
     return status in (RUNNING, "interrupted") and log.is_file()
-
-
-def _lines(points: Iterable[tuple[str, Point]]) -> Iterator[tuple[tuple[int, int], dict[str, float]]]:
-    """Values of one step and instant that follow each other make one line."""
-    line: dict[str, float] = {}
-    here: tuple[int, int] | None = None
-    for key, point in points:
-        name = metric_name(key)
-        if here is not None and (here != (point.step, point.at_ms) or name in line):
-            yield here, line
-            line = {}
-        here = (point.step, point.at_ms)
-        line[name] = point.value
-    if here is not None:
-        yield here, line
 
 
 def _points(line: dict[str, Any], start: float) -> Iterator[tuple[str, Point]]:

@@ -27,11 +27,11 @@ from mlflow.utils.uri import append_to_uri_path
 
 from penstock.errors import NotFound
 from penstock.experiments.log import log as log_to_script
-from penstock.experiments.mlflow.entities import DATASET, MODEL, run_of
+from penstock.experiments.mlflow.entities import run_of
 from penstock.experiments.mlflow.experiments import DEFAULT_ID, ExperimentsOfMlflow
 from penstock.experiments.mlflow.metrics import MetricLog, Point, history, is_live, latest_of, recorded
 from penstock.experiments.mlflow.place import files_uri
-from penstock.experiments.mlflow.values import EXPERIMENT_TAG, STATUS, instant_of, metric_name, typed
+from penstock.experiments.mlflow.values import DATASET, EXPERIMENT_TAG, MODEL, STATUS, instant_of, metric_name, typed
 from penstock.experiments.secrets import Masker
 from penstock.ledger.ledger import Ledger
 from penstock.ledger.log import read_log

@@ -13,6 +13,11 @@ EXPERIMENT_TAG = "mlflow.experimentId"
 MODEL_EXPERIMENT_TAG = "mlflow.model.experimentId"
 """Which experiment a run, or a logged model, belongs to. MLflow's clients do not see them among the tags."""
 
+DATASET, MODEL = "dataset ", "model "
+"""How the inputs of a run that MLflow recorded begin: ``dataset NAME DIGEST``, ``model ID``; outputs: ``model ID``."""
+TAG = "tag "
+"""How the tags of an experiment begin among its details."""
+
 MLFLOW_STATUS = {
     QUEUED: "SCHEDULED",
     RUNNING: "RUNNING",

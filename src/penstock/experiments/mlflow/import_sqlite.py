@@ -1,0 +1,369 @@
+"""Take over what an MLflow database (SQLite) knows: experiments, runs with their metrics and files, logged models. Without MLflow.
+
+Every run gets an id of the ledger, made of its start and MLflow's id; the latter stays in a tag, by which a second import knows
+the run and leaves it alone. Files are copied from local folders as MLflow lays them out (``.../<run>/artifacts``), from no other.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from penstock.errors import StoreFull
+from penstock.experiments.mlflow.database import MlflowDatabase, open_database
+from penstock.experiments.mlflow.files import ARTIFACT
+from penstock.experiments.mlflow.metrics import Point, grouped, summary
+from penstock.experiments.mlflow.place import MODEL_PREFIX
+from penstock.experiments.mlflow.values import (
+    DATASET,
+    EXPERIMENT_TAG,
+    MODEL,
+    MODEL_EXPERIMENT_TAG,
+    STATUS,
+    TAG,
+    instant_of,
+    metric_name,
+    seconds_of,
+    typed,
+)
+from penstock.experiments.secrets import Masker
+from penstock.experiments.series import Appender
+from penstock.ledger.clock import seconds_between
+from penstock.ledger.ledger import Ledger
+from penstock.ledger.log import read_log
+from penstock.ledger.record import RunRecord
+from penstock.objects.digests import digest_of
+from penstock.objects.tree import MEDIA, entries_of, store_tree
+from penstock.project.workspace import Workspace
+
+ID_TAG = "mlflow.runId"
+"""MLflow's own id of an imported run, or of an imported model."""
+_PARENT_TAG, _NAME_TAG, _SOURCE_TAG = "mlflow.parentRunId", "mlflow.runName", "mlflow.source.name"
+_COMMIT_TAG = "mlflow.source.git.commit"
+_MODEL_STATUS = {2: "done", 3: "failed"}
+"""MLflow's numbers: 1 is pending."""
+
+
+@dataclass(frozen=True)
+class ImportedFromMlflow:
+    """What was taken over. `known` were here before; `without_files` : run -> the place where its files are, out of reach."""
+
+    path: str
+    runs: list[str]
+    models: list[str]
+    experiments: list[str]
+    known: list[str]
+    metrics: int
+    without_files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        return 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "runs": self.runs,
+            "models": self.models,
+            "experiments": self.experiments,
+            "known": self.known,
+            "metrics": self.metrics,
+            "without_files": self.without_files,
+        }
+
+    def to_text(self) -> str:
+        lines = [
+            f"{len(self.runs)} runs of {len(self.experiments)} experiments with {self.metrics:,} values of metrics"
+            + (f", and {len(self.models)} logged models" if self.models else "")
+            + f", from {self.path}"
+        ]
+        lines += [f"  {run}" for run in self.runs[:20]]
+        if len(self.runs) > 20:
+            lines.append(f"  ... and {len(self.runs) - 20} more: penstock runs")
+        if self.known:
+            lines.append(f"{len(self.known)} were here before, and stay as they were")
+        lines += [f"files of {run} were not taken: {place}" for run, place in self.without_files.items()]
+        return "\n".join(lines)
+
+
+def import_mlflow(workspace: Workspace, path: Path) -> ImportedFromMlflow:
+    """Take over all runs of an MLflow database that are not here yet; all or none.
+
+    Raises
+    ------
+    ArchiveError : it is no database of MLflow. StoreFull : no space is left.
+    """
+    with open_database(path) as database:
+        return _Import(workspace, database).result()
+
+
+class _Import:
+    """One import, while it is made."""
+
+    def __init__(self, workspace: Workspace, database: MlflowDatabase) -> None:
+        self.workspace = workspace
+        self.ledger: Ledger = workspace.ledger
+        self.database = database
+        self.masker = Masker(workspace.declaration.run.secrets)
+        self.without_files: dict[str, str] = {}
+        self.here = self._here()  # MLflow's id -> ours, of what an earlier import brought
+
+    def result(self) -> ImportedFromMlflow:
+        runs, models = self.database.runs(), self.database.models()
+        new = [run for run in runs if run["run_uuid"] not in self.here]
+        new_models = [model for model in models if model["model_id"] not in self.here]
+        ids = dict(self.here)
+        taken = {row.id for row in self.ledger.ask("SELECT id FROM runs")}
+        for its, started in [
+            *((run["run_uuid"], run["start_time"]) for run in new),
+            *((model["model_id"], model["creation_timestamp_ms"]) for model in new_models),
+        ]:
+            ids[its] = _new_id(its, started or 0, taken)
+            taken.add(ids[its])
+        experiments = (
+            self._experiments({row["experiment_id"] for row in (*new, *new_models)}) if new or new_models else {}
+        )
+        logs, count = self._logs({run["run_uuid"]: run["start_time"] or 0 for run in new})
+        records = [self._run(run, ids, experiments, *logs.get(run["run_uuid"], (None, {}, {}))) for run in new]
+        records += [self._model(model, ids, experiments) for model in new_models]
+        done = self.ledger.take_over([record.to_json() for record in records], origin=self.database.path.name)
+        self._delete({ids[run["run_uuid"]] for run in new if run["lifecycle_stage"] == "deleted"})
+        self._delete({ids[m["model_id"]] for m in new_models if m["lifecycle_stage"] == "deleted"})
+        return ImportedFromMlflow(
+            path=str(self.database.path),
+            runs=[ids[run["run_uuid"]] for run in new if ids[run["run_uuid"]] in done],
+            models=[ids[model["model_id"]] for model in new_models if ids[model["model_id"]] in done],
+            experiments=sorted({name for _, name in experiments.values()}),
+            known=sorted(self.here[row] for row in (r["run_uuid"] for r in runs) if row in self.here),
+            metrics=count,
+            without_files=self.without_files,
+        )
+
+    # ---- parts
+
+    def _here(self) -> dict[str, str]:
+        rows = self.ledger.ask("SELECT value, run FROM run_tags WHERE name = :name", {"name": ID_TAG})
+        return {row.value: row.run for row in rows}
+
+    def _experiments(self, wanted: set[int]) -> dict[int, tuple[str, str]]:
+        """MLflow's number -> our id, and the name. One of the same name is the same; new ones keep their number where it is free."""
+        ours = self.ledger.experiments.all(deleted=None)
+        by_name, numbers = {one.name: one for one in ours}, {one.id for one in ours}
+        found: dict[int, tuple[str, str]] = {}
+        for row in self.database.experiments():
+            if row["experiment_id"] not in wanted and row["name"] not in by_name and row["lifecycle_stage"] != "active":
+                continue
+            known = by_name.get(row["name"])
+            if known is None:
+                number = str(row["experiment_id"])
+                details = {TAG + name: self.masker.mask(value) for name, value in row["tags"].items()}
+                known = self.ledger.experiments.add(row["name"], details, id=None if number in numbers else number)
+                if row["lifecycle_stage"] == "deleted":
+                    known = self.ledger.experiments.delete(known.id)
+            found[row["experiment_id"]] = (known.id, known.name)
+        return found
+
+    def _logs(self, started: Mapping[str, int]) -> tuple[dict[str, tuple[str, dict[str, Any], dict[str, float]]], int]:
+        """MLflow's id -> digest of the log, series and last values; and how many values there are."""
+        logs: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {}
+        count = 0
+        if not started:
+            return logs, count
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "metrics.jsonl")
+            for run, points in self.database.metrics():
+                if run not in started:
+                    continue
+                instant = instant_of(started[run])
+                count += _write(file, instant, points)
+                with open(file, "rb") as lines:
+                    series, last = summary(read_log(lines), instant)
+                logs[run] = (self.ledger.objects.put_file(file), series, last)
+                file.unlink()
+        return logs, count
+
+    def _run(
+        self,
+        run: dict[str, Any],
+        ids: Mapping[str, str],
+        experiments: Mapping[int, tuple[str, str]],
+        log: str | None,
+        series: dict[str, Any],
+        last: dict[str, float],
+    ) -> RunRecord:
+        run_id, tags = ids[run["run_uuid"]], dict(run["tags"])
+        experiment, name = experiments[run["experiment_id"]]
+        inputs: dict[str, Any] = {
+            "experiment": name,
+            "mlflow": {"run": run["run_uuid"], "artifact_uri": run["artifact_uri"]},
+        }
+        inputs |= {f"{DATASET}{body['name']} {body['digest']}": body for body in run["datasets"]}
+        made = {
+            f"{MODEL}{MODEL_PREFIX}{ids[m]}": {"model": MODEL_PREFIX + ids[m], "step": s}
+            for m, s in run["models"]
+            if m in ids
+        }
+        parent = ids.get(tags.get(_PARENT_TAG, ""))
+        if parent:
+            tags[_PARENT_TAG] = parent
+        tags.setdefault(_NAME_TAG, run.get("name") or "")
+        source = run.get("source_name") or tags.get(_SOURCE_TAG) or ""
+        return self._record(
+            run_id,
+            operation=Path(source).name or "mlflow",
+            status=STATUS.get(run["status"], "interrupted"),
+            key=run["run_uuid"],
+            started_ms=run["start_time"] or 0,
+            ended_ms=run["end_time"],
+            params=run["params"],
+            inputs=inputs,
+            outputs={**({"series": series} if series else {}), **made},
+            metrics=last,
+            log=log,
+            who=run.get("user_id") or None,
+            parent=parent,
+            commit=tags.get(_COMMIT_TAG) or run.get("source_version") or None,
+            files=self._files(run_id, run["artifact_uri"], run["run_uuid"]),
+            tags={**tags, EXPERIMENT_TAG: experiment, ID_TAG: run["run_uuid"]},
+        )
+
+    def _model(
+        self, model: dict[str, Any], ids: Mapping[str, str], experiments: Mapping[int, tuple[str, str]]
+    ) -> RunRecord:
+        run_id, source = ids[model["model_id"]], ids.get(model["source_run_id"] or "")
+        metrics = {
+            f"{row['metric_name']} {row['run_id']} {row['dataset_name']}": {
+                "key": row["metric_name"],
+                "value": row["metric_value"],
+                "timestamp": row["metric_timestamp_ms"],
+                "step": row["metric_step"],
+                "dataset_name": row["dataset_name"],
+                "dataset_digest": row["dataset_digest"],
+                "run_id": ids.get(row["run_id"], row["run_id"]),
+            }
+            for row in model["metrics"]
+        }
+        return self._record(
+            run_id,
+            operation="log_model",
+            status=_MODEL_STATUS.get(model["status"], "interrupted"),
+            key=model["model_id"],
+            started_ms=model["creation_timestamp_ms"],
+            ended_ms=model["last_updated_timestamp_ms"],
+            params=model["params"],
+            inputs={"model": {"name": model["name"], "type": model["model_type"], "run": source}},
+            outputs={"metrics": metrics} if metrics else {},
+            metrics={metric_name(row["metric_name"]): row["metric_value"] for row in model["metrics"]},
+            log=None,
+            who=None,
+            parent=source,
+            commit=None,
+            files=self._files(run_id, model["artifact_location"], model["model_id"]),
+            tags={
+                **model["tags"],
+                MODEL_EXPERIMENT_TAG: experiments[model["experiment_id"]][0],
+                ID_TAG: model["model_id"],
+            },
+        )
+
+    def _record(
+        self,
+        run_id: str,
+        *,
+        started_ms: int,
+        ended_ms: int | None,
+        params: Mapping[str, str],
+        metrics: Mapping[str, float | None],
+        files: dict[str, Any] | None,
+        commit: str | None,
+        tags: Mapping[str, str],
+        inputs: dict[str, Any],
+        **fields: Any,
+    ) -> RunRecord:
+        started_at, ended_at = instant_of(started_ms), None if ended_ms is None else instant_of(ended_ms)
+        seconds = None if ended_at is None else seconds_between(started_at, ended_at)
+        return RunRecord(
+            id=run_id,
+            code="mlflow",
+            project=self.workspace.name,
+            seed=None,
+            started_at=started_at,
+            ended_at=ended_at,
+            seconds=seconds,
+            params={name: typed(str(self.masker.value(name, value))) for name, value in params.items()},
+            inputs=self.masker.mask_json(inputs),
+            source={"commit": commit, "dirty": None} if commit else {},
+            cost={} if seconds is None else {"wall_s": seconds},
+            error=None,
+            artifacts={} if files is None else {ARTIFACT: files},
+            metrics={n: {"value": v, "low": None, "high": None} for n, v in metrics.items()},
+            tags={name: str(self.masker.value(name, value)) for name, value in tags.items() if name.strip()},
+            **fields,
+        )
+
+    def _files(self, run_id: str, uri: str | None, of: str) -> dict[str, Any] | None:
+        """The files of a run or model as a stored tree; None where there are none."""
+        folder = _folder(uri or "", of, self.database.path.absolute().parent)
+        if folder is None:
+            if uri:
+                self.without_files[run_id] = uri
+            return None
+        entries = list(entries_of(folder))
+        if not entries:
+            return None
+        digest = store_tree(self.ledger.objects, entries)
+        return {"digest": digest, "size_bytes": len(self.ledger.objects.get(digest)), "media": MEDIA}
+
+    def _delete(self, ids: set[str]) -> None:
+        """Throw runs away that were thrown away in MLflow; those that belong to them stay."""
+        gone = self.ledger.delete(ids) if ids else []
+        stay = [run_id for run_id in gone if run_id not in ids]
+        if stay:
+            self.ledger.restore(stay)
+
+
+def _new_id(its: str, started_ms: int, taken: Iterable[str]) -> str:
+    """An id of the ledger for one of MLflow's: the same every time, but where two of one millisecond fall together.
+
+    >>> _new_id("4fa80d433adf421ab036b52235dba585", 1700000000123, ())[:15]
+    '20231114T221320'
+    """
+    hashed = int(digest_of(its.encode())[-12:], 16)
+    while True:
+        instant = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=started_ms, microseconds=hashed % 1000)
+        made = f"{instant:%Y%m%dT%H%M%S}-{instant.microsecond:05x}{hashed // 1000 % 16:x}"
+        if made not in taken:
+            return made
+        hashed += 1
+
+
+def _folder(uri: str, of: str, beside: Path) -> Path | None:
+    """The local folder of some artifacts: only one that is laid out as MLflow does, so that no database leads elsewhere."""
+    split = urlsplit(uri)
+    if split.scheme not in ("", "file") or split.netloc not in ("", "localhost"):
+        return None
+    path = beside / (unquote(split.path) if split.scheme else uri)
+    if path.parts[-2:] != (of, "artifacts") or ".." in path.parts or path.is_symlink() or not path.is_dir():
+        return None
+    return path
+
+
+def _write(file: Path, started_at: str, points: Iterable[tuple[str, Point]]) -> int:
+    """Write a log of metrics; gives how many values it has."""
+    appender, start, count = Appender(file, 0.0), seconds_of(started_at), 0
+    for (step, at_ms), values in grouped(points):
+        appender.add({"step": step, **values}, elapsed_s=at_ms / 1000 - start)
+        count += len(values)
+    appender.close()
+    if appender.lost:
+        raise StoreFull(
+            "no space left while importing metrics",
+            f"a temporary file could not be written: {file.parent}",
+            "free some space",
+        )
+    return count
