@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import keyword
 import sys
 import traceback
 from collections.abc import Sequence
@@ -35,6 +36,18 @@ VERBS = (
     "runs",
     "show",
     "compare",
+    "diff",
+    "watch",
+    "ls",
+    "cat",
+    "open",
+    "tag",
+    "note",
+    "delete",
+    "restore",
+    "purge",
+    "export",
+    "import",
     "queue",
     "lineage",
     "reproduce",
@@ -55,7 +68,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        name = cmd_name.replace("-", "_")
+        name = cmd_name.replace("-", "_") + ("_" if keyword.iskeyword(cmd_name) else "")
         command = getattr(importlib.import_module(f"penstock.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command

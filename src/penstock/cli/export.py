@@ -1,0 +1,25 @@
+"""`penstock export`: runs as one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from penstock.cli.output import PATH, emit, json_option
+
+
+@click.command()
+@click.argument("archive", type=PATH)  # Such as runs.zip.
+@click.argument("runs", nargs=-1)
+@click.option("--filter", "-f", "filter_text", help="All runs that fit, as in `penstock runs`.")
+@json_option
+def export(archive: Path, runs: tuple[str, ...], filter_text: str | None, as_json: bool) -> int:
+    """Write runs, with those inside them and all that they need, into one archive; `penstock import` reads it anywhere."""
+    from penstock.experiments.archive import export_runs
+    from penstock.experiments.here import workspace_here
+    from penstock.experiments.trash import chosen_ids
+
+    workspace = workspace_here()
+    ids = chosen_ids(workspace, runs, filter_text=filter_text, deleted=False)
+    return emit(export_runs(workspace, ids, archive), as_json=as_json)

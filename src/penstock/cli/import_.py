@@ -1,0 +1,20 @@
+"""`penstock import`: runs from an archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from penstock.cli.output import PATH, emit, json_option
+
+
+@click.command("import")
+@click.argument("archive", type=PATH)
+@json_option
+def import_(archive: Path, as_json: bool) -> int:
+    """Take over the runs of an archive. It is checked as a whole first; a run that is here already stays as it is."""
+    from penstock.experiments.archive import import_runs
+    from penstock.project.workspace import Workspace
+
+    return emit(import_runs(Workspace.here(), archive), as_json=as_json)

@@ -1,0 +1,117 @@
+"""Which objects are still needed, so that only those that are not are ever freed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from penstock.errors import NotFound
+from penstock.objects.digests import digests_within, is_digest
+from penstock.objects.tree import MEDIA, read_tree
+
+if TYPE_CHECKING:
+    from penstock.ledger.ledger import Ledger
+    from penstock.ledger.record import RunRecord
+    from penstock.objects.store import ObjectStore
+
+TEXTS = frozenset({"console", "diff", "packages"})
+
+
+def objects_of(objects: ObjectStore, records: Iterable[RunRecord]) -> set[str]:
+    """What may be freed with some runs: logs, console, source, and the trees of files that they read and wrote.
+
+    Other artifacts (models, reports, recipes, bundles) are left where they are: they are small, and people keep their digests.
+    """
+    found: set[str] = set()
+    for record in records:
+        if record.log:
+            found.add(record.log)
+        for name, artifact in record.artifacts.items():
+            if name in TEXTS:
+                found.add(artifact["digest"])
+            elif artifact["media"] == MEDIA:
+                found |= _tree(objects, artifact["digest"])
+        source = record.inputs.get("source")
+        if isinstance(source, str) and is_digest(source):
+            found |= _tree(objects, source)
+    return found
+
+
+def needed_objects(ledger: Ledger, objects: ObjectStore, *, without: set[str]) -> set[str]:
+    """Every object that something in the ledger leads to, but for the given runs.
+
+    Lists of objects (trees, manifests of data sets, bundles and other JSON) are read and followed.
+
+    Raises
+    ------
+    DamagedStore : such a list is damaged: what it leads to cannot be told.
+    """
+    plain: set[str] = set()
+    lists: set[str] = set()
+    for row in ledger.ask("SELECT run, name, digest, media FROM run_outputs"):
+        if row.run not in without:
+            (lists if row.media is None or "json" in row.media else plain).add(row.digest)
+    for row in ledger.ask("SELECT run, name, digest FROM run_inputs"):
+        if row.run not in without:
+            lists.add(row.digest)
+    plain |= {r.log for r in ledger.ask("SELECT id, log FROM runs WHERE log IS NOT NULL") if r.id not in without}
+    for query in (
+        "SELECT digest AS a, manifest AS b, source || details AS c FROM datasets",
+        "SELECT object AS a, dataset AS b, key_id AS c FROM envelopes",
+        "SELECT bundle AS a, report AS b, details || metrics || overrides || dataset AS c FROM model_versions",
+        "SELECT NULL AS a, NULL AS b, details AS c FROM experiments",
+    ):
+        for row in ledger.ask(query):
+            lists |= {d for d in (row.a, row.b) if is_digest(d)} | set(_mentioned(row.c or ""))
+    return plain | _followed(objects, lists)
+
+
+def _followed(objects: ObjectStore, lists: set[str]) -> set[str]:
+    """Digests, and all that they lead to where they are JSON."""
+    seen: set[str] = set()
+    waiting = set(lists)
+    while waiting:
+        digest = waiting.pop()
+        seen.add(digest)
+        try:
+            data = _if_json(objects, digest)
+        except NotFound:
+            continue
+        if data is not None:
+            waiting |= {inner for _, inner in digests_within(data)} - seen
+    return seen
+
+
+def _if_json(objects: ObjectStore, digest: str) -> object | None:
+    """The value of an object that is JSON; large files that begin otherwise are not read where the store is a folder."""
+    from penstock.objects.local import LocalStore
+
+    if isinstance(objects, LocalStore):
+        try:
+            with open(objects.path_of(digest), "rb") as file:
+                if file.read(1) not in (b"{", b"["):
+                    return None
+        except FileNotFoundError:
+            return None
+    data = objects.get(digest)
+    if data[:1] not in (b"{", b"["):
+        return None
+    try:
+        value: object = json.loads(data)
+    except ValueError:
+        return None
+    return value
+
+
+def _tree(objects: ObjectStore, digest: str) -> set[str]:
+    try:
+        return read_tree(objects, digest).objects()
+    except NotFound:  # freed before: nothing is left of it
+        return set()
+
+
+def _mentioned(text: str) -> list[str]:
+    from penstock.objects.digests import DIGEST
+
+    return DIGEST.findall(text)
