@@ -26,17 +26,20 @@ class BatchLine:
         self._live = sys.stderr.isatty()
         self._said_at = 0.0
         self._open = False
+        self._batch = ""
 
     def __enter__(self) -> BatchLine:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._open:
-            sys.stderr.write("\n")
-            sys.stderr.flush()
+            print(file=sys.stderr)
+        if kind is KeyboardInterrupt and self._batch:
+            print(f"to go on with this batch: penstock run --resume {self._batch}", file=sys.stderr, flush=True)
 
     def show(self, state: BatchState) -> None:
         """Tell how far the batch is."""
+        self._batch = state.id
         if self._quiet:
             return
         text = line(state)

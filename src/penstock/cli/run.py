@@ -132,17 +132,21 @@ def _pipeline(budget: str | None, override: str | None, why: bool, as_json: bool
 
 
 def _steps(names: Sequence[str], given: dict[str, Any], as_json: bool) -> int:
+    from penstock.experiments.options import RunOptions
     from penstock.experiments.steps.execute import run_steps
+    from penstock.lifecycle.script import with_visible_rows
     from penstock.project.workspace import Workspace
 
+    workspace = Workspace.here()
     done = run_steps(
-        Workspace.here(),
+        workspace,
         only=names,
         workers=given["workers"],
         force=given["force"],
         keep_going=given["keep_going"],
         dry=given["why"],
         echo="stderr" if as_json else True,
+        options=None if given["why"] else with_visible_rows(workspace, RunOptions()),
     )
     return emit(done, as_json=as_json)
 

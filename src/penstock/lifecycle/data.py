@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock.errors import NotFound
-from penstock.lifecycle.ingest import declared_ingest
 from penstock.experiments.sheets import Listing
+from penstock.lifecycle.ingest import declared_ingest
 from penstock.project.project import Project
 
 

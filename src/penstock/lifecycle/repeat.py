@@ -71,6 +71,7 @@ def reproduce(
     NotFound : there is no such run. ProjectError : it cannot be done again.
     DeclarationError : an option that says nothing about this kind of run.
     """
+    from penstock.experiments.steps.graph import OPERATION as STEPS
     from penstock.project.project import Project
     from penstock.project.workspace import Workspace
 
@@ -83,7 +84,7 @@ def reproduce(
 
         return reproduce_run(Project(workspace.root), record.id, progress=progress)
     found = [_script(workspace, one, env, into, given, timeout_s, tolerance, options) for one in scripts]
-    return StepsReproduction(record.id, found) if record.operation == "steps" else found[0]
+    return StepsReproduction(record.id, found) if record.operation == STEPS else found[0]
 
 
 def _scripts_of(workspace: Workspace, record: RunRecord) -> list[RunRecord] | None:
@@ -93,19 +94,18 @@ def _scripts_of(workspace: Workspace, record: RunRecord) -> list[RunRecord] | No
     ------
     ProjectError : it is a batch.
     """
+    from penstock.experiments.batch import OPERATION as BATCH
     from penstock.experiments.reproduce import is_script
+    from penstock.experiments.steps.graph import OPERATION as STEPS
 
-    if record.operation == "steps":
-        from penstock.experiments.steps.graph import OPERATION
-
-        assert record.operation == OPERATION
+    if record.operation == STEPS:
         runs = [step["run"] for step in record.outputs.get("steps", []) if step.get("run")]
         if not runs:
             raise ProjectError(
                 f"run {record.id} has no steps to do again", why="none of them ran", way_out="name another run"
             )
         return [workspace.ledger.get(one) for one in runs]
-    if record.operation == "batch" and "steps" not in record.outputs:
+    if record.operation == BATCH and not is_script(record):
         raise ProjectError(
             f"run {record.id} is a batch",
             why="which trials it proposed also depends on when each of them ended",

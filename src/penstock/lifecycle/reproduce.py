@@ -33,6 +33,9 @@ STAGES: dict[str, Work] = {
 }
 """Stages that are functions of their record. `register` gives a number, which is not."""
 
+PIPELINES = ("run", "retrain")
+"""Runs of all stages; their output ``steps`` lists those."""
+
 TOLERANCE = 1e-6
 """Relative difference of a metric that still counts as the same, where bytes differ."""
 
@@ -128,15 +131,15 @@ def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] |
             why="only a run that has finished has a result",
             way_out="name another run",
         )
-    if "steps" in record.outputs:
-        parts = [project.ledger.get(s["run"]) for s in record.outputs["steps"] if s["name"] in STAGES]
+    if record.operation in PIPELINES:
+        parts = [project.ledger.get(s["run"]) for s in record.outputs.get("steps", []) if s["name"] in STAGES]
     elif record.operation in STAGES:
         parts = [record]
     else:
         raise ProjectError(
             f"run {record.id} is a {record.operation}, which cannot be done again",
             why="it changed the state of the project rather than computing something",
-            way_out=f"reproduce a run of: run, retrain, {', '.join(STAGES)}",
+            way_out=f"reproduce a run of: {', '.join((*PIPELINES, *STAGES))}",
         )
     if not parts:
         raise NotFound(f"run {record.id} has no stages", why="its record lists none", way_out="name another run")

@@ -44,7 +44,9 @@ class Prepared:
 
     def table(self) -> str:
         """Every flag with its value and where it comes from."""
-        return self.flags.table(None if self.is_batch else self.flags.assign(self.words))
+        from penstock.experiments.space import single, table
+
+        return table(self.words, self.flags) if self.is_batch else self.flags.table(single(self.words, self.flags))
 
     def run(self, options: RunOptions) -> ScriptRun:
         """Run it once.
@@ -54,8 +56,9 @@ class Prepared:
         FlagError : a word is wrong; nothing was run.
         """
         from penstock.experiments.run import run_target
+        from penstock.experiments.space import single
 
-        assigned = self.flags.assign(self.words)
+        assigned = single(self.words, self.flags)
         values = self.flags.values(assigned)
         options = replace(with_visible_rows(self.workspace, options), assigned=tuple(assigned))
         return run_target(self.workspace, self.target, self.flags, values, options=options, cwd=self.cwd)

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 from penstock.errors import ScriptFailed, StepError
+from penstock.experiments.options import RunOptions
 from penstock.experiments.steps.graph import OPERATION, Graph
 from penstock.experiments.steps.keeping import put_back
 from penstock.experiments.steps.one import Attempt, attempt
@@ -34,6 +36,7 @@ def run_steps(
     keep_going: bool = False,
     dry: bool = False,
     echo: bool | str = True,
+    options: RunOptions | None = None,
     listener: Listener | None = None,
 ) -> StepsResult:
     """Run what is stale of the steps of `penstock.toml`.
@@ -48,6 +51,7 @@ def run_steps(
     keep_going : after a failure, go on with the steps that do not need the one that failed.
     dry : say what would be run, and run nothing.
     echo : as of `RunOptions`.
+    options : of every step, such as the rows that it may see.
 
     Raises
     ------
@@ -64,7 +68,9 @@ def run_steps(
         raise StepError(f"{workers} steps at a time", why="at least one is needed", way_out="write --workers 1")
     refuse_missing(graph, names, workspace.root)
     with workspace.ledger.lock(f"{OPERATION} {workspace.root}"):
-        pipeline = _Pipeline(workspace, graph, around, names, forced, keep_going, echo, listener)
+        pipeline = _Pipeline(
+            workspace, graph, around, names, forced, keep_going, replace(options or RunOptions(), echo=echo), listener
+        )
         return pipeline.run(min(workers or os.cpu_count() or 1, max(map(len, graph.layers))))
 
 
@@ -80,11 +86,11 @@ class _Pipeline:
         names: list[str],
         forced: set[str],
         keep_going: bool,
-        echo: bool | str,
+        options: RunOptions,
         listener: Listener | None,
     ) -> None:
         self._workspace, self._graph, self._around, self._names = workspace, graph, around, names
-        self._forced, self._keep_going, self._echo = forced, keep_going, echo
+        self._forced, self._keep_going, self._options = forced, keep_going, options
         self._listener = listener or (lambda *_: None)
         self._outcomes: dict[str, StepOutcome] = {}
         self._cancel = threading.Event()
@@ -163,7 +169,7 @@ class _Pipeline:
             why,
             self._parent(),
             self._cancel,
-            self._echo,
+            self._options,
             interactive=alone,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Attempt:
     why: str
     parent: str
     cancel: threading.Event
-    echo: bool | str
+    options: RunOptions
     interactive: bool
 
 
@@ -72,11 +72,11 @@ def _attempt(work: Attempt) -> StepOutcome:
         target,
         flags,
         dict(node.section.params),
-        options=RunOptions(
+        options=replace(
+            work.options,
             timeout_s=node.timeout_s,
             parent=work.parent,
-            inputs=basis.to_json(),
-            echo=work.echo,
+            inputs={**work.options.inputs, **basis.to_json()},
             interactive=work.interactive,
             cancel=work.cancel,
             outputs=(),
