@@ -6,10 +6,10 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.experiments.flags.parser_calls import ASKS, add_parser, method_of_parser, new_parser
 from penstock.experiments.flags.plain import computed, is_plain, method_of
 from penstock.experiments.flags.things import (
     UNKNOWN,
-    Argument,
     Bound,
     Called,
     Class,
@@ -28,13 +28,6 @@ if TYPE_CHECKING:
     from penstock.experiments.flags.reader import Reader
 
 _PARSERS = ("argparse.ArgumentParser",)
-_ASKS = (
-    "parse_args",
-    "parse_known_args",
-    "parse_intermixed_args",
-    "parse_known_intermixed_args",
-    "parse_args_into_dataclasses",
-)
 _HARMLESS = (
     "print",
     "str",
@@ -138,7 +131,7 @@ def invoke(
     if isinstance(function, TyperApp):
         raise Reached(function)
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-    if name in _ASKS:
+    if name in ASKS:
         reader.doubt(node, env, f"{ast.unparse(node.func)} is called, of a parser that cannot be told")
     return _opaque(reader, ast.unparse(node.func), args, kwargs, node, env)
 
@@ -225,14 +218,14 @@ def _method(
             if isinstance(found, Function):
                 return _function(reader, found, [owner.owner, *args], kwargs, node, env, unpacked=unpacked)
         return (
-            _parser(reader, owner.owner, name, args, kwargs, node, env, unpacked)
+            method_of_parser(reader, owner.owner, name, args, kwargs, node, env, unpacked)
             if isinstance(owner.owner, Parser)
             else UNKNOWN
         )
     if isinstance(owner, Parser):
-        return _parser(reader, owner, name, args, kwargs, node, env, unpacked)
+        return method_of_parser(reader, owner, name, args, kwargs, node, env, unpacked)
     if isinstance(owner, Subparsers):
-        return _add_parser(reader, owner, name, args, kwargs, node, env)
+        return add_parser(reader, owner, name, args, kwargs, node, env)
     if isinstance(owner, TyperApp):
         return _typer(reader, owner, name, args, kwargs, node, env)
     if isinstance(owner, Function):
@@ -243,81 +236,10 @@ def _method(
     return UNKNOWN if kwargs else method_of(owner, name, known)
 
 
-def _parser(
-    reader: Reader,
-    parser: Parser,
-    name: str,
-    args: list[Any],
-    kwargs: dict[str, Any],
-    node: ast.Call,
-    env: Env,
-    unpacked: bool,
-) -> Any:
-    label = f"{env.module.label}:{node.lineno}"
-    if name == "add_argument":
-        args = [reader.known(arg) for arg in args]
-        kwargs = {key: reader.known(value) for key, value in kwargs.items()}
-        if unpacked or not args or not all(isinstance(arg, str) for arg in args):
-            if unpacked or args or "dest" not in kwargs:
-                reader.doubt(node, env, "the name of a flag is computed")
-                return UNKNOWN
-            args = [kwargs["dest"]]
-        parser.arguments.append(Argument(args, kwargs, node, label))
-        return UNKNOWN
-    if name in ("add_argument_group", "add_mutually_exclusive_group"):
-        return parser
-    if name == "add_subparsers":
-        known = {key: reader.known(value) for key, value in kwargs.items()}
-        parser.subparsers = Subparsers(known, label, after=len(parser.arguments))
-        return parser.subparsers
-    if name == "set_defaults":
-        for key, value in kwargs.items():
-            value = reader.known(value)
-            if not reader.guessing or key not in parser.defaults:
-                parser.defaults[key] = (value, len(parser.arguments))
-        return UNKNOWN
-    if name in _ASKS:
-        parser.parsed = True
-        if (
-            name.startswith("parse_known") and parser.root
-        ):  # a first parser may only tell which flags the second one has
-            return (UNKNOWN, UNKNOWN)
-        raise Reached(parser)
-    return UNKNOWN
-
-
-def _add_parser(
-    reader: Reader, subparsers: Subparsers, name: str, args: list[Any], kwargs: dict[str, Any], node: ast.Call, env: Env
-) -> Any:
-    if name != "add_parser":
-        return UNKNOWN
-    key = reader.known(args[0] if args else kwargs.get("name", UNKNOWN))
-    parser = _new_parser(reader, kwargs)
-    parser.root = False
-    if isinstance(key, str):
-        subparsers.parsers[key] = parser
-    else:
-        reader.doubt(node, env, "the name of a subcommand is computed")
-    return parser
-
-
-def _new_parser(reader: Reader, kwargs: dict[str, Any]) -> Parser:
-    known = {key: reader.known(value) for key, value in kwargs.items()}
-    parser = Parser(known)
-    parents = known.get("parents", ())
-    for parent in parents if isinstance(parents, list | tuple) else [UNKNOWN]:
-        if isinstance(parent, Parser):
-            parser.parents.append(parent)
-        else:
-            reader.doubts.append("the parents of a parser cannot be told")
-    reader.parsers.append(parser)
-    return parser
-
-
 def _named(reader: Reader, name: str, args: list[Any], kwargs: dict[str, Any], node: ast.Call, env: Env) -> Any:
     """A function or class of another package, or a built-in one."""
     if name in _PARSERS:
-        return _new_parser(reader, kwargs)
+        return new_parser(reader, kwargs)
     if name == "typer.Typer":
         app = TyperApp({key: reader.known(value) for key, value in kwargs.items()})
         reader.apps.append(app)
@@ -336,7 +258,7 @@ def _named(reader: Reader, name: str, args: list[Any], kwargs: dict[str, Any], n
     if name == "functools.partial" and args:
         return args[0]
     last = name.rpartition(".")[2]
-    if last.endswith(("ArgumentParser", "ArgParser")) or last in _ASKS:
+    if last.endswith(("ArgumentParser", "ArgParser")) or last in ASKS:
         reader.doubt(node, env, f"{last} is a parser of another package")
     return _opaque(reader, name, args, kwargs, node, env)
 
@@ -346,6 +268,9 @@ def _opaque(reader: Reader, name: str, args: list[Any], kwargs: dict[str, Any], 
     if name not in _HARMLESS and any(isinstance(value, Parser) for value in (*args, *kwargs.values())):
         reader.doubt(node, env, f"the parser is handed to {name}")
         return next(value for value in (*args, *kwargs.values()) if isinstance(value, Parser))
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Function) and value not in reader.functions:
+            reader.may_call(value)
     return UNKNOWN
 
 
@@ -398,7 +323,7 @@ def decorate(reader: Reader, decorator: Any, function: Any, node: ast.expr, env:
 
 
 def _suspect(reader: Reader, node: ast.expr, env: Env) -> None:
-    text = ast.unparse(node)
+    text = ast.unparse(node.func if isinstance(node, ast.Call) else node)
     if "option" in text.lower() or "click" in text.lower() or "argument" in text.lower():
         reader.doubt(node, env, f"@{text[:60]} may add flags")
 

@@ -113,7 +113,7 @@ def _python(target: Target, cwd: Path, python: str | None, cache: Path | None) -
 
         flags, library, doubts = flags_of_module(module, files)
         found = FlagSet(tuple(flags), found_in=library)
-        if not flags and not doubts and library == "" and _ASKS.search(source):
+        if not flags and not doubts and library == "" and _ASKS.search(source) and _does_something(module.tree):
             doubts = ["it reads a command line in a way that its source does not tell"]
         if doubts:
             until = "last" if any(b".parse_args" in m for m in _sources(files)) else "first"
@@ -144,6 +144,16 @@ def _asked(
     lines = {(flag.name, flag.under): flag for flag in found.flags}
     named = [replace(f, origin=lines[f.name, f.under].origin) if (f.name, f.under) in lines else f for f in flags]
     return FlagSet(tuple(named), found_in=library, notes=(f"it was run to be asked for its flags: {doubts[0]}",))
+
+
+def _does_something(tree: ast.Module) -> bool:
+    """Whether a file does more than to define names: it calls something, or has a part that runs it."""
+    for node in tree.body:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            return True
+        if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
+            return True
+    return False
 
 
 def _mentions(source: bytes) -> bool:

@@ -11,6 +11,7 @@ from penstock.experiments.flags.things import Module
 
 _MAY_PARSE = re.compile(rb"argparse|ArgumentParser|add_argument|parse_args|click|typer")
 _LARGEST = 2 * 2**20
+_KNOWN = ("argparse", "click", "typer", "rich_click")  # what they do is known; nobody writes their own
 
 
 class CannotRead(Exception):
@@ -59,6 +60,8 @@ class Files:
     def find(self, dotted: str, *, base: Path | None = None) -> Path | None:
         """The user's own file of a module; None where it is none of theirs. `base`: where a relative import begins."""
         parts = [part for part in dotted.split(".") if part]
+        if base is None and parts[:1] and parts[0] in _KNOWN:
+            return None
         for place in [base] if base is not None else self.places:
             found = place.joinpath(*parts)
             if parts and found.with_name(found.name + ".py").is_file():

@@ -94,3 +94,22 @@ def _tried(function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError):
         return UNKNOWN  # the file would fail there: it is not for us to say so
+
+
+def unary(op: ast.unaryop, value: Any) -> Any:
+    """A sign, or ``not``."""
+    if isinstance(op, ast.Not):
+        return UNKNOWN if value is UNKNOWN or not is_plain(value) else not value
+    if isinstance(value, int | float):
+        return -value if isinstance(op, ast.USub) else +value if isinstance(op, ast.UAdd) else UNKNOWN
+    return UNKNOWN
+
+
+def boolean(op: ast.boolop, values: list[Any]) -> Any:
+    """``a or b``: the first that decides, as far as those before it are known."""
+    for value in values[:-1]:
+        if value is UNKNOWN or not is_plain(value):
+            return UNKNOWN
+        if bool(value) == isinstance(op, ast.Or):
+            return value
+    return values[-1]

@@ -12,7 +12,8 @@ from typing import Any, final
 
 from penstock.experiments.flags import calls
 from penstock.experiments.flags.files import CannotRead, Files
-from penstock.experiments.flags.plain import BUILTINS, binary, compare, is_plain
+from penstock.experiments.flags.imports import imported, imported_from
+from penstock.experiments.flags.plain import BUILTINS, binary, boolean, compare, is_plain, unary
 from penstock.experiments.flags.things import (
     NO_CALL,
     UNKNOWN,
@@ -32,7 +33,7 @@ from penstock.experiments.flags.things import (
     TyperApp,
 )
 
-_STEPS = 200_000
+_STEPS = 40_000
 _DEPTH = 40
 _NOTHING = object()  # a block that ended without `return`
 
@@ -55,6 +56,7 @@ class Reader:
         self.apps: list[TyperApp] = []
         self.functions: list[Function] = []
         self.doubts: list[str] = []
+        self.entered: set[int] = set()
         self._steps = 0
         self._depth = 0
         self._guessing = 0  # within a loop or a branch of which nobody knows how often it runs
@@ -137,30 +139,14 @@ class Reader:
                 owner[key] = value
 
     def _import(self, node: ast.Import, env: Env) -> None:
-        for alias in node.names:
-            bound = alias.asname or alias.name.partition(".")[0]
-            path = self.files.find(alias.name if alias.asname else bound)
-            env.names[bound] = Lazy(path, "") if path else Named(alias.name if alias.asname else bound)
+        env.names.update(imported(node, self.files))
 
     def _importfrom(self, node: ast.ImportFrom, env: Env) -> None:
-        base = None
-        if node.level and env.module.package is not None:
-            base = env.module.package
-            for _ in range(node.level - 1):
-                base = base.parent
-        for alias in node.names:
-            bound = alias.asname or alias.name
-            path = self.files.find(node.module or "", base=base)
-            if path is None or path.name == "__init__.py":  # the name may be a file of its own
-                inner = self.files.find(f"{node.module or ''}.{alias.name}", base=base)
-                if inner is not None:
-                    env.names[bound] = Lazy(inner, "")
-                    continue
-            if alias.name == "*":
-                if path is not None and self.files.may_parse(path):
-                    env.names.update({n: v for n, v in self._names_of(Lazy(path, "")).items() if not n.startswith("_")})
-                continue
-            env.names[bound] = Lazy(path, alias.name) if path else Named(f"{node.module or ''}.{alias.name}")
+        for name, value in imported_from(node, env, self.files).items():
+            if name == "*":
+                env.names.update({n: v for n, v in self._names_of(value).items() if not n.startswith("_")})
+            else:
+                env.names[name] = value
 
     def _functiondef(self, node: ast.FunctionDef | ast.AsyncFunctionDef, env: Env) -> None:
         function: Any = Function(node, env)
@@ -266,14 +252,14 @@ class Reader:
         if isinstance(node, ast.BinOp):
             return binary(node.op, self._plainly(node.left, env), self._plainly(node.right, env))
         if isinstance(node, ast.UnaryOp):
-            return _unary(node.op, self._plainly(node.operand, env))
+            return unary(node.op, self._plainly(node.operand, env))
         if isinstance(node, ast.JoinedStr):
             return self._joined(node, env)
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
             return compare(node.ops[0], self._plainly(node.left, env), self._plainly(node.comparators[0], env))
         if isinstance(node, ast.BoolOp):
             values = [self.value(one, env) for one in node.values]
-            return _bool(node.op, values)
+            return boolean(node.op, values)
         if isinstance(node, ast.IfExp):
             test = self.value(node.test, env)
             branches = [self.value(node.body, env), self.value(node.orelse, env)]
@@ -413,6 +399,15 @@ class Reader:
                 found.append(self._plainly(node.elt, inner))
         return found
 
+    def may_call(self, function: Function) -> None:
+        """Follow a function that is handed to something unknown, once: it may be called from there."""
+        if id(function.node) in self.entered or isinstance(function.node, ast.Lambda):
+            return
+        self.entered.add(id(function.node))
+        parameters = function.node.args
+        names = [a.arg for a in (*parameters.posonlyargs, *parameters.args, *parameters.kwonlyargs)]
+        self.enter(function, Env(function.env.module, dict.fromkeys(names, UNKNOWN), function.env))
+
     def enter(self, function: Function, env: Env) -> Any:
         """Follow the body of a function with its names bound."""
         if isinstance(function.node, ast.Lambda):
@@ -429,24 +424,6 @@ class Reader:
     @property
     def guessing(self) -> bool:
         return self._guessing > 0
-
-
-def _unary(op: ast.unaryop, value: Any) -> Any:
-    if isinstance(op, ast.Not):
-        return UNKNOWN if value is UNKNOWN or not is_plain(value) else not value
-    if isinstance(value, int | float):
-        return -value if isinstance(op, ast.USub) else +value if isinstance(op, ast.UAdd) else UNKNOWN
-    return UNKNOWN
-
-
-def _bool(op: ast.boolop, values: list[Any]) -> Any:
-    """``a or b``: the first that decides, as far as those before it are known."""
-    for value in values[:-1]:
-        if value is UNKNOWN or not is_plain(value):
-            return UNKNOWN
-        if bool(value) == isinstance(op, ast.Or):
-            return value
-    return values[-1]
 
 
 __all__ = ["Reader"]
