@@ -189,9 +189,9 @@ class _Running:
         self, run: Run, ended: Ended, asked: str, observer: Observer, printed: bytes, memory_kills: int
     ) -> tuple[str, str, BaseException | None]:
         """Status, reason, and the error that is recorded."""
-        cancelled = self.options.cancel is not None and self.options.cancel.is_set()
-        if ended.why in ("interrupt", "stop", "kill") and (asked or (cancelled and not observer.stop_reason)):
-            return "interrupted", "Ctrl-C" if asked == "interrupt" else "it was told to end", KeyboardInterrupt()
+        cancelled = self.options.cancel is not None and self.options.cancel.is_set() and not observer.stop_reason
+        if ended.signal == 2 or (asked and (ended.why or ended.status)) or (cancelled and ended.why):
+            return "interrupted", "it was told to end" if asked == "terminate" else "Ctrl-C", KeyboardInterrupt()
         if observer.stop_reason and ended.why in ("stop", "kill"):
             return "stopped", observer.stop_reason, None
         if ended.status == 0:
