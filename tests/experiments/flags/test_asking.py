@@ -119,6 +119,25 @@ def test_a_parser_of_another_package_is_asked(script: Make) -> None:
     assert [flag.name for flag in one.flags] == ["lr", "more"]
 
 
+def test_an_action_of_the_users_own_is_asked(script: Make) -> None:
+    """It may take no word at all."""
+    one = script("""
+        import argparse
+        class Loud(argparse.Action):
+            def __init__(self, *a, **k):
+                super().__init__(*a, nargs=0, **k)
+            def __call__(self, parser, namespace, values, option=None):
+                namespace.loud = 1
+        p = argparse.ArgumentParser()
+        p.add_argument("--loud", action=Loud)
+        p.add_argument("-v", action="count")
+        p.add_argument("rest", nargs="*")
+        print(p.parse_args())
+    """)
+    assert one.says("loud=true", "v=2", "rest=a,b") == "Namespace(loud=1, v=2, rest=['a', 'b'])"
+    assert one.says() == "Namespace(loud=None, v=None, rest=[])"
+
+
 @pytest.mark.parametrize(
     ("end", "reason"),
     [

@@ -190,9 +190,11 @@ def _argument(told: dict[str, Any], under: tuple[str, ...], target: Target) -> t
             off = next((o for o in options if o.startswith("--no-")), None)
         common["option"] = None if kind == "_StoreFalseAction" else common["option"]
         return Flag(name, "bool", default, how="switch", off=off, **common), []
+    if nargs == 0 and kind != "_CountAction":  # an action of the user's own that takes no word
+        return Flag(name, "bool", bool(default), how="switch", **{**common, "computed": ""}), []
     if kind == "_CountAction":
         return Flag(name, "int", default or 0, arity="count", **common), []
-    type_ = _ARGPARSE.get(told["type"] or "", "any" if isinstance(default, int | float | list) else "str")
+    type_ = _ARGPARSE.get(told["type"] or "", "any" if _numbers(default) else "str")
     if told["type"] not in (None, *_ARGPARSE) and (isinstance(default, bool) or "bool" in told["type"].lower()):
         type_ = "bool"
     many = nargs in ("*", "+", "...", "A...") or isinstance(nargs, int) or kind in ("_AppendAction", "_ExtendAction")
@@ -206,6 +208,9 @@ def _argument(told: dict[str, Any], under: tuple[str, ...], target: Target) -> t
         else str(nargs)
     )
     choices = told.get("choices", {}).get("value")
+    if not options and nargs in ("?", "*", "..."):
+        common["required"] = False
+        default = [] if nargs != "?" and default is None and not computed else default
     return Flag(
         name,
         type_,
@@ -217,6 +222,13 @@ def _argument(told: dict[str, Any], under: tuple[str, ...], target: Target) -> t
         spelling=("", "True") if told["type"] == "bool" else ("False", "True"),
         **common,
     ), []
+
+
+def _numbers(default: Any) -> bool:
+    """Whether a default is a number, or a list of them: then the flag's words may be numbers too."""
+    if isinstance(default, list):
+        return bool(default) and all(isinstance(item, int | float) for item in default)
+    return isinstance(default, int | float)
 
 
 def _click(command: dict[str, Any], under: tuple[str, ...], library: str, target: Target) -> list[Flag]:

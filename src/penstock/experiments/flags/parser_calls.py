@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from penstock.experiments.flags.things import UNKNOWN, Argument, Env, Parser, Reached, Subparsers
+from penstock.experiments.flags.things import UNKNOWN, Argument, Env, Named, Parser, Reached, Subparsers
 
 if TYPE_CHECKING:
     from penstock.experiments.flags.reader import Reader
@@ -18,6 +18,10 @@ ASKS = (
     "parse_args_into_dataclasses",
 )
 """The methods with which a parser reads the command line."""
+_ACTIONS = (
+    "store", "store_const", "store_true", "store_false", "append", "append_const", "count", "help", "version", "extend",
+    "BooleanOptionalAction",
+)  # fmt: skip
 
 
 def method_of_parser(
@@ -39,6 +43,8 @@ def method_of_parser(
                 reader.doubt(node, env, "the name of a flag is computed")
                 return UNKNOWN
             args = [kwargs["dest"]]
+        if not _known_action(kwargs.get("action", "store")):
+            reader.doubt(node, env, f"{args[-1]} has an action of its own")
         parser.arguments.append(Argument(args, kwargs, node, label))
         return UNKNOWN
     if name in ("add_argument_group", "add_mutually_exclusive_group"):
@@ -89,3 +95,9 @@ def new_parser(reader: Reader, kwargs: dict[str, Any]) -> Parser:
             reader.doubts.append("the parents of a parser cannot be told")
     reader.parsers.append(parser)
     return parser
+
+
+def _known_action(action: Any) -> bool:
+    """Whether an action is one of argparse's own; one of the user's may take no word, or several."""
+    name = action.name.rpartition(".")[2] if isinstance(action, Named) else action
+    return isinstance(name, str) and name in _ACTIONS
