@@ -184,13 +184,14 @@ def _usual(
 
 def differing_flags(runs: Sequence[RunSummary]) -> dict[str, list[str]]:
     """Operation -> flags whose values are not the same in all of its runs here, in the order of their names."""
-    seen: dict[str, dict[str, list[Any]]] = {}
+    first: dict[str, dict[str, Any]] = {}
+    differ: dict[str, set[str]] = {}
     for run in runs:
-        values = seen.setdefault(run.operation, {})
+        values, names = first.setdefault(run.operation, {}), differ.setdefault(run.operation, set())
         for name, value in run.params.items():
-            if not isinstance(value, dict) and value not in (known := values.setdefault(name, [])):
-                known.append(value)
-    return {op: [n for n, v in values.items() if len(v) > 1 or len(values) <= 2] for op, values in seen.items()}
+            if name not in names and not isinstance(value, dict) and values.setdefault(name, value) != value:
+                names.add(name)
+    return {op: [n for n in values if n in differ[op] or len(values) <= 2] for op, values in first.items()}
 
 
 def _flags(run: RunSummary, differing: dict[str, list[str]]) -> str:
@@ -207,7 +208,12 @@ def foremost(values: dict[str, float]) -> list[tuple[str, float]]:
 def _marks(run: RunSummary, unsealed: bool, inside: int) -> str:
     marks = ["unsealed"] if unsealed else []
     marks += [f"{inside} runs inside"] if inside else []
-    marks += [f"#{name}={shown(value, 16)}" if value else f"#{name}" for name, value in run.tags.items()]
+    if name := run.tags.get("mlflow.runName"):
+        marks.append(shown(name, 30))
+    own = {
+        name: value for name, value in run.tags.items() if not name.startswith("mlflow.")
+    }  # MLflow writes five a run
+    marks += [f"#{name}={shown(value, 16)}" if value else f"#{name}" for name, value in own.items()]
     if run.notes:
         marks.append(f'"{shown(run.notes[-1]["text"], 30)}"')
     return " ".join(marks)

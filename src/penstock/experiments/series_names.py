@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Role = Literal["train", "valid", ""]
@@ -34,6 +35,7 @@ class Pair(NamedTuple):
     valid: str | None
 
 
+@lru_cache(maxsize=4096)
 def direction(name: str) -> int:
     """-1 where less is better, 1 where more is, 0 where the name does not say.
 
@@ -78,6 +80,7 @@ def pairs_of(names: Iterable[str]) -> list[Pair]:
     return pairs
 
 
+@lru_cache(maxsize=4096)
 def role_of(name: str) -> Role:
     """Whether a series is of training rows, of validation rows, or does not say.
 

@@ -32,7 +32,9 @@ def test_nothing_printed_leaves_no_log(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=30), st.integers(2, 200))
-def test_head_and_tail_are_kept_to_the_byte(tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], limit: int) -> None:
+def test_head_and_tail_are_kept_to_the_byte(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], limit: int
+) -> None:
     """Whatever the pieces and the limit: the first half of the limit, then the last half."""
     whole, half = b"".join(pieces), limit // 2
     kept, cut = joined(tmp_path_factory.mktemp("run"), pieces, limit)
@@ -42,7 +44,8 @@ def test_head_and_tail_are_kept_to_the_byte(tmp_path_factory: pytest.TempPathFac
         return
     told = re.search(rb"\n\[\.\.\. [0-9,]+ bytes are left out here, see \[run\] console_bytes \.\.\.\]\n", kept)
     assert told is not None
-    assert kept[: told.start()] == whole[:half] and kept[told.end() :] == whole[-half:]
+    assert kept[: told.start()] == whole[:half]
+    assert kept[told.end() :] == whole[-half:]
 
 
 def test_memory_and_disk_have_an_end(tmp_path: Path) -> None:
@@ -62,7 +65,9 @@ def test_a_log_that_was_left_by_a_kill_is_joined_too(tmp_path: Path) -> None:
     found = join_console(tmp_path)
     assert found is not None
     kept = found.file.read_bytes()
-    assert kept.startswith(b"000\n001\n") and kept.endswith(b"099\n") and b"something may be left out" in kept
+    assert kept.startswith(b"000\n001\n")
+    assert kept.endswith(b"099\n")
+    assert b"something may be left out" in kept
 
 
 def test_a_full_disk_ends_the_log_and_not_the_run(tmp_path: Path) -> None:
@@ -71,7 +76,8 @@ def test_a_full_disk_ends_the_log_and_not_the_run(tmp_path: Path) -> None:
     log = ConsoleLog(tmp_path, 100)
     log.write(b"hello")
     log.write(b"hello")
-    assert "no space" in log.full and log.size_bytes == 10
+    assert "no space" in log.full
+    assert log.size_bytes == 10
 
 
 def test_secrets_are_masked_in_all_three_places(tmp_path: Path) -> None:
@@ -112,8 +118,15 @@ def test_a_terminal_that_has_gone_does_not_end_the_run(place: Any) -> None:
 
     place.write("train.py", "import time\nfor i in range(2000): print('loss:', i)\n")
     first = subprocess.run(
-        f"{sys.executable} -m penstock run train.py -y | head -1", shell=True, cwd=place.root, capture_output=True, text=True, env=os.environ
+        f"{sys.executable} -m penstock run train.py -y | head -1",
+        shell=True,
+        cwd=place.root,
+        capture_output=True,
+        text=True,
+        env=os.environ,
     )
-    assert first.stdout == "loss: 0\n" and "Error" not in first.stderr
+    assert first.stdout == "loss: 0\n"
+    assert "Error" not in first.stderr
     (record,) = place.workspace.ledger.runs()
-    assert record.status == "done" and record.metrics["loss"]["value"] == 1999
+    assert record.status == "done"
+    assert record.metrics["loss"]["value"] == 1999

@@ -32,8 +32,14 @@ def read(text: str | bytes, patterns: tuple[str, ...] = (), *, pieces: int = 0) 
         ("epoch: 3  val loss: 0.3, acc: 91%", {"step": 3, "val_loss": 0.3, "acc": 91}),
         ("Epoch 3/10 - loss: 0.5 - val_loss: 0.6", {"step": 3, "loss": 0.5, "val_loss": 0.6}),
         ("10/10 ━━━━ 0s 5ms/step - accuracy: 0.5 - loss: nan", {"accuracy": 0.5, "loss": math.nan}),
-        ("[20]\tvalid_0's auc: 0.93\tvalid_0's binary_logloss: 0.3", {"step": 20, "valid_0_auc": 0.93, "valid_0_binary_logloss": 0.3}),
-        ("[0]\tvalidation_0-logloss:0.55\tvalidation_1-logloss:1e-3", {"step": 0, "validation_0-logloss": 0.55, "validation_1-logloss": 1e-3}),
+        (
+            "[20]\tvalid_0's auc: 0.93\tvalid_0's binary_logloss: 0.3",
+            {"step": 20, "valid_0_auc": 0.93, "valid_0_binary_logloss": 0.3},
+        ),
+        (
+            "[0]\tvalidation_0-logloss:0.55\tvalidation_1-logloss:1e-3",
+            {"step": 0, "validation_0-logloss": 0.55, "validation_1-logloss": 1e-3},
+        ),
         ("{'loss': 0.5, 'grad_norm': np.float64(1.5), 'epoch': 1.0}", {"loss": 0.5, "grad_norm": 1.5, "epoch": 1.0}),
         ('{"step": 7, "loss": 0.5}', {"step": 7, "loss": 0.5}),
         ("Train Epoch: 1 [0/60000 (0%)]\tLoss: 2.300039", {"step": 1, "Loss": 2.300039}),
@@ -70,7 +76,7 @@ def test_what_trainings_print_is_understood(line: str, values: dict[str, float])
         "address: 10.0.0.1",
         "listening on http://localhost:8080",
         "The final model has loss: 0.5",
-        "File \"train.py\", line: 3x",
+        'File "train.py", line: 3x',
         "lr=0.1 epochs=3",
         ": 5",
         "3: 5",
@@ -106,7 +112,10 @@ def test_invalid_utf8_and_lines_without_end_hide_nothing() -> None:
     assert read("loss: 2") == [{"loss": 2}]
 
 
-@given(st.lists(st.sampled_from(["Epoch 2/3", "loss: 0.5 acc: 1", "hello", "é: 3", "step 4 loss: nan", ""]), max_size=12), st.integers(1, 40))
+@given(
+    st.lists(st.sampled_from(["Epoch 2/3", "loss: 0.5 acc: 1", "hello", "é: 3", "step 4 loss: nan", ""]), max_size=12),
+    st.integers(1, 40),
+)
 def test_it_does_not_matter_in_which_pieces_output_comes(lines: list[str], size: int) -> None:
     """The same metrics, whatever the pipe did."""
     text = "\n".join(lines) + "\n"
@@ -122,7 +131,9 @@ def test_no_output_breaks_it(text: str) -> None:
 
 def test_patterns_of_the_users_own_replace_the_usual_one() -> None:
     """Named groups, key and value, two groups, and the built-in names."""
-    assert read("loss is 0.5 at 3\nacc: 1\n", (r"(?P<loss_>x)?loss is (?P<loss>\S+) at (?P<step>\d+)",)) == [{"step": 3, "loss": 0.5}]
+    assert read("loss is 0.5 at 3\nacc: 1\n", (r"(?P<loss_>x)?loss is (?P<loss>\S+) at (?P<step>\d+)",)) == [
+        {"step": 3, "loss": 0.5}
+    ]
     assert read("a -> 1, b -> 2\n", (r"(?P<key>\w) -> (?P<value>\d)",)) == [{"a": 1, "b": 2}]
     assert read("a 1\n", (r"^(\w) (\d)$",)) == [{"a": 1}]
     assert read("epoch=3 loss=0.5 x: 1\n", ("key=value",)) == [{"step": 3, "loss": 0.5}]
@@ -130,7 +141,10 @@ def test_patterns_of_the_users_own_replace_the_usual_one() -> None:
     assert read("loss is high\n", (r"loss is (?P<loss>\S+)",)) == []
 
 
-@pytest.mark.parametrize(("pattern", "said"), [("(", "no regular expression"), ("loss", "names no metric"), ("(?P<key>x)", "names no metric")])
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [("(", "no regular expression"), ("loss", "names no metric"), ("(?P<key>x)", "names no metric")],
+)
 def test_a_pattern_that_cannot_work_is_refused(pattern: str, said: str) -> None:
     """Before anything runs."""
     with pytest.raises(DeclarationError, match=said):
@@ -142,4 +156,5 @@ def test_a_list_that_is_printed_does_not_become_a_thousand_metrics_and_more() ->
     found: list[dict[str, Any]] = []
     reader = PrintedMetrics(found.append)
     reader.feed("".join(f"name{i}: {i}\n" for i in range(MOST_NAMES + 5)).encode() + b"name1: 7\n")
-    assert len(found) == MOST_NAMES + 1 and reader.refused == f"name{MOST_NAMES}"
+    assert len(found) == MOST_NAMES + 1
+    assert reader.refused == f"name{MOST_NAMES}"

@@ -19,7 +19,9 @@ from penstock.experiments.process import Ended, Process
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a subreaper is Linux's")
 
 
-def run(*argv: str, act: Callable[[Process, bytes], None] | None = None, env: dict[str, str] | None = None, **how: Any) -> tuple[Ended, bytes, bytes]:
+def run(
+    *argv: str, act: Callable[[Process, bytes], None] | None = None, env: dict[str, str] | None = None, **how: Any
+) -> tuple[Ended, bytes, bytes]:
     """Run a program to its end; `act` is told what came on stdout so far."""
     out, err = bytearray(), bytearray()
     with Process(interactive=False) as process:
@@ -75,20 +77,28 @@ def test_the_program_starts_with_default_signals_and_no_descriptors_of_ours() ->
         "print(sorted(int(n) for n in os.listdir('/proc/self/fd')))\n"
     )
     _, out, _ = python(text)
-    plain = subprocess.run([sys.executable, "-u", "-c", text], stdin=subprocess.DEVNULL, capture_output=True, close_fds=False)
-    assert out == plain.stdout and out.startswith(b"[True, True, False, True]")  # Python itself ignores SIGPIPE
+    plain = subprocess.run(
+        [sys.executable, "-u", "-c", text], stdin=subprocess.DEVNULL, capture_output=True, close_fds=False
+    )
+    assert out == plain.stdout
+    assert out.startswith(b"[True, True, False, True]")
 
 
 def test_there_is_no_input() -> None:
     ended, _, err = python("input()")
-    assert ended.status == 1 and b"EOFError" in err
+    assert ended.status == 1
+    assert b"EOFError" in err
 
 
 @LINUX
 @pytest.mark.parametrize("how", ["plain", "session", "daemon", "ignoring"])
 def test_children_that_it_leaves_are_ended_with_it(how: str) -> None:
     """In a session of their own, orphaned on purpose, or deaf to SIGTERM."""
-    wait = "import time, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(100)" if how == "ignoring" else "import time; time.sleep(100)"
+    wait = (
+        "import time, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(100)"
+        if how == "ignoring"
+        else "import time; time.sleep(100)"
+    )
     text = (
         "import subprocess, sys, os, time\n"
         f"p = subprocess.Popen([sys.executable, '-c', {wait!r}], start_new_session={how == 'session'})\nprint(p.pid)\n"
@@ -98,14 +108,17 @@ def test_children_that_it_leaves_are_ended_with_it(how: str) -> None:
         text = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        print(os.getpid(), flush=True)\n        time.sleep(100)\n    os._exit(0)\nos.wait()\ntime.sleep(0.2)\n"
     begun = time.monotonic()
     ended, out, _ = python(text)
-    assert not alive(int(out)) and ended.left == 1 and time.monotonic() - begun < 20
+    assert not alive(int(out))
+    assert ended.left == 1
+    assert time.monotonic() - begun < 20
 
 
 @LINUX
 def test_children_that_end_by_themselves_are_let_to() -> None:
     """Pools and resource trackers clean up after the program; nobody is told that they were ended."""
     ended, out, _ = run("sh", "-c", "(sleep 0.2; echo late) & echo early")
-    assert out == b"early\nlate\n" and ended.left == 0
+    assert out == b"early\nlate\n"
+    assert ended.left == 0
 
 
 @LINUX
@@ -118,15 +131,21 @@ def test_a_process_that_makes_others_without_end_is_ended() -> None:
 
 
 def test_a_timeout_asks_first_and_kills_then() -> None:
-    ended, out, _ = python("import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('saving'), sys.exit(5)))\nprint('x')\ntime.sleep(100)", timeout_s=1.5)
+    ended, out, _ = python(
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('saving'), sys.exit(5)))\nprint('x')\ntime.sleep(100)",
+        timeout_s=1.5,
+    )
     assert (ended.why, ended.status, out) == ("timeout", 5, b"x\nsaving\n")
     ended, _, _ = run("sh", "-c", "trap '' TERM; while true; do sleep 1; done", timeout_s=0.3, grace_s=0.5)
-    assert (ended.why, ended.signal) == ("timeout", signal.SIGKILL) and ended.seconds < 15
+    assert (ended.why, ended.signal) == ("timeout", signal.SIGKILL)
+    assert ended.seconds < 15
 
 
 @LINUX
 def test_a_timeout_ends_the_children_too() -> None:
-    _, out, _ = python("import subprocess, time\np = subprocess.Popen(['sleep', '100'])\nprint(p.pid)\ntime.sleep(100)", timeout_s=1.0)
+    _, out, _ = python(
+        "import subprocess, time\np = subprocess.Popen(['sleep', '100'])\nprint(p.pid)\ntime.sleep(100)", timeout_s=1.0
+    )
     assert not alive(int(out))
 
 
@@ -137,7 +156,10 @@ def test_it_can_be_interrupted_stopped_and_killed() -> None:
     assert (ended.why, ended.status, out) == ("interrupt", 0, b"up\nbye\n")
     ended, _, _ = python(wait, act=lambda p, out: p.stop())
     assert (ended.why, ended.signal) == ("stop", signal.SIGTERM)
-    ended, _, _ = python("import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up')\ntime.sleep(100)", act=lambda p, out: p.kill())
+    ended, _, _ = python(
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up')\ntime.sleep(100)",
+        act=lambda p, out: p.kill(),
+    )
     assert (ended.why, ended.signal) == ("kill", signal.SIGKILL)
 
 
@@ -163,17 +185,26 @@ def test_the_program_goes_when_its_guardians_are_killed(who: str, tmp_path: Path
 
 def test_much_output_on_both_streams_comes_in_full() -> None:
     """More than the pipes hold, at once."""
-    _, out, err = python("import sys, threading\nf = lambda s, c: [s.buffer.write(c * 65536) for _ in range(200)]\nt = threading.Thread(target=f, args=(sys.stdout, b'o'))\nt.start()\nf(sys.stderr, b'e')\nt.join()\n")
-    assert out == b"o" * 65536 * 200 and err == b"e" * 65536 * 200
+    _, out, err = python(
+        "import sys, threading\nf = lambda s, c: [s.buffer.write(c * 65536) for _ in range(200)]\nt = threading.Thread(target=f, args=(sys.stdout, b'o'))\nt.start()\nf(sys.stderr, b'e')\nt.join()\n"
+    )
+    assert out == b"o" * 65536 * 200
+    assert err == b"e" * 65536 * 200
 
 
 def test_large_environments_and_arguments_pass() -> None:
     """The order goes through a pipe of its own."""
-    ended, out, _ = run("sh", "-c", 'printf %s "$0$BIG" | wc -c', "a" * 100_000, env={**os.environ, "BIG": "b" * 100_000})
-    assert ended.status == 0 and int(out) == 200_000
+    ended, out, _ = run(
+        "sh", "-c", 'printf %s "$0$BIG" | wc -c', "a" * 100_000, env={**os.environ, "BIG": "b" * 100_000}
+    )
+    assert ended.status == 0
+    assert int(out) == 200_000
 
 
 @LINUX
 def test_the_cost_is_that_of_the_program_and_all_of_its_descendants() -> None:
-    ended, _, _ = python("import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'x = bytearray(200 * 2**20); sum(range(5 * 10**6))'])")
-    assert ended.peak_memory_bytes > 200 * 2**20 and ended.cpu_s > 0.05
+    ended, _, _ = python(
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'x = bytearray(200 * 2**20); sum(range(5 * 10**6))'])"
+    )
+    assert ended.peak_memory_bytes > 200 * 2**20
+    assert ended.cpu_s > 0.05

@@ -31,14 +31,25 @@ def test_a_script_that_knows_nothing_of_penstock_is_recorded_with_flags_metrics_
     assert place.lines(run) == [{"step": 0, "loss": 0.5}, {"step": 1, "loss": 0.25}, {"step": 2, "loss": 0.5 / 3}]
     assert record.metrics["loss"]["value"] == run.metrics["loss"] == 0.5 / 3
     series = record.outputs["series"]["loss"]
-    assert (series["count"], series["first"], series["min_step"], series["max_step"], series["last_step"]) == (3, 0.5, 2, 0, 2)
+    assert (series["count"], series["first"], series["min_step"], series["max_step"], series["last_step"]) == (
+        3,
+        0.5,
+        2,
+        0,
+        2,
+    )
     assert place.console(run).startswith(b"epoch: 0 loss: 0.5\n")
     assert record.inputs["target"] == {"kind": "script", "name": "train.py", "path": "train.py", "cwd": "."}
     assert record.outputs["exit_status"] == 0
-    assert record.cost["wall_s"] > 0 and record.cost["cpu_s"] > 0 and record.cost["peak_memory_bytes"] > 2**20
-    assert record.environment["executable"] == sys.executable and "numpy" in record.environment["packages"]
+    assert record.cost["wall_s"] > 0
+    assert record.cost["cpu_s"] > 0
+    assert record.cost["peak_memory_bytes"] > 2**20
+    assert record.environment["executable"] == sys.executable
+    assert "numpy" in record.environment["packages"]
     assert b"numpy==" in place.workspace.ledger.artifact(record, "packages")
-    assert record.source["penstock"] and record.project == "shop" and record.who
+    assert record.source["penstock"]
+    assert record.project == "shop"
+    assert record.who
 
 
 def test_nothing_is_left_in_the_folder_of_a_run_that_is_recorded(place: Any) -> None:
@@ -51,7 +62,8 @@ def test_the_source_is_recorded_as_it_was_when_the_run_began(place: Any) -> None
     """A script that changes itself does not change its record."""
     run = place.run_text("import pathlib\npathlib.Path(__file__).write_text('changed')\n")
     source = read_tree(place.workspace.objects, place.record(run).inputs["source"])
-    assert b"changed')" in source.read("train.py") and place.root.joinpath("train.py").read_text() == "changed"
+    assert b"changed')" in source.read("train.py")
+    assert place.root.joinpath("train.py").read_text() == "changed"
 
 
 def test_output_reaches_the_terminal_while_the_script_still_runs(place: Any, capfd: pytest.CaptureFixture[str]) -> None:
@@ -168,7 +180,8 @@ def test_the_working_folder_the_arguments_and_the_path_are_those_of_a_plain_run(
 
     plain = subprocess.run([sys.executable, "who.py"], cwd=below, capture_output=True, check=True).stdout
     assert json.loads(place.console(run)) == json.loads(plain)
-    assert place.record(run).operation == "sub/who.py" and place.record(run).inputs["target"]["cwd"] == "sub"
+    assert place.record(run).operation == "sub/who.py"
+    assert place.record(run).inputs["target"]["cwd"] == "sub"
 
 
 def test_a_sitecustomize_of_the_users_own_still_runs(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +200,8 @@ def test_a_command_of_another_language_runs_with_its_flags(place: Any) -> None:
     record = place.record(run)
     assert (record.operation, record.params, run.metrics) == ("sh", {"lr": 0.1}, {"loss": 0.25})
     assert record.inputs["target"]["argv"] == ["sh", "train.sh"]
-    assert record.environment["packages"] == {} and "packages" not in record.artifacts
+    assert record.environment["packages"] == {}
+    assert "packages" not in record.artifacts
 
 
 def test_python_within_a_command_tells_of_its_packages(place: Any) -> None:
@@ -203,7 +217,9 @@ def test_a_run_is_stopped_by_who_is_told_its_metrics(place: Any) -> None:
     run = place.run_text(text, echo=False, on_metrics=lambda m: "hopeless" if m.get("loss", 0) >= 3 else None)
     record = place.record(run)
     assert (run.status, run.reason, run.exit_code, record.status) == ("stopped", "hopeless", 0, "stopped")
-    assert record.outputs["stopped"] == "hopeless" and run.metrics["loss"] >= 3 and run.seconds < 20
+    assert record.outputs["stopped"] == "hopeless"
+    assert run.metrics["loss"] >= 3
+    assert run.seconds < 20
 
 
 def test_a_run_in_a_thread_is_cancelled_from_another(place: Any) -> None:
@@ -226,7 +242,9 @@ def test_tags_notes_parents_and_inputs_are_recorded(place: Any) -> None:
     batch = place.workspace.ledger.begin("batch", owned=False)
     run = place.run_text("pass", tags={"team": "risk"}, note="first try", parent=batch, inputs={"batch": batch})
     record = place.record(run)
-    assert record.tags == {"team": "risk"} and record.parent == batch and record.inputs["batch"] == batch
+    assert record.tags == {"team": "risk"}
+    assert record.parent == batch
+    assert record.inputs["batch"] == batch
     assert [note["text"] for note in record.notes] == ["first try"]
 
 
@@ -243,14 +261,16 @@ def test_money_is_counted_where_an_hour_has_a_price(place: Any) -> None:
     place.declare('[cost]\nper_hour = 3600.0\ncurrency = "EUR"\n')
     run = place.run_text("import time\ntime.sleep(0.2)\n")
     cost = place.record(run).cost
-    assert cost["money"] == pytest.approx(cost["wall_s"]) and cost["currency"] == "EUR"
+    assert cost["money"] == pytest.approx(cost["wall_s"])
+    assert cost["currency"] == "EUR"
 
 
 def test_cpu_and_memory_are_those_of_the_script_and_its_children(place: Any) -> None:
     """Not of Penstock, and not of other runs."""
     text = "import multiprocessing as mp\ndef f(_):\n    x = bytearray(150 * 2**20)\n    return sum(range(3 * 10**6))\nif __name__ == '__main__':\n    with mp.Pool(1) as p: p.map(f, [0])\n"
     cost = place.record(place.run_text(text)).cost
-    assert cost["peak_memory_bytes"] > 150 * 2**20 and cost["cpu_s"] > 0.03
+    assert cost["peak_memory_bytes"] > 150 * 2**20
+    assert cost["cpu_s"] > 0.03
     small = place.record(place.run_text("pass")).cost
     assert small["peak_memory_bytes"] < 60 * 2**20
 
@@ -270,7 +290,8 @@ def test_a_script_that_is_run_within_a_run_is_a_run_of_its_own(place: Any) -> No
     run = place.run_text(f"import subprocess\nsubprocess.run({command!r}, check=True)\n")
     assert run.status == "done", place.console(run)
     inner, outer = place.workspace.ledger.runs()
-    assert {inner.operation, outer.operation} == {"inner.py", "train.py"} and inner.id != outer.id
+    assert {inner.operation, outer.operation} == {"inner.py", "train.py"}
+    assert inner.id != outer.id
 
 
 def test_the_environment_of_the_child_is_as_promised(place: Any) -> None:
@@ -278,7 +299,9 @@ def test_the_environment_of_the_child_is_as_promised(place: Any) -> None:
     text = "import os, time\nfor n in ('RUN', 'RUN_FOLDER', 'OUTPUT', 'STARTED'): print(os.environ['PENSTOCK_' + n])\nprint(time.monotonic())\n"
     run = place.run_text(text)
     told, folder, output, started, now = place.console(run).decode().split()
-    assert told == run.id and Path(output).parent == Path(folder) and 0 < float(now) - float(started) < 60
+    assert told == run.id
+    assert Path(output).parent == Path(folder)
+    assert 0 < float(now) - float(started) < 60
     assert not os.environ.get("PENSTOCK_RUN")
 
 
@@ -286,5 +309,8 @@ def test_the_text_of_a_result_names_what_a_person_looks_for(place: Any) -> None:
     """Status, metrics, files, and how to see more."""
     run = place.run_text("import os\nprint('loss: 0.5')\nopen(os.environ['PENSTOCK_OUTPUT'] + '/m', 'w').write('')\n")
     text = run.to_text()
-    assert run.id in text and "done" in text and "loss 0.5" in text and f"penstock ls {run.id}" in text
+    assert run.id in text
+    assert "done" in text
+    assert "loss 0.5" in text
+    assert f"penstock ls {run.id}" in text
     assert run.to_json()["status"] == "done"

@@ -26,15 +26,25 @@ def test_a_summary_says_what_the_whole_series_would(values: list[float]) -> None
         series.add({"elapsed_s": 0.1, "step": step, "x": value})
     told = json.loads(json.dumps(series.to_json()["x"], allow_nan=False))
     finite = [(v, i) for i, v in enumerate(values) if math.isfinite(v)]
-    assert (told["count"], told["not_finite"], told["last_step"]) == (len(values), len(values) - len(finite), len(values) - 1)
-    assert told["min"] == min((v for v, _ in finite), default=None) and told["max"] == max((v for v, _ in finite), default=None)
+    assert (told["count"], told["not_finite"], told["last_step"]) == (
+        len(values),
+        len(values) - len(finite),
+        len(values) - 1,
+    )
+    assert told["min"] == min((v for v, _ in finite), default=None)
+    assert told["max"] == max((v for v, _ in finite), default=None)
     if finite:
-        assert values[told["min_step"]] == told["min"] and values[told["max_step"]] == told["max"]
+        assert values[told["min_step"]] == told["min"]
+        assert values[told["max_step"]] == told["max"]
 
 
 def test_texts_booleans_and_nothing_are_no_numbers() -> None:
     """A line of the log may hold them."""
-    assert Series().add({"elapsed_s": 1, "step": 2, "a": "x", "b": True, "c": None, "d": "NaN", "e": 1}).keys() == {"step", "d", "e"}
+    assert Series().add({"elapsed_s": 1, "step": 2, "a": "x", "b": True, "c": None, "d": "NaN", "e": 1}).keys() == {
+        "step",
+        "d",
+        "e",
+    }
 
 
 def test_a_tail_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
@@ -57,7 +67,9 @@ def test_many_lines_are_appended_in_one_write_as_the_log_has_them(tmp_path: Path
     appender.add({"x": 2})
     appender.close()
     lines = list(read_log((tmp_path / "metrics.jsonl").read_bytes()))
-    assert lines[0]["elapsed_s"] == 0.5 and math.isnan(lines[0]["é"]) and lines[1]["x"] == 2
+    assert lines[0]["elapsed_s"] == 0.5
+    assert math.isnan(lines[0]["é"])
+    assert lines[1]["x"] == 2
 
 
 def test_lines_that_find_no_space_are_counted(tmp_path: Path) -> None:
@@ -83,4 +95,5 @@ def test_memory_is_flat_over_a_million_scalars(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     tail.close()
-    assert sum(s.count for s in series.by_name.values()) == 10**6 and peak < 12 * 2**20
+    assert sum(s.count for s in series.by_name.values()) == 10**6
+    assert peak < 12 * 2**20

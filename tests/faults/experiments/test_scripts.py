@@ -41,15 +41,20 @@ def until(true: Any, seconds: float = 60.0) -> Any:
 def test_a_missing_script_names_the_nearest(shop: Any) -> None:
     shop.write("train.py", "pass")
     code, _, err = shop.run("trian.py")
-    assert code == 2 and b"train.py" in err and not shop.root.joinpath(".penstock", "ledger.db").exists()
+    assert code == 2
+    assert b"train.py" in err
+    assert not shop.root.joinpath(".penstock", "ledger.db").exists()
 
 
 def test_a_crashing_script_gives_its_own_exit_status_and_traceback(shop: Any) -> None:
     shop.write("train.py", "print('loss: 1')\n{}['x']\n")
     code, out, err = shop.run("train.py")
-    assert code == 1 and b"loss: 1" in out and b"Traceback" in err
+    assert code == 1
+    assert b"loss: 1" in out
+    assert b"Traceback" in err
     (record,) = shop.records()
-    assert record.status == "failed" and record.error["why"] == "KeyError: 'x' (train.py, line 2)"
+    assert record.status == "failed"
+    assert record.error["why"] == "KeyError: 'x' (train.py, line 2)"
     assert record.metrics["loss"]["value"] == 1
 
 
@@ -57,7 +62,9 @@ def test_a_script_that_is_killed_is_failed_with_the_signal(shop: Any) -> None:
     shop.write("train.py", "import os, signal\nprint('loss: 1')\nos.kill(os.getpid(), signal.SIGKILL)\n")
     code, _, _ = shop.run("train.py")
     (record,) = shop.records()
-    assert code == 137 and record.status == "failed" and "SIGKILL" in record.error["what"]
+    assert code == 137
+    assert record.status == "failed"
+    assert "SIGKILL" in record.error["what"]
     assert record.metrics["loss"]["value"] == 1
 
 
@@ -66,7 +73,9 @@ def test_a_hanging_script_is_ended_by_its_timeout(shop: Any) -> None:
     begun = time.monotonic()
     code, _, _ = shop.run("train.py", "--timeout", "1s")
     (record,) = shop.records()
-    assert code == 143 and "longer than 1 s" in record.error["what"] and time.monotonic() - begun < 30
+    assert code == 143
+    assert "longer than 1 s" in record.error["what"]
+    assert time.monotonic() - begun < 30
     assert record.metrics["loss"]["value"] == 1
 
 
@@ -78,7 +87,10 @@ def test_forked_children_are_ended_with_it_and_it_is_said(shop: Any) -> None:
     )
     code, out, _ = shop.run("train.py")
     pids = out.splitlines()[0].split()
-    assert code == 0 and len(pids) == 3 and not any(alive(int(pid)) for pid in pids) and b"3 processes" in out
+    assert code == 0
+    assert len(pids) == 3
+    assert not any(alive(int(pid)) for pid in pids)
+    assert b"3 processes" in out
 
 
 def _printing(shop: Any, megabytes: int) -> None:
@@ -87,22 +99,25 @@ def _printing(shop: Any, megabytes: int) -> None:
         f"import sys\nline = b'what is printed again and again: without end\\n' * 22800\nfor _ in range({megabytes}): sys.stdout.buffer.write(line)\nprint('loss: 1')\n",
     )
     process = shop.start("train.py", before=TELL_MEMORY)
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     size = 0
     while data := process.stdout.read(1 << 20):
         size += len(data)
     err = process.stderr.read()
-    assert process.wait() == 0 and size > megabytes * 10**6
+    assert process.wait() == 0
+    assert size > megabytes * 10**6
     assert int(err.split()[-1]) < 150 * 1024, "memory of Penstock, in KiB"
     (record,) = shop.records()
     assert record.metrics["loss"]["value"] == 1
     console = record.artifacts["console"]
     kept = shop.workspace.objects.get(console["digest"])
-    assert kept.startswith(b"what is printed") and kept.endswith(b"loss: 1\n")
+    assert kept.startswith(b"what is printed")
+    assert kept.endswith(b"loss: 1\n")
     if megabytes > 105:
-        assert (
-            console["size_bytes"] < 101 * 2**20 and b"left out here" in kept and record.outputs["console_cut_bytes"] > 0
-        )
+        assert console["size_bytes"] < 101 * 2**20
+        assert b"left out here" in kept
+        assert record.outputs["console_cut_bytes"] > 0
 
 
 def test_printing_without_end_is_shown_whole_and_kept_in_part(shop: Any) -> None:
@@ -119,11 +134,10 @@ def test_invalid_utf8_comes_out_as_it_went_in(shop: Any) -> None:
     shop.write("train.py", "import sys\nsys.stdout.buffer.write(b'\\xff\\xfe\\nloss: 1\\n\\x80')\n")
     code, out, _ = shop.run("train.py")
     (record,) = shop.records()
-    assert code == 0 and out.startswith(b"\xff\xfe\nloss: 1\n\x80")
-    assert (
-        shop.workspace.ledger.artifact(record, "console") == b"\xff\xfe\nloss: 1\n\x80"
-        and record.metrics["loss"]["value"] == 1
-    )
+    assert code == 0
+    assert out.startswith(b"\xff\xfe\nloss: 1\n\x80")
+    assert shop.workspace.ledger.artifact(record, "console") == b"\xff\xfe\nloss: 1\n\x80"
+    assert record.metrics["loss"]["value"] == 1
 
 
 def test_fifty_thousand_files_are_few_objects(shop: Any) -> None:
@@ -134,20 +148,21 @@ def test_fifty_thousand_files_are_few_objects(shop: Any) -> None:
     )
     code, _, _ = shop.run("train.py", timeout=280)
     (record,) = shop.records()
-    assert code == 0 and record.outputs["files"] == 50000
+    assert code == 0
+    assert record.outputs["files"] == 50000
     tree = read_tree(shop.workspace.objects, record.artifacts["files"]["digest"])
-    assert (
-        len(tree.files) == 50000
-        and tree.read("49999.txt") == b"49999"
-        and len(list(shop.workspace.objects.digests())) < 50
-    )
+    assert len(tree.files) == 50000
+    assert tree.read("49999.txt") == b"49999"
+    assert len(list(shop.workspace.objects.digests())) < 50
 
 
 def test_asking_for_input_where_nobody_is_says_so(shop: Any) -> None:
     shop.write("train.py", "name = input('name? ')\n")
     code, _, _ = shop.run("train.py")
     (record,) = shop.records()
-    assert code == 1 and "asked for input" in record.error["what"] and "answers.txt" in record.error["try"]
+    assert code == 1
+    assert "asked for input" in record.error["what"]
+    assert "answers.txt" in record.error["try"]
 
 
 def test_answers_come_from_a_file_or_a_terminal(shop: Any) -> None:
@@ -180,7 +195,9 @@ def test_secrets_are_nowhere(shop: Any) -> None:
         for where in (out, err, everything):
             assert secret.encode() not in where
     (record,) = shop.records()
-    assert "***" in str(record.params) and b"key ***" in out and "***" in record.error["why"]
+    assert "***" in str(record.params)
+    assert b"key ***" in out
+    assert "***" in record.error["why"]
 
 
 def test_eight_processes_log_at_once_to_one_ledger(shop: Any) -> None:
@@ -189,9 +206,11 @@ def test_eight_processes_log_at_once_to_one_ledger(shop: Any) -> None:
     processes = [shop.start("train.py", f"seed={seed}") for seed in range(8)]
     assert [p.communicate(timeout=200)[0] and p.returncode for p in processes] == [0] * 8
     records = shop.records()
-    assert {r.params["seed"] for r in records} == set(range(8)) and len(records) == 8
+    assert {r.params["seed"] for r in records} == set(range(8))
+    assert len(records) == 8
     for record in records:
-        assert record.status == "done" and record.outputs["series"]["loss"]["count"] == 2000
+        assert record.status == "done"
+        assert record.outputs["series"]["loss"]["count"] == 2000
         assert record.metrics["loss"]["value"] == 1999 + record.params["seed"]
         assert len(list(shop.workspace.ledger.log_of(record))) == 2000
 
@@ -212,21 +231,27 @@ def test_penstock_killed_in_mid_run_takes_the_script_along_and_loses_nothing_tha
     process.communicate()
     until(lambda: not alive(pid), 20)
     (record,) = shop.records()
-    assert record.status == "interrupted" and len(list(shop.workspace.ledger.log_of(record))) == 100
+    assert record.status == "interrupted"
+    assert len(list(shop.workspace.ledger.log_of(record))) == 100
     shop.write("other.py", "pass")
     assert shop.run("other.py")[0] == 0
     record = shop.records()[1]
-    assert record.status == "interrupted" and record.error["code"] == "interrupted" and record.ended_at
-    assert record.metrics["loss"]["value"] == 99 and len(list(shop.workspace.ledger.log_of(record))) == 100
+    assert record.status == "interrupted"
+    assert record.error["code"] == "interrupted"
+    assert record.ended_at
+    assert record.metrics["loss"]["value"] == 99
+    assert len(list(shop.workspace.ledger.log_of(record))) == 100
     assert read_tree(shop.workspace.objects, record.artifacts["files"]["digest"]).read("model") == b"half"
     assert b"pid" in shop.workspace.ledger.artifact(record, "console")
-    assert not list((shop.root / ".penstock" / "runs").iterdir()) and recover(shop.workspace) == []
+    assert not list((shop.root / ".penstock" / "runs").iterdir())
+    assert recover(shop.workspace) == []
 
 
 def test_a_run_that_goes_on_is_left_alone_by_recovery(shop: Any) -> None:
     shop.write("train.py", "import time\nprint('up')\ntime.sleep(2)\n")
     process = shop.start("train.py")
-    assert process.stdout is not None and process.stdout.readline() == b"up\n"
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
     assert recover(shop.workspace) == []
     process.communicate()
     assert shop.records()[0].status == "done"
@@ -242,11 +267,8 @@ def test_penstock_told_to_end_ends_the_script_and_records_it(shop: Any, number: 
     os.kill(process.pid, number)
     out, err = process.communicate(timeout=60)
     (record,) = shop.records()
-    assert (
-        record.status == "interrupted"
-        and record.metrics["loss"]["value"] == 1
-        and process.returncode in (129, 130, 143)
-    ), (out, err)
+    assert process.returncode in (129, 130, 143), (out, err)
+    assert (record.status, record.metrics["loss"]["value"]) == ("interrupted", 1)
 
 
 def _in_terminal(shop: Any, script: str) -> tuple[subprocess.Popen[bytes], int]:
@@ -283,8 +305,11 @@ def test_ctrl_c_reaches_the_script_once(shop: Any) -> None:
     process.wait(60)
     os.close(terminal)
     (record,) = shop.records()
-    assert b"cleaned up" in seen and b"twice" not in seen and process.returncode == 130
-    assert record.status == "interrupted" and record.metrics["loss"]["value"] == 1
+    assert b"cleaned up" in seen
+    assert b"twice" not in seen
+    assert process.returncode == 130
+    assert record.status == "interrupted"
+    assert record.metrics["loss"]["value"] == 1
 
 
 @LINUX
@@ -316,9 +341,12 @@ def test_a_full_disk_while_the_run_is_recorded_keeps_its_log_for_later(shop: Any
         "import penstock.experiments.run as r\nr.collect = full"
     )
     code, _, err = shop.run("train.py", before=before)
-    assert code == 2 and b"penstock: " in err and b"  try: " in err
+    assert code == 2
+    assert b"penstock: " in err
+    assert b"  try: " in err
     newest = shop.records()[0]
-    assert newest.status in ("interrupted", "failed") and len(list(shop.workspace.ledger.log_of(newest))) == 2000
+    assert newest.status in ("interrupted", "failed")
+    assert len(list(shop.workspace.ledger.log_of(newest))) == 2000
     shop.write("other.py", "pass")
     assert shop.run("other.py")[0] == 0
     again = shop.workspace.ledger.get(newest.id)
@@ -330,7 +358,8 @@ def test_memory_of_penstock_is_flat_over_many_scalars(shop: Any) -> None:
     shop.write("train.py", "for i in range(100_000): print(f'epoch: {i} loss: {i / 3}')\n")
     code, _, err = shop.run("train.py", before=TELL_MEMORY)
     (record,) = shop.records()
-    assert code == 0 and record.outputs["series"]["loss"]["count"] == 100_000
+    assert code == 0
+    assert record.outputs["series"]["loss"]["count"] == 100_000
     assert int(err.split()[-1]) < 120 * 1024
 
 

@@ -1,6 +1,6 @@
 """Write runs of the ledger into an MLflow database (SQLite), through MLflow's own store: its server and pages then show them.
 
-This needs the whole of MLflow (`pip install mlflow`): the part that a training script needs, mlflow-skinny, cannot write SQLite.
+This needs the extra `mlflow`; mlflow-skinny writes databases where SQLAlchemy and Alembic are installed.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def export_mlflow(workspace: Workspace, ids: Sequence[str], path: Path) -> Expor
 
     Raises
     ------
-    MissingExtra : the whole of MLflow is not installed. NotFound : there is no such run. ArchiveError : `path` is no database of
+    MissingExtra : MLflow is not installed. NotFound : there is no such run. ArchiveError : `path` is no database of
     MLflow. StoreFull : no space is left.
     """
     path = path.absolute()
@@ -121,9 +121,9 @@ def _open(path: Path, files: Path) -> SqlAlchemyStore:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            "writing an MLflow database needs the whole of the package 'mlflow'",
-            why=f"{error.name!r} is not installed here; mlflow-skinny cannot write databases",
-            way_out="pip install mlflow",
+            "writing a database of MLflow needs MLflow",
+            why=f"{error.name!r} is optional and not installed here",
+            way_out='pip install "penstock[mlflow]"',
         ) from error
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

@@ -138,7 +138,7 @@ class _Import:
             path=str(self.database.path),
             runs=[ids[run["run_uuid"]] for run in new if ids[run["run_uuid"]] in done],
             models=[ids[model["model_id"]] for model in new_models if ids[model["model_id"]] in done],
-            experiments=sorted({name for _, name in experiments.values()}),
+            experiments=sorted({experiments[row["experiment_id"]][1] for row in new}),
             known=sorted(self.here[row] for row in (r["run_uuid"] for r in runs) if row in self.here),
             metrics=count,
             without_files=self.without_files,

@@ -13,43 +13,38 @@ import os
 import sys
 from _thread import get_ident
 
+_SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/run", "/usr/lib", "/usr/share")
+_OF_TOOLS = (
+    ".ipython", ".jupyter", ".local/share/jupyter", ".config", ".matplotlib", ".cache/matplotlib", ".cache/pip", ".cache/fontconfig",
+)  # fmt: skip
 _MOST = 20000  # files that one process tells of; beyond, it says only that there are more
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 def _begin(folder: str) -> None:
     """Watch what this process opens, and tell on a file of the run's folder."""
-    state = {"fd": -1, "pid": 0, "count": 0}
     seen: set = set()
     busy: set = set()
+    told_on = os.path.join(folder, "opened.jsonl")
     own = os.path.join(folder, "")
-    told_on = own + "opened.jsonl"
-    files = own + "files" + os.sep
-    penstock = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))) + os.sep
-    places = {
-        sys.prefix,
-        sys.base_prefix,
-        sys.exec_prefix,
-        "/proc",
-        "/sys",
-        "/dev",
-        "/etc",
-        "/usr/lib",
-        "/usr/share",
-        "/run",
-    }
+    files = os.path.join(folder, "files", "")
+    home = os.path.expanduser("~")
+    places = {sys.prefix, sys.base_prefix, sys.exec_prefix}
     places.update(p for p in sys.path if "site-packages" in p or "dist-packages" in p)
-    passed_over = tuple(os.path.join(p, "") for p in places if p and p != os.sep) + (penstock,)
-    sealed = {}
-    for path in os.environ.get("PENSTOCK_WATCH", "").split(os.pathsep):
-        if path:
-            sealed[os.path.realpath(path)] = path
-    write_flags = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    places.update(_SYSTEM)
+    places.update(os.path.join(home, name) for name in _OF_TOOLS)
+    penstock = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    places.add(penstock)
+    passed_over = tuple(p + os.sep for p in places if p and p != os.sep and p != home)
+    sealed = {os.path.realpath(p) for p in os.environ.get("PENSTOCK_WATCH", "").split(os.pathsep) if p}
 
     def tell(line: str) -> None:
-        if state["fd"] < 0 or state["pid"] != os.getpid():
-            state["fd"] = os.open(told_on, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
-            state["pid"] = os.getpid()
-        os.write(state["fd"], (line + "\n").encode("utf-8", "surrogatepass"))
+        """One write, so that lines of several processes do not mix; no descriptor stays open that the script could close."""
+        descriptor = os.open(told_on, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, (line + "\n").encode("utf-8", "surrogatepass"))
+        finally:
+            os.close(descriptor)
 
     def quoted(text: str) -> str:
         if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
@@ -69,29 +64,23 @@ def _begin(folder: str) -> None:
         return ""
 
     def note(path: object, writes: bool) -> None:
-        if type(path) is bytes:
-            path = os.fsdecode(path)
-        elif type(path) is not str:
-            if not hasattr(path, "__fspath__"):
-                return  # a number: that file was opened before
-            path = os.fsdecode(path)
-        key = (path, writes)
-        if key in seen:
+        if isinstance(path, int):
+            return  # a descriptor: that file was opened before
+        path = os.fsdecode(path)  # type: ignore[arg-type]
+        whole = os.path.normpath(path if path.startswith(os.sep) else os.path.join(os.getcwd(), path))
+        key = (whole, writes)
+        if key in seen or len(seen) > _MOST:
             return
-        if state["count"] >= _MOST:
-            return
-        whole = path if path.startswith(os.sep) else os.path.join(os.getcwd(), path)
-        whole = os.path.normpath(whole)
-        seen.add(key)
         if whole.startswith(own):
             if not (writes and whole.startswith(files) and "tfevents" in whole):
                 return
-        elif sealed and os.path.realpath(whole) in sealed:
-            pass
-        elif whole.startswith(passed_over) or "__pycache__" in whole or (os.sep + ".penstock" + os.sep) in whole:
-            return
-        state["count"] += 1
-        if state["count"] == _MOST:
+        elif not sealed or os.path.realpath(whole) not in sealed:
+            if whole.startswith(passed_over) or "__pycache__" in whole or (os.sep + ".penstock" + os.sep) in whole:
+                return
+            if not writes and not os.path.isfile(whole):
+                return  # only looked for
+        seen.add(key)
+        if len(seen) > _MOST:
             tell('{"more":true}')
             return
         at = caller()
@@ -100,20 +89,18 @@ def _begin(folder: str) -> None:
     def hook(event: str, args: tuple) -> None:
         if event == "open":
             path, mode, flags = args
-            writes = (
-                ("w" in mode or "a" in mode or "+" in mode or "x" in mode)
-                if type(mode) is str
-                else bool((flags or 0) & write_flags)
-            )
+            if type(mode) is str:
+                writes = "w" in mode or "a" in mode or "+" in mode or "x" in mode
+                reads = not writes or ("+" in mode and "w" not in mode and "x" not in mode)
+            else:
+                writes = bool((flags or 0) & _WRITES)
+                reads = not writes
         elif event == "os.rename":
-            path, writes = args[1], True
+            path, reads, writes = args[1], False, True
         elif event == "sqlite3.connect":
-            path, writes = args[0], False
-            if not isinstance(path, (str, bytes)) or path in (":memory:", "", b""):
-                return
-        elif event == "import" and args[0] == "tensorflow":  # its own writer of event files does not pass here
-            tell('{"uses":"tensorflow"}')
-            return
+            path, reads, writes = args[0], True, False
+        elif event == "import" and args[0] == "tensorflow":
+            path, reads, writes = None, False, False
         else:
             return
         thread = get_ident()
@@ -121,19 +108,21 @@ def _begin(folder: str) -> None:
             return
         busy.add(thread)
         try:
-            note(path, writes)
+            if path is None:  # its own writer of event files does not pass here
+                tell('{"uses":"tensorflow"}')
+            if reads:
+                note(path, False)
+            if writes:
+                note(path, True)
         except Exception:  # the script is not to suffer from what looks on: a full disk, a folder that is gone
             pass
         finally:
             busy.discard(thread)
 
-    executable = sys.executable or ""
     shown = ",".join(quoted(p) for p in sys.path if p)
+    told = (quoted(sys.version.split()[0]), quoted(sys.executable or ""), quoted(sys.prefix), shown)
     try:
-        tell(
-            '{"interpreter":{"python":%s,"executable":%s,"prefix":%s,"path":[%s]}}'
-            % (quoted(sys.version.split()[0]), quoted(executable), quoted(sys.prefix), shown)
-        )
+        tell('{"interpreter":{"python":%s,"executable":%s,"prefix":%s,"path":[%s]}}' % told)
     except OSError:
         pass
     sys.addaudithook(hook)
