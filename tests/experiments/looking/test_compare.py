@@ -1,0 +1,123 @@
+"""`penstock compare`: tables, CSV, the page with curves."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.experiments.curve_chart import Line, draw, thinned
+from penstock.experiments.curves import Point
+
+
+def test_flags_that_differ_and_the_best_of_each_metric(trained: Any, cli: Any, said: Any) -> None:
+    """What is the same in all is left out; `--all` shows it."""
+    a, b, c = trained.ids["a"], trained.ids["b"], trained.ids["c"]
+    body = cli("compare", a, b, c).body
+    assert body["differing"] == ["lr", "opt"]
+    assert body["best"] == {"val_loss": a, "loss": b}
+    assert body["runs"][1]["metrics"]["val_loss"]["min"] == pytest.approx(0.3025, abs=1e-3)
+    assert [f["kind"] for f in body["runs"][1]["findings"]] == ["overfitting"]
+    text = said("compare", a, b, c)
+    assert "epochs" not in text
+    assert re.search(r"val_loss +0\.3\d* \* ", text)
+    assert f"{b} overfitting: val_loss was best" in text
+    assert "epochs" in said("compare", a, b, c, "--all")
+
+
+def test_runs_come_in_the_order_in_which_they_are_named(trained: Any, cli: Any) -> None:
+    """Or as the filter sorts them; by default the newest."""
+    a, b, c = trained.ids["a"], trained.ids["b"], trained.ids["c"]
+    assert [r["id"] for r in cli("compare", b, a, b).body["runs"]] == [b, a]
+    assert [r["id"] for r in cli("compare", "--filter", "lr<0.5", "--sort", "lr").body["runs"]] == [a, b]
+    assert [r["id"] for r in cli("compare").body["runs"]] == [c, b, a]
+    assert cli("compare", "--filter", "lr>100").error["code"] == "bad-parameter"
+    assert cli("compare", a, "nothing").error["code"] == "not-found"
+
+
+def test_many_runs_are_rows(bench: Any, said: Any) -> None:
+    """More than five."""
+    for i in range(7):
+        bench.add(str(i), {"lr": i, "deep": i > 3}, [{"step": 0, "loss": i / 7}])
+    text = said("compare")
+    assert len(text.splitlines()) == 8
+    assert text.splitlines()[0].split() == ["run", "status", "took", "deep", "lr", "loss"]
+    assert "0 *" in text.splitlines()[-1]
+
+
+def test_csv_has_everything(trained: Any, cli: Any, tmp_path: Path) -> None:
+    """One row per run, all flags, last, least and greatest of all metrics."""
+    file = tmp_path / "runs.csv"
+    assert cli("compare", "--csv", str(file)).body["written"] == [str(file)]
+    rows = list(csv.DictReader(file.open(encoding="utf-8")))
+    assert [row["flag:lr"] for row in rows] == ["1.0", "0.1", "0.01"]
+    assert math.isnan(float(rows[0]["metric:loss"]))
+    assert float(rows[0]["metric:val_loss.max"]) == pytest.approx(6.9)
+
+
+class Checker(HTMLParser):
+    """Collects tags; no page may load or run anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [v for n, v in attrs if n in ("src", "href") and v and not v.startswith(("data:", "#"))]
+
+
+def test_the_page_stands_alone(trained: Any, cli: Any, tmp_path: Path) -> None:
+    """Curves of each metric with their diagnosis; no script, nothing from elsewhere, every text escaped."""
+    trained.add("evil", {"lr": "<script>alert(1)</script>"}, [{"step": i, "loss": i, "<b>": i} for i in range(3)])
+    file = tmp_path / "compare.html"
+    assert cli("compare", "--html", str(file)).code == 0
+    page = file.read_text(encoding="utf-8")
+    checker = Checker()
+    checker.feed(page)
+    assert "script" not in checker.tags
+    assert checker.addresses == []
+    assert checker.tags.count("svg") == 3
+    assert "&lt;script&gt;" in page
+    assert "<b>" not in page
+    assert "val_loss was best at step" in page
+    assert 'class="kind grave">overfitting' in page
+    assert "http" not in page
+
+
+def test_a_file_that_cannot_be_written_is_told(trained: Any, cli: Any) -> None:
+    """No traceback."""
+    assert cli("compare", "--csv", "/proc/nothing/runs.csv").error["code"] == "store"
+
+
+def test_a_chart_takes_any_numbers() -> None:
+    """One point, equal values, huge and tiny ranges."""
+    for values in ([1.0], [2.0, 2.0], [1e-12, 1e12], [-1e300, 1e300], [0.0, 1e-300], [5, -3.25]):
+        points = [Point(i, v, v, v, i) for i, v in enumerate(values)]
+        picture = draw([Line("r0", "run", points)], name="loss")
+        assert picture.startswith("<svg")
+        assert "nan" not in picture
+        assert "inf" not in picture
+    assert draw([Line("r0", "run", [])], name="loss") == ""
+
+
+def test_a_thinned_curve_keeps_its_peaks() -> None:
+    """A single value that sticks out is not lost."""
+    points = [Point(i, 9.0 if i == 777 else 0.1, 0, 0, 0) for i in range(1000)]
+    fewer = thinned(points, 100)
+    assert len(fewer) <= 100
+    assert max(p.value for p in fewer) == 9.0
+
+
+def test_five_hundred_runs_are_compared(bench: Any, cli: Any) -> None:
+    """All of them, with three queries on the ledger."""
+    for i in range(60):
+        bench.add(str(i), {"lr": i}, [{"step": 0, "loss": float(i)}])
+    assert len(cli("compare", "--filter", "lr>=0").body["runs"]) == 60
+    assert len(cli("compare", "--filter", "lr>=0", "--limit", "7").body["runs"]) == 7
