@@ -61,7 +61,7 @@ class EventFile:
             head = 0
             while len(data) - head >= _HEAD_BYTES:
                 (size, crc) = struct.unpack_from("<QI", data, head)
-                if _masked_crc(data[head : head + 8]) != crc:
+                if masked_crc(data[head : head + 8]) != crc:
                     self.damaged = f"a record at byte {self._at} has a wrong checksum"
                     return
                 whole = _HEAD_BYTES + size + _CRC_BYTES
@@ -72,7 +72,7 @@ class EventFile:
                     break
                 body = data[head + _HEAD_BYTES : head + whole - _CRC_BYTES]
                 found = list(_scalars(body, self._plugins))
-                if found and _masked_crc(body) != struct.unpack_from("<I", data, head + whole - _CRC_BYTES)[0]:
+                if found and masked_crc(body) != struct.unpack_from("<I", data, head + whole - _CRC_BYTES)[0]:
                     self.damaged = f"a record at byte {self._at} has a wrong checksum"
                     return
                 head += whole
@@ -269,10 +269,10 @@ def _crc_table() -> tuple[int, ...]:
 _TABLE = _crc_table()
 
 
-def _masked_crc(data: bytes) -> int:
+def masked_crc(data: bytes) -> int:
     """CRC-32C of some bytes, masked.
 
-    >>> hex(_masked_crc(b"123456789")) == hex(((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+    >>> hex(masked_crc(b"123456789")) == hex(((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF)
     True
     """
     crc, table = 0xFFFFFFFF, _TABLE
