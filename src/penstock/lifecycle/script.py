@@ -97,16 +97,23 @@ def prepare(
 
     cwd = (cwd or Path.cwd()).resolve()
     workspace = Workspace.here(cwd)
+    python = python or workspace.declaration.run.python
     target, rest = parse_target(words, module=module, command=command, cwd=cwd, root=workspace.root, python=python)
-    return Prepared(workspace, cwd, target, flags_of(workspace, target, cwd), tuple(rest))
+    return Prepared(workspace, cwd, target, flags_of(workspace, target, cwd, python=python), tuple(rest))
 
 
-def flags_of(workspace: Workspace, target: Target, cwd: Path) -> FlagSet:
-    """The flags of a target, with what `penstock.toml` says of them."""
+def flags_of(workspace: Workspace, target: Target, cwd: Path, *, python: str | None = None) -> FlagSet:
+    """The flags of a target, with what `penstock.toml` says of them. `python`: the interpreter that will run it."""
     from penstock.experiments.flags.detect import detect
 
     declared = workspace.declaration
-    return detect(target, cwd=cwd, section=declared.scripts.get(target.name), secrets=declared.run.secrets)
+    return detect(
+        target,
+        cwd=cwd,
+        section=declared.scripts.get(target.name),
+        secrets=declared.run.secrets,
+        python=python or declared.run.python,
+    )
 
 
 def run_script(
