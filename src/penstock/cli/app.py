@@ -53,6 +53,7 @@ VERBS = (
     "reproduce",
     "decide",
     "notebook",
+    "tensorboard",
     "explain-check",
     "doctor",
 )
