@@ -12,12 +12,11 @@ from penstock.experiments.console import join_console
 from penstock.experiments.opened import Opened
 from penstock.experiments.places import name_of
 from penstock.experiments.series import Series
+from penstock.experiments.surroundings import OUTPUT
 
 if TYPE_CHECKING:
     from penstock.project.workspace import Workspace
 
-OUTPUT = "files"
-"""Folder of a run into which the program writes what is to be kept."""
 TREE = "application/vnd.penstock.tree+json"
 MOST_TOLD = 100
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from penstock.errors import ScriptFailed
 
 if TYPE_CHECKING:
     from penstock.experiments.process import Ended
-
-_LAST_LINES = 3
 
 
 def why_failed(
@@ -22,7 +19,7 @@ def why_failed(
     printed: bytes,
     *,
     timeout_s: float | None,
-    killed_for_memory: bool,
+    out_of_memory: bool,
     has_input: bool,
 ) -> ScriptFailed:
     """The error of a program that ended badly, with its own last words."""
@@ -43,14 +40,14 @@ def why_failed(
         except ValueError:
             shown = f"signal {ended.signal}"
         why = "something outside of it did so"
-        if ended.signal == 9 and killed_for_memory:
+        if ended.signal == 9 and out_of_memory:
             why = "the system ended it, as memory ran out"
         elif ended.signal in (4, 6, 7, 8, 11):
             why = last_words(printed) or "it crashed in native code: a bug of a library, or of its use"
         return ScriptFailed(
             f"{name} was killed by {shown}",
             why=why,
-            way_out="use less memory, such as smaller batches" if killed_for_memory else see,
+            way_out="use less memory, such as smaller batches" if out_of_memory else see,
             exit_status=ended.status,
         )
     if not has_input and b"EOFError" in printed[-2048:]:
@@ -88,23 +85,3 @@ def last_words(printed: bytes) -> str:
         place = (own or places)[-1]
         words = f"{words} ({os.path.basename(place[1])}, line {place[2]})"
     return words[:500]
-
-
-def kills_for_memory() -> int:
-    """How many processes of this machine the kernel has killed as memory ran out; 0 where it does not tell."""
-    try:
-        found = re.search(rb"(?m)^oom_kill (\d+)$", Path("/proc/vmstat").read_bytes())
-    except OSError:
-        return 0
-    return int(found[1]) if found else 0
-
-
-def money(seconds: float, per_hour: float | None, currency: str) -> dict[str, Any]:
-    """What the time costs, where `[cost] per_hour` is set.
-
-    >>> money(1800, 3.0, "EUR"), money(1800, None, "")
-    ({'money': 1.5, 'currency': 'EUR'}, {})
-    """
-    if per_hour is None:
-        return {}
-    return {"money": round(seconds / 3600 * per_hour, 6), "currency": currency}

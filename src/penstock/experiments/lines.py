@@ -258,6 +258,13 @@ def _number(text: str) -> int | float | None:
         return None
 
 
+def check_patterns(patterns: Iterable[str]) -> None:
+    """Refuse, before anything runs, patterns that cannot work. Raises: DeclarationError."""
+    for pattern in patterns:
+        if pattern != _KEY_VALUE:
+            _compiled(pattern)
+
+
 def _compiled(pattern: str) -> re.Pattern[str]:
     if pattern == "key=value":
         return _EQUALS

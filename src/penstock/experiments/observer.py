@@ -6,14 +6,16 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
-from penstock.experiments.events import EventFiles, Scalar
 from penstock.experiments.lines import PrintedMetrics
 from penstock.experiments.opened import Opened
 from penstock.experiments.options import MetricsListener
-from penstock.experiments.seals import CERTAIN, Seals
 from penstock.experiments.series import Appender, Series, Tail
+
+if TYPE_CHECKING:
+    from penstock.experiments.events import EventFiles, Scalar
+    from penstock.experiments.seals import Seals
 
 _PASSED_OVER = frozenset({".git", ".penstock", "node_modules", "__pycache__", ".venv", "venv", "site-packages"})
 _MOST_FOLDERS = 5000
@@ -37,35 +39,35 @@ class Observer:
         folder: Path,
         log: Path,
         *,
+        pid: int,
         started: float,
         patterns: tuple[str, ...] = (),
         watch: Iterable[Path] = (),
+        seals: Seals | None = None,
         listener: MetricsListener | None = None,
     ) -> None:
-        watch = list(watch)
         self.series = Series()
         self.opened = Opened(folder, watch)
-        self.seals = Seals(watch)
+        self._seals = seals
         self.printed = PrintedMetrics(self._printed, patterns)
         self.stop_reason = ""
         self._listener = listener
         self._appender = Appender(log, started)
         self._tail = Tail(log)
-        self._events = EventFiles()
+        self._events: EventFiles | None = None
         self._clock = time.time() - (time.monotonic() - started)  # the run's start in seconds since 1970
-        self._pid = 0
-
-    def begin(self, pid: int) -> None:
         self._pid = pid
 
     @property
     def also(self) -> dict[int, Callable[[], None]]:
         """What to wait for beside the program's output: a sealed file is opened for some milliseconds only."""
-        return {self.seals.descriptor: self.look_at_seals} if self.seals.descriptor >= 0 else {}
+        if self._seals is None or self._seals.descriptor < 0:
+            return {}
+        return {self._seals.descriptor: self._look_at_seals}
 
     @property
     def unsealed(self) -> dict[str, str]:
-        return {**self.seals.broken, **self.opened.unsealed}
+        return {**(self._seals.broken if self._seals else {}), **self.opened.unsealed}
 
     @property
     def warnings(self) -> list[str]:
@@ -78,23 +80,23 @@ class Observer:
             )
         if self.series.too_many:
             found.append("more than 5,000 metrics were logged; the later ones are in the log only")
-        if self.seals.refused:
-            found.append(f"sealed data: {self.seals.refused}")
         if self._tail.damaged:
             found.append(f"{self._tail.damaged} lines of the log could not be read")
-        found += [
-            f"{path}: {how}"
-            for path, how in self.seals.broken.items()
-            if how != CERTAIN and path not in self.opened.unsealed
-        ]
-        return found + [f"TensorBoard's file {damaged}" for damaged in self._events.damaged()]
+        if self._seals is not None:
+            if self._seals.refused:
+                found.append(f"sealed data: {self._seals.refused}")
+            told = self.opened.unsealed
+            found += [f"{path}: {how}" for path, how in self._seals.unsure.items() if path not in told]
+        if self._events is not None:
+            found += [f"TensorBoard's file {damaged}" for damaged in self._events.damaged()]
+        return found
 
     def look(self) -> None:
         """Take note of everything that is new."""
         self.opened.look()
-        self.look_at_seals()
+        self._look_at_seals()
         for path in self.opened.events:
-            self._events.add(path)
+            self._event_files().add(path)
         self._scalars()
         self._appender.flush()
         for line in self._tail.lines():
@@ -102,28 +104,40 @@ class Observer:
             if self._listener is not None and not self.stop_reason and len(numbers) > ("step" in numbers):
                 self.stop_reason = self._listener(numbers) or ""
 
-    def look_at_seals(self) -> None:
-        self.seals.look(self._pid)
+    def _look_at_seals(self) -> None:
+        if self._seals is not None:
+            self._seals.look(self._pid)
 
     def finish(self, cwd: Path, output: Path) -> None:
         """The last look. Event files that were written past Python are searched for where TensorFlow was used."""
         self.printed.flush()
         self.opened.look()
         for folder in (output, *([cwd] if "tensorflow" in self.opened.uses else [])):
-            for path in _event_files(folder, since=self._clock):
-                self._events.add(path)
+            for path in _written_since(folder, self._clock):
+                self._event_files().add(path)
         self.look()
         self.close()
 
     def close(self) -> None:
-        for part in (self._appender, self._tail, self.opened, self.seals):
-            part.close()
+        for part in (self._appender, self._tail, self.opened, self._seals):
+            if part is not None:
+                part.close()
 
     def _printed(self, values: dict[str, Any]) -> None:
         self._appender.add(values)
 
+    def _event_files(self) -> EventFiles:
+        """Made when there is one."""
+        if self._events is None:
+            from penstock.experiments.events import EventFiles
+
+            self._events = EventFiles()
+        return self._events
+
     def _scalars(self) -> None:
         """Append what event files have; values of one step that come together share a line."""
+        if self._events is None:
+            return
         together: list[Scalar] = []
         for scalar in self._events.scalars():
             if together and (scalar.step != together[0].step or any(scalar.tag == other.tag for other in together)):
@@ -138,7 +152,7 @@ class Observer:
         self._appender.add(values, max(0.0, scalars[0].wall_s - self._clock))
 
 
-def _event_files(folder: Path, *, since: float) -> list[str]:
+def _written_since(folder: Path, since: float) -> list[str]:
     """Event files below a folder that were written after a moment."""
     found = []
     for looked, (place, folders, names) in enumerate(os.walk(folder)):

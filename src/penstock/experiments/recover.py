@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.errors import ProjectError
-from penstock.experiments.collect import OUTPUT, Leftovers, collect, tidy
+from penstock.experiments.collect import Leftovers, collect, tidy
 from penstock.experiments.opened import Opened
 from penstock.experiments.series import Series, Tail
+from penstock.experiments.surroundings import OUTPUT
 from penstock.ledger.clock import instant_text
 
 if TYPE_CHECKING:

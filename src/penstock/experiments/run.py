@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, final
+from typing import TYPE_CHECKING, Any, final
 
 from penstock.errors import ScriptFailed
-from penstock.experiments.collect import OUTPUT, Collected, Leftovers, collect, tidy
-from penstock.experiments.console import ConsoleLog, Printed
-from penstock.experiments.ending import kills_for_memory, money, why_failed
 from penstock.experiments.interrupts import Interrupts
-from penstock.experiments.observer import Observer
 from penstock.experiments.options import RunOptions, ScriptRun
 from penstock.experiments.process import Ended, Process
-from penstock.experiments.recover import recover
-from penstock.experiments.surroundings import Before, Surroundings
+from penstock.experiments.surroundings import OUTPUT, Before, Surroundings
 
 if TYPE_CHECKING:
+    from penstock.experiments.collect import Collected
     from penstock.experiments.flags.flag_set import FlagSet
+    from penstock.experiments.seals import Seals
     from penstock.experiments.target import Target
+    from penstock.experiments.watching import Watching
     from penstock.ledger.run import Run
     from penstock.project.workspace import Workspace
 
@@ -87,52 +84,39 @@ class _Running:
         except (ScriptFailed, KeyboardInterrupt) as raised:
             if raised is not error:
                 raise
+        from penstock.experiments.collect import tidy
+        from penstock.experiments.recover import recover
+
         tidy(run.folder)
         recover(around.workspace)
         return result
 
     def _inside(self, run: Run, before: Before) -> tuple[ScriptRun, BaseException | None]:
         """Start the program, look at it until it has ended, record what came of it; the result, and the error to record."""
-        around, options = self.around, self.options
+        around = self.around
         started, started_ns, memory_kills = time.monotonic(), time.time_ns(), kills_for_memory()
         (run.folder / OUTPUT).mkdir(parents=True, exist_ok=True)
-        console = ConsoleLog(run.folder, around.section.console_bytes)
-        observer = Observer(
-            run.folder,
-            run.log_path,
-            started=started,
-            patterns=around.metrics,
-            watch=options.watch,
-            listener=options.on_metrics,
-        )
-        out = Printed(around.masker, console, self._shown("stdout"), observer.printed.feed)
-        err = Printed(around.masker, console, self._shown("stderr"))
-        try:
-            with Interrupts(self.process) as interrupts:
-                self.process.start(
-                    around.command.argv, env=around.variables(run, started), cwd=around.cwd, timeout_s=around.timeout_s
-                )
-                observer.begin(self.process.pid)
-                around.record_start(run, before)
-                ended = self.process.pump(out.feed, err.feed, lambda: self._tick(observer), also=observer.also)
-            out.flush()
-            err.flush()
-            observer.finish(around.cwd, run.folder / OUTPUT)
-        finally:
-            console.close()
-            observer.close()
-        status, reason, error = self._judged(
-            run, ended, interrupts.asked, observer, (err.tail or out.tail), memory_kills
-        )
+        seals = self._seals()
+        with Interrupts(self.process) as interrupts:
+            self.process.start(
+                around.command.argv, env=around.variables(run, started), cwd=around.cwd, timeout_s=around.timeout_s
+            )
+            # What is not needed to start is loaded and found out only now: the program does not wait for it.
+            from penstock.experiments.watching import Watching
+
+            watching = Watching(around, run, self.process, seals, started)
+            around.record_start(run, before)
+            ended = watching.until_the_end()
+        observer = watching.observer
+        out_of_memory = ended.signal == 9 and kills_for_memory() > memory_kills
+        status, reason, error = self._judged(run, ended, interrupts.asked, watching, out_of_memory)
         environment, packages = around.really(observer.opened.interpreter)
-        collected = self._collected(run, before, observer, console, started_ns)
+        collected = self._collected(run, before, watching, started_ns)
         run.note_cost(
             wall_s=round(ended.seconds, 6),
             cpu_s=round(ended.cpu_s, 6),
             peak_memory_bytes=ended.peak_memory_bytes,
-            **money(
-                ended.seconds, around.workspace.declaration.cost.per_hour, around.workspace.declaration.cost.currency
-            ),
+            **around.money(ended.seconds),
         )
         run.record(
             inputs=collected.inputs,
@@ -157,10 +141,18 @@ class _Running:
         )
         return result, error
 
-    def _collected(
-        self, run: Run, before: Before, observer: Observer, console: ConsoleLog, started_ns: int
-    ) -> Collected:
-        around = self.around
+    def _seals(self) -> Seals | None:
+        """Watched from before the start."""
+        if not self.options.watch:
+            return None
+        from penstock.experiments.seals import Seals
+
+        return Seals(self.options.watch)
+
+    def _collected(self, run: Run, before: Before, watching: Watching, started_ns: int) -> Collected:
+        from penstock.experiments.collect import Leftovers, collect
+
+        around, observer, console = self.around, watching.observer, watching.console
         found = collect(
             Leftovers(
                 around.workspace,
@@ -180,29 +172,25 @@ class _Running:
             found.warnings.append(f"what it printed is not kept in full: {console.full}")
         return found
 
-    def _tick(self, observer: Observer) -> None:
-        observer.look()
-        if observer.stop_reason or (self.options.cancel is not None and self.options.cancel.is_set()):
-            self.process.stop()
-
     def _judged(
-        self, run: Run, ended: Ended, asked: str, observer: Observer, printed: bytes, memory_kills: int
+        self, run: Run, ended: Ended, asked: str, watching: Watching, out_of_memory: bool
     ) -> tuple[str, str, BaseException | None]:
         """Status, reason, and the error that is recorded."""
-        cancelled = self.options.cancel is not None and self.options.cancel.is_set() and not observer.stop_reason
-        if ended.signal == 2 or (asked and (ended.why or ended.status)) or (cancelled and ended.why):
+        if ended.signal == 2 or (asked and (ended.why or ended.status)) or (watching.cancelled and ended.why):
             return "interrupted", "it was told to end" if asked == "terminate" else "Ctrl-C", KeyboardInterrupt()
-        if observer.stop_reason and ended.why in ("stop", "kill"):
-            return "stopped", observer.stop_reason, None
+        if watching.observer.stop_reason and ended.why in ("stop", "kill"):
+            return "stopped", watching.observer.stop_reason, None
         if ended.status == 0:
             return "done", "", None
+        from penstock.experiments.ending import why_failed
+
         error = why_failed(
             self.around.target.name,
             run.id,
             ended,
-            printed,
+            watching.last_printed,
             timeout_s=self.around.timeout_s,
-            killed_for_memory=ended.signal == 9 and kills_for_memory() > memory_kills,
+            out_of_memory=out_of_memory,
             has_input=self.process.has_input,
         )
         return "failed", f"{error.what}: {error.why}", error
@@ -213,8 +201,12 @@ class _Running:
         those = "a process that it had" if ended.left == 1 else f"{ended.left} processes that it had"
         return [f"{those} left running {'was' if ended.left == 1 else 'were'} ended with it"]
 
-    def _shown(self, stream: str) -> TextIO | None:
-        """Where its output is shown."""
-        if not self.options.echo:
-            return None
-        return sys.stderr if stream == "stderr" or self.options.echo == "stderr" else sys.stdout
+
+def kills_for_memory() -> int:
+    """How many processes of this machine the kernel has killed as memory ran out; 0 where it does not tell."""
+    try:
+        with open("/proc/vmstat", "rb") as file:
+            found = file.read().partition(b"\noom_kill ")[2].split(maxsplit=1)
+    except OSError:
+        return 0
+    return int(found[0]) if found else 0

@@ -62,6 +62,11 @@ class Seals:
             if path is not None and self.broken.get(path) != CERTAIN:
                 self.broken[path] = CERTAIN if _has_open(main_pid, path) else LIKELY
 
+    @property
+    def unsure(self) -> dict[str, str]:
+        """Those that may have been opened by another program."""
+        return {path: how for path, how in self.broken.items() if how != CERTAIN}
+
     def close(self) -> None:
         if self.descriptor >= 0:
             os.close(self.descriptor)

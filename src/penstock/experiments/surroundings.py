@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, final
 
-from penstock.experiments.collect import OUTPUT
 from penstock.experiments.options import RunOptions
 from penstock.experiments.secrets import MASK, Masker
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 FIRST = Path(__file__).parent / "inside" / "first"
 T = TypeVar("T")
+OUTPUT = "files"
+"""Folder of a run into which the program writes what is to be kept."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Surroundings:
         options: RunOptions,
         cwd: Path,
     ) -> Surroundings:
-        """Raises: FlagError, where a value cannot be passed; MissingExtra, of a notebook without what it needs."""
+        """Raises: FlagError, where a value cannot be passed; DeclarationError, of a pattern; MissingExtra, of a notebook."""
         from penstock.experiments.flags.command import command
 
         declaration = workspace.declaration
@@ -69,7 +70,12 @@ class Surroundings:
         variables = {**os.environ, **options.env}
         secrets = [str(v) for n, v in values.items() if v not in (None, "") and is_secret_flag(flags, n)]
         masker = Masker.of_environment(variables, names=section.secrets, values=secrets)
-        return cls(workspace, target, options, cwd, section, script, python, made, masker, flags, values)
+        around = cls(workspace, target, options, cwd, section, script, python, made, masker, flags, values)
+        if around.metrics:
+            from penstock.experiments.lines import check_patterns
+
+            check_patterns(around.metrics)
+        return around
 
     @property
     def timeout_s(self) -> float | None:
@@ -92,6 +98,13 @@ class Surroundings:
     def metrics(self) -> tuple[str, ...]:
         """Patterns of metrics in printed lines."""
         return _first(self.options.metrics, self.script.metrics if self.script else None, self.section.metrics)
+
+    def money(self, seconds: float) -> dict[str, Any]:
+        """What the time costs, where `[cost] per_hour` is set."""
+        cost = self.workspace.declaration.cost
+        if cost.per_hour is None:
+            return {}
+        return {"money": round(seconds / 3600 * cost.per_hour, 6), "currency": cost.currency}
 
     @property
     def is_python(self) -> bool:

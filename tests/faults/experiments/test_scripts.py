@@ -338,7 +338,7 @@ def test_a_full_disk_while_the_run_is_recorded_keeps_its_log_for_later(shop: Any
     before = (
         "import resource, penstock.experiments.collect as c\nreal = c.collect\n"
         "def full(left):\n    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))\n    return real(left)\n"
-        "import penstock.experiments.run as r\nr.collect = full"
+        "c.collect = full"
     )
     code, _, err = shop.run("train.py", before=before)
     assert code == 2
