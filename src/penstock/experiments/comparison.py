@@ -15,6 +15,7 @@ from penstock.experiments.properties import finite, metrics, shown, took
 from penstock.experiments.series_names import direction
 from penstock.experiments.sheets import table
 from penstock.ledger.query import Where
+from penstock.ledger.status import RUNNING
 
 if TYPE_CHECKING:
     from penstock.experiments.findings import Finding
@@ -199,7 +200,7 @@ def compare_runs(
             way_out="name runs, or list what there is: `penstock runs`",
         )
     flags = list(dict.fromkeys(name for run in runs for name in run.params))
-    seen = {run.id: _seen(run) for run in runs}
+    seen = {run.id: _seen_so_far(workspace, run) if run.status == RUNNING else _seen(run) for run in runs}
     present = dict.fromkeys(name for run in runs for name in seen[run.id])
     names = [name for name, _ in foremost(dict.fromkeys(present, 0.0))]
     comparison = Comparison(
@@ -271,6 +272,17 @@ def _seen(run: RunSummary) -> dict[str, Seen]:
             found[name] = Seen(
                 finite(summary["last"]), bad if least is None else least, bad if greatest is None else greatest
             )
+    return found
+
+
+def _seen_so_far(workspace: Workspace, run: RunSummary) -> dict[str, Seen]:
+    """Of a run that goes on: what it has logged by now."""
+    from penstock.experiments.curves import curves_of
+
+    found = {}
+    for name, curve in curves_of(workspace.ledger.log_of(workspace.ledger.get(run.id))).items():
+        lows, highs = [p.low for p in curve.points], [p.high for p in curve.points]
+        found[name] = Seen(curve.last, min(lows, default=math.nan), max(highs, default=math.nan))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.experiments.properties import metrics, parts_of, shown, took, value_of
 from penstock.experiments.series_names import direction, role_of
@@ -13,6 +13,7 @@ from penstock.experiments.sheets import Listing
 from penstock.ledger.query import Where
 
 if TYPE_CHECKING:
+    from penstock.ledger.decisions import Decision
     from penstock.ledger.query_sql import Catalog, Name
     from penstock.ledger.record import RunSummary
     from penstock.project.workspace import Workspace
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 UNSEALED = '%"unsealed":["%'
 """How the outputs of a run that opened the sealed source file itself look as stored text."""
 MOST_FLAGS, MOST_METRICS = 4, 2
+
+
+class About(NamedTuple):
+    """What is told of some runs beside their records: ids of unsealed ones, how many runs are inside, decisions on them."""
+
+    unsealed: set[str]
+    inside: Counter[str]
+    decisions: dict[str, list[Decision]]
 
 
 def catalog_of(workspace: Workspace) -> Catalog:
@@ -97,18 +106,21 @@ def list_runs(
         columns={"params", "metrics", "tags", "notes"} | parts_of(names),
     )
     more, runs = len(runs) > limit, runs[:limit]
-    unsealed = unsealed_of(workspace, [run.id for run in runs])
-    inside = Counter(_children(workspace, runs))
+    about = About(
+        unsealed_of(workspace, [run.id for run in runs]),
+        Counter(_children(workspace, runs)),
+        workspace.ledger.decisions.of_runs([run.id for run in runs]),
+    )
     body = {
-        "runs": [_body(run, unsealed, inside, list(zip(columns, names, strict=True))) for run in runs],
+        "runs": [_body(run, about, list(zip(columns, names, strict=True))) for run in runs],
         "more": more,
     }
-    header, rows = _columned(runs, columns, names) if names else _usual(runs, unsealed, inside)
+    header, rows = _columned(runs, columns, names) if names else _usual(runs, about)
     if deleted:
         empty = "nothing was thrown away"
     else:
         empty = "no run fits" if condition and filter_text else "no runs yet; start with `penstock run`"
-    return Listing(body, header, rows, empty, _below(runs, more, limit, inside, batch, everything))
+    return Listing(body, header, rows, empty, _below(runs, more, limit, about.inside, batch, everything))
 
 
 def unsealed_of(workspace: Workspace, ids: Sequence[str]) -> set[str]:
@@ -122,9 +134,7 @@ def _children(workspace: Workspace, runs: Sequence[RunSummary]) -> dict[str, int
     return {row.parent: row.n for row in workspace.ledger.ask(query, {"ids": [run.id for run in runs]})}
 
 
-def _body(
-    run: RunSummary, unsealed: set[str], inside: Counter[str], columns: Sequence[tuple[str, Name]]
-) -> dict[str, Any]:
+def _body(run: RunSummary, about: About, columns: Sequence[tuple[str, Name]]) -> dict[str, Any]:
     body = {
         "id": run.id,
         "operation": run.operation,
@@ -135,12 +145,13 @@ def _body(
         "user": run.who,
         "host": run.host,
         "parent": run.parent,
-        "runs_inside": inside[run.id],
+        "runs_inside": about.inside[run.id],
         "params": run.params,
         "metrics": metrics(run),
         "tags": run.tags,
         "notes": len(run.notes),
-        "unsealed": run.id in unsealed,
+        "unsealed": run.id in about.unsealed,
+        "decisions": [decision.id for decision in about.decisions.get(run.id, [])],
         "deleted_at": run.deleted_at,
     }
     if columns:
@@ -160,9 +171,7 @@ def _columned(
     return ("run", *columns), rows
 
 
-def _usual(
-    runs: Sequence[RunSummary], unsealed: set[str], inside: Counter[str]
-) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _usual(runs: Sequence[RunSummary], about: About) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     differing = differing_flags(runs)
     header = ("run", "operation", "status", "started (UTC)", "took", "flags", "metrics", "marks")
     rows = [
@@ -174,7 +183,7 @@ def _usual(
             took(run.seconds),
             _flags(run, differing),
             ", ".join(f"{n} {shown(v)}" for n, v in foremost(metrics(run))[:MOST_METRICS]),
-            _marks(run, run.id in unsealed, inside[run.id]),
+            _marks(run, about),
         )
         for run in runs
     ]
@@ -205,9 +214,11 @@ def foremost(values: dict[str, float]) -> list[tuple[str, float]]:
     return sorted(values.items(), key=lambda m: (direction(m[0]) == 0, role_of(m[0]) != "valid", m[0]))
 
 
-def _marks(run: RunSummary, unsealed: bool, inside: int) -> str:
-    marks = ["unsealed"] if unsealed else []
-    marks += [f"{inside} runs inside"] if inside else []
+def _marks(run: RunSummary, about: About) -> str:
+    inside = about.inside[run.id]
+    marks = ["unsealed"] if run.id in about.unsealed else []
+    marks += [f"{inside} run{'s' if inside > 1 else ''} inside"] if inside else []
+    marks += [f"{decision.id} {decision.outcome}" for decision in about.decisions.get(run.id, [])]
     if name := run.tags.get("mlflow.runName"):
         marks.append(shown(name, 30))
     own = {

@@ -40,6 +40,16 @@ def test_runs_come_in_the_order_in_which_they_are_named(trained: Any, cli: Any) 
     assert cli("compare", a, "nothing").error["code"] == "not-found"
 
 
+def test_a_run_that_goes_on_is_compared_by_what_it_has_logged(bench: Any, cli: Any) -> None:
+    """Its record has no metrics yet."""
+    done = bench.add("done", {"lr": 1}, [{"step": 0, "loss": 1.0}])
+    with bench.workspace.ledger.run("train.py", params={"lr": 2}) as run:
+        run.log(step=0, loss=3.0)
+        run.log(step=1, loss=2.0)
+        body = cli("compare", done, run.id).body
+    assert body["runs"][1]["metrics"]["loss"] == {"last": 2.0, "min": 2.0, "max": 3.0}
+
+
 def test_many_runs_are_rows(bench: Any, said: Any) -> None:
     """More than five."""
     for i in range(7):

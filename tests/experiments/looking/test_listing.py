@@ -42,16 +42,18 @@ def test_a_wrong_name_is_told_the_nearest(trained: Any, cli: Any) -> None:
 
 
 def test_marks_show_tags_notes_and_unsealed_runs(bench: Any, cli: Any, said: Any) -> None:
-    """Each of them wherever the run is listed."""
+    """Decisions too."""
     run = bench.add("x", {"lr": 1}, outputs={"unsealed": ["data.csv"]})
     cli("tag", run, "best", "stage=final")
     cli("note", run, "learning rate was too high")
+    cli("decide", "a low rate helps", "--runs", run)
     line = said("runs").splitlines()[1]
-    assert 'unsealed #best #stage=final "learning rate was too high"' in line
+    assert 'unsealed d1 open #best #stage=final "learning rate was too high"' in line
     body = cli("runs").body["runs"][0]
     assert body["unsealed"] is True
     assert body["tags"] == {"best": "", "stage": "final"}
     assert body["notes"] == 1
+    assert body["decisions"] == ["d1"]
     assert ids(cli("runs", "--filter", "unsealed and tag:best and note~'TOO HIGH'")) == [run]
 
 
