@@ -105,7 +105,7 @@ def _scripts_of(workspace: Workspace, record: RunRecord) -> list[RunRecord] | No
                 f"run {record.id} has no steps to do again", why="none of them ran", way_out="name another run"
             )
         return [workspace.ledger.get(one) for one in runs]
-    if record.operation == BATCH and not is_script(record):
+    if record.operation == BATCH and record.outputs.get("kind") != "script":
         raise ProjectError(
             f"run {record.id} is a batch",
             why="which trials it proposed also depends on when each of them ended",

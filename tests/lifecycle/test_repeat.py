@@ -1,0 +1,108 @@
+"""One verb reproduces whatever was run; what cannot be done again says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import penstock as package
+from penstock.project.project import Project
+
+Cli = Callable[..., Any]
+SCRIPT = 'lr = 0.5\nprint(f"loss: {lr * lr}")\nopen("out.json", "w").write(str(lr))\n'
+READS = """import penstock
+
+parts = penstock.data()
+print("rows:", parts.train.num_rows)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a script in it, and nothing else."""
+    (tmp_path / "train.py").write_text(SCRIPT)
+    return tmp_path
+
+
+def test_a_script_is_done_again(penstock: Cli, folder: Path) -> None:
+    """Exit 0, and the Markdown summary says so."""
+    run = penstock(folder, "run", "-y", "train.py", "lr=0.25").body["id"]
+    assert penstock(folder, "reproduce", run).body["verdict"] == "identical"
+
+
+def test_a_script_that_is_not_the_same_again_is_an_answer_of_no(penstock: Cli, folder: Path) -> None:
+    """Exit 1, the metric, and a likely cause."""
+    (folder / "train.py").write_text("import random\nprint('loss:', random.random())\n")
+    run = penstock(folder, "run", "-y", "train.py").body["id"]
+    again = penstock(folder, "reproduce", run)
+    assert again.code == 1
+    difference = next(d for d in again.body["differences"] if d["kind"] == "metric")
+    assert difference["what"] == "loss"
+    assert "seed" in difference["cause"]
+
+
+def test_a_batch_points_to_its_trials(penstock: Cli, folder: Path) -> None:
+    """Which points it tried depends on time; each trial can be done again."""
+    batch = penstock(folder, "run", "-y", "train.py", "lr=[0.1,0.2]", "--minimize", "loss").body
+    refused = penstock(folder, "reproduce", batch["batch"])
+    assert refused.code == 2
+    assert batch["batch"] in refused.error["try"]
+    assert penstock(folder, "reproduce", batch["best"]["run"]).body["verdict"] == "identical"
+
+
+def test_all_steps_are_done_again(penstock: Cli, folder: Path) -> None:
+    """One verdict for each, and the worst of them for all."""
+    (folder / "penstock.toml").write_text(
+        '[[step]]\nname = "one"\nrun = "python train.py"\ninputs = ["train.py"]\noutputs = ["out.json"]\n'
+        '[[step]]\nname = "two"\nrun = "cp out.json copy.json"\ninputs = ["out.json"]\noutputs = ["copy.json"]\n'
+    )
+    done = penstock(folder, "run")
+    assert done.code == 0, done
+    again = penstock(folder, "reproduce", done.body["run"])
+    assert again.code == 0, again
+    assert [step["verdict"] for step in again.body["steps"]] == ["identical", "identical"]
+
+
+@pytest.mark.parametrize("option", [("--env", "fresh"), ("--tolerance", "0.1"), ("--set", "key=1")])
+def test_an_option_of_scripts_is_refused_for_a_pipeline(penstock: Cli, project_at: Cli, option: tuple[str, str]) -> None:
+    """Rather than ignored."""
+    project = project_at("run")
+    run = next(r for r in penstock(project, "runs").body["runs"] if r["operation"] == "run")["id"]
+    refused = penstock(project, "reproduce", run, *option)
+    assert refused.code == 2
+    assert refused.error["code"] == "bad-declaration"
+
+
+def test_a_script_gets_the_rows_that_it_had(penstock: Cli, project_at: Cli) -> None:
+    """An envelope that was opened since is not among the validation rows of the repetition."""
+    project = project_at("run")
+    (project / "look.py").write_text(READS + 'print("valid:", parts.valid.num_rows)\n')
+    first = penstock(project, "run", "-y", "look.py").body
+    assert first["metrics"]["rows"] > 0
+    penstock(project, "deploy")
+    later = penstock(project, "run", "-y", "look.py").body
+    assert later["metrics"]["valid"] > first["metrics"]["valid"]
+    again = penstock(project, "reproduce", first["id"])
+    assert again.body["verdict"] == "identical", again.body
+
+
+def test_a_script_that_opens_the_source_itself_is_marked(penstock: Cli, project_at: Cli) -> None:
+    """In its result, in the list and in the record: it may have seen test rows."""
+    project = project_at("new")
+    source = Project(project).source
+    (project / "peek.py").write_text(f"print('bytes:', len(open({str(source)!r}).read()))\n")
+    done = penstock(project, "run", "-y", "peek.py")
+    assert done.body["unsealed"]
+    assert "unsealed" in penstock(project, "show", done.body["id"]).body["outputs"]
+    (project / "honest.py").write_text(READS)
+    assert not penstock(project, "run", "-y", "honest.py").body["unsealed"]
+
+
+def test_run_script_is_the_same_from_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words or values."""
+    monkeypatch.chdir(folder)
+    assert package.run_script("train.py", "lr=0.5").metrics == {"loss": 0.25}
+    assert package.run_script("train.py", flags={"lr": 2.0}).metrics == {"loss": 4.0}
