@@ -10,7 +10,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from penstock.experiments.curve_chart import Line, draw
-from penstock.experiments.properties import shown, took
+from penstock.experiments.properties import shown
+from penstock.experiments.sheets import took
 
 if TYPE_CHECKING:
     from penstock.experiments.comparison import Comparison

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import BadParameter
 from penstock.experiments.listing import catalog_of, condition_of, foremost, project_of, unsealed_of
-from penstock.experiments.properties import finite, metrics, shown, took
+from penstock.experiments.properties import finite, metrics, shown
 from penstock.experiments.series_names import direction
-from penstock.experiments.sheets import table
+from penstock.experiments.sheets import table, took
 from penstock.ledger.query import Where
 from penstock.ledger.status import RUNNING
 

@@ -17,6 +17,7 @@ from penstock.experiments.findings import ORDER, Finding
 from penstock.experiments.gradients import gradients
 from penstock.experiments.noise import BLOCKS, blocks, noise_of, steadiness
 from penstock.experiments.series_names import direction, is_gradient, pairs_of
+from penstock.experiments.sheets import took
 
 FEWEST = 5
 """Points below which a curve is not judged."""
@@ -308,7 +309,7 @@ def _converged(trend: Trend) -> Finding | None:
     return Finding(
         "converged",
         trend.name,
-        f"{trend.name} reached {trend.shown(trend.end)} at step {point.step:g} ({duration(point.elapsed_s)}); the "
+        f"{trend.name} reached {trend.shown(trend.end)} at step {point.step:g} ({took(point.elapsed_s)}); the "
         f"{rest:.0%} of the run after it changed nothing",
         point.step,
         point.elapsed_s,
@@ -329,15 +330,3 @@ def _first_near(trend: Trend, after: float, near: float) -> Point:
 def _share_of_steps(trend: Trend, point: Point) -> float:
     first, last = trend.points[0].step, trend.points[-1].step
     return (point.step - first) / (last - first) if last > first else 1.0
-
-
-def duration(seconds: float) -> str:
-    """
-    >>> duration(4.26), duration(200), duration(7300)
-    ('4.3 s', '3 min 20 s', '2 h 2 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from penstock.experiments.properties import metrics, parts_of, shown, took, value_of
+from penstock.experiments.properties import metrics, parts_of, shown, value_of
 from penstock.experiments.series_names import direction, role_of
-from penstock.experiments.sheets import Listing
+from penstock.experiments.sheets import Listing, took
 from penstock.ledger.query import Where
 
 if TYPE_CHECKING:
@@ -198,13 +198,20 @@ def differing_flags(runs: Sequence[RunSummary]) -> dict[str, list[str]]:
     for run in runs:
         values, names = first.setdefault(run.operation, {}), differ.setdefault(run.operation, set())
         for name, value in run.params.items():
-            if name not in names and not isinstance(value, dict) and values.setdefault(name, value) != value:
+            if name not in names and _is_short(value) and values.setdefault(name, value) != value:
                 names.add(name)
     return {op: [n for n in values if n in differ[op] or len(values) <= 2] for op, values in first.items()}
 
 
+def _is_short(value: Any) -> bool:
+    """Whether a value says something in a cell of a table."""
+    if isinstance(value, str):
+        return 0 < len(value) <= 60 and "\n" not in value
+    return value is not None and not isinstance(value, dict) and value != []
+
+
 def _flags(run: RunSummary, differing: dict[str, list[str]]) -> str:
-    names = [name for name in differing.get(run.operation, ()) if name in run.params]
+    names = [name for name in differing.get(run.operation, ()) if _is_short(run.params.get(name))]
     more = f" +{len(names) - MOST_FLAGS}" if len(names) > MOST_FLAGS else ""
     return " ".join(f"{name}={shown(run.params[name], 16)}" for name in names[:MOST_FLAGS]) + more
 

@@ -145,18 +145,3 @@ def shown(value: Any, most: int = 40) -> str:
         return "NaN" if math.isnan(value) else f"{value:.4g}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= most else text[: most - 3] + "..."
-
-
-def took(seconds: float | None) -> str:
-    """A duration for people.
-
-    >>> took(0.04), took(12.3), took(200), took(7300), took(None)
-    ('0.0 s', '12.3 s', '3 min 20 s', '2 h 2 min', '')
-    """
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"

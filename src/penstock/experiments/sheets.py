@@ -78,3 +78,18 @@ def clean(text: str) -> str:
     'a b?[2Jc'
     """
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+
+
+def took(seconds: float | None) -> str:
+    """A duration for people.
+
+    >>> [took(s) for s in (0.04, 4.26, 12.3, 200, 7300, None)]
+    ['0.04 s', '4.3 s', '12 s', '3 min 20 s', '2 h 1 min', '']
+    """
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds >= 0.01 else f"{seconds * 1000:.2g} ms"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import NotFound
-from penstock.experiments.properties import finite, metric, shown, took
-from penstock.experiments.sheets import Listing, Sheet, clean, table
+from penstock.experiments.properties import finite, metric, shown
+from penstock.experiments.sheets import Listing, Sheet, clean, table, took
 from penstock.ledger.status import QUEUED, RUNNING
 
 if TYPE_CHECKING:

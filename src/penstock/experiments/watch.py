@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import NotFound
 from penstock.experiments.curves import Curve, add_lines
 from penstock.experiments.diagnosis import diagnose
-from penstock.experiments.properties import shown, took
+from penstock.experiments.properties import shown
 from penstock.experiments.series import Tail
 from penstock.experiments.series_names import pairs_of
-from penstock.experiments.sheets import clean
+from penstock.experiments.sheets import clean, took
 from penstock.experiments.terminal_chart import Drawn, chart
 from penstock.ledger.status import QUEUED, RUNNING
 
