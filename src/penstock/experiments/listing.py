@@ -192,7 +192,7 @@ def _usual(runs: Sequence[RunSummary], about: About) -> tuple[tuple[str, ...], l
 
 
 def differing_flags(runs: Sequence[RunSummary]) -> dict[str, list[str]]:
-    """Operation -> flags whose values are not the same in all of its runs here, in the order of their names."""
+    """Operation -> flags whose values are not the same in all of its runs here; all flags of a run that is alone."""
     first: dict[str, dict[str, Any]] = {}
     differ: dict[str, set[str]] = {}
     for run in runs:
@@ -200,7 +200,11 @@ def differing_flags(runs: Sequence[RunSummary]) -> dict[str, list[str]]:
         for name, value in run.params.items():
             if name not in names and _is_short(value) and values.setdefault(name, value) != value:
                 names.add(name)
-    return {op: [n for n in values if n in differ[op] or len(values) <= 2] for op, values in first.items()}
+    counts = Counter(run.operation for run in runs)
+    return {
+        op: [n for n in values if n in differ[op] or len(values) <= 2 or counts[op] == 1]
+        for op, values in first.items()
+    }
 
 
 def _is_short(value: Any) -> bool:
