@@ -23,10 +23,11 @@ from penstock.errors import DeclarationError
 MOST_NAMES = 1000
 """More names than this are no metrics, but a list that was printed."""
 
-_NUMBER = r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
+_NUMBER = r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
 _ALONE = r"(?=%|\.?(?:$|[\s,;|()\]}'\"±]))"
 _VALUE = re.compile(
-    rf":[ \t]*(?:(?:tensor|(?:np\.|numpy\.)?(?:float|int)\d+)\()?({_NUMBER}){_ALONE}", re.IGNORECASE | re.MULTILINE
+    rf":[ \t]*(?:(?:tensor|(?:np\.|numpy\.)?(?:float|int)\d+)\()?({_NUMBER}){_ALONE}",
+    re.MULTILINE,  # and not IGNORECASE: with it `re` does not jump from colon to colon
 )
 _EQUALS = re.compile(
     rf"(?<![\w.])(?P<key>[^\W\d][\w./%@-]*)=(?P<value>{_NUMBER}){_ALONE}", re.IGNORECASE | re.MULTILINE
@@ -214,6 +215,8 @@ def _key(text: str) -> str:
     >>> _key("val loss"), _key("10/10 - 5ms/step - val_acc"), _key("The final model has loss"), _key("INFO valid_0's auc")
     ('val_loss', 'val_acc', '', 'valid_0_auc')
     """
+    if (word := text.strip()).isidentifier():
+        return word
     text = text.rpartition("\n")[2]
     quote = text[-1:]
     if quote in ("'", '"'):
@@ -249,10 +252,8 @@ def _values(match: re.Match[str]) -> list[tuple[str, int | float]]:
 
 def _number(text: str) -> int | float | None:
     try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
+        if text.lstrip("+-").isdigit():
+            return int(text)
         return float(text)
     except ValueError:  # a pattern of the user's own took what is no number
         return None

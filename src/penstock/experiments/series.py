@@ -15,6 +15,9 @@ _FROM_TEXT = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 CHUNK_BYTES = 1 << 20
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MANY = 2000
+_BEGINS = '{"elapsed_s":'
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().raw_decode
 MOST_SERIES = 5000
 """More names than this are listed nowhere; they stay in the log."""
 
@@ -75,11 +78,12 @@ class Series:
         step = line.get("step")
         numbers: dict[str, float] = {}
         for name, value in line.items():
+            kind = type(value)
+            if kind is not float and kind is not int:
+                value = _FROM_TEXT.get(value) if kind is str else None
+                if value is None:
+                    continue
             if name == "elapsed_s":
-                continue
-            if type(value) is str:
-                value = _FROM_TEXT.get(value)
-            if value is None or type(value) is bool or not isinstance(value, int | float):
                 continue
             numbers[name] = value
             if name == "step":
@@ -120,20 +124,30 @@ class Tail:
             except FileNotFoundError:
                 return
         while data := os.read(self._descriptor, CHUNK_BYTES):
-            *whole, self._rest = (self._rest + data).split(b"\n")
-            for line in whole:
-                try:
-                    values = json.loads(line)
-                except ValueError:
+            whole, end, self._rest = (self._rest + data).rpartition(b"\n")
+            for line in whole.decode("utf-8", "replace").split("\n") if end else ():
+                values = _line(line)
+                if values is None:
                     self.damaged += 1
-                    continue
-                if isinstance(values, dict):
+                else:
                     yield values
 
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _line(line: str) -> dict[str, Any] | None:
+    """One line; what follows the part of another that was cut; None for what is no line of a log."""
+    for start in (0, line.rfind(_BEGINS)):
+        try:
+            values, end = _decode(line, max(start, 0))
+        except ValueError:
+            continue
+        if end == len(line) and isinstance(values, dict):
+            return values
+    return None
 
 
 def plain(value: float) -> float | str:
@@ -166,11 +180,9 @@ class Appender:
         elapsed_s = time.monotonic() - self.started if elapsed_s is None else elapsed_s
         line = {"elapsed_s": round(elapsed_s, 6), **values}
         try:
-            self._lines.append(json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+            self._lines.append(_encode(line))
         except ValueError:  # NaN or infinity is among them
-            self._lines.append(
-                json.dumps({n: plain(v) for n, v in line.items()}, ensure_ascii=False, separators=(",", ":"))
-            )
+            self._lines.append(_encode({name: plain(number) for name, number in line.items()}))
         if len(self._lines) >= _MANY:
             self.flush()
 

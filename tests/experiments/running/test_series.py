@@ -57,6 +57,10 @@ def test_a_tail_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
         assert list(tail.lines()) == [{"a": 1}]
         out.write(b":2}\nnot json\n")
         assert list(tail.lines()) == [{"a": 2}]
+        out.write(b'{"elapsed_s":1,"x{"elapsed_s":2,"a":3}\n')
+        assert list(tail.lines()) == [{"elapsed_s": 2, "a": 3}], (
+            "a full disk cut one line; another process wrote the next"
+        )
     assert tail.damaged == 1
 
 
