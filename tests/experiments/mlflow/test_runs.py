@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -301,6 +302,45 @@ def test_runs_of_penstock_can_be_read_with_mlflow(mlflow: Any, client: Any, ledg
     assert (found.info.run_name, found.info.status) == ("train.py", "FINISHED")
     assert (found.data.params, found.data.metrics) == ({"lr": "0.5"}, {"loss": 0.25})
     assert [(m.step, m.value) for m in client.get_metric_history(run.id, "loss")] == [(1, 0.25)]
+
+
+def test_a_full_disk_is_said_and_loses_nothing_of_what_was_kept(mlflow: Any, client: Any, tmp_path: Path) -> None:
+    """No file may grow beyond 1 MB, as on a disk that is full."""
+    script = (
+        "import mlflow, resource, signal\n"
+        "from penstock.errors import StoreFull\n"
+        f"mlflow.set_tracking_uri('penstock://{tmp_path}'); mlflow.set_experiment('bank')\n"
+        "run = mlflow.start_run(); print(run.info.run_id)\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))\n"
+        "kept = 0\n"
+        "try:\n"
+        "    while True:\n"
+        "        mlflow.log_metrics({f'm{i}': kept for i in range(100)}, step=kept)\n"
+        "        kept += 1\n"
+        "except StoreFull as error:\n"
+        "    print(kept, error.what)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    run_id, told = done.stdout.splitlines()
+    kept, what = told.split(" ", 1)
+    assert done.returncode == 0, done.stderr
+    assert "no space left" in what
+    assert int(kept) > 500
+    assert [m.value for m in client.get_metric_history(run_id, "m99")] == list(range(int(kept)))
+    assert client.get_run(run_id).data.metrics["m0"] == int(kept) - 1
+
+
+def test_only_the_plug_in_imports_mlflow() -> None:
+    import penstock
+
+    root = Path(penstock.__file__).parent
+    imports = re.compile(r"^\s*(?:import|from) (?:mlflow|pandas)\b", re.MULTILINE)
+    found = {
+        path.relative_to(root).parent.as_posix() for path in root.rglob("*.py") if imports.search(path.read_text())
+    }
+    assert found == {"experiments/mlflow"}
 
 
 def test_the_core_never_loads_mlflow(tmp_path: Path) -> None:

@@ -147,7 +147,13 @@ def test_only_the_newest_are_written_unless_more_are_asked_for(workspace: Worksp
 def test_the_command_line_only_writes_where_asked(workspace: Workspace, penstock: Any, tmp_path: Path) -> None:
     run_id = record(workspace, [1.0, 0.5])
     body = penstock(
-        workspace.root, "tensorboard", "--no-start", "--logdir", str(tmp_path / "board"), "--filter", "operation ~ train"
+        workspace.root,
+        "tensorboard",
+        "--no-start",
+        "--logdir",
+        str(tmp_path / "board"),
+        "--filter",
+        "operation ~ train",
     ).body
     assert body["runs"][run_id]["values"] == 4
     assert (tmp_path / "board" / "scripts-train.py" / run_id).is_dir()
