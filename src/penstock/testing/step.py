@@ -260,12 +260,13 @@ class StepContract:
             pytest.skip("this step looks at several columns together, and says so")
         for form in forms_of(step):
             both = odd_columns(form)
-            fitted = step.fit([both], None, seed=0)
+            target = Target(np.arange(len(both)) % 2, Task.BINARY)
+            fitted = step.fit([both], target, seed=0)
             together = dict(zip(fitted.names, apply(fitted, both).T, strict=True)) if fitted.names else {}
             alone: dict[str, np.ndarray] = {}
             for j, name in enumerate(both.names):
                 one = Columns(both.values[:, j : j + 1], (name,), form)
-                fitted = step.fit([one], None, seed=0)
+                fitted = step.fit([one], target, seed=0)
                 if fitted.names:
                     alone.update(zip(fitted.names, apply(fitted, one).T, strict=True))
             assert together.keys() == alone.keys()
