@@ -126,10 +126,11 @@ def _read(left: Leftovers, found: Collected) -> None:
 
 def _written(left: Leftovers, found: Collected) -> None:
     """The files that it wrote: those in its folder, and those that are declared. Others are named."""
-    if left.declared or any((left.folder / OUTPUT).iterdir()):
+    output = left.folder / OUTPUT
+    if left.declared or (output.is_dir() and any(output.iterdir())):
         from penstock.experiments.files import keep_outputs
 
-        kept = keep_outputs(left.workspace, left.folder / OUTPUT, left.declared)
+        kept = keep_outputs(left.workspace, output, left.declared)
         found.files = kept.files
         if kept.tree is not None:
             found.artifacts["files"] = _tree(left, kept.tree)
@@ -143,13 +144,18 @@ def _written(left: Leftovers, found: Collected) -> None:
     others = [path for path in left.opened.written if path not in known and Path(path).is_file()]
     names = [name for path in others if not (name := name_of(root, Path(path))).startswith("/")]
     if names:
-        found.outputs["written_elsewhere"] = names[:MOST_TOLD]
+        found.outputs["written_elsewhere"] = [_shown(name) for name in names[:MOST_TOLD]]
 
 
 def _seals(left: Leftovers, found: Collected) -> None:
     if left.unsealed:
-        named = {name_of(left.workspace.root, Path(path)): how for path, how in left.unsealed.items()}
+        named = {_shown(name_of(left.workspace.root, Path(p))): _shown(how) for p, how in left.unsealed.items()}
         found.outputs.update(unsealed=list(named), unsealed_how=named)
+
+
+def _shown(name: str) -> str:
+    """A name as JSON can hold it."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _tree(left: Leftovers, digest: str) -> dict[str, Any]:

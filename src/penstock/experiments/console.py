@@ -36,7 +36,7 @@ class ConsoleLog:
         self._tail = 0  # number of the tail that is written to; 0: the head is
 
     def write(self, data: bytes) -> None:
-        """Append. Where no space is left, `full` says so from then on, and nothing more is kept: the program goes on."""
+        """Append. Where that is not possible (no space is left), `full` says why from then on, and nothing more is kept: the program goes on."""
         self.size_bytes += len(data)
         if self.full:
             return
@@ -51,6 +51,8 @@ class ConsoleLog:
                     view = view[written:]
         except StoreFull as error:
             self.full = error.what
+        except OSError as error:  # the script has removed the folder
+            self.full = f"{error.strerror}: {error.filename}"
 
     def close(self) -> None:
         if self._file >= 0:

@@ -73,7 +73,7 @@ class Observer:
     def warnings(self) -> list[str]:
         found = []
         if self._appender.lost:
-            found.append(f"{self._appender.lost} lines of metrics are lost: no space was left")
+            found.append(f"{self._appender.lost} lines of metrics are lost: {self._appender.why}")
         if self.printed.refused:
             found.append(
                 f"more than 1,000 names of metrics were printed; {self.printed.refused!r} and others are left out"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
@@ -13,7 +12,6 @@ from typing import Any, final
 
 _FROM_TEXT = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 CHUNK_BYTES = 1 << 20
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MANY = 2000
 _BEGINS = '{"elapsed_s":'
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -165,13 +163,14 @@ def plain(value: float) -> float | str:
 class Appender:
     """Appends lines to a log of metrics on behalf of a script that does not do it itself; many lines go in one write.
 
-    Where no space is left, `lost` counts the lines, and the script goes on.
+    Where that is not possible (no space is left), `lost` counts the lines, `why` says why, and the script goes on.
     """
 
     def __init__(self, path: Path, started: float) -> None:
         self.path = path
         self.started = started
         self.lost = 0
+        self.why = "no space left"
         self._lines: list[str] = []
         self._descriptor = -1
 
@@ -196,9 +195,8 @@ class Appender:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
                 self._descriptor = os.open(self.path, flags, 0o666)
             written = os.write(self._descriptor, data)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
+        except OSError as error:  # no space, or the script has removed the folder: it goes on
+            self.why = os.strerror(error.errno or 0)
             written = 0
         if written < len(data):
             self.lost += count if not written else data.count(b"\n", written)

@@ -65,7 +65,7 @@ class Surroundings:
 
         declaration = workspace.declaration
         section, script = declaration.run, declaration.scripts.get(target.name)
-        python = options.python or section.python or sys.executable
+        python = options.python or _from(workspace.root, section.python) or sys.executable
         made = command(target, flags, values, python=python, cwd=cwd, given=options.assigned)
         variables = {**os.environ, **options.env}
         secrets = [str(v) for n, v in values.items() if v not in (None, "") and is_secret_flag(flags, n)]
@@ -253,6 +253,11 @@ class Beside(Generic[T]):
             self._found.append(self._work())
         except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
             self._error = error
+
+
+def _from(root: Path, program: str | None) -> str | None:
+    """A program of the declaration: a relative path begins at the folder of `penstock.toml`, a bare name is on the PATH."""
+    return program if program is None or os.sep not in program else os.path.join(root, program)
 
 
 def is_secret_flag(flags: FlagSet, name: str) -> bool:

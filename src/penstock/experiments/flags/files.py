@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 from pathlib import Path
 from typing import final
 
 from penstock.experiments.flags.things import Module
 
 _MAY_PARSE = re.compile(rb"argparse|ArgumentParser|add_argument|parse_args|click|typer")
+_PARSING = threading.Lock()
+"""Two threads that parse at once make CPython 3.11 fail ("AST constructor recursion depth mismatch"); workers of a queue do."""
 _LARGEST = 2 * 2**20
 _KNOWN = ("argparse", "click", "typer", "rich_click")  # what they do is known; nobody writes their own
 
@@ -45,7 +48,8 @@ class Files:
             if len(data) > _LARGEST:
                 raise CannotRead(f"{self.label(path)} has {len(data):,} bytes: too many for source that a person wrote")
             try:
-                tree = ast.parse(data, str(path))
+                with _PARSING:
+                    tree = ast.parse(data, str(path))
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 line = getattr(error, "lineno", None)
                 where = f"{self.label(path)}, line {line}" if line else self.label(path)
