@@ -277,10 +277,10 @@ def _seen(run: RunSummary) -> dict[str, Seen]:
 
 def _seen_so_far(workspace: Workspace, run: RunSummary) -> dict[str, Seen]:
     """Of a run that goes on: what it has logged by now."""
-    from penstock.experiments.curves import curves_of
+    from penstock.experiments.curves import curves_of, lines_of
 
     found = {}
-    for name, curve in curves_of(workspace.ledger.log_of(workspace.ledger.get(run.id))).items():
+    for name, curve in curves_of(lines_of(workspace.ledger, workspace.ledger.get(run.id))).items():
         lows, highs = [p.low for p in curve.points], [p.high for p in curve.points]
         found[name] = Seen(curve.last, min(lows, default=math.nan), max(highs, default=math.nan))
     return found

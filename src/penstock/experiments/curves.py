@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
+
+if TYPE_CHECKING:
+    from penstock.ledger.ledger import Ledger
+    from penstock.ledger.record import RunRecord
 
 STEP_NAMES = ("step", "global_step", "iteration", "epoch")
 """Under which a line of a log tells its step; the first that is there counts. A line without counts as the next one."""
@@ -105,6 +109,14 @@ def add_lines(curves: dict[str, Curve], lines: Iterable[Mapping[str, Any]]) -> N
             if curve is None:
                 curve = curves[name] = Curve(name)
             curve.add(float(curve.count if given is None else given), float(value), elapsed_s)
+
+
+def lines_of(ledger: Ledger, record: RunRecord) -> Iterator[dict[str, Any]]:
+    """The lines of a run's log. One that ends at this moment moves its log into the store: then it is read from there."""
+    try:
+        yield from ledger.log_of(record)
+    except FileNotFoundError:  # it was there when it was looked for, and gone when it was opened
+        yield from ledger.log_of(ledger.get(record.id))
 
 
 def _joined(a: list[float], b: list[float]) -> list[float]:

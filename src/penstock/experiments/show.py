@@ -59,12 +59,12 @@ def show_run(workspace: Workspace, run: str) -> Sheet:
 
 def diagnosed(workspace: Workspace, record: RunRecord) -> tuple[dict[str, Curve], list[Finding]]:
     """The curves of a run, and what they show."""
-    from penstock.experiments.curves import curves_of
+    from penstock.experiments.curves import curves_of, lines_of
     from penstock.experiments.diagnosis import diagnose
 
     if record.status == QUEUED:
         return {}, []
-    curves = curves_of(workspace.ledger.log_of(record))
+    curves = curves_of(lines_of(workspace.ledger, record))
     return curves, diagnose(curves, finished=record.status != RUNNING)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import NotFound
-from penstock.experiments.curves import Curve, add_lines
+from penstock.experiments.curves import Curve, add_lines, lines_of
 from penstock.experiments.diagnosis import diagnose
 from penstock.experiments.properties import shown
 from penstock.experiments.series import Tail
@@ -114,7 +114,7 @@ def glances(workspace: Workspace, run_id: str, *, every_s: float = 0.5, once: bo
                 add_lines(curves, tail.lines())
             else:  # what came last may have been logged between two looks: the whole log counts
                 curves = {}
-                add_lines(curves, ledger.log_of(record))
+                add_lines(curves, lines_of(ledger, record))
             yield Glance(record, curves, diagnose(curves, finished=not going), _seconds(record))
             if once or not going:
                 return
