@@ -19,18 +19,31 @@ from penstock.features.steps.clip import Clip
 from penstock.features.steps.kmeans_bin import KmeansBin
 from penstock.features.steps.log import Log
 from penstock.features.steps.min_max import MinMax
+from penstock.features.steps.pca import Pca
 from penstock.features.steps.polynomial import Polynomial
 from penstock.features.steps.power import Power
 from penstock.features.steps.products import Products
+from penstock.features.steps.random_projection import RandomProjection
 from penstock.features.steps.robust_scale import RobustScale
 from penstock.features.steps.tree_bin import TreeBin
+from penstock.features.steps.truncated_svd import TruncatedSvd
 from penstock.features.steps.uniform_bin import UniformBin
+from penstock.features.steps.whiten import Whiten
 from penstock.testing.step import model, same_bits
 
 STEPS = [
     *[RobustScale(), MinMax(), MinMax(-2.0, 5.0, clip=True), Clip(), Clip(0.2, 0.4)],
     *[Log(), Log("one_plus", "10"), Log("plain", "2"), Power(), Power(standardise=False)],
     *[Polynomial(), Polynomial(3), Products()],
+    *[
+        Pca(2),
+        Pca(3, 0.5),
+        TruncatedSvd(2),
+        RandomProjection(4),
+        RandomProjection(3, "sparse"),
+        Whiten(),
+        Whiten("pca"),
+    ],
     *[UniformBin(7), KmeansBin(4, "one_hot"), TreeBin(4, 2.0), TreeBin(6, 1.0, "one_hot")],
 ]
 
