@@ -110,13 +110,14 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, required=True, help="the folder that holds the tables")
     options.add_argument("--only", default=",".join(TABLES), help="names of tables, separated by commas")
-    options.add_argument("--seeds", type=int, default=5)
+    options.add_argument("--seeds", type=int, default=5, help="how many")
+    options.add_argument("--first-seed", type=int, default=0)
     options.add_argument("--budget", default="60s", help="of the search")
     options.add_argument("--out", type=Path, help="Markdown file; the figures go beside it as .json")
     asked = options.parse_args()
     outcomes: list[Outcome] = []
     for name in asked.only.split(","):
-        for seed in range(asked.seeds):
+        for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
             outcomes.append(measure(name, asked.data.absolute(), seed, asked.budget))
             print(json.dumps(vars(outcomes[-1])), file=sys.stderr, flush=True)
             if asked.out:
