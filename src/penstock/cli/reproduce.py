@@ -33,8 +33,8 @@ def reproduce(
 ) -> int:
     """Do a run again from its record and compare every result. Exit 1 when something differs."""
     from penstock.cli.progress import Progress
+    from penstock.experiments.here import workspace_here
     from penstock.lifecycle.repeat import reproduce as reproduce_any
-    from penstock.project.workspace import Workspace
 
     if markdown and as_json:
         raise click.UsageError("--markdown and --json each are all that is printed; give one of them")
@@ -45,7 +45,7 @@ def reproduce(
         seconds = seconds_of(timeout, what="--timeout")
     with Progress(quiet=as_json) as progress:
         result = reproduce_any(
-            Workspace.here(),
+            workspace_here(),
             run,
             env=env,
             into=into,

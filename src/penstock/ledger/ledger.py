@@ -470,12 +470,14 @@ class Ledger:
 
     def log_of(self, record: RunRecord) -> Iterator[dict[str, Any]]:
         """What a run has logged, line by line; of a run that is still running, what it has logged so far."""
-        path = self.folder_of(record.id) / LOG_NAME
-        if path.exists():
-            with open(path, "rb") as file:
-                yield from read_log(file)
-        elif record.log:
-            yield from read_log(self.objects.get(record.log))
+        try:
+            file = open(self.folder_of(record.id) / LOG_NAME, "rb")  # noqa: SIM115 - tried apart from its use
+        except FileNotFoundError:
+            ended = record.log or self.get(record.id).log  # it may have ended since the record was read
+            yield from read_log(self.objects.get(ended)) if ended else ()
+            return
+        with file:
+            yield from read_log(file)
 
     def folder_of(self, run_id: str) -> Path:
         """The folder of a run on this machine, for what is written while it happens; it need not exist."""
