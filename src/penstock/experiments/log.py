@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from penstock.errors import StoreFull
-from penstock.ledger.log import LogFile
+if TYPE_CHECKING:
+    from penstock.ledger.log import LogFile
 
 _file: LogFile | None = None
 _begun = False
@@ -44,8 +44,8 @@ def log(step: int | float | None = None, **values: Any) -> None:
     if line and not (len(line) == 1 and "step" in line):
         try:
             _file.append(line)
-        except (StoreFull, OSError) as error:
-            _tell("full", f"a line of metrics is lost: {error}")
+        except Exception as error:  # noqa: BLE001 - a full disk, or a name that is no text: training goes on
+            _tell("lost", f"a line of metrics is lost: {error}")
 
 
 def log_name(name: str, value: Any, step: int | float | None = None) -> None:
@@ -59,6 +59,8 @@ def _begin() -> None:
     folder = os.environ.get("PENSTOCK_RUN_FOLDER")
     if folder and os.path.isdir(folder):
         from pathlib import Path
+
+        from penstock.ledger.log import LogFile
 
         started = os.environ.get("PENSTOCK_STARTED")
         _file = LogFile(Path(folder) / "metrics.jsonl", float(started) if started else None)

@@ -50,6 +50,14 @@ def test_what_is_no_number_is_left_out_and_said_once(place: Any) -> None:
     assert said.count("penstock.log") == 4
 
 
+def test_names_and_arguments_that_cannot_be_written_do_not_end_the_training(place: Any) -> None:
+    """Lone surrogates have no bytes of their own; nothing, and a step alone, are no line."""
+    text = "import penstock\npenstock.log(**{'bad\\ud800': 1.0})\npenstock.log()\npenstock.log(step=3)\npenstock.log(step=None, ok=1)\n"
+    run = place.run_text(text, echo=False)
+    assert run.status == "done"
+    assert place.lines(run) == [{"bad\ud800": 1.0}, {"ok": 1}]
+
+
 def test_forked_and_threaded_loggers_share_the_log_without_mixing_lines(place: Any) -> None:
     """Eight processes and eight threads at once."""
     text = (
@@ -111,7 +119,7 @@ def test_importing_it_is_cheap() -> None:
     """Nothing heavy comes along."""
     import subprocess
 
-    code = "import sys, penstock\npenstock.log(x=1)\nprint(*sorted(m for m in sys.modules if m in ('numpy', 'sqlite3', 'msgspec', 'click', 'subprocess')))"
+    code = "import sys, penstock\npenstock.log(x=1)\nprint(*sorted(m for m in sys.modules if m in ('numpy', 'sqlite3', 'msgspec', 'click', 'json', 'pathlib', 'dataclasses')))"
     begun = time.monotonic()
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
     assert time.monotonic() - begun < 10
