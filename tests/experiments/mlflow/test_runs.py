@@ -357,3 +357,16 @@ def test_the_core_never_loads_mlflow(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip().endswith("[]"), done.stdout
+
+
+def test_mlflow_alone_loads_nothing_of_penstock(mlflow: Any) -> None:
+    """The entry points cost those nothing who have Penstock installed and do not use it with MLflow."""
+    code = (
+        "import warnings; warnings.simplefilter('error', UserWarning)\n"
+        "import mlflow, sys; print(sorted(m for m in sys.modules if m.startswith('penstock')))\n"
+        "import penstock.experiments.mlflow.artifacts, penstock.experiments.mlflow.store\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "experiments.mlflow.store" not in done.stdout
+    assert "ledger" not in done.stdout
