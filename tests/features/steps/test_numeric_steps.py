@@ -16,6 +16,8 @@ from penstock.bundle.kinds import Task
 from penstock.bundle.packing import to_float32
 from penstock.features.step import Columns, Form, Target
 from penstock.features.steps.clip import Clip
+from penstock.features.steps.impute_by_group import ImputeByGroup
+from penstock.features.steps.impute_nearest import ImputeNearest
 from penstock.features.steps.kmeans_bin import KmeansBin
 from penstock.features.steps.log import Log
 from penstock.features.steps.min_max import MinMax
@@ -44,6 +46,7 @@ STEPS = [
         Whiten(),
         Whiten("pca"),
     ],
+    *[ImputeByGroup(min_rows=2), ImputeByGroup("mean", 1), ImputeNearest(2, 5), ImputeNearest()],
     *[UniformBin(7), KmeansBin(4, "one_hot"), TreeBin(4, 2.0), TreeBin(6, 1.0, "one_hot")],
 ]
 
@@ -63,25 +66,30 @@ def _rows(least: int, most: int) -> st.SearchStrategy[list[list[float]]]:
     return st.lists(st.lists(NUMBERS, min_size=3, max_size=3), min_size=least, max_size=most)
 
 
+def _run(session, values: np.ndarray) -> np.ndarray:
+    """The same columns for each argument."""
+    return session.run(None, {given.name: values for given in session.get_inputs()})[0]
+
+
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step.name}-{'-'.join(map(str, vars(step).values()))}")
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(train=_rows(1, 25), fresh=_rows(1, 9))
 def test_in_one_go_equals_row_by_row_equals_after_save_and_load(step, train, fresh):
     """For rows of the fit and others; and no output is infinite."""
     target = Target(np.arange(len(train)) % 3, Task.MULTICLASS)
-    fitted = step.fit([_table(train)], target, seed=1)
+    fitted = step.fit([_table(train)] * step.arity, target, seed=1)
     if not fitted.names:
         return
     rows = _table([*train, *fresh])
-    graph = model(fitted, [rows])
-    whole = open_session(graph).run(None, {"x0": rows.values})[0]
+    graph = model(fitted, [rows] * step.arity)
+    whole = _run(open_session(graph), rows.values)
     assert whole.shape == (len(rows), len(fitted.names))
     assert not np.isinf(whole).any()
-    assert model(pickle.loads(pickle.dumps(fitted)), [rows]) == graph  # noqa: S301
+    assert model(pickle.loads(pickle.dumps(fitted)), [rows] * step.arity) == graph  # noqa: S301
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "step.onnx")
         path.write_bytes(graph)
         loaded = open_session(path)
-    assert same_bits(loaded.run(None, {"x0": rows.values})[0], whole)
+    assert same_bits(_run(loaded, rows.values), whole)
     for i in range(len(rows)):
-        assert same_bits(loaded.run(None, {"x0": rows.values[i : i + 1]})[0], whole[i : i + 1])
+        assert same_bits(_run(loaded, rows.values[i : i + 1]), whole[i : i + 1])
