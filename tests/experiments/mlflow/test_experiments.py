@@ -89,3 +89,21 @@ def test_a_place_of_its_own_for_artifacts_is_kept_to(mlflow: Any, client: Any, t
     run = client.create_run(made)
     client.log_text(run.info.run_id, "hello", "a.txt")
     assert (tmp_path / "own place" / run.info.run_id / "artifacts" / "a.txt").read_text() == "hello"
+
+
+def test_an_experiment_that_another_process_was_faster_to_make_is_taken(
+    mlflow: Any, client: Any, tmp_path: Any
+) -> None:
+    """MLflow's `set_experiment` asks, makes, and where that fails leaves the default experiment active without a word."""
+    from penstock.experiments.mlflow.store import PenstockStore
+
+    ours, theirs = (PenstockStore(f"penstock://{tmp_path}") for _ in range(2))
+    assert ours.get_experiment_by_name("new") is None
+    made = theirs.create_experiment("new")
+    assert ours.create_experiment("new") == made
+    with pytest.raises(mlflow.exceptions.MlflowException, match="already exists"):
+        ours.create_experiment("new")
+    assert ours.get_experiment_by_name("newer") is None
+    theirs.create_experiment("newer")
+    with pytest.raises(mlflow.exceptions.MlflowException, match="already exists"):
+        ours.create_experiment("newer", tags=[mlflow.entities.ExperimentTag("a", "b")])

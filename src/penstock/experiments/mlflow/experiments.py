@@ -46,6 +46,7 @@ class ExperimentsOfMlflow:
     def __init__(self, ledger: Ledger, location: str) -> None:
         self._ledger = ledger
         self._location = location
+        self._absent: set[str] = set()  # names that were asked for, and were not there
         if ledger.experiments.by_name(DEFAULT_NAME) is None:
             try:
                 ledger.experiments.add(DEFAULT_NAME, id=DEFAULT_ID)
@@ -74,11 +75,17 @@ class ExperimentsOfMlflow:
         for tag in tags or []:
             _validate_experiment_tag(tag.key, tag.value)
         details = {"artifact_location": artifact_location, "updated_ms": _now_ms(), **_details(tags or [])}
+        absent = name in self._absent
+        self._absent.discard(name)
         try:
             return self._ledger.experiments.add(name, details).id
         except BadParameter as error:
             taken = self._ledger.experiments.by_name(name)
             gone = taken is not None and taken.deleted_at is not None
+            if absent and taken is not None and not gone and not artifact_location and not tags:
+                # Another process made it since this one asked. An error would let MLflow's set_experiment return without
+                # setting it, and the runs of this process would go to the default experiment unnoticed.
+                return taken.id
             raise MlflowException(
                 f"Experiment {name!r} already exists"
                 + (" in deleted state: restore it or take another name" if gone else ""),
@@ -90,7 +97,10 @@ class ExperimentsOfMlflow:
 
     def by_name(self, name: str) -> MlflowExperiment | None:
         found = self._ledger.experiments.by_name(name)
-        return None if found is None else self._entity(found)
+        if found is None:
+            self._absent.add(name)
+            return None
+        return self._entity(found)
 
     def active(self, experiment_id: str) -> Experiment:
         """One to which something may be added."""
