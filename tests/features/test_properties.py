@@ -65,8 +65,19 @@ _MADE = st.one_of(
         "ordinal(@)",
         "ordinal(@, 2, missing=nan)",
         "ordinal(impute(@))",
+        "counts(@)",
+        "one_hot(cartesian(@, c1))",
+        "one_hot(hash(lowercase(@), 8))",
     ),
-    _wrap(st.just("x"), "tfidf(@, min_df=1)", "tfidf(@, 3, 1, sublinear=true)"),
+    _wrap(st.just("x"), "tfidf(@, min_df=1)", "tfidf(@, 3, 1, sublinear=true)", "text_length(@, characters)"),
+    _wrap(
+        st.sampled_from(
+            ["tokens(x)", "osb(x, 3)", "characters(no_punct(lowercase(x)))", "cartesian(x, c2)", "hash(x, 8)"]
+        ),
+        "ngram(@, min_df=1)",
+        "tfidf(@, 2, 1)",
+        "text_length(@)",
+    ),
     _wrap(st.just("ALL_INPUTS"), "missing_indicator(@)", "missing_indicator(@, all)"),
 )
 NUMERIC = st.recursive(
@@ -78,6 +89,7 @@ NUMERIC = st.recursive(
         "impute(@, mean)",
         "quantile_bin(@, 3)",
         "quantile_bin(@, 4, one_hot)",
+        "ordinal(as_category(@))",
         "group(@, n3)",
     ),
     max_leaves=3,

@@ -10,6 +10,7 @@ import numpy as np
 
 from penstock.bundle.frame import Frame
 from penstock.bundle.kinds import INPUT_KINDS, Kind
+from penstock.bundle.preparing import Prepared, prepare_columns
 from penstock.bundle.specs import ColumnSpec
 from penstock.bundle.words import packed_words
 from penstock.errors import SchemaMismatch
@@ -23,17 +24,19 @@ class Layout:
     """Which columns stand in which packed input, in order.
 
     Inputs, only those that hold a column: `numbers` float32 (n, N), NaN missing; `strings` (n, S), "" missing; `times`
-    int64 (n, T) microseconds, MISSING_TIME missing. `texts` names the strings to which `packed_words` is applied.
+    int64 (n, T) microseconds, MISSING_TIME missing. `texts` names the strings to which `packed_words` is applied. Behind
+    the columns of `strings` stand the `prepared` ones: a name, and the tree of functions that makes them.
     """
 
     numbers: tuple[str, ...] = ()
     strings: tuple[str, ...] = ()
     texts: frozenset[str] = frozenset()
     times: tuple[str, ...] = ()
+    prepared: tuple[tuple[str, Prepared], ...] = ()
 
     @staticmethod
-    def of(columns_in_use: Iterable[ColumnSpec]) -> Layout:
-        """The layout of these columns, in the order given.
+    def of(columns_in_use: Iterable[ColumnSpec], prepared: Iterable[tuple[str, Prepared]] = ()) -> Layout:
+        """The layout of these columns, in the order given, and of strings that are prepared from some of them.
 
         Raises
         ------
@@ -53,6 +56,7 @@ class Layout:
             strings=tuple(c.name for c in strings),
             texts=frozenset(c.name for c in strings if c.kind is Kind.TEXT),
             times=tuple(c.name for c in columns if c.kind is Kind.DATETIME),
+            prepared=tuple(prepared),
         )
 
     @property
@@ -60,17 +64,31 @@ class Layout:
         """Names of the graph's inputs, in order."""
         return tuple(name for name in ("numbers", "strings", "times") if getattr(self, name))
 
+    def slots(self, name: str) -> tuple[str, ...]:
+        """Names of what stands in one of the inputs, in order: its columns, then what is prepared from them."""
+        columns: tuple[str, ...] = getattr(self, name)
+        return (*columns, *(slot for slot, _ in self.prepared)) if name == "strings" else columns
+
     def to_json(self) -> dict[str, Any]:
-        return {
+        plain: dict[str, Any] = {
             "numbers": list(self.numbers),
             "strings": list(self.strings),
             "texts": sorted(self.texts),
             "times": list(self.times),
         }
+        if self.prepared:
+            plain["prepared"] = [{"name": name, **tree.to_json()} for name, tree in self.prepared]
+        return plain
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Layout:
-        return cls(tuple(plain["numbers"]), tuple(plain["strings"]), frozenset(plain["texts"]), tuple(plain["times"]))
+        return cls(
+            tuple(plain["numbers"]),
+            tuple(plain["strings"]),
+            frozenset(plain["texts"]),
+            tuple(plain["times"]),
+            tuple((tree["name"], Prepared.from_json(tree)) for tree in plain.get("prepared", ())),
+        )
 
 
 def pack(frame: Frame, layout: Layout) -> dict[str, np.ndarray]:
@@ -82,11 +100,13 @@ def pack(frame: Frame, layout: Layout) -> dict[str, np.ndarray]:
             numbers[:, j] = to_float32(frame.columns[name])
         feeds["numbers"] = numbers
     if layout.strings:
-        strings = np.empty((len(frame), len(layout.strings)), dtype=object)
+        strings = np.empty((len(frame), len(layout.slots("strings"))), dtype=object)
         for j, name in enumerate(layout.strings):
             column = frame.columns[name]
             strings[:, j] = _normalised(column) if name in layout.texts else column
             strings[frame.missing(name), j] = ""
+        for j, (_, tree) in enumerate(layout.prepared, len(layout.strings)):
+            strings[:, j] = prepare_columns(tree, {name: frame.columns[name].tolist() for name in tree.columns})
         feeds["strings"] = strings
     if layout.times:
         feeds["times"] = np.stack([frame.columns[name] for name in layout.times], axis=1)

@@ -13,6 +13,7 @@ from penstock.bundle.decoder import Decoder
 from penstock.bundle.kinds import MISSING_TIME
 from penstock.bundle.numbers import marked_numbers
 from penstock.bundle.packing import to_float32
+from penstock.bundle.preparing import reader_of
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.signature import Signature
 from penstock.bundle.values import column_reader
@@ -56,6 +57,7 @@ class RequestReader:
         self._refuses_extra = signature.extra_fields == "refuse"
         self._numbers = slice(0, n_numbers)
         self._strings = [(n_numbers + j, name in layout.texts) for j, name in enumerate(layout.strings)]
+        self._prepared = [([names.index(c) for c in tree.columns], reader_of(tree)) for _, tree in layout.prepared]
         self._times = slice(n_numbers + n_strings, len(packed))
         self._pick_numbers = None
         if n_numbers > 1 and not any(marked_numbers(decoder.spec(name)) for name in layout.numbers):
@@ -132,11 +134,13 @@ class RequestReader:
             numbers = [values[self._numbers] for values in table]
             feeds["numbers"] = to_float32(np.array(numbers, dtype=np.float64))
         if self._strings:
-            strings = np.empty((len(table), len(self._strings)), dtype=object)
+            strings = np.empty((len(table), len(self._strings) + len(self._prepared)), dtype=object)
             for row, values in enumerate(table):
                 for j, (i, text) in enumerate(self._strings):
                     value = values[i]
                     strings[row, j] = "" if value is None else packed_words(value) if text else value
+                for j, (places, prepare) in enumerate(self._prepared, len(self._strings)):
+                    strings[row, j] = prepare([values[i] for i in places])
             feeds["strings"] = strings
         if self._times.stop > self._times.start:
             times = [[MISSING_TIME if v is None else v for v in values[self._times]] for values in table]

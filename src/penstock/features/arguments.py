@@ -9,18 +9,18 @@ from penstock.features.bounds import Bound, Flag, Number, Value, defaults
 from penstock.features.language import Call, Expression, Keyword, Literal, Origin, suggest_nearest
 
 
-def parameters(step: Any, call: Call, origin: Origin) -> dict[str, Value]:
-    """All parameters of a call: those given, checked against their bounds, over the defaults."""
+def parameters(step: Any, call: Call, origin: Origin, n_columns: int) -> dict[str, Value]:
+    """All parameters of a call: those given behind its `n_columns` columns, checked against their bounds, over the defaults."""
     bounds: Mapping[str, Bound] = step.bounds
     given: dict[str, tuple[int, Expression]] = {}
-    for name, argument in zip(bounds, call.arguments[step.arity :], strict=False):
+    for name, argument in zip(bounds, call.arguments[n_columns:], strict=False):
         given[name] = (argument.at, argument)
-    extra = call.arguments[step.arity + len(bounds) :]
+    extra = call.arguments[n_columns + len(bounds) :]
     if extra:
         raise origin.error(
             extra[0].at,
             f"{step.name!r} is given too many arguments",
-            why=f"expected {step.arity} column argument{'s' * (step.arity > 1)}"
+            why=f"expected {n_columns} column argument{'s' * (n_columns > 1)}"
             + (f" and at most {', '.join(bounds)}" if bounds else " and no parameters"),
             way_out="columns that belong together are one argument: group('a', 'b')",
         )

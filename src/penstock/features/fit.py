@@ -64,7 +64,7 @@ def fit_recipe(
         raise RecipeError(
             "the recipe cannot be fitted on no rows", why="its steps learn from rows", way_out="check the split"
         )
-    used = {source.name for source in plan.sources}
+    used = {name for source in plan.sources for name in source.columns}
     # One form stands together, so that a block of one form is a slice of its packed input.
     in_use = sorted((spec for spec in specs if spec.name in used), key=lambda spec: list(Form).index(FORMS[spec.kind]))
     absent = [spec.name for spec in in_use if spec.name not in frame]
@@ -74,7 +74,7 @@ def fit_recipe(
             why="the recipe uses it",
             way_out="give all columns of the decoder",
         )
-    layout = Layout.of(in_use)
+    layout = Layout.of(in_use, [(s.name, s.prepared) for s in plan.sources if s.prepared is not None])
     target = None if y is None else Target(y, task)
     fitter = _Fitter(plan, layout, pack(frame, layout), target, seed)
     fitted = fitter.fit()
@@ -207,7 +207,7 @@ class _Fitter:
 
     def _sources(self, names: Sequence[str], form: Form) -> np.ndarray:
         """Columns of a packed input; without a copy where they stand together."""
-        packed, order = self.packed[INPUT_OF[form]], getattr(self.layout, INPUT_OF[form])
+        packed, order = self.packed[INPUT_OF[form]], self.layout.slots(INPUT_OF[form])
         first = order.index(names[0])
         if tuple(names) == order[first : first + len(names)]:
             return packed[:, first : first + len(names)]

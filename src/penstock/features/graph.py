@@ -63,13 +63,13 @@ class Writer:
 
     def _columns(self, sources: Sequence[Source]) -> Var:
         name = INPUT_OF[FORMS[sources[0].kind]]
-        order: tuple[str, ...] = getattr(self.layout, name)
+        order = self.layout.slots(name)
         return take(self.inputs[name], [order.index(source.name) for source in sources], len(order))
 
 
 def packed_arguments(layout: Layout) -> dict[str, Var]:
     """The packed inputs of a graph, by name."""
-    return {name: argument(Tensor(ELEMENT[name], ("n", len(getattr(layout, name))))) for name in layout.inputs}
+    return {name: argument(Tensor(ELEMENT[name], ("n", len(layout.slots(name))))) for name in layout.inputs}
 
 
 def model_of(inputs: Mapping[str, Var], output: Var) -> ModelProto:

@@ -8,18 +8,25 @@ from typing import Any
 
 from penstock import parts
 from penstock.bundle.kinds import Kind
+from penstock.bundle.preparing import Prepared
 from penstock.features.bounds import Value
 from penstock.features.step import GROUP
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A column of the table."""
+    """A column of the table; or a string that the decoder prepares from some, whose name begins with that of the first."""
 
     name: str
     kind: Kind
     level: int = 0
     ready: bool = False
+    prepared: Prepared | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table that it is read from."""
+        return (self.name,) if self.prepared is None else self.prepared.columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,6 @@ class Plan:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """The columns that are used, each once."""
+        """The columns and prepared strings that are used, each once."""
         blocks = [self.outputs, *(block for node in self.nodes.values() for block in node.inputs)]
         return tuple(dict.fromkeys(piece for block in blocks for piece in block if isinstance(piece, Source)))

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import RecipeError
+from penstock.features.json_positions import JsonText
 from penstock.features.language import (
     NAME,
     Call,
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 BUILT_IN_GROUPS = ("ALL_NUMERIC", "ALL_CATEGORICAL", "ALL_BINARY", "ALL_TEXT", "ALL_DATETIME", "ALL_INPUTS")
 GROUP_FUNCTIONS = ("group", "group_remove")
 SECTIONS = ("groups", "assignments", "outputs")
+HOUSE, AMAZON = "penstock", "amazon"
+DIALECTS = (HOUSE, AMAZON)
+"""In the dialect of Amazon Machine Learning a text is split at whitespace and left as it is written, and `quantile_bin` gives
+categories. Its recipes are JSON; in TOML ``dialect = "amazon"`` says the same."""
 
 DEFAULT = """\
 outputs = ["ALL_NUMERIC", "ALL_BINARY", "ALL_CATEGORICAL", "date_parts(ALL_DATETIME)", "tfidf(ALL_TEXT)"]
@@ -55,10 +60,11 @@ class Recipe:
     groups: Mapping[str, Entry]
     assignments: Mapping[str, Entry]
     outputs: tuple[Entry, ...]
+    dialect: str = HOUSE
 
     @classmethod
     def parse(cls, text: str, *, name: str = "recipe.toml") -> Recipe:
-        """Read the text of a recipe.
+        """Read the text of a recipe: TOML, or the JSON of Amazon Machine Learning (it begins with a brace).
 
         Raises
         ------
@@ -85,6 +91,8 @@ class Recipe:
     def canonical(self) -> str:
         """The same recipe in one fixed layout: what is hashed, compared and stored."""
         lines = [f"outputs = [{', '.join(toml_text(str(e.expression)) for e in self.outputs)}]"]
+        if self.dialect != HOUSE:
+            lines.insert(0, f"dialect = {toml_text(self.dialect)}")
         for title, entries in (("groups", self.groups), ("assignments", self.assignments)):
             if entries:
                 lines += ["", f"[{title}]"]
@@ -93,11 +101,17 @@ class Recipe:
 
 
 class _Reader:
-    """From the text of recipe.toml to a Recipe."""
+    """From the text of recipe.toml, or of a recipe in JSON, to a Recipe."""
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
+        self.positions: Positions | JsonText
         text = text.removeprefix("\ufeff")
+        self.is_json = text.lstrip()[:1] == "{" or text.lstrip()[:2] == "//"  # what no TOML begins with
+        if self.is_json:
+            self.positions = JsonText(text.replace("\r\n", "\n"), file)
+            self.document = self.positions.document
+            return
         try:
             self.document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -106,7 +120,7 @@ class _Reader:
 
     def recipe(self) -> Recipe:
         self._check_sections()
-        recipe = Recipe(self._entries("groups"), self._entries("assignments"), self._outputs())
+        recipe = Recipe(self._entries("groups"), self._entries("assignments"), self._outputs(), self._dialect())
         for name in recipe.groups:
             if name in recipe.assignments:
                 raise self._at_key(
@@ -120,14 +134,28 @@ class _Reader:
         return recipe
 
     def _check_sections(self) -> None:
+        known = SECTIONS if self.is_json else (*SECTIONS, "dialect")
         for key in self.document:
-            if key not in SECTIONS:
+            if key not in known:
                 raise self._at_key(
                     (key,),
                     f"unknown section {key!r}",
                     why=f"a recipe has {', '.join(SECTIONS)}",
-                    way_out=suggest_nearest(key, SECTIONS, "remove it"),
+                    way_out=suggest_nearest(key, known, "remove it"),
                 )
+
+    def _dialect(self) -> str:
+        if self.is_json:
+            return AMAZON
+        dialect = self.document.get("dialect", HOUSE)
+        if dialect not in DIALECTS:
+            raise self._at_key(
+                ("dialect",),
+                f"there is no dialect {dialect!r}",
+                why=f"known are {', '.join(DIALECTS)}",
+                way_out=suggest_nearest(str(dialect), DIALECTS, 'leave it out for "penstock"'),
+            )
+        return str(dialect)
 
     def _entries(self, section: str) -> dict[str, Entry]:
         table = self.document.get(section, {})
@@ -136,7 +164,7 @@ class _Reader:
                 (section,),
                 f"{section!r} is not a table",
                 why="it holds names and expressions",
-                way_out=f"write [{section}]",
+                way_out=f'write "{section}": {{}}' if self.is_json else f"write [{section}]",
             )
         return {name: self._entry((section, name), value) for name, value in table.items() if self._name(section, name)}
 
@@ -184,14 +212,18 @@ class _Reader:
                 ("outputs",),
                 "'outputs' is not a list of texts",
                 why=f"found {outputs!r}",
-                way_out='write outputs = ["age", "one_hot(job)"]',
+                way_out='write "outputs": ["ALL_INPUTS"]'
+                if self.is_json
+                else 'write outputs = ["age", "one_hot(job)"]',
             )
         if not outputs:
             raise self._at_key(
                 ("outputs",),
                 "the recipe has no outputs",
                 why="outputs say what the learner sees",
-                way_out='write at the top: outputs = ["ALL_INPUTS"]',
+                way_out='write "outputs": ["ALL_INPUTS"]'
+                if self.is_json
+                else 'write at the top: outputs = ["ALL_INPUTS"]',
             )
         return tuple(self._entry(("outputs", i), text) for i, text in enumerate(outputs))
 
@@ -201,7 +233,7 @@ class _Reader:
         return pointed_error(self.file, line, column, what, why, way_out)
 
 
-def _located(positions: Positions, place: Any, index: int) -> tuple[int, int]:
+def _located(positions: Positions | JsonText, place: Any, index: int) -> tuple[int, int]:
     return positions.line_column(place.offset(index))
 
 

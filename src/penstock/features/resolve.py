@@ -12,14 +12,22 @@ from penstock.bundle.kinds import INPUT_KINDS, Kind
 from penstock.bundle.specs import ColumnSpec
 from penstock.errors import RecipeError
 from penstock.features.arguments import parameters
+from penstock.features.bounds import Value
 from penstock.features.language import Call, Expression, Literal, Name, Origin, parse, quote, suggest_nearest
 from penstock.features.plan import Block, Node, Piece, Plan, Result, Source
-from penstock.features.recipe import BUILT_IN_GROUPS, GROUP_FUNCTIONS, Entry, Recipe
+from penstock.features.prepare import PreparedStrings, tree_of
+from penstock.features.recipe import AMAZON, BUILT_IN_GROUPS, GROUP_FUNCTIONS, Entry, Recipe
 from penstock.features.step import FORMS, GROUP, Form
+from penstock.features.suits import check_objections, check_takes, describe
 from penstock.features.tail import BLOCK, Tail
 
 MAX_LEVELS = 100
 """Steps on top of each other, through all assignments."""
+
+ALIASES = {"normalize": "standardise", "normalise": "standardise"}
+"""Other names of steps: those of Amazon Machine Learning."""
+
+_BINS, _CATEGORY = "quantile_bin", "as_category"
 
 
 def resolve(recipe: Recipe, specs: Sequence[ColumnSpec], tail: Tail | None = None) -> Plan:
@@ -39,7 +47,8 @@ def resolve(recipe: Recipe, specs: Sequence[ColumnSpec], tail: Tail | None = Non
 class _Resolver:
     def __init__(self, recipe: Recipe, specs: Sequence[ColumnSpec]) -> None:
         self.recipe = recipe
-        self.columns = {spec.name: Source(spec.name, spec.kind) for spec in specs}
+        self.strings = PreparedStrings([spec.name for spec in specs])
+        self.columns = {spec.name: self._source(spec) for spec in specs}
         self.underscored: dict[str, list[str]] = defaultdict(list)
         for name in self.columns:
             self.underscored[_underscored(name)].append(name)
@@ -49,6 +58,14 @@ class _Resolver:
         self.open: list[str] = []
         self.scope: dict[str, Block] = {}
         self.depth = 0
+
+    def _source(self, spec: ColumnSpec) -> Source:
+        source = Source(spec.name, spec.kind)
+        if spec.kind is Kind.TEXT and self.recipe.dialect == AMAZON:
+            tree = tree_of(source)
+            assert not isinstance(tree, str)
+            return self.strings.source(tree, spec.kind, 0)
+        return source
 
     def outputs(self) -> Block:
         for name, entry in (*self.recipe.groups.items(), *self.recipe.assignments.items()):
@@ -69,6 +86,8 @@ class _Resolver:
 
     def finish(self, outputs: Block, tail: Tail) -> Block:
         """Apply a tail: strings, texts and times first, then all numbers that are not ready as one block."""
+        if tail.strings == ("ordinal(x)",):
+            outputs = _distinct(p for piece in outputs for p in self._numbers_of_bins(piece))
         for form, expressions in (
             (Form.STRINGS, tail.strings),
             (Form.TEXTS, tail.texts),
@@ -82,7 +101,7 @@ class _Resolver:
             wrong = next((p for p in (*finished, *(() if expressions else chosen)) if p.kind is not Kind.NUMERIC), None)
             if wrong is not None:
                 raise RecipeError(
-                    f"{_describe(wrong)} comes out of the recipe as {wrong.kind}",
+                    f"{describe(wrong)} comes out of the recipe as {wrong.kind}",
                     why="a learner sees numbers only, and its tail has nothing that makes a number of it",
                     way_out="use one_hot, ordinal, date_parts or tfidf in the recipe",
                 )
@@ -91,6 +110,14 @@ class _Resolver:
                 (*(p for p in outputs[:place]), *finished, *(p for p in outputs[place:] if p not in chosen))
             )
         return outputs
+
+    def _numbers_of_bins(self, piece: Piece) -> Block:
+        """Bins that were made categories, for a learner that takes numbers of them: in order, rather than by frequency."""
+        if isinstance(piece, Result) and self.nodes[piece.node].step == _CATEGORY:
+            (inside,) = self.nodes[piece.node].inputs
+            if all(isinstance(p, Result) and self.nodes[p.node].step == _BINS for p in inside):
+                return inside
+        return (piece,)
 
     def _over(self, block: Block, text: str) -> Block:
         self.scope = {BLOCK: block}
@@ -223,7 +250,7 @@ class _Resolver:
             if absent:
                 raise origin.error(
                     argument.at,
-                    f"{_describe(absent[0])} is not in {first[0]}",
+                    f"{describe(absent[0])} is not in {first[0]}",
                     why="only what is in a group can be taken out of it",
                     way_out="remove it here",
                 )
@@ -231,36 +258,55 @@ class _Resolver:
         return tuple(piece for piece in first[1] if piece not in gone)
 
     def _call(self, call: Call, origin: Origin) -> Block:
-        if call.function not in parts.names(GROUP):
+        function = call.function
+        if function not in parts.names(GROUP):
+            function = ALIASES.get(function, function)
+        if function not in parts.names(GROUP):
+            known = (*parts.names(GROUP), *GROUP_FUNCTIONS)
             raise origin.error(
                 call.at,
-                f"there is no step {call.function!r}",
-                why=f"known are {', '.join((*parts.names(GROUP), *GROUP_FUNCTIONS))}",
-                way_out=suggest_nearest(call.function, (*parts.names(GROUP), *GROUP_FUNCTIONS), "use one of these"),
+                f"there is no step {function!r}",
+                why=f"known are {', '.join(known)}",
+                way_out=suggest_nearest(function, (*known, *ALIASES), "use one of these"),
             )
-        step = parts.load(GROUP, call.function)
+        step = parts.load(GROUP, function)
+        n_columns = len(call.arguments) if getattr(step, "variadic", False) else step.arity
         if len(call.arguments) < step.arity:
+            least = "at least " if n_columns != step.arity or getattr(step, "variadic", False) else ""
             raise origin.error(
                 call.at,
                 f"{call.function!r} is given {len(call.arguments)} column arguments",
-                why=f"expected {step.arity}, before its parameters",
+                why=f"expected {least}{step.arity}, before its parameters",
                 way_out=f"write {call.function}({', '.join(['ALL_' + str(sorted(step.takes)[0]).upper()] * step.arity)})",
             )
-        params = parameters(step, call, origin)
+        params = parameters(step, call, origin, n_columns)
         made_step = step(**params)
-        blocks = []
-        for argument in call.arguments[: step.arity]:
-            block = self._block(argument, origin)
-            _check_kinds(made_step, argument, block, origin)
-            blocks.append(self._merged(block))
-        made = []
-        for inputs in _by_form(blocks):
+        blocks: tuple[Block, ...] = tuple(self._block(argument, origin) for argument in call.arguments[:n_columns])
+        for argument, block in zip(call.arguments, blocks, strict=False):
+            check_takes(made_step, argument, block, origin)
+        made: list[Piece] = []
+        if hasattr(made_step, "preparation"):
+            sources, blocks = self.strings.call(made_step, call, blocks, origin)
+            made += sources
+        reading = getattr(made_step, "reading", None)
+        if reading is not None:
+            blocks = tuple(self.strings.read(block, reading) for block in blocks)
+        for argument, block in zip(call.arguments, blocks, strict=False):
+            check_objections(made_step, argument, block, origin)
+        made += self._applied(function, params, made_step, blocks)
+        if function == _BINS and self.recipe.dialect == AMAZON and params.get("encode") == "ordinal":
+            category = parts.load(GROUP, _CATEGORY)()
+            made = list(self._applied(_CATEGORY, {}, category, (tuple(made),))) if made else []
+        if any(piece.level > MAX_LEVELS for piece in made):
+            raise _too_deep(call.at, origin)
+        return tuple(made)
+
+    def _applied(self, function: str, params: dict[str, Value], step: Any, blocks: Sequence[Block]) -> Iterator[Result]:
+        """The results of a step of the graph over these blocks."""
+        for inputs in _by_form([self._merged(block) for block in blocks]):
             kind = step.gives or inputs[0][0].kind
             level = 1 + max(piece.level for block in inputs for piece in block)
-            if level > MAX_LEVELS:
-                raise _too_deep(call.at, origin)
-            made.append(self._result(Node(call.function, tuple(params.items()), inputs), kind, level, made_step.ready))
-        return tuple(made)
+            yield self._result(Node(function, tuple(params.items()), inputs), kind, level, step.ready)
 
     def _result(self, node: Node, kind: Kind, level: int, ready: bool) -> Result:
         if node not in self.ids:
@@ -295,27 +341,6 @@ class _Resolver:
         for column in self.columns.values():
             kinds[str(column.kind)] += 1
         return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no columns"
-
-
-def _check_kinds(step: Any, argument: Expression, block: Block, origin: Origin) -> None:
-    objection = getattr(step, "objection", None)
-    for piece in block:
-        if piece.kind not in step.takes:
-            others = [n for n in parts.names(GROUP) if piece.kind in parts.load(GROUP, n).takes]
-            raise origin.error(
-                argument.at,
-                f"{step.name!r} does not take {_describe(piece)}, which is {piece.kind}",
-                why=f"expected {' or '.join(sorted(map(str, step.takes)))}",
-                way_out=f"{piece.kind} columns are taken by {', '.join(others)}; or declare another kind in penstock.toml",
-            )
-        why = objection(piece.kind) if objection is not None else None
-        if why is not None:
-            raise origin.error(
-                argument.at,
-                f"{step.name!r} with these parameters does not suit {_describe(piece)}, which is {piece.kind}",
-                why=why,
-                way_out="change the parameters, or give these columns a call of their own",
-            )
 
 
 def _too_deep(at: int, origin: Origin) -> RecipeError:
@@ -354,10 +379,6 @@ def _pruned(nodes: Sequence[Node], outputs: Block) -> Plan:
 
 def _distinct(pieces: Iterable[Piece]) -> Block:
     return tuple(dict.fromkeys(pieces))
-
-
-def _describe(piece: Piece) -> str:
-    return f"column {piece.name!r}" if isinstance(piece, Source) else "the result of a call"
 
 
 def _listed(names: Iterable[str], most: int = 12) -> str:

@@ -105,7 +105,8 @@ def finish(candidate: Candidate, learner: Learner, problem: SearchProblem, prepa
 def finish_baseline(problem: SearchProblem, prepared: Prepared) -> Finished:
     """The same for the baseline, which needs neither features nor workers."""
     shape = Shape(len(problem.y), 0, problem.task, problem.n_classes)
-    used = {source.name for source in resolve(problem.recipe, problem.specs).sources}
+    sources = resolve(problem.recipe, problem.specs).sources
+    used = {name for source in sources for name in source.columns}
     layout = Layout.of(spec for spec in problem.specs if spec.name in used)
     fitted = constant_of(prepared.y, shape, n_features=0)
     oof = np.tile(fitted.answer, (len(problem.y), 1))

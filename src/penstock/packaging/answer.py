@@ -61,12 +61,8 @@ def packed_arguments(layout: Layout) -> dict[str, Var]:
     """The graph's inputs, one per type, only those that the layout needs."""
     from spox import Tensor, argument
 
-    kinds = (
-        ("numbers", np.float32, layout.numbers),
-        ("strings", np.str_, layout.strings),
-        ("times", np.int64, layout.times),
-    )
-    return {name: argument(Tensor(dtype, ("N", len(columns)))) for name, dtype, columns in kinds if columns}
+    kinds = {"numbers": np.float32, "strings": np.str_, "times": np.int64}
+    return {name: argument(Tensor(kinds[name], ("N", len(layout.slots(name))))) for name in layout.inputs}
 
 
 def _label(probabilities: Var, task: Task, threshold: float | None) -> Var:

@@ -122,7 +122,9 @@ class Known:
             outside.append(op.or_(below, above))
         categories, texts = _split(self.layout)
         if categories:
-            codes, unknown = self._emit_categories(_columns(inputs["strings"], categories, len(self.layout.strings)))
+            codes, unknown = self._emit_categories(
+                _columns(inputs["strings"], categories, len(self.layout.slots("strings")))
+            )
             features.append(codes)
             outside.append(unknown)
         if texts:

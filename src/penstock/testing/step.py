@@ -179,7 +179,7 @@ class StepContract:
             output = apply(fitted, *inputs)
             assert output.shape == (len(inputs[0]), len(fitted.names))
             assert all(name.startswith(inputs[0].names) for name in fitted.names)
-            if step.gives is Kind.NUMERIC or form is Form.NUMBERS:
+            if (step.gives or form) in (Kind.NUMERIC, Form.NUMBERS):
                 assert output.dtype == np.float32
                 assert not np.isinf(output).any()
 

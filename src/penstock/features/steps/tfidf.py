@@ -11,14 +11,13 @@ import numpy as np
 
 from penstock.bundle.kinds import Kind
 from penstock.features.bounds import Bound, Flag, Number, Whole
+from penstock.features.grams import Gram, emit_counts, keep_grams
 from penstock.features.kinds import TEXTS
 from penstock.features.ops import concat, floats, ints, op
 from penstock.features.step import Columns, Target
 
 if TYPE_CHECKING:
     from spox import Var
-
-Gram = tuple[str, ...]
 
 MOST_COUNTED = 4_095
 """With `sublinear`, more occurrences in one text count as this many: the logarithms are a table."""
@@ -70,13 +69,8 @@ class Tfidf:
         return FittedTfidf(tuple(names), tuple(fitted), self.n, self.sublinear)
 
     def _terms(self, documents: Sequence[str]) -> tuple[list[Gram], np.ndarray]:
-        n_documents = len(documents)
-        least = self.min_df * n_documents if self.min_df < 1 else self.min_df
-        counted = _count_grams(documents, self.n, least)
-        kept = sorted(counted, key=lambda term: (-counted[term][0], term))[: self.max_features]
-        kept.sort(key=lambda term: (len(term), term))
-        df = np.array([counted[term][1] for term in kept], dtype=np.float64)
-        return kept, np.log((1 + n_documents) / (1 + df)) + 1
+        kept, df = keep_grams(documents, self.n, self.min_df, self.max_features)
+        return kept, np.log((1 + len(documents)) / (1 + df)) + 1
 
 
 @dataclass(frozen=True)
@@ -104,21 +98,8 @@ class FittedTfidf:
 
     def _weights(self, documents: Var, terms: Terms) -> Var:
         """(n,) texts -> (n, terms)."""
-        words, _ = op.string_split(documents, delimiter=" ")  # (n, most words), "" behind the last word
-        lengths = [len(gram) for gram in terms.grams]
-        starts = [sum(length for length in lengths if length < size) for size in range(1, max(lengths) + 1)]
         idf = terms.idf.astype(np.float32)
-        weighted = op.tf_idf_vectorizer(
-            words,
-            mode="TF" if self.sublinear else "TFIDF",
-            min_gram_length=1,
-            max_gram_length=max(lengths),
-            max_skip_count=0,
-            ngram_counts=starts,
-            ngram_indexes=list(range(len(lengths))),
-            pool_strings=[word for gram in terms.grams for word in gram],
-            weights=None if self.sublinear else idf.tolist(),
-        )
+        weighted = emit_counts(documents, terms.grams, None if self.sublinear else idf.tolist())
         if self.sublinear:
             counts = op.cast(op.min([weighted, floats(MOST_COUNTED)]), to=np.int32)
             weighted = op.mul(op.gather(floats(_SUBLINEAR), counts), floats(idf))
@@ -127,47 +108,3 @@ class FittedTfidf:
 
 # A logarithm inside the graph would give a row other bits than the same row in a batch.
 _SUBLINEAR = [0.0, *(1 + math.log(count) for count in range(1, MOST_COUNTED + 1))]
-
-
-def _count_grams(documents: Sequence[str], n: int, least: float) -> dict[Gram, tuple[int, int]]:
-    """n-grams of 1 to n words that occur in at least `least` documents: occurrences, and documents with it.
-
-    Words are numbered and the grams counted as arrays: a loop over them in Python takes ten times as long.
-    """
-    numbers: dict[str, int] = {}
-    words: list[int] = []
-    lengths = []
-    for document in documents:
-        split = document.split(" ") if document else []
-        words += [numbers.setdefault(word, len(numbers)) for word in split]
-        lengths.append(len(split))
-    vocabulary = list(numbers)
-    word = np.array(words, dtype=np.int64)
-    left = _left_in_document(lengths)  # words from each one to the end of its document
-    home = np.repeat(np.arange(len(lengths)), lengths)  # the document of each word
-    counted: dict[Gram, tuple[int, int]] = {}
-    start: np.ndarray = np.arange(len(word))  # where each gram begins
-    gram: np.ndarray = word  # its number
-    grams: list[Gram] = [(text,) for text in vocabulary]
-    for size in range(1, n + 1):
-        total = np.bincount(gram, minlength=len(grams))
-        pairs = np.sort(gram * len(lengths) + home[start])
-        pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # np.unique without more looks up hashes: six times as long here
-        containing = np.bincount(pairs // max(len(lengths), 1), minlength=len(grams))
-        frequent = containing >= least
-        for i in np.flatnonzero(frequent).tolist():
-            counted[grams[i]] = (int(total[i]), int(containing[i]))
-        if size == n:
-            break
-        # a gram is no more frequent than the shorter one that it begins with
-        longer = frequent[gram] & (left[start] > size)
-        start, gram = start[longer], gram[longer]
-        codes, gram = np.unique(gram * len(vocabulary) + word[start + size], return_inverse=True)
-        grams = [(*grams[code // len(vocabulary)], vocabulary[code % len(vocabulary)]) for code in codes.tolist()]
-    return counted
-
-
-def _left_in_document(lengths: Sequence[int]) -> np.ndarray:
-    """For each word, the words from it to the end of its document: [3, 2] -> [3, 2, 1, 2, 1]."""
-    ends = np.repeat(np.cumsum(lengths, dtype=np.int64), lengths)
-    return ends - np.arange(len(ends))
