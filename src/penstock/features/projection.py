@@ -50,23 +50,23 @@ class FittedProjection:
 
 def column_means(values: np.ndarray) -> np.ndarray:
     """Means of the values that are there, float64, shape (k,): exactly the value where there is one, 0 where there is none."""
-    width = values.shape[1]
-    sums, counts = np.zeros(width), np.zeros(width)
-    low, high = np.full(width, np.inf), np.full(width, -np.inf)
-    for rows in _chunks(values):
-        sums += np.nansum(rows, axis=0)
-        counts += np.count_nonzero(~np.isnan(rows), axis=0)
-        low, high = np.fmin(low, np.fmin.reduce(rows)), np.fmax(high, np.fmax.reduce(rows))
-    means = sums / np.maximum(counts, 1)
-    rest = sum(np.nansum(rows - means, axis=0) for rows in _chunks(values))  # what rounding left of a large mean
-    return np.where(counts == 0, 0.0, np.where(low == high, low, means + rest / np.maximum(counts, 1)))
+    low, high = np.fmin.reduce(values), np.fmax.reduce(values)
+    rough = np.where(np.isnan(low), 0.0, low.astype(np.float64) / 2 + high.astype(np.float64) / 2)
+    missing = np.count_nonzero(np.isnan(values), axis=0)
+    sums = sum(
+        (rows.sum(axis=0) for rows in filled(values, rough)), np.zeros(len(rough))
+    )  # of numbers near 0: exact enough
+    return np.where(low == high, low, rough + sums / np.maximum(len(values) - missing, 1))
 
 
 def filled(values: np.ndarray, centre: np.ndarray, fill: np.ndarray | float = 0.0) -> Iterator[np.ndarray]:
     """Chunks of rows less the centre, float64, with `fill` where a value is missing."""
     for rows in _chunks(values):
-        moved = rows - centre
-        yield np.where(np.isnan(moved), fill, moved)
+        rows -= centre
+        missing = np.isnan(rows)
+        if missing.any():
+            rows = np.where(missing, fill, rows)
+        yield rows
 
 
 def strongest(

@@ -13,7 +13,7 @@ from penstock.errors import RecipeError
 from penstock.features.bounds import Bound, Whole
 from penstock.features.doubles import double, doubles, narrowed
 from penstock.features.kinds import NUMBERS
-from penstock.features.ops import floats, ints, op
+from penstock.features.ops import concat, floats, ints, op
 from penstock.features.scaled import present
 from penstock.features.step import Columns, Target
 
@@ -34,7 +34,8 @@ class ImputeNearest:
     counts alike. Where no row has a column in common, and in a column without values, the fill is the column's mean, or 0.
 
     The model carries rows: the training rows that are kept stand in the graph, number by number, and travel with every bundle.
-    Do not use it on personal data. One online row costs about 10 us for each column. At most 200 columns.
+    Do not use it on personal data. An online row costs some 0.3 ms with 1,000 rows, and more
+    where columns are missing in different rows. At most 200 columns.
 
     Parameters
     ----------
@@ -97,10 +98,14 @@ class FittedImputeNearest:
         if len(self.rows) == 0:
             return op.where(op.isnan(x), means, x)
         distances = self._distances(x)  # (n, r)
-        fills = [
-            self._fill(distances, column, float(mean)) for column, mean in zip(self.rows.T, self.mean, strict=True)
-        ]
-        return op.where(op.isnan(x), op.concat(fills, axis=1) if len(fills) > 1 else fills[0], x)
+        blocks, order = [], []
+        for donors, columns in _with_the_same_donors(self.rows).items():
+            blocks.append(self._fills(distances, np.array(donors, dtype=np.int64), list(columns)))
+            order += columns
+        fills = concat(blocks)
+        if order != sorted(order):
+            fills = op.gather(fills, ints(np.argsort(order)), axis=1)
+        return op.where(op.isnan(x), fills, x)
 
     def _distances(self, x: Var) -> Var:
         """Mean squared differences of rows to the rows that are kept, over the columns that both have: (n, r)."""
@@ -118,19 +123,29 @@ class FittedImputeNearest:
         squares = op.div(op.matmul(left, doubles(right)), op.where(none, doubles(1.0), shared))
         return op.where(none, doubles(FAR), squares)
 
-    def _fill(self, distances: Var, column: np.ndarray, mean: float) -> Var:
-        """The mean of a column among the nearest rows that have it: float32 (n, 1)."""
-        donors = np.flatnonzero(~np.isnan(column))
-        if len(donors) == 0:  # the mean, from wherever
-            donors, column = np.arange(len(column)), np.full(len(column), mean)
-        near = distances if len(donors) == len(column) else op.gather(distances, ints(donors), axis=1)
+    def _fills(self, distances: Var, donors: np.ndarray, columns: list[int]) -> Var:
+        """Means of some columns among the nearest of the rows that have them: float32 (n, len(columns))."""
+        if len(donors) == 0:  # the columns' means, from wherever
+            donors, values = np.arange(len(self.rows)), np.tile(self.mean[columns], (len(self.rows), 1))
+        else:
+            values = self.rows[np.ix_(donors, np.array(columns))].astype(np.float64)
+        near = distances if len(donors) == len(self.rows) else op.gather(distances, ints(donors), axis=1)
         nearest, places = op.top_k(near, ints([min(self.neighbours, len(donors))]), axis=1, largest=0)
         weights = op.cast(op.less(nearest, doubles(FAR)), to=np.float64)  # 0 for rows without a column in common
-        values = op.gather(doubles(column[donors]), places)  # (n, neighbours)
+        weighted = op.mul(op.gather(doubles(values), places, axis=0), op.unsqueeze(weights, ints([2])))
+        total = op.reduce_sum(weighted, ints([1]), keepdims=0)  # (n, columns), of (n, neighbours, columns)
         count = op.reduce_sum(weights, ints([1]), keepdims=1)
-        total = op.reduce_sum(op.mul(weights, values), ints([1]), keepdims=1)
         none = op.equal(count, doubles(0.0))
-        return narrowed(op.where(none, doubles(mean), op.div(total, op.where(none, doubles(1.0), count))))
+        means = op.div(total, op.where(none, doubles(1.0), count))
+        return narrowed(op.where(none, doubles(self.mean[columns]), means))
+
+
+def _with_the_same_donors(rows: np.ndarray) -> dict[tuple[int, ...], list[int]]:
+    """Which rows have a value, and the columns of which that is so: the nearest of them are sought once for all."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for column, there in enumerate((~np.isnan(rows)).T):
+        groups.setdefault(tuple(np.flatnonzero(there).tolist()), []).append(column)
+    return groups
 
 
 def _mean_and_deviation(values: np.ndarray) -> tuple[float, float]:
