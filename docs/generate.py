@@ -17,10 +17,12 @@ import click
 from penstock import parts
 from penstock.bundle.kinds import Task
 from penstock.cli.app import app
+from penstock.data.quality.report import QUALITY_CHECKS, explain_quality
 from penstock.features.bounds import defaults
 from penstock.features.step import GROUP
 from penstock.learning.learner import Shape
 from penstock.monitoring.monitor import CHECKS, explain_check
+from penstock.project.quality import LIMITS
 
 DOCS = Path(__file__).parent
 KIND_ORDER = ("numeric", "binary", "categorical", "text", "datetime")
@@ -92,7 +94,7 @@ def learners_table() -> str:
 
 
 def checks_page() -> str:
-    """Every check of the monitor, in its own words."""
+    """Every check of the monitor and of the data, in its own words."""
     lines = [
         "# The checks of `penstock monitor`",
         "",
@@ -105,6 +107,22 @@ def checks_page() -> str:
     ]
     for check in CHECKS:
         lines += ["", f"## {check.id}", "", _as_markdown(explain_check(check.id))]
+    lines += [
+        "",
+        "# The checks of `penstock data quality`",
+        "",
+        "Limits are those of `[quality.limits]`; a check fails above its limit, `class-imbalance` and `rare-classes` below it. Training",
+        "and validation rows are looked at; what is said of test rows are counts, from fingerprints and from the sealing step.",
+        "",
+        "| check | says | limit |",
+        "|---|---|---|",
+        *(
+            f"| [`{c.id}`](#{c.id}) | {explain_quality(c.id).splitlines()[0]} | {LIMITS[c.id]:g} |"
+            for c in QUALITY_CHECKS
+        ),
+    ]
+    for one in QUALITY_CHECKS:
+        lines += ["", f"## {one.id}", "", _as_markdown(explain_quality(one.id))]
     return "\n".join(lines) + "\n"
 
 

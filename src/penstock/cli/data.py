@@ -43,3 +43,14 @@ def check(file: Path, as_json: bool) -> int:
     from penstock.project.project import Project
 
     return emit(check_file(Project.here(), file), as_json=as_json)
+
+
+@data.command("quality")
+@click.option("--only", multiple=True, metavar="CHECK", help="Make this check alone.")
+@json_option
+def quality(only: tuple[str, ...], as_json: bool) -> int:
+    """Check the data itself: repetitions, wrong labels, leakage, jumps, parts that differ. Exit 1 when a check fails."""
+    from penstock.lifecycle.quality import check_quality
+    from penstock.project.project import Project
+
+    return emit(check_quality(Project.here(), only), as_json=as_json)

@@ -61,18 +61,22 @@ def data_log(project: Project) -> Listing:
 
 
 def explain_checks(check: str | None = None) -> Listing | Sheet:
-    """What one check of the monitor says of itself, or the list of all.
+    """What one check of the monitor or of the data says of itself, or the list of all.
 
     Raises
     ------
     NotFound : there is no such check; lists those that there are.
     """
+    from penstock.data.quality.report import QUALITY_CHECKS, explain_quality
     from penstock.monitoring.monitor import CHECKS, explain_check
 
+    texts = {c.id: explain_check(c.id) for c in CHECKS} | {c.id: explain_quality(c.id) for c in QUALITY_CHECKS}
     if check is not None:
-        text = explain_check(check)
-        return Sheet({"id": check, "text": text}, f"{check}\n\n{text}")
-    body = [{"id": c.id, "text": explain_check(c.id)} for c in CHECKS]
+        if check not in texts:
+            why = f"there are: {', '.join(texts)}"
+            raise NotFound(f"there is no check {check!r}", why=why, way_out="write one of these")
+        return Sheet({"id": check, "text": texts[check]}, f"{check}\n\n{texts[check]}")
+    body = [{"id": name, "text": text} for name, text in texts.items()]
     rows = [(c["id"], c["text"].splitlines()[0]) for c in body]
     return Listing({"checks": body}, ("check", "says"), rows, "")
 

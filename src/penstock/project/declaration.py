@@ -15,6 +15,7 @@ import msgspec
 
 from penstock.bundle.kinds import Kind, Task
 from penstock.errors import DeclarationError
+from penstock.project.quality import LIMITS
 
 Share = float
 
@@ -117,6 +118,13 @@ class MonitoringSection(Section, frozen=True):
     minimum_rows: int = 30
 
 
+class QualitySection(Section, frozen=True):
+    """Checks of the data itself: `penstock data quality`."""
+
+    off: tuple[str, ...] = ()  # ids of checks that are not made
+    limits: dict[str, float] = {}  # id of a check -> where it fails; default: see `penstock.project.quality`
+
+
 class RetrainSection(Section, frozen=True):
     minimum_labels: int = 20
     budget: str | None = None  # default: [search] budget
@@ -198,6 +206,7 @@ class Declaration(Section, frozen=True):
     serving: ServingSection = ServingSection()
     monitoring: MonitoringSection = MonitoringSection()
     retrain: RetrainSection = RetrainSection()
+    quality: QualitySection = QualitySection()
     run: RunSection = RunSection()
     scripts: dict[str, ScriptSection] = {}
     cost: CostSection = CostSection()
@@ -244,6 +253,7 @@ def parse_declaration(text: str, *, name: str = "penstock.toml", needs_data: boo
     if needs_data or "data" in raw:
         _check_data(declaration.data, name)
     _check_bounds(declaration, name)
+    _check_quality(declaration.quality, name)
     return declaration
 
 
@@ -254,6 +264,24 @@ def _check_data(data: DataSection, name: str) -> None:
                 f"{name}: a required setting is missing",
                 why=f"[data] has no {key!r}",
                 way_out="write it, or make a project with `penstock new DIR --data FILE --target COLUMN`",
+            )
+
+
+def _check_quality(quality: QualitySection, name: str) -> None:
+    for where, check in [("quality.off", c) for c in quality.off] + [("quality.limits", c) for c in quality.limits]:
+        if check not in LIMITS:
+            near = difflib.get_close_matches(check, LIMITS, 1, 0.5)
+            raise DeclarationError(
+                f"{name}: {where} names no check: {check!r}",
+                why=f"the checks of the data are {', '.join(LIMITS)}",
+                way_out=f"write {near[0]!r}" if near else "remove it or use one of these",
+            )
+    for check, limit in quality.limits.items():
+        if not 0 <= limit < float("inf"):
+            raise DeclarationError(
+                f"{name}: quality.limits.{check} is out of bounds",
+                why=f"{limit} is not a number of at least 0",
+                way_out=f"write for example {LIMITS[check]:g}, or turn the check off with [quality] off",
             )
 
 

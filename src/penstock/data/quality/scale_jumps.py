@@ -1,0 +1,94 @@
+"""`scale-jumps`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from penstock.bundle.kinds import MISSING_TIME, Kind
+from penstock.data.quality.check import Finding, failures_or_nearest, finding, unjudged
+from penstock.data.quality.view import View
+
+BLOCKS, LEAST_PER_BLOCK = 24, 25
+WIDE = 3  # blocks on each side of a cut that are compared
+APART = 0.8  # Kolmogorov-Smirnov distance from which on two sides have little in common
+
+
+class ScaleJumps:
+    """A number that is suddenly in another unit or of another size.
+
+    What it does
+        Puts the training rows in the order of time (the column by which rows are dealt, else the first of instants, else the
+        order of the source), cuts them into up to 24 blocks, and compares each number on both sides of each cut, three
+        blocks wide. A jump is a place where the two sides hardly overlap (Kolmogorov-Smirnov distance of 0.8); its size is the ratio
+        of the medians of the absolute values. It fails above the limit (3 times).
+    Why it matters
+        A model takes 170 for 170 whether it is centimetres or inches. One changed unit spoils all rows behind it.
+    Example that fails
+        `weight` is in kilograms up to March, and in pounds times ten from then on: 22 times.
+    What to do
+        Bring the column to one unit at the source. Where the world did jump, say so in a decision, and train on what came after.
+    Reference
+        Truong, Oudre & Vayatis (2020), Selective review of offline change point detection, Signal Processing 167.
+    """
+
+    id = "scale-jumps"
+
+    def judge(self, view: View, limit: float) -> Sequence[Finding]:
+        order, by = _order(view)
+        blocks = min(BLOCKS, len(order) // LEAST_PER_BLOCK)
+        if blocks < 2:
+            return [unjudged(self, limit, f"{len(order)} training rows are too few to cut into blocks")]
+        found = []
+        for name in view.of_kind(Kind.NUMERIC):
+            size, place, before, after = _largest(view.train[name][order], blocks)
+            told = f"median {before:.4g} before and {after:.4g} after row {place} of {len(order)} by {by}"
+            if size > 1:
+                found.append(finding(self, name, size, limit, told, rows=order[place : place + 1]))
+            else:
+                found.append(finding(self, name, 1.0, limit, f"no jump by {by}"))
+        return failures_or_nearest(self, found, limit, "there are no numeric columns")
+
+
+def _order(view: View) -> tuple[np.ndarray, str]:
+    """Training rows in the order of time, those without a time left out, and what tells the time."""
+    instants = view.of_kind(Kind.DATETIME)
+    dealt_by = view.split.column or ""
+    usable = view.split.by.startswith("time:") and dealt_by in view.train
+    by = dealt_by if usable else next(iter(instants), None)
+    if by is None:
+        return np.arange(view.train.n_rows), "the order of the source"
+    column = view.train[by]
+    there = column != MISSING_TIME if view.train.kinds[by] is Kind.DATETIME else ~view.train.missing(by)
+    rows = np.flatnonzero(there)
+    return rows[np.argsort(column[rows], kind="stable")], by
+
+
+def _largest(values: np.ndarray, blocks: int) -> tuple[float, int, float, float]:
+    """The largest jump: its size (1 where there is none), its place, and the medians before and after."""
+    edges = np.linspace(0, len(values), blocks + 1).astype(int)
+    best = (1.0, 0, np.nan, np.nan)
+    for cut in range(1, blocks):
+        sides = [
+            values[edges[max(0, cut - WIDE)] : edges[cut]],
+            values[edges[cut] : edges[min(blocks, cut + WIDE)]],
+        ]
+        a, b = (side[np.isfinite(side)] for side in sides)
+        if min(len(a), len(b)) < LEAST_PER_BLOCK or _distance(a, b) < APART:
+            continue
+        size = _ratio(np.median(np.abs(a)), np.median(np.abs(b)))
+        if size > best[0]:
+            best = (size, int(edges[cut]), float(np.median(a)), float(np.median(b)))
+    return best
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Kolmogorov-Smirnov distance."""
+    both = np.concatenate([a, b])
+    at = [np.searchsorted(np.sort(side), both, side="right") / len(side) for side in (a, b)]
+    return float(np.abs(at[0] - at[1]).max())
+
+
+def _ratio(a: float, b: float) -> float:
+    return float(max(a, b) / min(a, b)) if min(a, b) > 0 else 1.0

@@ -1,0 +1,64 @@
+"""`penstock data quality`: what is wrong with the data itself, before anything is learned from it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from penstock.errors import NotFound
+from penstock.project.project import Project
+from penstock.project.quality import LIMITS
+
+if TYPE_CHECKING:
+    from penstock.data.quality.report import QualityReport
+
+
+def check_quality(
+    project: Project, only: tuple[str, ...] = (), *, progress: Callable[[str], None] = lambda _: None
+) -> QualityReport:
+    """Hold the checks against the newest version: training and validation rows, and counts of sealed ones.
+
+    Raises
+    ------
+    NotFound : nothing was ingested yet, or `only` names no check. DeclarationError : `[quality]` names no check.
+    """
+    declared = project.declaration.quality
+    for check in only:
+        _check_id(check)
+    head = project.ledger.datasets.head(project.name)
+    if head is None:
+        raise NotFound("this project has no data set yet", why="nothing was ingested", way_out="run `penstock run`")
+
+    from penstock.data.quality.report import QualityReport, judge
+    from penstock.data.quality.sealed import count_sealed
+    from penstock.data.quality.view import SealedCounts, View
+    from penstock.data.versions import load_memory, load_part, load_version
+
+    version = load_version(project.objects, head)
+    train, y = load_part(project.objects, version, "train")
+    valid, y_valid = load_part(project.objects, version, "valid")
+    memory = load_memory(project.objects, version)
+    counted: list[int] = []
+
+    def count(view: View) -> SealedCounts | None:
+        progress("sealed rows")
+        counts = count_sealed(project.ledger, project.objects, version, view)
+        counted.append(counts.rows if counts is not None else 0)
+        return counts
+
+    seed = project.declaration.split.seed
+    view = View(train, y, valid, y_valid, version.target, version.split, memory, count, seed)
+    found = judge(view, declared.limits, off=declared.off, only=only, progress=progress)
+    rows = {part: n for part, n in version.rows.items() if part != "left_out"}
+    return QualityReport(version.digest, rows, tuple(found), sum(counted), declared.off)
+
+
+def _check_id(check: str) -> None:
+    if check not in LIMITS:
+        near = difflib.get_close_matches(check, LIMITS, 1, 0.5)
+        raise NotFound(
+            f"there is no check {check!r}",
+            why=f"there are: {', '.join(LIMITS)}",
+            way_out=f"write {near[0]!r}" if near else "write one of these",
+        )

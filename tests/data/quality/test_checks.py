@@ -1,0 +1,311 @@
+"""Each check finds the fault that it is for, and says nothing of tables without it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from penstock.bundle.decoder import MISSING_TIME, Kind
+from penstock.data.quality.report import QUALITY_CHECKS, explain_quality, judge
+from penstock.data.quality.view import SealedCounts
+from penstock.data.split import SplitSettings
+from penstock.errors import NotFound
+from penstock.project.quality import LIMITS
+
+HOUR = 3_600_000_000
+
+
+def sound(n: int = 1500, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Columns and classes without a fault."""
+    dice = np.random.default_rng(seed)
+    columns: dict[str, np.ndarray] = {
+        "age": dice.normal(40, 12, n),
+        "income": dice.lognormal(10, 0.5, n),
+        "job": dice.choice(np.array(["nurse", "pilot", "cook"], dtype=object), n),
+    }
+    columns["age"][::17] = np.nan
+    score = (np.nan_to_num(columns["age"], nan=40.0) - 40) / 12 + (columns["job"] == "pilot")
+    return columns, (score + dice.normal(0, 0.7, n) > 0.4).astype(np.int64)
+
+
+def numbers_of(columns: dict[str, np.ndarray], seed: int = 0) -> np.ndarray:
+    """A regression's target."""
+    noise = np.random.default_rng(seed + 1).normal(0, 20, len(columns["age"]))
+    return np.nan_to_num(columns["age"], nan=40.0) * 2 + noise
+
+
+def only(found: list[Any]) -> Any:
+    (one,) = found
+    return one
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_nothing_is_found_in_a_sound_table(view: Any, regression: bool) -> None:
+    """But, at most, that more rows would help."""
+    columns, y = sound()
+    failed = [f for f in judge(view(columns, numbers_of(columns) if regression else y)) if f.failed]
+    assert {f.id for f in failed} <= {"enough-rows"}
+
+
+def test_rows_that_repeat_are_counted_by_part(view: Any, judged: Any) -> None:
+    """Also those of the test part, of which only fingerprints are known."""
+    columns, y = sound(1000)
+    part = np.repeat([0, 1, 2], [600, 200, 200])
+    rows = np.r_[np.arange(1000), np.arange(30), np.arange(900, 910)]
+    repeated = {name: column[rows] for name, column in columns.items()}
+    one = only(judged("duplicate-rows", view(repeated, y[rows], part=part[rows])))
+    assert one.failed
+    assert one.value == pytest.approx(40 / 1040)
+    assert "30 within train, 0 within valid, 10 within test" in one.why
+    assert one.rows == tuple(range(600, 610))
+
+
+def test_held_out_rows_that_were_trained_on_are_counted(view: Any, judged: Any) -> None:
+    """By part, whatever their target."""
+    columns, y = sound(1000)
+    part = np.repeat([0, 1, 2, 1, 2], [600, 200, 200, 20, 40])
+    rows = np.r_[np.arange(1000), np.arange(20), np.arange(40)]
+    copied = {name: column[rows] for name, column in columns.items()}
+    valid, test = judged("split-duplicates", view(copied, np.r_[y, 1 - y[:20], y[:40]], part=part))
+    assert (valid.about, valid.value) == ("valid", pytest.approx(20 / 220))
+    assert (test.about, test.value) == ("test", pytest.approx(40 / 240))
+    assert valid.failed
+    assert test.failed
+
+
+def test_equal_inputs_with_different_classes_are_conflicts(view: Any, judged: Any) -> None:
+    """The rows that are not of their group's most frequent class."""
+    columns, y = sound(1000)
+    rows = np.r_[np.arange(1000), np.arange(30), np.arange(30)]
+    twice = {name: column[rows] for name, column in columns.items()}
+    part = np.zeros(1060)
+    one = only(judged("label-conflicts", view(twice, np.r_[y, 1 - y[:30], y[:30]], part=part)))
+    assert one.failed
+    assert one.value == pytest.approx(30 / 1060)
+    assert set(one.rows[:3]) == {int(one.rows[0]), int(one.rows[1]), int(one.rows[2])}
+    assert len({int(row) % 1000 if row < 1030 else int(row) - 1030 for row in one.rows[:3]}) == 1
+
+
+def test_labels_that_were_exchanged_are_suspected(view: Any, judged: Any) -> None:
+    """Nine in ten of the surest suspects were exchanged."""
+    dice = np.random.default_rng(1)
+    x = dice.normal(size=(3000, 3))
+    true = (4 * x[:, 0] + 2 * x[:, 1] + dice.normal(size=3000) > 0).astype(np.int64)
+    wrong = dice.random(3000) < 0.06
+    columns = {f"x{i}": x[:, i] for i in range(3)}
+    part = np.zeros(3000)
+    one = only(judged("label-errors", view(columns, np.where(wrong, 1 - true, true), part=part)))
+    assert one.failed
+    assert wrong[list(one.rows)].mean() >= 0.9
+    assert not only(judged("label-errors", view(columns, true, part=part))).failed
+
+
+def test_numbers_far_from_their_prediction_are_suspected(view: Any, judged: Any) -> None:
+    """A tenth that was written with another unit."""
+    columns, _ = sound(2000)
+    y = numbers_of(columns)
+    wrong = np.arange(2000) % 10 == 0
+    one = only(judged("label-errors", view(columns, np.where(wrong, y * 10, y), part=np.zeros(2000))))
+    assert one.failed
+    assert wrong[list(one.rows)].all()
+
+
+def test_texts_with_another_name_in_them_are_near_duplicates(view: Any, judged: Any) -> None:
+    """Within training rows and across the parts; of test rows the sealed count is added."""
+    dice = np.random.default_rng(2)
+    words = np.array([f"w{i}" for i in range(400)])
+    texts = [" ".join(dice.choice(words, 30)) for _ in range(500)]
+    texts[450:480] = [f"Dear N{i}, " + text for i, text in enumerate(texts[:30])]
+    texts[100:110] = [text.upper() for text in texts[:10]]
+    column = np.array(texts, dtype=object)
+    y = dice.integers(0, 2, 500)
+    table = {"note": column}
+    one = only(judged("near-duplicate-texts", view(table, y, kinds={"note": Kind.TEXT})))
+    assert one.failed
+    assert "10 of 400 training rows, and 30 of 100 validation rows" in one.why
+    assert one.rows == tuple(range(100, 110))
+    counts = SealedCounts(100, {"note": 60})
+    more = only(judged("near-duplicate-texts", view(table, y, kinds={"note": Kind.TEXT}, count=lambda _: counts)))
+    assert more.value == pytest.approx(100 / 600)
+
+
+def test_a_column_made_from_the_outcome_is_too_good(view: Any, judged: Any) -> None:
+    """A number and a category; the sound columns beside them are not named."""
+    columns, y = sound()
+    dice = np.random.default_rng(3)
+    columns["duration"] = y * 100 + dice.normal(0, 10, len(y))
+    columns["duration"][::50] = np.nan
+    columns["grade"] = np.where(y == 1, dice.choice(["a", "b"], len(y)), dice.choice(["c", "d"], len(y))).astype(object)
+    found = judged("too-good-column", view(columns, y))
+    assert {f.about for f in found} == {"duration", "grade"}
+    assert all(f.failed for f in found)
+    assert {f.about for f in judged("target-copy", view(columns, y))} == {"grade"}
+
+
+def test_a_target_that_is_a_sum_of_columns_is_a_copy(view: Any, judged: Any) -> None:
+    """The parts are named."""
+    columns, _ = sound()
+    columns = {name: np.nan_to_num(columns[name], nan=40.0) for name in ("age", "income")}
+    columns["income"] = columns["income"] / 500
+    columns["noise"] = np.random.default_rng(4).normal(size=len(columns["age"]))
+    one = only(judged("target-copy", view(columns, columns["age"] + columns["income"])))
+    assert one.failed
+    assert one.about is None
+    assert "age" in one.why
+    assert "income" in one.why
+    assert "noise" not in one.why
+
+
+def test_a_field_that_is_filled_by_the_outcome_is_found(view: Any, judged: Any) -> None:
+    """Its values say nothing, its being there does."""
+    columns, y = sound()
+    columns["left_at"] = np.where(y == 1, np.random.default_rng(5).integers(1, HOUR, len(y)), MISSING_TIME)
+    one = only(judged("filled-by-outcome", view(columns, y)))
+    assert (one.about, one.failed) == ("left_at", True)
+
+
+def test_instants_after_the_row_s_own_time_are_found(view: Any, judged: Any) -> None:
+    """Where rows are dealt by time; else there is nothing to hold them against."""
+    columns, y = sound()
+    asked = np.arange(len(y)) * HOUR + HOUR
+    columns |= {"asked": asked, "paid": np.where(np.arange(len(y)) % 5 == 0, asked + HOUR, asked - HOUR)}
+    one = only(judged("time-travel", view(columns, y, split=SplitSettings(by="time:asked"))))
+    assert (one.about, one.failed) == ("paid", True)
+    assert one.value == pytest.approx(0.2)
+    assert not only(judged("time-travel", view(columns, y))).judged
+
+
+def test_an_order_of_rows_that_knows_the_outcome_is_found(view: Any, judged: Any) -> None:
+    """Sorted by outcome, and an identifier whose beginning names it."""
+    columns, y = sound()
+    order = np.argsort(y, kind="stable")
+    sorted_rows = {name: column[order] for name, column in columns.items()}
+    part = np.arange(len(y)) % 5 == 0
+    assert only(judged("identifier-leak", view(sorted_rows, y[order], part=part))).failed
+    columns["id"] = np.array([f"{'fra' if k else 'web'}-{i}" for i, k in enumerate(y)], dtype=object)
+    one = only(judged("identifier-leak", view(columns, y, kinds={"id": Kind.IDENTIFIER}, part=part)))
+    assert (one.about, one.failed) == ("id", True)
+
+
+def test_columns_that_say_nothing_or_the_same_are_found(view: Any, judged: Any) -> None:
+    """A constant, a copy of a number, and codes of a category."""
+    columns, y = sound()
+    columns["country"] = np.full(len(y), "DE", dtype=object)
+    columns["pounds"] = columns["age"] * 2.2
+    codes = {"nurse": "1", "pilot": "2", "cook": "3"}
+    columns["job_code"] = np.array([codes[job] for job in columns["job"]], dtype=object)
+    assert {f.about for f in judged("constant-columns", view(columns, y))} == {"country"}
+    assert {f.about for f in judged("redundant-columns", view(columns, y))} == {"pounds", "job_code"}
+
+
+def test_rare_classes_and_imbalance_are_told(view: Any, judged: Any) -> None:
+    """Below the limit, which can be set."""
+    columns, _ = sound(1000)
+    y = np.zeros(1000, dtype=np.int64)
+    y[::10], y[::100] = 1, 2
+    one = only(judged("class-imbalance", view(columns, y)))
+    assert one.failed
+    assert one.value == pytest.approx(8 / 720)
+    assert not only(judged("class-imbalance", view(columns, y), 0.01)).failed
+    assert only(judged("rare-classes", view(columns, y))).about == "perhaps"
+
+
+def test_a_changed_unit_is_a_jump_and_a_trend_is_none(view: Any, judged: Any) -> None:
+    """With its place, in the order of the instants."""
+    dice = np.random.default_rng(6)
+    n = 1200
+    weight = dice.normal(70, 8, n) * np.where(np.arange(n) >= 700, 22, 1)
+    time = np.arange(n) * HOUR
+    mixed = dice.permutation(n)
+    columns = {"weight": weight[mixed], "grows": np.linspace(1, 9, n)[mixed], "at": time[mixed]}
+    one = only(judged("scale-jumps", view(columns, dice.integers(0, 2, n), part=np.zeros(n))))
+    assert (one.about, one.failed) == ("weight", True)
+    assert one.value == pytest.approx(22, rel=0.1)
+    assert abs(mixed[one.rows[0]] - 700) <= 50
+
+
+def test_parts_that_differ_are_told_apart(view: Any, judged: Any) -> None:
+    """The column is named for validation rows, never for test rows."""
+    columns, y = sound(2000)
+    columns["income"] = columns["income"] * np.where(np.arange(2000) >= 1600, 3, 1)
+    counts = SealedCounts(400, {}, told_apart=0.7 * 300 * 400, pairs=300 * 400, test_rows=400, train_rows=300)
+    valid, test = judged("part-shift", view(columns, y, count=lambda _: counts))
+    assert valid.failed
+    assert "income" in valid.why
+    assert (test.about, test.failed) == ("test", True)
+    assert test.value == pytest.approx(0.7)
+    assert "income" not in test.why
+
+
+def test_a_curve_that_still_rises_says_that_more_rows_would_help(view: Any, judged: Any) -> None:
+    """And a flat one that they would not."""
+    dice = np.random.default_rng(7)
+    x = dice.normal(size=(2000, 12))
+    hard = np.sin(3 * x[:, 0]) + np.sin(3 * x[:, 1]) * x[:, 2] + x[:, 3]
+    columns = {f"x{i}": x[:, i] for i in range(12)}
+    assert only(judged("enough-rows", view(columns, hard))).failed
+    easy = np.where(x[:, 0] > 0, 1.0, 0.0) + dice.normal(0, 0.01, 2000)
+    assert not only(judged("enough-rows", view(columns, easy), 0.03)).failed
+
+
+ODD = {
+    "no rows": {"a": np.empty(0), "b": np.empty(0, dtype=object), "t": np.empty(0, dtype=np.int64)},
+    "one row": {"a": np.array([1.0]), "b": np.array(["x"], dtype=object), "t": np.array([0])},
+    "all missing": {
+        "a": np.full(300, np.nan),
+        "b": np.full(300, None, dtype=object),
+        "t": np.full(300, MISSING_TIME),
+    },
+    "infinite and huge": {
+        "a": np.where(np.arange(300) % 2, np.inf, 1e308),
+        "b": np.array([f"v{i}" for i in range(300)], dtype=object),
+        "t": np.full(300, 2**62),
+    },
+}
+
+
+@pytest.mark.parametrize("regression", [False, True])
+@pytest.mark.parametrize("table", ODD)
+def test_odd_tables_are_judged_or_told_to_be_too_small(view: Any, table: str, regression: bool) -> None:
+    """Every check says something of each, and raises nothing."""
+    columns = ODD[table]
+    n = len(columns["a"])
+    y = np.arange(n, dtype=np.float64) if regression else np.arange(n) % 2
+    target = y if n else y.astype(np.float64 if regression else np.int64)
+    made = view(columns, target) if n else _empty(view, columns, regression)
+    assert {f.id for f in judge(made)} == set(LIMITS)
+
+
+def test_a_table_without_inputs_is_judged(view: Any) -> None:
+    """Identifiers alone."""
+    column = np.array([f"k{i}" for i in range(300)], dtype=object)
+    made = view({"k": column}, np.arange(300) % 2, kinds={"k": Kind.IDENTIFIER})
+    assert {f.id for f in judge(made)} == set(LIMITS)
+
+
+def test_the_order_of_checks_is_that_of_their_limits_and_each_explains_itself() -> None:
+    """What it does, why it matters, an example, what to do, reference."""
+    assert [check.id for check in QUALITY_CHECKS] == list(LIMITS)
+    for check in QUALITY_CHECKS:
+        text = explain_quality(check.id)
+        titles = ["What it does", "Why it matters", "Example that fails", "What to do", "Reference"]
+        assert [line for line in text.splitlines()[1:] if line and not line.startswith(" ")] == titles
+    with pytest.raises(NotFound, match="label-errors"):
+        explain_quality("labels")
+
+
+def test_checks_can_be_chosen_and_turned_off(view: Any) -> None:
+    """Only those that are left are made."""
+    columns, y = sound(300)
+    assert {f.id for f in judge(view(columns, y), only=("rare-classes",))} == {"rare-classes"}
+    few = judge(view(columns, y), {"rare-classes": 1e6}, only=("rare-classes",))
+    assert all(f.failed for f in few)
+    assert not judge(view(columns, y), only=("rare-classes",), off=("rare-classes",))
+
+
+def _empty(view: Any, columns: dict[str, np.ndarray], regression: bool) -> Any:
+    one = view(ODD["one row"], np.zeros(1) if regression else np.zeros(1, dtype=np.int64), part=np.full(1, 2))
+    assert one.train.n_rows == len(columns["a"]) == 0
+    return one
