@@ -33,6 +33,7 @@ VERBS = (
     "retrain",
     "models",
     "data",
+    "recipe",
     "runs",
     "show",
     "compare",

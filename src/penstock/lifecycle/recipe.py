@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import RecipeError
@@ -9,19 +10,30 @@ from penstock.lifecycle.stages import Context
 from penstock.project.project import Project
 
 if TYPE_CHECKING:
+    from penstock.features.suggest import Suggestion
     from penstock.ledger.run import Run
 
 
 def read_recipe(project: Project) -> str | None:
     """The recipe file's text; None where there is none yet."""
+    return recipe_text(project.recipe_file)
+
+
+def recipe_text(path: Path) -> str | None:
+    """The text of a recipe; None where there is no such file.
+
+    Raises
+    ------
+    RecipeError : it is not UTF-8, or a folder.
+    """
     try:
-        return project.recipe_file.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return None
+    except IsADirectoryError as error:
+        raise RecipeError(f"{path.name} is a folder", why="a recipe is a file", way_out="name the file") from error
     except UnicodeDecodeError as error:
-        raise RecipeError(
-            f"{project.recipe_file.name} is not UTF-8 text", why=str(error), way_out="save the file in UTF-8"
-        ) from error
+        raise RecipeError(f"{path.name} is not UTF-8 text", why=str(error), way_out="save the file in UTF-8") from error
 
 
 def recipe(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
@@ -44,6 +56,11 @@ def recipe(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
 
 def suggest_recipe(context: Context, dataset: str) -> str:
     """The text of a recipe for a data-set version, with the reason per column, from training rows alone."""
+    return suggestion_of(context, dataset).text
+
+
+def suggestion_of(context: Context, dataset: str) -> Suggestion:
+    """A recipe for a data-set version, with the reason per column, from training rows alone."""
     from penstock.data.versions import load_part, load_version
     from penstock.features.suggest import suggest
 
@@ -53,4 +70,4 @@ def suggest_recipe(context: Context, dataset: str) -> str:
     assert target is not None
     found = context.ledger.datasets.get(dataset).details.get("columns", [])
     warnings = {c["name"]: c["warnings"] for c in found if c["warnings"]}
-    return suggest(version.decoder.columns, frame, y, target.task, target.name, warnings).text
+    return suggest(version.decoder.columns, frame, y, target.task, target.name, warnings)

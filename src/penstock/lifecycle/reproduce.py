@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import NotFound, ProjectError
 from penstock.lifecycle.append import append
 from penstock.lifecycle.evaluate import evaluate
+from penstock.lifecycle.features import features
 from penstock.lifecycle.ingest import ingest
 from penstock.lifecycle.judge import judge
 from penstock.lifecycle.package import package
@@ -26,6 +27,7 @@ STAGES: dict[str, Work] = {
     "ingest": ingest,
     "append": append,
     "recipe": recipe,
+    "features": features,
     "search": search,
     "evaluate": evaluate,
     "judge": judge,

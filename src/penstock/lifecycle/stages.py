@@ -24,6 +24,7 @@ CODE = {
     "ingest": "1",
     "append": "1",
     "recipe": "1",
+    "features": "1",
     "search": "3",
     "evaluate": "1",
     "judge": "1",

@@ -1,0 +1,231 @@
+"""`penstock recipe fit | apply`: a recipe alone, without a learner: fitted on training rows, applied to any table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import BadParameter
+from penstock.lifecycle.recipes import SUITS, head_of, recipe_of, tail_of
+from penstock.lifecycle.stages import CODE, Context
+from penstock.project.project import Project
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from penstock.bundle.frame import Frame
+    from penstock.ledger.record import RunRecord
+    from penstock.ledger.run import Run
+
+OPERATION = "features"
+CHUNK_ROWS = 4_096
+NARROW = 10
+"""Rows for each feature below which a model may learn them by heart."""
+
+
+def features(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
+    """Stage `features`: fit a recipe, finished for a learner, on the training rows of a data-set version."""
+    from penstock.data.versions import load_part, load_version
+    from penstock.features.fit import fit_recipe
+    from penstock.features.recipe import Recipe
+
+    version = load_version(context.objects, inputs["dataset"])
+    frame, y = load_part(context.objects, version, "train")
+    tail = tail_of(params["learner"], context.project)
+    recipe = Recipe.parse(params["recipe"], name="the recipe")
+    fitted = fit_recipe(recipe, tail, frame, version.decoder.columns, y, version.target.task, params["seed"])
+    run.keep("graph", fitted.model(), media="application/onnx")
+    described = {"format": 1, "layout": fitted.layout.to_json(), "names": list(fitted.names), "rows": len(frame)}
+    run.keep("features", json.dumps(described, sort_keys=True).encode(), media="application/json")
+    run.output("width", fitted.width)
+    run.output("rows", len(frame))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A recipe that was fitted, as the ledger keeps it."""
+
+    recipe: str
+    learner: str | None
+    run: str
+    rows: int
+    names: list[str]
+    graph: bytes
+    layout: dict[str, Any]
+    known: bool
+
+    exit_code = 0
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know about the width."""
+        if len(self.names) * NARROW <= self.rows:
+            return []
+        return [
+            f"{len(self.names):,} features for {self.rows:,} training rows: with fewer than {NARROW} rows for each, most"
+            " learners find patterns that are not there; keep rarer values together (min_frequency, min_df, max_features),"
+            " hash, or leave columns out"
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "recipe": self.recipe,
+            "learner": self.learner,
+            "run": self.run,
+            "known": self.known,
+            "rows": self.rows,
+            "width": len(self.names),
+            "features": self.names,
+            "size_bytes": len(self.graph),
+            "warnings": self.warnings,
+        }
+
+    def to_text(self) -> str:
+        finish = SUITS if self.learner is None else self.learner
+        lines = [
+            f"{self.recipe}, finished for {finish}: {len(self.names):,} features from {self.rows:,} training rows (run {self.run})",
+            *(f"  {name}" for name in self.names[:40]),
+        ]
+        if len(self.names) > 40:
+            lines.append(f"  and {len(self.names) - 40:,} more")
+        return "\n".join([*lines, *(f"  warning: {warning}" for warning in self.warnings)])
+
+
+def fit(project: Project, file: Path | None = None, learner: str | None = None, output: Path | None = None) -> Fitted:
+    """Fit a recipe on the training rows; what is known is not fitted again.
+
+    Parameters
+    ----------
+    learner : whose tail finishes the recipe; by default numbers stay as they are and categories become codes.
+    output : a file for the graph (ONNX).
+
+    Raises
+    ------
+    RecipeError : the recipe is wrong, with line and column.
+    """
+    from penstock.data.versions import load_version
+    from penstock.objects.files import write_atomic
+
+    name, recipe = recipe_of(project, file)
+    dataset = head_of(project)
+    recipe.check(load_version(project.objects, dataset).decoder.columns)  # with the places of the user's own text
+    tail_of(learner, project)
+    params = {"recipe": recipe.canonical(), "learner": learner, "seed": 0}
+    inputs = {"dataset": dataset}
+    ledger = project.ledger
+    record: RunRecord | None = ledger.find(OPERATION, ledger.key_of(OPERATION, inputs, params, CODE[OPERATION]))
+    known = record is not None and ledger.intact(record)
+    if record is None or not known:
+        with ledger.run(
+            OPERATION, inputs=inputs, params=params, code=CODE[OPERATION], seed=0, project=project.name
+        ) as run:
+            features(Context(project), run, inputs, params)
+        record = ledger.get(run.id)
+    described = json.loads(project.objects.get(record.artifacts["features"]["digest"]))
+    graph = project.objects.get(record.artifacts["graph"]["digest"])
+    if output is not None:
+        write_atomic(output.absolute(), graph)
+    return Fitted(name, learner, record.id, described["rows"], described["names"], graph, described["layout"], known)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """Rows of a table as features."""
+
+    file: str
+    output: str
+    run: str
+    rows: int
+    width: int
+    unreadable: int
+    test_rows: int
+
+    exit_code = 0
+
+    @property
+    def warnings(self) -> list[str]:
+        said = []
+        if self.test_rows:
+            said.append(
+                f"{self.test_rows} of these rows are sealed test rows of this project: a model that is trained on them has"
+                " seen its exam"
+            )
+        if self.unreadable:
+            said.append(f"{self.unreadable} values cannot be read as the data set declares them; they are missing")
+        return said
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "file": self.file,
+            "output": self.output,
+            "run": self.run,
+            "rows": self.rows,
+            "width": self.width,
+            "unreadable": self.unreadable,
+            "test_rows": self.test_rows,
+            "warnings": self.warnings,
+        }
+
+    def to_text(self) -> str:
+        text = f"{self.rows:,} rows of {self.file} as {self.width:,} features: {self.output}"
+        return "\n".join([text, *(f"  warning: {warning}" for warning in self.warnings)])
+
+
+def apply(
+    project: Project, table: Path, output: Path, recipe: Path | None = None, learner: str | None = None
+) -> Applied:
+    """Features of the rows of a table that is written as the declared source is, as CSV or Parquet; fitted on training rows.
+
+    Raises
+    ------
+    SourceError : the table cannot be read. BadParameter : the output is neither .csv nor .parquet.
+    """
+    from penstock.data.append import find_returned
+    from penstock.data.sources import read
+    from penstock.data.versions import load_version
+    from penstock.lifecycle.ingest import declared_ingest
+    from penstock.objects.tabular import ReadOptions
+
+    if output.suffix not in (".csv", ".parquet"):
+        raise BadParameter(
+            f"--output {output.name} is neither .csv nor .parquet",
+            why="features are written in one of these",
+            way_out=f"--output {output.stem or 'features'}.parquet",
+        )
+    fitted = fit(project, recipe, learner)
+    version = load_version(project.objects, head_of(project))
+    declared = declared_ingest(project)["options"]
+    columns = None if declared["columns"] is None else tuple(declared["columns"])
+    source = read(table, ReadOptions(**{**declared, "columns": columns}))
+    frame, problems = version.decoder.decode_columns(source.columns)
+    returned = find_returned(project.ledger, project.objects, version, frame)
+    _write(output, fitted, frame)
+    return Applied(table.name, str(output), fitted.run, len(frame), len(fitted.names), len(problems), returned)
+
+
+def _write(path: Path, fitted: Fitted, frame: Frame) -> None:
+    """One column for each feature, in chunks; the file takes its name when all rows are in it."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+    import pyarrow.parquet as pq
+
+    from penstock.objects.files import atomic_file
+
+    schema = pa.schema([(name, pa.float32()) for name in fitted.names])
+    with atomic_file(path.absolute()) as file:
+        writer = pq.ParquetWriter(file, schema) if path.suffix == ".parquet" else pacsv.CSVWriter(file, schema)
+        with writer:
+            for block in _chunks(fitted, frame):
+                writer.write_batch(pa.record_batch([pa.array(column) for column in block.T], schema=schema))
+
+
+def _chunks(fitted: Fitted, frame: Frame) -> Iterator[np.ndarray]:
+    from penstock.bundle.graph import open_session
+    from penstock.bundle.packing import Layout, pack
+
+    session, layout = open_session(fitted.graph), Layout.from_json(fitted.layout)
+    for start in range(0, len(frame), CHUNK_ROWS):
+        yield session.run(None, pack(frame.take(slice(start, start + CHUNK_ROWS)), layout))[0]

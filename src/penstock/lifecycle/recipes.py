@@ -1,0 +1,300 @@
+"""`penstock recipe check | show | diff | suggest`: the text of a recipe, held against the data set's columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import NotFound, ProjectError
+from penstock.experiments.sheets import Sheet, table
+from penstock.lifecycle.recipe import recipe_text
+from penstock.lifecycle.stages import Context
+from penstock.project.project import Project
+
+if TYPE_CHECKING:
+    from penstock.bundle.specs import ColumnSpec
+    from penstock.features.plan import Plan
+    from penstock.features.recipe import Entry, Recipe
+    from penstock.features.tail import Tail
+
+SUITS = "trees"
+"""Whose tail finishes a recipe where no learner is named: numbers as they are, categories as codes."""
+
+
+def head_of(project: Project) -> str:
+    """The digest of the newest version of the data set."""
+    head = project.ledger.datasets.head(project.name)
+    if head is None:
+        raise NotFound("this project has no data set yet", why="nothing was ingested", way_out="run `penstock run`")
+    return head
+
+
+def recipe_of(project: Project, file: Path | None) -> tuple[str, Recipe]:
+    """A recipe by its file, or the project's own: its name in messages, and what it says.
+
+    Raises
+    ------
+    NotFound : there is no such file. RecipeError : it is wrong, with line and column.
+    """
+    from penstock.features.recipe import Recipe
+
+    path = project.recipe_file if file is None else Path(file)
+    text = recipe_text(path)
+    if text is None:
+        raise NotFound(
+            f"there is no recipe {path.name!r}",
+            why=f"no such file: {path}",
+            way_out=f"penstock recipe suggest --output {project.declaration.recipe.file}",
+        )
+    return path.name, Recipe.parse(text, name=path.name)
+
+
+def tail_of(learner: str | None, project: Project) -> Tail:
+    """What a learner wants of a recipe's outputs."""
+    from penstock import parts
+    from penstock.data.versions import load_version
+    from penstock.features.tail import TREES
+
+    if learner is None:
+        return TREES
+    target = load_version(project.objects, head_of(project)).target
+    tail: Tail = parts.load("penstock.learners", learner)().tail(target.task)
+    return tail
+
+
+def check_recipe(project: Project, file: Path | None = None) -> Sheet:
+    """Hold a recipe against the columns of the data set, without fitting it.
+
+    Raises
+    ------
+    RecipeError : a name, step, parameter or kind is wrong, with line, column and the nearest name.
+    """
+    from penstock.bundle.kinds import INPUT_KINDS
+    from penstock.features.resolve import resolve
+
+    name, recipe = recipe_of(project, file)
+    specs = _specs(project)
+    plan = resolve(recipe, specs)
+    used = {column for source in plan.sources for column in source.columns}
+    unused = [spec.name for spec in specs if spec.kind in INPUT_KINDS and spec.name not in used]
+    defined = {*recipe.groups, *recipe.assignments}
+    idle = sorted(defined - _reached(recipe))
+    body = {
+        "file": name,
+        "dialect": recipe.dialect,
+        "outputs": len(recipe.outputs),
+        "columns": [spec.name for spec in specs if spec.name in used],
+        "unused": unused,
+        "idle": idle,
+        "steps": dict(sorted(Counter(node.step for node in plan.nodes.values()).items())),
+    }
+    lines = [f"{name} is right: {len(recipe.outputs)} outputs from {len(used)} columns"]
+    if unused:
+        lines.append(f"  not used: {', '.join(unused)}")
+    if idle:
+        lines.append(f"  defined, but in no output: {', '.join(idle)}")
+    return Sheet(body, "\n".join(lines))
+
+
+def show_recipe(project: Project, file: Path | None = None, learner: str | None = None) -> Sheet:
+    """A recipe in its fixed layout, and what is done to which columns; finished for a learner where one is named."""
+    from penstock.features.resolve import resolve
+
+    name, recipe = recipe_of(project, file)
+    plan = resolve(recipe, _specs(project), None if learner is None else tail_of(learner, project))
+    steps = _steps(plan)
+    outputs = [_said(piece, plan) for piece in plan.outputs]
+    body = {
+        "file": name,
+        "recipe": recipe.canonical(),
+        "learner": learner,
+        "steps": steps,
+        "outputs": outputs,
+    }
+    rows = [(str(s["number"]), s["step"], _listed(s["inputs"]), s["gives"]) for s in steps]
+    text = recipe.canonical()
+    if rows:
+        text += "\n" + table([("", "step", "of", "gives"), *rows]) + "\n"
+    return Sheet(body, text + f"\noutputs: {_listed(outputs, 20)}")
+
+
+@dataclass(frozen=True)
+class RecipeDiff:
+    """What tells two recipes apart: ``{"added": {name: text}, "removed": ..., "changed": {name: [was, is]}}`` by section."""
+
+    old: str
+    new: str
+    sections: Mapping[str, Mapping[str, Any]]
+    columns: Mapping[str, list[str]]
+
+    exit_code = 0
+
+    @property
+    def same(self) -> bool:
+        return not any(any(section.values()) for section in self.sections.values())
+
+    def to_json(self) -> dict[str, Any]:
+        return {"old": self.old, "new": self.new, "same": self.same, **self.sections, "columns": dict(self.columns)}
+
+    def to_text(self) -> str:
+        if self.same:
+            return f"{self.old} and {self.new} say the same"
+        lines = [f"{self.old} -> {self.new}"]
+        for title, section in self.sections.items():
+            if any(section.values()):
+                lines.append(f"{title}:")
+                lines += [f"  - {_assigned(name, text)}" for name, text in section["removed"].items()]
+                lines += [f"  + {_assigned(name, text)}" for name, text in section["added"].items()]
+                for name, (was, now) in section["changed"].items():
+                    lines += [f"  - {_assigned(name, was)}", f"  + {_assigned(name, now)}"]
+        for word in ("removed", "added"):
+            if self.columns[word]:
+                lines.append(f"columns {word}: {', '.join(self.columns[word])}")
+        return "\n".join(lines)
+
+
+def diff_recipes(project: Project, old: str, new: str | None = None) -> RecipeDiff:
+    """What differs between two recipes, whatever their layout and the order of their definitions.
+
+    Parameters
+    ----------
+    old, new : files, or runs that have a recipe (those of `penstock run` and of its stages); `new` is by default the
+        project's own.
+    """
+    from penstock.features.resolve import resolve
+
+    specs = _specs(project)
+    (was_name, was), (now_name, now) = _reference(project, old), _reference(project, new)
+    sections = {
+        "groups": _changes(_texts(was.groups), _texts(now.groups)),
+        "assignments": _changes(_texts(was.assignments), _texts(now.assignments)),
+        "outputs": _changes(_outputs(was), _outputs(now)),
+    }
+    if was.dialect != now.dialect:
+        sections["dialect"] = {"added": {}, "removed": {}, "changed": {"dialect": [was.dialect, now.dialect]}}
+    before, after = ({c for source in resolve(recipe, specs).sources for c in source.columns} for recipe in (was, now))
+    columns = {"added": sorted(after - before), "removed": sorted(before - after)}
+    return RecipeDiff(was_name, now_name, sections, columns)
+
+
+def suggest(project: Project, output: Path | None = None, *, force: bool = False) -> Sheet:
+    """A recipe to start from, with the reason for each column, from training rows alone.
+
+    Raises
+    ------
+    ProjectError : `output` is there already, and `force` was not said.
+    """
+    from penstock.lifecycle.recipe import suggestion_of
+    from penstock.objects.files import write_atomic
+
+    dataset = head_of(project)
+    if output is not None and output.exists() and not force:
+        raise ProjectError(
+            f"{output.name} is there already",
+            why="a recipe is yours to edit",
+            way_out="name another file, or say --force",
+        )
+    found = suggestion_of(Context(project), dataset)
+    if output is not None:
+        write_atomic(output.absolute(), found.text.encode())
+    body = {
+        "dataset": dataset,
+        "recipe": found.text,
+        "reasons": [{"column": r.column, "used": r.used, "why": r.why, "warning": r.warning} for r in found.reasons],
+        "output": None if output is None else str(output),
+    }
+    return Sheet(body, found.text.rstrip("\n") if output is None else f"written to {output}")
+
+
+def _specs(project: Project) -> Sequence[ColumnSpec]:
+    from penstock.data.versions import load_version
+
+    return load_version(project.objects, head_of(project)).decoder.columns
+
+
+def _reference(project: Project, reference: str | None) -> tuple[str, Recipe]:
+    """A recipe by its file or run."""
+    from penstock.features.recipe import Recipe
+
+    if reference is None or Path(reference).is_file():
+        return recipe_of(project, None if reference is None else Path(reference))
+    record = project.ledger.get(reference)
+    candidates = [record, *(project.ledger.get(s["run"]) for s in record.outputs.get("steps", []) if "run" in s)]
+    artifact = next((r.artifacts["recipe"] for r in candidates if "recipe" in r.artifacts), None)
+    if artifact is None:
+        raise NotFound(
+            f"run {record.id} has no recipe",
+            why=f"it is a {record.operation}",
+            way_out="name a file, or a run of the pipeline: penstock runs --operation recipe",
+        )
+    name = f"run {record.id}"
+    return name, Recipe.parse(project.objects.get(artifact["digest"]).decode(), name=name)
+
+
+def _steps(plan: Plan) -> list[dict[str, Any]]:
+    numbers = {node: i for i, node in enumerate(plan.nodes, 1)}
+    return [
+        {
+            "number": numbers[key],
+            "step": node.step,
+            "params": dict(node.params),
+            "inputs": [_said(piece, plan) for block in node.inputs for piece in block],
+            "gives": str(node.make().gives or node.inputs[0][0].kind),
+        }
+        for key, node in plan.nodes.items()
+    ]
+
+
+def _said(piece: Any, plan: Plan) -> str:
+    """A column by its name, the result of a step by its number: ``(3)``."""
+    from penstock.features.plan import Source
+
+    if isinstance(piece, Source):
+        return piece.name
+    return f"({list(plan.nodes).index(piece.node) + 1})"
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _texts(entries: Mapping[str, Entry]) -> dict[str, str]:
+    return {name: str(entry.expression) for name, entry in entries.items()}
+
+
+def _outputs(recipe: Recipe) -> dict[str, str]:
+    return {str(entry.expression): "" for entry in recipe.outputs}
+
+
+def _changes(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "added": {name: text for name, text in now.items() if name not in was},
+        "removed": {name: text for name, text in was.items() if name not in now},
+        "changed": {name: [was[name], text] for name, text in now.items() if was.get(name, text) != text},
+    }
+
+
+def _assigned(name: str, text: str) -> str:
+    return f"{name} = {text}" if text else name
+
+
+def _reached(recipe: Recipe) -> set[str]:
+    """Names of groups and assignments that some output leads to."""
+    from penstock.features.language import Call, Expression, Name
+
+    found: set[str] = set()
+    waiting: list[Expression] = [entry.expression for entry in recipe.outputs]
+    while waiting:
+        expression = waiting.pop()
+        if isinstance(expression, Call):
+            waiting += [*expression.arguments, *(keyword.value for keyword in expression.keywords)]
+        elif isinstance(expression, Name) and expression.text not in found:
+            entry = recipe.groups.get(expression.text) or recipe.assignments.get(expression.text)
+            if entry is not None:
+                found.add(expression.text)
+                waiting.append(entry.expression)
+    return found
