@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from penstock.errors import FlagError
 from penstock.experiments.flags.flag import MASK
-from penstock.experiments.flags.values import same, show, split_list
+from penstock.experiments.flags.values import show, split_list
 
 if TYPE_CHECKING:
     from penstock.experiments.flags.flag import Flag
@@ -156,9 +156,10 @@ def parse_space(words: Sequence[str], flags: FlagSet) -> Space:
                 way_out="give it one value",
             )
         dimension = reader.choices(kind, body) if kind in ("", "range") else reader.range(kind, body)
-        if reader.own in dimensions:
+        own = reader.flag.name
+        if own in dimensions or own in shared:
             raise reader.wrong("the flag is given twice", "write all its values in one list")
-        dimensions[reader.own], texts[reader.own] = dimension, value
+        dimensions[own], texts[own] = dimension, value
     return Space(dimensions, shared, texts)
 
 
@@ -167,36 +168,32 @@ class _Reader:
     """Reads one word of several values."""
 
     def __init__(self, flags: FlagSet, fixed: list[str], name: str, value: str) -> None:
-        self.flag, self.own = flags.find(name), name
-        self._flags, self._fixed, self._name, self._value = flags, fixed, name, value
-        self._shared = set(flags.assign(fixed))
+        self.flag = flags.meant(name, fixed)
+        self._name, self._value = name, value
 
     def choices(self, kind: str, body: str) -> Choices:
         items = self._items(body) if kind == "" else self._steps(body)
-        typed = [self._typed(self._unquoted(item)) for item in items]
-        for i, one in enumerate(typed):
-            if any(same(one, before) for before in typed[:i]):
-                raise self.wrong(f"it has {items[i]} twice", "write each value once")
-        return Choices(tuple(typed))
+        typed: dict[str, Any] = {}  # by how they are written: 1, 1.0 and true are three values
+        for item in items:
+            one = self.flag.read(self._unquoted(item))
+            if repr(one) in typed:
+                raise self.wrong(f"it has {item} twice", "write each value once")
+            typed[repr(one)] = one
+        return Choices(tuple(typed.values()))
 
     def range(self, kind: str, body: str) -> Range:
         low, high = self._bounds(body, kind)
         if kind != "int" and self.flag.type == "int":
-            whole = f"{self._name}=int[{math.ceil(low)}:{math.floor(high)}]"
-            raise self.wrong("the flag takes whole numbers", f"write {whole}")
-        ends = [self._typed(str(int(end)) if kind == "int" else repr(end)) for end in (low, high)]
+            inner = (math.ceil(low), math.floor(high))
+            whole = f"int[{inner[0]}:{inner[1]}]" if inner[0] < inner[1] else "int[1:10]"
+            raise self.wrong("the flag takes whole numbers", f"write {self._name}={whole}")
+        ends = [self.flag.read(str(int(end)) if kind == "int" else repr(end)) for end in (low, high)]
         if any(isinstance(end, bool) for end in ends):
             raise self.wrong("the flag is true or false", f"write {self._name}=[true,false]")
         return Range(low, high, log=kind == "loguniform", whole=kind == "int", as_text=isinstance(ends[0], str))
 
     def wrong(self, why: str, way_out: str) -> FlagError:
         return FlagError(f"{self._name}={self._value} cannot be tried", why=why, way_out=way_out)
-
-    def _typed(self, text: str) -> Any:
-        """The value of a word, as a single run would have it."""
-        assigned = self._flags.assign([*self._fixed, f"{self._name}={text}"])
-        ((self.own, value),) = ((name, value) for name, value in assigned.items() if name not in self._shared)
-        return value
 
     def _unquoted(self, item: str) -> str:
         """An item as a word of its own. Quotes around it belong to the list where its flag takes any text."""
@@ -229,7 +226,8 @@ class _Reader:
             raise self.wrong("it is no range", f"write {self._name}=range[LOW:HIGH:STEP], such as {example}")
         count = int((high - low) / step) + 1
         if count > MOST_VALUES:
-            other = f"{self._name}=uniform[{low}:{high}]"
+            bounds = f"{math.ceil(low)}:{math.floor(high)}" if self.flag.type == "int" else f"{low:f}:{high:f}"
+            other = f"{self._name}={'int' if self.flag.type == 'int' else 'uniform'}[{bounds}]"
             raise self.wrong(f"it has {count:,} values", f"write a greater step, or {other}")
         whole = all(end == end.to_integral_value() for end in (low, high, step))
         found = [low + i * step for i in range(count)]
@@ -243,7 +241,10 @@ class _Reader:
             ends = (float(low), float(high))
         except ValueError:
             raise self.wrong("it does not have two numbers with a colon between", way_out) from None
-        if not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
+        for text, end in zip((low, high), ends, strict=True):
+            if not math.isfinite(end):
+                raise self.wrong(f"{text.strip()} is no number that can be an end of a range", way_out)
+        if ends[0] >= ends[1]:
             raise self.wrong(f"{low} is not below {high}", way_out)
         if kind == "loguniform" and ends[0] <= 0:
             raise self.wrong("a logarithm needs numbers above 0", way_out)

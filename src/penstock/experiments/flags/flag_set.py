@@ -96,12 +96,7 @@ class FlagSet:
         FlagError : a word is no flag, its flag is unknown (the nearest is named) or given twice, or its value does not suit.
         """
         pairs = [_split(word) for word in words]
-        commands = {f.name for f in self.flags if f.how == "subcommand"}
-        chosen: dict[str, Any] = {}
-        for name, text in pairs:
-            flags = self._candidates(name)
-            if flags and flags[0].name in commands:
-                chosen[flags[0].name] = text
+        chosen = self._chosen(pairs)
         found: dict[str, Any] = {}
         for name, text in pairs:
             flag = self._pick(name, chosen)
@@ -113,6 +108,22 @@ class FlagSet:
                 )
             found[flag.name] = flag.read(text)
         return found
+
+    def meant(self, name: str, words: Sequence[str]) -> Flag:
+        """The flag that a name means beside these words, one of which may choose a subcommand.
+
+        Raises
+        ------
+        FlagError : there is no such flag, or it is not written as one.
+        """
+        own, _ = _split(f"{name}=")
+        return self._pick(own, self._chosen([_split(word) for word in words]))
+
+    def _chosen(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """The subcommands that names and texts choose."""
+        commands = {f.name for f in self.flags if f.how == "subcommand"}
+        named = [(self._candidates(name), text) for name, text in pairs]
+        return {flags[0].name: text for flags, text in named if flags and flags[0].name in commands}
 
     def take(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """As `assign`, from values instead of words: those of an earlier run.
