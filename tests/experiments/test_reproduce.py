@@ -338,3 +338,70 @@ def test_a_fresh_environment_has_the_recorded_packages(
     assert any(line.startswith("package versions: extra-kit 2.0 -> not installed") for line in found.around), (
         found.around
     )
+
+
+WITHOUT_DEFAULTS = {
+    "argparse": """
+import argparse
+p = argparse.ArgumentParser()
+p.add_argument("--seed", type=int)
+p.add_argument("--layers", type=int, nargs="+")
+p.add_argument("--names", action="append")
+p.add_argument("--fast", action=argparse.BooleanOptionalAction)
+p.add_argument("--rate", choices=["a", "b"])
+p.add_argument("--depth", type=int, default=0.5)
+p.add_argument("place", nargs="?")
+print(sorted(vars(p.parse_args()).items()))
+""",
+    "click": """
+import click
+@click.command()
+@click.option("--seed", type=int)
+@click.option("--layers", type=float, nargs=2)
+@click.option("--fast/--slow", default=None)
+@click.option("--rate", type=click.Choice(["a", "b"]))
+def main(**given):
+    print(sorted(given.items()))
+main()
+""",
+    "typer": """
+from typing import List, Optional
+import typer
+def main(seed: Optional[int] = None, fast: Optional[bool] = None, layers: Optional[List[int]] = None):
+    print([seed, fast, layers])
+typer.run(main)
+""",
+    "constants": "seed = None\nLAYERS = (1, 2)\nprint(seed, LAYERS)\n",
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_DEFAULTS)
+def test_flags_without_a_default_are_left_out_again(place: Place, kind: str) -> None:
+    """What was not given is not given: none is no value that a word could say."""
+    place.write("bare.py", WITHOUT_DEFAULTS[kind])
+    for words in ((), ("seed=7",), ("seed=none",)):
+        record = place.run("bare.py", *words)
+        assert record.status == "done", record.error
+        assert record.params["seed"] == (7 if words == ("seed=7",) else None)
+        found = place.again(record)
+        printed = [
+            place.workspace.ledger.artifact(place.workspace.ledger.get(r), "console") for r in (found.run, found.again)
+        ]
+        assert (found.verdict, printed[0]) == ("identical", printed[1])
+        assert place.workspace.ledger.get(found.again).params == record.params
+
+
+def test_trials_and_queued_runs_without_a_default_are_done_again(place: Place) -> None:
+    from penstock.experiments.queue_run import run_queue
+    from penstock.lifecycle.script import prepare
+
+    place.write("bare.py", WITHOUT_DEFAULTS["argparse"])
+    batch: Any = prepare(["bare.py", "seed=[none,3]"], cwd=place.root).run_batch(QUIET)
+    queued = prepare(["bare.py", "rate=a"], cwd=place.root).queue(QUIET)
+    run_queue(place.workspace)
+    records = [place.workspace.ledger.get(run) for run in (*(t.run for t in batch.trials), queued.id)]
+    assert [(r.status, r.params["seed"], r.params["rate"]) for r in records] == [
+        ("done", None, None), ("done", 3, None), ("done", None, "a"),
+    ]  # fmt: skip
+    for record in records:
+        assert place.again(record).verdict == "identical"

@@ -97,12 +97,12 @@ def _reproduce(
     target = Target.from_json(record.inputs["target"], clean.root)
     python, not_installed = _interpreter(workspace, record, env, place, clean, target)
     flags = _flags(copy, target, clean)
-    values = _values(flags, record, given)
+    assigned = _assigned(flags, record, given)
     ran = run_target(
         copy,
         target,
         flags,
-        values,
+        flags.values(assigned),
         options=replace(
             options,
             python=python,
@@ -114,7 +114,7 @@ def _reproduce(
             watch=(*options.watch, *_copies(options.watch, workspace, clean)),
             source=record.inputs["source"],
             interactive=False,
-            assigned=tuple(values),
+            assigned=tuple(assigned),
         ),
         cwd=clean.cwd,
     )
@@ -212,8 +212,8 @@ def _flags(copy: Workspace, target: Target, clean: CleanFolder) -> FlagSet:
     return detect(target, cwd=clean.cwd, section=declared.scripts.get(target.name), secrets=declared.run.secrets)
 
 
-def _values(flags: FlagSet, record: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
-    """The recorded values; of secret flags those that are given.
+def _assigned(flags: FlagSet, record: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
+    """The recorded values that are not the script's own defaults; of secret flags those that are given.
 
     Raises
     ------
@@ -238,7 +238,8 @@ def _values(flags: FlagSet, record: RunRecord, given: dict[str, Any]) -> dict[st
             why="its value was not recorded",
             way_out=" ".join(f"--set {name}=..." for name in sorted(masked)),
         )
-    return flags.values(flags.take({name: _number(value) for name, value in values.items()}))
+    values = {name: _number(value) for name, value in values.items()}
+    return flags.take({name: value for name, value in values.items() if not flags.at_default(name, values)})
 
 
 def _number(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from penstock.errors import FlagError, MissingExtra, ScriptError
 from penstock.experiments.flags.flag import Flag
 from penstock.experiments.flags.flag_set import FlagSet
-from penstock.experiments.flags.values import same, show, spell
+from penstock.experiments.flags.values import show, spell
 from penstock.experiments.target import Target
 
 INSIDE = Path(__file__).parent.parent / "inside"
@@ -58,10 +58,9 @@ def command(
     wanted = {
         name: value
         for name, value in values.items()
-        if (flag := flags.find(name)).computed
-        or name in given
-        or flag.origin == "given"
-        or not _is_default(flags, flag, values)
+        if flags.find(name).origin == "given"
+        or not flags.at_default(name, values)
+        or (name in given and value is not None)  # no word says None: it is what leaving the option out means
     }
     constants = {n: v for n, v in wanted.items() if flags.find(n).how in ("global", "cell")}
     words = _words(flags, wanted, values)
@@ -106,14 +105,6 @@ def needs_notebooks(python: str) -> None:
             why=f"{'it is' if len(missing) == 1 else 'they are'} optional and not installed for {python}",
             way_out='pip install "penstock[notebook]"' if ours else f"{python} -m pip install nbclient ipykernel",
         )
-
-
-def _is_default(flags: FlagSet, flag: Flag, values: Mapping[str, Any]) -> bool:
-    """Whether a value is what the script would take anyway."""
-    if flag.required or flag.passed:
-        return False
-    own = next((f for f in flags.reached(values) if f.name == flag.name), flag)
-    return not own.required and same(own.default, values[flag.name])
 
 
 def _constants(target: Target, flags: FlagSet, constants: Mapping[str, Any]) -> str:

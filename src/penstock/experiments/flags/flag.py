@@ -92,6 +92,8 @@ class Flag:
         ------
         FlagError : it is not of the flag's type, or none of its choices.
         """
+        if value is None and self.default is None and not self.required:
+            return None
         if self.multiple:
             items = list(value) if isinstance(value, list | tuple) else [value]
             if self.arity.isdecimal() and len(items) != int(self.arity):
@@ -99,8 +101,6 @@ class Flag:
             if self.arity == "+" and not items:
                 raise self.refuse("[]", "at least one value")
             return [self._check_one(item) for item in items]
-        if value is None and self.default is None and not self.required:
-            return None
         return self._check_one(value)
 
     def _check_one(self, value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock.errors import FlagError
 from penstock.experiments.flags.flag import MASK, Flag
-from penstock.experiments.flags.values import show
+from penstock.experiments.flags.values import same, show
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,11 @@ class FlagSet:
                 raise self._elsewhere(flag, given)
             found[flag.name] = flag.check(value)
         return found
+
+    def at_default(self, name: str, values: Mapping[str, Any]) -> bool:
+        """Whether the script would take this value of a flag anyway, where nothing is passed."""
+        flag = next((own for own in self.reached(values) if own.name == name), None) or self.find(name)
+        return not (flag.required or flag.passed or flag.computed) and same(flag.default, values[name])
 
     def reached(self, values: Mapping[str, Any]) -> list[Flag]:
         """The flags that count with these values: all but those of subcommands that were not chosen."""
