@@ -35,7 +35,7 @@ TEXT = frozenset((
 _SECRET = re.compile(
     r"""(?ix) \.env(\..+)? | \.envrc | .*\.(pem|key|p12|pfx|p8|jks|keystore|kdbx|ppk|asc|gpg|age) | id_(rsa|dsa|ecdsa|ed25519)(_.*)? |
     [._]netrc | \.pgpass | \.pypirc | \.npmrc | \.htpasswd | \.git-credentials | \.dockercfg | \.s3cfg | \.boto | \.my\.cnf | kubeconfig |
-    (.*[-_.])?credentials?([-_.].*)?(?<!\.py)(?<!\.md)(?<!\.r) | (.*[-_.])?secrets?([-_.].*)?\.(toml|ya?ml|json|env|ini|cfg|conf|txt|properties) |
+    (.*credentials?|(.*[-_.])?creds?)([-_.].*)?(?<!\.py)(?<!\.md)(?<!\.r) | .*secrets?([-_.].*)?\.(toml|ya?ml|json|env|ini|cfg|conf|txt|properties) |
     client[-_]secrets?.*\.json | service[-_]?account.*\.json | .*[-_.]?token(s)?\.(json|txt|pickle) | kaggle\.json | passwords?(\..*)? |
     terraform\.tfstate.* | .*\.tfvars"""
 )
@@ -46,9 +46,9 @@ _EVENTS = re.compile(r"events\.out\.tfevents\..*")
 def secret_file(path: str) -> bool:
     """Whether a file is taken for keys, passwords or tokens by its name.
 
-    >>> [secret_file(p) for p in (".env", "conf/prod.env", "deploy/id_rsa", "secrets.toml", "credentials.json", "a/server.pem")]
+    >>> [secret_file(p) for p in (".env", "conf/prod.env", "deploy/id_rsa", "secrets.toml", "gcp-creds.json", "a/server.pem")]
     [True, False, True, True, True, True]
-    >>> [secret_file(p) for p in (".env.example", "secrets.py", "train.py", "tokenizer.json", "credentials.py", "environment.yml")]
+    >>> [secret_file(p) for p in (".env.example", "secrets.py", "sacred.json", "tokenizer.json", "credentials.py", "environment.yml")]
     [False, False, False, False, False, False]
     """
     name = path.rpartition("/")[2]

@@ -72,7 +72,7 @@ class _Running:
                 project=around.workspace.name,
                 parent=options.parent,
                 environment={},
-                source=before.commit,
+                source=before.git.source,
                 tags=options.tags,
                 takes=options.takes,
             ) as run:
@@ -137,7 +137,7 @@ class _Running:
             files=collected.files,
             unsealed=tuple(observer.unsealed),
             reason=reason,
-            warnings=(*self._warnings(ended), *observer.warnings, *collected.warnings),
+            warnings=(*self._warnings(ended, before), *observer.warnings, *collected.warnings),
         )
         return result, error
 
@@ -195,11 +195,14 @@ class _Running:
         )
         return "failed", f"{error.what}: {error.why}", error
 
-    def _warnings(self, ended: Ended) -> list[str]:
-        if not ended.left:
-            return []
-        those = "a process that it had" if ended.left == 1 else f"{ended.left} processes that it had"
-        return [f"{those} left running {'was' if ended.left == 1 else 'were'} ended with it"]
+    def _warnings(self, ended: Ended, before: Before) -> list[str]:
+        found = []
+        if before.git.not_told:
+            found.append(f"not all of the Git repository's state is recorded: {before.git.not_told}")
+        if ended.left:
+            those = "a process that it had" if ended.left == 1 else f"{ended.left} processes that it had"
+            found.append(f"{those} left running {'was' if ended.left == 1 else 'were'} ended with it")
+        return found
 
 
 def kills_for_memory() -> int:

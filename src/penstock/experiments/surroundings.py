@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from penstock.experiments.files import DeclaredOutputs
     from penstock.experiments.flags.command import Command
     from penstock.experiments.flags.flag_set import FlagSet
+    from penstock.experiments.git import State
     from penstock.experiments.target import Target
     from penstock.ledger.run import Run
     from penstock.project.declaration import RunSection, ScriptSection
@@ -156,10 +157,7 @@ class Surroundings:
         from penstock.experiments.places import name_of
         from penstock.experiments.source import snapshot
 
-        with (
-            Beside(lambda: git.source(self.workspace.root)) as commit,
-            Beside(lambda: git.diff(self.workspace.root, self.masker)) as diff,
-        ):
+        with Beside(lambda: git.state_of(self.workspace.root, self.masker)) as repository:
             inputs: dict[str, Any] = {}
             if self.options.source is not None:
                 inputs["source"] = self.options.source
@@ -171,7 +169,7 @@ class Surroundings:
             if self.options.watch:
                 inputs["sealed"] = [name_of(self.workspace.root, path) for path in self.options.watch]
             declared = DeclaredOutputs(self.workspace, self.outputs)
-        return Before(inputs, commit.result(), diff.result(), declared)
+        return Before(inputs, repository.result(), declared)
 
     def record_start(self, run: Run, before: Before) -> None:
         """Record what can be found out while the program starts already."""
@@ -179,8 +177,8 @@ class Surroundings:
 
         artifacts = {}
         objects = self.workspace.objects
-        if before.diff:
-            artifacts["diff"] = store_artifact(objects, before.diff, "text/x-diff")
+        if before.git.diff:
+            artifacts["diff"] = store_artifact(objects, before.git.diff, "text/x-diff")
         body, packages = self.environment()
         if packages:
             artifacts["packages"] = store_artifact(objects, packages.encode(), "text/plain")
@@ -221,8 +219,7 @@ class Before:
     """How things were before the program started."""
 
     inputs: dict[str, Any]
-    commit: dict[str, Any]
-    diff: bytes
+    git: State
     declared: DeclaredOutputs
 
 
