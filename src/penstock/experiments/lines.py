@@ -8,7 +8,8 @@ What counts by default: a key of one to three words, a colon, and a number::
     [20] valid_0's auc: 0.93             valid_0_auc at step 20
     {'loss': 0.5, 'epoch': 1.0}          loss and epoch
 
-A number stands alone: ``time: 3.2s``, ``size: 12/60``, ``at: 12:30`` are none. Four words or more before the colon are prose.
+A number stands alone: ``time: 3.2s``, ``size: 12/60``, ``at: 12:30`` and ``acc: 91,5`` are none; ``rows: 60,000`` is
+sixty thousand. Four words or more before the colon are prose.
 ``[run] metrics`` (or ``[scripts."train.py"] metrics``) replaces this by patterns of the user's own.
 """
 
@@ -23,8 +24,9 @@ from penstock.errors import DeclarationError
 MOST_NAMES = 1000
 """More names than this are no metrics, but a list that was printed."""
 
-_NUMBER = r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
-_ALONE = r"(?=%|\.?(?:$|[\s,;|()\]}'\"±]))"
+_THOUSANDS = r"[1-9]\d{0,2}(?:,\d{3})+"
+_NUMBER = rf"[-+]?(?:{_THOUSANDS}(?:\.\d*)?|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
+_ALONE = r"(?=%|\.?(?:$|,(?!\d)|[\s;|()\]}'\"±]))"
 _VALUE = re.compile(
     rf":[ \t]*(?:(?:tensor|(?:np\.|numpy\.)?(?:float|int)\d+)\()?({_NUMBER}){_ALONE}",
     re.MULTILINE,  # and not IGNORECASE: with it `re` does not jump from colon to colon
@@ -33,9 +35,11 @@ _EQUALS = re.compile(
     rf"(?<![\w.])(?P<key>[^\W\d][\w./%@-]*)=(?P<value>{_NUMBER}){_ALONE}", re.IGNORECASE | re.MULTILINE
 )
 _STEP = re.compile(
-    r"(?<![^\W_])(global[_ ]step|step|epoch|iteration|iter)(?:[ \t]*['\"]?[#:=\[(][ \t]*|[ \t]+)(\d+)(?![\d.]*\.\d|%|\w)",
+    rf"(?<![^\W_])(global[_ ]step|step|epoch|iteration|iter)(?:[ \t]*['\"]?[#:=\[(][ \t]*|[ \t]+)({_THOUSANDS}|\d+)"
+    r"(?![\d.]*\.\d|%|\w|,\d)",
     re.IGNORECASE,
 )
+_GROUPED = re.compile(rf"[-+]?{_THOUSANDS}(?:\.\d*)?")
 _STEP_WORDS = (b"step", b"epoch", b"iter")
 _RANK = {"global_step": 0, "global step": 0, "step": 1, "iteration": 2, "iter": 2, "epoch": 3}
 """Which of several in one line is the step; the others stay metrics."""
@@ -206,7 +210,7 @@ class PrintedMetrics:
 
 def _best(steps: Iterable[re.Match[str]]) -> tuple[int, int]:
     """Rank and number of the step among those of one line."""
-    return min((_RANK[step[1].lower()], int(step[2])) for step in steps)
+    return min((_RANK[step[1].lower()], int(step[2].replace(",", ""))) for step in steps)
 
 
 def _key(text: str) -> str:
@@ -251,6 +255,8 @@ def _values(match: re.Match[str]) -> list[tuple[str, int | float]]:
 
 
 def _number(text: str) -> int | float | None:
+    if "," in text and _GROUPED.fullmatch(text):
+        text = text.replace(",", "")
     try:
         if text.lstrip("+-").isdigit():
             return int(text)

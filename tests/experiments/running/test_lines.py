@@ -57,6 +57,11 @@ def read(text: str | bytes, patterns: tuple[str, ...] = (), *, pieces: int = 0) 
         ("loss: -inf", {"loss": -math.inf}),
         ("loss: 1e-3 lr: 5E-4", {"loss": 1e-3, "lr": 5e-4}),
         ("loss: +1.", {"loss": 1.0}),
+        ("samples: 60,000 rows: 1,234,567, loss: 1,234.5", {"samples": 60_000, "rows": 1_234_567, "loss": 1234.5}),
+        ("cost: -1,200, acc: 0.5", {"cost": -1200, "acc": 0.5}),
+        ("step 1,200 loss: 0.5", {"step": 1200, "loss": 0.5}),
+        ("2026-01-01 12:00:10,123 loss: 0.5,acc: 0.9", {"loss": 0.5, "acc": 0.9}),
+        ("acc: 91,5 loss: 0,125 f1: 1,2345 auc: 0.9", {"auc": 0.9}),
     ],
 )
 def test_what_trainings_print_is_understood(line: str, values: dict[str, float]) -> None:
