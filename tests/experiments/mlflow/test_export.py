@@ -113,6 +113,52 @@ def test_mlflows_own_runs_go_there_and_back(workspace: Workspace, tmp_path: Path
     assert logged.parent == after.id
 
 
+def test_an_export_is_known_where_it_came_from(workspace: Workspace, tmp_path: Path) -> None:
+    """Runs and logged models that are still in the ledger are not taken a second time."""
+    import mlflow
+
+    mlflow.set_tracking_uri(f"penstock://{workspace.root}")
+    mlflow.set_experiment("bank")
+    with mlflow.start_run():
+        model = mlflow.initialize_logged_model(name="m")
+        mlflow.finalize_logged_model(model.model_id, "READY")
+    with workspace.ledger.run("train.py"):
+        pass
+    export_mlflow(workspace, [], tmp_path / "o.db")
+    before = {run.id: run for run in workspace.ledger.runs()}
+    done = import_mlflow(workspace, tmp_path / "o.db")
+    assert (done.runs, done.models, len(done.known)) == ([], [], 2)
+    assert {run.id: run for run in workspace.ledger.runs()} == before
+
+
+def test_an_export_makes_the_runs_again_elsewhere(workspace: Workspace, run_id: str, tmp_path: Path) -> None:
+    """Id, operation, status and instants are those that they had; what others computed is no known result here."""
+    import mlflow
+
+    with workspace.ledger.run("tune.py") as stopped:
+        stopped.stop("no better for 5 epochs")
+    mlflow.set_tracking_uri(f"penstock://{workspace.root}")
+    mlflow.set_experiment("bank")
+    with mlflow.start_run() as theirs:
+        made = mlflow.initialize_logged_model(name="m")
+        mlflow.finalize_logged_model(made.model_id, "READY")
+    export_mlflow(workspace, [], tmp_path / "o.db")
+    (tmp_path / "third").mkdir()
+    third = Workspace(tmp_path / "third")
+    import_mlflow(third, tmp_path / "o.db")
+    before, after = ({run.id: run for run in one.ledger.runs()} for one in (workspace, third))
+    assert after.keys() == before.keys()
+    for one, other in ((before[i], after[i]) for i in before):
+        assert (one.operation, one.status, one.started_at) == (other.operation, other.status, other.started_at)
+        assert one.ended_at == other.ended_at
+        assert not any(name.startswith("penstock.") for name in other.tags)
+        assert third.ledger.find(other.operation, one.key) is None
+    assert after[stopped.id].outputs["stopped"] == "no better for 5 epochs"
+    assert after[run_id].operation == "train.py"
+    assert [r.operation for r in third.ledger.children(theirs.info.run_id)] == ["log_model"]
+    assert import_mlflow(third, tmp_path / "o.db").runs == []
+
+
 def test_a_file_that_is_no_database_is_refused(workspace: Workspace, run_id: str, tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("no database " * 100)
     with pytest.raises(ArchiveError, match=r"x\.db"):

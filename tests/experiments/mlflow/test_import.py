@@ -174,3 +174,26 @@ def test_the_database_is_only_read(database: Path, workspace: Workspace) -> None
     before = database.read_bytes()
     import_mlflow(workspace, database)
     assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (f"UPDATE runs SET start_time = 9223372036854775807 WHERE run_uuid = '{FIRST}'", f"run {FIRST}"),
+        (f"UPDATE runs SET end_time = -9223372036854775807 WHERE run_uuid = '{FIRST}'", f"run {FIRST}"),
+        (f"UPDATE runs SET start_time = 'yesterday' WHERE run_uuid = '{FIRST}'", f"run {FIRST}"),
+        ("UPDATE logged_models SET creation_timestamp_ms = 253402300800000", f"logged model {MODEL}"),
+        (f"UPDATE metrics SET value = 'high' WHERE run_uuid = '{FIRST}'", f"run {FIRST}"),
+        (f"UPDATE metrics SET timestamp = 'late' WHERE run_uuid = '{FIRST}'", f"run {FIRST}"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused_by_the_name_of_its_run(
+    change: str, named: str, database: Path, workspace: Workspace
+) -> None:
+    connection = sqlite3.connect(database)
+    connection.execute(change)
+    connection.commit()
+    connection.close()
+    with pytest.raises(ArchiveError, match=named):
+        import_mlflow(workspace, database)
+    assert workspace.ledger.runs(deleted=None) == []

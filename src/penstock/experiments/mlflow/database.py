@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from penstock.errors import ArchiveError
 from penstock.experiments.mlflow.metrics import Point
+from penstock.experiments.mlflow.values import FIRST_MS, LAST_MS
 
 _NEEDED = {
     "experiments": {"experiment_id", "name", "lifecycle_stage"},
@@ -86,6 +87,7 @@ class MlflowDatabase:
         found = []
         for row in self._all("runs", order="start_time, run_uuid"):
             run = row["run_uuid"]
+            _need_instants(f"run {run}", row, "start_time", "end_time")
             more = {"params": params.get(run, {}), "tags": tags.get(run, {}), "datasets": datasets.get(run, [])}
             found.append({**row, **more, "models": models.get(run, [])})
         return found
@@ -94,7 +96,7 @@ class MlflowDatabase:
         """Id of a run -> all values of its metrics, in the order in which they were logged."""
         query = "SELECT run_uuid, key, value, timestamp, step, is_nan FROM metrics ORDER BY run_uuid, rowid"
         for run, rows in groupby(self._connection.execute(query), key=itemgetter("run_uuid")):
-            yield run, ((row["key"], Point(row["step"], row["timestamp"], _value(row))) for row in rows)
+            yield run, ((row["key"], _point(run, row)) for row in rows)
 
     def models(self) -> list[dict[str, Any]]:
         """All logged models, oldest first, with parameters, tags and metrics."""
@@ -105,13 +107,16 @@ class MlflowDatabase:
         metrics: dict[str, list[dict[str, Any]]] = {}
         for row in self._all("logged_model_metrics", order="rowid"):
             metrics.setdefault(row["model_id"], []).append(row)
+        found = self._all("logged_models", order="creation_timestamp_ms, model_id")
+        for row in found:
+            _need_instants(f"logged model {row['model_id']}", row, "creation_timestamp_ms", "last_updated_timestamp_ms")
         return [
             {
                 **row,
                 **{n: by.get(row["model_id"], {}) for n, by in (("params", params), ("tags", tags))},
                 "metrics": metrics.get(row["model_id"], []),
             }
-            for row in self._all("logged_models", order="creation_timestamp_ms, model_id")
+            for row in found
         ]
 
     def _experiment_tags(self) -> dict[Any, dict[str, str]]:
@@ -162,8 +167,31 @@ class MlflowDatabase:
         return [dict(row) for row in self._connection.execute(f'SELECT * FROM "{table}" ORDER BY {order}')]
 
 
-def _value(row: sqlite3.Row) -> float:
+def _need_instants(of: str, row: Mapping[str, Any], *columns: str) -> None:
+    """Refuse instants that are none: they name runs and order them."""
+    for column in columns:
+        value = row[column]
+        if value is not None and (type(value) is not int or not FIRST_MS <= value <= LAST_MS):
+            raise _strange(of, f"its {column} is {value!r}, which are no milliseconds of the years 1900 to 9999")
+
+
+def _point(run: str, row: sqlite3.Row) -> Point:
+    if type(row["step"]) is not int or type(row["timestamp"]) is not int:
+        raise _strange(
+            f"run {run}", f"its metric {row['key']!r} has step {row['step']!r} and time {row['timestamp']!r}"
+        )
     if row["is_nan"]:
-        return math.nan
-    value = float(row["value"])
-    return math.copysign(math.inf, value) if abs(value) >= _INFINITE else value
+        return Point(row["step"], row["timestamp"], math.nan)
+    value = row["value"]
+    if not isinstance(value, int | float):
+        raise _strange(f"run {run}", f"its metric {row['key']!r} is {value!r}, which is no number")
+    number = math.copysign(math.inf, value) if abs(value) >= _INFINITE else float(value)
+    return Point(row["step"], row["timestamp"], number)
+
+
+def _strange(of: str, why: str) -> ArchiveError:
+    return ArchiveError(
+        f"{of} of the database makes no sense",
+        why,
+        "correct or delete it in a copy of the database, and import that one",
+    )

@@ -20,10 +20,17 @@ from penstock.experiments.mlflow.import_sqlite import ID_TAG
 from penstock.experiments.mlflow.metrics import points_of, recorded
 from penstock.experiments.mlflow.place import MODEL_PREFIX
 from penstock.experiments.mlflow.values import (
+    ENDED_TAG,
     EXPERIMENT_TAG,
     MLFLOW_STATUS,
     MODEL,
     MODEL_EXPERIMENT_TAG,
+    OPERATION_TAG,
+    OWN_TAGS,
+    RUN_TAG,
+    STARTED_TAG,
+    STATUS_TAG,
+    STOPPED_TAG,
     metric_key,
     milliseconds_of,
 )
@@ -34,10 +41,8 @@ from penstock.project.workspace import Workspace
 if TYPE_CHECKING:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-RUN_TAG = "penstock.run"
-"""In MLflow: the run of the ledger that it was. A second export knows it by this."""
 _PARENT_TAG, _NAME_TAG, _NOTE_TAG = "mlflow.parentRunId", "mlflow.runName", "mlflow.note.content"
-_HIDDEN = frozenset({EXPERIMENT_TAG, MODEL_EXPERIMENT_TAG, ID_TAG, _PARENT_TAG})
+_HIDDEN = OWN_TAGS | {EXPERIMENT_TAG, MODEL_EXPERIMENT_TAG, ID_TAG, _PARENT_TAG}
 _MOST_METRICS, _MOST_OTHERS = 1000, 100
 _ODD = re.compile(r"[^\w\-. :/]")
 Item = TypeVar("Item")
@@ -209,13 +214,13 @@ class _Writer:
     def _tags(self, record: RunRecord) -> dict[str, str]:
         tags = {_named(name): value for name, value in record.tags.items() if name not in _HIDDEN}
         tags.setdefault(_NAME_TAG, record.operation)
-        tags |= {"penstock.operation": record.operation, "penstock.status": record.status}
+        tags |= _own_tags(record)
         if record.parent in self._theirs:
             tags[_PARENT_TAG] = self._theirs[record.parent]
         if record.source.get("commit"):
             tags.setdefault("mlflow.source.git.commit", record.source["commit"])
         if record.outputs.get("stopped"):
-            tags["penstock.stopped"] = str(record.outputs["stopped"])
+            tags[STOPPED_TAG] = str(record.outputs["stopped"])
         if record.notes:
             tags.setdefault(
                 _NOTE_TAG, "\n\n".join(f"{note['at']} {note['who']}: {note['text']}" for note in record.notes)
@@ -239,11 +244,13 @@ class _Writer:
             if MODEL_EXPERIMENT_TAG not in child.tags:
                 continue
             told = child.inputs["model"]
+            tags = {_named(n): v for n, v in child.tags.items() if n not in _HIDDEN}
+            tags |= {**_own_tags(child), RUN_TAG: child.id}
             model = self.store.create_logged_model(
                 experiment,
                 name=told["name"],
                 source_run_id=theirs,
-                tags=[LoggedModelTag(_named(n), v) for n, v in child.tags.items() if n not in _HIDDEN],
+                tags=[LoggedModelTag(n, v) for n, v in tags.items()],
                 params=[LoggedModelParameter(_named(n), str(v)) for n, v in child.params.items()],
                 model_type=told["type"],
             )
@@ -282,6 +289,12 @@ class _Writer:
             (folder / "penstock" / "environment.json").write_text(
                 json.dumps(record.environment, indent=1), encoding="utf-8"
             )
+
+
+def _own_tags(record: RunRecord) -> dict[str, str]:
+    """What MLflow has no place for, so that an import makes the run again as it was."""
+    tags = {OPERATION_TAG: record.operation, STATUS_TAG: record.status, STARTED_TAG: record.started_at}
+    return {**tags, ENDED_TAG: record.ended_at} if record.ended_at else tags
 
 
 def _named(name: str) -> str:

@@ -1,7 +1,8 @@
 """Take over what an MLflow database (SQLite) knows: experiments, runs with their metrics and files, logged models. Without MLflow.
 
 Every run gets an id of the ledger, made of its start and MLflow's id; the latter stays in a tag, by which a second import knows
-the run and leaves it alone. Files are copied from local folders as MLflow lays them out (``.../<run>/artifacts``), from no other.
+the run and leaves it alone. A run that Penstock itself has exported into the database is known by the tags that it has from there: where
+it is still in the ledger it is left alone, elsewhere it is made again under its own id, with its operation, status and instants. Files are copied from local folders as MLflow lays them out (``.../<run>/artifacts``), from no other.
 """
 
 from __future__ import annotations
@@ -21,10 +22,17 @@ from penstock.experiments.mlflow.metrics import Point, grouped, summary
 from penstock.experiments.mlflow.place import MODEL_PREFIX
 from penstock.experiments.mlflow.values import (
     DATASET,
+    ENDED_TAG,
     EXPERIMENT_TAG,
     MODEL,
     MODEL_EXPERIMENT_TAG,
+    OPERATION_TAG,
+    OWN_TAGS,
+    RUN_TAG,
+    STARTED_TAG,
     STATUS,
+    STATUS_TAG,
+    STOPPED_TAG,
     TAG,
     instant_of,
     metric_name,
@@ -33,10 +41,12 @@ from penstock.experiments.mlflow.values import (
 )
 from penstock.experiments.secrets import Masker
 from penstock.experiments.series import Appender
-from penstock.ledger.clock import seconds_between
+from penstock.ledger.arriving import RUN_ID
+from penstock.ledger.clock import instant_text, seconds_between
 from penstock.ledger.ledger import Ledger
 from penstock.ledger.log import read_log
 from penstock.ledger.record import RunRecord
+from penstock.ledger.runs import ENDS
 from penstock.objects.digests import digest_of
 from penstock.objects.tree import MEDIA, entries_of, store_tree
 from penstock.project.workspace import Workspace
@@ -111,24 +121,28 @@ class _Import:
         self.database = database
         self.masker = Masker(workspace.declaration.run.secrets)
         self.without_files: dict[str, str] = {}
-        self.here = self._here()  # MLflow's id -> ours, of what an earlier import brought
+        self.here = self._here()  # MLflow's id -> ours, of what an earlier import brought, or an export wrote
 
     def result(self) -> ImportedFromMlflow:
         runs, models = self.database.runs(), self.database.models()
+        taken = {row.id for row in self.ledger.ask("SELECT id FROM runs")}
+        for its, tags in [(r["run_uuid"], r["tags"]) for r in runs] + [(m["model_id"], m["tags"]) for m in models]:
+            if tags.get(RUN_TAG) in taken:
+                self.here.setdefault(its, tags[RUN_TAG])
         new = [run for run in runs if run["run_uuid"] not in self.here]
         new_models = [model for model in models if model["model_id"] not in self.here]
         ids = dict(self.here)
-        taken = {row.id for row in self.ledger.ask("SELECT id FROM runs")}
-        for its, started in [
-            *((run["run_uuid"], run["start_time"]) for run in new),
-            *((model["model_id"], model["creation_timestamp_ms"]) for model in new_models),
+        for its, tags, started in [
+            *((run["run_uuid"], run["tags"], run["start_time"]) for run in new),
+            *((model["model_id"], model["tags"], model["creation_timestamp_ms"]) for model in new_models),
         ]:
-            ids[its] = _new_id(its, started or 0, taken)
+            own = tags.get(RUN_TAG, "")
+            ids[its] = own if RUN_ID.fullmatch(own) and own not in taken else _new_id(its, started or 0, taken)
             taken.add(ids[its])
         experiments = (
             self._experiments({row["experiment_id"] for row in (*new, *new_models)}) if new or new_models else {}
         )
-        logs, count = self._logs({run["run_uuid"]: run["start_time"] or 0 for run in new})
+        logs, count = self._logs({run["run_uuid"]: _instant(run, STARTED_TAG, "start_time") for run in new})
         records = [self._run(run, ids, experiments, *logs.get(run["run_uuid"], (None, {}, {}))) for run in new]
         records += [self._model(model, ids, experiments) for model in new_models]
         done = self.ledger.take_over([record.to_json() for record in records], origin=self.database.path.name)
@@ -168,7 +182,7 @@ class _Import:
             found[row["experiment_id"]] = (known.id, known.name)
         return found
 
-    def _logs(self, started: Mapping[str, int]) -> tuple[dict[str, tuple[str, dict[str, Any], dict[str, float]]], int]:
+    def _logs(self, started: Mapping[str, str]) -> tuple[dict[str, tuple[str, dict[str, Any], dict[str, float]]], int]:
         """MLflow's id -> digest of the log, series and last values; and how many values there are."""
         logs: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {}
         count = 0
@@ -179,10 +193,9 @@ class _Import:
             for run, points in self.database.metrics():
                 if run not in started:
                     continue
-                instant = instant_of(started[run])
-                count += _write(file, instant, points)
+                count += _write(file, started[run], points)
                 with open(file, "rb") as lines:
-                    series, last = summary(read_log(lines), instant)
+                    series, last = summary(read_log(lines), started[run])
                 logs[run] = (self.ledger.objects.put_file(file), series, last)
                 file.unlink()
         return logs, count
@@ -208,6 +221,7 @@ class _Import:
             for m, s in run["models"]
             if m in ids
         }
+        stopped = {"stopped": tags[STOPPED_TAG]} if STOPPED_TAG in tags else {}
         parent = ids.get(tags.get(_PARENT_TAG, ""))
         if parent:
             tags[_PARENT_TAG] = parent
@@ -215,14 +229,14 @@ class _Import:
         source = run.get("source_name") or tags.get(_SOURCE_TAG) or ""
         return self._record(
             run_id,
-            operation=Path(source).name or "mlflow",
-            status=STATUS.get(run["status"], "interrupted"),
+            operation=tags.get(OPERATION_TAG) or Path(str(source)).name or "mlflow",
+            status=_status(tags, STATUS.get(run["status"])),
             key=run["run_uuid"],
-            started_ms=run["start_time"] or 0,
-            ended_ms=run["end_time"],
+            started_at=_instant(run, STARTED_TAG, "start_time"),
+            ended_at=None if run["end_time"] is None else _instant(run, ENDED_TAG, "end_time"),
             params=run["params"],
             inputs=inputs,
-            outputs={**({"series": series} if series else {}), **made},
+            outputs={**({"series": series} if series else {}), **made, **stopped},
             metrics=last,
             log=log,
             who=run.get("user_id") or None,
@@ -251,10 +265,10 @@ class _Import:
         return self._record(
             run_id,
             operation="log_model",
-            status=_MODEL_STATUS.get(model["status"], "interrupted"),
+            status=_status(model["tags"], _MODEL_STATUS.get(model["status"])),
             key=model["model_id"],
-            started_ms=model["creation_timestamp_ms"],
-            ended_ms=model["last_updated_timestamp_ms"],
+            started_at=_instant(model, STARTED_TAG, "creation_timestamp_ms"),
+            ended_at=_instant(model, ENDED_TAG, "last_updated_timestamp_ms"),
             params=model["params"],
             inputs={"model": {"name": model["name"], "type": model["model_type"], "run": source}},
             outputs={"metrics": metrics} if metrics else {},
@@ -275,8 +289,8 @@ class _Import:
         self,
         run_id: str,
         *,
-        started_ms: int,
-        ended_ms: int | None,
+        started_at: str,
+        ended_at: str | None,
         params: Mapping[str, str],
         metrics: Mapping[str, float | None],
         files: dict[str, Any] | None,
@@ -285,7 +299,6 @@ class _Import:
         inputs: dict[str, Any],
         **fields: Any,
     ) -> RunRecord:
-        started_at, ended_at = instant_of(started_ms), None if ended_ms is None else instant_of(ended_ms)
         seconds = None if ended_at is None else seconds_between(started_at, ended_at)
         return RunRecord(
             id=run_id,
@@ -302,7 +315,11 @@ class _Import:
             error=None,
             artifacts={} if files is None else {ARTIFACT: files},
             metrics={n: {"value": v, "low": None, "high": None} for n, v in metrics.items()},
-            tags={name: str(self.masker.value(name, value)) for name, value in tags.items() if name.strip()},
+            tags={
+                name: str(self.masker.value(name, value))
+                for name, value in tags.items()
+                if name.strip() and name not in OWN_TAGS
+            },
             **fields,
         )
 
@@ -325,6 +342,23 @@ class _Import:
         stay = [run_id for run_id in gone if run_id not in ids]
         if stay:
             self.ledger.restore(stay)
+
+
+def _instant(row: Mapping[str, Any], tag: str, column: str) -> str:
+    """An instant of a run or model: as an export of ours wrote it, to the microsecond, or else MLflow's."""
+    try:
+        own = datetime.fromisoformat(row["tags"].get(tag, ""))
+        if own.tzinfo is not None and own.year >= 1900:
+            return instant_text(own)
+    except (ValueError, OverflowError):  # none, or changed by somebody
+        pass
+    return instant_of(row[column] or 0)
+
+
+def _status(tags: Mapping[str, str], theirs: str | None) -> str:
+    """How it ended; MLflow has no word for a run that was stopped early."""
+    own = tags.get(STATUS_TAG, "")
+    return own if own in ENDS else theirs or "interrupted"
 
 
 def _new_id(its: str, started_ms: int, taken: Iterable[str]) -> str:

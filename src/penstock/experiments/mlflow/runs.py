@@ -74,6 +74,7 @@ class RunsOfMlflow:
                 INVALID_PARAMETER_VALUE,
             )
         told[MLFLOW_RUN_NAME] = name or told.get(MLFLOW_RUN_NAME) or _generate_random_name()
+        started_at = None if start_time is None else _instant(start_time)
         run_id = self._ledger.begin(
             self._operation(told.get(MLFLOW_SOURCE_NAME)),
             inputs={"experiment": experiment.name},
@@ -84,8 +85,8 @@ class RunsOfMlflow:
             tags={**self._masked_tags(told), EXPERIMENT_TAG: experiment.id},
         )
         changed: dict[str, Any] = {"who": user_id} if user_id else {}
-        if start_time is not None:
-            changed["started_at"] = instant_of(start_time)
+        if started_at is not None:
+            changed["started_at"] = started_at
         if changed:
             self._ledger.change(run_id, **changed)
         return self.get(run_id)
@@ -195,7 +196,7 @@ class RunsOfMlflow:
         return MlflowException(f"Run '{run_id}' not found in {self._workspace.root}", RESOURCE_DOES_NOT_EXIST)
 
     def _end(self, run_id: str, started_at: str, status: str, end_time: int | None) -> None:
-        ended_at = None if end_time is None else instant_of(end_time)
+        ended_at = None if end_time is None else _instant(end_time)
         series = self.log.settle(run_id, started_at)
         self._ledger.end(run_id, status=status, ended_at=ended_at, outputs={"series": series} if series else None)
 
@@ -282,3 +283,10 @@ class RunsOfMlflow:
         from penstock.experiments.git import source
 
         return source(self._workspace.root)
+
+
+def _instant(milliseconds: int) -> str:
+    try:
+        return instant_of(milliseconds)
+    except ValueError as error:
+        raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from error

@@ -29,6 +29,19 @@ MLFLOW_STATUS = {
 STATUS = {"FINISHED": DONE, "FAILED": FAILED, "KILLED": INTERRUPTED}
 """How a run of MLflow's ends."""
 
+FIRST_MS, LAST_MS = -2_208_988_800_000, 253_402_300_799_999
+"""The years 1900 to 9999: what lies outside is no instant of a run."""
+
+RUN_TAG, OPERATION_TAG, STATUS_TAG, STOPPED_TAG = (
+    "penstock.run",
+    "penstock.operation",
+    "penstock.status",
+    "penstock.stopped",
+)
+STARTED_TAG, ENDED_TAG = "penstock.started_at", "penstock.ended_at"
+"""What an export writes beside a run or model, so that an import knows it, or makes it again as it was."""
+OWN_TAGS = frozenset({RUN_TAG, OPERATION_TAG, STATUS_TAG, STOPPED_TAG, STARTED_TAG, ENDED_TAG})
+
 _NUMBER = re.compile(r"[-+]?(?:\d[\d.eE+-]*|nan|inf)")
 _TAKEN = frozenset({"step", "elapsed_s"})
 _OTHERWISE = "metric."
@@ -74,7 +87,13 @@ def instant_of(milliseconds: int) -> str:
 
     >>> instant_of(1_700_000_000_123), milliseconds_of("2023-11-14T22:13:20.123000Z")
     ('2023-11-14T22:13:20.123000Z', 1700000000123)
+
+    Raises
+    ------
+    ValueError : it lies outside of the years 1900 to 9999.
     """
+    if not FIRST_MS <= milliseconds <= LAST_MS:
+        raise ValueError(f"{milliseconds} milliseconds since 1970 is outside of the years 1900 to 9999")
     seconds, rest = divmod(int(milliseconds), 1000)
     return instant_text(datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000))
 

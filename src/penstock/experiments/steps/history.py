@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from penstock.errors import StoreError
 from penstock.experiments.steps.record import Past
+from penstock.ledger.arriving import KEY
 from penstock.ledger.record import DONE, RunRecord
 
 if TYPE_CHECKING:
     from penstock.ledger.ledger import Ledger
 
-OF_STEP = "r.id IN (SELECT run FROM run_inputs WHERE name = 'step_key' AND digest = :key)"
+_OURS = f"substr(r.key, 1, {len(KEY)}) <> '{KEY}'"  # what others have computed is never taken for a known result
+OF_STEP = f"r.id IN (SELECT run FROM run_inputs WHERE name = 'step_key' AND digest = :key) AND {_OURS}"
 IS_STEP = "r.id IN (SELECT run FROM run_inputs WHERE name = 'step_key')"
 LOOKED_AT = 20
 """Of a step's finished runs with equal inputs, so many of the newest are looked at: they differ in their scripts only."""
@@ -53,7 +55,7 @@ class History:
 
     def made(self, step: str, path: str, digest: str) -> bool:
         """Whether a step has ever made this at a path."""
-        made = "r.id IN (SELECT run FROM run_outputs WHERE name = :name AND digest = :digest)"
+        made = f"r.id IN (SELECT run FROM run_outputs WHERE name = :name AND digest = :digest) AND {_OURS}"
         params = {"name": f"outputs.step.outputs.{path}.digest", "digest": digest}
         return bool(self._ledger.summaries(operation=step, limit=1, columns=(), where=(made, params)))
 
