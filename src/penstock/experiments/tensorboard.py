@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from penstock.errors import StoreError
 from penstock.experiments.event_writer import EventWriter
 from penstock.experiments.series import Tail
 from penstock.ledger.status import RUNNING
@@ -75,9 +76,19 @@ class Board:
 
         Raises
         ------
-        NotFound : there is no such run. StoreFull : no space is left.
+        NotFound : there is no such run. StoreFull : no space is left. StoreError : the folder cannot be written.
         """
         records, more = self._chosen(ids, limit)
+        try:
+            return self._write_all(records, more)
+        except OSError as error:
+            raise StoreError(
+                f"event files cannot be written to {str(self.folder)!r}",
+                why=f"{error.strerror or error}: {error.filename or self.folder}",
+                way_out="name a folder of your own with --logdir, or one that can be made",
+            ) from error
+
+    def _write_all(self, records: Sequence[RunRecord], more: bool) -> Events:
         self.folder.mkdir(parents=True, exist_ok=True)
         runs: dict[str, dict[str, Any]] = {}
         known, without = [], []

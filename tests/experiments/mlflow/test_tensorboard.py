@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.errors import NotFound
+from penstock.errors import NotFound, StoreError
 from penstock.experiments.event_writer import EventWriter
 from penstock.experiments.events import EventFile
 from penstock.experiments.tensorboard import Board
@@ -45,6 +45,18 @@ def record(workspace: Workspace, values: list[float], **more: Any) -> str:
         for step, value in enumerate(values):
             run.log(step=step * 10, loss=value, acc=1 - value)
     return run.id
+
+
+@pytest.mark.parametrize("logdir", ["a-file", "a-file/below", "/proc/x"])
+def test_a_folder_that_cannot_be_written_is_refused_by_name(workspace: Workspace, logdir: str) -> None:
+    if logdir.startswith("/proc") and not Path("/proc").is_dir():
+        pytest.skip("there is no /proc here")
+    record(workspace, [1.0])
+    (workspace.root / "a-file").write_text("x")
+    with pytest.raises(StoreError, match=logdir) as refused:
+        Board(workspace, workspace.root / logdir).write()
+    assert "--logdir" in refused.value.way_out
+    assert (workspace.root / "a-file").read_text() == "x"
 
 
 def test_tensorboard_reads_what_a_run_has_logged(workspace: Workspace) -> None:
