@@ -11,6 +11,7 @@ import pytest
 from penstock.errors import ProjectError, StepError
 from penstock.experiments.steps import one
 from penstock.experiments.steps.results import StepsResult
+from penstock.objects.tree import read_tree
 from penstock.project.workspace import Workspace
 
 Run = Callable[..., StepsResult]
@@ -335,6 +336,71 @@ def test_an_output_outside_of_the_folder_works_but_is_not_kept(tmp_path: Path) -
     assert statuses(first) == {"a": "ran", "b": "ran"}
     (outside / "x.txt").unlink()
     assert statuses(run_steps(Workspace(inside), echo=False)) == {"a": "ran", "b": "known"}
+
+
+def test_an_output_behind_a_link_is_made_again_not_put_back(declare: Any, run: Run, tmp_path: Path) -> None:
+    """Nothing is written through a link but by the command itself; the other steps go on."""
+    folder = declare(
+        '[[step]]\nname = "train"\nrun = "mkdir -p models && echo w > models/w.txt"\noutputs = ["models/"]\n'
+        '[[step]]\nname = "other"\nrun = "echo o > o.txt"\noutputs = ["o.txt"]\n'
+    )
+    run()
+    (folder / "models" / "w.txt").unlink()
+    (folder / "models").rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "models").symlink_to(tmp_path / "elsewhere")
+    again = run()
+    assert statuses(again) == {"train": "ran", "other": "known"}
+    assert "behind the link models" in why(again, "train")
+    assert (tmp_path / "elsewhere" / "w.txt").read_text() == "w\n"
+    assert statuses(run()) == {"train": "known", "other": "known"}
+    (tmp_path / "elsewhere" / "w.txt").unlink()
+    assert statuses(run()) == {"train": "ran", "other": "known"}
+
+
+def test_an_output_whose_folder_cannot_be_made_fails_its_step_alone(declare: Any, run: Run) -> None:
+    folder = declare(
+        '[[step]]\nname = "train"\nrun = "echo w > models/w.txt"\noutputs = ["models/w.txt"]\n'
+        '[[step]]\nname = "other"\nrun = "echo o > o.txt"\noutputs = ["o.txt"]\n'
+    )
+    (folder / "models").symlink_to(folder / "nowhere")
+    result = run(keep_going=True)
+    assert statuses(result) == {"train": "failed", "other": "ran"}
+    assert "cannot write to" in why(result, "train")
+
+
+def test_an_output_that_the_store_has_lost_in_part_fails_its_step_alone(declare: Any, run: Run) -> None:
+    folder = declare(
+        '[[step]]\nname = "a"\nrun = "echo w > a.txt"\noutputs = ["a.txt"]\n'
+        '[[step]]\nname = "b"\nrun = "echo o > b.txt"\noutputs = ["b.txt"]\n'
+    )
+    run()
+    workspace = Workspace(folder)
+    [step] = workspace.ledger.runs("a")
+    packs = read_tree(workspace.objects, step.outputs["step"]["tree"]).packs
+    for pack in packs:
+        workspace.objects.delete(pack)
+    (folder / "a.txt").unlink()
+    result = run(keep_going=True)
+    assert statuses(result) == {"a": "failed", "b": "known"}
+    assert "cannot be put back" in why(result, "a")
+    assert statuses(run(only=["a"], force=True)) == {"a": "ran"}
+    (folder / "a.txt").unlink()
+    (folder / "a.txt").mkdir()
+    (folder / "a.txt" / "in the way").write_text("")
+    assert statuses(run(keep_going=True)) == {"a": "failed", "b": "known"}
+
+
+def test_a_run_of_others_is_never_taken_for_a_known_step(folder: Path, run: Run, tmp_path: Path) -> None:
+    """An archive shows what others have computed; here it is computed again."""
+    from penstock.experiments.archive import export_runs, import_runs
+
+    first = run(only=["prepare"])
+    workspace = Workspace(folder)
+    export_runs(workspace, [first.steps[0].run or ""], tmp_path / "runs.zip")
+    workspace.ledger.forget([first.steps[0].run or ""])
+    import_runs(workspace, tmp_path / "runs.zip")
+    assert statuses(run(only=["prepare"])) == {"prepare": "ran"}
 
 
 def test_a_run_in_the_trash_is_not_known_any_more(folder: Path, run: Run) -> None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
-from penstock.errors import ScriptFailed, StepError
+from penstock.errors import PenstockError, ScriptFailed, StepError
 from penstock.experiments.options import RunOptions
 from penstock.experiments.steps.graph import OPERATION, Graph
 from penstock.experiments.steps.keeping import put_back
@@ -155,7 +155,13 @@ class _Pipeline:
             return None
         if state.standing == "known" and name not in self._forced:
             assert state.past is not None
-            put_back(self._around.objects, self._around.root, state.past, state.restore, self._around.digest)
+            try:
+                put_back(self._around.objects, self._around.root, state.past, state.restore, self._around.digest)
+            except (PenstockError, OSError) as error:  # OSError: something else stands in its place
+                told = f"{error.what}: {error.why}" if isinstance(error, PenstockError) else str(error)
+                why = f"its outputs cannot be put back: {told}; `penstock run --force {name}` makes them again"
+                self._finish(StepOutcome(name, "failed", why))
+                return None
             self._finish(StepOutcome(name, "known", state.why, run=state.past.record.id, restored=state.restore))
             return None
         why = "it was asked for" if state.standing == "known" else state.why

@@ -47,12 +47,14 @@ def keep(
 
 def _storable(root: Path, path: str) -> bool:
     """Whether a file can be part of a tree and be put back at its place."""
-    place = root
-    for part in path.split("/")[:-1]:
-        place = place / part
-        if place.is_symlink():
-            return False
-    return is_inside(path) and not (root / path).is_symlink()
+    return is_inside(path) and link_before(root, path) is None and not (root / path).is_symlink()
+
+
+def link_before(root: Path, path: str) -> str | None:
+    """The first folder on the way from `root` to a file that is a link; None where none is: only there files are put back."""
+    parts = path.split("/")[:-1]
+    ways = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return next((way for way in ways if (root / way).is_symlink()), None)
 
 
 def stored_files(objects: ObjectStore, past: Past, outputs: Iterable[str]) -> dict[str, str]:

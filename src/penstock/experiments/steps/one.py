@@ -65,7 +65,7 @@ def _attempt(work: Attempt) -> StepOutcome:
     scripts = {path: work.around.digest(root / path) for path in (*node.code, *imported(root, node.code))}
     before = {path: _stamp(root, path) for path in node.outputs}
     for path in node.outputs:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(node.name, (root / path).parent)
     target, flags = command_of(node, work.around)
     ran = run_target(
         work.workspace,
@@ -110,6 +110,18 @@ def _attempt(work: Attempt) -> StepOutcome:
         f"it left {path} as it was" for path in node.outputs if before[path] and before[path] == _stamp(root, path)
     ]
     return _outcome(work, ran, "ran", work.why, warnings=tuple(warnings))
+
+
+def _make_folder(step: str, folder: Path) -> None:
+    """The folder of an output."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StepError(
+            f"step {step!r} cannot write to {str(folder)!r}",
+            why=f"{error.strerror}: {error.filename}",
+            way_out="move away what is there (a file, or a link that leads nowhere), or correct its outputs in penstock.toml",
+        ) from error
 
 
 def command_of(node: Node, around: Surroundings) -> tuple[Target, FlagSet]:

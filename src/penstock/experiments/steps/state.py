@@ -11,7 +11,7 @@ from penstock.experiments.secrets import Masker
 from penstock.experiments.steps.contents import Content, Digests, changes, content
 from penstock.experiments.steps.graph import Node
 from penstock.experiments.steps.history import History
-from penstock.experiments.steps.keeping import stored_files
+from penstock.experiments.steps.keeping import link_before, stored_files
 from penstock.experiments.steps.record import Basis, Past
 
 if TYPE_CHECKING:
@@ -156,6 +156,16 @@ def _outputs(node: Node, past: Past, around: Surroundings) -> tuple[tuple[str, .
             not found.there or _is_part(found, past, path, around) or around.history.made(node.name, path, found.digest)
         )
         if ours and recorded.kept and past.tree is not None and around.objects.has(past.tree):
+            stored = (
+                *stored_files(around.objects, past, [path]),
+                f"{path.rstrip('/')}/" if not recorded.single else path,
+            )
+            link = next(filter(None, (link_before(around.root, file) for file in stored)), None)
+            if link is not None:
+                return (
+                    (),
+                    f"its output {path} is not as run {past.record.id} had made it, and is not put back behind the link {link}",
+                )
             restore.append(path)
         elif not found.there:
             return (), f"its output {path} is gone, and the store does not have it"
