@@ -45,6 +45,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "random_projection": "penstock.features.steps.random_projection:RandomProjection",
         "robust_scale": "penstock.features.steps.robust_scale:RobustScale",
         "standardise": "penstock.features.steps.standardise:Standardise",
+        "target_encode": "penstock.features.steps.target_encode:TargetEncode",
         "text_length": "penstock.features.steps.text_length:TextLength",
         "tfidf": "penstock.features.steps.tfidf:Tfidf",
         "tokens": "penstock.features.steps.tokens:Tokens",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from spox import Tensor, argument
 
 from penstock.bundle.frame import Frame
 from penstock.bundle.graph import open_session
@@ -19,7 +20,7 @@ from penstock.features.graph import INPUT_OF, Writer, model_of, packed_arguments
 from penstock.features.plan import Block, Node, Plan, Source
 from penstock.features.recipe import Recipe
 from penstock.features.resolve import resolve
-from penstock.features.step import FORMS, Columns, FittedStep, Form, Target
+from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Target
 from penstock.features.tail import Tail
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def fit_recipe(
     target = None if y is None else Target(y, task)
     fitter = _Fitter(plan, layout, pack(frame, layout), target, seed)
     fitted = fitter.fit()
+    crossed = {n: step.training_values for n, step in fitted.items() if isinstance(step, CrossFitted)}
     names = _unique(fitter.names(plan.outputs))
     if not names:
         raise RecipeError(
@@ -85,7 +87,7 @@ def fit_recipe(
             why="all of its steps found nothing to learn in the training rows",
             way_out="use more columns, or keep rarer values",
         )
-    return FittedRecipe(layout, tuple(names), plan, fitted)
+    return FittedRecipe(layout, tuple(names), plan, fitted, crossed)
 
 
 @dataclass(frozen=True)
@@ -96,12 +98,14 @@ class FittedRecipe:
     ----------
     layout : the packed inputs; columns that the recipe does not use are not in it.
     names : of the features, each once, shape (d,).
+    crossed : of the steps that are cross-fitted, the values of the rows of the fit, by node.
     """
 
     layout: Layout
     names: tuple[str, ...]
     plan: Plan = field(repr=False)
     fitted: Mapping[int, FittedStep] = field(repr=False)
+    crossed: Mapping[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     _open: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -137,27 +141,50 @@ class FittedRecipe:
         -------
         float32 (n, d) in C order; CSR where there are more than 2,000 features.
         """
-        feeds = pack(frame, self.layout)
+        return self._features(self._session("model", self.model), pack(frame, self.layout), len(frame))
+
+    def transform_training(self, frame: Frame) -> np.ndarray | csr_matrix:
+        """Features of the rows of the fit, for a learner to learn from.
+
+        As `transform`, but for steps that are cross-fitted: they tell each row what the others say.
+
+        Parameters
+        ----------
+        frame : the very rows that the recipe was fitted on, in the same order.
+        """
+        if not self.crossed:
+            return self.transform(frame)
+        if any(len(values) != len(frame) for values in self.crossed.values()):
+            raise ValueError("transform_training takes the rows of the fit, all of them and in their order")
+        feeds = {**pack(frame, self.layout), **{_crossed(n): values for n, values in self.crossed.items()}}
+        return self._features(self._session("training", self._training_model), feeds, len(frame))
+
+    def _training_model(self) -> bytes:
+        """The recipe with the outputs of its cross-fitted steps as inputs."""
+        inputs = packed_arguments(self.layout)
+        given = {n: argument(Tensor(np.float32, ("n", v.shape[1]))) for n, v in self.crossed.items()}
+        output = Writer(inputs, self.layout, self.plan.nodes, self.fitted, given).block(self.plan.outputs)
+        return model_of({**inputs, **{_crossed(n): var for n, var in given.items()}}, output).SerializeToString()
+
+    def _session(self, name: str, model: Callable[[], bytes]) -> InferenceSession:
+        if f"{name} session" not in self._open:
+            self._open[f"{name} session"] = open_session(model())
+        session: InferenceSession = self._open[f"{name} session"]
+        return session
+
+    def _features(
+        self, session: InferenceSession, feeds: Mapping[str, np.ndarray], n_rows: int
+    ) -> np.ndarray | csr_matrix:
+        def run(start: int, stop: int) -> np.ndarray:
+            made: np.ndarray = session.run(None, {name: fed[start:stop] for name, fed in feeds.items()})[0]
+            return made
+
+        chunks = _chunks(n_rows, self.width)
         if self.width > WIDE:
-            return self._sparse(feeds, len(frame))
-        features = np.empty((len(frame), self.width), dtype=np.float32)
-        for start, stop in _chunks(len(frame), self.width):
-            features[start:stop] = self._run(feeds, start, stop)
-        return features
-
-    def _sparse(self, feeds: Mapping[str, np.ndarray], n_rows: int) -> csr_matrix:
-        from scipy import sparse
-
-        chunks = [_as_csr(self._run(feeds, *chunk)) for chunk in _chunks(n_rows, self.width)]
-        if not chunks:
-            return sparse.csr_matrix((0, self.width), dtype=np.float32)
-        return sparse.vstack(chunks, format="csr", dtype=np.float32)
-
-    def _run(self, feeds: Mapping[str, np.ndarray], start: int, stop: int) -> np.ndarray:
-        if "session" not in self._open:
-            self._open["session"] = open_session(self.model())
-        session: InferenceSession = self._open["session"]
-        features: np.ndarray = session.run(None, {name: packed[start:stop] for name, packed in feeds.items()})[0]
+            return _sparse([_as_csr(run(*chunk)) for chunk in chunks], self.width)
+        features = np.empty((n_rows, self.width), dtype=np.float32)
+        for start, stop in chunks:
+            features[start:stop] = run(start, stop)
         return features
 
     def __getstate__(self) -> dict[str, Any]:
@@ -214,8 +241,12 @@ class _Fitter:
         return packed[:, [order.index(name) for name in names]]
 
     def _output(self, number: int) -> np.ndarray:
+        """What the steps after a node learn from: its training values, which the graph makes unless it is cross-fitted."""
+        fitted = self.fitted[number]
+        if isinstance(fitted, CrossFitted):
+            return fitted.training_values
         if number not in self.outputs:
-            self.outputs[number] = self._applied(self.plan.nodes[number], self.fitted[number])
+            self.outputs[number] = self._applied(self.plan.nodes[number], fitted)
         return self.outputs[number]
 
     def _applied(self, node: Node, fitted: FittedStep) -> np.ndarray:
@@ -244,6 +275,19 @@ NOTHING = _Nothing()
 def _chunks(n_rows: int, width: int) -> list[tuple[int, int]]:
     size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // (4 * max(width, 1))))
     return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
+def _crossed(node: int) -> str:
+    """The input of the values of a cross-fitted node, in the graph for the rows of the fit."""
+    return f"crossed_{node}"
+
+
+def _sparse(chunks: Sequence[csr_matrix], width: int) -> csr_matrix:
+    from scipy import sparse
+
+    if not chunks:
+        return sparse.csr_matrix((0, width), dtype=np.float32)
+    return sparse.vstack(chunks, format="csr", dtype=np.float32)
 
 
 def _as_csr(dense: np.ndarray) -> csr_matrix:

@@ -25,7 +25,7 @@ OUTPUT = "features"
 
 
 class Writer:
-    """Writes fitted nodes into a graph, each once, reading columns from the packed inputs."""
+    """Writes fitted nodes into a graph, each once, reading columns from the packed inputs; but for those that are `given`."""
 
     def __init__(
         self,
@@ -33,9 +33,10 @@ class Writer:
         layout: Layout,
         nodes: Mapping[int, Node],
         fitted: Mapping[int, FittedStep],
+        given: Mapping[int, Var] | None = None,
     ) -> None:
         self.inputs, self.layout, self.nodes, self.fitted = inputs, layout, nodes, fitted
-        self.written: dict[int, Var] = {}
+        self.written: dict[int, Var] = dict(given or {})
 
     def block(self, block: Block) -> Var:
         """The columns of a block side by side, (n, k)."""

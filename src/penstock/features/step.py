@@ -91,6 +91,19 @@ class FittedStep(Protocol):
         ...
 
 
+@runtime_checkable
+class CrossFitted(FittedStep, Protocol):
+    """A fitted step whose training values differ from its serving values, on purpose: a row's own target is not in them.
+
+    Its step declares so with ``cross_fitted = True``.
+    """
+
+    @property
+    def training_values(self) -> np.ndarray:
+        """Outputs for the rows of the fit, float32 (n_rows, len(names))."""
+        ...
+
+
 class Step(Protocol):
     """One transformation of a recipe; one file each. The constructor stores parameters, named as in `bounds`, and no more.
 

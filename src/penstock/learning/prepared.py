@@ -54,9 +54,9 @@ class Prepared:
         return self._recipes[tail, part]
 
     def features(self, tail: Tail) -> Features:
-        """Of all training rows."""
+        """Of all training rows, as a learner learns from them."""
         if tail not in self._features:
-            self._features[tail] = self.recipe(tail).transform(self.problem.frame)
+            self._features[tail] = self.recipe(tail).transform_training(self.problem.frame)
         return self._features[tail]
 
     def shape(self, tail: Tail) -> Shape:
@@ -70,7 +70,7 @@ class Prepared:
             base = str(self.folder / f"part-{len(self._jobs)}")
             recipe = self.recipe(tail, part)
             inside, y = self._rows(part)
-            save_matrix(self.features(tail) if part == WHOLE else recipe.transform(inside), f"{base}-fit")
+            save_matrix(self.features(tail) if part == WHOLE else recipe.transform_training(inside), f"{base}-fit")
             outside = self.problem.valid_frame if part == WHOLE else self.problem.frame.take(self.fold == part)
             save_matrix(recipe.transform(outside), f"{base}-predict")
             np.save(f"{base}-y.npy", y)
