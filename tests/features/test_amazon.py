@@ -233,3 +233,12 @@ def test_the_recipe_of_the_bank_data_loads_unchanged() -> None:
         for i in range(0, 40, 7):
             one = session.run(None, pack(frame.take(slice(i, i + 1)), fitted.layout))[0]
             assert np.array_equal(one[0], features[i])
+
+
+def test_the_recipe_in_the_documentation_is_taken() -> None:
+    """docs/recipe.md shows one."""
+    page = (Path(__file__).parents[2] / "docs/recipe.md").read_text(encoding="utf-8")
+    shown = page.partition("```json\n")[2].partition("```")[0]
+    names = {"age": Kind.NUMERIC, "balance": Kind.NUMERIC, "job": Kind.CATEGORICAL}
+    names |= {"title": Kind.TEXT, "subject": Kind.TEXT, "body": Kind.TEXT}
+    Recipe.parse(shown).check([ColumnSpec(name, kind) for name, kind in names.items()])
