@@ -274,6 +274,17 @@ def test_a_damaged_archive_is_refused_as_a_whole(
     assert_nothing_taken(elsewhere, archive(change), tmp_path)
 
 
+def test_what_cannot_be_opened_says_why(elsewhere: Workspace, tmp_path: Path) -> None:
+    """A folder, a name that is too long, a file within a file."""
+    with pytest.raises(ArchiveError, match=r"cannot be read\s+why: Is a directory\s+try: .*`penstock export`"):
+        import_runs(elsewhere, tmp_path)
+    with pytest.raises(ArchiveError, match=r"cannot be read\s+why: File name too long"):
+        import_runs(elsewhere, tmp_path / ("x" * 300))
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ArchiveError, match=r"cannot be read\s+why: Not a directory"):
+        import_runs(elsewhere, tmp_path / "file" / "runs.zip")
+
+
 def test_what_is_no_archive_is_refused(elsewhere: Workspace, archive: Callable[..., Path], tmp_path: Path) -> None:
     """A text, nothing, a part of one, one of a later release."""
     (tmp_path / "text.zip").write_text("hello")

@@ -175,7 +175,12 @@ def test_inputs_that_were_too_large_come_from_where_they_were(place: Place) -> N
     (place.root / "data" / "rows.csv").unlink()
     found = place.again(record)
     assert kinds(found)["the end"] == "exit"
-    assert "FileNotFoundError" in found.differences[0].cause or "data" in found.differences[0].cause
+    assert found.differences[0].cause.startswith(
+        "data: data/rows.csv could not be restored; it failed: FileNotFoundError"
+    )
+    for told in (found.to_text(), found.to_markdown()):
+        assert told.count("FileNotFoundError") == 1
+        assert "different as a consequence: " in told
     assert "not restored: data/rows.csv" in found.to_text()
 
 

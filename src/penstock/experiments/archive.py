@@ -192,12 +192,22 @@ def _tree_objects(objects: ObjectStore, digest: str, run: str, name: str, lost: 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
+        archive = zipfile.ZipFile(path)
     except FileNotFoundError:
         raise ArchiveError(
             f"there is no file {path}", why="the path does not exist", way_out="check the path"
         ) from None
+    except OSError as error:
+        raise ArchiveError(
+            f"{path} cannot be read",
+            why=error.strerror or str(error),
+            way_out=f"name {'the file that `penstock export` wrote' if isinstance(error, IsADirectoryError) else 'a file that you may read'}",
+        ) from error
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise _damaged(path, str(error)) from error
+    try:
+        with archive:
+            yield archive
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:
         raise _damaged(path, str(error)) from error
 

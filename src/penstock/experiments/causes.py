@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import StoreError
 from penstock.experiments.places import tree_path
+from penstock.experiments.verdict import CONSEQUENCE
 from penstock.objects.tree import read_tree
 
 if TYPE_CHECKING:
@@ -54,19 +55,25 @@ def around(
     return found
 
 
-def cause_of(kind: str, what: str, *, around: Sequence[str], metrics_differ: bool, seed: str, crash: str | None) -> str:
+def cause_of(
+    kind: str, *, around: Sequence[str], metrics_differ: bool, seed: str, ended_otherwise: bool, crash: str | None
+) -> str:
     """The likely cause of one difference.
 
     Parameters
     ----------
     seed : what is said of randomness, where nothing else differs.
+    ended_otherwise : one of the two failed, or in another way; what else differs follows from that.
     crash : why the repetition failed, where the first run did not.
     """
+    if ended_otherwise and kind != "exit":
+        return CONSEQUENCE
     if crash is not None:
         module = _NO_MODULE.search(crash)
         if module:
             return f"package versions: {module[1]!r} is not installed here"
-        if "No such file or directory" in crash or "FileNotFoundError" in crash:
+        missing = "No such file or directory" in crash or "FileNotFoundError" in crash
+        if missing and not any(line.startswith("data:") for line in around):
             return f"data: a file was not captured ({crash}); name it in [run] inputs of penstock.toml"
         return f"{around[0]}; it failed: {crash}" if around else f"the program failed: {crash}"
     if around:

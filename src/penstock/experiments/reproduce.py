@@ -139,11 +139,14 @@ def _compared(
     result = compare(ledger, was, now, tolerance=tolerance)
     surroundings = around(was, now, clean.not_restored, (workspace.root, clean.root))
     kinds = {kind for kind, *_ in result.found}
-    crash = str((now.error or {}).get("why") or now.status) if now.status != was.status else None
+    otherwise = now.status != was.status
+    crash = str((now.error or {}).get("why") or now.status) if otherwise and now.status != "done" else None
     seed = seed_of(ledger, was) if result.found and not surroundings and crash is None else ""
     differ = bool(kinds & {"metric", "series", "exit"})
     differences = result.explained(
-        lambda kind, what: cause_of(kind, what, around=surroundings, metrics_differ=differ, seed=seed, crash=crash)
+        lambda kind, what: cause_of(
+            kind, around=surroundings, metrics_differ=differ, seed=seed, ended_otherwise=otherwise, crash=crash
+        )
     )
     return ScriptReproduction(
         run=was.id,

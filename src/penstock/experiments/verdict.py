@@ -12,6 +12,8 @@ TOLERANCE = 1e-6
 BYTES = frozenset({"file", "rounding"})
 """Kinds of differences that leave every metric the same within the tolerance."""
 SHOWN = 20
+CONSEQUENCE = "the run ended otherwise"
+"""The cause of all that differs beside the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +92,31 @@ class ScriptReproduction:
         body["differences"] = [difference.to_json(self.operation) for difference in self.differences]
         return {**body, "stages": [self.again]}
 
+    @property
+    def _with_causes(self) -> list[Difference]:
+        """The differences that have a cause of their own."""
+        return [d for d in self.differences if d.cause != CONSEQUENCE]
+
+    @property
+    def _consequences(self) -> list[str]:
+        """Those that follow from how the run ended, in one line."""
+        names = [d.what for d in self.differences if d.cause == CONSEQUENCE]
+        if not names:
+            return []
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        return [f"different as a consequence: {', '.join(names[:SHOWN])}{more}"]
+
     def to_text(self) -> str:
         lines = [
             f"run {self.run} ({self.operation}): {self.verdict}; {self.compared} results compared with run {self.again}"
         ]
+        causes = self._with_causes
         lines += [
-            f"  {d.what}: was {shown(d.was)}, is {shown(d.now)}; likely because of {d.cause}"
-            for d in self.differences[:SHOWN]
+            f"  {d.what}: was {shown(d.was)}, is {shown(d.now)}; likely because of {d.cause}" for d in causes[:SHOWN]
         ]
-        if len(self.differences) > SHOWN:
-            lines.append(f"  and {len(self.differences) - SHOWN} more differences; `--json` lists them all")
+        if len(causes) > SHOWN:
+            lines.append(f"  and {len(causes) - SHOWN} more differences; `--json` lists them all")
+        lines += [f"  {line}" for line in self._consequences]
         lines += [f"  not restored: {line['path']}: {line['why']}" for line in self.not_restored]
         lines += [f"  not installed: {line['package']}: {line['why']}" for line in self.not_installed]
         if self.around and not self.differences:
@@ -128,13 +145,14 @@ class ScriptReproduction:
                 same = {"same": "", "close": "within tolerance"}.get(row["verdict"], "**differs**")
                 lines.append(f"| {_cell(row['name'])} | {shown(row['was'])} | {shown(row['is'])} | {same} |")
             lines.append("")
-        if self.differences:
+        if causes := self._with_causes:
             lines += ["| what differs | was | is | likely cause |", "|---|---|---|---|"]
-            for d in self.differences[:SHOWN]:
+            for d in causes[:SHOWN]:
                 lines.append(f"| {_cell(d.what)} | {_cell(shown(d.was))} | {_cell(shown(d.now))} | {_cell(d.cause)} |")
-            if len(self.differences) > SHOWN:
-                lines.append(f"| and {len(self.differences) - SHOWN} more | | | |")
+            if len(causes) > SHOWN:
+                lines.append(f"| and {len(causes) - SHOWN} more | | | |")
             lines.append("")
+        lines += [f"- {_cell(line)}" for line in self._consequences]
         lines += [f"- around it: {_cell(line)}" for line in self.around]
         lines += [f"- not restored: `{line['path']}`: {_cell(line['why'])}" for line in self.not_restored]
         lines += [f"- not installed: `{line['package']}`: {_cell(line['why'])}" for line in self.not_installed]
