@@ -20,7 +20,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "as_category": "penstock.features.steps.as_category:AsCategory",
         "cartesian": "penstock.features.steps.cartesian:Cartesian",
         "characters": "penstock.features.steps.characters:Characters",
-        "clip": "penstock.features.steps.clip:Clip",
+        "clamp": "penstock.features.steps.clamp:Clamp",
         "counts": "penstock.features.steps.counts:Counts",
         "date_parts": "penstock.features.steps.date_parts:DateParts",
         "hash": "penstock.features.steps.hash:Hash",

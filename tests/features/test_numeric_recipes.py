@@ -26,7 +26,7 @@ NUMBERS = st.floats() | st.floats(-50, 50) | st.sampled_from([0.0, 1.0, 1.000000
 ROW = st.tuples(*[st.none() | NUMBERS] * 3, st.none() | st.sampled_from(["a", "b", "中"]))
 
 CALLS = [
-    *["normalize(@)", "robust_scale(@)", "min_max(@, -1, 1, true)", "clip(@, 0.1, 0.9)", "clip(@, -5, 5, value)"],
+    *["normalize(@)", "robust_scale(@)", "min_max(@, -1, 1, true)", "clamp(@, 0.1, 0.9)", "clamp(@, -5, 5, value)"],
     *["log(@)", "log(@, plain, '10')", "power(@)", "power(@, false)", "polynomial(@)", "products(@)"],
     *["uniform_bin(@, 4)", "kmeans_bin(@, 3, one_hot)", "tree_bin(@, 4, 1)", "quantile_bin(@, 3)"],
     *[
@@ -103,7 +103,7 @@ def test_each_call_leaves_features(call):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        ("clip(n3, 0, 120)", "by=value"),
+        ("clamp(n3, 0, 120)", "by=value"),
         ("min_max(n3, 1, 0)", "low"),
         ("robust_scale(n3, 0.9, 0.1)", "lower"),
         ("pca(c)", "categorical"),

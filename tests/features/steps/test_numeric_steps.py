@@ -15,7 +15,7 @@ from penstock.bundle.graph import open_session
 from penstock.bundle.kinds import Task
 from penstock.bundle.packing import to_float32
 from penstock.features.step import Columns, Form, Target
-from penstock.features.steps.clip import Clip
+from penstock.features.steps.clamp import Clamp
 from penstock.features.steps.impute_by_group import ImputeByGroup
 from penstock.features.steps.impute_nearest import ImputeNearest
 from penstock.features.steps.kmeans_bin import KmeansBin
@@ -34,7 +34,7 @@ from penstock.features.steps.whiten import Whiten
 from penstock.testing.step import model, same_bits
 
 STEPS = [
-    *[RobustScale(), MinMax(), MinMax(-2.0, 5.0, clip=True), Clip(), Clip(0.2, 0.4)],
+    *[RobustScale(), MinMax(), MinMax(-2.0, 5.0, clip=True), Clamp(), Clamp(0.2, 0.4)],
     *[Log(), Log("one_plus", "10"), Log("plain", "2"), Power(), Power(standardise=False)],
     *[Polynomial(), Polynomial(3), Products()],
     *[

@@ -19,7 +19,7 @@ from penstock.features.step import Columns, Target
 class UniformBin:
     """The bin of each number; bins divide the way from the smallest to the largest training value into equal parts.
 
-    A few extreme values leave most bins empty: `clip` the column first, or use `quantile_bin`. A number on an edge belongs to
+    A few extreme values leave most bins empty: `clamp` the column first, or use `quantile_bin`. A number on an edge belongs to
     the bin above it; numbers outside the range of the training rows belong to the outer bins. A column with one value is one
     bin.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @final
-class Clip:
+class Clamp:
     """Values below the lower limit become the lower limit, values above the upper limit the upper one.
 
     Keeps a few extreme values from ruling sums, distances and scales. NaN stays NaN and does not count.
@@ -34,7 +34,7 @@ class Clip:
         in; linearly interpolated); or "value" for the limits themselves, in the columns' own unit.
     """
 
-    name: ClassVar[str] = "clip"
+    name: ClassVar[str] = "clamp"
     takes: ClassVar[frozenset[Kind]] = NUMBERS
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
@@ -57,10 +57,10 @@ class Clip:
             return f"low is {self.low:g} and high {self.high:g}, and shares lie between 0 and 1; limits themselves need by=value"
         return None
 
-    def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedClip:
+    def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedClamp:
         (columns,) = inputs
         limits = np.array([self._limits(present(column)) for column in columns.values.T])  # (k, 2)
-        return FittedClip(columns.names, limits[:, 0].astype(np.float32), limits[:, 1].astype(np.float32))
+        return FittedClamp(columns.names, limits[:, 0].astype(np.float32), limits[:, 1].astype(np.float32))
 
     def _limits(self, values: np.ndarray) -> tuple[float, float]:
         if self.by == "value":
@@ -72,7 +72,7 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class FittedClip:
+class FittedClamp:
     """Attributes: low, high : float32, shape (k,), in the columns' own units."""
 
     names: tuple[str, ...]
