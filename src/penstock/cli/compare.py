@@ -18,7 +18,10 @@ from penstock.cli.output import PATH, emit, json_option
 @click.option("--html", "html", type=PATH, help="Write a page with the curves and what they show.")
 @click.option("--csv", "table", type=PATH, help="Write a table with everything.")
 @click.option(
-    "--limit", "limit", type=click.IntRange(min=1), default=500, show_default=True, help="At most so many runs."
+    "--limit",
+    "limit",
+    type=click.IntRange(min=1),
+    help="At most so many runs. Default: 10 where none are named, 500 of those that fit a filter or are in a batch.",
 )
 @json_option
 def compare(
@@ -29,7 +32,7 @@ def compare(
     everything: bool,
     html: Path | None,
     table: Path | None,
-    limit: int,
+    limit: int | None,
     as_json: bool,
 ) -> int:
     """Compare flags and metrics of runs; what differs, and what their curves show."""

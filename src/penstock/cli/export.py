@@ -22,7 +22,9 @@ def export(archive: Path, runs: tuple[str, ...], filter_text: str | None, mlflow
     from penstock.experiments.archive import export_runs
     from penstock.experiments.here import workspace_here
     from penstock.experiments.trash import chosen_ids
+    from penstock.objects.files import asked
 
+    asked(archive)
     workspace = workspace_here()
     if mlflow:
         from penstock.experiments.mlflow.export_sqlite import export_mlflow

@@ -17,13 +17,14 @@ def graph(svg: Path | None, as_json: bool) -> int:
     """Draw the steps, or the stages of the project, with what is stale, in the terminal or as SVG."""
     from penstock.cli.stages import stages_of
     from penstock.experiments.steps.status import look
-    from penstock.objects.files import write_atomic
+    from penstock.objects.files import write_asked
+    from penstock.lifecycle.script import rows_now
     from penstock.project.workspace import Workspace
 
     workspace = Workspace.here()
-    picture = look(workspace, stages=stages_of(workspace)).picture(_columns())
+    picture = look(workspace, stages=stages_of(workspace), rows=lambda: rows_now(workspace)).picture(_columns())
     if svg is not None:
-        write_atomic(svg.absolute(), picture.to_svg().encode())
+        write_asked(svg, picture.to_svg().encode())
         say(f"written to {svg}")
         if not as_json:
             return picture.exit_code

@@ -16,13 +16,13 @@ from penstock.cli.output import PATH, emit, json_option, say
 def notebook(html: Path | None, markdown: Path | None, as_json: bool) -> int:
     """Tell decisions with their runs, metrics and notes, and deployments, in the order of time, as Markdown."""
     from penstock.experiments.lab import story
-    from penstock.objects.files import write_atomic
+    from penstock.objects.files import write_asked
     from penstock.project.workspace import Workspace
 
     told = story(Workspace.here())
     for file, text in ((html, told.to_html), (markdown, told.to_text)):
         if file is not None:
-            write_atomic(file.absolute(), text().rstrip("\n").encode() + b"\n")
+            write_asked(file, text().rstrip("\n").encode("utf-8", "backslashreplace") + b"\n")
             say(f"written to {file}")
     if as_json or (html is None and markdown is None):
         return emit(told, as_json=as_json)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.errors import StoreError
 from penstock.experiments.comparison import Comparison, compare_runs
 
 if TYPE_CHECKING:
@@ -21,12 +20,17 @@ def compare(
     filter_text: str | None = None,
     batch: str | None = None,
     sort: str | None = None,
-    limit: int = 500,
+    limit: int | None = None,
     everything: bool = False,
     html: Path | None = None,
     table: Path | None = None,
 ) -> Comparison:
-    """Compare runs, and write what is asked for. Errors: as `compare_runs`; StoreFull."""
+    """Compare runs, and write what is asked for. Errors: as `compare_runs`, `write_asked`."""
+    from penstock.objects.files import asked, write_asked
+
+    for file in (html, table):
+        if file is not None:
+            asked(file)
     comparison = compare_runs(
         workspace,
         references,
@@ -40,10 +44,10 @@ def compare(
     written = []
     if html is not None:
         written.append(str(html))
-        _write(html, _page(workspace, comparison))
+        write_asked(html, _page(workspace, comparison).encode("utf-8", "backslashreplace"))
     if table is not None:
         written.append(str(table))
-        _write(table, comparison.to_csv())
+        write_asked(table, comparison.to_csv().encode("utf-8", "backslashreplace"))
     return replace(comparison, written=tuple(written))
 
 
@@ -58,14 +62,3 @@ def _page(workspace: Workspace, comparison: Comparison) -> str:
         if findings:
             comparison.findings[record.id] = findings
     return page(comparison, curves, name=workspace.name)
-
-
-def _write(path: Path, text: str) -> None:
-    from penstock.objects.files import write_atomic
-
-    try:
-        write_atomic(path.absolute(), text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written", why=error.strerror or str(error), way_out="name a file in a folder of yours"
-        ) from error

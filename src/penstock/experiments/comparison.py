@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from penstock.experiments.listing import catalog_of, condition_of, foremost, pro
 from penstock.experiments.properties import finite, metrics, shown
 from penstock.experiments.series_names import direction
 from penstock.experiments.sheets import table, took
+from penstock.experiments.trials import BATCH
 from penstock.ledger.query import Where
 from penstock.ledger.status import RUNNING
 
@@ -25,7 +27,14 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = 5
 """Up to so many runs are columns; more are rows."""
 MOST_DIAGNOSED = 20
+NEWEST = 10
+"""So many are compared where nothing is named and no number is given."""
+MOST_FITTING = 500
+"""So many of those that a filter or a batch names, where no number is given."""
 MOST_FLAGS, MOST_METRICS = 6, 4
+_FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""How a text begins that a spreadsheet calculates."""
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class Comparison:
     metrics : run -> name -> what was seen of it. names : of the metrics, the most interesting first.
     best : metric -> the run whose final value is best, where the name tells which way is better.
     findings : run -> what its curves show, for those that were looked at.
+    more : whether others fit too, that the limit left out.
     """
 
     runs: list[RunSummary]
@@ -59,6 +69,7 @@ class Comparison:
     findings: dict[str, list[Finding]] = field(default_factory=dict)
     everything: bool = False
     written: tuple[str, ...] = ()
+    more: bool = False
 
     exit_code = 0
 
@@ -85,6 +96,7 @@ class Comparison:
             "differing": self.differing,
             "best": self.best,
             "written": list(self.written),
+            "more": self.more,
         }
 
     def to_text(self) -> str:
@@ -93,11 +105,16 @@ class Comparison:
         else:
             lines = [self._side_by_side()]
             lines += [f"{run.id} {finding}" for run in self.runs for finding in self.findings.get(run.id, [])]
+        if self.more:
+            lines.append(f"the first {len(self.runs)}; --limit takes more")
         lines += [f"written: {path}" for path in self.written]
         return "\n".join(lines)
 
     def to_csv(self) -> str:
-        """One row per run with everything; lists and objects as JSON, NaN and infinity as Python writes them."""
+        """One row per run with everything; lists and objects as JSON, NaN and infinity as Python writes them.
+
+        A text that a spreadsheet would take for a formula has a ' before it: flags may come from anybody's archive.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         stats = ("last", "min", "max")
@@ -110,7 +127,7 @@ class Comparison:
             seen = self.metrics[run.id]
             head = [
                 run.id,
-                run.operation,
+                _csv(run.operation),
                 run.status,
                 run.started_at,
                 run.seconds,
@@ -177,22 +194,23 @@ def compare_runs(
     filter_text: str | None = None,
     batch: str | None = None,
     sort: str | None = None,
-    limit: int = 500,
+    limit: int | None = None,
     everything: bool = False,
     diagnose: bool | None = None,
 ) -> Comparison:
-    """Runs by their ids, or those that a filter or a batch names; the newest ten where nothing is named.
+    """Runs by their ids, or those that a filter or a batch names; the newest where nothing is named.
 
     Parameters
     ----------
+    limit : at most so many. By default `NEWEST` where nothing is named, `MOST_FITTING` of those that fit, all that are named.
     everything : all flags and metrics in the tables, not only what tells the runs apart.
     diagnose : look at the curves; by default where there are few runs.
 
     Raises
     ------
-    NotFound : no such run. QueryError : the filter cannot be used. BadParameter : there is nothing to compare.
+    NotFound : no such run. QueryError : the filter or the order cannot be used. BadParameter : there is nothing to compare.
     """
-    runs = chosen_runs(workspace, references, filter_text=filter_text, batch=batch, sort=sort, limit=limit)
+    runs, more = chosen_runs(workspace, references, filter_text=filter_text, batch=batch, sort=sort, limit=limit)
     if not runs:
         raise BadParameter(
             "there is nothing to compare",
@@ -201,6 +219,7 @@ def compare_runs(
         )
     flags = list(dict.fromkeys(name for run in runs for name in run.params))
     seen = {run.id: _seen_so_far(workspace, run) if run.status == RUNNING else _seen(run) for run in runs}
+    ranked = {run.id: seen[run.id] for run in runs if run.operation != BATCH}  # its metric is that of its best trial
     present = dict.fromkeys(name for run in runs for name in seen[run.id])
     names = [name for name, _ in foremost(dict.fromkeys(present, 0.0))]
     comparison = Comparison(
@@ -209,9 +228,10 @@ def compare_runs(
         [name for name in flags if _differs(name, runs)],
         names,
         seen,
-        {name: best for name in names if (best := _best(name, seen)) is not None},
+        {name: best for name in names if (best := _best(name, ranked)) is not None},
         unsealed_of(workspace, [run.id for run in runs]),
         everything=everything,
+        more=more,
     )
     if diagnose or (diagnose is None and len(runs) <= MOST_DIAGNOSED):
         comparison.findings.update(_findings(workspace, runs))
@@ -225,30 +245,43 @@ def chosen_runs(
     filter_text: str | None,
     batch: str | None,
     sort: str | None,
-    limit: int,
-) -> list[RunSummary]:
-    """The runs that are named, in the order in which they are named; else those that fit, newest first unless sorted."""
+    limit: int | None,
+) -> tuple[list[RunSummary], bool]:
+    """The runs that are named, in the order in which they are named; else those that fit, newest first. Or as `sort` says.
+
+    The second value is whether there are more than `limit` of them.
+    """
     from penstock.ledger.query_sql import order
 
-    columns = ("params", "metrics", "tags", "notes", "outputs")
-    ledger = workspace.ledger
-    if references:
-        ids = list(dict.fromkeys(_ids(workspace, references)))
-        found = ledger.summaries(where=("r.id IN :ids", {"ids": ids}), deleted=None, columns=columns)
-        by_id = {run.id: run for run in found}
-        named = [by_id[i] for i in ids]
-        if filter_text is None and batch is None:
-            return named
-    catalog = catalog_of(workspace)
-    condition = condition_of(workspace, filter_text=filter_text, batch=batch, everything=False, catalog=catalog)
-    terms = order(sort, catalog) if sort else Where("r.id DESC", {})
-    together = Where(condition.sql if condition else "", {**(condition.params if condition else {}), **terms.params})
-    if not references and filter_text is None and batch is None:
-        limit = min(limit, 10)
-    found = ledger.summaries(
-        limit=limit, project=project_of(workspace), order=terms.sql, where=together, columns=columns
+    ledger, catalog = workspace.ledger, catalog_of(workspace)
+    ids = list(dict.fromkeys(_ids(workspace, references)))
+    condition = condition_of(
+        workspace,
+        filter_text=filter_text,
+        batch=batch,
+        everything=bool(ids),
+        catalog=catalog,
+        sort=None if ids else sort,
     )
-    return [run for run in found if run.id in set(ids)] if references else found
+    terms = order(sort, catalog) if sort else Where("r.id DESC", {})
+    parts = ["r.id IN :ids"] if ids else []
+    parts += [f"({condition.sql})"] if condition else []
+    params = {**(condition.params if condition else {}), **terms.params, **({"ids": ids} if ids else {})}
+    if limit is None and not ids:
+        limit = NEWEST if filter_text is None and batch is None else MOST_FITTING
+    named_order = bool(ids) and sort is None
+    found = ledger.summaries(
+        limit=None if limit is None or named_order else limit + 1,
+        project=None if ids else project_of(workspace),
+        deleted=None if ids else False,
+        order=terms.sql,
+        where=Where(" AND ".join(parts), params),
+        columns=("params", "metrics", "tags", "notes", "outputs"),
+    )
+    if named_order:
+        place = {run_id: i for i, run_id in enumerate(ids)}
+        found.sort(key=lambda run: place[run.id])
+    return found[:limit], limit is not None and len(found) > limit
 
 
 def _ids(workspace: Workspace, references: Sequence[str]) -> list[str]:
@@ -314,8 +347,14 @@ def _findings(workspace: Workspace, runs: Sequence[RunSummary]) -> dict[str, lis
 
 
 def _csv(value: Any) -> Any:
+    """
+    >>> _csv(True), _csv(-0.5), _csv([1, 2]), _csv("-0.5"), _csv("=1+1"), _csv(" @SUM(A1)"), _csv("adam")
+    ('true', -0.5, '[1, 2]', '-0.5', "'=1+1", "' @SUM(A1)", 'adam')
+    """
     import json
 
-    if value is None or isinstance(value, str | int | float):
+    if value is None or isinstance(value, int | float):
         return str(value).lower() if isinstance(value, bool) else value
-    return json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return "'" + value if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else value

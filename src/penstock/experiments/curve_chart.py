@@ -40,7 +40,7 @@ def draw(lines: Sequence[Line], *, name: str) -> str:
             place = f'cx="{x.at(points[0].step):.1f}" cy="{y.at(points[0].value):.1f}"'
             parts.append(f'<circle class="dot {line.style}" {place} r="3"><title>{escape(line.title)}</title></circle>')
             continue
-        path = " ".join(f"{x.at(p.step):.1f},{y.at(p.value):.1f}" for p in points)
+        path = " ".join([f"{x.at(p.step):.1f},{y.at(p.value):.1f}" for p in points])
         parts.append(
             f'<polyline class="line {line.style}" points="{path}"><title>{escape(line.title)}</title></polyline>'
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from copy import copy
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, final
 
 if TYPE_CHECKING:
     from penstock.ledger.ledger import Ledger
@@ -17,8 +17,7 @@ NOT_SERIES = frozenset({"elapsed_s", *STEP_NAMES})
 KEPT = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """Neighbouring values of a series as one: their mean, least and greatest; where the last of them was."""
 
     step: float
@@ -47,9 +46,11 @@ class Curve:
         self.last = math.nan
         self._width = 1
         self._rows: list[list[float]] = []  # step, sum, count, low, high, elapsed
+        self._points: list[Point] | None = None
 
     def add(self, step: float, value: float, elapsed_s: float) -> None:
         """The next value."""
+        self._points = None
         self.count += 1
         self.last = value
         self.ends_bad = not math.isfinite(value)
@@ -73,7 +74,15 @@ class Curve:
     @property
     def points(self) -> list[Point]:
         """The finite values, in the order in which they came."""
-        return [Point(r[0], r[1] / r[2], r[3], r[4], r[5]) for r in self._rows]
+        if self._points is None:
+            self._points = [Point(step, total / n, low, high, s) for step, total, n, low, high, s in self._rows]
+        return self._points
+
+    def copy(self) -> Self:
+        """The curve as it is now; what is added to one of the two is not in the other."""
+        other = copy(self)
+        other._rows = [row.copy() for row in self._rows]
+        return other
 
     def to_json(self) -> dict[str, Any]:
         points = self.points
@@ -100,10 +109,14 @@ def curves_of(lines: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
 def add_lines(curves: dict[str, Curve], lines: Iterable[Mapping[str, Any]]) -> None:
     """Extend curves by further lines of the log that they were made of."""
     for line in lines:
-        given = next((line[name] for name in STEP_NAMES if isinstance(line.get(name), int | float)), None)
+        given = None
+        for name in STEP_NAMES:
+            if name in line and isinstance(line[name], int | float):
+                given = line[name]
+                break
         elapsed_s = float(line.get("elapsed_s") or 0.0)
         for name, value in line.items():
-            if name in NOT_SERIES or isinstance(value, bool) or not isinstance(value, int | float):
+            if name in NOT_SERIES or (type(value) is not float and type(value) is not int):
                 continue
             curve = curves.get(name)
             if curve is None:

@@ -101,7 +101,7 @@ def diff_runs(workspace: Workspace, first: str, second: str, *, only: Sequence[s
         elif section == "source":
             changes[section] = _source(workspace, a, b, said)
         elif section == "environment":
-            changes[section] = _changes(flat(_environment(a)), flat(_environment(b)))
+            changes[section] = _surroundings(a, b, said)
         elif section == "data":
             changes[section] = _changes(flat(_data(a)), flat(_data(b)))
         elif section == "metrics":
@@ -141,9 +141,19 @@ def _operations(a: RunRecord, b: RunRecord) -> list[Change]:
     return [] if a.operation == b.operation else [Change("(operation)", a.operation, b.operation)]
 
 
+def _surroundings(a: RunRecord, b: RunRecord, said: dict[str, str]) -> list[Change]:
+    """Of what was recorded of both. A batch, or a run of another tool, may have less of it."""
+    first, second = _environment(a), _environment(b)
+    both = [name for name in first if name in second]
+    lacking = [(r.id, [n for n in more if n not in less]) for r, less, more in ((a, first, second), (b, second, first))]
+    if told := [f"{', '.join(names)} of {run}" for run, names in lacking if names]:
+        said["environment"] = f"not recorded: {'; '.join(told)}"
+    return _changes(flat({name: first[name] for name in both}), flat({name: second[name] for name in both}))
+
+
 def _environment(record: RunRecord) -> dict[str, Any]:
     body = {k: v for k, v in record.environment.items() if k not in ("prefix", "executable")}
-    return {**body, "host": record.host}
+    return {k: v for k, v in {**body, "host": record.host}.items() if v is not None}
 
 
 def _data(record: RunRecord) -> dict[str, Any]:

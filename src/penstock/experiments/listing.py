@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from penstock.experiments.properties import metrics, parts_of, shown, value_of
 from penstock.experiments.series_names import direction, role_of
 from penstock.experiments.sheets import Listing, took
+from penstock.experiments.trials import BATCH
 from penstock.ledger.query import Where
 
 if TYPE_CHECKING:
@@ -44,10 +45,21 @@ def project_of(workspace: Workspace) -> str | None:
 
 
 def condition_of(
-    workspace: Workspace, *, filter_text: str | None, batch: str | None, everything: bool, catalog: Catalog
+    workspace: Workspace,
+    *,
+    filter_text: str | None,
+    batch: str | None,
+    everything: bool,
+    catalog: Catalog,
+    sort: str | None = None,
+    operation: str | None = None,
 ) -> Where | None:
-    """Which runs a listing or a comparison is about. Runs inside others count where a filter, a batch or `everything` asks."""
-    from penstock.ledger.query_sql import where
+    """Which runs a listing or a comparison is about. Runs inside others count where a filter, a batch or `everything` asks.
+
+    Where they count, a batch itself is left out of what is filtered or sorted by flags or metrics: its metric is that of its
+    best trial, its flags are what they were drawn from. Who names an operation, or asks for one or for ids, has it.
+    """
+    from penstock.ledger.query_sql import names_of, where
 
     parts, params = [], {}
     if filter_text is not None:
@@ -59,6 +71,12 @@ def condition_of(
         params["of_batch"] = workspace.ledger.get(batch).id
     if not parts and not everything:
         parts.append("r.parent IS NULL")
+    elif operation is None and (filter_text is not None or sort is not None):
+        names = names_of(catalog, filter_text=filter_text, order_text=sort)
+        asked = any(name.kind == "property" and name.name in ("operation", "id") for name in names)
+        if not asked and any(name.kind in ("flag", "metric", "series") for name in names):
+            parts.append("r.operation <> :batch")
+            params["batch"] = BATCH
     return Where(" AND ".join(parts), params) if parts else None
 
 
@@ -89,7 +107,15 @@ def list_runs(
     from penstock.ledger.query_sql import order, resolve
 
     catalog = catalog_of(workspace)
-    condition = condition_of(workspace, filter_text=filter_text, batch=batch, everything=everything, catalog=catalog)
+    condition = condition_of(
+        workspace,
+        filter_text=filter_text,
+        batch=batch,
+        everything=everything,
+        catalog=catalog,
+        sort=sort,
+        operation=operation,
+    )
     names = [resolve(column, catalog) for column in columns]
     terms = order(sort, catalog) if sort else Where("r.id DESC", {})
     if terms.params:

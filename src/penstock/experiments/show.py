@@ -62,10 +62,16 @@ def diagnosed(workspace: Workspace, record: RunRecord) -> tuple[dict[str, Curve]
     from penstock.experiments.curves import curves_of, lines_of
     from penstock.experiments.diagnosis import diagnose
 
-    if record.status == QUEUED:
+    if record.status == QUEUED or (record.status != RUNNING and _has_no_curve(record)):
         return {}, []
     curves = curves_of(lines_of(workspace.ledger, record))
     return curves, diagnose(curves, finished=record.status != RUNNING)
+
+
+def _has_no_curve(record: RunRecord) -> bool:
+    """Whether the record itself says that each of its series is one finite value: then its log tells no more."""
+    series = record.outputs.get("series")
+    return series is not None and all(s.get("count", 2) <= 1 and not s.get("not_finite", 1) for s in series.values())
 
 
 def show_source(workspace: Workspace, run: str, path: str | None = None) -> Listing | Sheet:

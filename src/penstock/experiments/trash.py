@@ -122,7 +122,7 @@ def purge_runs(workspace: Workspace, references: Sequence[str] = (), *, dry: boo
 
 def chosen_ids(workspace: Workspace, references: Sequence[str], *, filter_text: str | None, deleted: bool) -> list[str]:
     """Ids of named runs and of those that fit a filter; BadParameter where neither is given."""
-    from penstock.experiments.listing import catalog_of, project_of
+    from penstock.experiments.listing import catalog_of, condition_of, project_of
 
     if not references and filter_text is None:
         raise BadParameter(
@@ -130,9 +130,8 @@ def chosen_ids(workspace: Workspace, references: Sequence[str], *, filter_text: 
         )
     ids = [workspace.ledger.get(reference).id for reference in references]
     if filter_text is not None:
-        from penstock.ledger.query_sql import where
-
-        condition = where(filter_text, catalog_of(workspace))
+        catalog = catalog_of(workspace)
+        condition = condition_of(workspace, filter_text=filter_text, batch=None, everything=True, catalog=catalog)
         found = workspace.ledger.summaries(where=condition, deleted=deleted, project=project_of(workspace), columns=[])
         ids += [run.id for run in found]
     return list(dict.fromkeys(ids))

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from penstock.ledger.ledger import Ledger
     from penstock.ledger.record import RunRecord
 
+BATCH = "batch"
+"""The operation of a batch itself, which is a run too: the parent of its trials."""
 FINISHED = ("done", "failed", "stopped")
 """A trial that ended so counts; one that was interrupted is run again."""
 

@@ -115,7 +115,8 @@ def glances(workspace: Workspace, run_id: str, *, every_s: float = 0.5, once: bo
             else:  # what came last may have been logged between two looks: the whole log counts
                 curves = {}
                 add_lines(curves, lines_of(ledger, record))
-            yield Glance(record, curves, diagnose(curves, finished=not going), _seconds(record))
+            now = {name: curve.copy() for name, curve in curves.items()}  # a glance stays as it is
+            yield Glance(record, now, diagnose(curves, finished=not going), _seconds(record))
             if once or not going:
                 return
             time.sleep(every_s)

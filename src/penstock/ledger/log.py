@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from threading import Lock
@@ -19,6 +20,8 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 LOG_WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 """Numbers that JSON lacks, as a log has them: their texts, and the texts of Python's `repr` of them."""
+_TOGETHER = 1000
+"""Lines that are read at once."""
 _BEGINS = b'{"elapsed_s":'
 
 
@@ -97,9 +100,21 @@ class LogFile:
 
 def read_log(lines: bytes | Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """The lines of a log (its bytes, or the open file). What was cut by a crash or a full disk is left out."""
-    for line in lines.splitlines(keepends=True) if isinstance(lines, bytes) else lines:
-        if line.endswith(b"\n") and (values := _values(line)) is not None:
+    rest = iter(lines.splitlines(keepends=True) if isinstance(lines, bytes) else lines)
+    while some := [line for line in islice(rest, _TOGETHER) if line.endswith(b"\n")]:
+        for values in _read_at_once(some):
             yield {name: NOT_FINITE.get(v, v) if isinstance(v, str) else v for name, v in values.items()}
+
+
+def _read_at_once(lines: list[bytes]) -> list[dict[str, Any]]:
+    """Some lines as one list of JSON, which is read several times as fast as line by line; or each by itself where one is damaged."""
+    try:
+        together = json.loads(b"[" + b",".join(lines) + b"]")
+    except ValueError:
+        together = []
+    if len(together) == len(lines) and all(type(values) is dict for values in together):
+        return list(together)
+    return [values for line in lines if (values := _values(line)) is not None]
 
 
 def _values(line: bytes) -> dict[str, Any] | None:

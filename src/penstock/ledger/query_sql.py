@@ -59,9 +59,15 @@ class Catalog:
     def __init__(self, ask: Callable[[str, dict[str, Any]], Sequence[Any]], *, sqlite: bool) -> None:
         self._ask = ask
         self.sqlite = sqlite
+        self._known: dict[tuple[Kind, str], bool] = {}
 
     def has(self, kind: Kind, name: str) -> bool:
-        """Whether some run has a flag, metric or tag of this name."""
+        """Whether some run has a flag, metric or tag of this name. Asked once."""
+        if (kind, name) not in self._known:
+            self._known[kind, name] = self._has(kind, name)
+        return self._known[kind, name]
+
+    def _has(self, kind: Kind, name: str) -> bool:
         source = {"metric": "run_metrics", "tag": "run_tags"}.get(kind)
         if source is not None:
             return bool(self._ask(f"SELECT 1 AS found FROM {source} WHERE name = :name LIMIT 1", {"name": name}))
@@ -110,6 +116,21 @@ def order(text: str, catalog: Catalog) -> Where:
         field = _field_of(name, binder, now_utc())
         terms += [f"{sql} {way} NULLS LAST" for sql in field.order()]
     return Where(", ".join([*terms, "r.id DESC"]), binder.params)
+
+
+def names_of(catalog: Catalog, *, filter_text: str | None = None, order_text: str | None = None) -> set[Name]:
+    """What a filter and an order ask for. Errors: as `where` and `order`."""
+    found = set()
+    waiting = [] if filter_text is None else [parse(filter_text)]
+    while waiting:
+        condition = waiting.pop()
+        if isinstance(condition, Test):
+            name = condition.name
+            found.add(resolve(name.text, catalog, filter_text=filter_text, column=name.column))
+        else:
+            waiting += [condition.part] if isinstance(condition, Not) else condition.parts
+    terms = (order_text or "").split(",") if order_text else []
+    return found | {resolve(term.strip().removeprefix("-"), catalog) for term in terms}
 
 
 def resolve(text: str, catalog: Catalog, *, filter_text: str | None = None, column: int = 0) -> Name:

@@ -107,7 +107,7 @@ def fit(project: Project, file: Path | None = None, learner: str | None = None, 
     RecipeError : the recipe is wrong, with line and column.
     """
     from penstock.data.versions import load_version
-    from penstock.objects.files import write_atomic
+    from penstock.objects.files import write_asked
 
     name, recipe = recipe_of(project, file)
     dataset = head_of(project)
@@ -127,7 +127,7 @@ def fit(project: Project, file: Path | None = None, learner: str | None = None, 
     described = json.loads(project.objects.get(record.artifacts["features"]["digest"]))
     graph = project.objects.get(record.artifacts["graph"]["digest"])
     if output is not None:
-        write_atomic(output.absolute(), graph)
+        write_asked(output, graph)
     return Fitted(name, learner, record.id, described["rows"], described["names"], graph, described["layout"], known)
 
 
@@ -212,10 +212,10 @@ def _write(path: Path, fitted: Fitted, frame: Frame) -> None:
     import pyarrow.csv as pacsv
     import pyarrow.parquet as pq
 
-    from penstock.objects.files import atomic_file
+    from penstock.objects.files import asked, atomic_file
 
     schema = pa.schema([(name, pa.float32()) for name in fitted.names])
-    with atomic_file(path.absolute()) as file:
+    with atomic_file(asked(path)) as file:
         writer = pq.ParquetWriter(file, schema) if path.suffix == ".parquet" else pacsv.CSVWriter(file, schema)
         with writer:
             for block in _chunks(fitted, frame):

@@ -188,7 +188,7 @@ def suggest(project: Project, output: Path | None = None, *, force: bool = False
     ProjectError : `output` is there already, and `force` was not said.
     """
     from penstock.lifecycle.recipe import suggestion_of
-    from penstock.objects.files import write_atomic
+    from penstock.objects.files import write_asked
 
     dataset = head_of(project)
     if output is not None and output.exists() and not force:
@@ -199,7 +199,7 @@ def suggest(project: Project, output: Path | None = None, *, force: bool = False
         )
     found = suggestion_of(Context(project), dataset)
     if output is not None:
-        write_atomic(output.absolute(), found.text.encode())
+        write_asked(output, found.text.encode())
     body = {
         "dataset": dataset,
         "recipe": found.text,

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from penstock.errors import StoreFull
+from penstock.errors import StoreError, StoreFull
 
 CHUNK_BYTES = 1 << 20
 UNFINISHED = ".unfinished"
@@ -67,6 +67,33 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     with atomic_file(path) as file:
         file.write(data)
+
+
+def asked(path: Path) -> Path:
+    """The absolute path of a file that somebody asked to be written. Its folder is never made: its name may be a slip.
+
+    Raises
+    ------
+    StoreError : there is no such folder, or it is none.
+    """
+    path = path.absolute()
+    if not path.parent.is_dir():
+        raise StoreError(
+            f"{path.name} cannot be written",
+            why=f"there is no folder {path.parent}",
+            way_out="make the folder first, or name a file in one that is there",
+        )
+    return path
+
+
+def write_asked(path: Path, data: bytes) -> None:
+    """Write a file that somebody asked for, whole or not at all. Errors: as `asked`, `write_atomic`; StoreError in words."""
+    try:
+        write_atomic(asked(path), data)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written", why=error.strerror or str(error), way_out="name a file in a folder of yours"
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:

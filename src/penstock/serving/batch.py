@@ -17,7 +17,7 @@ from penstock.bundle.runtime import Bundle
 from penstock.bundle.specs import EncodedColumn, Problem
 from penstock.bundle.values import class_text
 from penstock.errors import BadParameter, SchemaMismatch, SourceError
-from penstock.objects.files import atomic_file
+from penstock.objects.files import asked, atomic_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -266,7 +266,7 @@ def _listed(names: tuple[str, ...] | list[str], limit: int = 8) -> str:
 @contextmanager
 def _writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.RecordBatch], None]]:
     """Writes batches to a file that takes its name when all are written."""
-    with atomic_file(path) as file:
+    with atomic_file(asked(path)) as file:
         if path.name.lower().endswith(".parquet"):
             import pyarrow.parquet as pq
 

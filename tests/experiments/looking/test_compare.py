@@ -40,6 +40,41 @@ def test_runs_come_in_the_order_in_which_they_are_named(trained: Any, cli: Any) 
     assert cli("compare", a, "nothing").error["code"] == "not-found"
 
 
+def test_a_limit_that_is_given_counts(bench: Any, cli: Any, said: Any, tmp_path: Path) -> None:
+    """Ten are the default where nothing is named, and no more than that; what is left out is said."""
+    for i in range(13):
+        bench.add(str(i), {"lr": i})
+    newest = list(reversed(bench.ids.values()))
+    assert [r["id"] for r in cli("compare").body["runs"]] == newest[:10]
+    assert cli("compare").body["more"] is True
+    assert "the first 10; --limit takes more" in said("compare")
+    assert [r["id"] for r in cli("compare", "--limit", "12").body["runs"]] == newest[:12]
+    whole = cli("compare", "--limit", "50", "--csv", str(tmp_path / "a.csv"), "--html", str(tmp_path / "a.html")).body
+    assert len(whole["runs"]) == 13
+    assert whole["more"] is False
+    assert len((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()) == 14
+    assert "13 runs of" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert len(cli("compare", newest[0], newest[1], newest[2], "--limit", "2").body["runs"]) == 2
+
+
+def test_named_runs_are_sorted_too(trained: Any, cli: Any) -> None:
+    """And a name that no run has is refused, with or without runs."""
+    a, b, c = trained.ids["a"], trained.ids["b"], trained.ids["c"]
+    assert [r["id"] for r in cli("compare", c, a, b, "--sort", "lr").body["runs"]] == [a, b, c]
+    assert [r["id"] for r in cli("compare", a, b, "--sort", "-lr", "--filter", "opt=adam").body["runs"]] == [b, a]
+    assert [r["id"] for r in cli("compare", a, b, c, "--sort", "-lr", "--limit", "1").body["runs"]] == [c]
+    for words in (("--limit", "2"), (a, b)):
+        assert cli("compare", *words, "--sort", "nonsense").error["code"] == "query"
+
+
+def test_a_batch_is_not_the_best_of_its_trials(bench: Any, cli: Any) -> None:
+    """Its metric is that of its best trial."""
+    batch = bench.add("batch", {"lr": "uniform[0:1]"}, [{"loss": 0.1}], operation="batch")
+    first = bench.add("first", {"lr": 0.1}, [{"loss": 0.1}], parent=batch)
+    second = bench.add("second", {"lr": 0.2}, [{"loss": 0.2}], parent=batch)
+    assert cli("compare", batch, first, second).body["best"] == {"loss": first}
+
+
 def test_a_run_that_goes_on_is_compared_by_what_it_has_logged(bench: Any, cli: Any) -> None:
     """Its record has no metrics yet."""
     done = bench.add("done", {"lr": 1}, [{"step": 0, "loss": 1.0}])
@@ -68,6 +103,18 @@ def test_csv_has_everything(trained: Any, cli: Any, tmp_path: Path) -> None:
     assert [row["flag:lr"] for row in rows] == ["1.0", "0.1", "0.01"]
     assert math.isnan(float(rows[0]["metric:loss"]))
     assert float(rows[0]["metric:val_loss.max"]) == pytest.approx(6.9)
+
+
+def test_csv_makes_no_formula(bench: Any, cli: Any, tmp_path: Path) -> None:
+    """A flag of an archive from elsewhere; a negative number stays one."""
+    bench.add("evil", {"name": "=cmd|' /C calc'!A0", "at": "@SUM(1)", "low": "-3.5", "number": -2.5, "minus": "-x"})
+    file = tmp_path / "runs.csv"
+    assert cli("compare", "--csv", str(file)).code == 0
+    row = next(csv.DictReader(file.open(encoding="utf-8")))
+    assert row["flag:name"] == "'=cmd|' /C calc'!A0"
+    assert row["flag:at"] == "'@SUM(1)"
+    assert row["flag:minus"] == "'-x"
+    assert (row["flag:low"], row["flag:number"]) == ("-3.5", "-2.5")
 
 
 class Checker(HTMLParser):
@@ -104,6 +151,36 @@ def test_the_page_stands_alone(trained: Any, cli: Any, tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_told(trained: Any, cli: Any) -> None:
     """No traceback."""
     assert cli("compare", "--csv", "/proc/nothing/runs.csv").error["code"] == "store"
+
+
+def test_a_folder_that_is_not_there_is_not_made(trained: Any, cli: Any, tmp_path: Path) -> None:
+    """Its name may be a slip. So with every file that is asked for."""
+    gone = tmp_path / "gone"
+    run = trained.ids["a"]
+    for words in (
+        ("compare", "--csv", f"{gone}/x.csv"),
+        ("compare", "--html", f"{gone}/x.html"),
+        ("notebook", "--html", f"{gone}/x.html"),
+        ("notebook", "--markdown", f"{gone}/x.md"),
+        ("graph", "--svg", f"{gone}/x.svg"),
+        ("export", f"{gone}/x.zip", run),
+        ("export", "--mlflow", f"{gone}/x.db", run),
+    ):
+        answer = cli(*words)
+        assert answer.code == 2, words
+        if words[0] != "graph":  # which has no steps to draw here
+            assert "there is no folder" in answer.error["why"], words
+        assert not gone.exists(), words
+
+
+def test_logs_are_read_only_for_curves(bench: Any, cli: Any, tmp_path: Path) -> None:
+    """A record that says one value of each series says all, so its log is not opened."""
+    bench.add("x", {"lr": 1}, [{"step": 0, "loss": 1.0}], outputs={"series": {"loss": {"count": 1, "not_finite": 0}}})
+    bench.workspace.ledger.close()
+    for file in (bench.workspace.state / "objects").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    assert cli("compare", "--html", str(tmp_path / "a.html")).code == 0
 
 
 def test_a_chart_takes_any_numbers() -> None:

@@ -56,6 +56,16 @@ def test_a_run_does_not_differ_from_itself(bench: Any, cli: Any, said: Any) -> N
     assert "metrics: the same" in said("diff", run, run)
 
 
+def test_of_surroundings_what_both_have_is_compared(bench: Any, cli: Any, said: Any) -> None:
+    """A batch records little of the machine: that is said, and is no difference."""
+    batch = bench.add("batch", {}, operation="batch", environment={"python": "3.11.7"})
+    trial = bench.add("trial", {}, environment={"python": "3.11.8", "cpus": 2, "packages": {"numpy": "2.0.0"}})
+    body = cli("diff", batch, trial).body
+    assert [c["name"] for c in body["environment"]] == ["python"]
+    assert body["said"]["environment"] == f"not recorded: cpus, packages of {batch}"
+    assert f"environment: (not recorded: cpus, packages of {batch})" in said("diff", batch, trial)
+
+
 def test_one_section_alone(bench: Any, cli: Any) -> None:
     """`--only`, which may be given again."""
     body = cli("diff", *two(bench), "--only", "flags", "--only", "metrics").body

@@ -104,3 +104,23 @@ def test_texts_of_users_do_not_move_the_cursor(bench: Any, said: Any) -> None:
     run = bench.add("x", {"name\x1b[2J": "a\nb\x1b[31m"})
     for shown in (said("runs"), said("show", run)):
         assert "\x1b" not in shown
+
+
+def test_a_batch_is_not_ranked_beside_its_trials(bench: Any, cli: Any) -> None:
+    """Its metric is that of its best trial, its flags are what they were drawn from. Asked for, it is there."""
+    batch = bench.add("batch", {"lr": "loguniform[1e-5:1e-1]"}, [{"loss": 0.1}], operation="batch")
+    first = bench.add("first", {"lr": 0.1}, [{"loss": 0.1}], parent=batch)
+    second = bench.add("second", {"lr": "abc"}, [{"loss": 0.2}], parent=batch)
+
+    def ids(*words: str) -> list[str]:
+        return [run["id"] for run in cli("runs", *words).body["runs"]]
+
+    assert ids("--sort", "loss", "--all") == [first, second]
+    assert ids("--filter", "loss<1 or lr=5") == [second, first]
+    assert ids("--filter", "lr<zzz") == [second]
+    assert ids("--sort", "loss") == [batch]  # the only one that is listed
+    assert ids("--all") == [second, first, batch]
+    assert ids("--filter", "status=done") == [second, first, batch]
+    assert ids("--operation", "batch", "--filter", "lr~loguniform") == [batch]
+    assert ids("--filter", "operation=batch and lr~loguniform") == [batch]
+    assert cli("delete", "--filter", "lr<zzz").body["deleted"] == [second]
