@@ -28,3 +28,17 @@ def test_a_file_is_checked_as_the_source_is_declared_to_be_written(penstock: Cli
 def _renamed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A job that holds a comma and a quote, as no guess at the delimiter would like it."""
     return [{**row, "income": row["net income"], "job": f'{row["job"]}, "very" so'} for row in rows]
+
+
+def test_the_profile_is_told_and_drawn(penstock: Cli, project_at: Any, tmp_path: Path) -> None:
+    """Training rows alone; the page lies under reports/, or where it is asked for."""
+    folder = project_at("new")
+    body = penstock(folder, "data", "profile").body
+    assert (body["part"], body["page"]) == ("train", "reports/data-profile.html")
+    assert body["rows"] == sum(body["classes"].values()) == 1320
+    assert "Columns with each other" in (folder / "reports" / "data-profile.html").read_text(encoding="utf-8")
+    elsewhere = tmp_path / "page.html"
+    assert penstock(folder, "data", "profile", "--html", str(elsewhere)).body["page"] == str(elsewhere)
+    assert elsewhere.is_file()
+    wrong = penstock(folder, "data", "profile", "--html", str(tmp_path / "no" / "page.html"))
+    assert (wrong.code, "there is no folder" in wrong.error["what"]) == (2, True)

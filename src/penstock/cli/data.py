@@ -25,13 +25,14 @@ def log(as_json: bool) -> int:
 
 
 @data.command("profile")
+@click.option("--html", type=PATH, help="Write the page of plots here instead of to reports/data-profile.html.")
 @json_option
-def profile(as_json: bool) -> int:
-    """Show statistics of each column, of training rows alone."""
+def profile(html: Path | None, as_json: bool) -> int:
+    """Show statistics of each column, of training rows alone, and write a page with plots of them."""
     from penstock.lifecycle.data import profile_data
     from penstock.project.project import Project
 
-    return emit(profile_data(Project.here()), as_json=as_json)
+    return emit(profile_data(Project.here(), html), as_json=as_json)
 
 
 @data.command("check")

@@ -19,32 +19,48 @@ def _head(project: Project) -> str:
     return head
 
 
-def profile_data(project: Project) -> Listing:
-    """Statistics of each column, of training rows alone.
+def profile_data(project: Project, html: Path | None = None) -> Listing:
+    """Statistics of each column, of training rows alone, and a page of plots in `html` (default: under ``reports/``).
 
     Raises
     ------
-    NotFound : nothing was ingested yet.
+    NotFound : nothing was ingested yet, or the page's folder is not there.
     """
-    from penstock.data.profile import profile
+    from penstock.data.profiling.survey import survey
     from penstock.data.versions import load_part, load_version
+    from penstock.evaluation.profile_page import to_html
+    from penstock.objects.files import write_atomic
 
     version = load_version(project.objects, _head(project))
+    if html is not None and not html.resolve().parent.is_dir():
+        raise NotFound(
+            f"there is no folder {html.resolve().parent}",
+            why="the page is to be written there",
+            way_out="make it first",
+        )
     frame, y = load_part(project.objects, version, "train")
-    found = profile(frame, y, version.target)
+    detail = survey(frame, y, version.target, seed=project.declaration.split.seed)
+    found = detail.profile
+    page = project.root / "reports" / "data-profile.html" if html is None else html
+    page.parent.mkdir(exist_ok=True)
+    text = to_html(detail, name=project.name, target=version.target.name, dataset=version.digest)
+    write_atomic(page, text.encode("utf-8", "replace"))
+    project.ledger.audit.append("profile", version.digest, {"part": "train", "rows": found.rows})
+    shown = str(page.resolve().relative_to(project.root)) if page.resolve().is_relative_to(project.root) else str(page)
     rows = [
         (
             c.name,
             c.kind.value,
-            f"{c.missing / max(1, c.count):.1%}" if c.missing else "",
+            f"{c.missing_share:.1%}" if c.missing else "",
             str(c.distinct),
             "" if c.mean is None else f"{c.mean:.4g} ± {c.std:.4g}",
             f"{c.low} to {c.high}" if c.low is not None else ", ".join(f"{v} ({n})" for v, n in c.top[:3])[:60],
         )
         for c in found.columns
     ]
-    body = {"dataset": version.digest, "part": "train", **found.to_json()}
-    return Listing(body, ("column", "kind", "missing", "distinct", "mean", "values"), rows, "no columns")
+    body = {"dataset": version.digest, "part": "train", "page": shown, **detail.to_json()}
+    header = ("column", "kind", "missing", "distinct", "mean", "values")
+    return Listing(body, header, rows, "no columns", below=f"plots: {shown}")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,12 @@ class Boosted:
 
         self._filled = ~np.isnan(X).all(axis=0)
         kind = HistGradientBoostingClassifier if self.classification else HistGradientBoostingRegressor
-        model = kind(max_iter=50, max_leaf_nodes=15, learning_rate=0.15, early_stopping=False, random_state=self.seed)
+        size: dict[str, Any] = {"max_iter": 50, "max_leaf_nodes": 15, "learning_rate": 0.15}
+        steady: dict[str, Any] = {
+            "l2_regularization": 1.0,
+            "early_stopping": False,
+        }  # without it, rare classes run away
+        model = kind(**size, **steady, random_state=self.seed)
         self._model = model.fit(self._taken(X), y)
         return self
 

@@ -1,0 +1,1 @@
+"""What training rows look like, in more detail than suggestions need: the figures behind `penstock data profile`."""
