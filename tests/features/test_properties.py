@@ -94,7 +94,7 @@ NUMERIC = st.recursive(
     ),
     max_leaves=3,
 )
-OUTPUT = st.one_of(NUMERIC, STRINGS, st.just("ALL_INPUTS"), st.just("date_parts(t, 'year hour', true)"))
+OUTPUT = st.one_of(NUMERIC, STRINGS, st.just("ALL_INPUTS"), st.just("date_parts(t, 'year weekend minute hour', true)"))
 
 
 def _run(session, feeds: dict[str, np.ndarray]) -> np.ndarray:

@@ -40,9 +40,19 @@ class Cycle:
         return [np.sin(angles), np.cos(angles)]
 
 
-CYCLES = {"month": Cycle(1, 12), "weekday": Cycle(0, 7), "hour": Cycle(0, 24), "day_of_year": Cycle(1, 365.25)}
-DAY_PARTS = ("year", "month", "day", "day_of_year", "weekday")
+CYCLES = {
+    "quarter": Cycle(1, 4),
+    "month": Cycle(1, 12),
+    "day_of_year": Cycle(1, 365.25),
+    "weekday": Cycle(0, 7),
+    "hour": Cycle(0, 24),
+    "minute": Cycle(0, 60),
+    "second": Cycle(0, 60),
+}
+DAY_PARTS = ("year", "quarter", "month", "day", "day_of_year", "weekday", "weekend")
 """Parts that follow from the number of the day."""
+
+_WEEK = {"weekday": [3, 4, 5, 6, 0, 1, 2], "weekend": [0, 0, 1, 1, 0, 0, 0]}  # 1 January 1970 was a Thursday
 
 
 def day_table(parts: Sequence[str], cycles: Sequence[str]) -> Var:
@@ -51,12 +61,12 @@ def day_table(parts: Sequence[str], cycles: Sequence[str]) -> Var:
     Float32 (146097, len(parts) + 2 * len(cycles)), in the order of `DAY_PARTS`.
     """
     blocks = []
-    dated = [part for part in parts if part != "weekday"]
+    dated = [part for part in parts if part not in _WEEK]
     if dated:
         blocks.append(_dated(dated, cycles))
-    if "weekday" in parts:
-        week = columns({"weekday": np.array([3, 4, 5, 6, 0, 1, 2])}, cycles)  # 1 January 1970 was a Thursday
-        blocks.append(op.tile(floats(week), ints([ERA_DAYS // 7, 1])))
+    weekly = {part: np.array(_WEEK[part]) for part in parts if part in _WEEK}
+    if weekly:
+        blocks.append(op.tile(floats(columns(weekly, cycles)), ints([ERA_DAYS // 7, 1])))
     return op.concat(blocks, axis=1)
 
 
@@ -95,6 +105,7 @@ def _rows(first: datetime.date, n_days: int, parts: Sequence[str], cycles: Seque
     days = [first + datetime.timedelta(days=i) for i in range(n_days)]
     values = {
         "year": [day.year for day in days],
+        "quarter": [(day.month + 2) // 3 for day in days],
         "month": [day.month for day in days],
         "day": [day.day for day in days],
         "day_of_year": [day.timetuple().tm_yday for day in days],

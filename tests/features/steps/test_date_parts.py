@@ -27,7 +27,8 @@ BOUNDARIES = [
 
 
 def _parts(at: datetime.datetime) -> list[int]:
-    return [at.year, at.month, at.day, at.timetuple().tm_yday, at.weekday(), at.hour]
+    day = [at.year, (at.month - 1) // 3 + 1, at.month, at.day, at.timetuple().tm_yday, at.weekday(), at.weekday() >= 5]
+    return [*day, at.hour, at.minute, at.second]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def fitted():
     """One fit for all instants: the step learns nothing from them but the columns."""
     from penstock.features.step import Columns
 
-    return DateParts().fit([Columns(np.zeros((1, 1), np.int64), ("at",), Form.TIMES)], None, seed=0)
+    return DateParts(" ".join(PARTS)).fit([Columns(np.zeros((1, 1), np.int64), ("at",), Form.TIMES)], None, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -70,29 +71,35 @@ def test_a_missing_instant_is_nan_in_all_parts(session):
     """Beside others that are not."""
     output = session.run(None, {"x0": np.array([[MISSING_TIME], [0]], dtype=np.int64)})[0]
     assert np.isnan(output[0]).all()
-    assert output[1].tolist() == [1970, 1, 1, 1, 3, 0]
+    assert output[1].tolist() == _parts(EPOCH)
 
 
 def test_cycles_are_sines_and_cosines(block):
     """2 pi times the share of the round that has passed; behind the part itself."""
-    instants = [datetime.datetime(2024, 2, 29, 18), datetime.datetime(2100, 12, 31, 5)]
+    instants = [datetime.datetime(2024, 2, 29, 18), datetime.datetime(2100, 12, 31, 5, 59, 17)]
     times = block(Form.TIMES, [(at - EPOCH) // US for at in instants])
-    fitted = DateParts("month weekday hour day_of_year year", cycles=True).fit([times], None, seed=0)
+    fitted = DateParts("month weekday hour day_of_year year quarter minute second weekend", cycles=True).fit(
+        [times], None, seed=0
+    )
     output = [dict(zip(fitted.names, row, strict=True)) for row in apply(fitted, times)]
     for at, row in zip(instants, output, strict=True):
         turns = {
             "month": (at.month - 1) / 12,
             "weekday": at.weekday() / 7,
+            "quarter": (at.month - 1) // 3 / 4,
             "hour": at.hour / 24,
+            "minute": at.minute / 60,
+            "second": at.second / 60,
             "day of year": (at.timetuple().tm_yday - 1) / 365.25,
         }
         for part, turn in turns.items():
             assert row[f"a: sin of {part}"] == pytest.approx(math.sin(2 * math.pi * turn), abs=1e-6)
             assert row[f"a: cos of {part}"] == pytest.approx(math.cos(2 * math.pi * turn), abs=1e-6)
         assert row["a: year"] == at.year
+        assert row["a: weekend"] == (at.weekday() >= 5)
 
 
-@pytest.mark.parametrize("parts", ["hour", "weekday", "year", "day hour", "month"])
+@pytest.mark.parametrize("parts", ["hour", "weekday", "year", "day hour", "month", "weekend second", "quarter minute"])
 def test_some_parts_alone_are_as_among_all(block, parts):
     """For two columns side by side."""
     times = block(Form.TIMES, *np.random.default_rng(5).integers(-(10**16), 10**17, (2, 30)))

@@ -1,4 +1,4 @@
-"""Year, month, day, weekday, hour and day of the year of an instant, and their cycles."""
+"""Year, month, day, weekday, hour and other parts of an instant, and their cycles."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from penstock.features.step import Columns, Target
 if TYPE_CHECKING:
     from spox import Var
 
-PARTS = (*DAY_PARTS, "hour")
-HOUR_US = 3_600_000_000
-DAY_US = 24 * HOUR_US
+SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
+TIMES_OF_DAY = {"hour": (3_600 * SECOND_US, 24), "minute": (60 * SECOND_US, 60), "second": (SECOND_US, 60)}
+"""Microseconds of one, and how many make a round."""
+PARTS = (*DAY_PARTS, *TIMES_OF_DAY)
+USUAL = ("year", "month", "day", "day_of_year", "weekday", "hour")
 
 
 @final
@@ -29,9 +32,10 @@ class DateParts:
 
     Parameters
     ----------
-    parts : some of "year", "month" (1-12), "day" (1-31), "weekday" (Monday is 0), "hour" (0-23) and "day_of_year" (1-366).
-    cycles : also the sine and cosine of those that come round (month, weekday, hour, day of the year), so that December
-        is near January.
+    parts : some of "year", "quarter" (1-4), "month" (1-12), "day" (1-31), "day_of_year" (1-366), "weekday" (Monday is 0),
+        "weekend" (1 on Saturday and Sunday), "hour" (0-23), "minute" and "second" (0-59).
+    cycles : also the sine and cosine of those that come round (quarter, month, day of the year, weekday, hour, minute,
+        second), so that December is near January.
 
     A missing instant is NaN in all parts.
     """
@@ -44,7 +48,7 @@ class DateParts:
     bounds: ClassVar[Mapping[str, Bound]] = {"parts": SomeOf(PARTS), "cycles": Flag()}
     ready: ClassVar[bool] = False
 
-    def __init__(self, parts: str = " ".join(PARTS), cycles: bool = False) -> None:
+    def __init__(self, parts: str = " ".join(USUAL), cycles: bool = False) -> None:
         self.parts, self.cycles = parts, cycles
 
     def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedDateParts:
@@ -73,20 +77,21 @@ class FittedDateParts:
     def emit(self, inputs: Sequence[Var]) -> Var:
         times = op.unsqueeze(inputs[0], ints([2]))  # (n, k, 1)
         blocks = []
-        days = [part for part in self.parts if part != "hour"]
+        days = [part for part in self.parts if part in DAY_PARTS]
         if days:
             blocks.append(self._days(times, days))
-        if "hour" in self.parts:
-            hour = op.div(op.mod(times, ints(DAY_US)), ints(HOUR_US))
-            hours = floats(columns({"hour": np.arange(24)}, self.cycles))
-            blocks.append(op.gather_nd(hours, hour) if "hour" in self.cycles else op.cast(hour, to=np.float32))
+        for part, (unit, count) in TIMES_OF_DAY.items():
+            if part in self.parts:
+                value = op.div(op.mod(times, ints(unit * count)), ints(unit))
+                waves = floats(columns({part: np.arange(count)}, self.cycles))
+                blocks.append(op.gather_nd(waves, value) if part in self.cycles else op.cast(value, to=np.float32))
         parts = op.concat(blocks, axis=2) if len(blocks) > 1 else blocks[0]
         missing = op.equal(times, ints(MISSING_TIME))
         return op.flatten(op.where(missing, floats(np.nan), parts), axis=1)
 
     def _days(self, times: Var, parts: Sequence[str]) -> Var:
         """(n, k, day parts and their waves)."""
-        cycles = [part for part in self.cycles if part != "hour"]
+        cycles = [part for part in self.cycles if part in DAY_PARTS]
         of_era = op.mod(
             times, ints(ERA_DAYS * DAY_US)
         )  # ONNX's Mod has the sign of the divisor, which makes it a floor
