@@ -41,7 +41,7 @@ def run(workers: int, watch: bool, retry: bool, as_json: bool) -> int:
 
     result = run_queue(
         workspace,
-        flags_of=lambda target, cwd: flags_of(workspace, target, cwd),
+        flags_of=lambda target, cwd, python: flags_of(workspace, target, cwd, python=python),
         prepare=lambda target, options: with_visible_rows(workspace, options),
         workers=workers,
         watch=watch,

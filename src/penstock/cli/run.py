@@ -204,7 +204,7 @@ def _resume(words: Sequence[str], command: Sequence[str], given: dict[str, Any],
         result = resume_batch(
             workspace,
             given["resume"],
-            lambda target, cwd: flags_of(workspace, target, cwd),
+            lambda target, cwd, python: flags_of(workspace, target, cwd, python=python),
             words=words,
             n=given["trials"],
             minimize=given["minimize"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,16 @@ from penstock.experiments.plan import Plan, make_plan, unmasked
 from penstock.experiments.sampling import make_sampler
 from penstock.experiments.space import Point, Space, complete, parse_space
 from penstock.experiments.target import Target
+from penstock.experiments.trials import BATCH
 
 if TYPE_CHECKING:
     from penstock.experiments.flags.flag_set import FlagSet
     from penstock.experiments.queue import Queued
     from penstock.project.workspace import Workspace
 
-OPERATION = "batch"
+OPERATION = BATCH
+FlagsOf = Callable[[Target, Path, str | None], "FlagSet"]
+"""Finds the flags of a target, in the folder where it was started, for an interpreter (None: the usual one)."""
 
 
 def run_batch(
@@ -83,7 +87,7 @@ def run_batch(
         from penstock.experiments.queue import enqueue_batch
 
         return enqueue_batch(workspace, target, flags, space, plan, cwd=cwd, options=options)
-    inputs = {**options.inputs, **batch_inputs(workspace, target, plan, cwd)}
+    inputs = {**options.inputs, **batch_inputs(workspace, target, plan, cwd, options)}
     ledger = workspace.ledger
     with ledger.run(
         OPERATION,
@@ -93,6 +97,8 @@ def run_batch(
         parent=options.parent,
         tags=dict(options.tags),
     ) as run:
+        if options.on_begin is not None:
+            options.on_begin(run.id)
         if options.note:
             ledger.note(run.id, options.note)
         return BatchWork(workspace, target, flags, space, plan, options, cwd, run.id, listener).run()
@@ -101,7 +107,7 @@ def run_batch(
 def resume_batch(
     workspace: Workspace,
     reference: str,
-    flags_of: Callable[[Target, Path], FlagSet],
+    flags_of: FlagsOf,
     *,
     words: Sequence[str] = (),
     n: int | None = None,
@@ -115,10 +121,11 @@ def resume_batch(
 
     Parameters
     ----------
-    flags_of : finds the flags of a target, in the folder where it was started.
+    flags_of : see `FlagsOf`.
     words : secret flags only; their values were not recorded.
     n : trials in all, more than before to extend a batch that is done.
     minimize, maximize, workers : instead of those it was begun with.
+    options : of the trials to come. What they leave open is as it was when the batch began; what they change is said.
 
     Raises
     ------
@@ -133,9 +140,9 @@ def resume_batch(
             why=f"it is a run of {record.operation}",
             way_out="list batches with `penstock runs --operation batch`",
         )
-    options = options or RunOptions()
     target, cwd, plan = read_batch(workspace, record.inputs)
-    flags = flags_of(target, cwd)
+    options, changes = (options or RunOptions()).completed(record.inputs.get("options", {}))
+    flags = flags_of(target, cwd, options.python)
     all_words = unmasked(plan.words, words, flags)
     space = parse_space(all_words, flags)
     again = make_plan(
@@ -151,8 +158,14 @@ def resume_batch(
         stop_early=plan.stop_early,
     )
     with ledger.lock(f"run --resume {record.id}"), _going_on(workspace, record.id, options.takes):
-        ledger.set_inputs(record.id, {"plan": again.to_json()})
-        return BatchWork(workspace, target, flags, space, again, options, cwd, record.id, listener).run()
+        ledger.set_inputs(record.id, {"plan": again.to_json(), "options": options.kept()})
+        ledger.tag(record.id, dict(options.tags))
+        if options.on_begin is not None:
+            options.on_begin(record.id)
+        if options.note:
+            ledger.note(record.id, options.note)
+        options = replace(options, tags={**record.tags, **options.tags})
+        return BatchWork(workspace, target, flags, space, again, options, cwd, record.id, listener, changes).run()
 
 
 @contextmanager
@@ -182,10 +195,10 @@ def _going_on(workspace: Workspace, batch: str, takes: str | None) -> Iterator[N
     ledger.end(batch, status="done")
 
 
-def batch_inputs(workspace: Workspace, target: Target, plan: Plan, cwd: Path) -> dict[str, Any]:
+def batch_inputs(workspace: Workspace, target: Target, plan: Plan, cwd: Path, options: RunOptions) -> dict[str, Any]:
     """What a batch is, as its run has it among its inputs."""
     where = {**target.to_json(workspace.root), "cwd": _below(cwd, workspace.root)}
-    return {"target": where, "plan": plan.to_json()}
+    return {"target": where, "plan": plan.to_json(), "options": options.kept()}
 
 
 def read_batch(workspace: Workspace, inputs: dict[str, Any]) -> tuple[Target, Path, Plan]:
@@ -205,4 +218,4 @@ def _below(folder: Path, root: Path) -> str:
     return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
 
 
-__all__ = ["OPERATION", "BatchState", "Listener", "batch_inputs", "read_batch", "resume_batch", "run_batch"]
+__all__ = ["OPERATION", "BatchState", "FlagsOf", "Listener", "batch_inputs", "read_batch", "resume_batch", "run_batch"]

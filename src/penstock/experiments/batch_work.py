@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,12 +66,20 @@ class BatchWork:
         cwd: Path,
         batch: str,
         listener: Listener | None,
+        warnings: Sequence[str] = (),
     ) -> None:
         self._workspace, self._target, self._flags, self._cwd = workspace, target, flags, cwd
         self._space, self._plan, self._id, self._listener = space, plan, batch, listener
         self._cancel = options.cancel or threading.Event()
         self._options = replace(
-            options, parent=batch, takes=None, note=None, echo=False, interactive=False, cancel=self._cancel
+            options,
+            parent=batch,
+            takes=None,
+            note=None,
+            on_begin=None,
+            echo=False,
+            interactive=False,
+            cancel=self._cancel,
         )
         self._sampler: Sampler = make_sampler(space, plan.search, seed=plan.seed, n=plan.n, maximise=plan.maximise)
         self._rule: StoppingRule | None = (
@@ -80,7 +88,7 @@ class BatchWork:
         self._trials: dict[int, Trial] = {}
         self._again: deque[tuple[int, Point]] = deque()
         self._running: dict[Future[ScriptRun], tuple[int, Point]] = {}
-        self._warnings: list[str] = []
+        self._warnings = list(warnings)
         self._ended = ""
 
     def run(self) -> BatchResult:
@@ -215,16 +223,21 @@ class BatchWork:
                     self._rule.ended(trial.number)
 
     def _source(self) -> str:
-        """The copy of the source that all trials share; a resumed batch says where it has changed."""
+        """The copy of the source that all trials share; what has changed since an earlier one is said."""
         from penstock.experiments.source import snapshot
+        from penstock.experiments.source_changes import source_changes
 
         taken = snapshot(self._workspace, self._target.path)
         ledger = self._workspace.ledger
-        before = ledger.get(self._id).inputs.get("source_content")
-        if before is None:
-            ledger.set_inputs(self._id, {"source": taken.digest, "source_content": taken.content})
-        elif before != taken.content:
-            self._warnings.append("the source has changed since the first trials; see `penstock diff` of two of them")
+        before = ledger.get(self._id).inputs.get("source")
+        begun = bool(self._trials or self._again)
+        if not begun:
+            ledger.set_inputs(self._id, {"source": taken.digest})
+        if before is not None:
+            since = "the first trials" if begun else "it was queued"
+            changed = source_changes(self._workspace, self._target, before, taken, since=since)
+            if changed:
+                self._warnings.append(f"{changed}; see `penstock diff` of two of them" if begun else changed)
         return taken.digest
 
     def _result(self, seconds: float) -> BatchResult:

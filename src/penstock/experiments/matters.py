@@ -32,6 +32,8 @@ TEXT = frozenset((
 ))  # fmt: skip
 """Endings of text: such a file is not looked into."""
 
+_PROSE = frozenset(("md", "rst", "txt", "tex", "bib", "html", "css", "gitignore", "editorconfig"))
+
 _SECRET = re.compile(
     r"""(?ix) \.env(\..+)? | \.envrc | .*\.(pem|key|p12|pfx|p8|jks|keystore|kdbx|ppk|asc|gpg|age) | id_(rsa|dsa|ecdsa|ed25519)(_.*)? |
     [._]netrc | \.pgpass | \.pypirc | \.npmrc | \.htpasswd | \.git-credentials | \.dockercfg | \.s3cfg | \.boto | \.my\.cnf | kubeconfig |
@@ -59,6 +61,15 @@ def ending(path: str) -> str:
     """The last ending of a file's name in lower case, "" where it has none; that of ``.gitignore`` is ``gitignore``."""
     name = path.rpartition("/")[2]
     return name.rpartition(".")[2].lower() if "." in name else ""
+
+
+def may_change_a_program(path: str) -> bool:
+    """Whether a file is code or configuration, by its name.
+
+    >>> [may_change_a_program(p) for p in ("model.py", "conf/a.yaml", "README.md", "o1", "notes.txt", "Makefile")]
+    [True, True, False, False, False, False]
+    """
+    return ending(path) in TEXT - _PROSE
 
 
 def why_not(path: str) -> str | None:

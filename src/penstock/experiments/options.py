@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+KEPT = ("python", "timeout_s", "outputs", "metrics")
+"""Options that are recorded with what runs later: with a batch, which may be resumed, and in the queue."""
 MetricsListener = Callable[[dict[str, float]], str | None]
 """Told each line of metrics, such as ``{"step": 3, "loss": 0.5}``; a text that it returns stops the run, with this reason."""
 
@@ -30,6 +32,7 @@ class RunOptions:
     interactive : it may read from the terminal. False: it finds the end of its input at once.
     note : a text recorded with the run.
     on_metrics : see `MetricsListener`.
+    on_begin : told the id once it is recorded as running; of a batch, its own.
     cancel : once set, the run is ended and recorded as interrupted (for runs in threads, which get no Ctrl-C of their own).
     source : digest of the snapshot, where one was taken already (all runs of a batch share one).
     outputs, metrics : patterns that replace those of the declaration.
@@ -48,11 +51,29 @@ class RunOptions:
     interactive: bool = True
     note: str | None = None
     on_metrics: MetricsListener | None = None
+    on_begin: Callable[[str], None] | None = None
     cancel: threading.Event | None = None
     source: str | None = None
     outputs: tuple[str, ...] | None = None
     metrics: tuple[str, ...] | None = None
     assigned: tuple[str, ...] = ()
+
+    def kept(self) -> dict[str, Any]:
+        """What is recorded for later. Variables and sealed files are not: they are found anew."""
+        values = {name: getattr(self, name) for name in KEPT}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    def completed(self, kept: Mapping[str, Any]) -> tuple[RunOptions, list[str]]:
+        """These options, what they leave open as it was recorded by `kept`; and for a person, what they change of that."""
+        found: dict[str, Any] = {}
+        changes = []
+        for name in KEPT:
+            before, own = kept.get(name), getattr(self, name)
+            before = tuple(before) if isinstance(before, list) else before
+            found[name] = before if own is None else own
+            if own is not None and before is not None and own != before:
+                changes.append(f"{name.removesuffix('_s')} is {own} now, and was {before} in the trials before")
+        return replace(self, **found), changes
 
 
 @dataclass(frozen=True)

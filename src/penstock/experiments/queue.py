@@ -2,8 +2,8 @@
 
 It lies in the ledger and nowhere else. What is queued stays queued through any crash; a run whose process died after it was
 taken is ``interrupted``, and `penstock.experiments.queue_run` puts it into the queue again, under its id. Any number of processes
-may work on one queue. A run is started from the files as they are then; where the source has changed since it was queued,
-that is said.
+may work on one queue. A run is started from the files as they are then; which of them have changed since it was queued is
+said.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from penstock.experiments.flags.values import show
 from penstock.experiments.options import RunOptions
 from penstock.experiments.space import single
 from penstock.experiments.target import Target
+from penstock.ledger.clock import now_text
 
 if TYPE_CHECKING:
     from penstock.experiments.flags.flag_set import FlagSet
@@ -124,9 +125,8 @@ def enqueue(
         **_spec("run", what, options),
         "target": where,
         "assigned": dict(assigned),
-        "source": source_content(workspace, target),
     }
-    return _enqueue(workspace, target.name, shown, {"target": where}, spec, options)
+    return _enqueue(workspace, target, target.name, shown, {"target": where}, spec, options)
 
 
 def enqueue_batch(
@@ -140,25 +140,27 @@ def enqueue_batch(
     """
     _refuse_secrets(space.fixed, flags)
     what = f"batch of {target.name}: {' '.join(plan.words)} ({plan.search}{f', {plan.n} trials' if plan.n else ''})"
-    inputs = batch_inputs(workspace, target, plan, cwd)
-    spec = {**_spec(BATCH, what, options), "source": source_content(workspace, target)}
-    return _enqueue(workspace, BATCH, dict(space.words), inputs, spec, options)
+    inputs = batch_inputs(workspace, target, plan, cwd, options)
+    return _enqueue(workspace, target, BATCH, dict(space.words), inputs, _spec(BATCH, what, options), options)
 
 
 def _enqueue(
     workspace: Workspace,
+    target: Target,
     operation: str,
     params: dict[str, Any],
     inputs: dict[str, Any],
     spec: dict[str, Any],
     options: RunOptions,
 ) -> Queued:
+    from penstock.experiments.source import snapshot
+
     ledger = workspace.ledger
     waiting = len(ledger.summaries(status="queued", project=workspace.name, columns=()))
     run = ledger.enqueue(
         operation,
         params=params,
-        inputs={**options.inputs, **inputs},
+        inputs={**options.inputs, **inputs, "source": snapshot(workspace, target.path).digest},
         spec=spec,
         project=workspace.name,
         parent=options.parent,
@@ -171,17 +173,7 @@ def _enqueue(
 
 def _spec(kind: str, what: str, options: RunOptions) -> dict[str, Any]:
     """What a run needs to begin later. Variables and sealed files are not kept: they are found anew (`Preparation`)."""
-    return {
-        "format": FORMAT,
-        "kind": kind,
-        "what": what,
-        "options": {
-            "python": options.python,
-            "timeout_s": options.timeout_s,
-            "outputs": None if options.outputs is None else list(options.outputs),
-            "metrics": None if options.metrics is None else list(options.metrics),
-        },
-    }
+    return {"format": FORMAT, "kind": kind, "what": what, "at": now_text(), "options": options.kept()}
 
 
 def _refuse_secrets(assigned: Mapping[str, Any], flags: FlagSet) -> None:
@@ -192,12 +184,6 @@ def _refuse_secrets(assigned: Mapping[str, Any], flags: FlagSet) -> None:
                 why="its value would have to be kept until the run begins, and secrets are not recorded",
                 way_out="leave it out and let the script read it from a variable of the environment, or run it at once",
             )
-
-
-def source_content(workspace: Workspace, target: Target) -> str:
-    from penstock.experiments.source import snapshot
-
-    return snapshot(workspace, target.path).content
 
 
 # ---- looking, removing
@@ -245,8 +231,11 @@ def entries_of(workspace: Workspace, status: str) -> list[RunRecord]:
 
 
 def _entry(record: RunRecord) -> Entry:
-    what = str(record.outputs["queued"].get("what", ""))
-    return Entry(record.id, record.operation, record.status, what, record.started_at, record.who, record.host)
+    spec = record.outputs["queued"]
+    queued_at = spec.get("at", record.started_at)
+    return Entry(
+        record.id, record.operation, record.status, str(spec.get("what", "")), queued_at, record.who, record.host
+    )
 
 
 def _below(folder: Path, root: Path) -> str:

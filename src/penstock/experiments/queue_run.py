@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from penstock.errors import PenstockError, ProjectError
 from penstock.experiments.batch import OPERATION as BATCH
-from penstock.experiments.batch import resume_batch
+from penstock.experiments.batch import FlagsOf, resume_batch
 from penstock.experiments.options import RunOptions
 from penstock.experiments.queue import entries_of
 from penstock.experiments.target import Target
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 """How often `watch` looks for something new."""
 
-FlagsOf = Callable[[Target, Path], "FlagSet"]
-"""Finds the flags of a target, in the folder where it was queued."""
+_OWN_INPUTS = ("target", "plan", "options", "source", "source_content")
+"""Inputs that say what an entry is; all others are handed on to its run, or to its trials."""
 Preparation = Callable[[Target, RunOptions], RunOptions]
 """Adds to the options of a run what is known only when it begins, such as the parts of the data that it may see."""
 
@@ -113,12 +113,12 @@ def run_queue(
 def find_flags(workspace: Workspace) -> FlagsOf:
     """Finds flags as `penstock run` does."""
 
-    def find(target: Target, cwd: Path) -> FlagSet:
+    def find(target: Target, cwd: Path, python: str | None = None) -> FlagSet:
         from penstock.experiments.flags.detect import detect
 
         declaration = workspace.declaration
         section = declaration.scripts.get(target.name)
-        return detect(target, cwd=cwd, section=section, secrets=declaration.run.secrets)
+        return detect(target, cwd=cwd, section=section, secrets=declaration.run.secrets, python=python)
 
     return find
 
@@ -181,76 +181,88 @@ class _Session:
     def _one(self, record: RunRecord) -> Taken | None:
         """Run one entry; None where another process was faster. In a thread of its own."""
         spec = record.outputs["queued"]
-        if self.listener is not None:
-            self.listener("start", Taken(record.id, record.operation, "running", spec["what"]))
+        begun: list[str] = []
+
+        def begin(run: str) -> None:
+            begun.append(run)
+            if self.listener is not None:
+                self.listener("start", Taken(run, record.operation, "running", spec["what"]))
+
         taken: Taken | None
         try:
-            taken = self._batch(record, spec) if spec["kind"] == BATCH else self._run(record, spec)
+            taken = (self._batch if spec["kind"] == BATCH else self._run)(record, spec, begin)
         except KeyboardInterrupt:
             taken = Taken(record.id, record.operation, "interrupted")
-        except PenstockError as error:
-            now = self.workspace.ledger.get(record.id)
-            if now.status == "queued" and now.deleted_at is None:  # it could not even begin: the script is gone, say
-                taken = self._fail(record, error)
-                if taken is None:
-                    return None
-            elif now.status == "running" or isinstance(error, ProjectError):
-                return None
-            else:
-                taken = Taken(record.id, record.operation, now.status, error.what)
-        if self.listener is not None:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this entry only
+            taken = self._failed(record, error) if begun else self._refused(record, error)
+        if taken is not None and self.listener is not None:
             self.listener("end", taken)
         return taken
 
-    def _run(self, record: RunRecord, spec: dict[str, Any]) -> Taken:
+    def _run(self, record: RunRecord, spec: dict[str, Any], begin: Callable[[str], None]) -> Taken:
         from penstock.experiments.run import run_target
         from penstock.experiments.source import snapshot
+        from penstock.experiments.source_changes import source_changes
 
         target = Target.from_json(spec["target"], self.workspace.root)
         cwd = self.workspace.root / spec["target"]["cwd"]
-        flags = self.flags_of(target, cwd)
+        flags = self.flags_of(target, cwd, spec["options"]["python"])
         assigned = flags.take(spec["assigned"])
         source = snapshot(self.workspace, target.path)
-        options = replace(self._options(target, record, spec), assigned=tuple(assigned), source=source.digest)
+        options = replace(self._options(target, record, begin), assigned=tuple(assigned), source=source.digest)
         run = run_target(self.workspace, target, flags, flags.values(assigned), options=options, cwd=cwd)
-        changed = "" if source.content == spec["source"] else "the source has changed since it was queued"
+        before = record.inputs.get("source")
+        changed = before and source_changes(self.workspace, target, before, source, since="it was queued")
         return Taken(run.id, record.operation, run.status, "; ".join(filter(None, (run.reason, changed))))
 
-    def _batch(self, record: RunRecord, spec: dict[str, Any]) -> Taken:
+    def _batch(self, record: RunRecord, spec: dict[str, Any], begin: Callable[[str], None]) -> Taken:
         target = Target.from_json(record.inputs["target"], self.workspace.root)
-        options = self._options(target, record, spec)
+        options = self._options(target, record, begin)
         result = resume_batch(self.workspace, record.id, self.flags_of, options=options)
         best = result.best
         told = "" if best is None else f"best {result.metric} {best.value:.6g}, run {best.run}"
         status = "done" if result.exit_code == 0 else "failed"
-        return Taken(record.id, record.operation, status, "; ".join(filter(None, (told, result.ended))))
+        failed = sum(trial.status not in ("done", "stopped") for trial in result.trials)
+        bad = f"{failed} of {len(result.trials)} trials failed" if failed else ""
+        return Taken(
+            record.id, record.operation, status, "; ".join(filter(None, (told, bad, result.ended, *result.warnings)))
+        )
 
-    def _options(self, target: Target, record: RunRecord, spec: dict[str, Any]) -> RunOptions:
-        told = spec["options"]
-        options = RunOptions(
-            python=told["python"],
-            timeout_s=told["timeout_s"],
-            outputs=None if told["outputs"] is None else tuple(told["outputs"]),
-            metrics=None if told["metrics"] is None else tuple(told["metrics"]),
+    def _options(self, target: Target, record: RunRecord, begin: Callable[[str], None]) -> RunOptions:
+        options, _ = RunOptions(
             tags=dict(record.tags),
-            inputs={name: value for name, value in record.inputs.items() if name not in ("target", "plan", "source")},
+            inputs={name: value for name, value in record.inputs.items() if name not in _OWN_INPUTS},
+            on_begin=begin,
             parent=record.parent,
             takes=record.id,
             echo=False,
             interactive=False,
             cancel=self.cancel,
-        )
+        ).completed(record.outputs["queued"]["options"])
         return self.prepare(target, options) if self.prepare is not None else options
 
-    def _fail(self, record: RunRecord, error: PenstockError) -> Taken | None:
-        """Record that an entry could not begin."""
+    def _failed(self, record: RunRecord, error: Exception) -> Taken:
+        """An entry that ended with an error after it had begun here."""
+        status = self.workspace.ledger.get(record.id).status
+        if status == "running":  # its end could not be recorded, nor could that of any other
+            raise error
+        return Taken(record.id, record.operation, status, _what(error))
+
+    def _refused(self, record: RunRecord, error: Exception) -> Taken | None:
+        """Record that an entry could not even begin: its script is gone, say. None where another process has it."""
+        now = self.workspace.ledger.get(record.id)
+        if now.status != "queued" or now.deleted_at is not None:
+            return None
         try:
             with self.workspace.ledger.run(record.operation, takes=record.id):
                 raise error
-        except ProjectError as other:
-            if other is not error:
+        except Exception as told:
+            if isinstance(told, ProjectError) and told is not error:
                 return None
-        except PenstockError as told:
             if told is not error:
                 raise
-        return Taken(record.id, record.operation, "failed", error.what)
+        return Taken(record.id, record.operation, "failed", _what(error))
+
+
+def _what(error: Exception) -> str:
+    return error.what if isinstance(error, PenstockError) else f"a bug of ours: {type(error).__name__}: {error}"

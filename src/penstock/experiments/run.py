@@ -76,6 +76,8 @@ class _Running:
                 tags=options.tags,
                 takes=options.takes,
             ) as run:
+                if options.on_begin is not None:
+                    options.on_begin(run.id)
                 if options.note:
                     self.ledger.note(run.id, options.note)
                 result, error = self._inside(run, before)

@@ -57,6 +57,20 @@ class Target:
         argv = tuple(str(path) if path and word == body["path"] else word for word in body.get("argv", ()))
         return cls(body["kind"], body["name"], path, body.get("module"), argv)
 
+    def check(self) -> None:
+        """Look whether the file is still there.
+
+        Raises
+        ------
+        ScriptError : it is not, or it cannot be read.
+        """
+        if self.path is None:
+            return
+        if not self.path.is_file():
+            raise _missing(self.name, self.path)
+        if self.kind != "command" and not os.access(self.path, os.R_OK):
+            raise ScriptError(f"{self.name} cannot be read", why="its mode forbids it", way_out=f"chmod +r {self.path}")
+
 
 def parse_target(
     words: Sequence[str],

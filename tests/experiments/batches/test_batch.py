@@ -208,7 +208,34 @@ def test_a_changed_source_is_said_when_a_batch_goes_on(lab: Any) -> None:
     result = lab.batch("lr=[0.1,0.2,0.3]", "epochs=1", n=2)
     lab.script.write_text(lab.script.read_text() + "\nprint('more')\n")
     longer = lab.resume(result.id, n=3)
-    assert any("the source has changed" in warning for warning in longer.warnings)
+    assert longer.warnings == (
+        "the source has changed since the first trials: train.py; see `penstock diff` of two of them",
+    )
+
+
+def test_a_batch_that_goes_on_keeps_the_options_of_its_runs(lab: Any) -> None:
+    options = RunOptions(timeout_s=40, python=sys.executable, tags={"team": "risk"}, metrics=(r"loss: (?P<cost>\S+)",))
+    result = lab.batch("lr=[0.1,0.2,0.3]", "epochs=1", n=1, options=options)
+    kept = lab.workspace.ledger.get(result.id).inputs["options"]
+    assert kept == {**options.kept(), "metrics": list(options.metrics or ())}
+    longer = lab.resume(result.id, n=2)
+    assert longer.warnings == ()
+    records = lab.workspace.ledger.children(result.id)
+    assert [record.tags for record in records] == [{"team": "risk"}] * 2
+    assert [set(record.metrics) >= {"cost"} for record in records] == [True, True]
+
+
+def test_options_that_are_given_when_a_batch_goes_on_count_and_are_said(lab: Any) -> None:
+    options = RunOptions(timeout_s=40, tags={"team": "risk"})
+    result = lab.batch("lr=[0.1,0.2,0.3]", "sleep=0.5", n=1, options=options)
+    longer = lab.resume(result.id, n=2, options=RunOptions(timeout_s=0.4, tags={"try": "2"}, note="in haste"))
+    assert longer.warnings == ("timeout is 0.4 now, and was 40 in the trials before",)
+    assert [trial.status for trial in longer.trials] == ["done", "failed"]
+    record = lab.workspace.ledger.get(result.id)
+    assert record.inputs["options"]["timeout_s"] == 0.4
+    assert record.tags == {"team": "risk", "try": "2"}
+    assert [note["text"] for note in record.notes] == ["in haste"]
+    assert lab.workspace.ledger.get(longer.trials[1].run).tags == {"team": "risk", "try": "2"}
 
 
 def test_only_a_batch_that_does_not_run_can_be_resumed(lab: Any) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from penstock.errors import FlagError, ProjectError
+from penstock.errors import FlagError, ProjectError, ScriptError
 from penstock.experiments.batch import run_batch
 from penstock.experiments.options import RunOptions
-from penstock.experiments.queue import Queued, list_queue, remove_from_queue
-from penstock.experiments.queue_run import QueueResult, Taken, run_queue
+from penstock.experiments.queue import Queued, enqueue, list_queue, remove_from_queue
+from penstock.experiments.queue_run import QueueResult, Taken, find_flags, run_queue
+from penstock.experiments.target import Target
 
 
 def work(lab: Any, **how: Any) -> QueueResult:
@@ -97,11 +99,94 @@ def test_what_cannot_begin_any_more_is_failed_and_says_why(lab: Any) -> None:
     assert record.error["code"] == "flag"
 
 
+def test_what_has_vanished_ends_its_own_entry_only(lab: Any) -> None:
+    inner = lab.folder / "inner"
+    inner.mkdir()
+    gone = inner / "gone.py"
+    gone.write_text(lab.script.read_text())
+    target = Target("script", "inner/gone.py", gone)
+    first = enqueue(lab.workspace, target, lab.flags, ["epochs=1"], cwd=inner).id
+    batch = run_batch(lab.workspace, target, lab.flags, ["lr=[0.1,0.2]"], cwd=inner, queue=True)
+    last = lab.enqueue("epochs=1").id
+    gone.unlink()
+    inner.rmdir()
+    told: list[tuple[str, str]] = []
+    result = work(lab, listener=lambda event, taken: told.append((event, taken.run)))
+    assert isinstance(batch, Queued)
+    assert [(one.run, one.status) for one in result.taken] == [
+        (first, "failed"),
+        (batch.id, "failed"),
+        (last, "done"),
+    ]
+    assert told == [("end", first), ("end", batch.id), ("start", last), ("end", last)]  # those two never began
+    assert "there is no script 'inner/gone.py'" in result.taken[0].reason
+    assert lab.workspace.ledger.get(first).error["code"] == "script"
+    with pytest.raises(ScriptError, match="there is no script"):
+        lab.resume(batch.id)
+
+
+def test_a_bug_ends_its_own_entry_only_and_leaves_its_traceback(lab: Any) -> None:
+    first, second = lab.enqueue("lr=0.1", "epochs=1").id, lab.enqueue("lr=0.2", "epochs=1").id
+    find = find_flags(lab.workspace)
+    calls: list[str | None] = []
+
+    def flags_of(target: Any, cwd: Path, python: str | None) -> Any:
+        calls.append(python)
+        if len(calls) == 1:
+            raise RuntimeError("nobody thought of it")
+        return find(target, cwd, python)
+
+    result = work(lab, flags_of=flags_of)
+    assert [(one.run, one.status) for one in result.taken] == [(first, "failed"), (second, "done")]
+    assert result.taken[0].reason == "a bug of ours: RuntimeError: nobody thought of it"
+    assert "nobody thought of it" in lab.workspace.ledger.get(first).error["traceback"]
+
+
+def test_an_entry_that_another_process_takes_first_is_not_announced(lab: Any) -> None:
+    run = lab.enqueue("epochs=1").id
+    find = find_flags(lab.workspace)
+
+    def flags_of(target: Any, cwd: Path, python: str | None) -> Any:
+        with lab.workspace.ledger.run("train.py", takes=run):  # another process, in between
+            pass
+        return find(target, cwd, python)
+
+    told: list[str] = []
+    assert work(lab, flags_of=flags_of, listener=lambda event, taken: told.append(event)).taken == ()
+    assert told == []
+
+
+def test_the_listing_tells_when_a_run_was_queued_also_while_it_runs(lab: Any) -> None:
+    run = lab.enqueue("epochs=1").id
+    (before,) = list_queue(lab.workspace).entries
+    time.sleep(0.01)
+    with lab.workspace.ledger.run("train.py", takes=run):
+        (now,) = list_queue(lab.workspace).entries
+    assert (now.status, now.queued_at) == ("running", before.queued_at)
+    assert lab.workspace.ledger.get(run).started_at > now.queued_at
+
+
 def test_a_source_that_changed_since_is_said(lab: Any) -> None:
     lab.enqueue("epochs=1")
     lab.script.write_text(lab.script.read_text() + "print('more')\n")
     (taken,) = work(lab).taken
-    assert (taken.status, taken.reason) == ("done", "the source has changed since it was queued")
+    assert (taken.status, taken.reason) == ("done", "the source has changed since it was queued: train.py")
+
+
+def test_a_log_beside_the_script_is_no_change_of_the_source(lab: Any) -> None:
+    lab.enqueue("epochs=1")
+    (lab.folder / "o1").write_text("epoch 1\n")
+    (lab.folder / "notes.txt").write_text("it looks good\n")
+    (taken,) = work(lab).taken
+    assert (taken.status, taken.reason) == ("done", "")
+
+
+def test_a_changed_source_of_a_queued_batch_is_said_once(lab: Any) -> None:
+    run_batch(lab.workspace, lab.target, lab.flags, ["lr=[0.1,0.2]", "epochs=1"], cwd=lab.folder, queue=True)
+    (lab.folder / "conf.yaml").write_text("a: 1\n")
+    (taken,) = work(lab).taken
+    assert taken.reason == "the source has changed since it was queued: conf.yaml"
+    assert lab.resume(taken.run).warnings == ()
 
 
 def test_entries_are_removed_and_can_be_restored(lab: Any) -> None:
@@ -248,8 +333,6 @@ def test_a_folder_inside_is_remembered(lab: Any, tmp_path: Path) -> None:
     inner = lab.folder / "inner"
     inner.mkdir()
     lab.script.write_text("import os\nprint('inside:', int(os.getcwd().endswith('inner')))\n")
-    from penstock.experiments.queue import enqueue
-
     enqueue(lab.workspace, lab.target, lab.flags, [], cwd=inner)
     (taken,) = work(lab).taken
     assert lab.workspace.ledger.get(taken.run).metrics["inside"]["value"] == 1

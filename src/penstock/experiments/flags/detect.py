@@ -58,7 +58,12 @@ def detect(
     secrets : names of flags that are secret although they do not look it.
     python : the interpreter of the script; default: ours.
     cache : a folder in which the answers of scripts are kept; default: in the state folder of the workspace, once it has one.
+
+    Raises
+    ------
+    ScriptError : its file is gone, or cannot be read.
     """
+    target.check()
     cache = cache or _cache(cwd)
     if target.kind == "command":
         found = FlagSet(open=True, found_in="the command line")
