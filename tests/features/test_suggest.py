@@ -68,6 +68,9 @@ def test_the_text_of_a_small_table():
         "# yours to edit. A column is named alone (the learner then finishes it) or inside a step: standardise, one_hot,\n"
         "# ordinal, impute, missing_indicator, quantile_bin, date_parts, tfidf.\n"
         "\n"
+        "# Few rows: about 5 features (without texts) for 4 training rows. With fewer than 10 rows for\n"
+        "# each, a model finds patterns that are not there: leave out what cannot matter, and keep rare values together.\n"
+        "\n"
         "outputs = [\n"
         '    "ALL_NUMERIC",\n'
         '    "ALL_CATEGORICAL",\n'
@@ -182,3 +185,18 @@ def test_a_table_without_inputs_is_told_so_by_the_check():
     suggestion, _, specs = _suggest(id=("identifier", [str(i) for i in range(N)]))
     with pytest.raises(Exception, match="the outputs name no column"):
         Recipe.parse(suggestion.text).check(specs)
+
+
+@pytest.mark.parametrize(("n", "warns"), [(100, True), (2000, False)])
+def test_a_table_with_few_rows_for_its_width_is_warned_of(n, warns):
+    """The curse of dimensionality, in the text that a person reads first; 30 numbers and a category here."""
+    generator = np.random.default_rng(0)
+    numbers = {f"x{i}": ("numeric", generator.normal(size=n).tolist()) for i in range(30)}
+    suggestion, _, _ = _suggest(
+        Task.REGRESSION,
+        generator.normal(size=n),
+        **numbers,
+        job=("categorical", generator.choice(list("abcd"), n).tolist()),
+    )
+    assert ("# Few rows: about 34 features (without texts) for 100 training rows." in suggestion.text) is warns
+    assert ("Few rows" in suggestion.text) is warns

@@ -17,7 +17,11 @@ from penstock.features.recipe import BUILT_IN_GROUPS, toml_text
 
 MANY_VALUES = 50
 """Values from which the rare ones of a categorical column are put together."""
+MOST_VALUES = 100
+"""Values of such a column that are told apart."""
 MOSTLY_MISSING = 0.99
+NARROW = 10
+"""Training rows for each feature below which a model may learn them by heart."""
 LISTED = 100
 """Columns whose comment is written out where nothing is special about them."""
 
@@ -63,7 +67,18 @@ def suggest(
     reasons = tuple(_reason(fact, target_name, notes.get(fact.name)) for fact in facts)
     used = [fact for fact, reason in zip(facts, reasons, strict=True) if reason.used]
     outputs, groups = _outputs(used, specs, frame)
-    return Suggestion(_text(outputs, groups, reasons, target_name, len(frame)), reasons)
+    return Suggestion(_text(outputs, groups, reasons, target_name, len(frame), _width(used)), reasons)
+
+
+def _width(used: Sequence[Facts]) -> int:
+    """Features of a linear model, about, texts not counted: their vocabulary is known when the recipe is fitted."""
+    width = 0
+    for fact in used:
+        if fact.kind in (Kind.BINARY, Kind.CATEGORICAL):
+            width += min(fact.distinct, MOST_VALUES) + (fact.missing > 0)
+        elif fact.kind is not Kind.TEXT:
+            width += 1 + (fact.missing > 0)
+    return width
 
 
 def _reason(fact: Facts, target: str, note: str | None) -> Reason:
@@ -121,7 +136,7 @@ def _outputs(used: Sequence[Facts], specs: Sequence[ColumnSpec], frame: Frame) -
             outputs.append(_expression(group, kind, few, frame))
         if many:
             group = _group(f"ALL_{kind.upper()}", everything, many, "many_values", taken, groups)
-            outputs.append(f"one_hot({group}, min_frequency={_least(len(frame), 0.002)}, max_categories=100)")
+            outputs.append(f"one_hot({group}, min_frequency={_least(len(frame), 0.002)}, max_categories={MOST_VALUES})")
     return outputs or ["ALL_INPUTS"], groups
 
 
@@ -182,7 +197,7 @@ def _least(n_rows: int, share: float) -> int:
 
 
 def _text(
-    outputs: Sequence[str], groups: Mapping[str, str], reasons: Sequence[Reason], target: str, n_rows: int
+    outputs: Sequence[str], groups: Mapping[str, str], reasons: Sequence[Reason], target: str, n_rows: int, width: int
 ) -> str:
     lines = [
         f"# Which columns the model sees, and how, to predict {_inline(target)}. Suggested from {n_rows:,} training rows;",
@@ -193,6 +208,12 @@ def _text(
     warned = [reason for reason in reasons if reason.warning and reason.used]
     if warned:
         lines += ["# Look at first:", *(f"#   {_inline(r.column)}: {_inline(r.warning or '')}" for r in warned), ""]
+    if width * NARROW > n_rows:
+        lines += [
+            f"# Few rows: about {width:,} features (without texts) for {n_rows:,} training rows. With fewer than {NARROW} rows for",
+            "# each, a model finds patterns that are not there: leave out what cannot matter, and keep rare values together.",
+            "",
+        ]
     lines += ["outputs = [", *(f"    {toml_text(output)}," for output in outputs), "]"]
     if groups:
         lines += ["", "[groups]", *(f"{name} = {toml_text(group)}" for name, group in groups.items())]
