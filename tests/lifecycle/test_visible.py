@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,34 @@ def test_without_a_project_there_are_no_parts(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ProjectError, match="penstock new"):
         penstock.data()
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        "import os; rows = open(os.environ['PENSTOCK_' + 'TRAIN'], 'rb').read()",
+        "from penstock import data; rows = data().train",
+        "import os, pyarrow.parquet; rows = pyarrow.parquet.read_table(os.environ['PENSTOCK_TRAIN'])",
+    ],
+)
+def test_a_step_that_reads_the_rows_runs_again_when_they_change(penstock: Cli, project_at: Cli, reads: str) -> None:
+    """Another that does not stays known; `status` says it before anything runs."""
+    project = project_at("new")
+    with (project / "penstock.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[[step]]\nname = "learn"\nrun = "{sys.executable} learn.py"\noutputs = ["out.txt"]\n')
+        file.write('\n[[step]]\nname = "other"\nrun = "echo x > other.txt"\noutputs = ["other.txt"]\n')
+    (project / "learn.py").write_text(f"{reads}\nopen('out.txt', 'w').write('done')\n", encoding="utf-8")
+
+    def told(*words: str) -> dict[str, str]:
+        return {step["name"]: step["status"] for step in penstock(project, *words).body["steps"]}
+
+    assert told("run", "--steps") == {"learn": "ran", "other": "ran"}
+    assert told("run", "--steps") == {"learn": "known", "other": "known"}
+    assert told("status") == {"learn": "known", "other": "known"}
+    source = Project(project).source
+    lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+    source.write_text("".join(lines[:-3]), encoding="utf-8")
+    assert told("status") == {"learn": "stale", "other": "known"}
+    assert told("run", "--steps", "--why") == {"learn": "would run", "other": "known"}
+    assert told("run", "--steps") == {"learn": "ran", "other": "known"}
+    assert told("run", "--steps") == {"learn": "known", "other": "known"}

@@ -17,8 +17,8 @@ def graph(svg: Path | None, as_json: bool) -> int:
     """Draw the steps, or the stages of the project, with what is stale, in the terminal or as SVG."""
     from penstock.cli.stages import stages_of
     from penstock.experiments.steps.status import look
-    from penstock.objects.files import write_asked
     from penstock.lifecycle.script import rows_now
+    from penstock.objects.files import write_asked
     from penstock.project.workspace import Workspace
 
     workspace = Workspace.here()

@@ -14,7 +14,8 @@ def status(names: tuple[str, ...], as_json: bool) -> int:
     """Say which steps, and which stages of the project, are known, which are stale, and why."""
     from penstock.cli.stages import stages_of
     from penstock.experiments.steps.status import look
+    from penstock.lifecycle.script import rows_now
     from penstock.project.workspace import Workspace
 
     workspace = Workspace.here()
-    return emit(look(workspace, only=names, stages=stages_of(workspace)), as_json=as_json)
+    return emit(look(workspace, only=names, stages=stages_of(workspace), rows=lambda: rows_now(workspace)), as_json=as_json)

@@ -144,6 +144,17 @@ def run_script(
     return prepare([*words, *more], module=module, command=command, cwd=where).run(options or RunOptions())
 
 
+def rows_now(workspace: Workspace) -> dict[str, Any]:
+    """What tells the rows that a script would see (`visible_version`); nothing is read, and nothing told where there are none."""
+    if not workspace.declaration.data.source:
+        return {}
+    from penstock.lifecycle.visible import visible_version
+    from penstock.project.project import Project
+
+    project = Project(workspace.root)
+    return visible_version(project) if project.source.is_file() else {}
+
+
 def with_visible_rows(workspace: Workspace, options: RunOptions, *, of: RunRecord | None = None) -> RunOptions:
     """The options of a script in a project: its training and validation rows, and the sealed source to watch.
 

@@ -84,6 +84,20 @@ def visible_parts(project: Project) -> Parts:
     return parts_of(project, dataset, spent_envelopes(context, dataset))
 
 
+def visible_version(project: Project) -> dict[str, Any]:
+    """The data set and the opened envelopes whose rows a script sees; nothing is read. ``dataset`` is "" where it has to be first."""
+    from penstock.lifecycle.ingest import current_dataset, spent_envelopes
+    from penstock.lifecycle.stages import Context, Stages, WouldRun
+
+    context = Context(project)
+    with Stages(context, "run", dry=True) as stages:
+        try:
+            dataset = current_dataset(stages)
+        except WouldRun:
+            return {"dataset": "", "spent": []}
+    return {"dataset": dataset, "spent": spent_envelopes(context, dataset)}
+
+
 def parts_of(project: Project, dataset: str, spent: Sequence[int]) -> Parts:
     """Parts of a version, as they were when these envelopes had been opened."""
     from penstock.lifecycle.rows import Rows
@@ -147,4 +161,5 @@ def _read(file: Path) -> pa.Table:
             why=f"{file} was removed while the script ran",
             way_out="run it again with `penstock run`, which writes the file anew",
         )
-    return pq.read_table(file)
+    with file.open("rb") as opened:  # by Python: so the run sees that it was read
+        return pq.read_table(opened)

@@ -122,6 +122,31 @@ def test_a_file_that_a_step_was_seen_to_read_counts_too(declare: Any, run: Run) 
     assert (folder / "out.txt").read_text() == "2"
 
 
+def test_a_file_of_the_source_that_a_step_opens_itself_counts_too(declare: Any, run: Run) -> None:
+    """A configuration and a module under a name made at run time; a file that it does not read changes nothing."""
+    folder = declare('[[step]]\nname = "a"\nrun = "python a.py"\noutputs = ["out.txt"]\n')
+    (folder / "a.py").write_text(
+        "import importlib, json\n"
+        "rate = json.load(open('conf/rates.json'))['rate'] * importlib.import_module('plug' + 'in').TIMES\n"
+        "open('out.txt', 'w').write(str(rate))\n"
+    )
+    (folder / "conf").mkdir()
+    (folder / "conf" / "rates.json").write_text('{"rate": 1}')
+    (folder / "conf" / "other.json").write_text("{}")
+    (folder / "plugin.py").write_text("TIMES = 10\n")
+    run()
+    assert statuses(run()) == {"a": "known"}
+    [record] = Workspace(folder).ledger.runs("a")
+    assert {"conf/rates.json", "plugin.py"} <= set(record.inputs["source_read"])
+    (folder / "conf" / "other.json").write_text('{"x": 1}')
+    assert statuses(run()) == {"a": "known"}
+    (folder / "conf" / "rates.json").write_text('{"rate": 2}')
+    assert why(run(), "a") == "conf/rates.json was changed"
+    (folder / "plugin.py").write_text("TIMES = 100\n")
+    assert why(run(), "a") == "plugin.py was changed"
+    assert (folder / "out.txt").read_text() == "200"
+
+
 def test_a_touched_file_is_not_a_changed_one(folder: Path, run: Run) -> None:
     """Contents count, not times."""
     run()

@@ -15,6 +15,7 @@ from penstock.experiments.options import RunOptions
 from penstock.experiments.steps.graph import OPERATION, Graph
 from penstock.experiments.steps.keeping import put_back
 from penstock.experiments.steps.one import Attempt, attempt
+from penstock.experiments.steps.record import rows_of
 from penstock.experiments.steps.results import StepOutcome, StepsResult
 from penstock.experiments.steps.state import State, Surroundings, state_of
 from penstock.experiments.steps.survey import graph_of, refuse_missing, surroundings, survey
@@ -61,16 +62,15 @@ def run_steps(
     graph = graph_of(workspace)
     names = graph.chosen(only)
     forced = set(only or names) if force else set()
-    around = surroundings(workspace)
+    options = options or RunOptions()
+    around = surroundings(workspace, rows=rows_of(options.inputs))
     if dry:
         return _planned(survey(graph, around, names), forced)
     if workers is not None and workers < 1:
         raise StepError(f"{workers} steps at a time", why="at least one is needed", way_out="write --workers 1")
     refuse_missing(graph, names, workspace.root)
     with workspace.ledger.lock(f"{OPERATION} {workspace.root}"):
-        pipeline = _Pipeline(
-            workspace, graph, around, names, forced, keep_going, replace(options or RunOptions(), echo=echo), listener
-        )
+        pipeline = _Pipeline(workspace, graph, around, names, forced, keep_going, replace(options, echo=echo), listener)
         return pipeline.run(min(workers or os.cpu_count() or 1, max(map(len, graph.layers))))
 
 

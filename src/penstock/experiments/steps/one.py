@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 from penstock.errors import PenstockError, StepError
 from penstock.experiments.flags import Flag, FlagSet
 from penstock.experiments.options import RunOptions, ScriptRun
+from penstock.experiments.places import tree_path
 from penstock.experiments.steps.contents import Content, content
 from penstock.experiments.steps.graph import Makers, Node
+from penstock.experiments.steps.imports import LARGEST_BYTES as LARGEST_SCRIPT_BYTES
 from penstock.experiments.steps.imports import imported
 from penstock.experiments.steps.keeping import keep
 from penstock.experiments.steps.patterns import PASSED_OVER, parts_of, takes
@@ -21,9 +24,10 @@ from penstock.experiments.steps.record import Finish
 from penstock.experiments.steps.results import StepOutcome
 from penstock.experiments.steps.state import State, Surroundings
 from penstock.experiments.target import Target
-from penstock.objects.tree import MEDIA
+from penstock.objects.tree import MEDIA, read_tree
 from penstock.project.workspace import Workspace
 
+_ROWS = re.compile(rb"\bPENSTOCK_(TRAIN|VALID)\b|\bpenstock\.data\(")
 LARGEST_BYTES = 2**30
 """A larger output is not copied into the store: when it is gone, its step runs again."""
 
@@ -63,6 +67,7 @@ def _attempt(work: Attempt) -> StepOutcome:
         if not found.single:  # so that it can be said later which of many files has changed
             work.around.objects.put(found.listing)
     scripts = {path: work.around.digest(root / path) for path in (*node.code, *imported(root, node.code))}
+    names_rows = _names_rows(node.line, root, scripts)
     before = {path: _stamp(root, path) for path in node.outputs}
     for path in node.outputs:
         _make_folder(node.name, (root / path).parent)
@@ -100,11 +105,13 @@ def _attempt(work: Attempt) -> StepOutcome:
     outputs, tree = keep(
         work.around.objects, root, made, largest_bytes=LARGEST_BYTES, before=None if newest is None else newest.tree
     )
-    seen = ledger.get(ran.id).inputs.get("files", {})
+    read = ledger.get(ran.id).inputs
+    seen = _seen(work, read)
+    rows = work.around.rows if names_rows or "rows_read" in read else None
     needs = _needs(work, scripts, seen)
     if tree is not None:  # as an artifact: so it is listed, exported and, with its last run, purged
         ledger.keep(ran.id, "outputs", work.around.objects.get(tree), media=MEDIA)
-    ledger.set_outputs(ran.id, {"step": Finish(outputs, needs, tree).to_json()})
+    ledger.set_outputs(ran.id, {"step": Finish(outputs, needs, tree, rows).to_json()})
     warnings = [*ran.warnings, *_own_inputs(work, basis.inputs), *_unnamed(work, seen)]
     warnings += [
         f"it left {path} as it was" for path in node.outputs if before[path] and before[path] == _stamp(root, path)
@@ -147,6 +154,21 @@ def _type_of(value: Any) -> Any:
 
 def _outcome(work: Attempt, ran: ScriptRun, status: Any, why: str, *, warnings: tuple[str, ...]) -> StepOutcome:
     return StepOutcome(work.node.name, status, why, ran.seconds, ran.id, ran.metrics, warnings=warnings)
+
+
+def _names_rows(line: str, root: Path, scripts: Iterable[str]) -> bool:
+    """Whether a step's line or scripts name the rows of the project: programs that are no Python cannot be seen to read them."""
+    files = [root / path for path in scripts]
+    texts = (file.read_bytes() for file in files if file.stat().st_size <= LARGEST_SCRIPT_BYTES)
+    return bool(_ROWS.search(line.encode()) or any(_ROWS.search(text) for text in texts))
+
+
+def _seen(work: Attempt, read: Mapping[str, Any]) -> dict[str, str]:
+    """The files that a step was seen to read, those of its source snapshot among them."""
+    of_source = read.get("source_read", ())
+    source = read_tree(work.around.objects, read["source"]).files if of_source else {}
+    named = {name: source[tree_path(name)].digest for name in of_source if tree_path(name) in source}
+    return {**named, **read.get("files", {})}
 
 
 def _needs(work: Attempt, scripts: Mapping[str, str], seen: Mapping[str, str]) -> dict[str, str]:

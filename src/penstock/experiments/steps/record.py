@@ -92,6 +92,7 @@ class Past:
     outputs : output -> what it was.
     needs : files that it depended on beside the declared inputs: its scripts, and what it was seen to read in the folder.
     tree : digest of the tree with the outputs that the store has.
+    rows : `rows_of` the project's rows that it read; None where it read none.
     """
 
     record: RunRecord
@@ -102,6 +103,7 @@ class Past:
     outputs: dict[str, Made]
     needs: dict[str, str]
     tree: str | None
+    rows: str | None = None
 
     @classmethod
     def of(cls, record: RunRecord) -> Past | None:
@@ -118,6 +120,7 @@ class Past:
             {path: Made(**made) for path, made in kept["outputs"].items()},
             dict(kept.get("needs", {})),
             kept.get("tree"),
+            kept.get("rows"),
         )
 
 
@@ -128,7 +131,20 @@ class Finish:
     outputs: dict[str, Made] = field(default_factory=dict)
     needs: dict[str, str] = field(default_factory=dict)
     tree: str | None = None
+    rows: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         made = {path: one.to_json() for path, one in self.outputs.items()}
-        return {"outputs": made, "needs": self.needs, "tree": self.tree}
+        body = {"outputs": made, "needs": self.needs, "tree": self.tree}
+        return body if self.rows is None else {**body, "rows": self.rows}
+
+
+def rows_of(inputs: Mapping[str, Any]) -> str | None:
+    """Which rows of a project a step may see, by the data set and the opened envelopes among its inputs.
+
+    None where it is in no project with data; "" where the data has to be read first, so that nobody knows yet.
+    """
+    if "dataset" not in inputs:
+        return None
+    dataset, spent = inputs["dataset"], sorted(inputs.get("spent", ()))
+    return digest_of_json({"format": 1, "kind": "step-rows", "dataset": dataset, "spent": spent}) if dataset else ""

@@ -46,13 +46,14 @@ class State:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a step's state is judged in."""
+    """What a step's state is judged in. `rows` : `rows_of` the project's, as they are now; None where nobody told."""
 
     root: Path
     objects: ObjectStore
     digest: Digests
     history: History
     masker: Masker
+    rows: str | None = None
 
 
 def state_of(node: Node, around: Surroundings, *, beside: Mapping[str, str]) -> State:
@@ -69,7 +70,7 @@ def state_of(node: Node, around: Surroundings, *, beside: Mapping[str, str]) -> 
         return State(node.name, "blocked", f"its input {missing[0]} is missing", basis, missing=missing)
     reasons: list[str] = []
     for past in around.history.of_key(node.name, basis.key):
-        changed = _changed_needs(past, around, beside)
+        changed = _changed_needs(past, around, beside) or _changed_rows(past, around)
         if changed:
             reasons.append(changed)
             continue
@@ -135,6 +136,13 @@ def _changed_needs(past: Past, around: Surroundings, beside: Mapping[str, str]) 
         elif path in beside:
             now[path] = beside[path]
     return changes(past.needs, now)
+
+
+def _changed_rows(past: Past, around: Surroundings) -> str:
+    """Whether the rows of the project that a run has read are others now."""
+    if past.rows is None or around.rows is None or past.rows == around.rows:
+        return ""
+    return "the rows of the project have changed" if around.rows else "the data of the project is to be read anew"
 
 
 def _is_part(found: Content, past: Past, path: str, around: Surroundings) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from penstock.experiments.drawing import Box, Mood, draw_svg, draw_text
 from penstock.experiments.steps.graph import Edge
+from penstock.experiments.steps.record import rows_of
 from penstock.experiments.steps.survey import graph_of, surroundings, survey
 
 if TYPE_CHECKING:
@@ -128,19 +129,27 @@ class Picture:
         return draw_svg(self.boxes, self.edges, name=f"steps of {self.name}")
 
 
-def look(workspace: Workspace, *, only: Sequence[str] = (), stages: Callable[[], list[Stage]] | None = None) -> Status:
+def look(
+    workspace: Workspace,
+    *,
+    only: Sequence[str] = (),
+    stages: Callable[[], list[Stage]] | None = None,
+    rows: Callable[[], Mapping[str, Any]] | None = None,
+) -> Status:
     """How the steps of a folder stand, and the stages of its project. Runs nothing.
 
     Parameters
     ----------
     only : names of steps; they and what they need. Stages are then left out.
     stages : tells those of the project's own pipeline, where the folder is a project with data.
+    rows : tells the inputs from which `rows_of` knows the rows that steps see; asked only where there are steps.
     """
     told = [] if stages is None or only else stages()
     if not workspace.declaration.step and not only:
         return Status(workspace.name, stages=told)
     graph = graph_of(workspace)
-    states = survey(graph, surroundings(workspace), graph.chosen(only))
+    around = surroundings(workspace, rows=None if rows is None else rows_of(rows()))
+    states = survey(graph, around, graph.chosen(only))
     steps = []
     for name, state in states.items():
         node, record = graph.nodes[name], None if state.past is None else state.past.record

@@ -36,11 +36,13 @@ def graph_of(workspace: Workspace) -> Graph:
     return Graph.of(sections, workspace.root)
 
 
-def surroundings(workspace: Workspace) -> Surroundings:
-    """What the states of a folder's steps are judged in."""
+def surroundings(workspace: Workspace, *, rows: str | None = None) -> Surroundings:
+    """What the states of a folder's steps are judged in. `rows`: see `Surroundings`."""
     masker = Masker.of_environment(os.environ, names=workspace.declaration.run.secrets)
     ledger = workspace.ledger
-    return Surroundings(workspace.root, workspace.objects, digests(ledger), History(ledger, workspace.name), masker)
+    return Surroundings(
+        workspace.root, workspace.objects, digests(ledger), History(ledger, workspace.name), masker, rows
+    )
 
 
 def survey(graph: Graph, around: Surroundings, names: Iterable[str]) -> dict[str, State]:

@@ -36,6 +36,9 @@ def _begin(folder: str) -> None:
     penstock = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     places.add(penstock)
     passed_over = tuple(p + os.sep for p in places if p and p != os.sep and p != home)
+    rows = {
+        os.environ.get(name) for name in ("PENSTOCK_TRAIN", "PENSTOCK_VALID")
+    }  # of a project: they lie in its .penstock
     sealed = {os.path.realpath(p) for p in os.environ.get("PENSTOCK_WATCH", "").split(os.pathsep) if p}
 
     def tell(line: str) -> None:
@@ -74,7 +77,7 @@ def _begin(folder: str) -> None:
         if whole.startswith(own):
             if not (writes and whole.startswith(files) and "tfevents" in whole):
                 return
-        elif not sealed or os.path.realpath(whole) not in sealed:
+        elif whole not in rows and (not sealed or os.path.realpath(whole) not in sealed):
             if whole.startswith(passed_over) or "__pycache__" in whole or (os.sep + ".penstock" + os.sep) in whole:
                 return
             if not writes and not os.path.isfile(whole):
