@@ -185,6 +185,8 @@ def _is_punctuation(character: str) -> bool:
 
 
 def _without_ends(token: str) -> str:
+    if token.isascii():
+        return token.strip(string.punctuation)
     start, end = 0, len(token)
     while start < end and _is_punctuation(token[start]):
         start += 1
