@@ -32,6 +32,15 @@ def why_failed(
             way_out=f"give it more time with --timeout, or {see}",
             exit_status=ended.status,
         )
+    if ended.why == "lost":
+        return ScriptFailed(
+            f"{name} was killed together with the process that looks after it",
+            why="memory ran out"
+            if out_of_memory
+            else "something outside killed Penstock's keeper; how the program itself ended, and what it cost, nobody saw",
+            way_out="use less memory, such as smaller batches" if out_of_memory else see,
+            exit_status=ended.status,
+        )
     if ended.signal:
         import signal
 

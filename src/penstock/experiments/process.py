@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import final
 
 from penstock.errors import ScriptError
+from penstock.experiments.stdin import Stdin
 
 GRACE_S = 5.0
 """After SIGTERM a program may save its work for so long."""
@@ -30,8 +31,9 @@ class Ended:
     ----------
     status : its exit status; 128 + n where signal n ended it, as a shell tells it.
     signal : n, 0 where it ended by itself.
-    why : what had been asked of it: "" nothing, "timeout", "interrupt", "stop" or "kill".
-    seconds : from its start to its end. cpu_s, peak_memory_bytes : of it and its descendants; the largest of them alone.
+    why : what had been asked of it: "" nothing, "timeout", "interrupt", "stop" or "kill"; "lost" where its keeper was killed.
+    seconds : from its start to its end.
+    cpu_s, peak_memory_bytes : of it and its descendants; the largest of them alone. None where it was lost: nobody counted.
     left : processes that it had left running, and that were ended.
     """
 
@@ -39,8 +41,8 @@ class Ended:
     signal: int
     why: str
     seconds: float
-    cpu_s: float
-    peak_memory_bytes: int
+    cpu_s: float | None
+    peak_memory_bytes: int | None
     left: int
 
 
@@ -60,13 +62,15 @@ class Process:
             )
         self.pid = 0
         self._keeper, self._ended = 0, False
+        self._run, self._started = "", 0.0
+        self.stdin = Stdin() if interactive else None
         self._status = b""
         self._told: dict[str, object] = {}
         control_read, self._control = _pipe()
         self._news, status_write = _pipe()
         self._out, out_write = _pipe()
         self._err, err_write = _pipe()
-        stdin = 0 if interactive and _can_answer(0) else os.open(os.devnull, os.O_RDONLY)
+        stdin = 0 if self.stdin is not None and self.stdin.answers else os.open(os.devnull, os.O_RDONLY)
         self.has_input = stdin == 0
         # Above the numbers that they get in the keeper: none overwrites another on the way.
         sources = [_above(fd) for fd in (out_write, err_write, control_read, status_write)]
@@ -98,6 +102,7 @@ class Process:
         ------
         ScriptError : it is not there, or the system refuses to run it.
         """
+        self._run, self._started = env.get("PENSTOCK_RUN", ""), time.monotonic()
         order = marshal.dumps(
             {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "timeout_s": timeout_s, "grace_s": grace_s}
         )
@@ -151,6 +156,7 @@ class Process:
                     if not self._read_news():
                         poll.unregister(descriptor)
                         self._ended = True
+                        self._end_what_was_lost()
                 elif descriptor in also:
                     also[descriptor]()
                 elif data := os.read(descriptor, _PIPE_BYTES):
@@ -209,10 +215,18 @@ class Process:
             self._status = self._status[end:]
         return bool(data)
 
+    def _end_what_was_lost(self) -> None:
+        """Where the keeper was killed, the program goes with it; what it has started is ended here."""
+        if "status" not in self._told:
+            from penstock.experiments.orphans import end_orphans
+
+            self._told["orphans"] = end_orphans(self._run, self.pid)
+            self._told["seconds"] = time.monotonic() - self._started
+
     def _how_it_ended(self) -> Ended:
         told = self._told
-        if told.get("status") is None:  # the keeper was killed, and took the program along
-            return Ended(137, 9, "kill", 0.0, 0.0, 0, 0)
+        if "orphans" in told:
+            return Ended(137, 9, "lost", float(str(told["seconds"])), None, None, int(str(told["orphans"])))
         code = os.waitstatus_to_exitcode(int(str(told["status"])))
         return Ended(
             status=code if code >= 0 else 128 - code,
@@ -244,13 +258,3 @@ def _above(descriptor: int) -> int:
     higher = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
     os.close(descriptor)
     return int(higher)
-
-
-def _can_answer(descriptor: int) -> bool:
-    """Whether somebody, or a file, stands behind stdin. A pipe that nobody may ever write to would let a program wait for ever."""
-    import stat
-
-    try:
-        return os.isatty(descriptor) or stat.S_ISREG(os.fstat(descriptor).st_mode)
-    except OSError:
-        return False

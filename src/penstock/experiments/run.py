@@ -116,7 +116,7 @@ class _Running:
         collected = self._collected(run, before, watching, started_ns)
         run.note_cost(
             wall_s=round(ended.seconds, 6),
-            cpu_s=round(ended.cpu_s, 6),
+            cpu_s=None if ended.cpu_s is None else round(ended.cpu_s, 6),
             peak_memory_bytes=ended.peak_memory_bytes,
             **around.money(ended.seconds),
         )
@@ -137,7 +137,7 @@ class _Running:
             metrics=observer.series.last(),
             seconds=round(ended.seconds, 3),
             files=collected.files,
-            unsealed=tuple(observer.unsealed),
+            unsealed=tuple(map(around.masker.mask, observer.unsealed)),
             reason=reason,
             warnings=(*self._warnings(ended, before), *observer.warnings, *collected.warnings),
         )
@@ -163,6 +163,7 @@ class _Running:
                 observer.opened,
                 source=before.inputs["source"],
                 started_ns=started_ns,
+                masker=around.masker,
                 printed_bytes=None if console.full else console.size_bytes,
                 declared=before.declared.written(),
                 inputs=around.section.inputs,
@@ -199,6 +200,10 @@ class _Running:
 
     def _warnings(self, ended: Ended, before: Before) -> list[str]:
         found = []
+        if self.process.stdin is not None and self.process.stdin.came_late():
+            found.append(
+                "what came on standard input after the start was not given to the program: put it into a file first, and use `< file`"
+            )
         if before.git.not_told:
             found.append(f"not all of the Git repository's state is recorded: {before.git.not_told}")
         if ended.left:

@@ -149,7 +149,7 @@ class Run:
         )
 
     def note_cost(self, **values: Any) -> None:
-        """Add to the costs that are measured anyway, or correct them, such as ``run.note_cost(money=0.4)``."""
+        """Add to the costs that are measured anyway, or correct them, such as ``run.note_cost(money=0.4)``; None takes one out."""
         self._cost.update(values)
 
     def stop(self, reason: str) -> None:
@@ -159,7 +159,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        cost = {**self._meter.read(), **self._cost}
+        cost = {name: value for name, value in {**self._meter.read(), **self._cost}.items() if value is not None}
         status, told = _told(error)
         outputs = None
         if self._stopped is not None and error is None:

@@ -183,6 +183,26 @@ def test_the_program_goes_when_its_guardians_are_killed(who: str, tmp_path: Path
     assert not alive(program)
 
 
+@LINUX
+def test_what_a_program_has_started_is_ended_where_the_keeper_was_killed() -> None:
+    """Whatever session it is in, and though it prints on; nobody knows what it cost, but how long it took is known."""
+    text = (
+        "import os, subprocess, time\n"
+        "p = subprocess.Popen(['sh', '-c', 'while :; do echo x; sleep 0.1; done'], start_new_session=True)\n"
+        "print('child', p.pid, flush=True)\ntime.sleep(100)\n"
+    )
+
+    def act(process: Process, out: bytes) -> None:
+        if out.count(b"x") == 3:
+            os.kill(process._keeper, signal.SIGKILL)
+
+    ended, out, _ = python(text, act=act, env={**os.environ, "PENSTOCK_RUN": "r-lost-1"})
+    assert not alive(int(out.partition(b"child ")[2].split()[0]))
+    assert (ended.why, ended.status, ended.cpu_s, ended.peak_memory_bytes) == ("lost", 137, None, None)
+    assert ended.seconds > 0.2
+    assert ended.left >= 1
+
+
 def test_much_output_on_both_streams_comes_in_full() -> None:
     """More than the pipes hold, at once."""
     _, out, err = python(

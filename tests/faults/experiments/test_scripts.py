@@ -179,6 +179,52 @@ def test_answers_come_from_a_file_or_a_terminal(shop: Any) -> None:
     os.close(theirs)
 
 
+def test_a_pipe_with_something_in_it_is_handed_on(shop: Any) -> None:
+    """All that comes, also what comes later."""
+    shop.write("train.py", "import sys\nprint('sum:', sum(map(int, sys.stdin)))\n")
+    process = shop.start("train.py", stdin=subprocess.PIPE)
+    process.stdin.write(b"1\n2\n")
+    process.stdin.flush()
+    until(lambda: list(shop.root.glob(".penstock/runs/*/files")))
+    process.stdin.write(b"4\n")
+    assert b"sum: 7\n" in process.communicate(timeout=60)[0]
+
+
+def test_a_pipe_that_nobody_writes_to_holds_nothing_up_and_what_comes_late_is_said(shop: Any) -> None:
+    """A scheduler keeps such pipes open; a closed one, and no stdin at all, are the end of the input."""
+    shop.write("train.py", "import sys, time\nprint('got', sys.stdin.read().split(), flush=True)\ntime.sleep(1)\n")
+    process = shop.start("train.py", stdin=subprocess.PIPE)
+    line = process.stdout.readline()
+    assert line == b"got []\n"
+    process.stdin.write(b"late\n")
+    process.stdin.flush()
+    out, _ = process.communicate(timeout=60)
+    assert b"what came on standard input after the start was not given" in out
+    empty, end = os.pipe()
+    os.close(end)
+    for stdin in ({"stdin": empty}, {"preexec_fn": lambda: os.close(0)}):
+        code, out, _ = shop.run("train.py", **stdin)
+        assert (code, out.startswith(b"got []\n")) == (0, True)
+        assert b"standard input" not in out
+    os.close(empty)
+
+
+@LINUX
+def test_a_killed_keeper_is_said_and_what_nobody_counted_is_absent(shop: Any) -> None:
+    """The record holds what is known: the time."""
+    shop.write("train.py", "import os, time\nprint('keeper', os.getppid(), flush=True)\ntime.sleep(100)\n")
+    process = shop.start("train.py")
+    keeper = int(process.stdout.readline().split()[1])
+    time.sleep(0.3)
+    os.kill(keeper, signal.SIGKILL)
+    process.communicate(timeout=60)
+    (record,) = shop.records()
+    assert (process.returncode, record.status) == (137, "failed")
+    assert "together with the process that looks after it" in record.error["what"]
+    assert record.cost["wall_s"] > 0.2
+    assert not {"cpu_s", "peak_memory_bytes"} & record.cost.keys()
+
+
 def test_secrets_are_nowhere(shop: Any) -> None:
     """In flags, in the environment, printed in pieces, in an error, in what is logged."""
     shop.write(
