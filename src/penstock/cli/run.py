@@ -134,19 +134,20 @@ def _pipeline(budget: str | None, override: str | None, why: bool, as_json: bool
 def _steps(names: Sequence[str], given: dict[str, Any], as_json: bool) -> int:
     from penstock.experiments.options import RunOptions
     from penstock.experiments.steps.execute import run_steps
-    from penstock.lifecycle.script import with_visible_rows
+    from penstock.lifecycle.script import rows_now, with_visible_rows
     from penstock.project.workspace import Workspace
 
     workspace = Workspace.here()
+    dry = given["why"]
     done = run_steps(
         workspace,
         only=names,
         workers=given["workers"],
         force=given["force"],
         keep_going=given["keep_going"],
-        dry=given["why"],
+        dry=dry,
         echo="stderr" if as_json else True,
-        options=None if given["why"] else with_visible_rows(workspace, RunOptions()),
+        options=RunOptions(inputs=rows_now(workspace)) if dry else with_visible_rows(workspace, RunOptions()),
     )
     return emit(done, as_json=as_json)
 

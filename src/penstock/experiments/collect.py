@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -120,6 +121,10 @@ def _read(left: Leftovers, found: Collected) -> None:
         found.inputs["files"] = taken.files
     if taken.left_out:
         found.inputs["files_left_out"] = taken.left_out
+    if taken.of_source:
+        found.inputs["source_read"] = taken.of_source
+    if rows := [path for path in opened.read if path.startswith(f"{left.workspace.state}{os.sep}")]:
+        found.inputs["rows_read"] = [name_of(left.workspace.root, Path(path)) for path in rows]
     if taken.tree is not None:
         found.artifacts["inputs"] = _tree(left, taken.tree)
 

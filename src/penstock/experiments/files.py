@@ -34,11 +34,13 @@ class Inputs:
     files : name -> digest, named as `penstock.experiments.places.name_of` says.
     tree : digest of the tree of those that were kept; None where none was.
     left_out : ``{"path", "why"}`` of what has no digest.
+    of_source : names of those that are in the source snapshot, which has their digests.
     """
 
     files: dict[str, str] = field(default_factory=dict)
     tree: str | None = None
     left_out: list[dict[str, Any]] = field(default_factory=list)
+    of_source: list[str] = field(default_factory=list)
 
 
 def take_inputs(
@@ -52,7 +54,8 @@ def take_inputs(
 ) -> Inputs:
     """Digests of the files that a run has read, and a copy of each that is not larger than ``[run] keep_inputs_bytes``.
 
-    Not inputs are: what is in the source snapshot, what lies in ``.penstock``, in folders of packages, or belongs to the system.
+    Not inputs are: what lies in ``.penstock``, in folders of packages, or belongs to the system. What is in the source snapshot is
+    only named.
 
     Parameters
     ----------
@@ -73,6 +76,7 @@ def take_inputs(
     files: dict[str, str] = {}
     left = _Left()
     entries: dict[str, Entry] = {}
+    of_source: dict[str, None] = {}
     for path in paths:
         file = os.path.abspath(path)
         if file.startswith(apart):
@@ -92,6 +96,7 @@ def take_inputs(
             left.add(name, "it changed during the run")
             continue
         if place in in_source:
+            of_source[_shown(name)] = None
             continue
         apart_from_store = status.st_size > keep_bytes or secret_file(file) or os.path.realpath(file) in never
         try:
@@ -107,7 +112,7 @@ def take_inputs(
         else:
             entries[place] = Entry(place, Path(file), digest)
     if not entries:
-        return Inputs(dict(sorted(files.items())), None, left.told)
+        return Inputs(dict(sorted(files.items())), None, left.told, sorted(of_source))
     tree = read_tree(
         workspace.objects,
         store_tree(
@@ -115,7 +120,7 @@ def take_inputs(
         ),
     )
     files |= {record_name(path): file.digest for path, file in tree.files.items()}
-    return Inputs(dict(sorted(files.items())), tree.digest if tree.files else None, left.told)
+    return Inputs(dict(sorted(files.items())), tree.digest if tree.files else None, left.told, sorted(of_source))
 
 
 @dataclass(frozen=True)
