@@ -125,11 +125,18 @@ class Printed:
     """One of the two streams of a program: masks what comes, shows it, keeps it, and hands it to who looks for metrics."""
 
     def __init__(
-        self, masker: Masker, log: ConsoleLog, show: TextIO | None, reader: Callable[[bytes], None] | None = None
+        self,
+        masker: Masker,
+        log: ConsoleLog,
+        show: TextIO | None,
+        reader: Callable[[bytes], None] | None = None,
+        *,
+        label: str = "",
     ) -> None:
         self._masked = masker.stream()
         self._log, self._reader = log, reader
         self._show = show
+        self._lines = LabelledLines(label) if label else None
         self.tail = b""  # the last bytes, for saying why a program failed
 
     def feed(self, data: bytes) -> None:
@@ -138,6 +145,8 @@ class Printed:
     def flush(self) -> None:
         """At the end of the stream."""
         self._hand_on(self._masked.flush())
+        if self._lines is not None:
+            self._show_now(self._lines.rest())
 
     def _hand_on(self, data: bytes) -> None:
         if not data:
@@ -149,8 +158,12 @@ class Printed:
             self._reader(data)
 
     def _echo(self, data: bytes) -> None:
-        """Show as it came, byte for byte; where the terminal or reader has gone, the run goes on unseen."""
-        if self._show is None:
+        """Show as it came, byte for byte, or, with a label, line by line."""
+        self._show_now(data if self._lines is None else self._lines.feed(data))
+
+    def _show_now(self, data: bytes) -> None:
+        """Where the terminal or reader has gone, the run goes on unseen."""
+        if self._show is None or not data:
             return
         try:
             raw = getattr(self._show, "buffer", None)
@@ -163,6 +176,40 @@ class Printed:
         except (BrokenPipeError, ValueError):  # ValueError: a closed file
             self._show = None
             _quiet_end()
+
+
+@final
+class LabelledLines:
+    """Whole lines with a label in front, so that the lines of programs that run at the same time can be told apart.
+
+    >>> lines = LabelledLines("train | ")
+    >>> lines.feed(b"one\\ntw"), lines.feed(b"o\\n10%\\r90%\\r100%"), lines.rest()
+    (b'train | one\\n', b'train | two\\n', b'train | 100%\\n')
+    """
+
+    _MOST_BYTES = 1 << 16  # a longer line is shown in pieces
+
+    def __init__(self, label: str) -> None:
+        self._label = label.encode()
+        self._begun = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be shown now."""
+        *lines, self._begun = (self._begun + data).split(b"\n")
+        if len(self._begun) > self._MOST_BYTES:
+            self._begun = _last_written(self._begun)
+        if len(self._begun) > self._MOST_BYTES:
+            lines, self._begun = [*lines, self._begun], b""
+        return b"".join(self._label + _last_written(line) + b"\n" for line in lines)
+
+    def rest(self) -> bytes:
+        """A last line without an end."""
+        return self.feed(b"\n") if self._begun else b""
+
+
+def _last_written(line: bytes) -> bytes:
+    """What a terminal shows in the end of a line that goes back to its beginning, as bars of progress do."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2]
 
 
 def _quiet_end() -> None:

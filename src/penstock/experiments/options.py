@@ -29,6 +29,7 @@ class RunOptions:
     watch : files that a script may not open itself, as their test rows are sealed.
     takes : id of a queued run, which this becomes.
     echo : True: what it prints is shown as it comes, on the same stream; "stderr": all on stderr; False: not at all.
+    label : stands before each line that is shown, where several programs print at the same time.
     interactive : it may read from the terminal. False: it finds the end of its input at once.
     note : a text recorded with the run.
     on_metrics : see `MetricsListener`.
@@ -48,6 +49,7 @@ class RunOptions:
     watch: tuple[Path, ...] = ()
     takes: str | None = None
     echo: bool | str = True
+    label: str = ""
     interactive: bool = True
     note: str | None = None
     on_metrics: MetricsListener | None = None

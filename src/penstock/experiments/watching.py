@@ -37,8 +37,8 @@ class Watching:
             seals=seals,
             listener=options.on_metrics,
         )
-        self._out = Printed(around.masker, self.console, shown(options, "stdout"), self.observer.printed.feed)
-        self._err = Printed(around.masker, self.console, shown(options, "stderr"))
+        self._out = Printed(around.masker, self.console, shown(options, "stdout"), self.observer.printed.feed, label=options.label)
+        self._err = Printed(around.masker, self.console, shown(options, "stderr"), label=options.label)
 
     def until_the_end(self) -> Ended:
         """Until the program has ended and all that it left is known."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.experiments.console import ConsoleLog, Printed, join_console
+from penstock.experiments.console import ConsoleLog, LabelledLines, Printed, join_console
 from penstock.experiments.secrets import Masker
 
 
@@ -130,3 +130,20 @@ def test_a_terminal_that_has_gone_does_not_end_the_run(place: Any) -> None:
     (record,) = place.workspace.ledger.runs()
     assert record.status == "done"
     assert record.metrics["loss"]["value"] == 1999
+
+
+@given(st.lists(st.sampled_from([b"one", b"\n", b"two\n", b"3%\r", b"\r\n", b"\xff", b""]), max_size=12))
+def test_labelled_lines_are_whole_and_complete(pieces: list[bytes]) -> None:
+    """However they come in pieces; of a line that overwrites itself the end is left."""
+    lines = LabelledLines("a | ")
+    shown = b"".join([*(lines.feed(piece) for piece in pieces), lines.rest()])
+    expected = [line.rstrip(b"\r").rpartition(b"\r")[2] for line in b"".join(pieces).removesuffix(b"\n").split(b"\n")]
+    assert shown == (b"".join(b"a | " + line + b"\n" for line in expected) if b"".join(pieces) else b"")
+
+
+def test_a_line_without_an_end_does_not_fill_memory() -> None:
+    lines = LabelledLines("a | ")
+    shown = b"".join(lines.feed(b"x" * 10_000) for _ in range(100)) + lines.rest()
+    assert shown.replace(b"a | ", b"").replace(b"\n", b"") == b"x" * 1_000_000
+    assert lines.feed(b"y\r" * 100_000) == b""
+    assert lines.rest() == b"a | y\n"

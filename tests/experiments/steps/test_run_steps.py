@@ -277,6 +277,27 @@ def test_independent_steps_run_at_the_same_time(declare: Any, run: Run) -> None:
     assert statuses(run(workers=2)) == {"a": "ran", "b": "ran"}
 
 
+def test_lines_of_steps_that_run_at_the_same_time_are_told_apart(declare: Any, capfd: Any) -> None:
+    """By the name in front; what is kept of a step is as it printed it. One at a time they need no names."""
+    from penstock.experiments.steps.execute import run_steps
+
+    folder = declare(
+        "".join(
+            f'[[step]]\nname = "{name}"\nrun = "for i in 1 2 3; do printf {name}; sleep 0.05; echo $i; done; printf end >&2"\n'
+            for name in ("a", "long")
+        )
+    )
+    run_steps(Workspace(folder), workers=2)
+    shown = capfd.readouterr()
+    assert sorted(shown.out.splitlines()) == [*(f"a    | a{i}" for i in "123"), *(f"long | long{i}" for i in "123")]
+    assert sorted(shown.err.splitlines()) == ["a    | end", "long | end"]
+    ledger = Workspace(folder).ledger
+    [record] = ledger.runs("long")
+    assert b" | " not in ledger.artifact(record, "console")
+    run_steps(Workspace(folder), workers=1, force=True)
+    assert capfd.readouterr().out.splitlines() == [f"{name}{i}" for name in ("a", "long") for i in "123"]
+
+
 def test_only_the_named_steps_and_what_they_need_are_run(folder: Path, run: Run) -> None:
     """And with force they alone are run again."""
     assert statuses(run(only=["train"])) == {"prepare": "ran", "train": "ran"}

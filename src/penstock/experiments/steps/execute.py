@@ -47,7 +47,8 @@ def run_steps(
     Parameters
     ----------
     only : names of steps; they and what they need. All where none is named.
-    workers : steps at a time; default: one per core. With one, a step may read from the terminal.
+    workers : steps at a time; default: one per core. With one, a step may read from the terminal; with more, each line that one
+        prints is shown behind its name.
     force : run the named steps (all, where none is named) although they are known.
     keep_going : after a failure, go on with the steps that do not need the one that failed.
     dry : say what would be run, and run nothing.
@@ -177,6 +178,7 @@ class _Pipeline:
             self._cancel,
             self._options,
             interactive=alone,
+            label="" if alone else f"{name.ljust(max(map(len, self._names)))} | ",
         )
 
     def _settle(self, name: str, future: Future[StepOutcome]) -> None:

@@ -46,6 +46,7 @@ class Attempt:
     cancel: threading.Event
     options: RunOptions
     interactive: bool
+    label: str = ""
 
 
 def attempt(work: Attempt) -> StepOutcome:
@@ -83,6 +84,7 @@ def _attempt(work: Attempt) -> StepOutcome:
             parent=work.parent,
             inputs={**work.options.inputs, **basis.to_json()},
             interactive=work.interactive,
+            label=work.label,
             cancel=work.cancel,
             outputs=(),
         ),
