@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.errors import DamagedStore, DeclarationError, ProjectError, StoreError, StoreFull
+from penstock.errors import DamagedStore, DeclarationError, NotFound, ProjectError, StoreError, StoreFull
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import open_store
 
@@ -233,6 +233,90 @@ def test_a_full_disk_stops_a_run_with_the_way_out(sqlite_place) -> None:  # type
     assert done.returncode == 0, done.stderr
     assert "no space left" in done.stdout
     assert done.stdout.endswith("done\n")
+
+
+LOOK = """
+    from penstock.errors import StoreError
+    run = ledger.runs()[0]
+    print(run.operation, ledger.get(run.id).metrics["loss"]["value"], [line["loss"] for line in ledger.log_of(run)])
+    try:
+        ledger.note(run.id, "seen")
+    except StoreError as error:
+        print("refused")
+"""
+MOUNTS = {
+    "for reading only": 'mount --bind "$F" "$F" && mount -o remount,ro,bind "$F" || exit 99; exec "$@"',
+    "full": 'cp -r "$F" "$F.kept"; mount -t tmpfs -o size=2m none "$F" || exit 99; cp -r "$F.kept/." "$F"; '
+    'dd if=/dev/zero of="$F/fill" bs=1k 2>/dev/null; exec "$@"',
+}
+
+
+def mounted(how: str, place, command: list[str]) -> str:  # type: ignore[no-untyped-def]
+    """What a command says where the ledger's folder is mounted so."""
+    done = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "sh", "-c", MOUNTS[how], "sh", *command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "F": str(place.folder)},
+    )
+    if done.returncode == 99 or "unshare:" in done.stderr:
+        pytest.skip(f"a folder cannot be mounted here: {done.stderr.strip()}")
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("how", MOUNTS)
+def test_what_happened_can_be_looked_at_where_nothing_can_be_written(how: str, sqlite_place) -> None:  # type: ignore[no-untyped-def]
+    """Neither a folder for reading only nor a full disk hides the runs."""
+    with sqlite_place.open() as ledger, ledger.run("train.py") as run:
+        run.log(step=1, loss=0.5)
+        run.metric("loss", 0.5)
+    before = Path(sqlite_place.folder / "ledger.db").read_bytes()
+    assert mounted(how, sqlite_place, python(LOOK, sqlite_place)) == "train.py 0.5 [0.5]\nrefused\n"
+    assert Path(sqlite_place.folder / "ledger.db").read_bytes() == before
+
+
+def test_what_a_killed_process_left_is_not_passed_over(sqlite_place) -> None:  # type: ignore[no-untyped-def]
+    """Where SQLite's log cannot be read, the ledger is refused rather than shown without its last runs."""
+    code = """
+        with ledger.run("train.py"):
+            pass
+        os._exit(9)
+    """
+    subprocess.run(python(code, sqlite_place), check=False)
+    assert (sqlite_place.folder / "ledger.db-wal").stat().st_size > 0
+    (sqlite_place.folder / "ledger.db-shm").unlink()
+    said = mounted("for reading only", sqlite_place, python("print(len(ledger.runs()))", sqlite_place))
+    assert "what a killed process wrote last" in said
+    assert len(sqlite_place.open().runs()) == 1
+
+
+def test_an_old_ledger_that_cannot_be_written_says_so(sqlite_place) -> None:  # type: ignore[no-untyped-def]
+    """It has to be brought up to date first."""
+    from penstock.ledger.database import Database
+    from penstock.ledger.migrations import MIGRATIONS, migrate
+
+    sqlite_place.folder.mkdir(parents=True)
+    database = Database(sqlite_place.url)
+    migrate(database, MIGRATIONS[:2])
+    database.close()
+    said = mounted("for reading only", sqlite_place, python("", sqlite_place))
+    assert "is of an earlier Penstock and has to be brought up to date first" in said
+
+
+def test_only_what_resembles_an_id_is_proposed(sqlite_ledger: Ledger) -> None:
+    """A slip in one letter is; a word is not."""
+    with pytest.raises(NotFound, match="no run has been recorded yet"):
+        sqlite_ledger.get("foo")
+    with sqlite_ledger.run("train.py") as run:
+        pass
+    slip = run.id[:-2] + ("xy" if run.id[-2:] != "xy" else "yx")
+    with pytest.raises(NotFound, match=f"the nearest is {run.id}"):
+        sqlite_ledger.get(slip)
+    for word in ("foo", "a", "loss", run.id[:15] + "-zzzzzz", "2031"):
+        with pytest.raises(NotFound) as caught:
+            sqlite_ledger.get(word)
+        assert run.id not in str(caught.value)
+        assert "penstock runs" in str(caught.value)
 
 
 def test_a_full_disk_cuts_no_line_of_a_log(sqlite_place) -> None:  # type: ignore[no-untyped-def]

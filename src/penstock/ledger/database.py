@@ -27,8 +27,16 @@ _WRITE = f"BEGIN; SET LOCAL lock_timeout = '{WAIT_S:.0f}s'; SELECT pg_advisory_x
 _LEFT_TO_PARENT: list[Any] = []  # connections of a forked child's parent: never closed here, not even when collected
 
 
+_NO_WRITING = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
+
+
 class Conflict(Exception):
     """A statement broke a constraint, such as a key that is there already. Who wrote the statement words it."""
+
+
+@final
+class _ForReading(sqlite3.Connection):
+    """A connection where nothing can be written. Never kept: what it reads may change once it can."""
 
 
 @final
@@ -110,6 +118,7 @@ class Database:
     ----------
     place : the URL without its password, for messages. file : where it is a file, else None.
     is_sqlite : whether the database is a file of this machine.
+    why_read_only : why a transaction that reads could do no more than that, "" where none was so.
     """
 
     def __init__(self, url: str) -> None:
@@ -117,6 +126,7 @@ class Database:
         self.place = self._at.shown
         self.file = self._at.file
         self.is_sqlite = self.file is not None
+        self.why_read_only = ""
         self._idle: list[Any] = []
         if self.file is None:
             from penstock.parts import need
@@ -128,7 +138,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that can only read, on one consistent state."""
+        """A transaction that can only read, on one consistent state; also where nothing may be written, or the disk is full."""
         with self._transaction("BEGIN" if self.is_sqlite else _READ) as connection:
             yield connection
 
@@ -149,7 +159,7 @@ class Database:
         """Move what the log of SQLite holds into the file itself, so that nothing has to find room there later."""
         if self.is_sqlite:
             with self._telling():
-                raw = self._idle.pop() if self._idle else self._connect()
+                raw = self._idle.pop() if self._idle else self._connect(reading=False)
                 try:
                     raw.execute("PRAGMA query_only = False")
                     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -198,7 +208,7 @@ class Database:
                 raw.close()
             else:
                 return raw
-        raw = self._connect()
+        raw = self._connect(reading=begin in ("BEGIN", _READ))
         try:
             self._begin(raw, begin)
         except BaseException:
@@ -211,7 +221,7 @@ class Database:
             raw.execute(f"PRAGMA query_only = {begin == 'BEGIN'}")
         raw.execute(begin)
 
-    def _connect(self) -> Any:
+    def _connect(self, *, reading: bool) -> Any:
         if self.file is None:
             import psycopg
 
@@ -219,15 +229,53 @@ class Database:
         raw = sqlite3.connect(self.file, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
         try:
             _prepare_sqlite(raw)
-        except BaseException:
+        except BaseException as error:
             raw.close()
+            if (
+                reading
+                and isinstance(error, sqlite3.OperationalError)
+                and (error.sqlite_errorcode & 0xFF) in _NO_WRITING
+            ):
+                return self._connect_to_read(error)
             raise
         return raw
+
+    def _connect_to_read(self, error: sqlite3.OperationalError) -> Any:
+        """A connection where SQLite cannot make the files that it keeps beside the database.
+
+        It uses those of another process that is at work. Where there are none, all is in the database itself, and nobody
+        is changing it: it is read as a file that never changes, for one transaction.
+        """
+        assert self.file is not None
+        log = self.file.with_name(self.file.name + "-wal")
+        for how in ("mode=ro", "mode=ro&immutable=1"):
+            if "immutable" in how and log.is_file() and log.stat().st_size:
+                raise StoreError(
+                    f"the ledger {self.place} cannot be read here",
+                    why=f"{log.name} holds what a killed process wrote last, and nothing can be written here ({error})",
+                    way_out="use the ledger where it may be written to, or copy its folder to such a place",
+                ) from error
+            raw = sqlite3.connect(
+                f"{self.file.as_uri()}?{how}",
+                timeout=WAIT_S,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
+                factory=_ForReading,
+            )
+            try:
+                raw.execute("SELECT name FROM sqlite_master").fetchone()
+            except sqlite3.OperationalError:
+                raw.close()
+                continue
+            self.why_read_only = str(error)
+            return raw
+        raise error
 
     def _give_back(self, raw: Any) -> None:
         """Keep a connection for the next transaction, if it is in none."""
         usable = not raw.in_transaction if self.is_sqlite else not raw.closed and raw.info.transaction_status == 0
-        if usable and len(self._idle) < IDLE:
+        if usable and len(self._idle) < IDLE and not isinstance(raw, _ForReading):
             self._idle.append(raw)
         else:
             raw.close()

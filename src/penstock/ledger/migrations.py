@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from penstock.errors import NewerFormat
+from penstock.errors import NewerFormat, StoreError
 from penstock.ledger.clock import now_text
 from penstock.ledger.database import Connection, Database
 from penstock.ledger.schema import insert, json_value
@@ -23,9 +23,16 @@ def migrate(database: Database, steps: list[Migration] | None = None) -> None:
     Raises
     ------
     NewerFormat : a later release of Penstock has changed this ledger.
+    StoreError : it is of an earlier release, and nothing can be written here.
     """
     steps = MIGRATIONS if steps is None else steps
     missing = _missing(database, steps)
+    if missing and database.why_read_only:
+        raise StoreError(
+            f"the ledger {database.place} is of an earlier Penstock and has to be brought up to date first",
+            why=f"nothing can be written here ({database.why_read_only})",
+            way_out="run `penstock runs` once where its folder may be written to, or in a copy of the folder",
+        )
     for step in missing:
         with database.write() as connection:
             if _name(step) in _applied(connection):  # another process was faster

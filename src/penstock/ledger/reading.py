@@ -18,6 +18,8 @@ Where: TypeAlias = tuple[str, dict[str, Any]]
 """A condition on runs: SQL in which the run is ``r``, and its parameters. ``r.status`` is the status as it is shown."""
 
 PAGE = 500
+ALIKE = 0.85
+"""How much of a mistyped id is the same as in the one that is meant; two characters of 22 may be others."""
 _PLAIN = (
     "id", "operation", "status", "project", "parent", "started_at", "ended_at", "seconds", "who", "host", "deleted_at",
 )  # fmt: skip
@@ -138,22 +140,26 @@ def chosen(
 
 
 def absent(connection: Connection, reference: str) -> NotFound:
-    """The error for a run that is not there, naming the nearest."""
-    near = _near(connection, reference)
+    """The error for a run that is not there, naming one whose id resembles it."""
+    ids = connection.values("SELECT id FROM runs ORDER BY id DESC LIMIT 1000")
+    near = _near(ids, reference)
     return NotFound(
         f"there is no run {reference!r}",
-        why=f"the nearest is {near}" if near else "no run has been recorded yet",
-        way_out=f"write {near}, or list all with `penstock runs`" if near else "start one with `penstock run`",
+        why=f"the nearest is {near}" if near else "no id begins so" if ids else "no run has been recorded yet",
+        way_out=f"write {near}, or list all with `penstock runs`"
+        if near
+        else "list all with `penstock runs`"
+        if ids
+        else "start one with `penstock run`",
     )
 
 
-def _near(connection: Connection, reference: str) -> str | None:
-    """The id that resembles a mistyped one most."""
+def _near(ids: Sequence[str], reference: str) -> str | None:
+    """The id of which a text is a mistyped beginning, None where it resembles none: most of an id is the same on one day."""
     import difflib
 
-    ids = connection.values("SELECT id FROM runs ORDER BY id DESC LIMIT 1000")
     shortened = [run_id[: len(reference)] for run_id in ids]
-    near = difflib.get_close_matches(reference, shortened, 1, cutoff=0.0)
+    near = difflib.get_close_matches(reference, shortened, 1, cutoff=ALIKE)
     return ids[shortened.index(near[0])] if near else None
 
 
