@@ -228,6 +228,24 @@ def test_a_notebook_runs_with_other_constants_live(script: Make, tmp_path: Path)
     )
 
 
+def test_a_secret_of_a_notebook_is_in_no_kept_cell_and_no_output(script: Make, tmp_path: Path) -> None:
+    """The cells themselves get it, and other values stay as they were given."""
+    secret = """hun'ter"2 é"""
+    body = notebook(
+        "lr = 0.1\napi_key = ''\npin_code_secret = 1", "print(len(api_key), api_key)\nprint([api_key])\n(api_key, lr)"
+    )
+    one = write_notebook(script, body)
+    done = one.run("lr=0.5", f"api_key={secret}", "pin_code_secret=98765", PENSTOCK_OUTPUT=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert f"11 {secret}\n" in done.stdout, "what it prints is masked by whoever shows it"
+    text = (tmp_path / "report.ipynb").read_text(encoding="utf-8")
+    assert not [part for part in ("hun'ter", "ter\\", "2 é", "98765") if part in text], text
+    kept = json.loads(text)
+    assert "".join(kept["cells"][0]["source"]) == "lr = 0.5\napi_key = '***'\npin_code_secret = '***'"
+    assert "".join(kept["cells"][1]["outputs"][0]["text"]).startswith("11 ***\n")
+    assert "0.5" in str(kept["cells"][1]["outputs"][1]["data"])
+
+
 def test_a_failing_cell_fails_the_run_and_keeps_what_there_is(script: Make, tmp_path: Path) -> None:
     """With its traceback once, and no kernel left over."""
     one = write_notebook(script, notebook("x = 1", "print('before')", "1/0", "print('never')"))

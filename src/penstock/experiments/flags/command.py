@@ -108,11 +108,12 @@ def needs_notebooks(python: str) -> None:
 
 
 def _constants(target: Target, flags: FlagSet, constants: Mapping[str, Any]) -> str:
-    """For the runner inside: which constants of which file have which values, as Python writes them."""
+    """For the runner inside: which constants of which file have which values, as Python writes them, and which are secret."""
     import json
 
     texts = {name: literal(value, flags.find(name).arity) for name, value in constants.items()}
-    return json.dumps({"path": str(target.path), "values": texts})
+    secrets = [name for name in constants if flags.find(name).secret]
+    return json.dumps({"path": str(target.path), "values": texts, "secrets": secrets})
 
 
 def literal(value: Any, arity: str = "") -> str:
@@ -245,7 +246,8 @@ def _spelled(flag: Flag, value: Any) -> str:
 
 def _named(path: Path, cwd: Path | None) -> str:
     if cwd is not None and path.is_relative_to(cwd):
-        return str(path.relative_to(cwd))
+        name = str(path.relative_to(cwd))
+        return f"./{name}" if name.startswith("-") else name  # Python would take it for an option of its own
     return str(path)
 
 

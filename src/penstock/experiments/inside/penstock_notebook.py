@@ -5,15 +5,18 @@
 What its cells print comes on stdout and stderr as it comes; tables and other results as text. Constants get the values of
 `PENSTOCK_VALUES`, in the text of their cells. The notebook with its outputs is written to `PENSTOCK_OUTPUT` under its own name,
 up to the cell that failed, if one did; there is none to write to outside a run. The working folder is that of the notebook, as in
-Jupyter. It needs nbclient and ipykernel, nothing of Penstock.
+Jupyter. Values of secret constants are written as `***`, in their cells and wherever they turn up in what was printed. It needs nbclient and ipykernel, nothing of Penstock.
 """
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 import re
 import sys
 import time
+from copy import deepcopy as copy_of
 
 import penstock_constants
 import penstock_values
@@ -24,10 +27,15 @@ if TYPE_CHECKING:  # `typing` itself is not loaded for it
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _SAVE_EVERY_S = 5.0
+MASK = "***"
+SHORTEST = 4
+"""A shorter secret cannot be told from ordinary text: it is masked in its own cell only."""
 
 
-def set_values(notebook: Any, values: dict[str, str]) -> None:
-    """Other values of constants, in the text of their cells."""
+def set_values(notebook: Any, values: dict[str, str], secrets: list[str]) -> dict[int, str]:
+    """Other values of constants, in the text of their cells; gives the text without secrets of cells that have one."""
+    shown = {**values, **dict.fromkeys(secrets, repr(MASK))}
+    told: dict[int, str] = {}
     cells = penstock_constants.cells_of(notebook)
     sources = {index: source for index, source, _ in cells}
     nodes: dict[int, dict[str, Any]] = {}
@@ -36,6 +44,35 @@ def set_values(notebook: Any, values: dict[str, str]) -> None:
             nodes.setdefault(index, {})[name] = node
     for index, of_cell in nodes.items():
         notebook["cells"][index]["source"] = penstock_constants.replaced_in_cell(sources[index], of_cell, values)
+        if not set(secrets).isdisjoint(of_cell):
+            told[index] = penstock_constants.replaced_in_cell(sources[index], of_cell, shown)
+    return told
+
+
+def forms_of(values: list[str]) -> list[str]:
+    """How texts that are secret turn up in what is printed; `values` are Python literals, as they stand in cells."""
+    found = []
+    for value in values:
+        try:
+            text = ast.literal_eval(value)
+        except ValueError:  # not a number
+            continue
+        if isinstance(text, str) and len(text.strip()) >= SHORTEST:
+            found += [text.strip(), repr(text.strip())[1:-1]]
+    return found
+
+
+def masked(value: Any, forms: list[str]) -> Any:
+    """An output of a cell without secrets."""
+    if isinstance(value, str):
+        for form in forms:
+            value = value.replace(form, MASK)
+    elif isinstance(value, dict):
+        for name in value:
+            value[name] = masked(value[name], forms)
+    elif isinstance(value, list):
+        value[:] = [masked(inner, forms) for inner in value]
+    return value
 
 
 def show(message: Any) -> None:
@@ -78,8 +115,12 @@ def main() -> int:
     path = os.path.abspath(sys.argv[1])
     notebook = nbformat.read(path, as_version=4)
     asked = penstock_values.wanted()
+    forms: list[str] = []
+    told: dict[int, str] = {}
     if asked is not None:
-        set_values(notebook, asked[1])
+        names = json.loads(os.environ[penstock_values.VARIABLE]).get("secrets", [])
+        forms = forms_of([asked[1][name] for name in names])
+        told = set_values(notebook, asked[1], names)
         del os.environ[penstock_values.VARIABLE]  # the kernel is not to look for them
     folder = os.environ.get("PENSTOCK_OUTPUT")
     copy = os.path.join(folder, os.path.basename(path)) if folder else None
@@ -87,7 +128,12 @@ def main() -> int:
 
     def save() -> None:
         if copy is not None:
-            nbformat.write(notebook, copy + ".draft")
+            kept = copy_of(notebook) if told else notebook
+            for index, source in told.items():
+                kept["cells"][index]["source"] = source
+            for cell in kept["cells"] if forms else []:
+                masked(cell.get("outputs"), forms)
+            nbformat.write(kept, copy + ".draft")
             os.replace(copy + ".draft", copy)
         saved_at[0] = time.monotonic()
 
