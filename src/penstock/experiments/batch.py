@@ -19,6 +19,7 @@ from penstock.experiments.options import RunOptions
 from penstock.experiments.plan import Plan, make_plan, unmasked
 from penstock.experiments.sampling import make_sampler
 from penstock.experiments.space import Point, Space, complete, parse_space
+from penstock.experiments.surroundings import masker_of
 from penstock.experiments.target import Target
 from penstock.experiments.trials import BATCH
 
@@ -82,6 +83,7 @@ def run_batch(
         stop_early=stop_early,
     )
     options = options or RunOptions()
+    options = options.masked(masker_of(workspace, flags, space.fixed, options))
     flags.values(complete(space, _first(space, plan)))  # a flag that must be given is missed before anything runs
     if queue:
         from penstock.experiments.queue import enqueue_batch

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 from penstock.experiments.console import join_console
 from penstock.experiments.opened import Opened
 from penstock.experiments.places import name_of
+from penstock.experiments.secrets import Masker
 from penstock.experiments.series import Series
 from penstock.experiments.surroundings import OUTPUT
+from penstock.ledger.run import LOG_NAME, store_artifact
+from penstock.objects.files import naming_full_disk
 
 if TYPE_CHECKING:
     from penstock.project.workspace import Workspace
@@ -33,6 +36,7 @@ class Leftovers:
     started_ns : when it began (`time.time_ns`).
     printed_bytes : what it printed in all; None where nobody counted.
     declared : files outside of its folder that it wrote and that are to be kept.
+    masker : knows the secrets of the run, which are kept out of names and of what is kept.
     inputs : globs of files that it depends on whether it was seen to read them or not.
     unsealed : sealed file -> how it was seen to be opened. sealed : all that are.
     """
@@ -43,6 +47,7 @@ class Leftovers:
     opened: Opened
     source: str | None
     started_ns: int
+    masker: Masker
     printed_bytes: int | None = None
     declared: Sequence[Path] = ()
     inputs: Sequence[str] = ()
@@ -78,9 +83,11 @@ def tidy(folder: Path) -> None:
 
 
 def _series(left: Leftovers, found: Collected) -> None:
+    if left.series.has_secrets:
+        mask_log(left.folder / LOG_NAME, left.masker)
     if left.series.by_name:
         found.outputs["series"] = left.series.to_json()
-        bad = [name for name, summary in left.series.by_name.items() if summary.not_finite]
+        bad = [left.masker.mask(name) for name, summary in left.series.by_name.items() if summary.not_finite]
         if bad:
             found.warnings.append(f"NaN or infinite: {', '.join(bad[:8])}{' and others' if len(bad) > 8 else ''}")
 
@@ -89,8 +96,6 @@ def _console(left: Leftovers, found: Collected) -> None:
     joined = join_console(left.folder, left.printed_bytes)
     if joined is None:
         return
-    from penstock.ledger.run import store_artifact
-
     found.artifacts["console"] = store_artifact(left.workspace.objects, joined.file, "text/plain")
     if joined.cut_bytes:
         found.outputs["console_cut_bytes"] = joined.cut_bytes
@@ -116,6 +121,7 @@ def _read(left: Leftovers, found: Collected) -> None:
         started_ns=left.started_ns,
         prefixes=[told["prefix"]] if told.get("prefix") else [],
         sealed=left.sealed,
+        masker=left.masker,
     )
     if taken.files:
         found.inputs["files"] = taken.files
@@ -135,11 +141,14 @@ def _written(left: Leftovers, found: Collected) -> None:
     if left.declared or (output.is_dir() and any(output.iterdir())):
         from penstock.experiments.files import keep_outputs
 
-        kept = keep_outputs(left.workspace, output, left.declared)
+        kept = keep_outputs(left.workspace, output, left.declared, masker=left.masker)
         found.files = kept.files
         if kept.tree is not None:
             found.artifacts["files"] = _tree(left, kept.tree)
             found.outputs["files"] = kept.files
+        if kept.masked:
+            found.outputs["files_masked"] = kept.masked[:MOST_TOLD]
+            found.warnings.append(f"{_some(kept.masked)}: a secret in it is kept as ***, see [run] mask_files")
         if kept.left_out:
             found.outputs["files_left_out"] = kept.left_out
             found.warnings.append(
@@ -149,18 +158,32 @@ def _written(left: Leftovers, found: Collected) -> None:
     others = [path for path in left.opened.written if path not in known and Path(path).is_file()]
     names = [name for path in others if not (name := name_of(root, Path(path))).startswith("/")]
     if names:
-        found.outputs["written_elsewhere"] = [_shown(name) for name in names[:MOST_TOLD]]
+        found.outputs["written_elsewhere"] = [left.masker.mask(_shown(name)) for name in names[:MOST_TOLD]]
 
 
 def _seals(left: Leftovers, found: Collected) -> None:
     if left.unsealed:
-        named = {_shown(name_of(left.workspace.root, Path(p))): _shown(how) for p, how in left.unsealed.items()}
+        mask, root = left.masker.mask, left.workspace.root
+        named = {mask(_shown(name_of(root, Path(p)))): mask(_shown(how)) for p, how in left.unsealed.items()}
         found.outputs.update(unsealed=list(named), unsealed_how=named)
 
 
 def _shown(name: str) -> str:
     """A name as JSON can hold it."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def mask_log(log: Path, masker: Masker) -> None:
+    """Take secrets out of the names of metrics that a program has logged itself."""
+    masked = log.with_name(f"{log.name}.masked")
+    with naming_full_disk(masked), log.open("rb") as lines, masked.open("wb") as file:
+        while some := lines.readlines(1 << 20):
+            file.write(masker.mask_bytes(b"".join(some)))
+    masked.replace(log)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} others" if len(names) > 3 else "")
 
 
 def _tree(left: Leftovers, digest: str) -> dict[str, Any]:

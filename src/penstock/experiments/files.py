@@ -8,19 +8,25 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
 from penstock.experiments.matters import secret_file
 from penstock.experiments.places import name_of, record_name, tree_path
+from penstock.experiments.secrets import Masker
+from penstock.objects.files import naming_full_disk
 from penstock.objects.store import ObjectStore
 from penstock.objects.tree import SMALL_BYTES, Entry, entries_of, is_inside, read_tree, store_tree
 from penstock.project.workspace import Workspace
 
 SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/System/", "/Library/")
 """Files of the system are no inputs: the environment tells of it."""
+LOOKED_AT_BYTES = 16 * 2**20
+"""Text files up to this size are looked through for secrets."""
+NO_SECRETS = Masker()
 TOLD = 200
 """Of the files that are left out, so many are told."""
 
@@ -51,6 +57,7 @@ def take_inputs(
     started_ns: int | None = None,
     prefixes: Iterable[str] = (),
     sealed: Iterable[str | Path] = (),
+    masker: Masker = NO_SECRETS,
 ) -> Inputs:
     """Digests of the files that a run has read, and a copy of each that is not larger than ``[run] keep_inputs_bytes``.
 
@@ -63,6 +70,8 @@ def take_inputs(
     started_ns : when the run began (`time.time_ns`). A file that changed since then is not what was read, and is left out.
     prefixes : folders of the interpreter, such as its prefix and where its packages lie.
     sealed : files that are told by digest, but never copied. So are files that look like keys or passwords.
+    masker : knows values that are secret. A text file that holds one is never copied either; one whose name does is
+        left out.
 
     Raises
     ------
@@ -81,7 +90,8 @@ def take_inputs(
         file = os.path.abspath(path)
         if file.startswith(apart):
             continue
-        name = name_of(root, Path(file))
+        plain = name_of(root, Path(file))
+        name = masker.mask(plain)
         place = tree_path(name)
         if place in entries or name in files:
             continue
@@ -95,11 +105,15 @@ def take_inputs(
         if started_ns is not None and status.st_mtime_ns >= started_ns:
             left.add(name, "it changed during the run")
             continue
-        if place in in_source:
+        if tree_path(plain) in in_source:
             of_source[_shown(name)] = None
+            continue
+        if name != plain:
+            left.add(name, "its name holds a secret")
             continue
         apart_from_store = status.st_size > keep_bytes or secret_file(file) or os.path.realpath(file) in never
         try:
+            apart_from_store = apart_from_store or without_secrets(file, masker) is not None
             known = apart_from_store or status.st_size >= SMALL_BYTES
             digest = workspace.ledger.cached_digest(Path(file)) if known else None
         except OSError as error:
@@ -132,12 +146,14 @@ class Outputs:
     tree : digest of the tree, None where there is nothing.
     files : their number. size_bytes : of all together.
     left_out : ``{"path", "why"}`` of what could not be kept.
+    masked : text files that hold a secret, which are kept with ``***`` in its place.
     """
 
     tree: str | None = None
     files: int = 0
     size_bytes: int = 0
     left_out: list[dict[str, Any]] = field(default_factory=list)
+    masked: list[str] = field(default_factory=list)
 
 
 @final
@@ -173,8 +189,10 @@ class DeclaredOutputs:
                 yield file
 
 
-def keep_outputs(workspace: Workspace, folder: Path, declared: Iterable[Path] = ()) -> Outputs:
-    """Keep what a run wrote.
+def keep_outputs(
+    workspace: Workspace, folder: Path, declared: Iterable[Path] = (), *, masker: Masker = NO_SECRETS
+) -> Outputs:
+    """Keep what a run wrote. Values that are secret are kept out of names, and of text files unless ``[run] mask_files`` is false.
 
     Parameters
     ----------
@@ -190,18 +208,16 @@ def keep_outputs(workspace: Workspace, folder: Path, declared: Iterable[Path] = 
     entries: dict[str, Entry] = {}
     for entry in entries_of(folder):
         if is_inside(entry.path):
-            entries[entry.path] = entry
+            place = _free(masker.mask(entry.path), entries)
+            entries[place] = replace(entry, path=place)
         else:
-            left.add(entry.path, "its name cannot be stored")
+            left.add(masker.mask(entry.path), "its name cannot be stored")
     inside = os.path.realpath(folder) + os.sep
     for file in declared:
         if os.path.realpath(file).startswith(inside):
             continue
-        path = place = tree_path(name_of(workspace.root, file))
-        number = 1
-        while place in entries:  # the run's own folder has a file of this name
-            number += 1
-            place = f"{path}.{number}"
+        path = tree_path(masker.mask(name_of(workspace.root, file)))
+        place = _free(path, entries)  # the run's own folder may have a file of this name
         if is_inside(place):
             entries[place] = Entry(place, file)
         else:
@@ -209,8 +225,60 @@ def keep_outputs(workspace: Workspace, folder: Path, declared: Iterable[Path] = 
     _without_clashes(entries, left)
     if not entries:
         return Outputs(left_out=left.told)
-    tree = read_tree(objects, store_tree(objects, entries.values(), leave=lambda entry, why: left.add(entry.path, why)))
-    return Outputs(tree.digest if tree.files else None, len(tree.files), tree.size_bytes, left.told)
+    with _masked(entries, masker, workspace) as masked:
+        chosen = {**entries, **masked}.values()
+        tree = read_tree(objects, store_tree(objects, chosen, leave=lambda entry, why: left.add(entry.path, why)))
+    return Outputs(tree.digest if tree.files else None, len(tree.files), tree.size_bytes, left.told, sorted(masked))
+
+
+@contextmanager
+def _masked(entries: Mapping[str, Entry], masker: Masker, workspace: Workspace) -> Iterator[dict[str, Entry]]:
+    """In the place of files that hold a secret, copies without it, which are there while the block runs."""
+    found: dict[str, Entry] = {}
+    if not (masker.values and workspace.declaration.run.mask_files):
+        yield found
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="masked-", dir=workspace.state) as folder:
+        for path, entry in entries.items():
+            try:
+                data = without_secrets(entry.file, masker)
+            except OSError:
+                continue  # it cannot be read: whoever stores it says so
+            if data is not None:
+                copy = Path(folder, str(len(found)))
+                with naming_full_disk(copy):
+                    copy.write_bytes(data)
+                executable = os.access(entry.file, os.X_OK) if entry.executable is None else entry.executable
+                found[path] = Entry(path, copy, executable=executable)
+        yield found
+
+
+def without_secrets(file: Path | str, masker: Masker) -> bytes | None:
+    """The bytes of a text file without the values that are known to be secret; None where it holds none, is no text, or is too
+    large to be looked at."""
+    if not masker.values:
+        return None
+    status = os.stat(file)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > LOOKED_AT_BYTES:
+        return None
+    with open(file, "rb") as opened:
+        data = opened.read(8192)
+        if b"\0" in data:
+            return None
+        data += opened.read()
+    masked = masker.mask_values(data)
+    return None if masked is data else masked
+
+
+def _free(path: str, taken: Container[str]) -> str:
+    """A path that no other file has."""
+    place, number = path, 1
+    while place in taken:
+        number += 1
+        place = f"{path}.{number}"
+    return place
 
 
 def _without_clashes(entries: dict[str, Entry], left: _Left) -> None:

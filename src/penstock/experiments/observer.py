@@ -45,8 +45,9 @@ class Observer:
         watch: Iterable[Path] = (),
         seals: Seals | None = None,
         listener: MetricsListener | None = None,
+        mask: Callable[[str], str] = str,
     ) -> None:
-        self.series = Series()
+        self.series = Series(mask)
         self.opened = Opened(folder, watch)
         self._seals = seals
         self.printed = PrintedMetrics(self._printed, patterns)

@@ -6,7 +6,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock.experiments.secrets import Masker
 
 KEPT = ("python", "timeout_s", "outputs", "metrics")
 """Options that are recorded with what runs later: with a batch, which may be resumed, and in the queue."""
@@ -59,6 +62,11 @@ class RunOptions:
     outputs: tuple[str, ...] | None = None
     metrics: tuple[str, ...] | None = None
     assigned: tuple[str, ...] = ()
+
+    def masked(self, masker: Masker) -> RunOptions:
+        """The same without secrets in what is recorded of them: tags and note."""
+        note = None if self.note is None else masker.mask(self.note)
+        return replace(self, tags=masker.mapping(self.tags), note=note)
 
     def kept(self) -> dict[str, Any]:
         """What is recorded for later. Variables and sealed files are not: they are found anew."""

@@ -20,6 +20,7 @@ from penstock.experiments.flags.flag import MASK
 from penstock.experiments.flags.values import show
 from penstock.experiments.options import RunOptions
 from penstock.experiments.space import single
+from penstock.experiments.surroundings import masker_of
 from penstock.experiments.target import Target
 from penstock.ledger.clock import now_text
 
@@ -118,6 +119,7 @@ def enqueue(
     assigned = single(words, flags)
     values = flags.values(assigned)
     _refuse_secrets(assigned, flags)
+    options = options.masked(masker_of(workspace, flags, values, options))
     where = {**target.to_json(workspace.root), "cwd": _below(cwd, workspace.root)}
     shown = {name: MASK if flags.find(name).secret and value else value for name, value in values.items()}
     what = " ".join([target.name, *(f"{name}={show(value)}" for name, value in assigned.items())])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from penstock.errors import ProjectError
 from penstock.experiments.collect import Leftovers, collect, tidy
 from penstock.experiments.opened import Opened
+from penstock.experiments.secrets import Masker
 from penstock.experiments.series import Series, Tail
 from penstock.experiments.surroundings import OUTPUT
 from penstock.ledger.clock import instant_text
@@ -54,7 +56,8 @@ def _recover(workspace: Workspace, run_id: str) -> bool:
 def _settle(workspace: Workspace, record: RunRecord) -> None:
     folder, ledger = workspace.runs_folder / record.id, workspace.ledger
     sealed = [workspace.root / name for name in record.inputs.get("sealed", [])]
-    series, opened = Series(), Opened(folder, sealed)
+    masker = Masker.of_environment(os.environ, names=workspace.declaration.run.secrets)
+    series, opened = Series(masker.mask), Opened(folder, sealed)
     tail = Tail(folder / "metrics.jsonl")
     for line in tail.lines():
         series.add(line)
@@ -71,6 +74,7 @@ def _settle(workspace: Workspace, record: RunRecord) -> None:
             opened,
             source=record.inputs.get("source"),
             started_ns=int(datetime.fromisoformat(record.started_at).timestamp() * 1e9),
+            masker=masker,
             unsealed=opened.unsealed,
             sealed=sealed,
         )

@@ -170,8 +170,8 @@ class Masker:
         return self.mask_json(value)
 
     def mapping(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """`value` of each."""
-        return {name: self.value(name, value) for name, value in values.items()}
+        """`value` of each; a name that holds a secret is masked too."""
+        return {self.mask(name): self.value(name, value) for name, value in values.items()}
 
     def argv(self, words: Iterable[str]) -> list[str]:
         """A command line as it may be shown: what follows ``--password``, or ``password=``, is masked.
@@ -202,8 +202,7 @@ class Masker:
 
     def mask_bytes(self, data: bytes) -> bytes:
         """Bytes of any encoding that keeps ASCII, without secrets. The same object where nothing was found."""
-        if self._literal is not None and any(literal in data for literal in self._literals):
-            data = self._literal.sub(_MASK, data)
+        data = self.mask_values(data)
         if _LONG in data.translate(_RUNS):
             for marker, shape in _TOKENS:
                 if marker in data:
@@ -215,12 +214,19 @@ class Masker:
             data = _replaced(_PEM, rb"\1" + _MASK + rb"\2", data)
         return data
 
+    def mask_values(self, data: bytes) -> bytes:
+        """Bytes without the values that are known to be secret; what only looks like a token stays. The same object where there
+        is none."""
+        if self._literal is None or not any(literal in data for literal in self._literals):
+            return data
+        return _replaced(self._literal, _MASK, data)
+
     def mask_json(self, value: Any) -> Any:
         """A JSON value: texts are masked, and everything under a secret name is."""
         if isinstance(value, str):
             return self.mask(value)
         if isinstance(value, Mapping):
-            return {name: self.value(str(name), inner) for name, inner in value.items()}
+            return self.mapping({str(name): inner for name, inner in value.items()})
         if isinstance(value, list | tuple):
             return [self.mask_json(inner) for inner in value]
         return value
@@ -279,7 +285,7 @@ class MaskedStream:
         return shown
 
 
-def _replaced(shape: bytes, by: bytes, data: bytes) -> bytes:
+def _replaced(shape: bytes | re.Pattern[bytes], by: bytes, data: bytes) -> bytes:
     """As `re.sub`, and the same object where nothing was found. (`re` compiles a shape once, when it is first needed.)"""
     masked, count = re.subn(shape, by, data)
     return masked if count else data
@@ -305,7 +311,9 @@ def _tellable(value: str) -> bool:
 def _forms(value: str) -> Iterable[bytes]:
     """How a value turns up in texts: as it is, without spaces around it, within a URL, within JSON, within a Python repr."""
     plain = value.strip()
-    texts = {value, plain, json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1], repr(plain)[1:-1]}
+    inner = repr(plain)[1:-1]
+    texts = {value, plain, inner}
+    texts |= {json.dumps(text, ensure_ascii=escaped)[1:-1] for text in (plain, inner) for escaped in (True, False)}
     texts |= {
         escaped.replace("%20", space) for escaped in (_quoted(plain, ""), _quoted(plain, "/")) for space in ("%20", "+")
     }

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, final
 
@@ -64,9 +64,10 @@ class Summary:
 
 @final
 class Series:
-    """All series of a run. Memory is per name, not per value."""
+    """All series of a run. Memory is per name, not per value. `mask` takes secrets out of a name where it is recorded."""
 
-    def __init__(self) -> None:
+    def __init__(self, mask: Callable[[str], str] = str) -> None:
+        self._mask = mask
         self.by_name: dict[str, Summary] = {}
         self.lines = 0
         self.too_many = False
@@ -98,10 +99,15 @@ class Series:
 
     def last(self) -> dict[str, float]:
         """Name -> last value."""
-        return {name: summary.last for name, summary in self.by_name.items()}
+        return {self._mask(name): summary.last for name, summary in self.by_name.items()}
 
     def to_json(self) -> dict[str, Any]:
-        return {name: summary.to_json() for name, summary in self.by_name.items()}
+        return {self._mask(name): summary.to_json() for name, summary in self.by_name.items()}
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether the name of a series holds a secret."""
+        return any(self._mask(name) != name for name in self.by_name)
 
 
 @final

@@ -68,10 +68,10 @@ class Surroundings:
         section, script = declaration.run, declaration.scripts.get(target.name)
         python = options.python or _from(workspace.root, section.python) or sys.executable
         made = command(target, flags, values, python=python, cwd=cwd, given=options.assigned)
-        variables = {**os.environ, **options.env}
-        secrets = [str(v) for n, v in values.items() if v not in (None, "") and is_secret_flag(flags, n)]
-        masker = Masker.of_environment(variables, names=section.secrets, values=secrets)
-        around = cls(workspace, target, options, cwd, section, script, python, made, masker, flags, values)
+        masker = masker_of(workspace, flags, values, options)
+        around = cls(
+            workspace, target, options.masked(masker), cwd, section, script, python, made, masker, flags, values
+        )
         if around.metrics:
             from penstock.experiments.lines import check_patterns
 
@@ -255,6 +255,13 @@ class Beside(Generic[T]):
 def _from(root: Path, program: str | None) -> str | None:
     """A program of the declaration: a relative path begins at the folder of `penstock.toml`, a bare name is on the PATH."""
     return program if program is None or os.sep not in program else os.path.join(root, program)
+
+
+def masker_of(workspace: Workspace, flags: FlagSet, values: Mapping[str, Any], options: RunOptions) -> Masker:
+    """One that knows the values of all secret flags and variables of a program."""
+    secrets = [str(v) for n, v in values.items() if v not in (None, "") and is_secret_flag(flags, n)]
+    names = workspace.declaration.run.secrets
+    return Masker.of_environment({**os.environ, **options.env}, names=names, values=secrets)
 
 
 def is_secret_flag(flags: FlagSet, name: str) -> bool:

@@ -36,6 +36,7 @@ class Watching:
             watch=options.watch,
             seals=seals,
             listener=options.on_metrics,
+            mask=around.masker.mask,
         )
         self._out = Printed(around.masker, self.console, shown(options, "stdout"), self.observer.printed.feed, label=options.label)
         self._err = Printed(around.masker, self.console, shown(options, "stderr"), label=options.label)
