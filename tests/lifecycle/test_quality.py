@@ -45,11 +45,29 @@ def test_limits_and_checks_that_are_off_are_the_declaration_s(penstock: Cli, pro
     assert done.body["sealed_rows"] == 0  # nothing needed them
 
 
-def test_one_check_alone_and_a_wrong_name(penstock: Cli, project_at: Any) -> None:
+def test_rows_are_named_by_their_identifier(penstock: Cli, tmp_path: Path) -> None:
+    """Which a person can look up in the source; without one, by their place among the training rows."""
+    dice = np.random.default_rng(1)
+    numbers = [f"{x:.4f}" for x in dice.normal(size=300)]
+    rows = [f"k{i:03},{numbers[i % 280]},{'yes' if i % 2 else 'no'}" for i in range(300)]
+    source = tmp_path / "table.csv"
+    source.write_text("\n".join(["id,x,y", *rows]) + "\n", encoding="utf-8")
+    assert penstock(tmp_path, "new", "shop", "--data", str(source), "--target", "y").code == 0
+    done = penstock(tmp_path / "shop", "data", "quality", "--only", "duplicate-rows")
+    (one,) = done.body["findings"]
+    assert one["failed"]
+    assert done.body["key"] == "id"
+    assert len(one["keys"]) == len(one["rows"]) > 0
+    assert set(one["keys"]) <= {f"k{i:03}" for i in range(280, 300)}
+
+
+def test_one_check_alone_and_a_wrong_name(penstock: Cli, project_at: Any, set_line: Any) -> None:
     """The nearest is named."""
     folder = project_at("new")
     done = penstock(folder, "data", "quality", "--only", "rare-classes")
     assert {f["id"] for f in done.body["findings"]} == {"rare-classes"}
+    set_line(folder, "quality", 'off = ["rare-classes"]')
+    assert penstock(folder, "data", "quality", "--only", "rare-classes").body["findings"] == done.body["findings"]
     wrong = penstock(folder, "data", "quality", "--only", "rare-class")
     assert wrong.code == 2
     assert "rare-classes" in wrong.error["try"]

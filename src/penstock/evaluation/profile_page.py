@@ -173,7 +173,8 @@ def _matrix(names: Sequence[str], matrix: np.ndarray) -> Markup:
             place = f'x="{left + c * cell + 0.5:.1f}" y="{y + 0.5:.1f}" width="{cell - 1:.1f}" height="{cell - 1:.1f}"'
             style = "bar quiet" if r == c else "hitcell"
             parts.append(f'<rect class="{style}" {place} fill-opacity="{opacity:.3f}"><title>{tip}</title></rect>')
-    head = f'<svg class="plot" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="Associations of columns">'
+    size = f'viewBox="0 0 {width:.0f} {height:.0f}" style="max-width:{width:.0f}px"'
+    head = f'<svg class="plot" {size} role="img" aria-label="Associations of columns">'
     return Markup(head + "".join(parts) + "</svg>")
 
 

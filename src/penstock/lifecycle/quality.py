@@ -12,6 +12,7 @@ from penstock.project.quality import LIMITS
 
 if TYPE_CHECKING:
     from penstock.data.quality.report import QualityReport
+    from penstock.data.quality.view import View
 
 
 def check_quality(
@@ -19,11 +20,16 @@ def check_quality(
 ) -> QualityReport:
     """Hold the checks against the newest version: training and validation rows, and counts of sealed ones.
 
+    Parameters
+    ----------
+    only : ids of the checks to make, also of those that `[quality] off` names; () makes all others.
+
     Raises
     ------
     NotFound : nothing was ingested yet, or `only` names no check. DeclarationError : `[quality]` names no check.
     """
     declared = project.declaration.quality
+    off = tuple(check for check in declared.off if check not in only)  # what is asked for by name is made
     for check in only:
         _check_id(check)
     head = project.ledger.datasets.head(project.name)
@@ -49,9 +55,20 @@ def check_quality(
 
     seed = project.declaration.split.seed
     view = View(train, y, valid, y_valid, version.target, version.split, memory, count, seed)
-    found = judge(view, declared.limits, off=declared.off, only=only, progress=progress)
+    found = judge(view, declared.limits, off=off, only=only, progress=progress)
+    key = _key(project, view)
+    keys = {row: view.train[key][row] for one in found for row in one.rows} if key is not None else {}
     rows = {part: n for part, n in version.rows.items() if part != "left_out"}
-    return QualityReport(version.digest, rows, tuple(found), sum(counted), declared.off)
+    return QualityReport(version.digest, rows, tuple(found), sum(counted), off, key, keys)
+
+
+def _key(project: Project, view: View) -> str | None:
+    """The column that names rows: the declared key, else the first identifier."""
+    from penstock.bundle.kinds import Kind
+
+    identifiers = view.of_kind(Kind.IDENTIFIER)
+    declared = project.declaration.data.key
+    return declared if declared in identifiers else next(iter(identifiers), None)
 
 
 def _check_id(check: str) -> None:

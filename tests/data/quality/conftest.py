@@ -13,9 +13,8 @@ from penstock.bundle.kinds import Task
 from penstock.data.fingerprints import frame_fingerprints
 from penstock.data.memory import RowMemory
 from penstock.data.quality.check import Finding
-from penstock.data.quality.report import QUALITY_CHECKS
+from penstock.data.quality.report import judge
 from penstock.data.quality.view import View
-from penstock.project.quality import LIMITS
 
 KEY = b"k" * 32
 
@@ -66,8 +65,7 @@ def view() -> Callable[..., View]:
 def judged() -> Callable[..., list[Finding]]:
     """What one check says of a view: ``judged("label-errors", view)``."""
 
-    def judge(check: str, view: View, limit: float | None = None) -> list[Finding]:
-        (found,) = [c for c in QUALITY_CHECKS if c.id == check]
-        return list(found.judge(view, LIMITS[check] if limit is None else limit))
+    def found(check: str, view: View, limit: float | None = None) -> list[Finding]:
+        return judge(view, {} if limit is None else {check: limit}, only=(check,))
 
-    return judge
+    return found

@@ -296,6 +296,14 @@ def test_the_order_of_checks_is_that_of_their_limits_and_each_explains_itself() 
         explain_quality("labels")
 
 
+def test_the_same_data_are_judged_alike(view: Any) -> None:
+    """Whatever is drawn is drawn by the seed."""
+    columns, y = sound(400)
+    columns["note"] = np.array([f"word{i % 7} of {i % 31} and more" for i in range(400)], dtype=object)
+    first, second = (judge(view(columns, y, kinds={"note": Kind.TEXT})) for _ in range(2))
+    assert [f.to_json() for f in first] == [f.to_json() for f in second]
+
+
 def test_checks_can_be_chosen_and_turned_off(view: Any) -> None:
     """Only those that are left are made."""
     columns, y = sound(300)

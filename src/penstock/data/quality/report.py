@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.data.quality.balance import ClassImbalance, RareClasses
@@ -45,13 +45,21 @@ QUALITY_CHECKS: tuple[QualityCheck, ...] = (
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What the checks found in a version of a data set. `sealed_rows`: sealed test rows that were counted among."""
+    """What the checks found in a version of a data set.
+
+    Attributes
+    ----------
+    rows : of each part. sealed_rows : sealed test rows that were counted. off : checks that the declaration turns off.
+    key, keys : the identifier column, where there is one, and its values in the training rows that findings name.
+    """
 
     dataset: str
     rows: Mapping[str, int]
     findings: tuple[Finding, ...]
     sealed_rows: int = 0
     off: tuple[str, ...] = ()
+    key: str | None = None
+    keys: Mapping[int, str | None] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Finding]:
@@ -69,7 +77,8 @@ class QualityReport:
             "sealed_rows": self.sealed_rows,
             "off": list(self.off),
             "failed": bool(self.failed),
-            "findings": [one.to_json() for one in self.findings],
+            "key": self.key,
+            "findings": [{**one.to_json(), "keys": [self.keys.get(row) for row in one.rows]} for one in self.findings],
         }
 
     def to_text(self) -> str:
@@ -80,7 +89,7 @@ class QualityReport:
         for one in self.failed:
             lines.append(f"  ! {_told(one)}: {_value(one)} (limit {one.limit:.4g}); {one.why}")
             if one.rows:
-                lines.append(f"      such as training rows {', '.join(map(str, one.rows))} (from 0 on)")
+                lines.append(f"      such as {self._rows(one)}")
         for one in self.findings:
             if not one.failed and one.judged:
                 lines.append(f"    {_told(one)}: {_value(one)} (limit {one.limit:.4g})")
@@ -90,6 +99,12 @@ class QualityReport:
         if bad:
             lines.append(f"why it matters, and what to do: penstock explain-check {bad[0]}")
         return "\n".join(lines)
+
+    def _rows(self, one: Finding) -> str:
+        """By the identifier, else by their place."""
+        if self.key is None:
+            return f"training rows {', '.join(map(str, one.rows))} (from 0 on)"
+        return f"the training rows with {self.key} {', '.join(str(self.keys.get(row)) for row in one.rows)}"
 
 
 def judge(
