@@ -235,6 +235,45 @@ def test_the_recipe_of_the_bank_data_loads_unchanged() -> None:
             assert np.array_equal(one[0], features[i])
 
 
+@pytest.mark.real
+def test_real_messages_have_the_words_that_amazon_would_see() -> None:
+    """Counts of n-grams as scikit-learn's vectorizer makes them of tokens that are split and stripped here."""
+    import string
+
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    from penstock.bundle.graph import open_session
+    from penstock.bundle.packing import pack
+    from penstock.data.infer import infer
+    from penstock.data.sources import read
+    from penstock.objects.tabular import ReadOptions
+
+    file = DATA / "sms_spam/SMSSpamCollection.tsv"
+    if not file.exists():
+        pytest.skip(f"the real data sets are not here: {DATA}")
+    source = read(file, ReadOptions(header=False, quote="none"))
+    found = infer(source.columns, "c1", np.arange(len(source.columns["c1"].codes)))
+    frame, _ = found.decoder.decode_columns(source.columns)
+    ascii_only = np.array([text is None or text.isascii() for text in frame["c2"]])  # where both mean the same marks
+    frame = frame.take(ascii_only)
+    recipe = _recipe(["ngram(lowercase(no_punct(c2)), 2)"])
+    fitted = fit_recipe(recipe, None, frame, found.decoder.columns, None, Task.BINARY, 0)
+
+    def split(text: str) -> list[str]:
+        return [word for word in (token.strip(string.punctuation).lower() for token in text.split()) if word]
+
+    theirs = CountVectorizer(tokenizer=split, token_pattern=None, lowercase=False, ngram_range=(1, 2), min_df=2)
+    expected = theirs.fit_transform([text or "" for text in frame["c2"]])
+    assert fitted.width == expected.shape[1] > 10_000
+    order = [theirs.vocabulary_[name.partition(": ")[2]] for name in fitted.names]
+    features = fitted.transform(frame)
+    assert (features != expected.tocsc()[:, order].astype(np.float32)).nnz == 0
+    session = open_session(fitted.model())
+    for i in range(0, 60, 11):
+        one = session.run(None, pack(frame.take(slice(i, i + 1)), fitted.layout))[0]
+        assert np.array_equal(one[0], features[i].toarray()[0])
+
+
 def test_the_recipe_in_the_documentation_is_taken() -> None:
     """docs/recipe.md shows one."""
     page = (Path(__file__).parents[2] / "docs/recipe.md").read_text(encoding="utf-8")

@@ -28,7 +28,7 @@ from penstock.bundle.packing import FLOAT32_MAX
 from penstock.errors import BadParameter
 from penstock.features.bounds import check_parameters, defaults
 from penstock.features.graph import ELEMENT, INPUT_OF, step_model
-from penstock.features.step import FORMS, Columns, FittedStep, Form, Target
+from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Target
 
 ODD: dict[Form, list[Any]] = {
     Form.NUMBERS: [
@@ -195,6 +195,16 @@ class StepContract:
             for row in range(len(fresh[0])):
                 feeds = {f"x{i}": columns.values[row : row + 1] for i, columns in enumerate(fresh)}
                 assert same_bits(session.run(None, feeds)[0], whole[row : row + 1])
+
+    def test_training_values_differ_from_serving_values_only_where_that_is_declared(self, step: Any) -> None:
+        """A step is cross-fitted by declaration; its training values have the shape and type of its outputs."""
+        for form in forms_of(step):
+            fitted, inputs = self._fitted(step, form)
+            assert isinstance(fitted, CrossFitted) is getattr(step, "cross_fitted", False)
+            if isinstance(fitted, CrossFitted):
+                assert fitted.training_values.shape == (len(inputs[0]), len(fitted.names))
+                assert fitted.training_values.dtype == np.float32
+                assert np.isfinite(fitted.training_values).all()
 
     def test_a_fit_leaves_its_inputs_alone(self, step: Any) -> None:
         """Other steps read the same arrays."""
