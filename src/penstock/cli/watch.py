@@ -59,7 +59,8 @@ def _lines(looks: Iterator[Glance], *, quiet: bool) -> Glance:
     said = ""
     for glance in looks:
         line = "  ".join(f"{name} {curve.last:.4g} ({curve.count})" for name, curve in list(glance.curves.items())[:6])
-        if line and line != said and glance.going and not quiet:
+        line = glance.waits or line
+        if line and line != said and glance.going and (glance.waits or not quiet):
             said = line
             say(line)
     return glance

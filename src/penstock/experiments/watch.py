@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 GOING = (QUEUED, RUNNING)
 MOST_CHARTS = 4
+QUEUED_SAYS = "queued; `penstock queue run` runs it"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Glance:
     @property
     def going(self) -> bool:
         return self.record.status in GOING
+
+    @property
+    def waits(self) -> str:
+        """What a queued run waits for, "" of any other."""
+        return QUEUED_SAYS if self.record.status == QUEUED else ""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -71,7 +77,9 @@ class Glance:
         single = [f"{n} {shown(c.last)}" for n, c in self.curves.items() if c.count == 1]
         if single:
             lines.append(_line("  " + "  ".join(single)))
-        if not self.curves:
+        if self.waits:
+            lines.append(_line(f"  {self.waits}"))
+        elif not self.curves:
             lines.append(_line("  nothing is logged yet" if self.going else "  nothing was logged"))
         left = [n for names in grouped(list(self.curves))[MOST_CHARTS:] for n in names]
         if left:
@@ -91,13 +99,23 @@ def grouped(names: list[str]) -> list[tuple[str, ...]]:
 
 
 def watched_run(workspace: Workspace, run: str | None) -> str:
-    """The id of the run to watch: the newest that goes on, where none is named."""
+    """The id of the run to watch: the newest that goes on, where none is named.
+
+    Raises
+    ------
+    NotFound : there is no such run; none goes on, whether or not some are queued.
+    """
+    ledger = workspace.ledger
     if run is not None:
-        return workspace.ledger.get(run).id
-    for status in (RUNNING, QUEUED):
-        found = workspace.ledger.summaries(status=status, limit=1, columns=[])
-        if found:
-            return found[0].id
+        return ledger.get(run).id
+    if running := ledger.summaries(status=RUNNING, limit=1, columns=[]):
+        return running[0].id
+    if queued := ledger.summaries(status=QUEUED, columns=[]):
+        raise NotFound(
+            "no run is going on",
+            why=f"{len(queued)} {'is' if len(queued) == 1 else 'are'} queued, and none of them has begun",
+            way_out="run what is queued with `penstock queue run`, or name a run: `penstock runs` lists them",
+        )
     raise NotFound("no run is going on", why="all have ended", way_out="name one: `penstock runs` lists them")
 
 

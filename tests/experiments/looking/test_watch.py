@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -39,6 +42,45 @@ def test_it_follows_a_run_to_its_end(bench: Any) -> None:
     assert seen[0].curves["loss"].count == 1
     assert seen[-1].record.status == "done"
     assert seen[-1].curves["loss"].count == 40
+
+
+def test_a_glance_stays_as_it_was(bench: Any) -> None:
+    """However the run goes on: the curves of an earlier look do not grow with it."""
+    with bench.workspace.ledger.run("train.py", params={}) as run:
+        looks = glances(bench.workspace, run.id, every_s=0.05)
+        run.log(step=0, loss=1.0)
+        first = next(looks)
+        run.log(step=1, loss=0.5)
+        second = next(looks)
+        looks.close()
+    assert [curve.count for curve in (first.curves["loss"], second.curves["loss"])] == [1, 2]
+    assert [len(curve.points) for curve in (first.curves["loss"], second.curves["loss"])] == [1, 2]
+
+
+def test_a_queued_run_says_what_it_waits_for(bench: Any, cli: Any, said: Any) -> None:
+    """Named, it is followed, and says so at once; without a name only a run that goes on is watched."""
+    queued = bench.workspace.ledger.enqueue("train.py", params={}, inputs={}, spec={})
+    assert "queued; `penstock queue run` runs it" in said("watch", queued, "--once")
+    error = cli("watch").error
+    assert (error["what"], error["why"]) == ("no run is going on", "1 is queued, and none of them has begun")
+    assert "penstock queue run" in error["try"]
+    with bench.workspace.ledger.run("other.py", params={}) as run:
+        assert watched_run(bench.workspace, None) == run.id
+
+
+def test_following_a_queued_run_is_not_silent(bench: Any) -> None:
+    """Its first line is there before anything runs it."""
+    queued = bench.workspace.ledger.enqueue("train.py", params={}, inputs={}, spec={})
+    command = [sys.executable, "-m", "penstock", "watch", queued, "--every", "0.05", "--json"]
+    with subprocess.Popen(
+        command, cwd=bench.workspace.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "queued; `penstock queue run` runs it\n"
+        with bench.workspace.ledger.run("train.py", takes=queued) as run:
+            run.log(step=0, loss=1.0)
+        out, _ = process.communicate(timeout=30)
+    assert json.loads(out)["status"] == "done"
 
 
 def test_what_is_logged_is_seen_within_a_second(bench: Any) -> None:
