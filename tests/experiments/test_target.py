@@ -78,6 +78,7 @@ def test_what_stands_behind_the_dashes_is_a_command(folder: Path) -> None:
         (["pkg/trian.py"], {}, "no script 'pkg/trian.py'", "did you mean pkg/train.py?"),
         (["nowhere/x.py"], {}, "no script", "check the name"),
         (["lr=0.1"], {}, "no script is named", "penstock run SCRIPT lr=0.1"),
+        ([""], {}, "no script is named", "penstock run train.py"),
         ([], {}, "nothing is named", "penstock run train.py"),
         (["pkg"], {}, "pkg is a folder", "-m pkg"),
         (["data.csv"], {}, "data.csv cannot be run", "PROGRAM data.csv"),
@@ -100,6 +101,18 @@ def test_what_cannot_be_run_is_refused_with_the_nearest(
         parse(folder, *words, **how)
     assert what in refused.value.what
     assert way_out in refused.value.way_out
+
+
+def test_a_link_to_nothing_is_said_to_be_one(folder: Path) -> None:
+    """And is never what was meant by another name."""
+    (folder / "dangling.py").symlink_to("gone.py")
+    (folder / "loop.py").symlink_to("loop.py")
+    for word in ("dangling.py", "loop.py"):
+        with pytest.raises(ScriptError, match=f"{word} is a broken link"):
+            parse(folder, word)
+    with pytest.raises(ScriptError) as refused:
+        parse(folder, "danglin.py")
+    assert "dangling.py" not in refused.value.way_out
 
 
 def test_a_target_comes_back_from_its_record_elsewhere(folder: Path, tmp_path: Path) -> None:

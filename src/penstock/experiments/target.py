@@ -245,6 +245,18 @@ def _missing(word: str, path: Path) -> ScriptError:
             why=f"the first word is {word!r}, which reads as a flag, and no file has that name",
             way_out=f"write the script first: `penstock run SCRIPT {word}`, or `penstock run {word} -- COMMAND`",
         )
+    if not word:
+        return ScriptError(
+            "no script is named",
+            why="its name is empty",
+            way_out="write for example `penstock run train.py lr=0.1`",
+        )
+    if path.is_symlink() and not path.exists():
+        return ScriptError(
+            f"{word} is a broken link",
+            why=f"it leads to {os.readlink(path)}, and no file is there",
+            way_out="mend the link",
+        )
     if path.is_dir():
         return ScriptError(
             f"{word} is a folder",
@@ -252,7 +264,7 @@ def _missing(word: str, path: Path) -> ScriptError:
             way_out=f"name the file in it, or `penstock run -m {word.strip('/').replace('/', '.')}` where it is a package",
         )
     folder = path.parent
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    names = sorted(name for name in os.listdir(folder) if (folder / name).exists()) if folder.is_dir() else []
     near = _near(path.name, names)
     why = f"there is no file {path}" if folder.is_dir() else f"there is no folder {folder}"
     if near:

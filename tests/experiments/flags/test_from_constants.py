@@ -228,6 +228,23 @@ def test_a_notebook_runs_with_other_constants_live(script: Make, tmp_path: Path)
     )
 
 
+def test_words_of_a_script_without_a_parser_have_a_way_out(script: Make) -> None:
+    """As the command that it is; and the place in penstock.toml is the script's own."""
+    one = script("import sys\nLR = 0.1\nprint(sys.argv[1])\n", name="my argv.py")
+    for word in ("5", "--fast"):
+        with pytest.raises(FlagError) as refused:
+            one.flags.assign([word])
+        assert f"`penstock run -- python 'my argv.py' {word}`" in refused.value.way_out
+    with pytest.raises(FlagError) as refused:
+        one.flags.assign(["zzz=1"])
+    assert '[scripts."my argv.py".flags]' in refused.value.way_out
+    parsed = script("import argparse\np = argparse.ArgumentParser()\np.add_argument('--lr')\np.parse_args()\n")
+    with pytest.raises(FlagError) as refused:
+        parsed.flags.assign(["5"])
+    assert "penstock run train.py`" in refused.value.way_out
+    assert " -- " not in refused.value.way_out, "what it has are flags"
+
+
 def test_a_secret_of_a_notebook_is_in_no_kept_cell_and_no_output(script: Make, tmp_path: Path) -> None:
     """The cells themselves get it, and other values stay as they were given."""
     secret = """hun'ter"2 é"""

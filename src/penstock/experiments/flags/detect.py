@@ -77,7 +77,18 @@ def detect(
         found = _python(target, cwd, python, cache)
     if section is not None:
         found = found.declare([_declared(name, one, found, target) for name, one in section.flags.items()])
-    return _with_secrets(found, tuple(secrets))
+    parsed = any(flag.how not in ("global", "cell") for flag in found)
+    plain = "" if parsed or target.kind not in ("script", "module") else _plain(target, cwd)
+    return replace(_with_secrets(found, tuple(secrets)), script=target.name, plain=plain)
+
+
+def _plain(target: Target, cwd: Path) -> str:
+    """The command line that runs a script or a module without Penstock."""
+    from shlex import quote
+
+    if target.kind == "module":
+        return f"python -m {target.module}"
+    return f"python {quote(os.path.relpath(target.path or target.name, cwd))}"
 
 
 def _cache(cwd: Path) -> Path | None:

@@ -22,6 +22,8 @@ class FlagSet:
     open : any other name is taken too and passed as ``--name value``: what a command takes, nobody can tell.
     found_in : how they were found: "argparse", "click", "typer", "globals", "parameters cell" ...
     notes : what a person should know about the finding.
+    script : the name of what has them.
+    plain : the command line that runs it without Penstock, where it may read its words by their places; "" where it has a parser.
     """
 
     flags: tuple[Flag, ...] = ()
@@ -29,6 +31,8 @@ class FlagSet:
     found_in: str = ""
     notes: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    script: str = ""
+    plain: str = ""
 
     def __iter__(self) -> Iterator[Flag]:
         return iter(self.flags)
@@ -95,7 +99,7 @@ class FlagSet:
         ------
         FlagError : a word is no flag, its flag is unknown (the nearest is named) or given twice, or its value does not suit.
         """
-        pairs = [_split(word) for word in words]
+        pairs = [self._split(word) for word in words]
         chosen = self._chosen(pairs)
         found: dict[str, Any] = {}
         for name, text in pairs:
@@ -116,8 +120,8 @@ class FlagSet:
         ------
         FlagError : there is no such flag, or it is not written as one.
         """
-        own, _ = _split(f"{name}=")
-        return self._pick(own, self._chosen([_split(word) for word in words]))
+        own, _ = self._split(f"{name}=")
+        return self._pick(own, self._chosen([self._split(word) for word in words]))
 
     def _chosen(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """The subcommands that names and texts choose."""
@@ -230,8 +234,33 @@ class FlagSet:
             why=f"known are {known}" if names else (self.notes[0] if self.notes else "no flags were found in it"),
             way_out=f"did you mean {lowered[near[0]]}?"
             if near
-            else 'check the name, or declare the flag in penstock.toml under [scripts."NAME".flags]',
+            else f'check the name, or declare the flag in penstock.toml under [scripts."{self.script or "NAME"}".flags]',
         )
+
+    def _split(self, word: str) -> tuple[str, str]:
+        name, equals, text = word.partition("=")
+        if equals and name.strip() and not name.startswith("-"):
+            return name.strip(), text
+        bare = name.lstrip("-").strip()
+        if word.startswith("-") and bare:
+            raise FlagError(
+                f"{name!r} is not how a flag is written",
+                why="flags of a script are written name=value, without dashes",
+                way_out=f"write {bare}={text if equals else '...'}" + self._as_it_stands(word),
+            )
+        script = self.script or "SCRIPT"
+        raise FlagError(
+            f"{word!r} is no flag",
+            why="what follows the script are its flags, each written name=value",
+            way_out=f"write NAME={bare or text or '...'}, with the name of the flag before it; what it has shows `penstock run {script}`"
+            + self._as_it_stands(word),
+        )
+
+    def _as_it_stands(self, word: str) -> str:
+        """How the words of a script that has no parser are handed to it as they are."""
+        from shlex import quote
+
+        return f"; or hand words on as they stand: `penstock run -- {self.plain} {quote(word)}`" if self.plain else ""
 
     def _required(self, flag: Flag) -> FlagError:
         example = f"{flag.name}={show(flag.choices[0])}" if flag.choices else f"{flag.name}=..."
@@ -279,21 +308,3 @@ def _row(flag: Flag, given: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _plain(name: str) -> str:
     return name.lstrip("-").replace("-", "_")
-
-
-def _split(word: str) -> tuple[str, str]:
-    name, equals, text = word.partition("=")
-    if equals and name.strip() and not name.startswith("-"):
-        return name.strip(), text
-    bare = name.lstrip("-").strip()
-    if word.startswith("-") and bare:
-        raise FlagError(
-            f"{name!r} is not how a flag is written",
-            why="flags of a script are written name=value, without dashes",
-            way_out=f"write {bare}={text if equals else '...'}",
-        )
-    raise FlagError(
-        f"{word!r} is no flag",
-        why="what follows the script are its flags, each written name=value",
-        way_out=f"write NAME={bare or text or '...'}, with the name of the flag before it; what it has shows `penstock run SCRIPT`",
-    )
