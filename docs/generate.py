@@ -132,19 +132,20 @@ def cli_page() -> str:
         "# The command line",
         "",
         "Results go to stdout, progress and errors to stderr. Every verb but `serve` has `--json`: one object on stdout, see",
-        "[json.md](json.md). A verb works on the project that holds the current folder.",
+        "[json.md](json.md). A verb works on the project, or the folder of runs, that holds the",
+        "current folder.",
         "",
         "Exit codes: 0 done; 1 a gate, check or comparison said no (what was made is kept); 2 you can put it right, see",
         "[errors.md](errors.md); 3 a bug of ours, with the traceback in `.penstock/penstock.log`; 130 stopped by Ctrl-C.",
         "",
         "`penstock --version` prints the version. The stores are those of the project's folder, unless the environment names",
-        "others: `PENSTOCK_LEDGER` (a `postgresql+psycopg://` or `sqlite://` URL) and `PENSTOCK_OBJECTS` (`s3://`, `gs://`, `az://`",
+        "others: `PENSTOCK_LEDGER` (a `postgresql://` or `sqlite://` URL) and `PENSTOCK_OBJECTS` (`s3://`, `gs://`, `az://`",
         "or a folder); relative places begin at the project's folder.",
     ]
     for name, command in verbs(app):
         arguments = [p for p in command.params if isinstance(p, click.Argument)]
         shown = [p.make_metavar(click.Context(command)) for p in arguments]
-        lines += ["", f"## `{' '.join([name, *shown])}`", "", " ".join((command.help or "").split())]
+        lines += ["", f"## `{' '.join([name, *shown])}`", "", *_help(command.help or "")]
         options = [p for p in command.params if isinstance(p, click.Option) and p.name not in ("as_json", "help")]
         if options:
             lines += ["", "| option | meaning |", "|---|---|", *map(_option, options)]
@@ -163,12 +164,24 @@ def verbs(group: click.Group, name: str = "penstock") -> Iterator[tuple[str, cli
             yield f"{name} {verb}", command
 
 
+def _help(text: str) -> list[str]:
+    """Paragraphs in one line each; those that click leaves as they are, behind ``\\b``, as code."""
+    lines: list[str] = []
+    for paragraph in text.split("\n\n"):
+        if paragraph.lstrip().startswith("\b"):
+            lines += ["```", *(line.strip() for line in paragraph.split("\b\n", 1)[1].splitlines()), "```", ""]
+        else:
+            lines += [" ".join(paragraph.split()), ""]
+    return lines[:-1]
+
+
 def _option(option: click.Option) -> str:
     value = "" if option.is_flag else " " + option.make_metavar(click.Context(click.Command(""))).removesuffix(" RANGE")
     usual = f" Default: {option.default}." if option.show_default and option.default is not None else ""
     several = " May be given several times." if option.multiple else ""
     needed = " Needed." if option.required else ""
-    return f"| `{option.opts[0]}{_cell(value)}` | {_cell(option.help or '')}{usual}{several}{needed} |"
+    names = ", ".join([*(f"`{name}`" for name in option.opts[:-1]), f"`{option.opts[-1]}{_cell(value)}`"])
+    return f"| {names} | {_cell(option.help or '')}{usual}{several}{needed} |"
 
 
 def _as_markdown(text: str) -> str:
