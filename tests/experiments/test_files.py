@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.experiments.files import DeclaredOutputs, keep_outputs, take_inputs
+from penstock.experiments.files import DeclaredOutputs, keep_outputs, stamps_of, take_inputs
 from penstock.experiments.source import snapshot
 from penstock.objects.digests import digest_of
 from penstock.objects.tree import read_tree
@@ -84,12 +84,15 @@ def test_source_packages_and_the_system_are_no_inputs(workspace: Workspace, tmp_
 
 
 def test_what_changed_during_the_run_is_not_what_was_read(workspace: Workspace) -> None:
-    """It is told as left out; so is what is gone."""
+    """It is told as left out; so is what is gone. A time in the future (another machine's clock) is no change."""
     write(workspace.root / "old.csv", b"old")
-    started = time.time_ns() - 10**9
+    write(workspace.root / "future.csv", b"future", age_s=-1e8)
+    write(workspace.root / "new.csv", b"new")
+    stamps = stamps_of(workspace.root, ["*.csv"])
     write(workspace.root / "new.csv", b"new", age_s=0)
-    found = take_inputs(workspace, [workspace.root / n for n in ("old.csv", "new.csv", "gone.csv")], started_ns=started)
-    assert set(found.files) == {"old.csv"}
+    names = ("old.csv", "future.csv", "new.csv", "gone.csv")
+    found = take_inputs(workspace, [workspace.root / n for n in names], stamps=stamps)
+    assert set(found.files) == {"old.csv", "future.csv"}
     assert found.left_out == [
         {"path": "new.csv", "why": "it changed during the run"},
         {"path": "gone.csv", "why": "it is gone"},

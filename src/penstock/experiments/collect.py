@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,11 +33,11 @@ class Leftovers:
     ----------
     folder : of the run.
     source : digest of its snapshot.
-    started_ns : when it began (`time.time_ns`).
     printed_bytes : what it printed in all; None where nobody counted.
     declared : files outside of its folder that it wrote and that are to be kept.
     masker : knows the secrets of the run, which are kept out of names and of what is kept.
     inputs : globs of files that it depends on whether it was seen to read them or not.
+    stamps : of those, as `stamps_of` gave them before it began.
     unsealed : sealed file -> how it was seen to be opened. sealed : all that are.
     """
 
@@ -46,11 +46,11 @@ class Leftovers:
     series: Series
     opened: Opened
     source: str | None
-    started_ns: int
     masker: Masker
     printed_bytes: int | None = None
     declared: Sequence[Path] = ()
     inputs: Sequence[str] = ()
+    stamps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     unsealed: dict[str, str] = field(default_factory=dict)
     sealed: Sequence[Path] = ()
 
@@ -103,22 +103,23 @@ def _console(left: Leftovers, found: Collected) -> None:
 
 def _read(left: Leftovers, found: Collected) -> None:
     """The files that it read, and those that `[run] inputs` declares."""
+    from penstock.experiments.files import stamps_of, take_inputs
+
     opened = left.opened
-    paths = dict.fromkeys([*_matching(left.workspace.root, left.inputs), *opened.read])
+    declared = stamps_of(left.workspace.root, left.inputs)
+    paths = dict.fromkeys([*declared, *opened.read])
     if opened.more:
         found.warnings.append(
             "it opened more files than are told: those beyond the first 20,000 of a process are missing"
         )
     if not paths:
         return
-    from penstock.experiments.files import take_inputs
-
     told = opened.interpreter or {}
     taken = take_inputs(
         left.workspace,
         paths,
         source=left.source,
-        started_ns=left.started_ns,
+        stamps={path: left.stamps.get(path, ()) for path in declared} | opened.stamps,
         prefixes=[told["prefix"]] if told.get("prefix") else [],
         sealed=left.sealed,
         masker=left.masker,
@@ -127,6 +128,11 @@ def _read(left: Leftovers, found: Collected) -> None:
         found.inputs["files"] = taken.files
     if taken.left_out:
         found.inputs["files_left_out"] = taken.left_out
+        lost = [f"{line['path']} ({line['why']})" for line in taken.left_out if not _of_passage(line)]
+        if lost:
+            found.warnings.append(
+                f"read, but neither kept nor told by digest: {_some(lost)}. The run cannot be reproduced from its record alone"
+            )
     if taken.of_source:
         found.inputs["source_read"] = taken.of_source
     if rows := [path for path in opened.read if path.startswith(f"{left.workspace.state}{os.sep}")]:
@@ -192,12 +198,6 @@ def _tree(left: Leftovers, digest: str) -> dict[str, Any]:
     return {"digest": digest, "size_bytes": read_tree(left.workspace.objects, digest).size_bytes, "media": TREE}
 
 
-def _matching(root: Path, patterns: Sequence[str]) -> list[str]:
-    if not patterns:
-        return []
-    import glob
-
-    found = []
-    for pattern in patterns:
-        found += [str(root / name) for name in sorted(glob.glob(pattern, root_dir=root, recursive=True))]
-    return found
+def _of_passage(line: Mapping[str, Any]) -> bool:
+    """A file outside of the workspace that is gone: a temporary one."""
+    return line["why"] == "it is gone" and line["path"].startswith(("/", "../"))

@@ -54,7 +54,7 @@ def take_inputs(
     paths: Iterable[str | Path],
     *,
     source: str | None = None,
-    started_ns: int | None = None,
+    stamps: Mapping[str, tuple[int, ...]] | None = None,
     prefixes: Iterable[str] = (),
     sealed: Iterable[str | Path] = (),
     masker: Masker = NO_SECRETS,
@@ -67,7 +67,8 @@ def take_inputs(
     Parameters
     ----------
     source : digest of the run's source snapshot.
-    started_ns : when the run began (`time.time_ns`). A file that changed since then is not what was read, and is left out.
+    stamps : path -> size, time of change (ns) and inode when it was opened. A file that has another now is not what was read, and
+        is left out. What its time is, the clock of another machine may have said: it is only compared with itself.
     prefixes : folders of the interpreter, such as its prefix and where its packages lie.
     sealed : files that are told by digest, but never copied. So are files that look like keys or passwords.
     masker : knows values that are secret. A text file that holds one is never copied either; one whose name does is
@@ -102,7 +103,8 @@ def take_inputs(
             continue
         if not stat.S_ISREG(status.st_mode):
             continue
-        if started_ns is not None and status.st_mtime_ns >= started_ns:
+        stamp = None if stamps is None else stamps.get(file)
+        if stamp is not None and stamp != (status.st_size, status.st_mtime_ns, status.st_ino):
             left.add(name, "it changed during the run")
             continue
         if tree_path(plain) in in_source:
@@ -310,6 +312,17 @@ def _shown(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
+def stamps_of(root: Path, patterns: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Of the files that match globs: path -> size, time of change (ns) and inode."""
+    found: dict[str, tuple[int, ...]] = {}
+    for pattern in patterns:
+        for name in sorted(glob.glob(pattern, root_dir=root, recursive=True)):
+            path = os.path.abspath(root / name)
+            if (stamp := _stamp(path)) is not None:
+                found[path] = stamp
+    return found
+
+
 def _stamp(file: str) -> tuple[int, int, int] | None:
     try:
         status = os.stat(file)
@@ -318,4 +331,4 @@ def _stamp(file: str) -> tuple[int, int, int] | None:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-__all__ = ["DeclaredOutputs", "Inputs", "Outputs", "keep_outputs", "take_inputs"]
+__all__ = ["DeclaredOutputs", "Inputs", "Outputs", "keep_outputs", "stamps_of", "take_inputs"]

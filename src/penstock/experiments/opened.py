@@ -19,6 +19,7 @@ class Opened:
     Attributes
     ----------
     read : files that were read, and not written before; path -> the line of code that opened it first ("" where unknown).
+    stamps : of those, size, time of change (ns) and inode when each was opened first.
     written : files that were opened for writing.
     events : TensorBoard's event files among them.
     unsealed : sealed file -> how it was seen to be opened.
@@ -30,6 +31,7 @@ class Opened:
         self._tail = Tail(folder / OPENED)
         self._sealed = {os.path.realpath(path): str(path) for path in sealed}
         self.read: dict[str, str] = {}
+        self.stamps: dict[str, tuple[int, ...]] = {}
         self.written: dict[str, None] = {}
         self.events: dict[str, None] = {}
         self.unsealed: dict[str, str] = {}
@@ -40,7 +42,7 @@ class Opened:
     def look(self) -> None:
         for line in self._tail.lines():
             if "path" in line:
-                self._file(line["path"], line.get("mode", "r"), line.get("at", ""))
+                self._file(line["path"], line.get("mode", "r"), line.get("at", ""), line.get("stamp"))
             elif "interpreter" in line and self.interpreter is None:
                 self.interpreter = line["interpreter"]
             elif "uses" in line:
@@ -51,7 +53,7 @@ class Opened:
     def close(self) -> None:
         self._tail.close()
 
-    def _file(self, path: str, mode: str, at: str) -> None:
+    def _file(self, path: str, mode: str, at: str, stamp: list[int] | None) -> None:
         sealed = self._sealed.get(os.path.realpath(path)) if self._sealed else None
         if sealed is not None:
             self.unsealed.setdefault(sealed, f"opened at {at}" if at else "opened by its Python")
@@ -61,3 +63,5 @@ class Opened:
                 self.events[path] = None
         elif path not in self.written:
             self.read.setdefault(path, at)
+            if stamp is not None:
+                self.stamps.setdefault(path, tuple(stamp))

@@ -73,7 +73,6 @@ def _settle(workspace: Workspace, record: RunRecord) -> None:
             series,
             opened,
             source=record.inputs.get("source"),
-            started_ns=int(datetime.fromisoformat(record.started_at).timestamp() * 1e9),
             masker=masker,
             unsealed=opened.unsealed,
             sealed=sealed,

@@ -96,7 +96,7 @@ class _Running:
     def _inside(self, run: Run, before: Before) -> tuple[ScriptRun, BaseException | None]:
         """Start the program, look at it until it has ended, record what came of it; the result, and the error to record."""
         around = self.around
-        started, started_ns, memory_kills = time.monotonic(), time.time_ns(), kills_for_memory()
+        started, memory_kills = time.monotonic(), kills_for_memory()
         (run.folder / OUTPUT).mkdir(parents=True, exist_ok=True)
         seals = self._seals()
         with Interrupts(self.process) as interrupts:
@@ -113,7 +113,7 @@ class _Running:
         out_of_memory = ended.signal == 9 and kills_for_memory() > memory_kills
         status, reason, error = self._judged(run, ended, interrupts.asked, watching, out_of_memory)
         environment, packages = around.really(observer.opened.interpreter)
-        collected = self._collected(run, before, watching, started_ns)
+        collected = self._collected(run, before, watching)
         run.note_cost(
             wall_s=round(ended.seconds, 6),
             cpu_s=None if ended.cpu_s is None else round(ended.cpu_s, 6),
@@ -151,7 +151,7 @@ class _Running:
 
         return Seals(self.options.watch)
 
-    def _collected(self, run: Run, before: Before, watching: Watching, started_ns: int) -> Collected:
+    def _collected(self, run: Run, before: Before, watching: Watching) -> Collected:
         from penstock.experiments.collect import Leftovers, collect
 
         around, observer, console = self.around, watching.observer, watching.console
@@ -162,11 +162,11 @@ class _Running:
                 observer.series,
                 observer.opened,
                 source=before.inputs["source"],
-                started_ns=started_ns,
                 masker=around.masker,
                 printed_bytes=None if console.full else console.size_bytes,
                 declared=before.declared.written(),
                 inputs=around.section.inputs,
+                stamps=before.stamps,
                 unsealed=observer.unsealed,
                 sealed=self.options.watch,
             )

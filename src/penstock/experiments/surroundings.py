@@ -153,7 +153,7 @@ class Surroundings:
     def look_before(self) -> Before:
         """What has to be looked at before the program can change it: the source, the repository, declared outputs."""
         from penstock.experiments import git
-        from penstock.experiments.files import DeclaredOutputs
+        from penstock.experiments.files import DeclaredOutputs, stamps_of
         from penstock.experiments.places import name_of
         from penstock.experiments.source import snapshot
 
@@ -169,7 +169,8 @@ class Surroundings:
             if self.options.watch:
                 inputs["sealed"] = [name_of(self.workspace.root, path) for path in self.options.watch]
             declared = DeclaredOutputs(self.workspace, self.outputs)
-        return Before(inputs, repository.result(), declared)
+            stamps = stamps_of(self.workspace.root, self.section.inputs)
+        return Before(inputs, repository.result(), declared, stamps)
 
     def record_start(self, run: Run, before: Before) -> None:
         """Record what can be found out while the program starts already."""
@@ -221,6 +222,7 @@ class Before:
     inputs: dict[str, Any]
     git: State
     declared: DeclaredOutputs
+    stamps: dict[str, tuple[int, ...]]
 
 
 @final

@@ -70,6 +70,27 @@ def test_a_file_that_is_read_and_changed_in_place_is_not_told_as_what_was_read(p
         "with open('state.txt', 'r+') as f:\n    n = int(f.read())\n    f.seek(0)\n    f.write(str(n + 1))\n"
     )
     assert place.record(run).inputs["files_left_out"] == [{"path": "state.txt", "why": "it changed during the run"}]
+    assert any("state.txt (it changed during the run)" in warning for warning in run.warnings)
+
+
+def test_a_file_with_a_time_in_the_future_is_an_input(place: Any) -> None:
+    """Archives and other machines set such times; also where it is only declared."""
+    place.declare("[run]\ninputs = ['declared.csv']\n")
+    for name in ("data.csv", "declared.csv"):
+        os.utime(place.write(name, "1,2\n"), (2e9, 2e9))
+    run = place.run_text("open('data.csv').read()\n")
+    assert {"data.csv", "declared.csv"} <= set(place.record(run).inputs["files"])
+    assert "files_left_out" not in place.record(run).inputs
+    assert run.warnings == ()
+
+
+def test_a_declared_input_that_changes_meanwhile_is_said(place: Any) -> None:
+    """Nobody knows which of the two was read."""
+    place.declare("[run]\ninputs = ['*.csv']\n")
+    place.write("a.csv", "1")
+    run = place.run_text("import subprocess\nsubprocess.run('echo 22 > a.csv; echo 3 > b.csv', shell=True)\n")
+    assert [line["path"] for line in place.record(run).inputs["files_left_out"]] == ["a.csv", "b.csv"]
+    assert "a.csv (it changed during the run), b.csv" in run.warnings[0]
 
 
 def test_standard_streams_of_the_scripts_own_are_left_alone(place: Any) -> None:

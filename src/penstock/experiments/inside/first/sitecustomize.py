@@ -5,7 +5,7 @@ any Python from 3.8 on, and nothing of it stays on the script's module path. A p
 
 It tells on ``opened.jsonl`` in the folder of the run, a line per file and way of opening::
 
-    {"path": "/data/train.csv", "mode": "r", "at": "train.py:12"}
+    {"path": "/data/train.csv", "mode": "r", "stamp": [size, mtime_ns, inode], "at": "train.py:12"}
     {"interpreter": {"python": "3.11.7", "executable": ..., "prefix": ..., "path": [...]}}
 """
 
@@ -77,17 +77,28 @@ def _begin(folder: str) -> None:
         if whole.startswith(own):
             if not (writes and whole.startswith(files) and "tfevents" in whole):
                 return
-        elif whole not in rows and (not sealed or os.path.realpath(whole) not in sealed):
-            if whole.startswith(passed_over) or "__pycache__" in whole or (os.sep + ".penstock" + os.sep) in whole:
-                return
-            if not writes and not os.path.isfile(whole):
+        elif (
+            whole not in rows
+            and (not sealed or os.path.realpath(whole) not in sealed)
+            and (whole.startswith(passed_over) or "__pycache__" in whole or (os.sep + ".penstock" + os.sep) in whole)
+        ):
+            return
+        stamp = ""
+        if not writes:
+            try:
+                status = os.stat(whole)
+            except OSError:
                 return  # only looked for
+            if status.st_mode & 0o170000 != 0o100000:  # no regular file
+                return
+            stamp = ',"stamp":[%d,%d,%d]' % (status.st_size, status.st_mtime_ns, status.st_ino)
         seen.add(key)
         if len(seen) > _MOST:
             tell('{"more":true}')
             return
         at = caller()
-        tell('{"path":%s,"mode":"%s"%s}' % (quoted(whole), "w" if writes else "r", ',"at":' + quoted(at) if at else ""))
+        at = ',"at":' + quoted(at) if at else ""
+        tell('{"path":%s,"mode":"%s"%s%s}' % (quoted(whole), "w" if writes else "r", stamp, at))
 
     def hook(event: str, args: tuple) -> None:
         if event == "open":
