@@ -64,7 +64,8 @@ def relation(column: str, group: np.ndarray, names: Sequence[str], y: np.ndarray
     size = len(names)
     rows = np.bincount(group, minlength=size)
     if shown is None:
-        outcome, values = y.reshape(1, -1).astype(np.float64), y.astype(np.float64)
+        values = y.astype(np.float64)
+        outcome = values[None] / (np.abs(values).max(initial=0.0) or 1.0)  # squares of huge numbers overflow
     else:
         values = (y == shown).astype(np.float64)
         outcome = values[None] if y.max(initial=0) <= 1 else np.array([y == k for k in np.unique(y)], dtype=np.float64)

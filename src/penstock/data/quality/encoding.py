@@ -12,7 +12,7 @@ from penstock.bundle.decoder import Frame, Kind
 from penstock.bundle.frame import absent
 
 MOST_VALUES = 250  # of a category; rarer ones share a number
-TEXT_PARTS = 24  # directions that stand for the words of a text
+TEXT_PARTS = 24  # directions that stand for the words of a text; of fewer texts than these, only lengths count
 TEXT_CHARACTERS = 1000  # of a text that are read
 _DAY_US = 86_400_000_000
 
@@ -78,8 +78,8 @@ class _Words:
         self._hash = HashingVectorizer(n_features=2**14, alternate_sign=False, norm=None)
         self._idf = TfidfTransformer(sublinear_tf=True)
         counts = self._idf.fit_transform(self._hash.transform(_shortened(texts)))
-        parts = min(TEXT_PARTS, max(1, counts.shape[0] - 1))
-        self._turn = TruncatedSVD(parts, n_iter=2, random_state=self.seed) if counts.nnz else None
+        enough = counts.nnz and counts.shape[0] > TEXT_PARTS
+        self._turn = TruncatedSVD(TEXT_PARTS, n_iter=2, random_state=self.seed) if enough else None
         if self._turn is not None:
             self._turn.fit(counts)
         return self

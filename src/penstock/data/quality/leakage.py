@@ -179,9 +179,11 @@ def _tree(view: View, rows: int) -> Any:
 
 
 def _plain(column: np.ndarray) -> np.ndarray:
-    """Missing and infinite numbers as the mean of the others."""
+    """A column in units of its largest number; missing and infinite numbers become the mean of the others."""
     there = np.isfinite(column)
-    return np.where(there, column, column[there].mean() if there.any() else 0.0)
+    scaled = np.where(there, column, 0.0)
+    scaled = scaled / (np.abs(scaled).max(initial=0.0) or 1.0)
+    return np.where(there, scaled, scaled[there].mean() if there.any() else 0.0)
 
 
 def _too_few(view: View) -> str | None:

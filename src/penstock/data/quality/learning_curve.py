@@ -34,7 +34,7 @@ class EnoughRows:
     id = "enough-rows"
 
     def judge(self, view: View, limit: float) -> Sequence[Finding]:
-        n, y_valid = len(view.sample), view.y_valid[view.valid_sample]
+        n, y_valid = len(view.sample), view.valid_y
         if n < LEAST_ROWS or len(y_valid) < LEAST_VALID or not view.X.shape[1]:
             return [unjudged(self, limit, f"{n} training and {len(y_valid)} validation rows are too few for a curve")]
         if len(np.unique(view.sample_y)) < 2 or len(np.unique(y_valid)) < 2:

@@ -99,7 +99,13 @@ class View:
 
     @cached_property
     def sample_y(self) -> np.ndarray:
-        return self.y[self.sample]
+        """The target of the sampled rows: class numbers, or numbers in units of the largest training target."""
+        return self.y[self.sample] / self._unit if not self.is_classification else self.y[self.sample]
+
+    @cached_property
+    def _unit(self) -> float:
+        """What numbers are divided by, so that squares of huge ones do not overflow."""
+        return float(np.abs(self.y).max(initial=0.0)) or 1.0
 
     @cached_property
     def learned_from(self) -> np.ndarray:
@@ -126,6 +132,12 @@ class View:
     @cached_property
     def valid_sample(self) -> np.ndarray:
         return some_rows(self.valid.n_rows, self.seed)
+
+    @cached_property
+    def valid_y(self) -> np.ndarray:
+        """The target of the sampled validation rows, as `sample_y`."""
+        chosen = self.y_valid[self.valid_sample]
+        return chosen if self.is_classification else chosen / self._unit
 
     @cached_property
     def X_valid(self) -> np.ndarray:  # noqa: N802
