@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from penstock.errors import FlagError
 from penstock.experiments.flags.flag import MASK
+from penstock.experiments.flags.flag_set import WIDTH
 from penstock.experiments.flags.values import show, split_list
 
 if TYPE_CHECKING:
@@ -270,15 +271,15 @@ def single(words: Sequence[str], flags: FlagSet) -> dict[str, Any]:
     return space.fixed
 
 
-def table(words: Sequence[str], flags: FlagSet) -> str:
+def table(words: Sequence[str], flags: FlagSet, *, width: int = WIDTH) -> str:
     """As `FlagSet.table`, for a batch: where a flag has several values, what is tried stands in the place of its value."""
     space = parse_space(words, flags)
     shown = [
-        replace(flag, type="str", choices=None, multiple=False) if flag.name in space.dimensions else flag
+        replace(flag, type="str", choices=None, bounds=None, multiple=False) if flag.name in space.dimensions else flag
         for flag in flags
     ]
     tried = {name: space.words[name] for name in space.dimensions}
-    return replace(flags, flags=tuple(shown)).table({**space.fixed, **tried})
+    return replace(flags, flags=tuple(shown)).table({**space.fixed, **tried}, width=width)
 
 
 def complete(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.errors import ScriptError
 from penstock.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -42,11 +43,13 @@ class Prepared:
 
         return is_batch(self.words, self.flags)
 
-    def table(self) -> str:
-        """Every flag with its value and where it comes from."""
+    def table(self, *, width: int = 120) -> str:
+        """Every flag with its value, where it comes from, and its help, in lines of so many letters."""
         from penstock.experiments.space import single, table
 
-        return table(self.words, self.flags) if self.is_batch else self.flags.table(single(self.words, self.flags))
+        if self.is_batch:
+            return table(self.words, self.flags, width=width)
+        return self.flags.table(single(self.words, self.flags), width=width)
 
     def run(self, options: RunOptions) -> ScriptRun:
         """Run it once.
@@ -91,15 +94,27 @@ def prepare(
 
     Raises
     ------
-    ScriptError : there is no such file or module, or it is of no kind that can be run.
+    ScriptError : there is no such file or module, or it is of no kind that can be run, or it is the name of a step.
     """
     from penstock.experiments.target import parse_target
 
     cwd = (cwd or Path.cwd()).resolve()
     workspace = Workspace.here(cwd)
     python = python or workspace.declaration.run.python
+    if words and module is None and not command:
+        _refuse_step(words[0], workspace, cwd)
     target, rest = parse_target(words, module=module, command=command, cwd=cwd, root=workspace.root, python=python)
     return Prepared(workspace, cwd, target, flags_of(workspace, target, cwd, python=python), tuple(rest))
+
+
+def _refuse_step(word: str, workspace: Workspace, cwd: Path) -> None:
+    """A step is no script, though it may be called like one without its ending."""
+    if any(step.name == word for step in workspace.declaration.step) and not (cwd / word).exists():
+        raise ScriptError(
+            f"there is no script {word!r}",
+            why="it is the name of a step of penstock.toml",
+            way_out=f"run it as a step: `penstock run --steps {word}`",
+        )
 
 
 def flags_of(workspace: Workspace, target: Target, cwd: Path, *, python: str | None = None) -> FlagSet:

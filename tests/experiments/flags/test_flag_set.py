@@ -9,6 +9,7 @@ import pytest
 
 from penstock.errors import FlagError
 from penstock.experiments.flags import Flag, FlagSet, detect
+from penstock.experiments.flags.flag import Bounds
 from penstock.experiments.target import parse_target
 from penstock.project.declaration import parse_declaration
 
@@ -90,6 +91,23 @@ def test_a_secret_value_is_in_no_message_and_no_table() -> None:
     assert "5" not in flags.table({"token": 7}).replace("a.py:1", "")
     assert "7" not in flags.table({"token": 7})
     assert flags.to_json()["flags"][0]["default"] == "***"
+
+
+def test_the_table_shows_help_as_far_as_there_is_room() -> None:
+    """Behind what is told anyway, in a column of its own."""
+    long = "the step of the optimizer, " * 9
+    flags = FlagSet((
+        Flag("lr", "float", 0.1, help=long, origin="a.py:1"),
+        Flag("n", "int", 3, bounds=Bounds(1, 5), help="how many", origin="a.py:2"),
+        Flag("x", "int", 3, origin="a.py:3"),
+    ))  # fmt: skip
+    assert flags.table(width=70).splitlines() == [
+        f"  lr  0.1  a.py:1                            {long[:22]}...",
+        "  n   3    a.py:2, at least 1 and at most 5  how many",
+        "  x   3    a.py:3",
+    ]
+    narrow = flags.table(width=50).splitlines()
+    assert narrow[0] == "  lr  0.1  a.py:1", "a few letters say nothing"
 
 
 def test_the_table_says_where_each_value_is_from() -> None:

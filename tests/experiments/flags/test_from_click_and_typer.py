@@ -176,3 +176,54 @@ def test_a_single_function_needs_no_app(script: Make) -> None:
     assert script(source).says("n=2", "fast=true") == "2 True"
     source = "import typer\napp = typer.Typer()\n@app.command()\ndef main(n: int = 1):\n    print(n)\napp()\n"
     assert script(source).says("n=2") == "2"
+
+
+RANGES = {
+    "click": """
+        import click
+        @click.command()
+        @click.option("--n", type=click.IntRange(1, 10), default=3)
+        @click.option("--p", type=click.FloatRange(min=0, max=1, min_open=True), default=0.5)
+        @click.option("--c", type=click.IntRange(0, 5, clamp=True), default=3)
+        @click.option("--many", type=click.IntRange(min=0), multiple=True)
+        def main(**given): print(sorted(given.items()))
+        main()
+    """,
+    "click, asked": """
+        import click
+        kinds = eval("[click.IntRange(1, 10), click.FloatRange(0, 1, min_open=True), click.IntRange(0, 5, clamp=True)]")
+        names = "".join(["n", "p", "c"])
+        @click.command()
+        @click.option("--" + eval("names")[0], type=kinds[0], default=3)
+        @click.option("--" + eval("names")[1], type=kinds[1], default=0.5)
+        @click.option("--" + eval("names")[2], type=kinds[2], default=3)
+        @click.option("--many", type=click.IntRange(min=0), multiple=True)
+        def main(**given): print(sorted(given.items()))
+        main()
+    """,
+    "typer": """
+        from typing import Annotated, List
+        import typer
+        def main(
+            n: int = typer.Option(3, min=1, max=10),
+            p: Annotated[float, typer.Option(min=1e-9, max=1)] = 0.5,
+            c: Annotated[int, typer.Option(min=0, max=5, clamp=True)] = 3,
+            many: Annotated[List[int], typer.Option(min=0)] = [],
+        ):
+            print([("c", c), ("many", tuple(many)), ("n", n), ("p", p)])
+        typer.run(main)
+    """,
+}
+
+
+@pytest.mark.parametrize("kind", RANGES)
+def test_bounds_are_checked_before_anything_runs(script: Make, kind: str) -> None:
+    """As the script itself would; a number that it moves to the end of its range is handed to it."""
+    one = script(RANGES[kind])
+    for word in ("n=0", "n=11", "p=0", "p=1.5", "many=1,-1"):
+        with pytest.raises(FlagError, match=r"it takes .*(at least|above)"):
+            one.assigned(word)
+    with pytest.raises(FlagError) as refused:
+        one.assigned("n=11")
+    assert "a number that is at least 1 and at most 10" in str(refused.value)
+    assert one.says("n=10", "p=1", "c=9", "many=0,4") == "[('c', 5), ('many', (0, 4)), ('n', 10), ('p', 1.0)]"

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from penstock.experiments.flags.flag import Flag, FlagType
+from penstock.experiments.flags.flag import Flag, FlagType, bounds_of
 from penstock.experiments.target import Target
 
 INSIDE = Path(__file__).parent.parent / "inside"
@@ -260,6 +260,7 @@ def _param(told: dict[str, Any], under: tuple[str, ...], library: str, target: T
         "under": under,
         "required": told["required"],
         "computed": computed,
+        "bounds": bounds_of(*told.get("bounds") or (None, None)),
     }
     if told["argument"]:
         many = told["nargs"] != 1

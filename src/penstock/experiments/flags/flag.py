@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from penstock.errors import FlagError
@@ -14,6 +14,40 @@ MASK = "***"
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What a number may be, as click's ranges have it; None: no end. An open end is not part of it."""
+
+    low: float | None = None
+    high: float | None = None
+    low_open: bool = False
+    high_open: bool = False
+
+    def hold(self, value: float) -> bool:
+        """Whether a number lies within. NaN does: neither click nor typer refuses it."""
+        below = self.low is not None and (value < self.low or (self.low_open and value == self.low))
+        above = self.high is not None and (value > self.high or (self.high_open and value == self.high))
+        return not (below or above)
+
+    @property
+    def words(self) -> str:
+        """
+        >>> Bounds(1, 10).words, Bounds(low=0, low_open=True).words, Bounds(0, 1, high_open=True).words
+        ('at least 1 and at most 10', 'above 0', 'at least 0 and below 1')
+        """
+        ends = [] if self.low is None else [f"{'above' if self.low_open else 'at least'} {show(self.low)}"]
+        ends += [] if self.high is None else [f"{'below' if self.high_open else 'at most'} {show(self.high)}"]
+        return " and ".join(ends)
+
+
+def bounds_of(low: Any, high: Any, low_open: Any = False, high_open: Any = False, clamp: Any = False) -> Bounds | None:
+    """The bounds that a script declares; None where there are none, or a number beyond them is moved to the end (`clamp`)."""
+    first, last = (end if isinstance(end, int | float) and not isinstance(end, bool) else None for end in (low, high))
+    return (
+        None if (first is None and last is None) or clamp else Bounds(first, last, low_open is True, high_open is True)
+    )
+
+
+@dataclass(frozen=True)
 class Flag:
     """One flag.
 
@@ -21,7 +55,7 @@ class Flag:
     ----------
     type : "int", "float", "bool", "str"; "any" where nothing tells.
     default : what the script takes where the flag is not given. A list where the flag takes several values.
-    choices : the only values that it takes, where it is so limited.
+    choices : the only values that it takes, where it is so limited. bounds : between which its numbers lie.
     origin : where it was found: "argparse, train.py:12".
     how : how it reaches the script: a word behind its option, a word of its own, an option that is there or not, the name of
         a subcommand, a constant of the file, or one of a notebook.
@@ -39,6 +73,7 @@ class Flag:
     type: FlagType = "any"
     default: Any = None
     choices: tuple[Any, ...] | None = None
+    bounds: Bounds | None = None
     help: str = ""
     origin: str = ""
     how: How = "option"
@@ -119,6 +154,8 @@ class Flag:
                 else f"write for example {self.name}={show(self.choices[0])}",
             )
         kind = type(value)
+        if self.bounds is not None and kind in (int, float) and not self.bounds.hold(value):
+            raise self.refuse(show(value), f"a number that is {self.bounds.words}")
         if self.type == "float" and kind is int:
             return float(value)
         if self.type == "int" and kind is float and (value.is_integer() or self.how in ("global", "cell")):
@@ -149,6 +186,7 @@ class Flag:
             "type": self.type,
             "default": default,
             "choices": None if self.choices is None else list(self.choices),
+            "bounds": None if self.bounds is None else asdict(self.bounds),
             "help": self.help,
             "origin": self.origin,
             "how": self.how,
@@ -167,7 +205,11 @@ def _example(flag: Flag) -> str:
         one = show(flag.choices[0])
     if flag.arity.isdecimal() and flag.multiple:
         return ",".join([one] * int(flag.arity))
-    return show(flag.default) if flag.default is not None and not flag.secret else one
+    if flag.default is not None and not flag.secret:
+        return show(flag.default)
+    if flag.bounds is not None and not flag.bounds.hold(float(one)):
+        return show(flag.bounds.low if flag.bounds.low is not None else flag.bounds.high)
+    return one
 
 
 def _surrogate(text: str) -> bool:

@@ -11,6 +11,9 @@ from penstock.errors import FlagError
 from penstock.experiments.flags.flag import MASK, Flag
 from penstock.experiments.flags.values import same, show
 
+WIDTH = 120
+LEAST_HELP = 12
+
 
 @dataclass(frozen=True)
 class FlagSet:
@@ -196,18 +199,20 @@ class FlagSet:
         kept = [own.pop(flag.name, flag) for flag in self.flags]
         return replace(self, flags=(*kept, *own.values()))
 
-    def table(self, assigned: Mapping[str, Any] | None = None) -> str:
-        """Name, value and where it comes from, for a person; one line per flag."""
+    def table(self, assigned: Mapping[str, Any] | None = None, *, width: int = WIDTH) -> str:
+        """Name, value, where it comes from and its help, for a person; one line per flag. Help is cut to fit in `width` letters."""
         given = dict(assigned or {})
         rows = [_row(flag, given) for flag in self.reached(given)]
         known = {flag.name for flag in self.flags}
         rows += [_row(self._pick(name, given), given) for name in given if name not in known]
         if not rows:
             return "  no flags"
-        widths = [min(max(len(row[i]) for row in rows), limit) for i, limit in enumerate((40, 60))]
-        return "\n".join(
-            f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {source}".rstrip() for name, value, source in rows
-        )
+        widths = [min(max(len(row[i]) for row in rows), limit) for i, limit in enumerate((40, 60, 50))]
+        lines = []
+        for name, value, source, help_ in rows:
+            line = f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {source:<{widths[2]}}"
+            lines.append(f"{line}  {_cut(help_, width - len(line) - 2)}".rstrip())
+        return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -285,9 +290,22 @@ class FlagSet:
         )
 
 
-def _row(flag: Flag, given: Mapping[str, Any]) -> tuple[str, str, str]:
+def _cut(help_: str, letters: int) -> str:
+    """A help that fits; nothing where there is no room to say anything.
+
+    >>> _cut("how fast it learns", 40), _cut("how fast it learns", 15), _cut("how fast it learns", 5)
+    ('how fast it learns', 'how fast it ...', '')
+    """
+    if len(help_) <= letters:
+        return help_
+    return f"{help_[: letters - 3]}..." if letters >= LEAST_HELP else ""
+
+
+def _row(flag: Flag, given: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Name, value, source and help."""
     indent = "  " * len(flag.under)
     limits = f", one of {', '.join(show(c) for c in flag.choices)}" if flag.choices and len(flag.choices) <= 8 else ""
+    limits += f", {flag.bounds.words}" if flag.bounds is not None else ""
     if flag.name in given:
         value = MASK if flag.secret else show(given[flag.name])
         if flag.origin in ("given", ""):
@@ -303,7 +321,7 @@ def _row(flag: Flag, given: Mapping[str, Any]) -> tuple[str, str, str]:
     else:
         value = MASK if flag.secret and flag.default not in (None, "") else show(flag.default)
         source = flag.origin
-    return indent + flag.name, value if len(value) <= 60 else value[:57] + "...", source + limits
+    return indent + flag.name, value if len(value) <= 60 else value[:57] + "...", source + limits, flag.help
 
 
 def _plain(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from penstock.experiments.flags.flag import Flag, FlagType
+from penstock.experiments.flags.flag import Bounds, Flag, FlagType, bounds_of
 from penstock.experiments.flags.plain import is_plain
 from penstock.experiments.flags.things import UNKNOWN, Called, Function, Named
 
@@ -142,6 +142,7 @@ def _argument(call: Called, under: tuple[str, ...]) -> Flag:
 def _typed(flag: Flag, kwargs: dict[str, Any]) -> Flag:
     """With its type, choices, and how many values it takes."""
     given, default = kwargs.get("type"), flag.default
+    flag = replace(flag, bounds=_bounds(given))
     choices: tuple[Any, ...] | None = None
     type_: FlagType = "str"
     if given is None:
@@ -169,6 +170,15 @@ def _typed(flag: Flag, kwargs: dict[str, Any]) -> Flag:
     if nargs is UNKNOWN:
         return replace(flag, type=type_, default=default, choices=choices, multiple=True, arity="*")
     return replace(flag, type=type_, default=default, choices=choices)
+
+
+def _bounds(given: Any) -> Bounds | None:
+    """Those of ``IntRange(1, 10)`` and ``FloatRange(min=0, min_open=True)``, as far as they are known."""
+    if not isinstance(given, Called) or not given.name.endswith(("IntRange", "FloatRange")):
+        return None
+    names = ("min", "max", "min_open", "max_open", "clamp")
+    told = {**dict(zip(names, given.args, strict=False)), **given.kwargs}
+    return bounds_of(*(told.get(name, False) for name in names))
 
 
 def _name(names: list[str]) -> str:

@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 from typing import Any
 
-from penstock.experiments.flags.flag import Flag, FlagType
+from penstock.experiments.flags.flag import Flag, FlagType, bounds_of
 from penstock.experiments.flags.plain import is_plain
 from penstock.experiments.flags.reader import Reader
 from penstock.experiments.flags.things import NO_CALL, UNKNOWN, Called, Class, Function, Named, TyperApp
@@ -110,6 +110,7 @@ def _flag(
         if isinstance(default, tuple)
         else default,
         choices=choices,
+        bounds=bounds_of(kwargs.get("min"), kwargs.get("max"), clamp=kwargs.get("clamp", False)),
         help=" ".join(kwargs["help"].split()) if isinstance(kwargs.get("help"), str) else "",
         origin=f"typer, {env.module.label}:{parameter.lineno}",
         how="positional" if positional else "option",

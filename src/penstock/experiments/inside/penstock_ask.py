@@ -130,6 +130,7 @@ def command_of(command: Any, core: Any) -> dict[str, Any]:
                 "off": list(param.secondary_opts),
                 "type": kind,
                 "choices": None if choices is None else value(list(choices)),
+                "bounds": bounds_of(getattr(param, "type", None)),
                 "default": value(default),
                 "help": getattr(param, "help", None),
                 "required": bool(param.required) or (bool(getattr(param, "prompt", None)) and default is None),
@@ -146,6 +147,13 @@ def command_of(command: Any, core: Any) -> dict[str, Any]:
         body["commands"] = {name: command_of(child, core) for name, child in children.items() if child is not None}
         body["alone"] = bool(getattr(command, "invoke_without_command", False))
     return body
+
+
+def bounds_of(kind: Any) -> Any:
+    """The ends of a range, whether they are open, and whether numbers beyond them are moved to them."""
+    if getattr(kind, "min", None) is None and getattr(kind, "max", None) is None:
+        return None
+    return [getattr(kind, name, None) for name in ("min", "max", "min_open", "max_open", "clamp")]
 
 
 def type_of_param(param: Any) -> tuple[str, Any]:
