@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ import yaml
 
 from penstock.cli.app import VERBS, app
 
+ARCHIVES = "Reproduce the archives of this change"
 CI = Path(__file__).parents[2] / "examples" / "ci"
 
 
@@ -33,7 +35,8 @@ def steps_of_github() -> dict[str, str]:
 
 def steps_of_jenkins() -> dict[str, str]:
     text = (CI / "Jenkinsfile").read_text(encoding="utf-8")
-    return dict(re.findall(r"stage\('(\w+)'\) \{\s+steps \{\s+sh '''(.*?)'''", text, re.DOTALL))
+    stage = r"stage\('([^']+)'\) \{\s+steps \{\s+(?:catchError\([^)]*\) \{\s+)?sh '''(.*?)'''"
+    return dict(re.findall(stage, text, re.DOTALL))
 
 
 def commands() -> list[list[str]]:
@@ -76,8 +79,10 @@ def test_the_jenkinsfile_has_the_same_steps() -> None:
     assert text.count("{") == text.count("}")
     assert text.count("'''") % 2 == 0
     jenkins, github = steps_of_jenkins(), steps_of_github()
-    assert list(jenkins) == ["Install", "Run", "Reproduce"]
-    for name in ("Run", "Reproduce"):
+    assert list(jenkins) == ["Install", "Run", "Reproduce", ARCHIVES]
+    assert text.count("catchError(") == 3, "a failure of one hides none of the others"
+    assert "currentBuild.description = told" in text
+    for name in ("Run", "Reproduce", ARCHIVES):
         assert jenkins[name].split() == github[name].split()
 
 
@@ -115,3 +120,30 @@ def test_the_steps_pass_and_fail_as_they_promise(tmp_path: Path, script: str, pa
     assert done["Reproduce"].returncode == (0 if passes else 1), done["Reproduce"].stderr
     told = (tmp_path / "told.md").read_text(encoding="utf-8")
     assert told.startswith("## ✅ `train.py` is reproducible" if passes else "## ❌ `train.py` is not reproducible")
+
+
+def test_each_archive_is_reproduced_whatever_became_of_the_others(tmp_path: Path) -> None:
+    """A damaged one and one that differs fail the step; the good one still has its summary."""
+    (job,) = workflow()["jobs"].values()
+    (step,) = [step for step in job["steps"] if step.get("name") == ARCHIVES]
+    assert step["if"] == "always()"
+    author, server = tmp_path / "author", tmp_path / "server"
+    author.mkdir()
+    (server / "results").mkdir(parents=True)
+    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def call(*words: str) -> str:
+        return subprocess.run(words, cwd=author, env=variables, capture_output=True, text=True, check=True).stdout
+
+    (author / "bad.py").write_text("import random\nprint('loss:', random.random())\n")
+    (author / "good.py").write_text("print('loss: 0.5')\n")
+    ids = {}
+    for name in ("bad", "good"):
+        ids[name] = json.loads(call("penstock", "run", f"{name}.py", "-y", "--json"))["id"]
+        call("penstock", "export", str(server / "results" / f"b-{name}.zip"), ids[name])
+    (server / "results" / "a-damaged.zip").write_text("no archive")
+    shell = step["run"].replace("--env fresh", "--env same")
+    done = subprocess.run(["sh", "-e", "-c", shell], cwd=server, env=variables, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "❌" in (server / f"summary-{ids['bad']}.md").read_text(encoding="utf-8")
+    assert "✅" in (server / f"summary-{ids['good']}.md").read_text(encoding="utf-8")
