@@ -31,11 +31,14 @@ class BatchLine:
     def __enter__(self) -> BatchLine:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if self._open:
             print(file=sys.stderr)
-        if kind is KeyboardInterrupt and self._batch:
-            print(f"to go on with this batch: penstock run --resume {self._batch}", file=sys.stderr, flush=True)
+        if error is None or not self._batch:
+            return
+        way = f"penstock run --resume {self._batch}"
+        if way not in str(error):  # whatever ended it; some errors name the way with more in it
+            print(f"to go on with this batch: {way}", file=sys.stderr, flush=True)
 
     def show(self, state: BatchState) -> None:
         """Tell how far the batch is."""

@@ -28,6 +28,7 @@ def queue(context: click.Context, as_json: bool) -> int:
 def run(workers: int, watch: bool, retry: bool, as_json: bool) -> int:
     """Run what is queued, oldest first. Exit 1 when any run failed."""
     from penstock.cli.output import say
+    from penstock.experiments.interrupts import ended_in_good_order
     from penstock.experiments.queue_run import Taken, run_queue
     from penstock.lifecycle.script import flags_of, with_visible_rows
     from penstock.project.workspace import Workspace
@@ -39,15 +40,16 @@ def run(workers: int, watch: bool, retry: bool, as_json: bool) -> int:
             told = taken.reason if event == "start" else f"{taken.status}{f': {taken.reason}' if taken.reason else ''}"
             say(f"  {taken.run}  {'begins: ' if event == 'start' else ''}{told}")
 
-    result = run_queue(
-        workspace,
-        flags_of=lambda target, cwd, python: flags_of(workspace, target, cwd, python=python),
-        prepare=lambda target, options: with_visible_rows(workspace, options),
-        workers=workers,
-        watch=watch,
-        retry=retry,
-        listener=listen,
-    )
+    with ended_in_good_order():
+        result = run_queue(
+            workspace,
+            flags_of=lambda target, cwd, python: flags_of(workspace, target, cwd, python=python),
+            prepare=lambda target, options: with_visible_rows(workspace, options),
+            workers=workers,
+            watch=watch,
+            retry=retry,
+            listener=listen,
+        )
     return emit(result, as_json=as_json)
 
 

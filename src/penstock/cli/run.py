@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from penstock.cli.output import emit, json_option, say
 
@@ -17,23 +18,26 @@ if TYPE_CHECKING:
 
 BEHIND = "penstock.command"
 PIPELINE, STEPS, SCRIPT, BATCH = "the pipeline", "steps", "a script", "a batch of runs"
+RESUMED = "a batch that goes on"
 ONLY_FOR = {
+    "module": (SCRIPT, BATCH),
+    "steps": (STEPS,),
     "budget": (PIPELINE,),
     "override": (PIPELINE,),
     "why": (PIPELINE, STEPS),
     "force": (STEPS,),
     "keep_going": (STEPS,),
-    "workers": (STEPS, BATCH),
-    "python": (SCRIPT, BATCH),
-    "timeout": (SCRIPT, BATCH),
-    "tag": (SCRIPT, BATCH),
-    "note": (SCRIPT, BATCH),
-    "yes": (SCRIPT, BATCH),
+    "workers": (STEPS, BATCH, RESUMED),
+    "python": (SCRIPT, BATCH, RESUMED),
+    "timeout": (SCRIPT, BATCH, RESUMED),
+    "tag": (SCRIPT, BATCH, RESUMED),
+    "note": (SCRIPT, BATCH, RESUMED),
+    "yes": (SCRIPT, BATCH, RESUMED),
     "queue": (SCRIPT, BATCH),
-    "trials": (BATCH,),
+    "trials": (BATCH, RESUMED),
     "search": (BATCH,),
-    "minimize": (BATCH,),
-    "maximize": (BATCH,),
+    "minimize": (BATCH, RESUMED),
+    "maximize": (BATCH, RESUMED),
     "stop_early": (BATCH,),
     "seed": (BATCH,),
 }
@@ -89,30 +93,37 @@ def run(context: click.Context, words: tuple[str, ...], as_json: bool, **given: 
     penstock run train.py lr=[0.1,0.01] -n 20      a batch: lists, uniform[0:1], loguniform[1e-5:1], int[1:9]
     """
     command: Sequence[str] = context.meta.get(BEHIND, ())
-    options = {name: value for name, value in given.items() if value not in (None, False, ())}
-    if options.pop("resume", None):
-        return _resume(words, command, given, as_json)
-    if options.pop("steps", False):
-        _refuse_others(context, options, STEPS)
+    if given["resume"] is not None:
+        _refuse_others(context, RESUMED)
+        if command:
+            context.fail("--resume goes on with what the batch runs; no command may stand behind --")
+        return _resume(words, given, as_json)
+    if given["steps"]:
+        _refuse_others(context, STEPS)
+        if command:
+            context.fail("--steps runs what penstock.toml says; no command may stand behind --")
         return _steps(words, given, as_json)
-    if words or command or options.pop("module", None):
+    if words or command or given["module"] is not None:
         return _script(context, words, command, given, as_json)
     from penstock.project.workspace import Workspace
 
     declared = Workspace.here().declaration
     if declared.step and not declared.data.source:
-        _refuse_others(context, options, STEPS)
+        _refuse_others(context, STEPS)
         return _steps((), given, as_json)
-    _refuse_others(context, options, PIPELINE)
+    _refuse_others(context, PIPELINE)
     return _pipeline(given["budget"], given["override"], given["why"], as_json)
 
 
-def _refuse_others(context: click.Context, options: dict[str, Any], what: str) -> None:
-    """Refuse options that say nothing about what is run."""
-    for name in options:
-        if name in ONLY_FOR and what not in ONLY_FOR[name]:
-            spelled = "--" + name.replace("_", "-")
-            context.fail(f"{spelled} is about {' or '.join(ONLY_FOR[name])}; this runs {what}")
+def _refuse_others(context: click.Context, what: str) -> None:
+    """Refuse options that say nothing about what is run, whatever their values."""
+    for name, about in ONLY_FOR.items():
+        if what in about or context.get_parameter_source(name) is ParameterSource.DEFAULT:
+            continue
+        spelled = "--" + name.replace("_", "-")
+        if what == RESUMED and BATCH in about:
+            context.fail(f"{spelled} was settled when the batch began; --resume keeps it")
+        context.fail(f"{spelled} is about {' or '.join(one for one in about if one != RESUMED)}; this runs {what}")
 
 
 def _pipeline(budget: str | None, override: str | None, why: bool, as_json: bool) -> int:
@@ -159,11 +170,7 @@ def _script(
 
     prepared = prepare(words, module=given["module"], command=command, python=given["python"])
     batch = prepared.is_batch or given["trials"] is not None
-    _refuse_others(
-        context,
-        {name: value for name, value in given.items() if value not in (None, False, ())},
-        BATCH if batch else SCRIPT,
-    )
+    _refuse_others(context, BATCH if batch else SCRIPT)
     if not _agreed(prepared, given["yes"] or as_json or given["queue"]):
         return 0
     options = _options(prepared.workspace, given, as_json)
@@ -171,8 +178,9 @@ def _script(
         done = prepared.queue(options) if given["queue"] else prepared.run(options)
         return emit(done, as_json=as_json)
     from penstock.cli.batch_line import BatchLine
+    from penstock.experiments.interrupts import ended_in_good_order
 
-    with BatchLine(quiet=as_json) as line:
+    with ended_in_good_order(), BatchLine(quiet=as_json) as line:
         result = prepared.run_batch(
             options,
             listener=line.show,
@@ -180,28 +188,24 @@ def _script(
             search=given["search"],
             minimize=given["minimize"],
             maximize=given["maximize"],
-            workers=given["workers"] or 1,
-            seed=given["seed"] or 0,
+            workers=1 if given["workers"] is None else given["workers"],
+            seed=0 if given["seed"] is None else given["seed"],
             stop_early=given["stop_early"],
             queue=given["queue"],
         )
     return emit(result, as_json=as_json)
 
 
-def _resume(words: Sequence[str], command: Sequence[str], given: dict[str, Any], as_json: bool) -> int:
+def _resume(words: Sequence[str], given: dict[str, Any], as_json: bool) -> int:
     from penstock.cli.batch_line import BatchLine
     from penstock.experiments.batch import resume_batch
+    from penstock.experiments.interrupts import ended_in_good_order
     from penstock.lifecycle.script import flags_of, with_visible_rows
     from penstock.project.workspace import Workspace
 
-    for name in ("search", "seed", "stop_early", "queue", "module", "steps"):
-        if given[name]:
-            raise click.UsageError(f"--{name.replace('_', '-')} was set when the batch began; --resume keeps it")
-    if command:
-        raise click.UsageError("--resume goes on with what the batch runs; no command may stand behind --")
     workspace = Workspace.here()
     options = with_visible_rows(workspace, _options(workspace, given, as_json))
-    with BatchLine(quiet=as_json) as line:
+    with ended_in_good_order(), BatchLine(quiet=as_json) as line:
         result = resume_batch(
             workspace,
             given["resume"],

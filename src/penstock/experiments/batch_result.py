@@ -12,6 +12,8 @@ from penstock.experiments.trials import Trial, best_of
 
 SHOWN = 20
 """Rows of the table in the terminal."""
+REASONS = 5
+"""Different reasons of failures in the terminal, and trials that are named for each."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class BatchResult:
 
     @property
     def exit_code(self) -> int:
-        """0 where any trial ended as it should."""
-        return 0 if any(trial.status in ("done", "stopped") for trial in self.trials) else 1
+        """0 where all trials ended as they should; to be stopped early is no failure."""
+        return 0 if self.trials and all(trial.status in ("done", "stopped") for trial in self.trials) else 1
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -71,7 +73,7 @@ class BatchResult:
         lines += [f"  note: {warning}" for warning in self.warnings]
         if self.ended:
             lines.append(f"  ended early: {self.ended}")
-        return "\n".join([*lines, *self._table()])
+        return "\n".join([*lines, *self._table(), *self._failures()])
 
     def _table(self) -> list[str]:
         header = ["trial", *self.flags, *([self.metric] if self.metric else []), "status", "run"]
@@ -81,6 +83,23 @@ class BatchResult:
         lines = ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         if len(ranked) > SHOWN:
             lines.append(f"  ... and {len(ranked) - SHOWN} more: penstock runs --batch {self.id}")
+        return lines
+
+    def _failures(self) -> list[str]:
+        """Why trials failed, most frequent reason first."""
+        reasons: dict[str, list[Trial]] = {}
+        for trial in self.trials:
+            if trial.status == "failed":
+                reasons.setdefault(trial.reason, []).append(trial)
+        ranked = sorted(reasons.items(), key=lambda item: -len(item[1]))
+        lines = []
+        for reason, trials in ranked[:REASONS]:
+            numbers = ", ".join(str(trial.number) for trial in trials[:REASONS])
+            more = f" and {len(trials) - REASONS} more" if len(trials) > REASONS else ""
+            several = "s" if len(trials) > 1 else ""
+            lines.append(f"  trial{several} {numbers}{more} failed: {reason or 'the reason is not known'}")
+        if len(ranked) > REASONS:
+            lines.append(f"  ... and {len(ranked) - REASONS} other reasons; see `penstock show RUN --log`")
         return lines
 
     def _row(self, trial: Trial) -> list[str]:

@@ -15,7 +15,7 @@ from penstock.errors import SearchError
 from penstock.experiments.batch_result import BatchResult
 from penstock.experiments.options import RunOptions, ScriptRun
 from penstock.experiments.plan import Plan
-from penstock.experiments.sampling import NEEDS_VALUES, Sampler, make_sampler
+from penstock.experiments.sampling import Sampler, make_sampler
 from penstock.experiments.space import Point, Space, complete
 from penstock.experiments.stopping import StoppingRule, make_rule
 from penstock.experiments.target import Target
@@ -165,7 +165,7 @@ class BatchWork:
         """Take in how a trial ended."""
         metric = self._plan.metric
         value = run.metrics.get(metric) if metric is not None and run.status != "failed" else None
-        reason = run.reason if run.status == "stopped" else ""
+        reason = run.reason if run.status in ("stopped", "failed") else ""
         trial = Trial(number, run.id, point, run.status, value, run.seconds, reason)
         self._trials[number] = trial
         if run.status not in FINISHED and self._cancel.is_set():
@@ -186,22 +186,20 @@ class BatchWork:
             self._ended = f"the first {len(finished)} trials all failed; see `penstock show {run.id}`"
 
     def _miss(self, metric: str, run: ScriptRun) -> None:
-        """A trial went well, and has not logged the metric."""
+        """A trial went well, and has not logged the metric. Where none has, its name is wrong: no other trial need run."""
         import difflib
 
+        if any(trial.value is not None for trial in self._trials.values()):
+            self._warnings.append(f"run {run.id} has not logged {metric!r}, and counts as without a value")
+            return
         names = list(run.metrics)
         near = difflib.get_close_matches(metric, names, 1, 0.5)
-        why = f"run {run.id} logged: {', '.join(names) or 'no metric at all'}"
-        if self._plan.search in NEEDS_VALUES or self._rule is not None:
-            option = "--maximize" if self._plan.maximise else "--minimize"
-            raise SearchError(
-                f"the metric {metric!r} is not logged",
-                why=why,
-                way_out=f"go on with `penstock run --resume {self._id} {option} {near[0] if near else 'METRIC'}`",
-            )
-        warning = f"no trial logs {metric!r}" + (f"; did you mean {near[0]!r}?" if near else f"; {why}")
-        if warning not in self._warnings and not any(trial.value is not None for trial in self._trials.values()):
-            self._warnings.append(warning)
+        option = "--maximize" if self._plan.maximise else "--minimize"
+        raise SearchError(
+            f"the metric {metric!r} is not logged",
+            why=f"run {run.id} logged: {', '.join(names) or 'no metric at all'}",
+            way_out=f"go on with `penstock run --resume {self._id} {option} {near[0] if near else 'METRIC'}`",
+        )
 
     def _remember(self) -> None:
         """What earlier sessions of this batch have found."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self, final
 
@@ -54,6 +56,31 @@ class Interrupts:
         else:
             self.asked = self.asked or "terminate"
             self._process.stop()
+
+
+@contextmanager
+def ended_in_good_order() -> Iterator[None]:
+    """While open, being told to end (SIGTERM, or the terminal is lost) is as Ctrl-C: what runs is ended, and recorded so.
+
+    Once is enough: while all that comes to its end, nothing more is heard of these signals.
+    """
+    before: dict[int, Any] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        for other in before:
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        chosen = [number for number in _NUMBERS if number != signal.SIGINT]
+        before |= {number: signal.getsignal(number) for number in chosen if signal.getsignal(number) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say(text: bytes) -> None:

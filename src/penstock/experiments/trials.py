@@ -27,7 +27,7 @@ class Trial:
     run : id of its run.
     point : flag -> value, of the flags that differ between trials.
     value : of the metric that the batch is about; None where there is none, NaN where the script said so.
-    reason : why it was stopped early, "" where it was not.
+    reason : why it failed or was stopped early, "" where neither is so.
     """
 
     number: int
@@ -87,8 +87,17 @@ def _trial(record: RunRecord, metric: str | None) -> Trial:
         status=record.status,
         value=value,
         seconds=record.seconds,
-        reason=str(record.outputs.get("stopped", "")) if record.status == "stopped" else "",
+        reason=_reason(record),
     )
+
+
+def _reason(record: RunRecord) -> str:
+    """As `penstock.experiments.options.ScriptRun` has it."""
+    if record.status == "stopped":
+        return str(record.outputs.get("stopped", ""))
+    if record.status == "failed" and record.error is not None:
+        return f"{record.error.get('what', '')}: {record.error.get('why', '')}"
+    return ""
 
 
 def _word(value: Any) -> Any:

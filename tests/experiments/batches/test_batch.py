@@ -81,6 +81,16 @@ def test_trials_that_fail_have_no_value_and_do_not_end_a_batch(lab: Any) -> None
     assert result.best is not None
     assert result.best.number == 3
     assert "3 trials (2 done, 1 failed)" in result.to_text()
+    assert result.exit_code == 1
+
+
+def test_why_trials_failed_is_told_once_for_each_reason(lab: Any) -> None:
+    result = lab.batch("lr=[0.1,0.8,0.9]", "fail-above=0.5", "epochs=1")
+    assert result.to_text().splitlines()[-1] == (
+        "  trials 2, 3 failed: train.py ended with exit status 1: the learning rate is too high"
+    )
+    again = lab.resume(result.id)
+    assert again.to_text().splitlines()[-1] == result.to_text().splitlines()[-1]
 
 
 LATE = """
@@ -96,6 +106,9 @@ if lr == 0.2:
 """
 
 
+SOMETIMES = "print('loss:' if lr < 0.4 else 'cost:', lr)"
+
+
 def test_what_a_trial_logged_before_it_failed_or_diverged_never_counts_as_best(lab: Any) -> None:
     lab.script.write_text(LATE)
     result = lab.batch("lr=[0.1,0.2,0.3,0.4]", minimize="loss")
@@ -105,7 +118,7 @@ def test_what_a_trial_logged_before_it_failed_or_diverged_never_counts_as_best(l
     assert result.best.point == {"lr": 0.3}
     told = trials_of(lab.workspace.ledger, result.id, "loss")
     assert [repr(trial.value) for trial in told] == [repr(trial.value) for trial in result.trials]
-    assert [line.split()[0] for line in result.to_text().splitlines()[-4:]] == ["3", "4", "1", "2"]
+    assert [line.split()[0] for line in result.to_text().splitlines()[-5:-1]] == ["3", "4", "1", "2"]
 
 
 def test_values_that_json_has_no_word_for_can_be_tried(lab: Any) -> None:
@@ -171,11 +184,20 @@ def test_a_metric_that_nobody_logs_ends_a_search_and_names_the_nearest(lab: Any)
     assert lab.workspace.ledger.get(record.id).status == "done"
 
 
-def test_a_metric_that_nobody_logs_is_only_noted_of_a_grid(lab: Any) -> None:
-    result = lab.batch("lr=[0.1,0.2]", "epochs=1", minimize="los")
-    assert result.warnings == ("no trial logs 'los'; did you mean 'loss'?",)
-    assert result.best is None
-    assert result.exit_code == 0
+@pytest.mark.parametrize("search", ["grid", "random"])
+def test_a_metric_that_nobody_logs_ends_any_batch_at_the_first_trial(lab: Any, search: str) -> None:
+    with pytest.raises(SearchError, match="logged: loss") as ended:
+        lab.batch("lr=[0.1,0.2,0.3]", "epochs=1", minimize="los", search=search)
+    assert "--minimize loss" in ended.value.way_out
+    (record,) = lab.batches()
+    assert [child.status for child in lab.workspace.ledger.children(record.id)] == ["done"]
+
+
+def test_a_metric_that_only_some_trials_log_is_noted(lab: Any) -> None:
+    lab.script.write_text(LATE.replace("if lr == 0.1:", "if lr == 9:").replace('print("loss:", lr)', SOMETIMES))
+    result = lab.batch("lr=[0.3,0.2,0.4]", minimize="loss")
+    assert result.best.point == {"lr": 0.3}
+    assert result.warnings[-1] == f"run {result.trials[2].run} has not logged 'loss', and counts as without a value"
 
 
 def test_a_wrong_value_is_refused_before_anything_runs(lab: Any) -> None:
