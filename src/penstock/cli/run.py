@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from penstock.cli.output import emit, json_option, say
+from penstock.cli.asking import NOT_RUN, agreed, no_such_option
+from penstock.cli.output import emit, json_option
 
 if TYPE_CHECKING:
     from penstock.experiments.options import RunOptions
-    from penstock.lifecycle.script import Prepared
     from penstock.project.workspace import Workspace
 
 BEHIND = "penstock.command"
@@ -54,7 +53,13 @@ class _Run(click.Command):
             if not ctx.meta[BEHIND]:
                 ctx.fail("nothing stands behind --: write the command to run there")
             args = args[:at]
-        return super().parse_args(ctx, args)
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if not error.option_name.startswith("--"):
+                raise
+            raise no_such_option(error, given) from error
 
 
 @click.command(cls=_Run)
@@ -171,8 +176,8 @@ def _script(
     prepared = prepare(words, module=given["module"], command=command, python=given["python"])
     batch = prepared.is_batch or given["trials"] is not None
     _refuse_others(context, BATCH if batch else SCRIPT)
-    if not _agreed(prepared, given["yes"] or as_json or given["queue"]):
-        return 0
+    if not agreed(prepared, sure=given["yes"] or as_json or given["queue"]):
+        return NOT_RUN
     options = _options(prepared.workspace, given, as_json)
     if not batch:
         done = prepared.queue(options) if given["queue"] else prepared.run(options)
@@ -219,17 +224,6 @@ def _resume(words: Sequence[str], given: dict[str, Any], as_json: bool) -> int:
             listener=line.show,
         )
     return emit(result, as_json=as_json)
-
-
-def _agreed(prepared: Prepared, sure: bool) -> bool:
-    """Show what will be run; where a person sits in front of it, ask."""
-    shown = prepared.table()
-    say(f"run {prepared.target.name}" + (" as a batch" if prepared.is_batch else ""))
-    if shown:
-        say("\n".join(f"  {line}" for line in shown.splitlines()))
-    if sure or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return True
-    return click.confirm("continue?", default=True, err=True)
 
 
 def _options(workspace: Workspace, given: dict[str, Any], as_json: bool) -> RunOptions:
