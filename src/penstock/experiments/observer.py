@@ -12,6 +12,7 @@ from penstock.experiments.lines import PrintedMetrics
 from penstock.experiments.opened import Opened
 from penstock.experiments.options import MetricsListener
 from penstock.experiments.series import Appender, Series, Tail
+from penstock.experiments.thinning import Thinning
 
 if TYPE_CHECKING:
     from penstock.experiments.events import EventFiles, Scalar
@@ -25,8 +26,8 @@ _MOST_FOLDERS = 5000
 class Observer:
     """One run, looked at. `look` is called every so often, and once more at the end.
 
-    Metrics from printed lines and event files are appended to the run's log, where the script's own are too; from there
-    all are read again, so that everyone sees the same.
+    Metrics from printed lines and event files are appended to the run's log, where the script's own are too; these are read from
+    there. Of very many printed lines the log has a part (see `Thinning`), and `series` all.
 
     Attributes
     ----------
@@ -42,6 +43,7 @@ class Observer:
         pid: int,
         started: float,
         patterns: tuple[str, ...] = (),
+        most_printed: int = 200_000,
         watch: Iterable[Path] = (),
         seals: Seals | None = None,
         listener: MetricsListener | None = None,
@@ -53,8 +55,9 @@ class Observer:
         self.printed = PrintedMetrics(self._printed, patterns)
         self.stop_reason = ""
         self._listener = listener
-        self._appender = Appender(log, started)
         self._tail = Tail(log)
+        self._appender = Appender(log, started, self._tail)
+        self.thinning = Thinning(most_printed)
         self._events: EventFiles | None = None
         self._clock = time.time() - (time.monotonic() - started)  # the run's start in seconds since 1970
         self._pid = pid
@@ -75,6 +78,11 @@ class Observer:
         found = []
         if self._appender.lost:
             found.append(f"{self._appender.lost} lines of metrics are lost: {self._appender.why}")
+        if self.thinning.left_out:
+            found.append(
+                f"{self.thinning.left_out:,} of {self.thinning.seen:,} printed lines with metrics are not in the log, see [run] printed_lines; "
+                "the summaries count all"
+            )
         if self.printed.refused:
             found.append(
                 f"more than 1,000 names of metrics were printed; {self.printed.refused!r} and others are left out"
@@ -101,9 +109,7 @@ class Observer:
         self._scalars()
         self._appender.flush()
         for line in self._tail.lines():
-            numbers = self.series.add(line)
-            if self._listener is not None and not self.stop_reason and len(numbers) > ("step" in numbers):
-                self.stop_reason = self._listener(numbers) or ""
+            self._take(line)
 
     def _look_at_seals(self) -> None:
         if self._seals is not None:
@@ -125,7 +131,15 @@ class Observer:
                 part.close()
 
     def _printed(self, values: dict[str, Any]) -> None:
-        self._appender.add(values)
+        self._take(values)
+        if self.thinning.keeps(values):
+            self._appender.add(values)
+
+    def _take(self, line: dict[str, Any]) -> None:
+        """Sum a line of metrics up, and tell of it."""
+        numbers = self.series.add(line)
+        if self._listener is not None and not self.stop_reason and len(numbers) > ("step" in numbers):
+            self.stop_reason = self._listener(numbers) or ""
 
     def _event_files(self) -> EventFiles:
         """Made when there is one."""
@@ -150,6 +164,7 @@ class Observer:
 
     def _append(self, scalars: list[Scalar]) -> None:
         values = {"step": scalars[0].step, **{scalar.tag: scalar.value for scalar in scalars}}
+        self._take(values)
         self._appender.add(values, max(0.0, scalars[0].wall_s - self._clock))
 
 

@@ -171,6 +171,8 @@ class _Running:
                 sealed=self.options.watch,
             )
         )
+        if observer.thinning.left_out:
+            found.outputs["log_lines_left_out"] = observer.thinning.left_out
         if console.full:
             found.warnings.append(f"what it printed is not kept in full: {console.full}")
         return found

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, final
@@ -118,6 +119,8 @@ class Tail:
         self.path = path
         self._descriptor = -1
         self._rest = b""
+        self._at = 0
+        self._passed: deque[tuple[int, int]] = deque()
         self.damaged = 0  # lines that are no JSON: a power cut may leave one
 
     def lines(self) -> Iterator[dict[str, Any]]:
@@ -127,7 +130,7 @@ class Tail:
                 self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 return
-        while data := os.read(self._descriptor, CHUNK_BYTES):
+        while data := self._read():
             whole, end, self._rest = (self._rest + data).rpartition(b"\n")
             for line in whole.decode("utf-8", "replace").split("\n") if end else ():
                 values = _line(line)
@@ -136,10 +139,29 @@ class Tail:
                 else:
                     yield values
 
+    def pass_over(self, begin: int, end: int) -> None:
+        """Leave out these bytes of the file, which lie behind what was read: who reads has written them, and knows them."""
+        if self._passed and self._passed[-1][1] == begin:
+            begin = self._passed.pop()[0]
+        self._passed.append((begin, end))
+
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _read(self) -> bytes:
+        size = CHUNK_BYTES
+        while self._passed:
+            begin, end = self._passed[0]
+            if self._at < begin:
+                size = min(size, begin - self._at)
+                break
+            self._at = os.lseek(self._descriptor, end, os.SEEK_SET)
+            self._passed.popleft()
+        data = os.read(self._descriptor, size)
+        self._at += len(data)
+        return data
 
 
 def _line(line: str) -> dict[str, Any] | None:
@@ -170,9 +192,11 @@ class Appender:
     """Appends lines to a log of metrics on behalf of a script that does not do it itself; many lines go in one write.
 
     Where that is not possible (no space is left), `lost` counts the lines, `why` says why, and the script goes on.
+    `tail`, which reads the same file, passes over what was appended here.
     """
 
-    def __init__(self, path: Path, started: float) -> None:
+    def __init__(self, path: Path, started: float, tail: Tail | None = None) -> None:
+        self._tail = tail
         self.path = path
         self.started = started
         self.lost = 0
@@ -207,7 +231,10 @@ class Appender:
         if written < len(data):
             self.lost += count if not written else data.count(b"\n", written)
             if written and not data[:written].endswith(b"\n"):
-                self._cut(written - data.rfind(b"\n", 0, written) - 1)
+                written -= self._cut(written - data.rfind(b"\n", 0, written) - 1)
+        if written and self._tail is not None:
+            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            self._tail.pass_over(end - written, end)
 
     def close(self) -> None:
         self.flush()
@@ -215,8 +242,11 @@ class Appender:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _cut(self, size: int) -> None:
-        """Take back the part of a line, unless another process has written behind it; readers cope with that."""
+    def _cut(self, size: int) -> int:
+        """Take back the part of a line, unless another process has written behind it; readers cope with that. How much was."""
         end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
-        if os.fstat(self._descriptor).st_size == end:
-            os.ftruncate(self._descriptor, end - size)
+        if os.fstat(self._descriptor).st_size != end:
+            return 0
+        os.ftruncate(self._descriptor, end - size)
+        os.lseek(self._descriptor, end - size, os.SEEK_SET)
+        return size

@@ -33,12 +33,15 @@ class Watching:
             pid=process.pid,
             started=started,
             patterns=around.metrics,
+            most_printed=around.section.printed_lines,
             watch=options.watch,
             seals=seals,
             listener=options.on_metrics,
             mask=around.masker.mask,
         )
-        self._out = Printed(around.masker, self.console, shown(options, "stdout"), self.observer.printed.feed, label=options.label)
+        self._out = Printed(
+            around.masker, self.console, shown(options, "stdout"), self.observer.printed.feed, label=options.label
+        )
         self._err = Printed(around.masker, self.console, shown(options, "stderr"), label=options.label)
 
     def until_the_end(self) -> Ended:

@@ -150,6 +150,7 @@ class RunSection(Section, frozen=True):
     secrets: tuple[str, ...] = ()  # names of flags and variables that are secret although they do not look it
     timeout: str | None = None  # "90s", "10m", "2h"
     console_bytes: int = 100 * 2**20  # of printed output, per run; the middle of more is left out
+    printed_lines: int = 200_000  # with metrics, per run, that are all in its log; of more ever fewer are
     keep_inputs_bytes: int = 100 * 2**20  # files that were read are kept up to this size each; larger ones by digest
     mask_files: bool = True  # in text files that are kept, the values of secret flags and variables become ***
     source: SourceSection = SourceSection()

@@ -105,6 +105,21 @@ def test_nan_and_infinity_are_kept_and_flagged(place: Any) -> None:
     assert any("NaN" in warning for warning in run.warnings)
 
 
+def test_of_very_many_printed_lines_the_log_has_a_part_and_the_summary_all(place: Any) -> None:
+    """It is said how many are left out; the last value is the last that was printed."""
+    place.declare("[run]\nprinted_lines = 100\n")
+    run = place.run_text("for i in range(1, 5001): print(f'step: {i} loss: {1 / i} acc: 1.0')")
+    record = place.record(run)
+    lines = place.lines(run)
+    assert lines[:100] == [{"step": i, "loss": 1 / i, "acc": 1.0} for i in range(1, 101)]
+    assert len(lines) < 500
+    loss, acc = record.outputs["series"]["loss"], record.outputs["series"]["acc"]
+    assert (loss["count"], loss["last"], loss["last_step"], loss["min_step"]) == (5000, 1 / 5000, 5000, 5000)
+    assert acc["max_step"] == 1
+    assert record.outputs["log_lines_left_out"] == 5000 - len(lines)
+    assert f"{5000 - len(lines):,} of 5,000 printed lines" in run.warnings[0]
+
+
 def test_files_that_it_writes_into_its_folder_are_kept(place: Any) -> None:
     """The folder is given in PENSTOCK_OUTPUT."""
     run = place.run_text(

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.experiments.series import Appender, Series, Tail
+from penstock.experiments.thinning import Thinning
 from penstock.ledger.log import read_log
 
 NUMBERS = st.lists(st.floats(), min_size=1, max_size=50)
@@ -74,6 +75,39 @@ def test_many_lines_are_appended_in_one_write_as_the_log_has_them(tmp_path: Path
     assert lines[0]["elapsed_s"] == 0.5
     assert math.isnan(lines[0]["é"])
     assert lines[1]["x"] == 2
+
+
+def test_what_the_reader_has_written_itself_is_passed_over(tmp_path: Path) -> None:
+    """And what others write before, between and behind it is read."""
+    path = tmp_path / "log"
+    tail = Tail(path)
+    appender = Appender(path, 0.0, tail)
+    seen = []
+    for number in range(6):
+        with path.open("a") as other:
+            other.write(f'{{"other":{number}}}\n')
+        if number % 3:
+            seen += tail.lines()
+        appender.add({"own": number})
+        appender.flush()
+    seen += tail.lines()
+    tail.close()
+    appender.close()
+    assert seen == [{"other": number} for number in range(6)]
+    assert path.read_text().count("own") == 6
+
+
+def test_very_many_lines_are_thinned_evenly_and_each_series_by_itself() -> None:
+    """Two that take turns are both there, to the end."""
+    thinning = Thinning(1000)
+    lines = [{"step": i, "train" if i % 2 else "valid": i} for i in range(100_000)]
+    kept = [line for line in lines if thinning.keeps(line)]
+    assert kept[:1000] == lines[:1000]
+    assert len(kept) == 100_000 - thinning.left_out < 5000
+    for name in ("train", "valid"):
+        steps = [line["step"] for line in kept if name in line]
+        assert abs(len(steps) - len(kept) / 2) < 20
+        assert steps[-1] > 99_000
 
 
 def test_lines_that_find_no_space_are_counted(tmp_path: Path) -> None:
