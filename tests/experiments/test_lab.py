@@ -137,3 +137,18 @@ def test_an_empty_notebook_says_how_to_begin(workspace: Workspace) -> None:
     """Instead of an empty page."""
     assert "penstock decide" in story(workspace).to_text()
     assert "Nothing is written down yet" in story(workspace).to_html()
+
+
+def test_reasons_keep_their_lines_and_make_no_chapters(workspace: Workspace) -> None:
+    """Neither in Markdown nor in the terminal does what somebody wrote change the form of the rest."""
+    decide(workspace, "dropout helps", why="because\n# it fell\n| a | b |\n\n1. twice")
+    lines = story(workspace).to_text().splitlines()
+    assert [line for line in lines if line.startswith("#")] == [
+        line for line in lines if line.startswith(("# Lab notebook", "## 2", "### d1: dropout helps"))
+    ]
+    at = lines.index("> because\\")
+    assert lines[at : at + 5] == ["> because\\", "> \\# it fell\\", "> \\| a | b |", ">", "> 1\\. twice"]
+    shown = decide(workspace, "d1").to_text().splitlines()
+    assert shown[1].endswith("open: because")
+    assert [line.strip() for line in shown[2:5]] == ["# it fell", "| a | b |", ""]
+    assert all(line.startswith("      ") for line in shown[2:6])

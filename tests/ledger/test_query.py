@@ -43,6 +43,9 @@ def ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         _add(opened, "d", {"lr": 1}, {"loss": 2.0}, {"v": "x"}, operation="split", day=12, status="failed")
         _add(opened, "e", {"lr": "0.1", "status": "x"}, {}, {}, day=12, status="", owned=False)
         opened.note(_id(opened, "a"), "It was Gradient noise, 5 % of it")
+        opened.decisions.add("Dropout helps", why="as b shows", runs=[_id(opened, "a"), _id(opened, "b")])
+        opened.decisions.add("Trees do not", runs=[_id(opened, "b")])
+        opened.decisions.revise("d1", outcome="confirmed")
         yield opened
 
 
@@ -149,6 +152,11 @@ def found(ledger: Ledger, text: str) -> str:
         ("note~gradient", "a"),
         ("note ~ '5 %'", "a"),
         ("note ~ '5_%'", ""),
+        ("decision=d1", "ab"),
+        ("decision=d2", "b"),
+        ("decision~dropout", "ab"),
+        ("not decisions", "cde"),
+        ("lr in (0.1, nan, 'x') or lr=1", "acde"),
         ("unsealed", "b"),
         ("unsealed=false", "acde"),
         ("commit=abca", "a"),
@@ -234,6 +242,19 @@ def test_runs_are_sorted_by_what_they_have(ledger: Ledger, text: str, runs: str)
     terms = order(text, Catalog(ledger.ask, sqlite=ledger.is_sqlite))
     rows = ledger.summaries(order=terms.sql, where=("", terms.params), columns=["tags"])
     assert "".join(r.tags["name"] for r in rows).startswith(runs)
+
+
+def test_a_long_filter_is_answered_or_refused_in_words(ledger: Ledger) -> None:
+    """Never by the limits of a database: on how deep a condition is, and how long a question."""
+    many = [f"lr={i / 1000}" for i in range(1, 2000)]
+    assert found(ledger, " or ".join(many)) == "abde"
+    assert found(ledger, "lr in (" + ", ".join(str(i / 1000) for i in range(50, 1500)) + ", nan)") == "acde"
+    assert found(ledger, " or ".join([*(f"name=x{i}" for i in range(1200)), "tag:name=c"])) == "c"
+    assert found(ledger, " and ".join(f"seconds<{i}" for i in range(100, 1200))) == "abc"
+    with pytest.raises(QueryError) as caught:
+        found(ledger, " or ".join(f"lr<-{i}" for i in range(1, 5000)))
+    assert caught.value.what == "the filter is too long"
+    assert "in (a, b, c)" in caught.value.way_out
 
 
 def test_names_and_values_never_become_sql(ledger: Ledger) -> None:

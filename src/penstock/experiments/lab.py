@@ -37,7 +37,7 @@ class Decided:
         now = self.now
         lines = [f"{now.id}: {now.hypothesis} [{now.outcome}]"]
         for revision in self.revisions:
-            why = f": {revision.why}" if revision.why else ""
+            why = ": " + "\n      ".join(revision.why.splitlines()) if revision.why else ""
             lines.append(f"  {revision.at[:16].replace('T', ' ')} {revision.who}: {revision.outcome}{why}")
         if now.runs:
             lines.append(f"  runs: {', '.join(now.runs)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def _entry(entry: Entry) -> list[str]:
     name = f"{entry.decision}: " if entry.decision else {"note": "Note on ", "deployment": ""}[entry.kind]
     lines = [f"### {name}{_line(entry.title)}{mark}", "", f"{entry.at[11:16]} UTC, {_line(entry.who)}", ""]
     if entry.text:
-        lines += [entry.text.strip(), ""]
+        lines += [*_paragraphs(entry.text), ""]
     if entry.runs and entry.kind != "note":
         lines += ["| run | operation | status | metrics | parameters |", "|---|---|---|---|---|"]
         for run in entry.runs:
@@ -76,6 +77,25 @@ def _value(value: Any) -> str:
 def _line(text: str) -> str:
     """One line, whatever was written; a ``<`` begins no HTML."""
     return " ".join(text.split()).replace("<", "&lt;")
+
+
+def _paragraphs(text: str) -> list[str]:
+    """What somebody wrote, with its lines, as a quotation: nothing in it becomes a heading, a list or a table.
+
+    >>> _paragraphs("because\\n# it fell\\n\\n1. twice")
+    ['> because\\\\', '> \\\\# it fell', '>', '> 1\\\\. twice']
+    """
+    lines = [_plain(line) for line in text.strip().splitlines()]
+    pairs = zip(lines, [*lines[1:], ""], strict=True)
+    return [f"> {line}" + ("\\" if following else "") if line else ">" for line, following in pairs]
+
+
+def _plain(line: str) -> str:
+    """A line with what would begin a block of Markdown made plain."""
+    line = _line(line)
+    if (number := re.match(r"\d+(?=[.)])", line)) is not None:
+        return f"{number[0]}\\{line[number.end() :]}"
+    return f"\\{line}" if line[:1] in tuple("#>-+*=|`~_[") else line
 
 
 def _cell(text: str) -> str:

@@ -141,7 +141,7 @@ def list_runs(
         "runs": [_body(run, about, list(zip(columns, names, strict=True))) for run in runs],
         "more": more,
     }
-    header, rows = _columned(runs, columns, names) if names else _usual(runs, about)
+    header, rows = _columned(runs, columns, names, about) if names else _usual(runs, about)
     if deleted:
         empty = "nothing was thrown away"
     else:
@@ -181,16 +181,22 @@ def _body(run: RunSummary, about: About, columns: Sequence[tuple[str, Name]]) ->
         "deleted_at": run.deleted_at,
     }
     if columns:
-        body["columns"] = {text: value_of(run, name) for text, name in columns}
+        body["columns"] = {text: _value(run, name, about) for text, name in columns}
     return body
 
 
+def _value(run: RunSummary, name: Name, about: About) -> Any:
+    if name.kind == "property" and name.name == "decision":  # which are not part of a run's record
+        return ", ".join(decision.id for decision in about.decisions.get(run.id, [])) or None
+    return value_of(run, name)
+
+
 def _columned(
-    runs: Sequence[RunSummary], columns: Sequence[str], names: Sequence[Name]
+    runs: Sequence[RunSummary], columns: Sequence[str], names: Sequence[Name], about: About
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     rows = []
     for run in runs:
-        values = [value_of(run, name) for name in names]
+        values = [_value(run, name, about) for name in names]
         rows.append(
             (run.id, *(took(v) if n.name == "seconds" else shown(v) for n, v in zip(names, values, strict=True)))
         )

@@ -7,6 +7,7 @@ JSON in text columns: SQLite reads them with its JSON functions, PostgreSQL afte
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, final
 
@@ -202,6 +203,19 @@ def as_number(value: Word) -> float | None:
     if value.quoted or not _NUMBER.fullmatch(value.text):
         return None
     return float(value.text)
+
+
+def joined(how: str, parts: Sequence[str]) -> str:
+    """Conditions of which all (AND) or one (OR) must hold, as a tree of little depth: SQLite takes a chain of 1,000 at most.
+
+    >>> joined("OR", ["a", "b", "c"])
+    '(a OR (b OR c))'
+    """
+    if len(parts) == 1:
+        return f"({parts[0]})"
+    half = len(parts) // 2
+    sides = [parts[:half], parts[half:]]
+    return "(" + f" {how} ".join(side[0] if len(side) == 1 else joined(how, side) for side in sides) + ")"
 
 
 def sure(sql: str) -> str:

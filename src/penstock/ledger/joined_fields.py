@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import final
 
-from penstock.ledger.fields import FALSE, TRUE, Binder, Unfit, as_number, escaped, like, sure
+from penstock.ledger.fields import FALSE, TRUE, Binder, Unfit, as_number, escaped, joined, like, sure
 from penstock.ledger.query import Word
 
+_MEANINGS = frozenset({"nan", "none", "null", "true", "false"})
+"""Words that are more than texts."""
 _LOOKS_NUMERIC = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
 
 
@@ -86,6 +88,23 @@ class Json:
         if (number := as_number(value)) is not None:
             return f"({sure(f'{self.number} = {self.bind(number)}')} OR {sure(spelled)})"
         return sure(spelled)
+
+    def among(self, values: Sequence[Word]) -> str:
+        """Equal to one of any number of values: those without a meaning of their own are asked for in two lists."""
+        plain, others = [], {}
+        for v in values:
+            if v.quoted or v.text.lower() not in _MEANINGS:
+                plain.append(v)
+            else:
+                others[v.text.lower()] = v
+        numbers = [number for v in plain if (number := as_number(v)) is not None]
+        parts = [self.equals(v) for v in others.values()]
+        if plain:
+            texts = ", ".join(self.bind(v.text) for v in plain)
+            parts.append(sure(f"({self._is_text} AND {self.text} IN ({texts}))"))
+        if numbers:
+            parts.append(sure(f"{self.number} IN ({', '.join(self.bind(number) for number in numbers)})"))
+        return joined("OR", parts)
 
     def compare(self, operator: str, value: Word) -> str:
         if (number := as_number(value)) is not None:
@@ -202,6 +221,14 @@ class Tag:
             return self._one(same)
         return self._one(f"({same} OR {sure(f'{self._as_number()} = {self.bind(number)}')})")
 
+    def among(self, values: Sequence[Word]) -> str:
+        """Equal to one of any number of values."""
+        numbers = [number for v in values if (number := as_number(v)) is not None]
+        same = f"t.value IN ({', '.join(self.bind(v.text) for v in values)})"
+        if numbers:
+            same = joined("OR", [same, sure(f"{self._as_number()} IN ({', '.join(self.bind(n) for n in numbers)})")])
+        return self._one(same)
+
     def compare(self, operator: str, value: Word) -> str:
         if (number := as_number(value)) is not None:
             return self._one(sure(f"{self._as_number()} {operator} {self.bind(number)}"))
@@ -226,15 +253,21 @@ class Tag:
 
 @final
 class Many:
-    """Something of which a run has any number: notes, and what it took or made (by name, or beginning of the digest)."""
+    """Something of which a run has any number: notes, decisions that rest on it (by their ids; ``~`` in their texts), and what
+    it took or made (by name, or beginning of the digest)."""
 
     def __init__(self, binder: Binder, what: str) -> None:
         self.bind = binder
-        self.table = {"note": "run_notes", "input": "run_inputs", "output": "run_outputs"}[what]
-        self.columns = ("text",) if what == "note" else ("name", "digest")
+        self.equal = {"note": ("text",), "decision": ("id",)}.get(what, ("name", "digest"))
+        self.containing = ("hypothesis", "why") if what == "decision" else self.equal
+        table = {"note": "run_notes", "input": "run_inputs", "output": "run_outputs", "decision": "decisions"}[what]
+        self._of_run = f"FROM {table} x WHERE x.run = r.id"
+        if what == "decision":  # whose runs are a list
+            runs = "json_each(x.runs)" if binder.sqlite else "jsonb_array_elements_text(CAST(x.runs AS jsonb))"
+            self._of_run = f"FROM decisions x, {runs} AS j{'' if binder.sqlite else '(value)'} WHERE j.value = r.id"
 
     def _any(self, conditions: Sequence[str]) -> str:
-        return f"EXISTS (SELECT 1 FROM {self.table} x WHERE x.run = r.id AND ({' OR '.join(conditions)}))"
+        return f"EXISTS (SELECT 1 {self._of_run} AND ({' OR '.join(conditions)}))"
 
     def present(self) -> str:
         return self._any([TRUE])
@@ -249,7 +282,7 @@ class Many:
                 f"x.{c} = {self.bind(value.text)}"
                 if c != "digest"
                 else f"x.digest LIKE {self.bind(pattern)} ESCAPE '!'"
-                for c in self.columns
+                for c in self.equal
             ]
         )
 
@@ -257,13 +290,13 @@ class Many:
         raise Unfit(f"there may be several of them, so {operator} has no meaning", "ask with = or ~")
 
     def contains(self, value: Word) -> str:
-        return self._any([like(f"x.{c}", value.text, self.bind) for c in self.columns])
+        return self._any([like(f"x.{c}", value.text, self.bind) for c in self.containing])
 
     def state(self, state: str) -> str:
         return f"(NOT {self.present()})" if state == "missing" else FALSE
 
     def order(self) -> list[str]:
-        return [f"(SELECT COUNT(*) FROM {self.table} x WHERE x.run = r.id)"]
+        return [f"(SELECT COUNT(*) {self._of_run})"]
 
 
 def keys_of(binder: Binder, column: str) -> str:

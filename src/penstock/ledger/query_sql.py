@@ -25,13 +25,17 @@ from penstock.ledger.query import Condition, Joined, Not, Test, Where, Word, par
 PROPERTIES = (
     "id", "operation", "status", "started", "ended", "seconds", "user", "host", "project", "parent", "commit", "branch",
     "dirty", "exit", "error", "unsealed", "money", "memory", "note", "input", "output",
+    "decision",
 )  # fmt: skip
 """Names that every run has; a flag, metric or tag of such a name is asked for with its prefix."""
 OTHER_NAMES = {
     "batch": "parent", "who": "user", "started_at": "started", "ended_at": "ended", "took": "seconds", "run": "id",
     "exit_status": "exit", "notes": "note", "inputs": "input", "outputs": "output",
+    "decisions": "decision",
 }  # fmt: skip
 STATISTICS = ("min", "max", "first", "last", "count")
+LONGEST, MOST_PARAMETERS = 900_000, 30_000
+"""Of the SQL of a filter; SQLite takes a million letters and 32,766 parameters."""
 _PREFIX = re.compile(r"(flag|param|metric|tag)s?[:.](.+)", re.DOTALL)
 
 Kind = Literal["property", "flag", "metric", "series", "tag"]
@@ -98,6 +102,12 @@ def where(text: str, catalog: Catalog, *, now: datetime | None = None) -> Where:
     """
     writer = _Writer(text, catalog, now or now_utc())
     sql = writer.write(parse(text))
+    if len(sql) > LONGEST or len(writer.binder.params) > MOST_PARAMETERS:
+        raise QueryError(
+            "the filter is too long",
+            why=f"it makes a question of {len(sql):,} letters with {len(writer.binder.params):,} values",
+            way_out="ask for many values of one name with `name in (a, b, c)`, or in several filters",
+        )
     return Where(sql, writer.binder.params)
 
 
@@ -210,7 +220,8 @@ class _Writer:
         if isinstance(condition, Not):
             return f"NOT {self.write(condition.part)}"
         if isinstance(condition, Joined):
-            return "(" + f" {condition.how.upper()} ".join(self.write(part) for part in condition.parts) + ")"
+            parts = _gathered(condition.parts) if condition.how == "or" else condition.parts
+            return fields.joined(condition.how.upper(), [self.write(part) for part in parts])
         return self._test(condition)
 
     def _test(self, test: Test) -> str:
@@ -220,8 +231,10 @@ class _Writer:
             return field.truth()
         if test.operator == "is":
             return self._checked(test.values[0], lambda: field.state(test.values[0].text))
+        if test.operator == "in" and (type(field) is joined_fields.Json or isinstance(field, joined_fields.Tag)):
+            return field.among(test.values)
         parts = [self._checked(v, lambda v=v: self._compare(field, test.operator, v)) for v in test.values]  # type: ignore[misc]
-        return "(" + " OR ".join(parts) + ")"
+        return fields.joined("OR", parts)
 
     @staticmethod
     def _compare(field: Field, operator: str, value: Word) -> str:
@@ -239,6 +252,20 @@ class _Writer:
             return make()
         except fields.Unfit as error:
             raise wrong(self._text, value.column, error.why, error.way_out) from None
+
+
+def _gathered(parts: Sequence[Condition]) -> list[Condition]:
+    """Alternatives, those of one name together: ``a=1 or a=2`` as ``a in (1, 2)``, which is a shorter question."""
+    values: dict[str, list[Word]] = {}
+    names: dict[str, Word] = {}
+    others: list[Condition] = []
+    for part in parts:
+        if isinstance(part, Test) and part.operator in ("=", "in"):
+            names.setdefault(part.name.text, part.name)
+            values.setdefault(part.name.text, []).extend(part.values)
+        else:
+            others.append(part)
+    return [Test(names[text], "in", tuple(found)) for text, found in values.items()] + others
 
 
 def _field_of(name: Name, binder: Binder, now: datetime) -> Field:
@@ -267,7 +294,7 @@ def _property(name: str, binder: Binder, now: datetime) -> Field:
         return joined_fields.Json(binder, *json[name])
     if name in ("started", "ended"):
         return fields.Instant(binder, f"r.{name}_at", now)
-    if name in ("note", "input", "output"):
+    if name in ("note", "input", "output", "decision"):
         return joined_fields.Many(binder, name)
     if name == "seconds":
         return fields.Number(binder, "r.seconds")
