@@ -40,9 +40,12 @@ class BatchLine:
         if way not in str(error):  # whatever ended it; some errors name the way with more in it
             print(f"to go on with this batch: {way}", file=sys.stderr, flush=True)
 
+    def begin(self, batch: str) -> None:
+        """Be told which batch it is."""
+        self._batch = batch
+
     def show(self, state: BatchState) -> None:
         """Tell how far the batch is."""
-        self._batch = state.id
         if self._quiet:
             return
         text = line(state)

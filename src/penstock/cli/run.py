@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -187,7 +188,7 @@ def _script(
 
     with ended_in_good_order(), BatchLine(quiet=as_json) as line:
         result = prepared.run_batch(
-            options,
+            replace(options, on_begin=line.begin),
             listener=line.show,
             n=given["trials"],
             search=given["search"],
@@ -220,7 +221,7 @@ def _resume(words: Sequence[str], given: dict[str, Any], as_json: bool) -> int:
             minimize=given["minimize"],
             maximize=given["maximize"],
             workers=given["workers"],
-            options=options,
+            options=replace(options, on_begin=line.begin),
             listener=line.show,
         )
     return emit(result, as_json=as_json)

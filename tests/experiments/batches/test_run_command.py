@@ -12,7 +12,6 @@ import pytest
 from penstock.cli.app import run
 from penstock.cli.batch_line import BatchLine
 from penstock.errors import SearchError, StoreFull
-from penstock.experiments.batch_work import BatchState
 
 
 @pytest.fixture
@@ -123,8 +122,23 @@ def test_a_batch_that_is_told_to_end_ends_its_trials_and_says_how_to_go_on(lab: 
 def test_whatever_ends_a_batch_how_to_go_on_is_said_once(
     error: Exception, said: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state = BatchState("B1", 3, 1, 0, 0, 1, None, None)
     line = BatchLine(quiet=True)
-    line.show(state)
+    line.begin("B1")
     line.__exit__(type(error), error, None)
     assert capsys.readouterr().err.count("to go on with this batch: penstock run --resume B1") == said
+
+
+def test_a_batch_whose_source_cannot_be_stored_says_how_to_go_on(
+    lab: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a full disk: its record is there, and no trial is."""
+    monkeypatch.chdir(lab.folder)
+
+    def full(*_: object) -> None:
+        raise StoreFull("the disk is full", why="no space left", way_out="free some")
+
+    monkeypatch.setattr("penstock.experiments.source.snapshot", full)
+    assert run(["run", "train.py", "lr=[0.1,0.2]", "epochs=1", "-y"]) == 2
+    (record,) = lab.batches()
+    assert record.status == "failed"
+    assert f"penstock run --resume {record.id}" in capsys.readouterr().err
