@@ -70,6 +70,9 @@ def run_batch(
     SearchError : the search goes by a metric that the trials do not log.
     """
     space = parse_space(words, flags)
+    options = options or RunOptions()
+    masker = masker_of(workspace, flags, space.fixed, options)
+    options = options.masked(masker)
     plan = make_plan(
         space,
         words,
@@ -81,9 +84,8 @@ def run_batch(
         workers=workers,
         seed=seed,
         stop_early=stop_early,
+        masker=masker,
     )
-    options = options or RunOptions()
-    options = options.masked(masker_of(workspace, flags, space.fixed, options))
     flags.values(complete(space, _first(space, plan)))  # a flag that must be given is missed before anything runs
     if queue:
         from penstock.experiments.queue import enqueue_batch
@@ -93,7 +95,7 @@ def run_batch(
     ledger = workspace.ledger
     with ledger.run(
         OPERATION,
-        params=dict(space.words),
+        params=masker.mapping(space.words),
         inputs=inputs,
         project=workspace.name,
         parent=options.parent,
@@ -147,6 +149,8 @@ def resume_batch(
     flags = flags_of(target, cwd, options.python)
     all_words = unmasked(plan.words, words, flags)
     space = parse_space(all_words, flags)
+    masker = masker_of(workspace, flags, space.fixed, options)
+    options = options.masked(masker)
     again = make_plan(
         space,
         all_words,
@@ -158,6 +162,7 @@ def resume_batch(
         workers=workers or plan.workers,
         seed=plan.seed,
         stop_early=plan.stop_early,
+        masker=masker,
     )
     with ledger.lock(f"run --resume {record.id}"), _going_on(workspace, record.id, options.takes):
         ledger.set_inputs(record.id, {"plan": again.to_json(), "options": options.kept()})

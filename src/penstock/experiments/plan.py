@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import FlagError
 from penstock.experiments.flags.flag import MASK
 from penstock.experiments.sampling import NEEDS_VALUES, STRATEGIES
+from penstock.experiments.secrets import Masker
 from penstock.experiments.space import Space
 from penstock.experiments.stopping import RULES
 
 if TYPE_CHECKING:
     from penstock.experiments.flags.flag_set import FlagSet
 
+NO_SECRETS = Masker()
 DEFAULT_TRIALS = 20
 """Of a search that has no end of its own."""
 MOST_WORKERS = 256
@@ -26,7 +28,7 @@ class Plan:
 
     Attributes
     ----------
-    words : the flag words, as they were written; those of secret flags are masked.
+    words : the flag words, as they were written; values that are secret, or hold a secret, are masked.
     n : trials in all; None: every point of a grid.
     search : grid, random, bayesian or evolutionary.
     metric : what is minimised (or maximised), None where nothing is.
@@ -63,6 +65,7 @@ def make_plan(
     workers: int = 1,
     seed: int = 0,
     stop_early: str | None = None,
+    masker: Masker = NO_SECRETS,
 ) -> Plan:
     """Check what is asked for, and fill in what is usual: a grid of lists, else a random search of 20 trials.
 
@@ -110,7 +113,7 @@ def make_plan(
                 way_out=f"write {name} 4",
             )
     return Plan(
-        words=tuple(_masked(words, flags)),
+        words=tuple(_masked(words, flags, masker)),
         n=n if n is not None or search == "grid" else DEFAULT_TRIALS,
         search=search,
         metric=metric,
@@ -121,10 +124,11 @@ def make_plan(
     )
 
 
-def _masked(words: Sequence[str], flags: FlagSet) -> list[str]:
-    """The words without the values of secret flags."""
+def _masked(words: Sequence[str], flags: FlagSet, masker: Masker) -> list[str]:
+    """The words without the values of secret flags, and without those of others that hold a secret."""
     names = [word.partition("=")[0] for word in words]
-    return [f"{n}={MASK}" if flags.find(n).secret else word for n, word in zip(names, words, strict=True)]
+    hidden = [flags.find(n).secret or masker.mask(word) != word for n, word in zip(names, words, strict=True)]
+    return [f"{n}={MASK}" if hide else word for n, word, hide in zip(names, words, hidden, strict=True)]
 
 
 def unmasked(words: Sequence[str], again: Sequence[str], flags: FlagSet) -> list[str]:
@@ -139,14 +143,14 @@ def unmasked(words: Sequence[str], again: Sequence[str], flags: FlagSet) -> list
     for word in words:
         name, _, value = word.partition("=")
         flag = flags.find(name)
-        if flag.secret and value == MASK and flag.name not in given:
+        if value == MASK and flag.name not in given:
             raise FlagError(
                 f"the secret flag {name!r} must be given again",
                 why="its value was not recorded",
                 way_out=f"add {name}=...",
             )
         own = given.pop(flag.name, None)
-        if own is not None and not flag.secret and own != word:
+        if own is not None and value != MASK and own != word:
             raise FlagError(
                 f"{own} differs from the batch's {word}",
                 why="the trials of one batch share their space",

@@ -27,6 +27,7 @@ from penstock.ledger.clock import now_text
 if TYPE_CHECKING:
     from penstock.experiments.flags.flag_set import FlagSet
     from penstock.experiments.plan import Plan
+    from penstock.experiments.secrets import Masker
     from penstock.experiments.space import Space
     from penstock.ledger.record import RunRecord
     from penstock.project.workspace import Workspace
@@ -118,10 +119,11 @@ def enqueue(
     options = options or RunOptions()
     assigned = single(words, flags)
     values = flags.values(assigned)
-    _refuse_secrets(assigned, flags)
-    options = options.masked(masker_of(workspace, flags, values, options))
+    masker = masker_of(workspace, flags, values, options)
+    options = options.masked(masker)
+    _refuse_secrets(assigned, flags, masker)
     where = {**target.to_json(workspace.root), "cwd": _below(cwd, workspace.root)}
-    shown = {name: MASK if flags.find(name).secret and value else value for name, value in values.items()}
+    shown = {n: MASK if flags.find(n).secret and v else masker.value(n, v) for n, v in values.items()}
     what = " ".join([target.name, *(f"{name}={show(value)}" for name, value in assigned.items())])
     spec = {
         **_spec("run", what, options),
@@ -140,7 +142,7 @@ def enqueue_batch(
     ------
     FlagError : a flag is secret.
     """
-    _refuse_secrets(space.fixed, flags)
+    _refuse_secrets(space.words, flags, masker_of(workspace, flags, space.fixed, options))
     what = f"batch of {target.name}: {' '.join(plan.words)} ({plan.search}{f', {plan.n} trials' if plan.n else ''})"
     inputs = batch_inputs(workspace, target, plan, cwd, options)
     return _enqueue(workspace, target, BATCH, dict(space.words), inputs, _spec(BATCH, what, options), options)
@@ -178,11 +180,14 @@ def _spec(kind: str, what: str, options: RunOptions) -> dict[str, Any]:
     return {"format": FORMAT, "kind": kind, "what": what, "at": now_text(), "options": options.kept()}
 
 
-def _refuse_secrets(assigned: Mapping[str, Any], flags: FlagSet) -> None:
-    for name in assigned:
-        if flags.find(name).secret:
+def _refuse_secrets(assigned: Mapping[str, Any], flags: FlagSet, masker: Masker) -> None:
+    for name, value in assigned.items():
+        secret = flags.find(name).secret
+        if secret or masker.mask_json(value) != value:
             raise FlagError(
-                f"the secret flag {name!r} cannot be queued",
+                f"the secret flag {name!r} cannot be queued"
+                if secret
+                else f"the flag {name!r} holds a secret and cannot be queued",
                 why="its value would have to be kept until the run begins, and secrets are not recorded",
                 way_out="leave it out and let the script read it from a variable of the environment, or run it at once",
             )

@@ -223,7 +223,7 @@ def _assigned(flags: FlagSet, record: RunRecord, given: dict[str, Any]) -> dict[
     FlagError : a secret flag has no value, or a flag is given that is not secret.
     """
     values = dict(record.params)
-    masked = {name for name, value in values.items() if value == MASK}
+    masked = {name for name, value in values.items() if isinstance(value, str) and MASK in value}
     for name, value in given.items():
         own = next((m for m in masked if m == name or m.replace("-", "_") == name.replace("-", "_")), None)
         if own is None:

@@ -110,3 +110,40 @@ def test_batches_and_queued_runs_mask_their_notes_and_tags(place: Any) -> None:
         assert record.tags["key"] == "***"
         assert [note["text"] for note in record.notes] in (["see ***"], [])
     assert OTHER.encode() not in place.everything()
+
+
+def test_a_secret_in_the_words_of_a_batch_is_given_again_and_never_queued(place: Any) -> None:
+    """Although its flag is not a secret one."""
+    from penstock.errors import FlagError
+    from penstock.experiments.batch import resume_batch
+    from penstock.experiments.options import RunOptions
+    from penstock.lifecycle.script import flags_of, prepare
+
+    place.write("train.py", "import sys\nlr = 1\nurl = ''\nprint('loss:', lr)\nsys.exit(url == '***')\n")
+    quiet = RunOptions(echo=False, interactive=False)
+    words = ["train.py", "lr=[1,2]", f"url={OTHER}"]
+    batch: Any = prepare(words, cwd=place.root).run_batch(quiet, search="random", n=1)
+    assert OTHER.encode() not in place.everything()
+    record = place.record(batch.id)
+    assert record.params["url"] == "***"
+    assert record.inputs["plan"]["words"] == ["lr=[1,2]", "url=***"]
+
+    def resume(*again: str) -> Any:
+        return resume_batch(
+            place.workspace,
+            batch.id,
+            lambda target, cwd, python: flags_of(place.workspace, target, cwd),
+            n=2,
+            words=again,
+            options=quiet,
+        )
+
+    with pytest.raises(FlagError, match="'url' must be given again"):
+        resume()
+    assert [trial.status for trial in resume(f"url={OTHER}").trials] == ["done", "done"]
+    whole, one = prepare(words, cwd=place.root), prepare(["train.py", f"url={OTHER}"], cwd=place.root)
+    with pytest.raises(FlagError, match="'url' holds a secret and cannot be queued"):
+        whole.run_batch(quiet, queue=True)
+    with pytest.raises(FlagError, match="'url' holds a secret and cannot be queued"):
+        one.queue(quiet)
+    assert OTHER.encode() not in place.everything()
