@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import keyword
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,6 +78,8 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, naming the nearest verb where there is none of that name."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
             near = difflib.get_close_matches(args[0], VERBS, 1)
             ctx.fail(f"there is no verb {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
@@ -131,6 +131,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _bug(error: Exception, as_json: bool) -> int:
     """Write the traceback to the log and say where it is."""
+    import traceback
+
     state = next((p / ".penstock" for p in (Path.cwd(), *Path.cwd().parents) if (p / "penstock.toml").is_file()), None)
     trace = "".join(traceback.format_exception(error))
     where = "below"

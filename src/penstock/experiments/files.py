@@ -5,7 +5,6 @@ Both are kept as trees (`penstock.objects.tree`), so that fifty thousand files a
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -179,6 +178,8 @@ class DeclaredOutputs:
     def _matching(self) -> Iterator[str]:
         found: set[str] = set()
         for pattern in self._patterns:
+            import glob
+
             for name in glob.iglob(pattern, root_dir=self._root, recursive=True, include_hidden=True):
                 place = os.path.join(self._root, name)
                 if os.path.isdir(place):
@@ -316,6 +317,8 @@ def stamps_of(root: Path, patterns: Iterable[str]) -> dict[str, tuple[int, ...]]
     """Of the files that match globs: path -> size, time of change (ns) and inode."""
     found: dict[str, tuple[int, ...]] = {}
     for pattern in patterns:
+        import glob  # with most runs, not at all
+
         for name in sorted(glob.glob(pattern, root_dir=root, recursive=True)):
             path = os.path.abspath(root / name)
             if (stamp := _stamp(path)) is not None:

@@ -22,8 +22,8 @@ _MASK = MASK.encode()
 _QUOTED = (
     rb"""(["']?)(?<![A-Za-z0-9_])([A-Za-z_][A-Za-z0-9_.-]{0,99})\1([ \t]*(?::=|[:=])[ \t]*)(?:(["'])((?:(?!\4).)+)\4"""
 )
-_IN_CODE = re.compile(_QUOTED + rb")")
-_IN_TEXT = re.compile(_QUOTED + rb"""|((?<=[=:])[^\s"']\S*|(?<=[ \t])[^\s"'#].*))""")
+_IN_CODE = _QUOTED + rb")"
+_IN_TEXT = _QUOTED + rb"""|((?<=[=:])[^\s"']\S*|(?<=[ \t])[^\s"'#].*))"""
 """In YAML, an INI file or a shell script a value needs no quotes: it ends with the word after ``=``, else with the line."""
 _CODE = frozenset((
     "py", "pyi", "pyx", "pxd", "r", "jl", "m", "c", "h", "cc", "cpp", "cxx", "hpp", "cu", "cuh", "rs", "go", "java", "kt",
@@ -138,7 +138,7 @@ def _without_assigned(part: bytes, masker: Masker) -> bytes:
         quote = found[4] or b""
         return found[1] + found[2] + found[1] + found[3] + quote + _MASK + quote
 
-    return (_IN_CODE if ending(name) in _CODE else _IN_TEXT).sub(hide, part)
+    return re.sub(_IN_CODE if ending(name) in _CODE else _IN_TEXT, hide, part)
 
 
 def listed(folder: Path) -> list[str] | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_origin
 
@@ -237,6 +236,8 @@ def parse_declaration(text: str, *, name: str = "penstock.toml", needs_data: boo
     >>> parse_declaration('[data]\\nsource = "a.csv"\\ntarget = "y"\\n').split.envelopes
     4
     """
+    import tomllib  # where there is no file, it is not needed
+
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
