@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ NOT_RUN = 130
 
 def agreed(prepared: Prepared, *, sure: bool) -> bool:
     """Show what will be run and, unless `sure`, ask; where nobody sits in front of it, say that nobody was asked."""
-    shown = prepared.table(width=shutil.get_terminal_size((120, 24)).columns - 2)
+    shown = prepared.table(width=_columns() - 2)
     say(f"run {prepared.target.name}" + (" as a batch" if prepared.is_batch else ""))
     if shown:
         say("\n".join(f"  {line}" for line in shown.splitlines()))
@@ -36,6 +36,14 @@ def agreed(prepared: Prepared, *, sure: bool) -> bool:
     if not yes:
         say("not run")
     return yes
+
+
+def _columns() -> int:
+    """Letters in a line of the terminal; 120 where there is none. (`shutil` has it too, and takes longer to load than a run may.)"""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 120
+    except (OSError, ValueError):
+        return 120
 
 
 def no_such_option(error: click.NoSuchOption, args: list[str]) -> click.UsageError:
