@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import BadParameter, SchemaMismatch, SourceError, StoreFull
+from penstock.errors import BadParameter, SchemaMismatch, SourceError, StoreError, StoreFull
 from penstock.serving import batch
 from penstock.serving.batch import predict_files
 
@@ -233,3 +233,11 @@ def test_files_of_a_folder_that_are_no_tables_are_left_out(toy: Bundle, tmp_path
     result = predict_files(toy, tmp_path / "in", tmp_path / "out")
     assert [path.name for path in result.files] == ["a.csv.gz"]
     assert [warning for warning in result.warnings if "README.txt" in warning]
+
+
+def test_a_folder_that_is_not_there_is_not_made(toy: Bundle, tmp_path: Path) -> None:
+    """Its name may be a slip."""
+    (tmp_path / "in.csv").write_text("a\n1\n", encoding="utf-8")
+    with pytest.raises(StoreError, match="there is no folder"):
+        predict_files(toy, tmp_path / "in.csv", tmp_path / "gone" / "out.csv")
+    assert not (tmp_path / "gone").exists()

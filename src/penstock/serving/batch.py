@@ -72,12 +72,14 @@ def predict_files(
     Raises
     ------
     SourceError : the input cannot be read. SchemaMismatch : a value cannot be read, or no column of the model is there.
-    BadParameter : the output has another ending, or would replace an input. StoreFull : no space is left.
+    BadParameter : the output has another ending, or would replace an input. StoreError : its folder is not there.
+    StoreFull : no space is left.
     """
     from penstock.objects.tabular import ReadOptions
 
     options = read_options or ReadOptions()
     result = BatchResult()
+    asked(Path(output))
     jobs = _jobs(Path(input), Path(output), result)
     _refuse_overwriting(jobs)
     for sources, target in jobs:
@@ -266,7 +268,7 @@ def _listed(names: tuple[str, ...] | list[str], limit: int = 8) -> str:
 @contextmanager
 def _writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.RecordBatch], None]]:
     """Writes batches to a file that takes its name when all are written."""
-    with atomic_file(asked(path)) as file:
+    with atomic_file(path) as file:
         if path.name.lower().endswith(".parquet"):
             import pyarrow.parquet as pq
 
