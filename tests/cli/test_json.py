@@ -166,7 +166,9 @@ def test_runs_are_listed_newest_first(life: dict[str, Any]) -> None:
     """The keys of the contract."""
     runs = life["runs"].body["runs"]
     for run in runs:
-        assert {"id", "operation", "status", "started_at", "seconds", "metrics", "params", "tags", "unsealed"} <= set(run)
+        assert {"id", "operation", "status", "started_at", "seconds", "metrics", "params", "tags", "unsealed"} <= set(
+            run
+        )
     started = [run["started_at"] for run in runs]
     assert started == sorted(started, reverse=True)
     assert all(at.endswith("Z") for at in started)

@@ -154,7 +154,7 @@ def test_a_number_that_is_none_is_always_told() -> None:
 )
 def test_gradients(norms: dict[str, np.ndarray], kind: str, said: str) -> None:
     """Along the run, and between layers."""
-    (finding,) = [f for f in found(**norms)]
+    (finding,) = found(**norms)
     assert finding.kind == kind
     assert said in finding.why
 

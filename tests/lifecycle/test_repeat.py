@@ -67,7 +67,9 @@ def test_all_steps_are_done_again(penstock: Cli, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [("--env", "fresh"), ("--tolerance", "0.1"), ("--set", "key=1")])
-def test_an_option_of_scripts_is_refused_for_a_pipeline(penstock: Cli, project_at: Cli, option: tuple[str, str]) -> None:
+def test_an_option_of_scripts_is_refused_for_a_pipeline(
+    penstock: Cli, project_at: Cli, option: tuple[str, str]
+) -> None:
     """Rather than ignored."""
     project = project_at("run")
     run = next(r for r in penstock(project, "runs").body["runs"] if r["operation"] == "run")["id"]

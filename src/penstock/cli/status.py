@@ -18,4 +18,6 @@ def status(names: tuple[str, ...], as_json: bool) -> int:
     from penstock.project.workspace import Workspace
 
     workspace = Workspace.here()
-    return emit(look(workspace, only=names, stages=stages_of(workspace), rows=lambda: rows_now(workspace)), as_json=as_json)
+    return emit(
+        look(workspace, only=names, stages=stages_of(workspace), rows=lambda: rows_now(workspace)), as_json=as_json
+    )
