@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from penstock.experiments.source import CACHE, Snapshot, snapshot
+from penstock.experiments.written import FILE as WRITTEN
+from penstock.experiments.written import Written
 from penstock.objects.tree import read_tree
 from penstock.project.workspace import Workspace
 
@@ -213,6 +215,50 @@ def test_a_purged_store_is_filled_again(root: Path) -> None:
     snapshot(Workspace(root))
     shutil.rmtree(root / ".penstock" / "objects")
     assert taken(root) == {"a.py", "b.py"}
+
+
+def test_what_a_run_has_written_is_left_out_until_a_person_edits_it(root: Path) -> None:
+    """By its content: another time of the same file tells nothing. What `[run.source]` includes is taken whoever wrote it."""
+    write(root, "train.py", "out.txt", "sub/log.md", "helper.py")
+    Written(Workspace(root)).remember({str(root / n): None for n in ("out.txt", "sub/log.md", "helper.py", "gone.txt")})
+    shot = snapshot(Workspace(root))
+    assert left(shot) == {"out.txt": "written by a run", "sub/log.md": "written by a run"}
+    os.utime(root / "out.txt")
+    shutil.copy(root / "sub/log.md", root / "copy")
+    os.replace(root / "copy", root / "sub/log.md")
+    assert taken(root) == {"train.py", "helper.py"}
+    write(root, "out.txt", text="x = 2\n")
+    assert taken(root) == {"train.py", "helper.py", "out.txt"}
+    write(root, "penstock.toml", text='[run.source]\ninclude = ["sub/*"]\n')
+    assert "sub/log.md" in taken(root)
+
+
+def test_a_damaged_memory_of_written_files_takes_them_for_source(root: Path) -> None:
+    write(root, "train.py", "a.txt", "b.txt")
+    Written(Workspace(root)).remember({str(root / "a.txt"): None, str(root / "b.txt"): None})
+    file = root / ".penstock" / WRITTEN
+    file.write_bytes(file.read_bytes()[:-10] + b"\n[]\n7\n")
+    assert taken(root) == {"train.py", "b.txt"}
+
+
+def test_the_memory_of_written_files_does_not_grow_without_end(root: Path) -> None:
+    write(root, "train.py", "a.txt")
+    for number in range(1100):
+        (root / "a.txt").write_text(str(number))
+        Written(Workspace(root)).remember({str(root / "a.txt"): None})
+    assert len((root / ".penstock" / WRITTEN).read_bytes().splitlines()) < 1100
+    assert taken(root) == {"train.py"}
+
+
+def test_five_thousand_written_files_cost_less_than_a_second(root: Path) -> None:
+    names = [f"out/{number}.txt" for number in range(5000)]
+    write(root, "train.py", *names)
+    begin = time.perf_counter()
+    Written(Workspace(root)).remember({str(root / name): None for name in names})
+    remembered = time.perf_counter()
+    assert taken(root) == {"train.py"}
+    assert remembered - begin < 1
+    assert time.perf_counter() - remembered < 1
 
 
 def test_five_thousand_files_take_less_than_a_second(root: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.experiments.console import join_console
 from penstock.experiments.opened import Opened
-from penstock.experiments.places import name_of
+from penstock.experiments.places import name_of, place_of
 from penstock.experiments.secrets import Masker
 from penstock.experiments.series import Series
 from penstock.experiments.surroundings import OUTPUT
@@ -74,6 +74,7 @@ def collect(left: Leftovers) -> Collected:
     _read(left, found)
     _written(left, found)
     _seals(left, found)
+    _remember(left)
     return found
 
 
@@ -172,6 +173,24 @@ def _seals(left: Leftovers, found: Collected) -> None:
         mask, root = left.masker.mask, left.workspace.root
         named = {mask(_shown(name_of(root, Path(p)))): mask(_shown(how)) for p, how in left.unsealed.items()}
         found.outputs.update(unsealed=list(named), unsealed_how=named)
+
+
+def _remember(left: Leftovers) -> None:
+    """What it wrote is no source of later runs. Source that it read before it changed it, such as a counter, stays source."""
+    written = [*map(str, left.declared), *left.opened.written]
+    files = dict.fromkeys(path for path in written if left.masker.mask(path) == path)
+    changed = left.opened.read.keys() & files.keys()
+    if changed and left.source is not None:
+        from penstock.objects.tree import read_tree
+
+        source = read_tree(left.workspace.objects, left.source).files
+        for path in changed:
+            if place_of(left.workspace.root, Path(path)) in source:
+                del files[path]
+    if files:
+        from penstock.experiments.written import Written
+
+        Written(left.workspace).remember(files)
 
 
 def _shown(name: str) -> str:

@@ -1,8 +1,8 @@
 """The source snapshot of a run: the files that matter, as they were when it began.
 
 Taken are the files of the workspace that Git tracks or does not ignore (without Git: that no ``.gitignore`` ignores) and that are
-code, configuration or text: no data, models and pictures, no keys and passwords, nothing that a tool left, and nothing above the
-caps of ``[run.source]``. The script itself is always taken. What is left out is told, with the reason.
+code, configuration or text: no data, models and pictures, no keys and passwords, nothing that a tool left or an earlier run has
+written, and nothing above the caps of ``[run.source]``. The script itself is always taken. What is left out is told, with the reason.
 
 A snapshot of a folder in which nothing has changed costs one look at each file: digests are remembered in
 ``.penstock/cache/source.json`` by size, time and inode.
@@ -25,6 +25,7 @@ from penstock.experiments import git
 from penstock.experiments.ignore import Patterns, walk
 from penstock.experiments.matters import TEXT, ending, own_folder, secret_file, why_not
 from penstock.experiments.places import place_of
+from penstock.experiments.written import WHY, Written
 from penstock.objects.digests import digest_of
 from penstock.objects.store import ObjectStore
 from penstock.objects.tree import Entry, Tree, content_of, is_inside, read_tree, store_tree
@@ -110,6 +111,7 @@ class _Taken:
         self._left_out: dict[tuple[str, str, str], list[str]] = defaultdict(list)
         workspace._make_state()
         self._cache = _Cache(workspace.state / CACHE)
+        self._written = Written(workspace)
         self._now_ns = time.time_ns()
 
     def store(self) -> Snapshot:
@@ -182,7 +184,7 @@ class _Taken:
 
     def _look(self, name: str) -> _Found | str | None:
         """The file where it is taken, the reason where it is left out, None where there is none."""
-        is_target = name == self._target
+        is_target, wanted = name == self._target, False
         file = os.path.join(self._root, name)
         if not is_target:
             if self._exclude and self._exclude.match_below(name):
@@ -201,10 +203,12 @@ class _Taken:
             return None
         if not stat.S_ISREG(status.st_mode):
             return None
+        if not is_target and not wanted and self._written.has(name, status):
+            return WHY
         if status.st_size > self._section.max_file_bytes and not is_target:
             return f"larger than {self._section.max_file_bytes:,} bytes"
         one = _found(name, file, status)
-        if not is_target and ending(name) not in TEXT and not self._known(one) and not (self._include and wanted):
+        if not is_target and ending(name) not in TEXT and not self._known(one) and not wanted:
             why = _unlike_text(file)
             if why is not None:
                 return why

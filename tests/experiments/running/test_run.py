@@ -329,3 +329,22 @@ def test_the_text_of_a_result_names_what_a_person_looks_for(place: Any) -> None:
     assert "loss 0.5" in text
     assert f"penstock ls {run.id}" in text
     assert run.to_json()["status"] == "done"
+
+
+def test_what_a_script_writes_is_no_source_of_the_next_run(place: Any) -> None:
+    """A result, a log that it extends; but a counter that was there before it, and that it reads, stays source."""
+    place.write("counter.txt", "1")
+    text = (
+        "n = int(open('counter.txt').read())\nopen('counter.txt', 'w').write(str(n + 1))\n"
+        "open('out.txt', 'w').write('token')\nopen('notes.md', 'a').write('again')\n"
+    )
+    place.run_text(text)
+    again = place.record(place.run_text(text))
+    source = read_tree(place.workspace.objects, again.inputs["source"])
+    assert set(source.files) == {"train.py", "counter.txt"}
+    assert source.read("counter.txt") == b"2"
+    left = {line["path"]: line["why"] for line in again.inputs["source_left_out"]}
+    assert left == {"out.txt": "written by a run", "notes.md": "written by a run"}
+    place.write("out.txt", "by hand")
+    edited = place.record(place.run_text(text))
+    assert "out.txt" in read_tree(place.workspace.objects, edited.inputs["source"]).files

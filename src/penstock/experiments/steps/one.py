@@ -24,6 +24,7 @@ from penstock.experiments.steps.record import Finish
 from penstock.experiments.steps.results import StepOutcome
 from penstock.experiments.steps.state import State, Surroundings
 from penstock.experiments.target import Target
+from penstock.experiments.written import Written
 from penstock.objects.tree import MEDIA, read_tree
 from penstock.project.workspace import Workspace
 
@@ -103,6 +104,7 @@ def _attempt(work: Attempt) -> StepOutcome:
         )
         ledger.end(ran.id, status="failed", error=error.to_json())
         return _outcome(work, ran, "failed", f"it has not made {', '.join(absent)}", warnings=ran.warnings)
+    Written(work.workspace).remember({str(root / p): d for found in made.values() for p, d in found.files.items()})
     newest = work.state.past
     outputs, tree = keep(
         work.around.objects, root, made, largest_bytes=LARGEST_BYTES, before=None if newest is None else newest.tree
