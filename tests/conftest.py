@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,12 @@ import numpy as np
 import pytest
 
 TARGETS = {"binary": "bought", "multiclass": "grade", "regression": "price"}
+
+
+def pytest_configure() -> None:
+    """Under nohup a hang-up is ignored, and by every program that a test starts too."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def test_a_script_gets_the_rows_that_it_had(penstock: Cli, project_at: Cli) -> N
     later = penstock(project, "run", "-y", "look.py").body
     assert later["metrics"]["valid"] > first["metrics"]["valid"]
     again = penstock(project, "reproduce", first["id"])
-    assert again.body["verdict"] == "identical", again.body
+    assert again.body["verdict"] == "identical", again.body["differences"]
 
 
 def test_a_script_that_opens_the_source_itself_is_marked(penstock: Cli, project_at: Cli) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -126,3 +127,12 @@ def test_a_step_that_reads_the_rows_runs_again_when_they_change(penstock: Cli, p
     assert told("run", "--steps", "--why") == {"learn": "would run", "other": "known"}
     assert told("run", "--steps") == {"learn": "ran", "other": "known"}
     assert told("run", "--steps") == {"learn": "known", "other": "known"}
+
+
+def test_a_script_that_ends_at_once_ends_well(project_at: Cli) -> None:
+    """Nothing of the reading outlives it: threads that do abort the process at its end."""
+    project = project_at("new")
+    visible_parts(Project(project))
+    code = "import penstock; parts = penstock.data(); print(parts.train.num_rows, parts.valid.num_rows)"
+    ends = [subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True) for _ in range(8)]
+    assert {end.returncode for end in ends} == {0}, [end.stderr for end in ends]

@@ -40,6 +40,7 @@ class RunOptions:
     cancel : once set, the run is ended and recorded as interrupted (for runs in threads, which get no Ctrl-C of their own).
     source : digest of the snapshot, where one was taken already (all runs of a batch share one).
     outputs, metrics : patterns that replace those of the declaration.
+    reads : globs of files that it depends on, beside those of the declaration.
     assigned : flags that were given; they are passed on even where they equal the default.
     """
 
@@ -61,6 +62,7 @@ class RunOptions:
     source: str | None = None
     outputs: tuple[str, ...] | None = None
     metrics: tuple[str, ...] | None = None
+    reads: tuple[str, ...] = ()
     assigned: tuple[str, ...] = ()
 
     def masked(self, masker: Masker) -> RunOptions:

@@ -165,7 +165,7 @@ class _Running:
                 masker=around.masker,
                 printed_bytes=None if console.full else console.size_bytes,
                 declared=before.declared.written(),
-                inputs=around.section.inputs,
+                inputs=around.inputs,
                 stamps=before.stamps,
                 unsealed=observer.unsealed,
                 sealed=self.options.watch,

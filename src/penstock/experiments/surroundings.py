@@ -91,6 +91,11 @@ class Surroundings:
         return seconds(text, what="the timeout of a run")
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """Globs of files that the program depends on."""
+        return (*self.section.inputs, *self.options.reads)
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """Globs of files that are kept where the program has written them."""
         return _first(self.options.outputs, self.script.outputs if self.script else None, self.section.outputs)
@@ -169,7 +174,7 @@ class Surroundings:
             if self.options.watch:
                 inputs["sealed"] = [name_of(self.workspace.root, path) for path in self.options.watch]
             declared = DeclaredOutputs(self.workspace, self.outputs)
-            stamps = stamps_of(self.workspace.root, self.section.inputs)
+            stamps = stamps_of(self.workspace.root, self.inputs)
         return Before(inputs, repository.result(), declared, stamps)
 
     def record_start(self, run: Run, before: Before) -> None:

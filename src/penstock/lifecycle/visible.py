@@ -162,4 +162,5 @@ def _read(file: Path) -> pa.Table:
             way_out="run it again with `penstock run`, which writes the file anew",
         )
     with file.open("rb") as opened:  # by Python: so the run sees that it was read
-        return pq.read_table(opened)
+        # Without Arrow's threads: of a Python file they outlive a script that ends at once, and abort it (SIGABRT).
+        return pq.ParquetFile(opened, pre_buffer=False).read(use_threads=False)

@@ -62,6 +62,7 @@ def _asked(target: Target, cwd: Path, python: str, until: str) -> dict[str, Any]
     """Run the script in a process of its own, of which nothing is left."""
     words = ["-m", str(target.module)] if target.kind == "module" else [str(target.path)]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+    env["PYTHONDONTWRITEBYTECODE"] = "1"  # to ask leaves nothing beside the user's files
     with tempfile.TemporaryDirectory(prefix="penstock-ask-") as folder:
         out = Path(folder) / "answer.json"
         with (Path(folder) / "said").open("w+b") as said:

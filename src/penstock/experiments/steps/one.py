@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from penstock.experiments.steps.graph import Makers, Node
 from penstock.experiments.steps.imports import LARGEST_BYTES as LARGEST_SCRIPT_BYTES
 from penstock.experiments.steps.imports import imported
 from penstock.experiments.steps.keeping import keep
-from penstock.experiments.steps.patterns import PASSED_OVER, parts_of, takes
+from penstock.experiments.steps.patterns import PASSED_OVER, files_of, parts_of, takes
 from penstock.experiments.steps.record import Finish
 from penstock.experiments.steps.results import StepOutcome
 from penstock.experiments.steps.state import State, Surroundings
@@ -88,6 +89,7 @@ def _attempt(work: Attempt) -> StepOutcome:
             label=work.label,
             cancel=work.cancel,
             outputs=(),
+            reads=tuple(escape(file) for path in node.inputs for file in files_of(root, path)),
         ),
         cwd=root,
     )

@@ -66,11 +66,23 @@ def _begin(folder: str) -> None:
             frame = frame.f_back  # type: ignore[assignment]
         return ""
 
+    def source_of(compiled: str) -> str:
+        """The module behind its compiled form: of one that was imported before, Python opens that alone."""
+        import _frozen_importlib_external as finding
+
+        try:
+            source = finding.source_from_cache(compiled)
+        except (NotImplementedError, ValueError):
+            return compiled
+        return source if os.path.exists(source) else compiled
+
     def note(path: object, writes: bool) -> None:
         if isinstance(path, int):
             return  # a descriptor: that file was opened before
         path = os.fsdecode(path)  # type: ignore[arg-type]
         whole = os.path.normpath(path if path.startswith(os.sep) else os.path.join(os.getcwd(), path))
+        if whole.endswith(".pyc") and not writes:
+            whole = source_of(whole)
         key = (whole, writes)
         if key in seen or len(seen) > _MOST:
             return
