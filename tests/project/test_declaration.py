@@ -6,8 +6,10 @@ import msgspec
 import pytest
 
 from penstock.errors import DeclarationError
-from penstock.project.declaration import Declaration, JournalSection, Section, parse_declaration
+from penstock.project.declaration import Declaration, parse_declaration
 from penstock.project.scaffold import render_declaration
+from penstock.project.sections.section import Section
+from penstock.project.sections.serving import JournalSection
 from penstock.serving.settings import JournalSettings
 
 MINIMAL = '[data]\nsource = "a.csv"\ntarget = "y"\n'

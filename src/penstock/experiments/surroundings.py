@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.experiments.git import State
     from penstock.experiments.target import Target
     from penstock.ledger.run import Run
-    from penstock.project.declaration import RunSection, ScriptSection
+    from penstock.project.sections.runs import RunSection, ScriptSection
     from penstock.project.workspace import Workspace
 
 FIRST = Path(__file__).parent / "inside" / "first"

@@ -20,7 +20,7 @@ from penstock.experiments.target import Target
 
 if TYPE_CHECKING:
     from penstock.experiments.flags.things import Module
-    from penstock.project.declaration import FlagSection, ScriptSection
+    from penstock.project.sections.runs import FlagSection, ScriptSection
 
 _ASKS = re.compile(
     rb"\.parse_(known_)?(intermixed_)?args\b|parse_args_into_dataclasses|@[\w.]*(command|group)\b|typer\.run|\bTap\b"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.errors import StepError
-from penstock.project.declaration import StepSection
+from penstock.project.sections.runs import StepSection
 
 _PLACE = re.compile(r"(?<!\$)\{([A-Za-z_][\w.-]*)\}")
 _CONTROL = re.compile(r"[;&|()<>\n]")

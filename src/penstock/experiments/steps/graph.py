@@ -17,7 +17,7 @@ from penstock.errors import StepError
 from penstock.experiments.durations import seconds
 from penstock.experiments.steps.command import line_of, words_of
 from penstock.experiments.steps.patterns import is_glob, meets, normal, parts_of
-from penstock.project.declaration import StepSection
+from penstock.project.sections.runs import StepSection
 
 OPERATION = "steps"
 """The operation of the run that stands for a whole pipeline; the runs of its steps are its children."""

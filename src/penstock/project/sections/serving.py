@@ -1,0 +1,33 @@
+"""`[serving]`: how the server answers, and what of it is journalled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from penstock.project.sections.section import Fault, Section, not_positive
+
+
+class JournalSection(Section, frozen=True):
+    keep_days: float = 90.0
+    max_bytes: int = 10 * 2**30
+    sample: float = 1.0
+
+    def faults(self) -> Iterator[Fault]:
+        if not 0 < self.sample <= 1:
+            yield "sample", f"{self.sample} is not in (0, 1]", "write 1.0 to journal all"
+        yield from not_positive(self, "max_bytes")
+
+
+class ServingSection(Section, frozen=True):
+    deadline_ms: float | None = None  # answers later than this are counted by `monitor`
+    abstain_below: float | None = None
+    abstain_when_novel: bool = False
+    extra_fields: Literal["refuse", "ignore"] = "refuse"
+    max_body_bytes: int = 10 * 2**20
+    journal: JournalSection = JournalSection()
+
+    def faults(self) -> Iterator[Fault]:
+        if self.abstain_below is not None and not 0 <= self.abstain_below < 1:
+            yield "abstain_below", f"{self.abstain_below} is not a probability", "write for example 0.6"
+        yield from not_positive(self, "max_body_bytes", "deadline_ms")
