@@ -182,7 +182,7 @@ def fill(folder: Path, n: int) -> None:
 
 def snapshot() -> None:
     """A source tree of 5,000 files: the first run that takes it, and the next."""
-    from penstock.experiments.source import snapshot as take
+    from penstock.experiments.capture.source import snapshot as take
     from penstock.project.workspace import Workspace
 
     with tempfile.TemporaryDirectory() as scratch:

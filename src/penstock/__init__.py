@@ -21,7 +21,7 @@ _NAMES = {
     "data": "penstock.data:",
     "deploy": "penstock.lifecycle.deploy:deploy_version",
     "import_labels": "penstock.feedback.labels:import_labels",
-    "log": "penstock.experiments.log:log",
+    "log": "penstock.experiments.metrics.log:log",
     "monitor": "penstock.lifecycle.monitor:monitor_project",
     "new": "penstock.lifecycle.new:new_project",
     "predict": "penstock.lifecycle.predict:predict_files",

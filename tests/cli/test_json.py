@@ -244,7 +244,7 @@ def test_a_bug_of_ours_is_exit_3_with_its_traceback_in_the_log(
     penstock: Cli, project_at: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The user sees one sentence; the log has what a report needs."""
-    from penstock.experiments import listing
+    from penstock.experiments.looking import listing
 
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("our own fault")

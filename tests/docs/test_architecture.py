@@ -61,13 +61,27 @@ def test_a_recipe_may_name_the_step_on_the_page(plug_in: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+HOUSE, _, SCRIPTS = PAGE.partition("## A script as a run")
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+
+
 def test_the_house_on_the_page_is_the_house() -> None:
     """Every folder of the package is in the table, in the order that the linter checks."""
-    told = re.findall(r"^\| `(\w+)/` \|", PAGE, re.M)
+    told = re.findall(r"^\| `(\w+)/` \|", HOUSE, re.M)
     there = {p.name for p in (ROOT / "src/penstock").iterdir() if p.is_dir() and any(p.glob("*.py"))}
     assert set(told) == there
-    layers = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"][
-        0
-    ]
-    order = [layer.removeprefix("penstock.") for layer in layers["layers"]]
+    order = [layer.removeprefix("penstock.") for layer in CONTRACTS[0]["layers"]]
     assert [name for name in told if name in order] == [name for name in order if name in told]
+
+
+def test_the_folders_of_experiments_on_the_page_are_those_of_the_linter() -> None:
+    """Line by line; the one file beside them is below them all."""
+    told = [
+        set(re.findall(r"`(\w+)/`", line.split("|")[1]))
+        for line in SCRIPTS.splitlines()
+        if line.startswith("| `") and "/`" in line.split("|")[1]
+    ]
+    contract = next(one for one in CONTRACTS if one.get("containers") == ["penstock.experiments"])
+    layers = [set(layer.split(" | ")) for layer in contract["layers"]]
+    assert told[: len(layers) - 1] == layers[:-1]
+    assert layers[-1] == {"sheets"}

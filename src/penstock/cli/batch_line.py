@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from penstock.experiments.batch import BatchState
+    from penstock.experiments.batches.batch import BatchState
 
 EVERY_S = 5.0
 """Between two lines where stderr is no terminal."""

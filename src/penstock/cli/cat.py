@@ -15,9 +15,9 @@ from penstock.cli.output import emit, json_option
 @json_option
 def cat(run: str, path: str, inputs: bool, source: bool, as_json: bool) -> int:
     """Print a file of a run, byte by byte. With --json as text, or as base64 where it is none."""
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.open_files import read_file, what_of
-    from penstock.experiments.show import text_sheet
+    from penstock.experiments.looking.here import workspace_here
+    from penstock.experiments.looking.open_files import read_file, what_of
+    from penstock.experiments.looking.show import text_sheet
 
     what = what_of(inputs=inputs, source=source)
     run_id, data = read_file(workspace_here(), run, path, what=what)

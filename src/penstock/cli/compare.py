@@ -36,8 +36,8 @@ def compare(
     as_json: bool,
 ) -> int:
     """Compare flags and metrics of runs; what differs, and what their curves show."""
-    from penstock.experiments.compare import compare as compare_them
-    from penstock.experiments.here import workspace_here
+    from penstock.experiments.looking.compare import compare as compare_them
+    from penstock.experiments.looking.here import workspace_here
 
     comparison = compare_them(
         workspace_here(),

@@ -18,7 +18,7 @@ def decide(decision: str | None, why: str | None, runs: tuple[str, ...], outcome
 
     `penstock decide "dropout helps" --why ... --runs RUN,RUN`, and later `penstock decide d1 --outcome confirmed`.
     """
-    from penstock.experiments.lab import decide as write_down
+    from penstock.experiments.lab.notebook import decide as write_down
     from penstock.project.workspace import Workspace
 
     named = [run.strip() for words in runs for run in words.split(",") if run.strip()]

@@ -13,7 +13,7 @@ from penstock.cli.output import emit, json_option
 @json_option
 def delete(runs: tuple[str, ...], filter_text: str | None, as_json: bool) -> int:
     """Throw runs away, with those inside them. Nothing is lost: `penstock restore` brings them back."""
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.trash import delete_runs
+    from penstock.experiments.keeping.trash import delete_runs
+    from penstock.experiments.looking.here import workspace_here
 
     return emit(delete_runs(workspace_here(), runs, filter_text=filter_text), as_json=as_json)

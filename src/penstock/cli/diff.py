@@ -16,7 +16,7 @@ SECTIONS = ("flags", "source", "environment", "data", "metrics", "files")
 @json_option
 def diff(first: str, second: str, only: tuple[str, ...], as_json: bool) -> int:
     """Say what differs between two runs: flags, source line by line, environment, data, metrics, files."""
-    from penstock.experiments.diff import diff_runs
-    from penstock.experiments.here import workspace_here
+    from penstock.experiments.looking.diff import diff_runs
+    from penstock.experiments.looking.here import workspace_here
 
     return emit(diff_runs(workspace_here(), first, second, only=only), as_json=as_json)

@@ -19,9 +19,9 @@ from penstock.cli.output import PATH, emit, json_option
 @json_option
 def export(archive: Path, runs: tuple[str, ...], filter_text: str | None, mlflow: bool, as_json: bool) -> int:
     """Write runs, with those inside them and all that they need, into one archive; `penstock import` reads it anywhere."""
-    from penstock.experiments.archive import export_runs
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.trash import chosen_ids
+    from penstock.experiments.keeping.archive import export_runs
+    from penstock.experiments.keeping.trash import chosen_ids
+    from penstock.experiments.looking.here import workspace_here
     from penstock.objects.files import asked
 
     asked(archive)

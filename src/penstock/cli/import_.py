@@ -15,7 +15,7 @@ from penstock.cli.output import PATH, emit, json_option
 @json_option
 def import_(archive: Path, mlflow: bool, as_json: bool) -> int:
     """Take over the runs of an archive. It is checked as a whole first; a run that is here already stays as it is."""
-    from penstock.experiments.archive import import_runs
+    from penstock.experiments.keeping.archive import import_runs
     from penstock.project.workspace import Workspace
 
     if mlflow:

@@ -15,8 +15,8 @@ from penstock.cli.output import emit, json_option
 @json_option
 def ls(run: str, path: str | None, inputs: bool, source: bool, as_json: bool) -> int:
     """List the files that a run wrote; what it printed is console.log."""
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.open_files import list_files, what_of
+    from penstock.experiments.looking.here import workspace_here
+    from penstock.experiments.looking.open_files import list_files, what_of
 
     what = what_of(inputs=inputs, source=source)
     return emit(list_files(workspace_here(), run, path, what=what), as_json=as_json)

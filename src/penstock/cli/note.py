@@ -13,7 +13,7 @@ from penstock.cli.output import emit, json_option
 @json_option
 def note(run: str, text: str | None, as_json: bool) -> int:
     """Write a note on a run. Notes are kept with author and time, and never changed."""
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.marks import note_run
+    from penstock.experiments.keeping.marks import note_run
+    from penstock.experiments.looking.here import workspace_here
 
     return emit(note_run(workspace_here(), run, text), as_json=as_json)

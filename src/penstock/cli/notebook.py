@@ -15,7 +15,7 @@ from penstock.cli.output import PATH, emit, json_option, say
 @json_option
 def notebook(html: Path | None, markdown: Path | None, as_json: bool) -> int:
     """Tell decisions with their runs, metrics and notes, and deployments, in the order of time, as Markdown."""
-    from penstock.experiments.lab import story
+    from penstock.experiments.lab.notebook import story
     from penstock.objects.files import write_asked
     from penstock.project.workspace import Workspace
 

@@ -21,8 +21,8 @@ def open(  # noqa: A001 - the verb's name
     run: str, path: str | None, inputs: bool, source: bool, into: Path | None, no_show: bool, as_json: bool
 ) -> int:
     """Lay the files of a run out in a folder, and open it, or one of them."""
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.open_files import open_files, what_of
+    from penstock.experiments.looking.here import workspace_here
+    from penstock.experiments.looking.open_files import open_files, what_of
 
     what = what_of(inputs=inputs, source=source)
     opened = open_files(workspace_here(), run, path, what=what, into=into, show=not (no_show or as_json))

@@ -16,8 +16,8 @@ from penstock.cli.output import emit, json_option, say
 @json_option
 def purge(runs: tuple[str, ...], dry: bool, yes: bool, as_json: bool) -> int:
     """Remove thrown-away runs for good, and free what nothing else needs. This cannot be undone."""
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.trash import purge_runs
+    from penstock.experiments.keeping.trash import purge_runs
+    from penstock.experiments.looking.here import workspace_here
 
     workspace = workspace_here()
     planned = purge_runs(workspace, runs, dry=True)

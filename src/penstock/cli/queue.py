@@ -14,7 +14,7 @@ def queue(context: click.Context, as_json: bool) -> int:
     """What is queued: list it, run it, take entries out. `penstock run SCRIPT --queue` adds to it."""
     if context.invoked_subcommand is not None:
         return 0
-    from penstock.experiments.queue import list_queue
+    from penstock.experiments.batches.queue import list_queue
     from penstock.project.workspace import Workspace
 
     return emit(list_queue(Workspace.here()), as_json=as_json)
@@ -28,8 +28,8 @@ def queue(context: click.Context, as_json: bool) -> int:
 def run(workers: int, watch: bool, retry: bool, as_json: bool) -> int:
     """Run what is queued, oldest first. Exit 1 when any run failed."""
     from penstock.cli.output import say
-    from penstock.experiments.interrupts import ended_in_good_order
-    from penstock.experiments.queue_run import Taken, run_queue
+    from penstock.experiments.batches.queue_run import Taken, run_queue
+    from penstock.experiments.running.interrupts import ended_in_good_order
     from penstock.lifecycle.script import flags_of, with_visible_rows
     from penstock.project.workspace import Workspace
 
@@ -58,7 +58,7 @@ def run(workers: int, watch: bool, retry: bool, as_json: bool) -> int:
 @json_option
 def remove(ids: tuple[str, ...], as_json: bool) -> int:
     """Take runs out of the queue, by their ids or the beginnings of these."""
-    from penstock.experiments.queue import remove_from_queue
+    from penstock.experiments.batches.queue import remove_from_queue
     from penstock.project.workspace import Workspace
 
     return emit(remove_from_queue(Workspace.here(), ids), as_json=as_json)

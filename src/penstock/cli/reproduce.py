@@ -33,14 +33,14 @@ def reproduce(
 ) -> int:
     """Do a run again from its record and compare every result. Exit 1 when something differs."""
     from penstock.cli.progress import Progress
-    from penstock.experiments.here import workspace_here
+    from penstock.experiments.looking.here import workspace_here
     from penstock.lifecycle.repeat import reproduce as reproduce_any
 
     if markdown and as_json:
         raise click.UsageError("--markdown and --json each are all that is printed; give one of them")
     seconds = None
     if timeout is not None:
-        from penstock.experiments.durations import seconds as seconds_of
+        from penstock.experiments.running.durations import seconds as seconds_of
 
         seconds = seconds_of(timeout, what="--timeout")
     with Progress(quiet=as_json) as progress:

@@ -13,7 +13,7 @@ from penstock.cli.output import emit, json_option
 @json_option
 def restore(runs: tuple[str, ...], filter_text: str | None, as_json: bool) -> int:
     """Bring thrown-away runs back; `penstock runs --deleted` lists them."""
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.trash import restore_runs
+    from penstock.experiments.keeping.trash import restore_runs
+    from penstock.experiments.looking.here import workspace_here
 
     return emit(restore_runs(workspace_here(), runs, filter_text=filter_text), as_json=as_json)

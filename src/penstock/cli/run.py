@@ -13,7 +13,7 @@ from penstock.cli.asking import NOT_RUN, agreed, no_such_option
 from penstock.cli.output import emit, json_option
 
 if TYPE_CHECKING:
-    from penstock.experiments.options import RunOptions
+    from penstock.experiments.running.options import RunOptions
     from penstock.project.workspace import Workspace
 
 BEHIND = "penstock.command"
@@ -149,7 +149,7 @@ def _pipeline(budget: str | None, override: str | None, why: bool, as_json: bool
 
 
 def _steps(names: Sequence[str], given: dict[str, Any], as_json: bool) -> int:
-    from penstock.experiments.options import RunOptions
+    from penstock.experiments.running.options import RunOptions
     from penstock.experiments.steps.execute import run_steps
     from penstock.lifecycle.script import rows_now, with_visible_rows
     from penstock.project.workspace import Workspace
@@ -184,7 +184,7 @@ def _script(
         done = prepared.queue(options) if given["queue"] else prepared.run(options)
         return emit(done, as_json=as_json)
     from penstock.cli.batch_line import BatchLine
-    from penstock.experiments.interrupts import ended_in_good_order
+    from penstock.experiments.running.interrupts import ended_in_good_order
 
     with ended_in_good_order(), BatchLine(quiet=as_json) as line:
         result = prepared.run_batch(
@@ -204,8 +204,8 @@ def _script(
 
 def _resume(words: Sequence[str], given: dict[str, Any], as_json: bool) -> int:
     from penstock.cli.batch_line import BatchLine
-    from penstock.experiments.batch import resume_batch
-    from penstock.experiments.interrupts import ended_in_good_order
+    from penstock.experiments.batches.batch import resume_batch
+    from penstock.experiments.running.interrupts import ended_in_good_order
     from penstock.lifecycle.script import flags_of, with_visible_rows
     from penstock.project.workspace import Workspace
 
@@ -228,8 +228,8 @@ def _resume(words: Sequence[str], given: dict[str, Any], as_json: bool) -> int:
 
 
 def _options(workspace: Workspace, given: dict[str, Any], as_json: bool) -> RunOptions:
-    from penstock.experiments.durations import seconds
-    from penstock.experiments.options import RunOptions
+    from penstock.experiments.running.durations import seconds
+    from penstock.experiments.running.options import RunOptions
 
     timeout = given["timeout"]
     return RunOptions(

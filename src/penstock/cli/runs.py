@@ -36,8 +36,8 @@ def runs(
     Names are those of flags, metrics and tags (flag:lr, metric:loss, tag:best where one name is two of these), and
     status, operation, started, seconds, user, host, commit, unsealed, note and others.
     """
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.listing import list_runs
+    from penstock.experiments.looking.here import workspace_here
+    from penstock.experiments.looking.listing import list_runs
 
     listing = list_runs(
         workspace_here(),

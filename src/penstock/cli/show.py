@@ -16,8 +16,8 @@ from penstock.cli.output import emit, json_option
 @json_option
 def show(run: str, path: str | None, source: bool, diff: bool, log: bool, as_json: bool) -> int:
     """Show flags, inputs, outputs, files, metrics, what its curves say, notes, environment and cost of a run."""
-    from penstock.experiments import show as showing
-    from penstock.experiments.here import workspace_here
+    from penstock.experiments.looking import show as showing
+    from penstock.experiments.looking.here import workspace_here
 
     if source + diff + log > 1:
         raise click.UsageError("--source, --diff and --log show one thing each; name one of them")

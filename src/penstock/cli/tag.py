@@ -14,8 +14,8 @@ from penstock.cli.output import emit, json_option
 @json_option
 def tag(runs: str, tags: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> int:
     """Set tags of runs, such as `penstock tag RUN,RUN best stage=final`; filters find them as tag:best."""
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.marks import tag_runs
+    from penstock.experiments.keeping.marks import tag_runs
+    from penstock.experiments.looking.here import workspace_here
 
     named = [run.strip() for run in runs.split(",") if run.strip()]
     return emit(tag_runs(workspace_here(), named, tags, remove=remove), as_json=as_json)

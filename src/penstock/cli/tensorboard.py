@@ -10,7 +10,7 @@ import click
 from penstock.cli.output import PATH, emit, json_option, say
 
 if TYPE_CHECKING:
-    from penstock.experiments.tensorboard import Board
+    from penstock.experiments.metrics.tensorboard import Board
 
 EVERY_S = 2.0
 
@@ -41,9 +41,9 @@ def tensorboard(
     """Write the series of runs as event files and show them in TensorBoard; curves of runs that go on grow there."""
     from contextlib import closing
 
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.tensorboard import Board
-    from penstock.experiments.trash import chosen_ids
+    from penstock.experiments.keeping.trash import chosen_ids
+    from penstock.experiments.looking.here import workspace_here
+    from penstock.experiments.metrics.tensorboard import Board
     from penstock.parts import need
 
     if not no_start:

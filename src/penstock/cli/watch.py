@@ -12,7 +12,7 @@ from penstock.cli.output import emit, json_option, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.experiments.watch import Glance
+    from penstock.experiments.looking.watch import Glance
 
 
 @click.command()
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 @json_option
 def watch(run: str | None, once: bool, every_s: float, as_json: bool) -> int:
     """Follow a run until it ends: its curves, and what they show so far."""
-    from penstock.experiments.here import workspace_here
-    from penstock.experiments.watch import glances, watched_run
+    from penstock.experiments.looking.here import workspace_here
+    from penstock.experiments.looking.watch import glances, watched_run
 
     workspace = workspace_here()
     looks = glances(workspace, watched_run(workspace, run), every_s=every_s, once=once)

@@ -1,4 +1,4 @@
-"""Runs of another ledger that are taken over, as they were: records of an archive (`penstock.experiments.archive`)."""
+"""Runs of another ledger that are taken over, as they were: records of an archive (`penstock.experiments.keeping.archive`)."""
 
 from __future__ import annotations
 

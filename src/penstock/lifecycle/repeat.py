@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from penstock.errors import DeclarationError, ProjectError
 
 if TYPE_CHECKING:
-    from penstock.experiments.options import RunOptions
-    from penstock.experiments.verdict import ScriptReproduction
+    from penstock.experiments.reproducing.verdict import ScriptReproduction
+    from penstock.experiments.running.options import RunOptions
     from penstock.ledger.record import RunRecord
     from penstock.lifecycle.reproduce import Reproduction
     from penstock.project.project import Project
@@ -63,7 +63,7 @@ def reproduce(
     Parameters
     ----------
     run : id, or a unique beginning of one.
-    env, into, given, timeout_s, tolerance, options : of scripts, see `penstock.experiments.reproduce.reproduce_script`.
+    env, into, given, timeout_s, tolerance, options : of scripts, see `penstock.experiments.reproducing.reproduce.reproduce_script`.
     progress : told of the trials of a search.
 
     Raises
@@ -94,8 +94,8 @@ def _scripts_of(workspace: Workspace, record: RunRecord) -> list[RunRecord] | No
     ------
     ProjectError : it is a batch.
     """
-    from penstock.experiments.batch import OPERATION as BATCH
-    from penstock.experiments.reproduce import is_script
+    from penstock.experiments.batches.batch import OPERATION as BATCH
+    from penstock.experiments.reproducing.reproduce import is_script
     from penstock.experiments.steps.graph import OPERATION as STEPS
 
     if record.operation == STEPS:
@@ -124,9 +124,9 @@ def _script(
     tolerance: float | None,
     options: RunOptions | None,
 ) -> ScriptReproduction:
-    from penstock.experiments.options import RunOptions
-    from penstock.experiments.reproduce import reproduce_script
-    from penstock.experiments.verdict import TOLERANCE
+    from penstock.experiments.reproducing.reproduce import reproduce_script
+    from penstock.experiments.reproducing.verdict import TOLERANCE
+    from penstock.experiments.running.options import RunOptions
     from penstock.lifecycle.script import with_visible_rows
 
     return reproduce_script(

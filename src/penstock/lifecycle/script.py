@@ -12,12 +12,12 @@ from penstock.errors import ScriptError
 from penstock.project.workspace import Workspace
 
 if TYPE_CHECKING:
-    from penstock.experiments.batch import Listener
-    from penstock.experiments.batch_result import BatchResult
+    from penstock.experiments.batches.batch import Listener
+    from penstock.experiments.batches.batch_result import BatchResult
+    from penstock.experiments.batches.queue import Queued
+    from penstock.experiments.capture.target import Target
     from penstock.experiments.flags import FlagSet
-    from penstock.experiments.options import RunOptions, ScriptRun
-    from penstock.experiments.queue import Queued
-    from penstock.experiments.target import Target
+    from penstock.experiments.running.options import RunOptions, ScriptRun
     from penstock.ledger.record import RunRecord
 
 
@@ -39,13 +39,13 @@ class Prepared:
     @cached_property
     def is_batch(self) -> bool:
         """Whether the words ask for more than one run."""
-        from penstock.experiments.space import is_batch
+        from penstock.experiments.batches.space import is_batch
 
         return is_batch(self.words, self.flags)
 
     def table(self, *, width: int = 120) -> str:
         """Every flag with its value, where it comes from, and its help, in lines of so many letters."""
-        from penstock.experiments.space import single, table
+        from penstock.experiments.batches.space import single, table
 
         if self.is_batch:
             return table(self.words, self.flags, width=width)
@@ -58,8 +58,8 @@ class Prepared:
         ------
         FlagError : a word is wrong; nothing was run.
         """
-        from penstock.experiments.run import run_target
-        from penstock.experiments.space import single
+        from penstock.experiments.batches.space import single
+        from penstock.experiments.running.run import run_target
 
         assigned = single(self.words, self.flags)
         values = self.flags.values(assigned)
@@ -67,8 +67,8 @@ class Prepared:
         return run_target(self.workspace, self.target, self.flags, values, options=options, cwd=self.cwd)
 
     def run_batch(self, options: RunOptions, *, listener: Listener | None = None, **how: Any) -> BatchResult | Queued:
-        """Run it many times, over what its words span. `how`: see `penstock.experiments.batch.run_batch`."""
-        from penstock.experiments.batch import run_batch
+        """Run it many times, over what its words span. `how`: see `penstock.experiments.batches.batch.run_batch`."""
+        from penstock.experiments.batches.batch import run_batch
 
         options = with_visible_rows(self.workspace, options)
         return run_batch(
@@ -77,7 +77,7 @@ class Prepared:
 
     def queue(self, options: RunOptions) -> Queued:
         """Record it as queued; `penstock queue run` runs it."""
-        from penstock.experiments.queue import enqueue
+        from penstock.experiments.batches.queue import enqueue
 
         return enqueue(self.workspace, self.target, self.flags, self.words, cwd=self.cwd, options=options)
 
@@ -96,7 +96,7 @@ def prepare(
     ------
     ScriptError : there is no such file or module, or it is of no kind that can be run, or it is the name of a step.
     """
-    from penstock.experiments.target import parse_target
+    from penstock.experiments.capture.target import parse_target
 
     cwd = (cwd or Path.cwd()).resolve()
     workspace = Workspace.here(cwd)
@@ -145,14 +145,14 @@ def run_script(
     ----------
     words : the file, then flags as ``name=value``; of a module or command only flags.
     flags : more flags, as values.
-    options : see `penstock.experiments.options.RunOptions`.
+    options : see `penstock.experiments.running.options.RunOptions`.
 
     Raises
     ------
     ScriptError, FlagError : nothing was run. A script that fails raises nothing: see `ScriptRun.status`.
     """
     from penstock.experiments.flags.values import show
-    from penstock.experiments.options import RunOptions
+    from penstock.experiments.running.options import RunOptions
 
     more = [f"{name}={show(value)}" for name, value in (flags or {}).items()]
     where = None if cwd is None else Path(cwd)

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from penstock.experiments.batch import resume_batch, run_batch
-from penstock.experiments.batch_result import BatchResult
+from penstock.experiments.batches.batch import resume_batch, run_batch
+from penstock.experiments.batches.batch_result import BatchResult
+from penstock.experiments.batches.queue import Queued, enqueue
+from penstock.experiments.batches.queue_run import find_flags
+from penstock.experiments.capture.target import Target
 from penstock.experiments.flags.flag_set import FlagSet
-from penstock.experiments.queue import Queued, enqueue
-from penstock.experiments.queue_run import find_flags
-from penstock.experiments.target import Target
 from penstock.ledger.record import RunRecord
 from penstock.project.workspace import Workspace
 

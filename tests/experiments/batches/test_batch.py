@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from penstock.errors import FlagError, NotFound, ProjectError, SearchError
-from penstock.experiments.batch_work import BatchState
-from penstock.experiments.options import RunOptions
-from penstock.experiments.trials import trials_of
+from penstock.experiments.batches.batch_work import BatchState
+from penstock.experiments.batches.trials import trials_of
+from penstock.experiments.running.options import RunOptions
 
 
 def test_a_grid_runs_every_combination_and_finds_the_best(lab: Any) -> None:

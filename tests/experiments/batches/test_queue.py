@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from penstock.errors import FlagError, ProjectError, ScriptError
-from penstock.experiments.batch import run_batch
-from penstock.experiments.options import RunOptions
-from penstock.experiments.queue import Queued, enqueue, list_queue, remove_from_queue
-from penstock.experiments.queue_run import QueueResult, Taken, find_flags, run_queue
-from penstock.experiments.target import Target
+from penstock.experiments.batches.batch import run_batch
+from penstock.experiments.batches.queue import Queued, enqueue, list_queue, remove_from_queue
+from penstock.experiments.batches.queue_run import QueueResult, Taken, find_flags, run_queue
+from penstock.experiments.capture.target import Target
+from penstock.experiments.running.options import RunOptions
 
 
 def work(lab: Any, **how: Any) -> QueueResult:

@@ -137,7 +137,7 @@ def test_a_batch_whose_source_cannot_be_stored_says_how_to_go_on(
     def full(*_: object) -> None:
         raise StoreFull("the disk is full", why="no space left", way_out="free some")
 
-    monkeypatch.setattr("penstock.experiments.source.snapshot", full)
+    monkeypatch.setattr("penstock.experiments.capture.source.snapshot", full)
     assert run(["run", "train.py", "lr=[0.1,0.2]", "epochs=1", "-y"]) == 2
     (record,) = lab.batches()
     assert record.status == "failed"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from penstock.experiments.capture.target import Target, parse_target
 from penstock.experiments.flags import Command, FlagSet, command, detect
 from penstock.experiments.flags.command import INSIDE
-from penstock.experiments.target import Target, parse_target
 
 
 @dataclass(frozen=True)

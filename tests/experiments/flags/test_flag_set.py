@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from penstock.errors import FlagError
+from penstock.experiments.capture.target import parse_target
 from penstock.experiments.flags import Flag, FlagSet, detect
 from penstock.experiments.flags.flag import Bounds
-from penstock.experiments.target import parse_target
 from penstock.project.declaration import parse_declaration
 
 Make = Callable[..., Any]

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penstock.errors import FlagError
+from penstock.experiments.capture.target import Target
 from penstock.experiments.flags import command, detect
-from penstock.experiments.target import Target
 
 Make = Callable[..., Any]
 

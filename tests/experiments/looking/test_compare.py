@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from penstock.experiments.curve_chart import Line, draw, thinned
-from penstock.experiments.curves import Point
+from penstock.experiments.curves.curve_chart import Line, draw, thinned
+from penstock.experiments.curves.curves import Point
 
 
 def test_flags_that_differ_and_the_best_of_each_metric(trained: Any, cli: Any, said: Any) -> None:

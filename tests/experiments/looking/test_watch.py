@@ -9,9 +9,9 @@ import threading
 import time
 from typing import Any
 
-from penstock.experiments.curves import Point
-from penstock.experiments.terminal_chart import chart
-from penstock.experiments.watch import glances, watched_run
+from penstock.experiments.curves.curves import Point
+from penstock.experiments.looking.terminal_chart import chart
+from penstock.experiments.looking.watch import glances, watched_run
 
 
 def test_it_follows_a_run_to_its_end(bench: Any) -> None:

@@ -346,7 +346,7 @@ def test_only_the_plug_in_imports_mlflow() -> None:
 def test_the_core_never_loads_mlflow(tmp_path: Path) -> None:
     """Neither the command line nor a run nor a listing imports it, though it is installed."""
     code = (
-        "import sys, penstock, penstock.cli.app, penstock.experiments.run, penstock.ledger.ledger\n"
+        "import sys, penstock, penstock.cli.app, penstock.experiments.running.run, penstock.ledger.ledger\n"
         "from penstock.cli.app import run\n"
         "run(['runs', '--json'])\n"
         "import penstock.experiments.mlflow.import_sqlite, penstock.experiments.mlflow.export_sqlite\n"

@@ -179,7 +179,7 @@ def test_penstocks_own_filter_finds_them_too(
 def test_the_listing_names_mlflows_runs_and_leaves_its_own_tags_away(
     mlflow: Any, runs: dict[str, str], tmp_path: Path
 ) -> None:
-    from penstock.experiments.listing import list_runs
+    from penstock.experiments.looking.listing import list_runs
     from penstock.project.workspace import Workspace
 
     told = list_runs(Workspace(tmp_path), filter_text="tag:mlflow.runName = failed").to_text()

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.errors import NotFound, StoreError
-from penstock.experiments.event_writer import EventWriter
-from penstock.experiments.events import EventFile
-from penstock.experiments.tensorboard import Board
+from penstock.experiments.metrics.event_writer import EventWriter
+from penstock.experiments.metrics.events import EventFile
+from penstock.experiments.metrics.tensorboard import Board
 from penstock.project.workspace import Workspace
 
 

@@ -97,7 +97,7 @@ def test_data_that_is_no_text_is_never_changed(place: Any) -> None:
 
 
 def test_batches_and_queued_runs_mask_their_notes_and_tags(place: Any) -> None:
-    from penstock.experiments.options import RunOptions
+    from penstock.experiments.running.options import RunOptions
     from penstock.lifecycle.script import prepare
 
     place.write("train.py", "import argparse\np = argparse.ArgumentParser()\np.add_argument('--lr')\np.parse_args()\n")
@@ -115,8 +115,8 @@ def test_batches_and_queued_runs_mask_their_notes_and_tags(place: Any) -> None:
 def test_a_secret_in_the_words_of_a_batch_is_given_again_and_never_queued(place: Any) -> None:
     """Although its flag is not a secret one."""
     from penstock.errors import FlagError
-    from penstock.experiments.batch import resume_batch
-    from penstock.experiments.options import RunOptions
+    from penstock.experiments.batches.batch import resume_batch
+    from penstock.experiments.running.options import RunOptions
     from penstock.lifecycle.script import flags_of, prepare
 
     place.write("train.py", "import sys\nlr = 1\nurl = ''\nprint('loss:', lr)\nsys.exit(url == '***')\n")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from penstock.errors import ScriptError
-from penstock.experiments.process import Ended, Process
+from penstock.experiments.running.process import Ended, Process
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a subreaper is Linux's")
 
@@ -168,7 +168,7 @@ def test_it_can_be_interrupted_stopped_and_killed() -> None:
 def test_the_program_goes_when_its_guardians_are_killed(who: str, tmp_path: Path) -> None:
     """kill -9 of Penstock, or of the keeper: the program is not left alone."""
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom penstock.experiments.process import Process\n"
+        "import os, sys\nfrom pathlib import Path\nfrom penstock.experiments.running.process import Process\n"
         "p = Process(interactive=False)\np.start(['sh', '-c', 'echo $$; exec sleep 100'], env=dict(os.environ), cwd=Path('.'))\n"
         "print(p.pid, p._keeper, flush=True)\np.pump(lambda d: None, lambda d: None, lambda: None)\n"
     )

@@ -439,7 +439,7 @@ def test_an_output_that_the_store_has_lost_in_part_fails_its_step_alone(declare:
 
 def test_a_run_of_others_is_never_taken_for_a_known_step(folder: Path, run: Run, tmp_path: Path) -> None:
     """An archive shows what others have computed; here it is computed again."""
-    from penstock.experiments.archive import export_runs, import_runs
+    from penstock.experiments.keeping.archive import export_runs, import_runs
 
     first = run(only=["prepare"])
     workspace = Workspace(folder)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from penstock.experiments.recover import recover
+from penstock.experiments.running.recover import recover
 from penstock.objects.tree import read_tree
 
 TELL_MEMORY = "import atexit, re\natexit.register(lambda: print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr))"
@@ -382,7 +382,7 @@ def test_a_full_disk_while_the_run_is_recorded_keeps_its_log_for_later(shop: Any
     )
     assert shop.run("train.py")[0] == 0  # the ledger is there
     before = (
-        "import resource, penstock.experiments.collect as c\nreal = c.collect\n"
+        "import resource, penstock.experiments.running.collect as c\nreal = c.collect\n"
         "def full(left):\n    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))\n    return real(left)\n"
         "c.collect = full"
     )

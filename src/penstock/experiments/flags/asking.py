@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from penstock.experiments.capture.target import Target
 from penstock.experiments.flags.flag import Flag, FlagType, bounds_of
-from penstock.experiments.target import Target
 
 INSIDE = Path(__file__).parent.parent / "inside"
 TIMEOUT_S = 60.0

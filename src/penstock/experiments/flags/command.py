@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from penstock.errors import FlagError, MissingExtra, ScriptError
+from penstock.experiments.capture.target import Target
 from penstock.experiments.flags.flag import Flag
 from penstock.experiments.flags.flag_set import FlagSet
 from penstock.experiments.flags.values import show, spell
-from penstock.experiments.target import Target
 
 INSIDE = Path(__file__).parent.parent / "inside"
 """What runs within the interpreter of the script; nothing of Penstock need be installed there."""

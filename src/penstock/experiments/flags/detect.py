@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.experiments.capture.target import Target
 from penstock.experiments.flags.files import CannotRead, Files
 from penstock.experiments.flags.flag import Flag, FlagType
 from penstock.experiments.flags.flag_set import FlagSet
 from penstock.experiments.flags.from_constants import flags_of_constants, flags_of_notebook, language_of
 from penstock.experiments.flags.values import same
-from penstock.experiments.target import Target
 
 if TYPE_CHECKING:
     from penstock.experiments.flags.things import Module
@@ -284,7 +284,7 @@ def _type_of(value: object) -> FlagType:
 
 
 def _with_secrets(found: FlagSet, names: tuple[str, ...]) -> FlagSet:
-    from penstock.experiments.secrets import Masker
+    from penstock.experiments.capture.secrets import Masker
 
     masker = Masker(names)
     flags = tuple(replace(flag, secret=True) if masker.is_secret(flag.name) else flag for flag in found.flags)

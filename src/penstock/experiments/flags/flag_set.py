@@ -89,7 +89,7 @@ class FlagSet:
         if flags:
             return flags[0]
         if self.open:
-            from penstock.experiments.secrets import Masker
+            from penstock.experiments.capture.secrets import Masker
 
             secret = Masker(self.secrets).is_secret(name)
             return Flag(name, option=f"--{name}", origin="given", secret=secret, spelling=("false", "true"))

@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from penstock.errors import StoreFull
+from penstock.experiments.capture.secrets import Masker
+from penstock.experiments.metrics.series import Appender
 from penstock.experiments.mlflow.database import MlflowDatabase, open_database
 from penstock.experiments.mlflow.files import ARTIFACT
 from penstock.experiments.mlflow.metrics import Point, grouped, summary
@@ -39,8 +41,6 @@ from penstock.experiments.mlflow.values import (
     seconds_of,
     typed,
 )
-from penstock.experiments.secrets import Masker
-from penstock.experiments.series import Appender
 from penstock.ledger.arriving import RUN_ID
 from penstock.ledger.clock import instant_text, seconds_between
 from penstock.ledger.ledger import Ledger

@@ -9,8 +9,8 @@ from threading import Lock
 from typing import Any, NamedTuple, final
 
 from penstock.errors import StoreFull
+from penstock.experiments.metrics.series import Appender, Series, plain
 from penstock.experiments.mlflow.values import metric_key, metric_name, seconds_of
-from penstock.experiments.series import Appender, Series, plain
 from penstock.ledger.ledger import Ledger
 from penstock.ledger.log import read_log
 from penstock.ledger.record import RUNNING

@@ -26,13 +26,13 @@ from mlflow.utils.name_utils import _generate_random_name
 from mlflow.utils.uri import append_to_uri_path
 
 from penstock.errors import NotFound
-from penstock.experiments.log import log as log_to_script
+from penstock.experiments.capture.secrets import Masker
+from penstock.experiments.metrics.log import log as log_to_script
 from penstock.experiments.mlflow.entities import run_of
 from penstock.experiments.mlflow.experiments import DEFAULT_ID, ExperimentsOfMlflow
 from penstock.experiments.mlflow.metrics import MetricLog, Point, history, is_live, latest_of, recorded
 from penstock.experiments.mlflow.place import files_uri
 from penstock.experiments.mlflow.values import DATASET, EXPERIMENT_TAG, MODEL, STATUS, instant_of, metric_name, typed
-from penstock.experiments.secrets import Masker
 from penstock.ledger.ledger import Ledger
 from penstock.ledger.log import read_log
 from penstock.ledger.record import QUEUED, RUNNING, RunSummary
@@ -274,13 +274,13 @@ class RunsOfMlflow:
 
     @cached_property
     def _environment(self) -> dict[str, Any]:
-        from penstock.experiments.environment import capture
+        from penstock.experiments.capture.environment import capture
 
         return capture(names=self._workspace.declaration.run.variables, masker=self._masker)
 
     @cached_property
     def _source(self) -> dict[str, Any]:
-        from penstock.experiments.git import source
+        from penstock.experiments.capture.git import source
 
         return source(self._workspace.root)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 from penstock.errors import PenstockError, ScriptFailed, StepError
-from penstock.experiments.options import RunOptions
+from penstock.experiments.running.options import RunOptions
 from penstock.experiments.steps.graph import OPERATION, Graph
 from penstock.experiments.steps.keeping import put_back
 from penstock.experiments.steps.one import Attempt, attempt

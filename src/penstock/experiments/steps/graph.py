@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from penstock.errors import StepError
-from penstock.experiments.durations import seconds
+from penstock.experiments.running.durations import seconds
 from penstock.experiments.steps.command import line_of, words_of
 from penstock.experiments.steps.patterns import is_glob, meets, normal, parts_of
 from penstock.project.sections.runs import StepSection

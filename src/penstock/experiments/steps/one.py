@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from penstock.errors import PenstockError, StepError
+from penstock.experiments.capture.places import tree_path
+from penstock.experiments.capture.target import Target
+from penstock.experiments.capture.written import Written
 from penstock.experiments.flags import Flag, FlagSet
-from penstock.experiments.options import RunOptions, ScriptRun
-from penstock.experiments.places import tree_path
+from penstock.experiments.running.options import RunOptions, ScriptRun
 from penstock.experiments.steps.contents import Content, content
 from penstock.experiments.steps.graph import Makers, Node
 from penstock.experiments.steps.imports import LARGEST_BYTES as LARGEST_SCRIPT_BYTES
@@ -24,8 +26,6 @@ from penstock.experiments.steps.patterns import PASSED_OVER, files_of, parts_of,
 from penstock.experiments.steps.record import Finish
 from penstock.experiments.steps.results import StepOutcome
 from penstock.experiments.steps.state import State, Surroundings
-from penstock.experiments.target import Target
-from penstock.experiments.written import Written
 from penstock.objects.tree import MEDIA, read_tree
 from penstock.project.workspace import Workspace
 
@@ -61,7 +61,7 @@ def attempt(work: Attempt) -> StepOutcome:
 
 
 def _attempt(work: Attempt) -> StepOutcome:
-    from penstock.experiments.run import run_target
+    from penstock.experiments.running.run import run_target
 
     node, root, ledger = work.node, work.workspace.root, work.workspace.ledger
     basis = work.state.basis

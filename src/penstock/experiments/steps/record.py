@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from penstock.experiments.secrets import Masker
+from penstock.experiments.capture.secrets import Masker
 from penstock.experiments.steps.contents import Content
 from penstock.experiments.steps.graph import Node
 from penstock.objects.digests import digest_of_json

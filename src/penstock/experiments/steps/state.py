@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from penstock.experiments.secrets import Masker
+from penstock.experiments.capture.secrets import Masker
 from penstock.experiments.steps.contents import Content, Digests, changes, content
 from penstock.experiments.steps.graph import Node
 from penstock.experiments.steps.history import History

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from penstock.experiments.drawing import Box, Mood, draw_svg, draw_text
+from penstock.experiments.steps.drawing import Box, Mood, draw_svg, draw_text
 from penstock.experiments.steps.graph import Edge
 from penstock.experiments.steps.record import rows_of
 from penstock.experiments.steps.survey import graph_of, surroundings, survey

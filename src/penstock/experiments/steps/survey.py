@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from penstock.errors import StepError
-from penstock.experiments.secrets import Masker
+from penstock.experiments.capture.secrets import Masker
 from penstock.experiments.steps.contents import content, digests
 from penstock.experiments.steps.graph import Graph, Node
 from penstock.experiments.steps.history import History

@@ -1,0 +1,1 @@
+"""Many runs of one script: what to try next, when to stop, and the queue."""

@@ -1,0 +1,1 @@
+"""What a run is made of, and what is recorded of that: target, source, environment, files, console, secrets."""

@@ -1,0 +1,1 @@
+"""Training curves, what they say, and how they are drawn."""

@@ -1,0 +1,1 @@
+"""What becomes of runs later: marked, thrown away, freed, carried to another machine."""

@@ -1,0 +1,1 @@
+"""The lab notebook: decisions and the story that they make."""

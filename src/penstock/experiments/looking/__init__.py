@@ -1,0 +1,1 @@
+"""Runs for people: listed, shown, compared, watched."""

@@ -1,0 +1,1 @@
+"""A program at work: started, watched, ended, and recorded."""
