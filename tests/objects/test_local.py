@@ -141,3 +141,34 @@ def test_a_shortened_digest_is_not_looked_for(store: LocalStore) -> None:
     """No path outside the store can be reached by a made-up digest."""
     with pytest.raises(NotFound, match="64 hex digits"):
         store.has("sha256:../../etc/passwd")
+
+
+def test_what_is_put_while_it_is_collected_stays(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that counts on an old object marks it as young just before it would be moved away."""
+    digest = store.put(b"model")
+    path = store.path_of(digest)
+    os.utime(path, (1, 1))
+    moved = os.rename
+
+    def put_first(old: Path, new: Path) -> None:
+        if old == path:
+            store.put(b"model")
+        moved(old, new)
+
+    monkeypatch.setattr(local.os, "rename", put_first)
+    assert not store.collect(digest, older_than_s=3600)
+    assert store.get(digest) == b"model"
+    monkeypatch.undo()
+    os.utime(path, (1, 1))
+    assert store.collect(digest, older_than_s=3600)
+
+
+def test_putting_again_makes_young(store: LocalStore, tmp_path: Path) -> None:
+    """From bytes or from a file."""
+    (tmp_path / "model").write_bytes(b"model")
+    digest = store.put(b"model")
+    for put in (lambda: store.put(b"model"), lambda: store.put_file(tmp_path / "model")):
+        os.utime(store.path_of(digest), (1, 1))
+        assert store.stat(digest).age_s > 1000
+        put()
+        assert store.stat(digest).age_s < 1000

@@ -233,3 +233,98 @@ def test_fifty_thousand_files_take_seconds_and_few_objects(
     assert len(tree.objects()) < 10
     assert took < 20
     assert tree.read("7/7.txt") == b"sample 7\n" * 4
+
+
+def rows(count: int, start: int = 0) -> bytes:
+    return b"".join(f"{i},{i * 7919 % 10007},name{i}\n".encode() for i in range(start, start + count))
+
+
+def test_a_large_file_is_cut_and_its_next_version_shares_the_pieces(store: LocalStore, tmp_path: Path) -> None:
+    """1 % more costs about 1 %, and every version comes back."""
+    source = write(tmp_path / "in", {"t.csv": rows(400_000), "small.txt": b"x"})
+    first = read_tree(store, store_tree(store, entries_of(source), cut=True))
+    assert len(first.files["t.csv"].pieces) > 50
+    before = sum(store.stat(digest).size_bytes for digest in store.digests())
+    write(source, {"t.csv": rows(404_000)})
+    second = read_tree(store, store_tree(store, entries_of(source), first, cut=True))
+    after = sum(store.stat(digest).size_bytes for digest in store.digests())
+    assert after - before < 0.02 * before
+    assert second.to_json()["format"] == 2
+    assert second.read("t.csv") == rows(404_000)
+    assert second.files["t.csv"].digest == digest_of(rows(404_000)), "the digest of the file is that of its bytes"
+    assert second.extract(tmp_path / "out") == 2
+    assert contents(tmp_path / "out")["t.csv"] == rows(404_000)
+    assert read_tree(store, first.digest).read("t.csv") == rows(400_000)
+    assert set(store.digests()) == first.objects() | second.objects()
+
+
+def test_a_tree_without_large_files_is_the_same_cut_or_not(store: LocalStore, tmp_path: Path) -> None:
+    """Format 1, and the same digest: what was stored by an earlier release stays what it is."""
+    source = write(tmp_path / "in", {"a": b"1", "b/c": b"22"})
+    assert store_tree(store, entries_of(source), cut=True) == store_tree(store, entries_of(source))
+
+
+def test_the_same_file_again_costs_its_manifest(store: LocalStore, tmp_path: Path) -> None:
+    """Known by its digest it is not even read; known by its pieces none is stored again."""
+    source = write(tmp_path / "in", {"t.csv": rows(100_000)})
+    first = read_tree(store, store_tree(store, entries_of(source), cut=True))
+    assert store_tree(store, entries_of(source), first, cut=True) == first.digest
+    known = [Entry("t.csv", tmp_path / "gone", first.files["t.csv"].digest)]
+    with pytest.raises(SourceError, match=r"t\.csv"):
+        store_tree(store, known, first, cut=True)
+    known = [Entry("t.csv", source / "t.csv", first.files["t.csv"].digest)]
+    assert store_tree(store, known, first, cut=True) == first.digest
+
+
+def test_crumbs_of_many_versions_are_put_together(store: LocalStore, tmp_path: Path) -> None:
+    """A table that grows a hundred times does not end in a hundred packs."""
+    known, data = None, rows(50_000)
+    for number in range(50):
+        data += os.urandom(20_000)
+        source = write(tmp_path / "in", {"t": data})
+        known = read_tree(store, store_tree(store, entries_of(source), known, cut=True))
+        assert len(known.packs) <= trees.CRUMBS + 2, number
+    assert known is not None
+    assert known.read("t") == data
+
+
+def test_a_file_that_grows_while_it_is_cut_is_refused(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read is then neither the old file nor the new one."""
+    source = write(tmp_path / "in", {"t.csv": rows(100_000)})
+    cut = trees.pieces
+
+    def growing(file, aimed):  # type: ignore[no-untyped-def]
+        for piece in cut(file, aimed):
+            yield piece
+            with open(source / "t.csv", "ab") as more:
+                more.write(b"1,2,3\n")
+
+    monkeypatch.setattr(trees, "pieces", growing)
+    with pytest.raises(SourceError, match="changed while it was being read"):
+        store_tree(store, entries_of(source), cut=True)
+
+
+def test_a_damaged_piece_is_named_with_its_file(store: LocalStore, tmp_path: Path) -> None:
+    """Neither wrong bytes nor a wrong place are ever handed out."""
+    source = write(tmp_path / "in", {"t.csv": rows(100_000)})
+    tree = read_tree(store, store_tree(store, entries_of(source), cut=True))
+    body = tree.to_json()
+    body["files"][0]["pieces"][0][3] += 1
+    wrong = read_tree(store, store.put(canonical_json(body)))
+    with pytest.raises(DamagedStore, match=r"t\.csv"):
+        wrong.extract(tmp_path / "out")
+    body["files"][0]["pieces"][0][1] += 1
+    with pytest.raises(DamagedStore, match="no tree of files"):
+        read_tree(store, store.put(canonical_json(body)))
+
+
+def test_empty_files_after_a_full_pack_have_a_place(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last file is empty, and the pack before it has just been stored."""
+    monkeypatch.setattr(trees, "PACK_BYTES", 4)
+    files = {"a": b"1234", "b": b"5678", "c": b"", "d": b"9"}
+    tree = read_tree(store, store_tree(store, entries_of(write(tmp_path / "in", files)), cut=True))
+    assert {path: tree.read(path) for path in files} == files

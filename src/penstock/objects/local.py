@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,7 +11,10 @@ from typing import final
 
 from penstock.objects.digests import digest_of, hex_of
 from penstock.objects.files import UNFINISHED, atomic_file, copy_hashing, sha256_file, write_atomic
-from penstock.objects.store import changed_while_read, damaged_object, no_object
+from penstock.objects.store import Stored, changed_while_read, damaged_object, no_object
+
+YOUNG_S = 60.0
+"""An object that was put within this time is not marked again as young."""
 
 
 @final
@@ -32,14 +36,14 @@ class LocalStore:
     def put(self, data: bytes) -> str:
         digest = digest_of(data)
         path = self.path_of(digest)
-        if not _is_there(path, len(data)):
+        if not _taken(path, len(data)):
             write_atomic(path, data)
         return digest
 
     def put_file(self, path: Path) -> str:
         digest = sha256_file(path)
         target = self.path_of(digest)
-        if not _is_there(target, path.stat().st_size):
+        if not _taken(target, path.stat().st_size):
             with open(path, "rb") as source, atomic_file(target) as file:
                 if copy_hashing(source, file) != digest:
                     raise changed_while_read(path)
@@ -65,8 +69,30 @@ class LocalStore:
     def has(self, digest: str) -> bool:
         return self.path_of(digest).is_file()
 
+    def stat(self, digest: str) -> Stored:
+        try:
+            status = self.path_of(digest).stat()
+        except FileNotFoundError:
+            raise no_object(digest, self.url) from None
+        return Stored(status.st_size, time.time() - status.st_mtime)
+
     def delete(self, digest: str) -> None:
         self.path_of(digest).unlink(missing_ok=True)
+
+    def collect(self, digest: str, *, older_than_s: float) -> bool:
+        path = self.path_of(digest)
+        aside = path.with_name(f".{path.name}.{os.urandom(4).hex()}{UNFINISHED}")
+        try:
+            if time.time() - path.stat().st_mtime < older_than_s:
+                return False
+            os.rename(path, aside)  # from here on whoever puts it finds nothing, and writes it
+        except FileNotFoundError:
+            return False
+        if time.time() - aside.stat().st_mtime < older_than_s and not path.exists():  # put just before it was moved
+            os.rename(aside, path)
+            return False
+        aside.unlink()
+        return True
 
     def digests(self) -> Iterator[str]:
         for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
@@ -88,9 +114,14 @@ class LocalStore:
         return files, freed_bytes
 
 
-def _is_there(path: Path, size_bytes: int) -> bool:
-    """Whether the object is stored already. One of the wrong length is damaged, and putting it again heals it."""
+def _taken(path: Path, size_bytes: int) -> bool:
+    """Whether the object is stored already, which makes it young. One of the wrong length is damaged: putting it again heals it."""
     try:
-        return path.stat().st_size == size_bytes
+        status = path.stat()
+        if status.st_size != size_bytes:
+            return False
+        if time.time() - status.st_mtime > YOUNG_S:
+            os.utime(path)
     except FileNotFoundError:
         return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 from urllib.parse import urlsplit
@@ -17,13 +18,16 @@ from obstore.exceptions import (
 )
 from obstore.store import MemoryStore, from_url
 
-from penstock.errors import DeclarationError, StoreError
+from penstock.errors import DeclarationError, NotFound, StoreError
 from penstock.objects.digests import digest_of, hex_of
 from penstock.objects.files import atomic_file, sha256_file
-from penstock.objects.store import changed_while_read, damaged_object, no_object
+from penstock.objects.store import Stored, changed_while_read, damaged_object, no_object
 
 ONE_REQUEST_BYTES = 64 << 20
 """A file up to this size goes up in one conditional request; a larger one in parts, which appear together."""
+
+YOUNG_S = 1800.0
+"""An object that was put within this time is not put again."""
 
 
 @final
@@ -69,7 +73,7 @@ class RemoteStore:
                 if digest_of(data) != digest:
                     raise changed_while_read(path)
                 self._create(digest, data)
-            elif not self.has(digest):
+            elif not self._young(digest):
                 obstore.put(self._bucket, _key(digest), path, use_multipart=True)
                 if sha256_file(path) != digest:
                     self.delete(digest)
@@ -102,6 +106,20 @@ class RemoteStore:
             return False
         return True
 
+    def stat(self, digest: str) -> Stored:
+        with self._telling(digest):
+            found = obstore.head(self._bucket, _key(digest))
+        return Stored(found["size"], (datetime.now(UTC) - found["last_modified"]).total_seconds())
+
+    def collect(self, digest: str, *, older_than_s: float) -> bool:
+        try:
+            if self.stat(digest).age_s < older_than_s:
+                return False
+        except NotFound:
+            return False
+        self.delete(digest)
+        return True
+
     def delete(self, digest: str) -> None:
         key = _key(digest)
         try:
@@ -119,11 +137,19 @@ class RemoteStore:
                         yield f"sha256:{folder}{name}"
 
     def _create(self, digest: str, data: bytes) -> None:
-        """Write unless it is there: the stored bytes of a digest are never replaced."""
+        """Write unless it is there. One that is there and old is written over with the same bytes, which makes it young."""
         try:
             obstore.put(self._bucket, _key(digest), data, mode="create", use_multipart=False)
         except AlreadyExistsError:
-            return
+            if not self._young(digest):
+                obstore.put(self._bucket, _key(digest), data, use_multipart=False)
+
+    def _young(self, digest: str) -> bool:
+        """Whether it is stored, and was put not long ago."""
+        try:
+            return self.stat(digest).age_s < YOUNG_S
+        except NotFound:
+            return False
 
     @contextmanager
     def _telling(self, digest: str, *, absent: bool = True) -> Iterator[None]:

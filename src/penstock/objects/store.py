@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -10,6 +11,14 @@ from urllib.parse import unquote, urlsplit
 from penstock.errors import DamagedStore, DeclarationError, NotFound, SourceError
 
 REMOTE_SCHEMES = frozenset({"s3", "gs", "az", "memory"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a store knows of an object without reading it. `age_s`: seconds since it was last put, by the store's own clock."""
+
+    size_bytes: int
+    age_s: float
 
 
 class ObjectStore(Protocol):
@@ -69,8 +78,23 @@ class ObjectStore(Protocol):
         """Whether an object is stored. Cheap: its bytes are not read."""
         ...
 
+    def stat(self, digest: str) -> Stored:
+        """Size and age of an object. Putting it again makes it young: whoever puts something counts on it from then on.
+
+        A store may take up to half an hour of age for young. NotFound : nothing is stored under `digest`.
+        """
+        ...
+
     def delete(self, digest: str) -> None:
         """Remove an object; one that is absent is no error."""
+        ...
+
+    def collect(self, digest: str, *, older_than_s: float) -> bool:
+        """Remove an object unless it was put within the last so many seconds; whether it was removed.
+
+        Safe beside a process that puts the same bytes at this moment: either it is not removed, or that process stores it anew.
+        A store of a bucket has no such promise to give for a second or so; the grace is for that.
+        """
         ...
 
     def digests(self) -> Iterator[str]:

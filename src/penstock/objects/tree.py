@@ -9,14 +9,21 @@ and some packs. The manifest is canonical JSON, and its digest is the tree's:
 A file lies at `offset` of the pack with the number `pack`, or is an object of its own under `digest` where there is neither.
 `content` covers paths, modes and digests only: two trees with equal content hold the same files, wherever their bytes lie.
 
+A tree that is stored with `cut` has format 2 where it has large files: these are cut where their content says
+(`penstock.objects.cutting`), the pieces lie in packs as small files do, and a file says ``"aimed": bytes, "pieces": [[digest, size,
+pack, offset], ...]``. So a table that grew by 1 % costs little more than that.
+
 A new tree refers to the packs of the one before it for files that have not changed, unless most of such a pack is of no use to
 it any more: then they are packed again. So a store never holds much more than twice what its trees need.
+
+Many small packs that come of many small changes are put together again.
 
 To change the format: raise `FORMAT`, and keep reading every older one here.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -24,17 +31,30 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from penstock.errors import DamagedStore, NewerFormat, NotFound, SourceError
+from penstock.objects.cutting import aimed_bytes, pieces
 from penstock.objects.digests import canonical_json, digest_of, digest_of_json, is_digest
 from penstock.objects.files import naming_full_disk
 from penstock.objects.store import ObjectStore, changed_while_read
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+FORMAT = 2
 SMALL_BYTES = 256 * 2**10
 """Files below this size are packed."""
 PACK_BYTES = 32 * 2**20
+CRUMB_BYTES = 2**20
+"""Packs below this size are put together when there are more than `CRUMBS` of them."""
+CRUMBS = 32
+PACKS_READ = 4
+"""So many packs are held while files are read: the pieces of a file lie in the packs of several versions."""
+_OWN = -1
+"""In place of a pack: an object of its own."""
+_HASHED_BYTES = 8 * 2**20
+"""So much of a file is hashed at once, beside what else is done with it."""
 MEDIA = "application/vnd.penstock.tree+json"
 """Media type of the manifest, by which an artifact is known to be a tree."""
 
@@ -58,8 +78,25 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a file that was cut: `size` bytes at `offset` of the pack with the number `pack`."""
+
+    digest: str
+    size: int
+    pack: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class TreeFile:
-    """A file of a tree. `mode` is 0o644 or 0o755; `pack` and `offset` are None where it is an object of its own."""
+    """A file of a tree.
+
+    Attributes
+    ----------
+    mode : 0o644 or 0o755.
+    pack, offset : where it lies; None where it is an object of its own, or cut.
+    pieces : of a file that was cut, in their order. aimed : the size of a piece that was aimed at, in bytes.
+    """
 
     path: str
     mode: int
@@ -67,10 +104,19 @@ class TreeFile:
     digest: str
     pack: int | None = None
     offset: int | None = None
+    pieces: tuple[Piece, ...] = ()
+    aimed: int | None = None
+
+    @property
+    def is_object(self) -> bool:
+        """Whether it is an object of its own."""
+        return self.pack is None and not self.pieces
 
     def to_json(self) -> dict[str, Any]:
         body: dict[str, Any] = {"path": self.path, "mode": f"{self.mode:o}", "size": self.size, "digest": self.digest}
-        if self.pack is not None:
+        if self.pieces:
+            body.update(aimed=self.aimed, pieces=[[p.digest, p.size, p.pack, p.offset] for p in self.pieces])
+        elif self.pack is not None:
             body.update(pack=self.pack, offset=self.offset)
         return body
 
@@ -101,6 +147,8 @@ def store_tree(
     known: Tree | None = None,
     *,
     leave: Callable[[Entry, str], None] | None = None,
+    cut: bool = False,
+    tell: Callable[[int, str, str], None] | None = None,
 ) -> str:
     """Store files as a tree, and give its digest.
 
@@ -108,6 +156,8 @@ def store_tree(
     ----------
     known : an earlier tree of the same place, in the same store: what it holds is not stored again.
     leave : told of each file that cannot be read and why, which is then left out; without it, that is an error.
+    cut : whether large files are cut, so that their later versions share what stayed the same; else each is an object.
+    tell : told of each file when it has been read: its size in bytes, its path and its digest.
 
     Raises
     ------
@@ -116,15 +166,18 @@ def store_tree(
     """
     chosen = sorted(entries, key=lambda entry: entry.path)
     _check_paths([entry.path for entry in chosen])
-    writer = _Writer(objects, known)
-    for entry in chosen:
-        try:
-            writer.add(entry)
-        except SourceError as error:
-            if leave is None:
-                raise
-            leave(entry, error.why)
-    return writer.finish()
+    with _Writer(objects, known, cut=cut) as writer:
+        for entry in chosen:
+            try:
+                size, digest = writer.add(entry)
+            except SourceError as error:
+                if leave is None:
+                    raise
+                leave(entry, error.why)
+            else:
+                if tell is not None:
+                    tell(size, entry.path, digest)
+        return writer.finish()
 
 
 def read_tree(objects: ObjectStore, digest: str) -> Tree:
@@ -175,7 +228,7 @@ class Tree:
         self.packs = packs
         self.files = files
         self._objects = objects
-        self._pack: tuple[int, bytes] = (-1, b"")
+        self._read: dict[int, bytes] = {}
 
     @property
     def size_bytes(self) -> int:
@@ -187,17 +240,30 @@ class Tree:
         file = self.files.get(path)
         if file is None:
             raise self._no_file(path)
-        if file.pack is None:
+        if file.is_object:
             return self._objects.get(file.digest)
-        assert file.offset is not None
-        data = self._pack_of(file.pack)[file.offset : file.offset + file.size]
-        if digest_of(data) != file.digest:
-            raise DamagedStore(
-                f"file {path!r} of tree {self.digest} is damaged",
-                why="the place that the manifest names holds other bytes",
-                way_out="restore the store from a copy, or import the run again",
-            )
+        data = b"".join(self.parts_of(file))
+        if file.pieces and digest_of(data) != file.digest:
+            raise self._damaged(path)
         return data
+
+    def parts_of(self, file: TreeFile) -> Iterator[bytes]:
+        """The bytes of a file that lies in packs, piece by piece, each checked against its digest."""
+        places = file.pieces
+        if file.pack is not None and file.offset is not None:
+            places = (Piece(file.digest, file.size, file.pack, file.offset),)
+        for piece in places:
+            data = self._pack_of(piece.pack)[piece.offset : piece.offset + piece.size]
+            if digest_of(data) != piece.digest:
+                raise self._damaged(file.path)
+            yield data
+
+    def _damaged(self, path: str) -> DamagedStore:
+        return DamagedStore(
+            f"file {path!r} of tree {self.digest} is damaged",
+            why="the place that the manifest names holds other bytes",
+            way_out="restore the store from a copy, or import the run again",
+        )
 
     def extract(self, folder: Path, paths: Iterable[str] | None = None) -> int:
         """Write the files (by default all) below a folder, and give their number. A file that is there is replaced.
@@ -210,33 +276,38 @@ class Tree:
         chosen = [
             self.files[p] if p in self.files else self._refuse(p) for p in (self.files if paths is None else paths)
         ]
-        chosen.sort(key=lambda file: (-1 if file.pack is None else file.pack, file.path))
+        chosen.sort(key=reading_order)
         folder.mkdir(parents=True, exist_ok=True)
         made: set[PurePosixPath] = set()
         for file in chosen:
             target = folder / file.path
             _safe_parents(folder, file.path, made)
             with naming_full_disk(target):
-                if file.pack is None:
+                if file.is_object:
                     self._objects.get_file(file.digest, target)  # by rename: replaces a link instead of following it
                     target.chmod(file.mode)
                 else:
-                    _write_new(target, self.read(file.path), file.mode)
+                    _write_new(target, self.parts_of(file), file.mode)
         return len(chosen)
 
     def objects(self) -> set[str]:
         """Digests of all objects that the tree needs, its own among them."""
-        return {self.digest, *self.packs, *(f.digest for f in self.files.values() if f.pack is None)}
+        return {self.digest, *self.packs, *(f.digest for f in self.files.values() if f.is_object)}
 
     def to_json(self) -> dict[str, Any]:
         """The manifest."""
         files = [self.files[path].to_json() for path in sorted(self.files)]
-        return {"format": FORMAT, "kind": "tree", "content": self.content, "packs": self.packs, "files": files}
+        format_ = 2 if any(file.pieces for file in self.files.values()) else 1
+        return {"format": format_, "kind": "tree", "content": self.content, "packs": self.packs, "files": files}
 
     def _pack_of(self, number: int) -> bytes:
-        if self._pack[0] != number:
-            self._pack = (number, self._objects.get(self.packs[number]))
-        return self._pack[1]
+        data = self._read.pop(number, None)
+        if data is None:
+            while len(self._read) >= PACKS_READ:
+                del self._read[next(iter(self._read))]
+            data = self._objects.get(self.packs[number])
+        self._read[number] = data  # the last one used is the last one that goes
+        return data
 
     def _refuse(self, path: str) -> TreeFile:
         raise self._no_file(path)
@@ -252,119 +323,236 @@ class Tree:
         )
 
 
-class _Writer:
-    """Collects the files of one tree, and stores them pack by pack."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Bytes of the known tree that a file still has: where they lie there, and in the file."""
 
-    def __init__(self, objects: ObjectStore, known: Tree | None) -> None:
+    pack: str
+    place: int
+    file: Path
+    offset: int
+    size: int
+
+
+class _Writer:
+    """Collects the files of one tree, and stores them pack by pack, while the next files are read."""
+
+    def __init__(self, objects: ObjectStore, known: Tree | None, *, cut: bool) -> None:
         self._objects = objects
         self._known = known
+        self._cut = cut
         self._by_digest = {} if known is None else {f.digest: f for f in known.files.values()}
-        self._waiting: list[Entry] = []
-        self._files: list[tuple[str, int, int, str]] = []  # path, mode, size, digest
-        self._places: dict[str, tuple[str, int] | None] = {}  # digest -> (pack, offset), None: an object of its own
+        self._piece_of = {} if known is None else {p.digest: p for f in known.files.values() for p in f.pieces}
+        self._waiting: dict[str, _Known] = {}  # digest -> bytes that the known tree has in a pack
+        self._files: list[TreeFile] = []  # those in packs have no place yet
+        self._places: dict[str, tuple[int, int]] = {}  # digest -> number of a new pack, offset
+        self._old_places: dict[str, tuple[str, int]] = {}  # digest -> pack of the known tree, offset
         self._buffer = bytearray()
-        self._pending: list[tuple[str, int]] = []  # digest, offset in the buffer
+        self._packs: list[Callable[[], str]] = []  # each gives the digest of a new pack, once it is stored
+        self._pool: ThreadPoolExecutor | None = None
 
-    def add(self, entry: Entry) -> None:
+    def __enter__(self) -> _Writer:
+        if self._cut:  # much is to be stored: two threads help, of which a small tree has no need
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(2, "tree")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def add(self, entry: Entry) -> tuple[int, str]:
+        """Take a file in; gives its size and digest."""
         with _reading(entry):
-            status = entry.file.stat()
+            status = os.stat(entry.file)
             if not stat.S_ISREG(status.st_mode):
                 raise SourceError(
                     f"{entry.path!r} is no file", why="only regular files can be stored", way_out="leave it out"
                 )
             executable = bool(status.st_mode & 0o111) if entry.executable is None else entry.executable
-            if entry.digest is not None and entry.digest in self._by_digest:
-                digest, size = entry.digest, self._by_digest[entry.digest].size
-                self._waiting.append(entry)
-            elif status.st_size >= SMALL_BYTES:
-                digest, size = self._large(entry.file, entry.digest), status.st_size
-            else:
-                data = entry.file.read_bytes()
-                digest, size = digest_of(data), len(data)
-                if digest in self._by_digest:
-                    self._waiting.append(replace(entry, digest=digest))
+            mode = 0o755 if executable else 0o644
+            if entry.digest is not None and (same := self._by_digest.get(entry.digest)) is not None:
+                file = self._again(entry, same, mode)
+            elif status.st_size < SMALL_BYTES:
+                with open(entry.file, "rb", buffering=0) as opened:
+                    data = opened.read()
+                digest = digest_of(data)
+                if (same := self._by_digest.get(digest)) is not None and same.pack is not None:
+                    file = self._again(replace(entry, digest=digest), same, mode)
                 else:
                     self._small(digest, data)
-        self._files.append((entry.path, 0o755 if executable else 0o644, size, digest))
+                    file = TreeFile(entry.path, mode, len(data), digest)
+            elif self._cut:
+                file = self._large_cut(entry, status, mode)
+            else:
+                digest = self._large(entry.file, entry.digest)
+                file = TreeFile(entry.path, mode, status.st_size, digest, _OWN, 0)
+        self._files.append(file)
+        return file.size, file.digest
 
     def finish(self) -> str:
         self._reuse()
         self._flush()
-        packs = sorted({place[0] for place in self._places.values() if place is not None})
+        made = [stored() for stored in self._packs]
+        places = self._old_places | {d: (made[number], offset) for d, (number, offset) in self._places.items()}
+        used = {digest for f in self._files if f.pack != _OWN for digest in _digests_of(f)}
+        packs = sorted({places[digest][0] for digest in used})
         numbers = {pack: number for number, pack in enumerate(packs)}
-        files = []
-        for path, mode, size, digest in self._files:
-            place = self._places[digest]
-            where = (None, None) if place is None else (numbers[place[0]], place[1])
-            files.append(TreeFile(path, mode, size, digest, *where))
+
+        def placed(file: TreeFile) -> TreeFile:
+            if file.pack == _OWN:
+                return replace(file, pack=None, offset=None)
+            if file.pieces:
+                cut = ((p, *places[p.digest]) for p in file.pieces)
+                return replace(file, pieces=tuple(Piece(p.digest, p.size, numbers[k], at) for p, k, at in cut))
+            pack, at = places[file.digest]
+            return replace(file, pack=numbers[pack], offset=at)
+
+        files = [placed(file) for file in self._files]
         content = content_of((file.path, file.mode, file.digest) for file in files)
         tree = Tree(self._objects, "", content, packs, {file.path: file for file in files})
         return self._objects.put(canonical_json(tree.to_json()))
+
+    def _again(self, entry: Entry, same: TreeFile, mode: int) -> TreeFile:
+        """A file whose digest the known tree has."""
+        if same.is_object:
+            self._large(entry.file, same.digest)
+            return TreeFile(entry.path, mode, same.size, same.digest, _OWN, 0)
+        assert self._known is not None
+        if same.pieces:
+            at = 0
+            for piece in same.pieces:
+                self._wait(piece, entry.file, at)
+                at += piece.size
+            return TreeFile(entry.path, mode, same.size, same.digest, pieces=same.pieces, aimed=same.aimed)
+        assert same.pack is not None
+        assert same.offset is not None
+        self._wait(Piece(same.digest, same.size, same.pack, same.offset), entry.file, 0)
+        return TreeFile(entry.path, mode, same.size, same.digest)
+
+    def _wait(self, piece: Piece, file: Path, offset: int) -> None:
+        assert self._known is not None
+        pack = self._known.packs[piece.pack]
+        self._waiting.setdefault(piece.digest, _Known(pack, piece.offset, file, offset, piece.size))
 
     def _small(self, digest: str, data: bytes) -> None:
         if digest in self._places:
             return
         if self._buffer and len(self._buffer) + len(data) > PACK_BYTES:
             self._flush()
-        self._pending.append((digest, len(self._buffer)))
-        self._places[digest] = ("", 0)  # known once the pack is
+        if not data and not self._buffer and self._packs:  # nothing, which lies anywhere
+            self._places[digest] = (len(self._packs) - 1, 0)
+            return
+        self._places[digest] = (len(self._packs), len(self._buffer))
         self._buffer += data
 
     def _large(self, file: Path, digest: str | None) -> str:
         if digest is None or not self._objects.has(digest):
             digest = self._objects.put_file(file)
-        self._places[digest] = None
         return digest
 
+    def _large_cut(self, entry: Entry, before: os.stat_result, mode: int) -> TreeFile:
+        earlier = None if self._known is None else self._known.files.get(entry.path)
+        aimed = aimed_bytes(before.st_size, None if earlier is None else earlier.aimed)
+        assert self._pool is not None
+        whole, hashing = hashlib.sha256(), None
+        ahead: list[bytes] = []
+        cut: list[Piece] = []
+        at = waiting = 0
+        with open(entry.file, "rb", buffering=0) as opened:
+            for data in pieces(opened, aimed):
+                ahead.append(data)
+                waiting += len(data)
+                if waiting >= _HASHED_BYTES:
+                    if hashing is not None:
+                        hashing.result()
+                    hashing, ahead, waiting = self._pool.submit(_update, whole, ahead), [], 0
+                digest = digest_of(data)
+                cut.append(Piece(digest, len(data), 0, 0))
+                if (known := self._piece_of.get(digest)) is not None:
+                    self._wait(known, entry.file, at)
+                else:
+                    self._small(digest, data)
+                at += len(data)
+            after = os.fstat(opened.fileno())
+        if hashing is not None:
+            hashing.result()
+        _update(whole, ahead)
+        if (at, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise changed_while_read(entry.file)
+        return TreeFile(entry.path, mode, at, "sha256:" + whole.hexdigest(), pieces=tuple(cut), aimed=aimed)
+
     def _flush(self) -> None:
-        if not self._pending:
+        """Store the pack that is full; with threads, while the next one fills."""
+        if not self._buffer and (self._packs or not self._places):
             return
-        pack = self._objects.put(bytes(self._buffer))
-        for digest, offset in self._pending:
-            self._places[digest] = (pack, offset)
-        self._buffer = bytearray()
-        self._pending = []
+        data, self._buffer = bytes(self._buffer), bytearray()
+        if self._pool is None:
+            digest = self._objects.put(data)
+            self._packs.append(lambda: digest)
+            return
+        if self._packs:
+            self._packs[-1]()
+        self._packs.append(self._pool.submit(self._objects.put, data).result)
 
     def _reuse(self) -> None:
-        """Take over places of the known tree; of a pack of which less than half is of use, only the bytes."""
+        """Take over places of the known tree; of a pack of which less than half is of use, and of crumbs, only the bytes."""
         if self._known is None:
             return
-        wanted: dict[str, int] = {}
         all_of: dict[str, int] = {}
-        for file in self._by_digest.values():
-            if file.pack is not None:
-                pack = self._known.packs[file.pack]
-                all_of[pack] = all_of.get(pack, 0) + file.size
-        for entry in {e.digest: e for e in self._waiting}.values():
-            file = self._by_digest[entry.digest or ""]
-            if file.pack is not None:
-                pack = self._known.packs[file.pack]
-                wanted[pack] = wanted.get(pack, 0) + file.size
-        worth = {pack for pack in wanted if 2 * wanted[pack] >= all_of[pack] and self._objects.has(pack)}
-        for entry in self._waiting:
-            assert entry.digest is not None
-            if entry.digest in self._places:
+        wanted: dict[str, int] = {}
+        for piece in _all_pieces(self._known):
+            pack = self._known.packs[piece.pack]
+            all_of[pack] = all_of.get(pack, 0) + piece.size
+        for known in self._waiting.values():
+            wanted[known.pack] = wanted.get(known.pack, 0) + known.size
+        crumbs = {pack for pack in wanted if all_of[pack] < CRUMB_BYTES}
+        low = crumbs if len(crumbs) > CRUMBS else set()
+        worth = {p for p in wanted if p not in low and 2 * wanted[p] >= all_of[p] and self._objects.has(p)}
+        for digest, known in self._waiting.items():
+            if digest in self._places:
                 continue
-            file = self._by_digest[entry.digest]
-            pack = "" if file.pack is None else self._known.packs[file.pack]
-            if pack in worth:
-                assert file.offset is not None
-                self._places[entry.digest] = (pack, file.offset)
-            elif file.pack is None and self._objects.has(file.digest):
-                self._places[entry.digest] = None
+            if known.pack in worth:
+                self._old_places[digest] = (known.pack, known.place)
             else:
-                self._store_again(entry)
+                self._store_again(digest, known)
 
-    def _store_again(self, entry: Entry) -> None:
-        with _reading(entry):
-            if entry.file.stat().st_size >= SMALL_BYTES:
-                digest = self._large(entry.file, None)
-            else:
-                data = entry.file.read_bytes()
-                digest = digest_of(data)
-                self._small(digest, data)
-        if digest != entry.digest:
-            raise changed_while_read(entry.file)
+    def _store_again(self, digest: str, known: _Known) -> None:
+        with _reading(Entry(known.file.name, known.file)), open(known.file, "rb") as opened:
+            opened.seek(known.offset)
+            data = opened.read(known.size)
+        if digest_of(data) != digest:
+            raise changed_while_read(known.file)
+        self._small(digest, data)
+
+
+def _update(whole: hashlib._Hash, parts: list[bytes]) -> None:
+    for data in parts:
+        whole.update(data)
+
+
+def _digests_of(file: TreeFile) -> list[str]:
+    return [piece.digest for piece in file.pieces] or [file.digest]
+
+
+def _all_pieces(tree: Tree) -> Iterator[Piece]:
+    """All that lies in the packs of a tree, once each."""
+    seen: set[str] = set()
+    for file in tree.files.values():
+        own = file.pieces
+        if file.pack is not None and file.offset is not None:
+            own = (Piece(file.digest, file.size, file.pack, file.offset),)
+        for piece in own:
+            if piece.digest not in seen:
+                seen.add(piece.digest)
+                yield piece
+
+
+def reading_order(file: TreeFile) -> tuple[int, str]:
+    """Files of one pack one after the other."""
+    first = file.pieces[0].pack if file.pieces else -1 if file.pack is None else file.pack
+    return first, file.path
 
 
 @contextmanager
@@ -427,12 +615,13 @@ def _safe_parents(folder: Path, path: str, made: set[PurePosixPath]) -> None:
         made.add(parent)
 
 
-def _write_new(target: Path, data: bytes, mode: int) -> None:
+def _write_new(target: Path, parts: Iterable[bytes], mode: int) -> None:
     target.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(target, flags, mode)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+        for data in parts:
+            file.write(data)
 
 
 def _digest(value: Any) -> str:
@@ -449,10 +638,34 @@ def _file(raw: dict[str, Any], packs: int) -> TreeFile:
         isinstance(pack, int) and isinstance(offset, int) and 0 <= pack < packs and offset >= 0
     ):
         raise ValueError(f"the place {pack!r}, {offset!r}")
+    cut = tuple(_piece(piece, packs) for piece in raw.get("pieces", ()))
+    if cut and (pack is not None or sum(piece.size for piece in cut) != size):
+        raise ValueError(f"the pieces of {raw['path']!r}")
     mode = int(raw["mode"], 8)
     if not isinstance(raw["path"], str):
         raise TypeError(f"the path {raw['path']!r}")
-    return TreeFile(raw["path"], 0o755 if mode & 0o111 else 0o644, size, _digest(raw["digest"]), pack, offset)
+    return TreeFile(
+        raw["path"], 0o755 if mode & 0o111 else 0o644, size, _digest(raw["digest"]), pack, offset, cut, raw.get("aimed")
+    )
 
 
-__all__ = ["MEDIA", "Entry", "Tree", "TreeFile", "content_of", "entries_of", "is_inside", "read_tree", "store_tree"]
+def _piece(raw: Any, packs: int) -> Piece:
+    digest, size, pack, offset = raw
+    if not all(isinstance(n, int) and n >= 0 for n in (size, pack, offset)) or pack >= packs:
+        raise ValueError(f"the piece {raw!r}")
+    return Piece(_digest(digest), size, pack, offset)
+
+
+__all__ = [
+    "MEDIA",
+    "Entry",
+    "Piece",
+    "Tree",
+    "TreeFile",
+    "content_of",
+    "entries_of",
+    "is_inside",
+    "read_tree",
+    "reading_order",
+    "store_tree",
+]

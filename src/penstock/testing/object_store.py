@@ -79,6 +79,24 @@ class ObjectStoreContract:
         assert not store.has(digest)
         assert list(store.digests()) == []
 
+    def test_size_and_age_are_told_without_reading(self, store: ObjectStore) -> None:
+        """Of an object that was just put, and never of one that is absent."""
+        known = store.stat(store.put(b"model"))
+        assert known.size_bytes == 5
+        assert -60 < known.age_s < 60, "by the clock of the store"
+        with pytest.raises(NotFound, match=ABSENT):
+            store.stat(ABSENT)
+
+    def test_only_what_is_old_is_collected(self, store: ObjectStore) -> None:
+        """What was put within the grace stays; an absent one is no error."""
+        digest = store.put(b"model")
+        assert not store.collect(digest, older_than_s=3600)
+        assert store.get(digest) == b"model"
+        assert store.collect(digest, older_than_s=-3600)
+        assert not store.has(digest)
+        assert not store.collect(digest, older_than_s=-3600)
+        assert not list(store.digests())
+
     def test_every_object_is_listed(self, store: ObjectStore) -> None:
         """`digests` names each object once."""
         put = [store.put(str(i).encode()) for i in range(20)]
