@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -194,15 +194,22 @@ def _flow(text: str) -> str:
 
 
 def _docstring(part: Any) -> tuple[str, dict[str, str], str]:
-    """Text before the parameters, meaning of each parameter, text after them."""
-    whole = inspect.cleandoc(part.__doc__)
-    head, _, rest = whole.partition("\nParameters\n----------\n")
+    """Text before the parameters, meaning of each parameter, text after them. What several parts share is told by their base."""
+    head, meanings, after = _sections(part.__doc__, part.bounds)
+    for base in part.__mro__[1:]:
+        if base.__doc__:
+            meanings = {**_sections(base.__doc__, part.bounds)[1], **meanings}
+    return head, meanings, after
+
+
+def _sections(text: str, parameters: Collection[str]) -> tuple[str, dict[str, str], str]:
+    head, _, rest = inspect.cleandoc(text).partition("\nParameters\n----------\n")
     meanings: dict[str, str] = {}
     after: list[str] = []
     name = ""
     for line in rest.splitlines():
         declared = re.match(r"(\w+) : (.*)", line)
-        if declared and declared[1] in part.bounds:
+        if declared and declared[1] in parameters:
             name = declared[1]
             meanings[name] = declared[2]
         elif line.startswith("    "):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from penstock.bundle.kinds import Kind
 from penstock.features.bounds import OneOf
-from penstock.features.step import Columns
+from penstock.features.kinds import NUMBERS
+from penstock.features.step import Columns, Target
 from penstock.features.thresholds import Thresholds, emit_thresholds
 
 if TYPE_CHECKING:
@@ -37,14 +40,42 @@ class FittedBins:
         return emit_thresholds(x, self.columns, len(self.names))
 
 
+class Bins(ABC):
+    """A step that gives the bin of each number; what differs is where the edges lie.
+
+    Parameters
+    ----------
+    encode : "ordinal" for one output, the number of the bin from 0, with -1 for missing values; or "one_hot" for one
+        output for each bin, and one for missing values if there were any in the training rows.
+    """
+
+    takes: ClassVar[frozenset[Kind]] = NUMBERS
+    gives: ClassVar[Kind | None] = Kind.NUMERIC
+    arity: ClassVar[int] = 1
+    columnwise: ClassVar[bool] = True
+    encode: str
+
+    @property
+    def ready(self) -> bool:
+        """Bins as 0 and 1 are for the learner as they are; numbers of bins may still want a scale."""
+        return self.encode == "one_hot"
+
+    @abstractmethod
+    def edges(self, column: np.ndarray, target: Target | None) -> np.ndarray:
+        """Inner edges of a column (float32, NaN where missing): float64, each once, increasing."""
+
+    def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedBins:
+        (columns,) = inputs
+        return bins_between(columns, [self.edges(column, target) for column in columns.values.T], self.encode)
+
+
 def bins_between(columns: Columns, edges: Sequence[np.ndarray], encode: str) -> FittedBins:
     """Bins of each column, with outputs and their names.
 
     Parameters
     ----------
     edges : for each column its inner edges, float64, increasing; a number on an edge belongs to the bin above it.
-    encode : "ordinal" for one output, the number of the bin from 0, with -1 for missing values; or "one_hot" for one output
-        for each bin, and one for missing values if there were any in the training rows.
+    encode : as `Bins` says.
     """
     names: list[str] = []
     trees = []

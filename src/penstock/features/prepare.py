@@ -7,18 +7,21 @@ another form than their words has a property ``reading``, the name of the functi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.bundle.kinds import Kind
 from penstock.bundle.preparing import CROSS, Prepared
+from penstock.features.bounds import Bound
+from penstock.features.kinds import TEXTS
 from penstock.features.language import Call, Origin
 from penstock.features.ops import op
 from penstock.features.plan import Block, Piece, Result, Source
-from penstock.features.step import Columns
+from penstock.features.step import Columns, Target
 
 if TYPE_CHECKING:
     from spox import Var
@@ -45,6 +48,25 @@ class FittedByDecoder:
 
     def emit(self, inputs: Sequence[Var]) -> Var:
         return op.identity(inputs[0])
+
+
+class OfTexts(ABC):
+    """A step on texts that the decoder works out: what comes out is a text again, and nothing is learned."""
+
+    name: ClassVar[str]
+    takes: ClassVar[frozenset[Kind]] = TEXTS
+    gives: ClassVar[Kind | None] = None
+    arity: ClassVar[int] = 1
+    columnwise: ClassVar[bool] = True
+    bounds: ClassVar[Mapping[str, Bound]] = {}
+    ready: ClassVar[bool] = False
+
+    def preparation(self, kinds: Sequence[Kind]) -> Preparation:
+        """What the decoder does: it has a function of the step's name."""
+        return lambda trees: Prepared(self.name, tuple(trees))
+
+    def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedByDecoder:
+        return FittedByDecoder.of(inputs[0])
 
 
 @dataclass

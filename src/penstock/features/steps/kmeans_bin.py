@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, final
 
 import numpy as np
 
-from penstock.bundle.kinds import Kind
-from penstock.features.bins import ENCODE, FittedBins, bins_between
+from penstock.features.bins import ENCODE, Bins
 from penstock.features.bounds import Bound, Whole
-from penstock.features.kinds import NUMBERS
 from penstock.features.scaled import present
-from penstock.features.step import Columns, Target
+from penstock.features.step import Target
 
 MOST_ROUNDS = 300
 
 
 @final
-class KmeansBin:
+class KmeansBin(Bins):
     """The bin of each number; bins are the clusters that k-means finds in the training values of each column.
 
     The centres begin in the middle of bins of equal width and move to the mean of the values that are nearest to them, until no
@@ -29,48 +27,32 @@ class KmeansBin:
     Parameters
     ----------
     bins : number of bins, at most.
-    encode : "ordinal" for one output, the number of the bin from 0, with -1 for missing values; or "one_hot" for one
-        output for each bin, and one for missing values if there were any in the training rows.
 
     Source: Lloyd (1982), IEEE Transactions on Information Theory 28(2), 129.
     """
 
     name: ClassVar[str] = "kmeans_bin"
-    takes: ClassVar[frozenset[Kind]] = NUMBERS
-    gives: ClassVar[Kind | None] = Kind.NUMERIC
-    arity: ClassVar[int] = 1
-    columnwise: ClassVar[bool] = True
     bounds: ClassVar[Mapping[str, Bound]] = {"bins": Whole(2, 1_000), "encode": ENCODE}
 
     def __init__(self, bins: int = 5, encode: str = "ordinal") -> None:
         self.bins, self.encode = bins, encode
 
-    @property
-    def ready(self) -> bool:
-        """Bins as 0 and 1 are for the learner as they are; numbers of bins may still want a scale."""
-        return self.encode == "one_hot"
-
-    def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedBins:
-        (columns,) = inputs
-        return bins_between(columns, [_edges(present(column), self.bins) for column in columns.values.T], self.encode)
-
-
-def _edges(values: np.ndarray, bins: int) -> np.ndarray:
-    """Midway between neighbouring centres; each once, increasing."""
-    distinct, counts = np.unique(values, return_counts=True)
-    if len(distinct) < 2:
-        return np.empty(0)
-    widths = np.linspace(distinct[0], distinct[-1], bins + 1)
-    centres = (widths[1:] + widths[:-1]) / 2
-    totals = distinct * counts
-    before: np.ndarray | None = None
-    for _ in range(MOST_ROUNDS):
-        ends = np.searchsorted(distinct, _midway(centres), side="right")  # a value midway goes to the lower centre
-        starts = np.unique(np.concatenate([[0], ends[ends < len(distinct)]]))  # of the centres that have values
-        if before is not None and np.array_equal(starts, before):
-            break
-        centres, before = np.add.reduceat(totals, starts) / np.add.reduceat(counts, starts), starts
-    return np.unique(_midway(centres))
+    def edges(self, column: np.ndarray, target: Target | None) -> np.ndarray:
+        values = present(column)
+        distinct, counts = np.unique(values, return_counts=True)
+        if len(distinct) < 2:
+            return np.empty(0)
+        widths = np.linspace(distinct[0], distinct[-1], self.bins + 1)
+        centres = (widths[1:] + widths[:-1]) / 2
+        totals = distinct * counts
+        before: np.ndarray | None = None
+        for _ in range(MOST_ROUNDS):
+            ends = np.searchsorted(distinct, _midway(centres), side="right")  # a value midway goes to the lower centre
+            starts = np.unique(np.concatenate([[0], ends[ends < len(distinct)]]))  # of the centres that have values
+            if before is not None and np.array_equal(starts, before):
+                break
+            centres, before = np.add.reduceat(totals, starts) / np.add.reduceat(counts, starts), starts
+        return np.unique(_midway(centres))
 
 
 def _midway(centres: np.ndarray) -> np.ndarray:

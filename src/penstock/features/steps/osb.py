@@ -8,13 +8,11 @@ from typing import ClassVar, final
 from penstock.bundle.kinds import Kind
 from penstock.bundle.preparing import Prepared
 from penstock.features.bounds import Bound, Whole
-from penstock.features.kinds import TEXTS
-from penstock.features.prepare import FittedByDecoder, Preparation
-from penstock.features.step import Columns, Target
+from penstock.features.prepare import OfTexts, Preparation
 
 
 @final
-class Osb:
+class Osb(OfTexts):
     """Pairs of words within a window, with an underscore for each step between them: The_quick, The__brown, The___fox.
 
     Each word is paired with each of the `size` - 1 words that follow it. The result is a text of such pairs, to be weighed or
@@ -28,12 +26,7 @@ class Osb:
     """
 
     name: ClassVar[str] = "osb"
-    takes: ClassVar[frozenset[Kind]] = TEXTS
-    gives: ClassVar[Kind | None] = None
-    arity: ClassVar[int] = 1
-    columnwise: ClassVar[bool] = True
     bounds: ClassVar[Mapping[str, Bound]] = {"size": Whole(2, 10)}
-    ready: ClassVar[bool] = False
 
     def __init__(self, size: int = 4) -> None:
         self.size = size
@@ -41,6 +34,3 @@ class Osb:
     def preparation(self, kinds: Sequence[Kind]) -> Preparation:
         """What the decoder does."""
         return lambda trees: Prepared("sparse_bigrams", tuple(trees), (self.size,))
-
-    def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedByDecoder:
-        return FittedByDecoder.of(inputs[0])

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, final
 
 from penstock.bundle.kinds import Kind
 from penstock.bundle.preparing import Prepared
-from penstock.features.bounds import Bound
-from penstock.features.kinds import TEXTS
-from penstock.features.prepare import FittedByDecoder, Preparation
-from penstock.features.step import Columns, Target
+from penstock.features.prepare import OfTexts, Preparation
 
 
 @final
-class Tokens:
+class Tokens(OfTexts):
     """A text as it is written, split at whitespace: case and punctuation stay. Worked out by the decoder.
 
     A text column without any step is its words in lower case without punctuation; `tokens` is for texts in which case or
@@ -22,12 +19,6 @@ class Tokens:
     """
 
     name: ClassVar[str] = "tokens"
-    takes: ClassVar[frozenset[Kind]] = TEXTS
-    gives: ClassVar[Kind | None] = None
-    arity: ClassVar[int] = 1
-    columnwise: ClassVar[bool] = True
-    bounds: ClassVar[Mapping[str, Bound]] = {}
-    ready: ClassVar[bool] = False
 
     def preparation(self, kinds: Sequence[Kind]) -> Preparation:
         """What the decoder does: a text that is prepared already consists of tokens."""
@@ -37,6 +28,3 @@ class Tokens:
             return inner if isinstance(inner, Prepared) else Prepared("tokens", (inner,))
 
         return tree
-
-    def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedByDecoder:
-        return FittedByDecoder.of(inputs[0])

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 
-from penstock.bundle.kinds import Kind
 from penstock.errors import RecipeError
-from penstock.features.bins import ENCODE, FittedBins, bins_between
+from penstock.features.bins import ENCODE, Bins
 from penstock.features.bounds import Bound, Number, Whole
-from penstock.features.kinds import NUMBERS
-from penstock.features.step import Columns, Target
+from penstock.features.step import Target
 
 MOST_VALUES = 10_000
 """Distinct values between which edges are sought; of more, neighbours are taken together, as many rows in each group."""
@@ -25,7 +23,7 @@ LEAST_GAIN = 1e-14
 
 
 @final
-class TreeBin:
+class TreeBin(Bins):
     """The bin of each number; bins are the leaves of a decision tree that foretells the target from this column alone.
 
     The tree divides, time after time, the bin whose division leaves the least impurity (Gini's for classes, squared error for
@@ -38,17 +36,11 @@ class TreeBin:
     ----------
     bins : number of bins, at most.
     min_rows : training rows that a bin must have; below 1, the share of the rows that have a value.
-    encode : "ordinal" for one output, the number of the bin from 0, with -1 for missing values; or "one_hot" for one
-        output for each bin, and one for missing values if there were any in the training rows.
 
     Source: Breiman, Friedman, Olshen and Stone (1984), Classification and Regression Trees.
     """
 
     name: ClassVar[str] = "tree_bin"
-    takes: ClassVar[frozenset[Kind]] = NUMBERS
-    gives: ClassVar[Kind | None] = Kind.NUMERIC
-    arity: ClassVar[int] = 1
-    columnwise: ClassVar[bool] = True
     bounds: ClassVar[Mapping[str, Bound]] = {
         "bins": Whole(2, 1_000),
         "min_rows": Number(0, 1e9, low_included=False),
@@ -58,23 +50,13 @@ class TreeBin:
     def __init__(self, bins: int = 10, min_rows: float = 0.01, encode: str = "ordinal") -> None:
         self.bins, self.min_rows, self.encode = bins, min_rows, encode
 
-    @property
-    def ready(self) -> bool:
-        """Bins as 0 and 1 are for the learner as they are; numbers of bins may still want a scale."""
-        return self.encode == "one_hot"
-
-    def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedBins:
-        (columns,) = inputs
+    def edges(self, column: np.ndarray, target: Target | None) -> np.ndarray:
         if target is None:
             raise RecipeError(
                 "'tree_bin' is fitted without a target",
                 why="its bins are those that tell the target apart",
                 way_out="declare a target under [data] in penstock.toml, or use quantile_bin",
             )
-        edges = [self._edges(column, target) for column in columns.values.T]
-        return bins_between(columns, edges, self.encode)
-
-    def _edges(self, column: np.ndarray, target: Target) -> np.ndarray:
         there = ~np.isnan(column)
         values = column[there].astype(np.float64)
         if len(values) == 0:
