@@ -8,7 +8,8 @@
     │   ├── SourceError                 a source cannot be read (missing, empty, malformed, changed while read)
     │   ├── SchemaMismatch              columns or values do not fit the declared types
     │   ├── TargetError                 the target is missing, constant or empty
-    │   └── SealError                   test rows: an envelope is spent, missing, or does not decrypt
+    │   ├── SealError                   test rows: an envelope is spent, missing, or does not decrypt
+    │   └── AccessError                 a version of the data that is restricted to others
     ├── RecipeError                     the text of a recipe, with line and column
     ├── SearchError                     a search cannot start
     ├── ExperimentError                 a script as a run
@@ -92,6 +93,10 @@ class TargetError(DataError):
 
 class SealError(DataError):
     code = "seal"
+
+
+class AccessError(DataError):
+    code = "restricted"
 
 
 class RecipeError(PenstockError):

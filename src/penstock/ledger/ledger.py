@@ -21,11 +21,13 @@ from penstock.ledger.status import DONE, QUEUED, key_of
 from penstock.objects.store import ObjectStore
 
 if TYPE_CHECKING:  # the parts are loaded when they are first used: starting a run needs none of them
+    from penstock.ledger.access import Access
     from penstock.ledger.audit import Audit
     from penstock.ledger.datasets import Datasets
     from penstock.ledger.decisions import Decisions
     from penstock.ledger.envelopes import Envelopes
     from penstock.ledger.experiments import Experiments
+    from penstock.ledger.items import Items
     from penstock.ledger.lineage import Lineage
     from penstock.ledger.locks import Locks
     from penstock.ledger.reading import Reading, Where
@@ -47,7 +49,7 @@ class Ledger:
     ----------
     objects : the store of the artifacts. state : the folder for what runs write while they happen.
     is_sqlite : whether it is a file of this machine.
-    trials, registry, seal, datasets, audit, locks, decisions, experiments : the parts of the ledger.
+    trials, registry, seal, datasets, items, access, audit, locks, decisions, experiments : the parts of the ledger.
     """
 
     def __init__(self, database: Database, objects: ObjectStore, *, state: Path) -> None:
@@ -514,6 +516,18 @@ class Ledger:
         from penstock.ledger.datasets import Datasets
 
         return Datasets(self._database)
+
+    @cached_property
+    def items(self) -> Items:
+        from penstock.ledger.items import Items
+
+        return Items(self._database)
+
+    @cached_property
+    def access(self) -> Access:
+        from penstock.ledger.access import Access
+
+        return Access(self._database, self.audit)
 
     @cached_property
     def audit(self) -> Audit:

@@ -102,7 +102,18 @@ def _0003_runs_of_scripts(connection: Connection) -> None:
         connection.execute("UPDATE runs SET host = :host WHERE id = :id", id=row.id, host=host)
 
 
-MIGRATIONS: list[Migration] = [_0001_first_tables, _0002_events_only_grow, _0003_runs_of_scripts]
+def _0004_data_items(connection: Connection) -> None:
+    """Named files and folders with their versions, and versions that only some may read."""
+    for statement in _DATA_TABLES.strip().split(";\n"):
+        connection.execute(statement)
+
+
+MIGRATIONS: list[Migration] = [
+    _0001_first_tables,
+    _0002_events_only_grow,
+    _0003_runs_of_scripts,
+    _0004_data_items,
+]
 
 _FIRST_TABLES = """
 CREATE TABLE migrations (name TEXT PRIMARY KEY, at TEXT NOT NULL);
@@ -179,4 +190,17 @@ CREATE TABLE decisions (
 CREATE TABLE experiments (
     id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, details TEXT NOT NULL, created_at TEXT NOT NULL, deleted_at TEXT
 )
+"""
+
+_DATA_TABLES = """
+CREATE TABLE data_items (
+    name TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL, content TEXT NOT NULL, kind TEXT NOT NULL,
+    place TEXT NOT NULL, files BIGINT NOT NULL, size_bytes BIGINT NOT NULL, message TEXT NOT NULL, who TEXT NOT NULL,
+    host TEXT NOT NULL, at TEXT NOT NULL, details TEXT NOT NULL, PRIMARY KEY (name, number)
+);
+CREATE INDEX data_items_by_digest ON data_items (digest);
+CREATE TABLE restrictions (
+    digest TEXT PRIMARY KEY, users TEXT NOT NULL, why TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL
+);
+CREATE INDEX events_by_subject ON events (subject, number)
 """

@@ -84,6 +84,16 @@ def user() -> str:
         return f"uid-{os.getuid()}"
 
 
+def account() -> str:
+    """The account that this process runs under. Unlike `user` it believes no variable of the environment where the system knows better."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except (ImportError, KeyError):  # Windows; a container that runs under a number only
+        return user()
+
+
 def _ticks(pid: int) -> int:
     """Field 22 of /proc/<pid>/stat; 0 where there is no such process, or no /proc. A zombie has ended."""
     try:

@@ -10,10 +10,11 @@ Inherit and supply the fixture `open_ledger`, a function that opens one and the 
 
 from __future__ import annotations
 
+from penstock.testing.ledger_data import LedgerDataContract
 from penstock.testing.ledger_parts import LedgerPartsContract
 from penstock.testing.ledger_runs import LedgerRunsContract
 from penstock.testing.ledger_scripts import LedgerScriptsContract
 
 
-class LedgerContract(LedgerRunsContract, LedgerScriptsContract, LedgerPartsContract):
+class LedgerContract(LedgerRunsContract, LedgerScriptsContract, LedgerPartsContract, LedgerDataContract):
     """What `penstock.ledger.ledger.Ledger` promises on every database."""
