@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 from penstock.errors import DamagedStore, DeclarationError, NotFound, SourceError
@@ -13,9 +12,8 @@ from penstock.errors import DamagedStore, DeclarationError, NotFound, SourceErro
 REMOTE_SCHEMES = frozenset({"s3", "gs", "az", "memory"})
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a store knows of an object without reading it. `age_s`: seconds since it was last put, by the store's own clock."""
+class Stored(NamedTuple):
+    """What a store knows of an object without reading it (no dataclass: they take long to load). `age_s`: seconds since it was last put, by the store's own clock."""
 
     size_bytes: int
     age_s: float
