@@ -1,6 +1,6 @@
 """Writes the parts of the documentation that the code already says: `python docs/generate.py`.
 
-Steps and learners into recipe.md, between the marks; checks.md and cli.md as a whole. A test fails where the files say
+Steps and learners into recipe.md, actions and recognisers into privacy.md, between the marks; checks.md and cli.md as a whole. A test fails where the files say
 something else.
 """
 
@@ -16,7 +16,9 @@ import click
 
 from penstock import parts
 from penstock.bundle.kinds import Task
+from penstock.bundle.privacy.actions import ACTIONS
 from penstock.cli.app import app
+from penstock.data.privacy.recogniser import GROUP as RECOGNISERS
 from penstock.data.quality.report import QUALITY_CHECKS, explain_quality
 from penstock.features.bounds import defaults
 from penstock.features.step import GROUP
@@ -39,7 +41,10 @@ def pages() -> dict[str, str]:
     recipe = (DOCS / "recipe.md").read_text(encoding="utf-8")
     recipe = between(recipe, "steps", "\n\n".join(map(step_section, built_in(GROUP))))
     recipe = between(recipe, "learners", learners_table())
-    return {"recipe.md": recipe, "checks.md": checks_page(), "cli.md": cli_page()}
+    privacy = (DOCS / "privacy.md").read_text(encoding="utf-8")
+    privacy = between(privacy, "actions", actions_table())
+    privacy = between(privacy, "recognisers", recognisers_part())
+    return {"recipe.md": recipe, "checks.md": checks_page(), "cli.md": cli_page(), "privacy.md": privacy}
 
 
 def built_in(group: str) -> list[str]:
@@ -91,6 +96,23 @@ def learners_table() -> str:
         cells.append(", ".join(f"`{p}`" for p in tuned) or "nothing")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def actions_table() -> str:
+    """What may be done with a personal column."""
+    rows = [f"| `{written}` | {does} |" for written, does in ACTIONS.items()]
+    return "\n".join(["| action | what it does |", "|---|---|", *rows])
+
+
+def recognisers_part() -> str:
+    """Each kind of personal data: a table of all, then what each recogniser says of itself."""
+    lines = ["| kind | finds | proposes |", "|---|---|---|"]
+    sections: list[str] = []
+    for name in built_in(RECOGNISERS):
+        one = parts.load(RECOGNISERS, name)
+        lines.append(f"| [`{name}`](#{name}) | {_cell(one.says)} | `{one.action}` |")
+        sections += ["", f"### {name}", "", _as_markdown(inspect.cleandoc(one.__doc__))]
+    return "\n".join([*lines, *sections])
 
 
 def checks_page() -> str:

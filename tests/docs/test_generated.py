@@ -28,7 +28,7 @@ def generate() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["recipe.md", "checks.md", "cli.md"])
+@pytest.mark.parametrize("page", ["recipe.md", "checks.md", "cli.md", "privacy.md"])
 def test_the_pages_are_what_the_code_says(generate: ModuleType, page: str) -> None:
     """`python docs/generate.py` would change nothing."""
     assert (DOCS / page).read_text(encoding="utf-8") == generate.pages()[page]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from penstock.errors import NotFound
@@ -61,16 +62,18 @@ def data_log(project: Project) -> Listing:
 
 
 def explain_checks(check: str | None = None) -> Listing | Sheet:
-    """What one check of the monitor or of the data says of itself, or the list of all.
+    """What one check of the monitor or of the data, or one kind of personal data, says of itself, or the list of all.
 
     Raises
     ------
     NotFound : there is no such check; lists those that there are.
     """
+    from penstock.data.privacy.detect import recognisers
     from penstock.data.quality.report import QUALITY_CHECKS, explain_quality
     from penstock.monitoring.monitor import CHECKS, explain_check
 
     texts = {c.id: explain_check(c.id) for c in CHECKS} | {c.id: explain_quality(c.id) for c in QUALITY_CHECKS}
+    texts |= {one.name: inspect.cleandoc(type(one).__doc__ or "") for one in recognisers()}
     if check is not None:
         if check not in texts:
             why = f"there are: {', '.join(texts)}"

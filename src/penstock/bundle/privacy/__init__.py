@@ -1,0 +1,1 @@
+"""What becomes of personal values on their way in, in rows and in columns alike."""

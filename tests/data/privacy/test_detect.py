@@ -1,0 +1,173 @@
+"""Which columns are personal, and how that is told."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.bundle.specs import EncodedColumn
+from penstock.data.privacy.detect import detect, detect_column
+from penstock.data.privacy.judging import nats, shuffled
+from penstock.objects.tabular import ReadOptions
+
+
+def luhn(digits: str) -> str:
+    total = sum(sum(divmod(int(d) * (2 - i % 2), 10)) for i, d in enumerate(reversed(digits)))
+    return digits + str(-total % 10)
+
+
+def cards(n: int, seed: int = 0) -> list[str]:
+    dice = random.Random(seed)
+    return [luhn("4" + "".join(dice.choices("0123456789", k=14))) for _ in range(n)]
+
+
+def test_a_column_of_cards_is_told_from_one_of_ids_of_the_same_form() -> None:
+    """The check digits make the difference, and chance is measured on the column's own form."""
+    found = detect_column("x", cards(100))
+    assert found is not None
+    assert (found.kind, found.confidence, found.action) == ("card", "high", "drop")
+    assert 0.05 < found.evidence[0].chance < 0.2
+    dice = random.Random(1)
+    ids = ["4" + "".join(dice.choices("0123456789", k=15)) for _ in range(500)]
+    assert detect_column("x", ids) is None
+
+
+@given(seed=st.integers(0, 10**6), length=st.integers(5, 18), step=st.sampled_from([0, 1, 7, 10, 11, 97, 1000]))
+@settings(max_examples=60, deadline=None)
+def test_columns_of_whole_numbers_are_no_personal_data(seed: int, length: int, step: int) -> None:
+    """Random ids, and ids that count in any step."""
+    dice = random.Random(seed)
+    low = 10 ** (length - 1)
+    start = dice.randrange(low, 5 * low)
+    values = [str(start + i * step) if step else str(dice.randrange(low, 10 * low)) for i in range(80)]
+    assert detect_column("id", values) is None
+
+
+def test_a_name_alone_is_a_hint_that_stops_nobody() -> None:
+    """Low confidence; what is named otherwise is not even that."""
+    names = ["Ada Lovelace", "Grace Hopper", "Alan Turing", "Kurt Gödel"]
+    found = detect_column("customer_name", names)
+    assert found is not None
+    assert (found.kind, found.confidence, found.must_be_decided) == ("person_name", "low", False)
+    assert detect_column("product_name", names) is None
+    assert detect_column("email", ["yes", "no"]) is None
+
+
+def test_hits_inside_texts_are_found_and_masked() -> None:
+    """However few, where the form leaves no doubt."""
+    texts = [f"please look at order {i} once more, thank you" for i in range(2000)]
+    for i in (10, 500, 1500):
+        texts[i] += f", or write to person{i}@example.org"
+    found = detect_column("note", texts)
+    assert found is not None
+    assert (found.kind, found.action, found.evidence[0].inside) == ("email", "mask:hits", True)
+    assert found.evidence[0].share == pytest.approx(3 / 2000)
+
+
+def test_a_column_of_mixed_contacts_is_found() -> None:
+    """Some are e-mail addresses, the others are not."""
+    values = [f"user{i}@example.org" for i in range(20)] + [f"door {i}" for i in range(80)]
+    found = detect_column("contact", values)
+    assert found is not None
+    assert (found.kind, found.confidence, found.action) == ("email", "medium", "mask:hits")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "kind"),
+    [
+        ("released_at", [f"{1950 + i % 50}-0{1 + i % 9}-1{i % 9}" for i in range(60)], None),
+        ("d", [f"{1950 + i % 50}-0{1 + i % 9}-1{i % 9}" for i in range(60)], "date_of_birth"),
+        ("d", [f"2024-0{1 + i % 9}-1{i % 9}" for i in range(60)], None),
+        ("date_of_birth", ["1984-07-21", "1990-01-02"], "date_of_birth"),
+        ("patientDOB", ["07/21/1984", "01/02/1990"], "date_of_birth"),
+        ("version", ["1.2.3.4", "10.0.19041.1"], None),
+        ("client_ip", ["10.0.0.4", "10.0.0.5"], "ip"),
+        ("lat", [f"52.51{i:03}" for i in range(50)], "geo"),
+        ("how_long", [f"{i}" for i in range(50)], "geo"),
+        ("time", [f"12:{i:02}:30" for i in range(50)], None),
+    ],
+)
+def test_names_and_forms_are_weighed_together(name: str, values: list[str], kind: str | None) -> None:
+    """A date is one of birth by its column's name or by the ages; four numbers are a version or an address."""
+    found = detect_column(name, values)
+    if name == "how_long":
+        assert found is None or not found.must_be_decided
+        return
+    assert (found.kind if found else None) == kind
+
+
+def test_a_recogniser_can_be_turned_off() -> None:
+    """By its name."""
+    values = [f"user{i}@example.org" for i in range(9)]
+    assert detect_column("x", values, off=("email",)) is None
+
+
+def test_evidence_never_quotes_a_value() -> None:
+    """It is printed, stored and shown."""
+    values = [f"user{i}@example.org" for i in range(9)]
+    (found,) = detect({"x": EncodedColumn.of(values), "n": EncodedColumn.of(["1", "2", None])})
+    assert not any(value in str(found.to_json()) for value in values)
+
+
+@given(share=st.floats(0, 1), chance=st.floats(0, 1), n=st.integers(0, 1000))
+def test_evidence_is_never_below_nothing(share: float, chance: float, n: int) -> None:
+    """And more rows of the same share are more evidence."""
+    assert 0 <= nats(share, chance, n) <= nats(share, chance, 2 * n)
+
+
+@given(st.lists(st.text(max_size=20), max_size=20))
+def test_shuffled_values_have_the_same_form(values: list[str]) -> None:
+    """The same digits, each at a digit's place."""
+    for before, after in zip(values, shuffled(values), strict=True):
+        assert sorted(before) == sorted(after)
+        assert [c.isascii() and c.isdigit() for c in before] == [c.isascii() and c.isdigit() for c in after]
+
+
+@given(name=st.text(max_size=20), values=st.lists(st.text(max_size=60), max_size=30))
+@settings(max_examples=50, deadline=None)
+def test_whatever_stands_in_a_column_is_judged(name: str, values: list[str]) -> None:
+    """No value is too odd."""
+    found = detect_column(name, values)
+    assert found is None or found.evidence
+
+
+DATA = Path(os.environ.get("PENSTOCK_DATA", Path(__file__).parents[4] / "shared" / "data"))
+ABSENT = pytest.mark.skipif(
+    not DATA.is_dir(), reason="the real data sets are not here: set PENSTOCK_DATA to their folder"
+)
+
+REAL = {  # what is found in each set that is there, and that is so
+    "adult/adult.csv.gz": [],
+    "bank_marketing/bank-additional-full.csv.gz": [],
+    "covertype_sample/covtype.csv.gz": [],
+    "elec2/elec.csv.gz": [],
+    "titanic/titanic.csv": [("Name", "person_name", "low")],
+    "california_housing/housing.csv.gz": [("longitude", "geo", "low"), ("latitude", "geo", "low")],
+}
+
+
+@pytest.mark.real
+@ABSENT
+@pytest.mark.parametrize("name", REAL)
+def test_nothing_is_found_where_nothing_is(name: str) -> None:
+    """Real columns of ids, amounts, codes and measures stop no run."""
+    from penstock.data.sources import read
+
+    table = read(DATA / name, ReadOptions())
+    assert [(c.name, c.kind, c.confidence) for c in detect(table.columns)] == REAL[name]
+
+
+@pytest.mark.real
+@ABSENT
+def test_nothing_is_found_in_a_court_s_file_without_names() -> None:
+    """COMPAS, in the copy without names and dates of birth, holds dozens of dates, scores and ids of cases."""
+    with gzip.open(DATA / "compas" / "compas-scores-two-years.csv.gz", "rt", encoding="utf-8") as file:
+        names, *rows = list(csv.reader(file))
+    assert [n for i, n in enumerate(names) if detect_column(n, {row[i] for row in rows})] == []
