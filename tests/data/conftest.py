@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from penstock.data.ingest import IngestResult, ingest
+from penstock.data.sources import FileSource
 from penstock.ledger.ledger import Ledger
 from penstock.objects.local import LocalStore
+from penstock.objects.tabular import DEFAULTS
 
 
 @dataclass
@@ -30,7 +32,8 @@ class Stores:
 
     def ingest(self, source: str | Path, target: str = "y", **how: Any) -> IngestResult:
         path = self.write(source) if isinstance(source, str) else source
-        return ingest(self.ledger, self.objects, path=path, target=target, **how)
+        read = FileSource(path, how.pop("options", DEFAULTS))
+        return ingest(self.ledger, self.objects, source=read, target=target, **how)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ _INGEST = """
 import sys
 from pathlib import Path
 from penstock.data.ingest import ingest
+from penstock.data.sources import FileSource
 from penstock.ledger.ledger import Ledger
 from penstock.objects.local import LocalStore
 
@@ -40,8 +41,8 @@ if wait:
     def stop(*_args, **_kwargs):
         print("there", flush=True)
         time.sleep(60)
-    setattr(module if wait == "finish" else store, wait, stop)
-print(ingest(ledger, objects, path=folder / "table.csv", target="y").version.digest)
+    setattr(module if wait == "finish" else store.RowWriter, wait, stop)
+print(ingest(ledger, objects, source=FileSource(folder / "table.csv"), target="y").version.digest)
 """
 
 
@@ -50,7 +51,7 @@ def start(stores: Stores, wait: str = "") -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("moment", ["store_part", "seal_rows", "finish"])
+@pytest.mark.parametrize("moment", ["_store", "_seal", "finish"])
 def test_killed_in_the_middle_nothing_is_seen_and_the_next_one_works(
     stores: Stores, customers: Customers, moment: str
 ) -> None:

@@ -7,7 +7,7 @@ import gzip
 import json
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ from penstock.bundle.decoder import Kind
 from penstock.bundle.kinds import Task
 from penstock.data.ingest import ingest
 from penstock.data.seal import envelopes, open_envelope, read_sealed, read_spent
+from penstock.data.source import Batch
+from penstock.data.sources import FileSource
 from penstock.data.split import SplitSettings
 from penstock.data.versions import load_part, load_version
 from penstock.errors import SchemaMismatch, SealError, SourceError, TargetError
@@ -316,7 +318,7 @@ def test_the_same_rows_and_seed_are_dealt_alike_in_every_ledger(
     objects = LocalStore(tmp_path / "elsewhere")
     with Ledger.open(tmp_path / "elsewhere.db", objects) as ledger:
         path = stores.write(customers(2500))
-        there = ingest(ledger, objects, path=path, target="y", split=SplitSettings(seed=3)).version
+        there = ingest(ledger, objects, source=FileSource(path), target="y", split=SplitSettings(seed=3)).version
         assert there.manifest["parts"] == here.manifest["parts"]
         for one, other in zip(here.envelopes, there.envelopes, strict=True):
             frame, _ = read_sealed(stores.ledger, stores.objects, here, one.index)
@@ -433,17 +435,13 @@ def test_a_file_that_changes_while_it_is_ingested_is_refused(
 ) -> None:
     """Rows of two states never make a version."""
     path = stores.write(customers(300))
-    from penstock.data import sources
+    real = FileSource.batches
 
-    real = sources.read_detected
+    def slow(source: FileSource, rows: int | None = None) -> Iterator[Batch]:
+        yield from real(source, rows)
+        path.write_text(path.read_text().replace("retired", "deceased"))
 
-    def slow(file: Path, detected: object) -> object:
-        table = real(file, detected)  # type: ignore[arg-type]
-        content = path.read_text()
-        path.write_text(content.replace("retired", "deceased"))
-        return table
-
-    monkeypatch.setattr(sources, "read_detected", slow)
+    monkeypatch.setattr(FileSource, "batches", slow)
     with pytest.raises(SourceError, match="changed while it was read"):
         stores.ingest(path)
     assert stores.ledger.datasets.log() == []

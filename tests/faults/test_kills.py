@@ -56,7 +56,7 @@ def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
     raise AssertionError("it did not happen")
 
 
-@pytest.mark.parametrize("moment", ["penstock.data.store:seal_rows", "penstock.lifecycle.new:suggest_recipe"])
+@pytest.mark.parametrize("moment", ["penstock.data.store:encrypt", "penstock.lifecycle.new:suggest_recipe"])
 def test_new_killed_in_the_middle_leaves_no_project_and_the_next_one_works(
     penstock: Cli, rows_of: Cli, write_rows: Cli, tmp_path: Path, moment: str
 ) -> None:

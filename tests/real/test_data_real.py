@@ -13,11 +13,12 @@ from penstock.bundle.decoder import Kind
 from penstock.bundle.kinds import Task
 from penstock.data.ingest import IngestResult, ingest
 from penstock.data.profile import profile
+from penstock.data.sources import FileSource
 from penstock.data.versions import load_part
 from penstock.errors import SourceError
 from penstock.ledger.ledger import Ledger
 from penstock.objects.local import LocalStore
-from penstock.objects.tabular import ReadOptions, detect
+from penstock.objects.tabular import DEFAULTS, ReadOptions, detect
 
 DATA = Path(os.environ.get("PENSTOCK_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -98,7 +99,9 @@ def read(tmp_path: Path) -> Any:
 
     def run(file: str, target: str, **how: Any) -> tuple[LocalStore, IngestResult]:
         with Ledger.open(tmp_path / "ledger.db", objects) as ledger:
-            return objects, ingest(ledger, objects, path=DATA / file, target=target, **how)
+            return objects, ingest(
+                ledger, objects, source=FileSource(DATA / file, how.pop("options", DEFAULTS)), target=target, **how
+            )
 
     return run
 

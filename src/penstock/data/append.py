@@ -18,7 +18,7 @@ from penstock.data.seal import opened_envelopes, unsealed
 from penstock.data.split import PARTS, TEST, TRAIN, VALID, place, place_by_time
 from penstock.data.store import finish, next_envelopes, seal_rows, store_part
 from penstock.data.times import times_of_frame
-from penstock.data.versions import DatasetVersion, diff_of, load_memory, load_part, load_version
+from penstock.data.versions import DatasetVersion, diff_of, format_of, load_memory, load_part, load_version
 from penstock.errors import SchemaMismatch
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -186,6 +186,7 @@ def _append(
     version = DatasetVersion(
         {
             **manifest,
+            "format": max(old.manifest["format"], format_of(sealed.values())),
             "parent": old.digest,
             "envelopes": [sealed[index].to_json() for index in sorted(sealed)],
             "rows": {name: count + added.get(name, 0) for name, count in old.rows.items()},

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from penstock.bundle.decoder import ColumnSpec, Frame, Kind
 from penstock.errors import DamagedStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CHUNK_ROWS = 65_536
 _TARGET = "y"
@@ -21,17 +25,27 @@ def split_rows(frame: Frame, y: np.ndarray) -> Iterator[tuple[Frame, np.ndarray]
         yield frame.take(rows), y[rows]
 
 
-def to_bytes(frame: Frame, y: np.ndarray, specs: Sequence[ColumnSpec]) -> bytes:
-    """A chunk as Parquet: the columns of `specs` in their order, then the target. Equal rows give equal bytes."""
+def to_table(frame: Frame, y: np.ndarray, specs: Sequence[ColumnSpec]) -> pa.Table:
+    """Rows as an Arrow table: the columns of `specs` in their order, then the target."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     arrays = [pa.array(frame.columns[spec.name], type=_type(spec.kind)) for spec in specs]
     names = [f"c{i}" for i in range(len(specs))]
-    table = pa.table([*arrays, pa.array(y)], names=[*names, _TARGET])
+    return pa.table([*arrays, pa.array(y)], names=[*names, _TARGET])
+
+
+def table_bytes(table: pa.Table) -> bytes:
+    """A chunk as Parquet. Equal rows give equal bytes, whatever they were put together from."""
+    import pyarrow.parquet as pq
+
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=1, store_schema=False)
+    pq.write_table(table.combine_chunks(), buffer, compression="zstd", compression_level=1, store_schema=False)
     return buffer.getvalue()
+
+
+def to_bytes(frame: Frame, y: np.ndarray, specs: Sequence[ColumnSpec]) -> bytes:
+    """As `table_bytes`."""
+    return table_bytes(to_table(frame, y, specs))
 
 
 def from_bytes(data: bytes, specs: Sequence[ColumnSpec]) -> tuple[Frame, np.ndarray]:

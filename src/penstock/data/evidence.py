@@ -30,6 +30,7 @@ class Evidence:
     texts, counts : each distinct value that is not empty, and its rows; the most frequent first.
     sequence : number of the value in `texts` of each row that has one, in the order of the file.
     rows : training rows. `blank` : rows that hold nothing but white space, though at least one space.
+    share_of_all : of the rows with a value that differ, among all rows, where these are a sample; else None.
     """
 
     texts: list[str]
@@ -37,9 +38,11 @@ class Evidence:
     sequence: np.ndarray
     rows: int
     blank: int
+    share_of_all: float | None = None
 
     @classmethod
-    def of(cls, column: EncodedColumn, rows: np.ndarray) -> Evidence:
+    def of(cls, column: EncodedColumn, rows: np.ndarray, *, share: float | None = None) -> Evidence:
+        """The evidence of some rows (positions). `share`: see `share_of_all`."""
         codes = np.asarray(column.codes)[rows]
         present = codes[codes >= 0]
         per_value = np.bincount(present, minlength=len(column.values))
@@ -61,7 +64,7 @@ class Evidence:
         order = sorted(range(len(texts)), key=lambda i: (-counts[i], texts[i]))
         rank = np.empty(len(texts), dtype=np.int64)
         rank[order] = np.arange(len(texts))
-        return cls([texts[i] for i in order], counts[order], rank[sequence], len(rows), blank)
+        return cls([texts[i] for i in order], counts[order], rank[sequence], len(rows), blank, share)
 
     @property
     def filled(self) -> int:
@@ -72,6 +75,11 @@ class Evidence:
     def distinct(self) -> int:
         return len(self.texts)
 
+    @property
+    def share(self) -> float:
+        """Of the rows with a value that differ; there must be one. In a sample more of them differ than in the whole."""
+        return self.distinct / self.filled if self.share_of_all is None else self.share_of_all
+
     def without(self, texts: Sequence[str]) -> Evidence:
         """The same, with some values taken for nothing."""
         gone = set(texts)
@@ -81,7 +89,7 @@ class Evidence:
         rank = np.cumsum(keep) - 1
         sequence = rank[self.sequence[keep[self.sequence]]]
         kept = [text for text in self.texts if text not in gone]
-        return Evidence(kept, self.counts[keep], sequence, self.rows, self.blank)
+        return Evidence(kept, self.counts[keep], sequence, self.rows, self.blank, self.share_of_all)
 
 
 def plain_numbers(texts: Sequence[str]) -> np.ndarray | None:

@@ -28,6 +28,7 @@ from penstock.bundle.numbers import number_text
 
 SIZE_BYTES = 16
 _ROW, _CONTENT = (blake2b(person=use, digest_size=SIZE_BYTES) for use in (b"row", b"content"))  # never the same hash
+_AT_ONCE = 1 << 20  # rows; Python's objects for them are gone before the next ones come
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 
@@ -54,9 +55,14 @@ def row_hashes(columns: Mapping[str, EncodedColumn], n_rows: int) -> np.ndarray:
     """Hashes of raw rows: uint64, shape (n_rows, 2)."""
     sums = np.zeros((n_rows, 2), dtype=np.uint64)
     for name, column in columns.items():
-        texts = [None if value is None else canonical_text(value) for value in column.values]
-        _add(sums, name, texts, column.codes, _ROW)
+        sums += raw_lanes(name, column)[column.codes]
     return sums
+
+
+def raw_lanes(name: str, column: EncodedColumn) -> np.ndarray:
+    """What each distinct value of a raw column adds to a row's hash: uint64, shape (values + 1, 2); the last row, which code -1
+    picks, adds nothing."""
+    return _lanes_of(name, [None if value is None else canonical_text(value) for value in column.values], _ROW)
 
 
 def frame_hashes(frame: Frame, names: Iterable[str]) -> np.ndarray:
@@ -68,7 +74,7 @@ def frame_hashes(frame: Frame, names: Iterable[str]) -> np.ndarray:
     sums = np.zeros((frame.n_rows, 2), dtype=np.uint64)
     for name in names:
         texts, codes = encode(frame.columns[name], frame.kinds[name])
-        _add(sums, name, texts, codes, _CONTENT)
+        sums += _lanes_of(name, texts, _CONTENT)[codes]
     return sums
 
 
@@ -76,13 +82,16 @@ def fingerprints(hashes: np.ndarray, key: bytes) -> np.ndarray:
     """Keyed fingerprints of hashes, of the same shape: what may be stored."""
     import pyarrow as pa
 
-    raw = np.ascontiguousarray(hashes.astype("<u8"))
-    array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(SIZE_BYTES), len(raw), [None, pa.py_buffer(raw)])
-    encoded = array.dictionary_encode()
     own = _key(key, b"fingerprint")
-    digests = [blake2b(value, key=own, digest_size=SIZE_BYTES).digest() for value in encoded.dictionary.to_pylist()]
-    table = np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
-    return table[encoded.indices.to_numpy()] if len(raw) else hashes
+    found = np.empty(hashes.shape, dtype=np.uint64)
+    for start in range(0, len(hashes), _AT_ONCE):
+        raw = np.ascontiguousarray(hashes[start : start + _AT_ONCE].astype("<u8"))
+        array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(SIZE_BYTES), len(raw), [None, pa.py_buffer(raw)])
+        encoded = array.dictionary_encode()
+        digests = [blake2b(value, key=own, digest_size=SIZE_BYTES).digest() for value in encoded.dictionary.to_pylist()]
+        table = np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
+        found[start : start + _AT_ONCE] = table[encoded.indices.to_numpy()]
+    return found
 
 
 def frame_fingerprints(frame: Frame, names: Iterable[str], key: bytes) -> np.ndarray:
@@ -92,10 +101,9 @@ def frame_fingerprints(frame: Frame, names: Iterable[str], key: bytes) -> np.nda
 
 def value_hashes(column: EncodedColumn, key: bytes) -> np.ndarray:
     """Keyed 64-bit hashes of the canonical values of one column: uint64, shape (n_rows,); 0 where missing."""
-    sums = np.zeros((len(column.codes), 2), dtype=np.uint64)
     texts = [None if value is None else canonical_text(value) for value in column.values]
-    _add(sums, "", texts, column.codes, blake2b(key=_key(key, b"value"), digest_size=SIZE_BYTES))
-    return sums[:, 0]
+    lanes = _lanes_of("", texts, blake2b(key=_key(key, b"value"), digest_size=SIZE_BYTES))
+    return np.ascontiguousarray(lanes[:, 0])[column.codes]
 
 
 def positions(hashes: np.ndarray, purpose: str) -> np.ndarray:
@@ -105,10 +113,11 @@ def positions(hashes: np.ndarray, purpose: str) -> np.ndarray:
     independent of each other.
     """
     first, second = _lanes(blake2b(purpose.encode(), person=b"position", digest_size=SIZE_BYTES).digest())
-    return _mix(_mix(hashes[:, 0] ^ first) + _mix(hashes[:, 1] ^ second))
+    return mix(mix(hashes[:, 0] ^ first) + mix(hashes[:, 1] ^ second))
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
+def mix(x: np.ndarray) -> np.ndarray:
+    """Bits as if drawn by chance, the same for the same: uint64, of the same shape (the finaliser of MurmurHash3)."""
     x = (x ^ (x >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     x = (x ^ (x >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
     return x ^ (x >> np.uint64(33))
@@ -123,7 +132,7 @@ def _lanes(digest: bytes) -> np.ndarray:
     return np.frombuffer(digest, dtype="<u8").astype(np.uint64)
 
 
-def _add(sums: np.ndarray, name: str, texts: Sequence[str | None], codes: np.ndarray, use: blake2b) -> None:
+def _lanes_of(name: str, texts: Sequence[str | None], use: blake2b) -> np.ndarray:
     prefix = use.copy()
     prefix.update(name.encode() + b"\0")
     digests = []
@@ -134,9 +143,8 @@ def _add(sums: np.ndarray, name: str, texts: Sequence[str | None], codes: np.nda
         state = prefix.copy()
         state.update(text.encode("utf-8", "surrogatepass"))
         digests.append(state.digest())
-    digests.append(bytes(SIZE_BYTES))  # code -1 picks the last: nothing is added
-    table = np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
-    sums += table[codes]
+    digests.append(bytes(SIZE_BYTES))
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
 
 
 def encode(array: np.ndarray, kind: Kind) -> tuple[list[str | None], np.ndarray]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -39,6 +39,9 @@ def infer(
     positive: Label | None = None,
     drop: Iterable[str] = (),
     known: Mapping[str, ColumnSpec] | None = None,
+    outcomes: Evidence | None = None,
+    total_rows: int | None = None,
+    shares: Mapping[str, float] | None = None,
 ) -> Inference:
     """Infer how to read a table.
 
@@ -47,6 +50,9 @@ def infer(
     columns : name -> text of all rows, of which only those in `train` (positions) are looked at.
     task, kinds, missing, positive : the user's word, which is taken. drop : columns that are not kept.
     known : declarations of an earlier version, kept for the columns of that name.
+    outcomes : the training values of the target, where `columns` are a sample; else they are found in there.
+    total_rows, shares : of the whole table, where `columns` are a sample of its rows: how many it has, and of the rows with
+        a value in a column the share that differ.
 
     Raises
     ------
@@ -55,10 +61,13 @@ def infer(
     """
     kinds, known, dropped = kinds or {}, known or {}, set(drop)
     check_names(columns, target, (*kinds, *dropped))
-    any_column = columns[target]
+    if outcomes is None:
+        outcomes = Evidence.of(columns[target], train)
+    if total_rows is None:
+        total_rows = len(columns[target].codes)
     specs: list[ColumnSpec] = []
     findings: list[ColumnFinding] = []
-    for name, column in columns.items():
+    for name in columns:
         if name == target or name in dropped:
             continue
         if name in known:
@@ -67,20 +76,22 @@ def infer(
             continue
         spec, finding = infer_column(
             name,
-            Evidence.of(column, train),
-            total_rows=len(any_column.codes),
+            Evidence.of(columns[name], train, share=None if shares is None else shares[name]),
+            total_rows=total_rows,
             kind=kinds.get(name),
             missing=missing,
         )
         specs.append(spec)
+        if shares is not None:
+            finding = replace(finding, why=f"{finding.why}; by a sample of {len(train)} training rows")
         findings.append(finding)
-    found = infer_target(target, Evidence.of(any_column, train), task=task, positive=positive, missing=missing)
+    found = infer_target(target, outcomes, task=task, positive=positive, missing=missing)
     decoder = Decoder(tuple(specs), found.spec)
     return Inference(decoder, tuple(findings), found.spec.task, found.why, found.warnings)
 
 
 def check_names(
-    columns: Mapping[str, EncodedColumn],
+    columns: Collection[str],
     target: str,
     others: Iterable[str] = (),
     *,

@@ -1,4 +1,8 @@
-"""From a file to a version of a data set: read, deal, infer, decode, seal, store; recorded in the ledger last of all.
+"""From a source to a version of a data set: read, deal, infer, decode, seal, store; recorded in the ledger last of all.
+
+The source is read twice, batch by batch: first what every row is known by, then, when the parts are dealt and the decoder is
+inferred, its values. In memory are a batch, some tens of bytes a row, and a sample of rows; where that holds all rows, it
+spares the second reading.
 
 Whatever happens before the last step leaves nothing that can be seen: objects without a manifest that names them.
 """
@@ -7,34 +11,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from penstock.bundle.decoder import ColumnSpec, Decoder, Problem, TargetSpec
+from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, Problem, TargetSpec
 from penstock.bundle.kinds import INPUT_KINDS, Kind, Task
 from penstock.bundle.specs import Label
 from penstock.data import fingerprints as prints
-from penstock.data.dealing import Dealer, Dealt
+from penstock.data.dealing import Dealer, Dealt, columns_needed
 from penstock.data.evidence import Evidence
+from penstock.data.gather import Gathered, Gatherer
 from penstock.data.infer import Inference, check_names, infer
 from penstock.data.kinds import ColumnFinding
 from penstock.data.lineages import redealt_from
 from penstock.data.memory import RowMemory
 from penstock.data.redeal import Earlier
 from penstock.data.request import Request
-from penstock.data.sources import SourceTable, read
+from penstock.data.source import Source
 from penstock.data.split import LEFT_OUT, PARTS, TEST, TRAIN, VALID, SplitSettings, distinct
-from penstock.data.store import finish, next_envelopes, store_rows
+from penstock.data.store import RowWriter, Stored, finish, manifest_of, next_envelopes
 from penstock.data.target import infer_target
 from penstock.data.versions import DatasetVersion, VersionDiff, diff_of, load_memory, load_version
-from penstock.errors import NotFound
+from penstock.errors import NotFound, SourceError
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
-from penstock.objects.files import sha256_file
 from penstock.objects.store import ObjectStore
-from penstock.objects.tabular import DEFAULTS, ReadOptions, changed_while_read, detect
 
 STRATA_OF_NUMBERS = 10
 LOCK_WAIT_S = 3600.0
@@ -72,9 +74,8 @@ def ingest(
     ledger: Ledger,
     objects: ObjectStore,
     *,
-    path: str | Path,
+    source: Source,
     target: str,
-    options: ReadOptions = DEFAULTS,
     split: SplitSettings | None = None,
     task: Task | None = None,
     kinds: Mapping[str, Kind] | None = None,
@@ -86,9 +87,9 @@ def ingest(
     again: bool = False,
     redeals: str | None = None,
 ) -> IngestResult:
-    """Make a data-set version of a file, and let the project be at it.
+    """Make a data-set version of a source, and let the project be at it.
 
-    The same bytes and options give the same version (with the labelled rows that were added to it since). Where the
+    The same content and options give the same version (with the labelled rows that were added to it since). Where the
     project is at a version already, and target and split settings are the same, that one becomes the parent: rows that it
     knows keep their parts, its decoder is kept for its columns unless the options changed, and what changed is told. Where
     they are not the same, all rows are dealt anew; none that trained, validated or was opened before is sealed then.
@@ -102,17 +103,16 @@ def ingest(
 
     Raises
     ------
-    SourceError, TargetError, SchemaMismatch : the file or what was said about it cannot be used; nothing is recorded.
+    SourceError, TargetError, SchemaMismatch : the source or what was said about it cannot be used; nothing is recorded.
     StoreFull : no space is left; nothing is recorded.
     """
-    path = Path(path)
-    detect(path, options)  # says best what is wrong with a path
-    source, split = sha256_file(path), split or SplitSettings()
+    check_names(source.names, target, (*(kinds or {}), *drop))  # says best what is wrong with a source
+    digest, split = source.digest(), split or SplitSettings()
     with ledger.lock(f"ingest {project}", wait_s=LOCK_WAIT_S):
         head = ledger.datasets.head(project)
         if not again:
             redeals = redealt_from(objects, head, target, split.to_json())
-        request = Request(source, options, target, split, task, kinds or {}, missing, drop, positive, redeals)
+        request = Request(digest, source.options, target, split, task, kinds or {}, missing, drop, positive, redeals)
         record = _known(ledger, objects, request)
         if record is not None and not again:
             current = head if head is not None and _source_version(objects, head) == record.digest else record.digest
@@ -121,13 +121,12 @@ def ingest(
             return _result(load_version(objects, current), record.details, known=True)
         parent = (record.parent if again else None) if record is not None else head
         old = load_version(objects, parent) if parent is not None else None
-        table = read(path, options)
-        if table.digest != request.source:
-            raise changed_while_read(path)
-        work = _Work(ledger, objects, request, table, old, record.created_at if record is not None else None)
+        work = _Work(ledger, objects, request, source, old, record.created_at if record is not None else None)
         version, details = work.do()
+        if source.digest() != digest:
+            raise changed_source(source)
         finish(
-            ledger, objects, version, source={"path": str(path), **request.how, "digest": request.source},
+            ledger, objects, version, source={**source.origin, **request.how, "digest": digest},
             details=details, project=None if again else project, run=run,
             replaces=None if again or work.earlier is None else work.earlier.version,
         )  # fmt: skip
@@ -173,44 +172,47 @@ class _Work:
     ledger: Ledger
     objects: ObjectStore
     request: Request
-    table: SourceTable
+    source: Source
     old: DatasetVersion | None
     as_of: str | None
     warnings: list[str] = field(default_factory=list)
     earlier: Earlier | None = None
 
     def do(self) -> tuple[DatasetVersion, dict[str, Any]]:
-        request, table = self.request, self.table
-        check_names(table.columns, request.target, (*request.kinds, *request.drop))
+        request, names = self.request, self.source.names
+        keep = (request.target, *columns_needed(names, request))
         key = self.ledger.secret("fingerprints")
         parent = self._parent_of_lineage()
-        labelled, outcomes = self._outcomes()
+        memory = load_memory(self.objects, parent) if parent else None
+        if self.old is not None and parent is None:
+            self.earlier = Earlier.of(self.ledger, self.objects, self.old, as_of=self.as_of)
+        gathered = Gatherer(
+            self.source, keep, frozenset({request.target, *request.drop}), frozenset(request.kinds), key,
+            parent, memory, self.earlier,
+        ).gather()  # fmt: skip
+        target = gathered.kept[request.target].encoded()
+
+        labelled, outcomes = self._outcomes(target)
         if self.old is not None and self.old.appended_rows:
             self.warnings.append(
                 f"{self.old.appended_rows} labelled rows had been added to the version before; the source does not hold them"
             )
-        memory = load_memory(self.objects, parent) if parent else None
-        if self.old is not None and parent is None:
-            self.earlier = Earlier.of(self.ledger, self.objects, self.old, as_of=self.as_of)
-        dealt = Dealer(table, request, key, parent, memory, self.earlier, self.warnings).deal(labelled, outcomes)
+        dealt = Dealer(gathered, request, key, parent, memory, self.warnings).deal(labelled, outcomes)
         parts = dealt.part
         if self.old is not None and parent is None:
             self._warn_of_redealing(self.old, parts)
 
-        found = self._infer(parts, parent)
-        frame, problems = found.decoder.decode_columns(table.columns)
-        target_column = table.columns[request.target]
-        y, _ = found.decoder.decode_target_columns(target_column)
+        found = self._infer(gathered, target, parts, parent)
+        y, _ = found.decoder.decode_target_columns(target)
         self._leave_out_unknown_classes(y, parts, found.decoder.target)
-        self._count_unreadable(problems, parts)
-
-        inputs = [spec.name for spec in found.decoder.columns if spec.kind in INPUT_KINDS]
-        content = prints.frame_fingerprints(frame, inputs, key)
         envelope = self._envelopes(dealt, outcomes, parent)
+
+        lineage = parent.lineage if parent else request.key
+        stored, content = self._store(gathered, found.decoder, y, parts, envelope, lineage, key)
         now = RowMemory.of(
             row=dealt.row,
             content=content,
-            target=prints.value_hashes(target_column, key),
+            target=prints.value_hashes(target, key),
             group=dealt.group[:, 0],
             part=parts,
             envelope=envelope,
@@ -220,25 +222,57 @@ class _Work:
         if self.earlier is not None:
             same_groups = self.earlier.version.split.by == request.split.by
             now = RowMemory.joined(now, self.earlier.seen_beyond(now, same_groups=same_groups))
-        lineage = parent.lineage if parent else request.key
-        version = store_rows(
-            self.ledger, self.objects, frame, y, parts, envelope, now,
-            lineage=lineage, decoder=found.decoder, split=request.split, fingerprint_columns=dealt.columns,
-            parent=self.old.digest if self.old else None, redealt_from=request.redeals,
-            source={"digest": request.source, "how": request.how, "rows": table.n_rows},
+        version = DatasetVersion(
+            manifest_of(
+                stored, parts, self.objects.put(now.to_bytes()),
+                lineage=lineage, decoder=found.decoder, split=request.split, fingerprint_columns=dealt.columns,
+                parent=self.old.digest if self.old else None, redealt_from=request.redeals,
+                source={"digest": request.source, "how": request.how, "rows": gathered.n_rows},
+            )
         )  # fmt: skip
+        version.save(self.objects)
         changes = self._diff(version, now)
         details = {
             "request": request.key,
             "base": request.base,
             "columns": [finding.to_json() for finding in found.columns],
             "why_task": found.why_task,
-            "read_why": list(table.detected.why),
+            "read_why": list(self.source.why),
             "rows": version.rows,
             "diff": None if changes is None else changes.to_json(),
             "warnings": [*found.warnings, *self.warnings],
         }
         return version, details
+
+    def _store(
+        self,
+        gathered: Gathered,
+        decoder: Decoder,
+        y: np.ndarray,
+        parts: np.ndarray,
+        envelope: np.ndarray,
+        lineage: str,
+        key: bytes,
+    ) -> tuple[Stored, np.ndarray]:
+        """The second reading: decode, store and seal. Also the fingerprints of the decoded rows, uint64, shape (n, 2)."""
+        inputs = [spec.name for spec in decoder.columns if spec.kind in INPUT_KINDS]
+        writer = RowWriter(self.ledger, self.objects, lineage, decoder)
+        unreadable = Unreadable()
+        content = np.empty((gathered.n_rows, 2), dtype=np.uint64)
+        start = 0
+        for batch in gathered.sample.batches if gathered.sample.whole else self.source.batches():
+            rows = slice(start, start + len(batch))
+            if rows.stop > gathered.n_rows:
+                raise changed_source(self.source)
+            frame, problems = decoder.decode_columns(batch.columns)
+            unreadable.add(problems, parts, start)
+            content[rows] = prints.frame_fingerprints(frame, inputs, key)
+            writer.add(frame, y[rows], parts[rows], envelope[rows])
+            start = rows.stop
+        if start != gathered.n_rows:
+            raise changed_source(self.source)
+        self.warnings += unreadable.told()
+        return writer.close(), content
 
     def _parent_of_lineage(self) -> DatasetVersion | None:
         """The old version, where its rows' parts may be kept."""
@@ -263,13 +297,12 @@ class _Work:
                 "already; bring new rows to fill envelopes with"
             )
 
-    def _outcomes(self) -> tuple[np.ndarray, np.ndarray]:
+    def _outcomes(self, column: EncodedColumn) -> tuple[np.ndarray, np.ndarray]:
         """Which rows have a target, and the stratum of each: class, or tenth of the numbers. Shapes (n,).
 
         This looks at the target of all rows, to refuse a hopeless one early and to deal the rows evenly.
         """
-        request, column = self.request, self.table.columns[self.request.target]
-        everything = np.arange(self.table.n_rows)
+        request, everything = self.request, np.arange(len(column))
         found = infer_target(
             request.target,
             Evidence.of(column, everything),
@@ -281,23 +314,26 @@ class _Work:
         labelled = ~np.isnan(y) if found.spec.task is Task.REGRESSION else y >= 0
         left_out = int((~labelled).sum())
         if left_out:
-            self.warnings.append(f"{left_out} of {self.table.n_rows} rows have no target and are left out")
+            self.warnings.append(f"{left_out} of {len(column)} rows have no target and are left out")
         if found.spec.task is not Task.REGRESSION:
             return labelled, y
         edges = np.quantile(y[labelled], np.arange(1, STRATA_OF_NUMBERS) / STRATA_OF_NUMBERS)
         return labelled, np.searchsorted(edges, np.where(labelled, y, 0.0), side="right").astype(np.int64)
 
-    def _infer(self, parts: np.ndarray, parent: DatasetVersion | None) -> Inference:
-        request = self.request
-        train = np.flatnonzero(parts == TRAIN)
+    def _infer(
+        self, gathered: Gathered, target: EncodedColumn, parts: np.ndarray, parent: DatasetVersion | None
+    ) -> Inference:
+        request, sample = self.request, gathered.sample
         known: dict[str, ColumnSpec] = {}
         if parent is not None and parent.manifest["source"]["how"] == request.how:
             settled = set(Kind) - {Kind.CONSTANT, Kind.BINARY}  # one or two values may have become more
             known = {spec.name: spec for spec in parent.decoder.columns if spec.kind in settled}
         return infer(
-            self.table.columns, request.target, train,
+            sample.columns, request.target, np.flatnonzero(parts[sample.rows] == TRAIN),
             task=request.task, kinds=request.kinds, missing=request.missing, positive=request.positive,
             drop=request.drop, known=known,
+            outcomes=Evidence.of(target, np.flatnonzero(parts == TRAIN)), total_rows=gathered.n_rows,
+            shares=None if sample.whole else {name: d.share for name, d in gathered.distinct.items()},
         )  # fmt: skip
 
     def _leave_out_unknown_classes(self, y: np.ndarray, parts: np.ndarray, target: TargetSpec | None) -> None:
@@ -314,16 +350,6 @@ class _Work:
             "add training rows of it, or leave those outcomes out of the question"
         )
         parts[unread] = LEFT_OUT
-
-    def _count_unreadable(self, problems: list[Problem], parts: np.ndarray) -> None:
-        by_column: dict[str, list[Problem]] = {}
-        for problem in problems:
-            by_column.setdefault(problem.column, []).append(problem)
-        for name, found in by_column.items():
-            seen = next((p for p in found if parts[p.row] == TRAIN), None)
-            example = f" (row {seen.row + 1}: {seen.why})" if seen is not None else ""
-            values = "value cannot" if len(found) == 1 else "values cannot"
-            self.warnings.append(f"column {name!r}: {len(found)} {values} be read and count as missing{example}")
 
     def _envelopes(self, dealt: Dealt, strata: np.ndarray, parent: DatasetVersion | None) -> np.ndarray:
         """The envelope of each test row, -1 for all others: int16, shape (n,)."""
@@ -345,3 +371,35 @@ class _Work:
         except NotFound:
             self.warnings.append("the fingerprints of the version before are lost: what changed is not known")
             return None
+
+
+@dataclass
+class Unreadable:
+    """Values that cannot be read, counted by column; a training row of each as an example."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, problems: list[Problem], parts: np.ndarray, start: int) -> None:
+        """Those of a batch whose first row is row `start` of all. `parts`: of all rows."""
+        for problem in problems:
+            name, row = problem.column, start + problem.row
+            self.counts[name] = self.counts.get(name, 0) + 1
+            if name not in self.examples and parts[row] == TRAIN:
+                self.examples[name] = f" (row {row + 1}: {problem.why})"
+
+    def told(self) -> list[str]:
+        return [
+            f"column {name!r}: {count} {'value cannot' if count == 1 else 'values cannot'} be read and count as missing"
+            f"{self.examples.get(name, '')}"
+            for name, count in self.counts.items()
+        ]
+
+
+def changed_source(source: Source) -> SourceError:
+    named = next(iter(source.origin.values()), "the source")
+    return SourceError(
+        f"{named} changed while it was read",
+        why="its content before and after reading differ, so the rows read belong to no one state of it",
+        way_out="wait until whatever writes it is done (or copy it), and start again",
+    )

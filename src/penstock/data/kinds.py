@@ -156,7 +156,7 @@ class _Column:
         whole = bool((numbers == np.floor(numbers)).all())
         if any(map(_leading_zero, values.texts)):
             zeros = "digits with leading zeros name things, they do not count"
-            if values.filled >= MIN_ROWS and values.distinct >= UNIQUE_SHARE * values.filled:
+            if values.filled >= MIN_ROWS and values.share >= UNIQUE_SHARE:
                 return self._found(Kind.IDENTIFIER, f"{zeros}, and each row has its own")
             return self._found(Kind.CATEGORICAL, zeros)
         if whole:
@@ -172,7 +172,7 @@ class _Column:
 
     def _whole_numbers_that_name_rows(self, numbers: np.ndarray) -> str:
         values = self.values
-        share = values.distinct / values.filled
+        share = values.share
         if np.abs(numbers).max() > 2**53 and share >= 0.5:
             return "whole numbers too long for arithmetic, most rows with one of their own"
         if values.filled < MIN_ROWS:
@@ -182,7 +182,7 @@ class _Column:
         if share >= 0.1 and _is_id_name(self.name):
             return "the name says id, and few rows share one"
         steps = np.diff(numbers[values.sequence])
-        counts_rows = values.distinct == values.filled and bool((steps > 0).all())
+        counts_rows = values.distinct == values.filled and share >= UNIQUE_SHARE and bool((steps > 0).all())
         if counts_rows and numbers.max() - numbers.min() <= 1.5 * self.total_rows:
             return "it counts the rows"
         return ""
@@ -233,7 +233,7 @@ class _Column:
             return self._found(Kind.DATETIME, dates.why, dates.warnings, formats=dates.formats)
         if values.distinct == 2:
             return self._found(Kind.BINARY, f"two values, {_listed(values)}")
-        share = values.distinct / values.filled
+        share = values.share
         words = np.array([len(text.split()) for text in values.texts], dtype=np.float64)
         mean_words = float(words @ values.counts / values.filled)
         many = values.distinct > 50 or (share >= 0.5 and values.distinct > 5)

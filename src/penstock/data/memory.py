@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -121,11 +122,11 @@ class RowMemory:
 
     def parts_of_rows(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Part and envelope of the same raw rows, shape (n,) each; `UNKNOWN` where there is none."""
-        return self._find(row, self.row, np.asarray(self.row.any(axis=1)))
+        return self._find(row, self._rows)
 
     def parts_of_content(self, content: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Part and envelope of rows that decode alike, shape (n,) each; `UNKNOWN` where there is none."""
-        return self._find(content, self.content, np.ones(len(self.part), dtype=bool))
+        return self._find(content, self._contents)
 
     def groups_of_content(self, content: np.ndarray) -> np.ndarray:
         """Group of rows that decode alike, uint64, shape (n,); 0 where there is none."""
@@ -145,13 +146,48 @@ class RowMemory:
             parts[same] = self.part[usable][first][at[same]]
         return parts
 
-    def _find(self, wanted: np.ndarray, have: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        import pyarrow.compute as pc
+    @cached_property
+    def _rows(self) -> Index:
+        return Index.of(self.row, np.flatnonzero((self.part != LEFT_OUT) & self.row.any(axis=1)))
 
-        usable = np.logical_and(usable, self.part != LEFT_OUT)
-        at = (
-            pc.index_in(as_array(wanted), value_set=as_array(have[usable])).fill_null(-1).to_numpy(zero_copy_only=False)
-        )
-        part = np.append(self.part[usable], np.int8(UNKNOWN))
-        envelope = np.append(self.envelope[usable], np.int16(-1))
-        return part[at], envelope[at]
+    @cached_property
+    def _contents(self) -> Index:
+        return Index.of(self.content, np.flatnonzero(self.part != LEFT_OUT))
+
+    def _find(self, wanted: np.ndarray, index: Index) -> tuple[np.ndarray, np.ndarray]:
+        at = index.find(wanted)
+        return np.append(self.part, np.int8(UNKNOWN))[at], np.append(self.envelope, np.int16(-1))[at]
+
+
+@dataclass(frozen=True)
+class Index:
+    """Fingerprints in an order in which one is found fast, also when they are asked for batch by batch.
+
+    Attributes
+    ----------
+    prints : uint64, shape (m, 2), sorted by their first lane. places : where each of them was, int64, shape (m,).
+    """
+
+    prints: np.ndarray
+    places: np.ndarray
+
+    @classmethod
+    def of(cls, prints: np.ndarray, places: np.ndarray) -> Index:
+        """Of the fingerprints at some places."""
+        order = np.argsort(prints[places, 0], kind="stable")
+        return cls(prints[places[order]], places[order])
+
+    def find(self, wanted: np.ndarray) -> np.ndarray:
+        """The first place of each fingerprint, int64, shape (n,); -1 where it is not there."""
+        first = np.ascontiguousarray(self.prints[:, 0])
+        at = np.searchsorted(first, wanted[:, 0])
+        found = np.full(len(wanted), -1, dtype=np.int64)
+        waiting = np.arange(len(wanted))
+        while len(waiting):  # once, but for those whose first lane is another fingerprint's too
+            waiting = waiting[at[waiting] < len(first)]
+            waiting = waiting[first[at[waiting]] == wanted[waiting, 0]]
+            same = self.prints[at[waiting], 1] == wanted[waiting, 1]
+            found[waiting[same]] = self.places[at[waiting[same]]]
+            waiting = waiting[~same]
+            at[waiting] += 1
+        return found

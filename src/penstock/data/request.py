@@ -10,15 +10,14 @@ from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.specs import Label
 from penstock.data.split import SplitSettings
 from penstock.objects.digests import digest_of_json
-from penstock.objects.tabular import ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for: the file's bytes and everything that decides how they are read and dealt."""
+    """What is asked for: the content of the source and everything that decides how it is read and dealt."""
 
-    source: str  # digest of the bytes
-    options: ReadOptions
+    source: str  # digest of the content
+    options: Mapping[str, Any]  # `Source.options`
     target: str
     split: SplitSettings
     task: Task | None = None
@@ -30,7 +29,7 @@ class Request:
 
     @property
     def key(self) -> str:
-        """The same for the same bytes and options."""
+        """The same for the same content and options."""
         redeals = {} if self.redeals is None else {"redeals": self.redeals}
         return digest_of_json({"source": self.source, "how": self.how, "split": self.split.to_json(), **redeals})
 
@@ -42,7 +41,7 @@ class Request:
     @property
     def how(self) -> dict[str, Any]:
         return {
-            "options": self.options.to_json(),
+            "options": dict(self.options),
             "target": self.target,
             "task": self.task,
             "kinds": {name: str(kind) for name, kind in self.kinds.items()},

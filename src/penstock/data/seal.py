@@ -29,14 +29,14 @@ def key_id(lineage: str) -> str:
     return f"seal:{lineage}"
 
 
-def encrypt(ledger: Ledger, lineage: str, index: int, plain: bytes) -> bytes:
-    """The sealed form of bytes. Lineage and index are bound in: an envelope cannot pass for another."""
+def encrypt(ledger: Ledger, lineage: str, index: int, plain: bytes, chunk: int = 0) -> bytes:
+    """The sealed form of bytes. Lineage, index and the number of the chunk are bound in: none can pass for another."""
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-    return AESSIV(ledger.secret(key_id(lineage))).encrypt(plain, _bound(lineage, index))
+    return AESSIV(ledger.secret(key_id(lineage))).encrypt(plain, _bound(lineage, index, chunk))
 
 
-def decrypt(ledger: Ledger, lineage: str, index: int, sealed: bytes) -> bytes:
+def decrypt(ledger: Ledger, lineage: str, index: int, sealed: bytes, chunk: int = 0) -> bytes:
     """The bytes of `encrypt`.
 
     Raises
@@ -47,7 +47,7 @@ def decrypt(ledger: Ledger, lineage: str, index: int, sealed: bytes) -> bytes:
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
     try:
-        return AESSIV(ledger.secret(key_id(lineage))).decrypt(sealed, _bound(lineage, index))
+        return AESSIV(ledger.secret(key_id(lineage))).decrypt(sealed, _bound(lineage, index, chunk))
     except InvalidTag as error:
         raise SealError(
             f"envelope {index} does not decrypt",
@@ -130,10 +130,11 @@ def open_envelope(
     SealError : there is no such envelope, it is spent, or it does not decrypt.
     """
     version = load_version(objects, dataset)
-    sealed = objects.get(_object_of(version, index))  # what cannot be read must not be spent
+    envelope = _envelope_of(version, index)
+    sealed = [objects.get(digest) for digest in envelope.objects]  # what cannot be read must not be spent
     ledger.seal.open(version.lineage, index, run, purpose)
     ledger.audit.append("open envelope", version.digest, {"envelope": index, "run": run, "purpose": purpose})
-    return chunks.from_bytes(decrypt(ledger, version.lineage, index, sealed), version.decoder.columns)
+    return _rows(ledger, version, index, sealed)
 
 
 def read_spent(
@@ -162,21 +163,25 @@ def read_spent(
 
 def read_sealed(ledger: Ledger, objects: ObjectStore, version: DatasetVersion, index: int) -> tuple[Frame, np.ndarray]:
     """The rows of an envelope, for the sealing step alone: it may seal them again, and tells counts only."""
-    return unsealed(ledger, objects, version, Envelope(index, 0, _object_of(version, index)))
+    return unsealed(ledger, objects, version, _envelope_of(version, index))
 
 
 def unsealed(
     ledger: Ledger, objects: ObjectStore, version: DatasetVersion, envelope: Envelope
 ) -> tuple[Frame, np.ndarray]:
     """As `read_sealed`, of an envelope that no version names yet."""
-    plain = decrypt(ledger, version.lineage, envelope.index, objects.get(envelope.object))
-    return chunks.from_bytes(plain, version.decoder.columns)
+    return _rows(ledger, version, envelope.index, map(objects.get, envelope.objects))
 
 
-def _object_of(version: DatasetVersion, index: int) -> str:
+def _rows(ledger: Ledger, version: DatasetVersion, index: int, sealed: Iterable[bytes]) -> tuple[Frame, np.ndarray]:
+    plain = (decrypt(ledger, version.lineage, index, chunk, number) for number, chunk in enumerate(sealed))
+    return join([chunks.from_bytes(chunk, version.decoder.columns) for chunk in plain], version)
+
+
+def _envelope_of(version: DatasetVersion, index: int) -> Envelope:
     for envelope in version.envelopes:
         if envelope.index == index:
-            return envelope.object
+            return envelope
     raise SealError(
         f"data set {version.digest} has no envelope {index}",
         why=f"its envelopes are {', '.join(str(e.index) for e in version.envelopes) or 'none'}",
@@ -184,5 +189,5 @@ def _object_of(version: DatasetVersion, index: int) -> str:
     )
 
 
-def _bound(lineage: str, index: int) -> list[bytes]:
-    return [_PURPOSE, lineage.encode(), str(index).encode()]
+def _bound(lineage: str, index: int, chunk: int) -> list[bytes]:
+    return [_PURPOSE, lineage.encode(), str(index).encode(), *([str(chunk).encode()] if chunk else [])]

@@ -1,4 +1,4 @@
-"""Kinds of sources: for now, one file. And a file as a table of text: each distinct value is kept, looked at and decoded once."""
+"""Kinds of sources: for now, one file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from penstock.bundle.decoder import EncodedColumn
 from penstock.data.source import Batch, in_batches
 from penstock.errors import SourceError
 from penstock.objects.files import sha256_file
@@ -18,9 +15,7 @@ from penstock.objects.tabular import (
     DEFAULTS,
     Detected,
     ReadOptions,
-    changed_while_read,
     detect,
-    read_detected,
     text_batches,
 )
 
@@ -69,51 +64,11 @@ class FileSource:
             )
 
 
-@dataclass(frozen=True)
-class SourceTable:
-    """What a file holds.
-
-    Attributes
-    ----------
-    columns : name -> text, in the file's order; all of `n_rows`.
-    digest : of the file's bytes, as they lie on the disk.
-    detected : how the file is written, and what was guessed about that.
-    """
-
-    columns: dict[str, EncodedColumn]
-    n_rows: int
-    digest: str
-    detected: Detected
-
-    def take(self, rows: np.ndarray) -> SourceTable:
-        """These rows (positions), with the same distinct values."""
-        columns = {name: EncodedColumn(c.values, c.codes[rows]) for name, c in self.columns.items()}
-        return SourceTable(columns, len(rows), self.digest, self.detected)
-
-
-def read(path: str | Path, options: ReadOptions = DEFAULTS) -> SourceTable:
-    """Read a whole file.
+def read(path: str | Path, options: ReadOptions = DEFAULTS) -> Batch:
+    """A whole file as one batch, for tables that are small.
 
     Raises
     ------
     SourceError : it is missing, malformed, without rows, or changes while it is read.
     """
-    path = Path(path)
-    detected = detect(path, options)
-    before = sha256_file(path)
-    table = read_detected(path, detected)
-    if sha256_file(path) != before:
-        raise changed_while_read(path)
-    if table.num_rows == 0:
-        raise SourceError(
-            f"{path} has no rows",
-            why=f"it holds the names of {len(detected.names)} columns and nothing below them",
-            way_out="write the file again; if its one line is a row, say --no-header",
-        )
-    columns = {}
-    for name in detected.names:
-        encoded = table.column(name).combine_chunks().dictionary_encode()
-        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        columns[name] = EncodedColumn(encoded.dictionary.to_pylist(), codes.astype(np.int32, copy=False))
-        table = table.drop_columns([name])  # frees each text column as soon as it is encoded
-    return SourceTable(columns, len(codes), before, detected)
+    return Batch.join(list(FileSource(Path(path), options).batches()))

@@ -2,73 +2,121 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from penstock.bundle.decoder import Decoder, Frame
 from penstock.data import chunks
-from penstock.data.memory import RowMemory
 from penstock.data.seal import encrypt, key_id, opened_envelopes, retire
 from penstock.data.split import LEFT_OUT, MIN_ENVELOPE_ROWS, PARTS, TEST, TRAIN, VALID, SplitSettings, envelopes_of
-from penstock.data.versions import FORMAT, DatasetVersion, Envelope
+from penstock.data.versions import DatasetVersion, Envelope, format_of
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LEFT_OUT_NAME = "left_out"
 
 
-def store_rows(
-    ledger: Ledger,
-    objects: ObjectStore,
-    frame: Frame,
-    y: np.ndarray,
-    parts: np.ndarray,
-    envelope: np.ndarray,
-    memory: RowMemory,
-    *,
-    lineage: str,
-    decoder: Decoder,
-    split: SplitSettings,
-    fingerprint_columns: tuple[str, ...],
-    parent: str | None,
-    redealt_from: str | None,
-    source: dict[str, Any],
-) -> DatasetVersion:
-    """Store all rows of a version and its manifest; nothing is in the ledger yet.
+@dataclass(frozen=True)
+class Stored:
+    """Where the rows of a version went: `parts` as in its manifest, and its envelopes by index."""
 
-    Raises
-    ------
-    StoreFull : no space is left. What was stored before that is named by nothing.
+    parts: dict[str, list[dict[str, Any]]]
+    envelopes: list[Envelope]
+
+
+class RowWriter:
+    """Takes decoded rows as they come and stores them: training and validation rows in chunks, test rows sealed.
+
+    At most a chunk of each part and of each envelope is in memory. Test rows are written nowhere in the clear. Which chunks
+    come of the rows does not depend on how many are added at a time.
     """
-    kept = {
-        PARTS[part]: store_part(objects, frame.take(parts == part), y[parts == part], decoder)
-        for part in (TRAIN, VALID)
-    }
-    sealed = [
-        seal_rows(ledger, objects, lineage, int(index), frame.take(envelope == index), y[envelope == index], decoder)
-        for index in np.unique(envelope[parts == TEST])
-    ]
-    rows = {name: int((parts == part).sum()) for part, name in enumerate(PARTS)}
-    version = DatasetVersion(
-        {
-            "format": FORMAT,
-            "kind": "dataset",
-            "lineage": lineage,
-            "parent": parent,
-            "source": source,
-            "decoder": decoder.to_json(),
-            "split": split.to_json(),
-            "parts": kept,
-            "envelopes": [one.to_json() for one in sealed],
-            "rows": {**rows, LEFT_OUT_NAME: int((parts == LEFT_OUT).sum())},
-            "fingerprints": objects.put(memory.to_bytes()),
-            "fingerprint_columns": list(fingerprint_columns),
-            **({} if redealt_from is None else {"redealt": True, "redealt_from": redealt_from}),
-        }
-    )
-    version.save(objects)
-    return version
+
+    def __init__(self, ledger: Ledger, objects: ObjectStore, lineage: str, decoder: Decoder) -> None:
+        self._ledger, self._objects, self._lineage, self._decoder = ledger, objects, lineage, decoder
+        self._parts = {part: _Pile() for part in (TRAIN, VALID)}
+        self._stored: dict[int, list[dict[str, Any]]] = {part: [] for part in self._parts}
+        self._envelopes: dict[int, _Pile] = {}
+        self._sealed: dict[int, list[dict[str, Any]]] = {}
+
+    def add(self, frame: Frame, y: np.ndarray, parts: np.ndarray, envelope: np.ndarray) -> None:
+        """The next rows, their parts and envelopes (-1 but for test rows).
+
+        Raises
+        ------
+        StoreFull : no space is left. What was stored before is named by nothing.
+        """
+        import pyarrow as pa
+
+        table = chunks.to_table(frame, y, self._decoder.columns)
+        for part, pile in self._parts.items():
+            pile.add(table.filter(pa.array(parts == part)))
+            for chunk in pile.full():
+                self._store(part, chunk)
+        for index in np.unique(envelope[parts == TEST]).tolist():
+            pile = self._envelopes.setdefault(index, _Pile())
+            pile.add(table.filter(pa.array(envelope == index)))
+            for chunk in pile.full():
+                self._seal(index, chunk)
+
+    def close(self) -> Stored:
+        """Store what is left, and tell where everything is."""
+        for part, pile in self._parts.items():
+            for chunk in pile.rest():
+                self._store(part, chunk)
+        for index, pile in self._envelopes.items():
+            for chunk in pile.rest():
+                self._seal(index, chunk)
+        parts = {PARTS[part]: stored for part, stored in self._stored.items()}
+        return Stored(parts, [_envelope(index, self._sealed[index]) for index in sorted(self._sealed)])
+
+    def _store(self, part: int, chunk: pa.Table) -> None:
+        stored = self._objects.put(chunks.table_bytes(chunk))
+        self._stored[part].append({"object": stored, "rows": chunk.num_rows})
+
+    def _seal(self, index: int, chunk: pa.Table) -> None:
+        before = self._sealed.setdefault(index, [])
+        sealed = encrypt(self._ledger, self._lineage, index, chunks.table_bytes(chunk), len(before))
+        before.append({"object": self._objects.put(sealed), "rows": chunk.num_rows})
+
+
+class _Pile:
+    """Rows that wait until they are a chunk."""
+
+    def __init__(self) -> None:
+        self._tables: list[pa.Table] = []
+        self._rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        if table.num_rows:
+            self._tables.append(table)
+            self._rows += table.num_rows
+
+    def full(self) -> Iterator[pa.Table]:
+        """The chunks that are full."""
+        if self._rows >= chunks.CHUNK_ROWS:
+            whole = self._whole()
+            start = 0
+            while self._rows - start >= chunks.CHUNK_ROWS:
+                yield whole.slice(start, chunks.CHUNK_ROWS)
+                start += chunks.CHUNK_ROWS
+            self._tables, self._rows = [], 0
+            self.add(whole.slice(start))
+
+    def rest(self) -> Iterator[pa.Table]:
+        """The last chunk, which is not full."""
+        if self._rows:
+            yield self._whole()
+
+    def _whole(self) -> pa.Table:
+        import pyarrow as pa
+
+        return pa.concat_tables(self._tables)
 
 
 def store_part(objects: ObjectStore, frame: Frame, y: np.ndarray, decoder: Decoder) -> list[dict[str, Any]]:
@@ -82,9 +130,50 @@ def store_part(objects: ObjectStore, frame: Frame, y: np.ndarray, decoder: Decod
 def seal_rows(
     ledger: Ledger, objects: ObjectStore, lineage: str, index: int, frame: Frame, y: np.ndarray, decoder: Decoder
 ) -> Envelope:
-    """Store rows encrypted. Their plain form is never written anywhere."""
-    plain = chunks.to_bytes(frame, y, decoder.columns)
-    return Envelope(index, frame.n_rows, objects.put(encrypt(ledger, lineage, index, plain)))
+    """Store the rows of an envelope encrypted, in chunks. Their plain form is never written anywhere."""
+    stored = []
+    for number, (rows, labels) in enumerate(chunks.split_rows(frame, y)):
+        plain = chunks.to_bytes(rows, labels, decoder.columns)
+        sealed = encrypt(ledger, lineage, index, plain, number)
+        stored.append({"object": objects.put(sealed), "rows": rows.n_rows})
+    return _envelope(index, stored)
+
+
+def _envelope(index: int, stored: list[dict[str, Any]]) -> Envelope:
+    first, *more = (chunk["object"] for chunk in stored)
+    return Envelope(index, sum(chunk["rows"] for chunk in stored), first, tuple(more))
+
+
+def manifest_of(
+    stored: Stored,
+    parts: np.ndarray,
+    memory: str,
+    *,
+    lineage: str,
+    decoder: Decoder,
+    split: SplitSettings,
+    fingerprint_columns: tuple[str, ...],
+    parent: str | None,
+    redealt_from: str | None,
+    source: dict[str, Any],
+) -> dict[str, Any]:
+    """What a version is. `parts` : of all its rows, int8, shape (n,). `memory` : digest of the stored fingerprints."""
+    rows = {name: int((parts == part).sum()) for part, name in enumerate(PARTS)}
+    return {
+        "format": format_of(stored.envelopes),
+        "kind": "dataset",
+        "lineage": lineage,
+        "parent": parent,
+        "source": source,
+        "decoder": decoder.to_json(),
+        "split": split.to_json(),
+        "parts": stored.parts,
+        "envelopes": [one.to_json() for one in stored.envelopes],
+        "rows": {**rows, LEFT_OUT_NAME: int((parts == LEFT_OUT).sum())},
+        "fingerprints": memory,
+        "fingerprint_columns": list(fingerprint_columns),
+        **({} if redealt_from is None else {"redealt": True, "redealt_from": redealt_from}),
+    }
 
 
 def next_envelopes(

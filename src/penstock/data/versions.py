@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,19 +20,36 @@ from penstock.errors import NewerFormat, NotFound
 from penstock.objects.digests import canonical_json, digest_of
 from penstock.objects.store import ObjectStore
 
-FORMAT = 1
+FORMAT = 2
+"""2: an envelope of more than a chunk of rows lies in several objects. A version without such an envelope is of format 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Sealed test rows: `object` is the digest of their encrypted bytes."""
+    """Sealed test rows: `object` is the digest of their encrypted bytes, `more` those of the chunks that follow."""
 
     index: int
     rows: int
     object: str
+    more: tuple[str, ...] = ()
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """Digests of all that it lies in, in the order of its rows."""
+        return (self.object, *self.more)
 
     def to_json(self) -> dict[str, Any]:
-        return {"index": self.index, "rows": self.rows, "object": self.object}
+        plain: dict[str, Any] = {"index": self.index, "rows": self.rows, "object": self.object}
+        return {**plain, "more": list(self.more)} if self.more else plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Envelope:
+        return cls(plain["index"], plain["rows"], plain["object"], tuple(plain.get("more", ())))
+
+
+def format_of(envelopes: Iterable[Envelope]) -> int:
+    """The oldest format that says it."""
+    return 2 if any(envelope.more for envelope in envelopes) else 1
 
 
 @dataclass(frozen=True)
@@ -94,7 +112,7 @@ class DatasetVersion:
 
     @property
     def envelopes(self) -> tuple[Envelope, ...]:
-        return tuple(Envelope(**envelope) for envelope in self.manifest["envelopes"])
+        return tuple(Envelope.from_json(envelope) for envelope in self.manifest["envelopes"])
 
     def save(self, objects: ObjectStore) -> str:
         """Store the manifest and return the version's digest."""

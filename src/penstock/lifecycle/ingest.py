@@ -44,6 +44,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     """Read, deal, infer, decode and seal."""
     from penstock.bundle.kinds import Kind, Task
     from penstock.data.ingest import ingest as ingest_file
+    from penstock.data.sources import FileSource
     from penstock.data.split import SplitSettings
     from penstock.objects.tabular import ReadOptions
 
@@ -62,9 +63,8 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     result = ingest_file(
         context.ledger,
         context.objects,
-        path=path,
+        source=FileSource(path, ReadOptions(**options)),
         target=params["target"],
-        options=ReadOptions(**options),
         split=SplitSettings(**params["split"]),
         task=None if params["task"] is None else Task(params["task"]),
         kinds={name: Kind(kind) for name, kind in params["kinds"].items()},

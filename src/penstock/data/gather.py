@@ -1,0 +1,232 @@
+"""The first reading of a source: what dealing and inferring need of every row, in some tens of bytes a row.
+
+Kept of each row are its hash, its target and the columns that deal it; beside that a sample of whole rows (all of them,
+where they fit), and how many different values each column has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from penstock.bundle.kinds import Kind
+from penstock.bundle.specs import EncodedColumn
+from penstock.data import fingerprints as prints
+from penstock.data.distinct import Distinct
+from penstock.data.evidence import Evidence
+from penstock.data.kinds import infer_column
+from penstock.data.memory import UNKNOWN, RowMemory
+from penstock.data.redeal import Earlier
+from penstock.data.sample import Sample
+from penstock.data.source import Batch, Source, encoded
+from penstock.data.versions import DatasetVersion
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NAMES_ROWS_SHARE = 0.9  # of the rows that differ in a column, from which on it is asked whether it only names them
+HELD_APART = 8  # columns of the first batch that seem to name rows, at most; each costs 16 bytes a row
+
+
+@dataclass
+class WholeColumn:
+    """A column of all rows, as it was read."""
+
+    chunks: list[pa.DictionaryArray] = field(default_factory=list)
+
+    def encoded(self) -> EncodedColumn:
+        """Put together; distinct values in order of appearance."""
+        import pyarrow as pa
+
+        tables = [Batch(pa.RecordBatch.from_arrays([chunk], names=["c"])) for chunk in self.chunks]
+        return Batch.join(tables).columns["c"]
+
+    def parts(self) -> Iterable[EncodedColumn]:
+        """As it was read, bit by bit."""
+        return map(encoded, self.chunks)
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """What a version knows of the rows of a source.
+
+    Attributes
+    ----------
+    part, envelope : of each row by its fingerprint, int8 and int16, shape (n,); `UNKNOWN` and -1 where it has none.
+    twin_part, twin_envelope : of the row that decodes alike, for rows that are not known by their fingerprint; same shapes.
+    """
+
+    part: np.ndarray
+    envelope: np.ndarray
+    twin_part: np.ndarray
+    twin_envelope: np.ndarray
+
+    @classmethod
+    def join(cls, parts: Sequence[Recalled]) -> Recalled:
+        names = ("part", "envelope", "twin_part", "twin_envelope")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Part and envelope by either."""
+        by_row = self.part != UNKNOWN
+        return np.where(by_row, self.part, self.twin_part), np.where(by_row, self.envelope, self.twin_envelope)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What the first reading found.
+
+    Attributes
+    ----------
+    names : the columns of the source. n_rows : its rows.
+    columns : the raw columns that make a row's hash and fingerprint.
+    hashes : of the rows, uint64, shape (n, 2).
+    kept : columns of all rows, by name: the target and those that deal the rows.
+    sample : rows that are in memory. distinct : how many different values each column has.
+    recalled : what the parent knows of the rows; None without a parent.
+    seen : rows that may have been learned from when they were dealt in another way, bool, shape (n,); None where there
+        was no other way.
+    """
+
+    names: tuple[str, ...]
+    n_rows: int
+    columns: tuple[str, ...]
+    hashes: np.ndarray
+    kept: Mapping[str, WholeColumn]
+    sample: Sample
+    distinct: Mapping[str, Distinct]
+    recalled: Recalled | None
+    seen: np.ndarray | None
+
+
+@dataclass
+class Gatherer:
+    """Reads a source for the first time.
+
+    Attributes
+    ----------
+    keep : columns that are kept of all rows. excluded : columns that are no part of a row's hash (the target, dropped ones).
+    told : columns whose kind the user told; they are never taken for names of rows.
+    parent, memory, earlier, key : as in `penstock.data.dealing.Dealer`.
+    """
+
+    source: Source
+    keep: tuple[str, ...]
+    excluded: frozenset[str]
+    told: frozenset[str]
+    key: bytes
+    parent: DatasetVersion | None = None
+    memory: RowMemory | None = None
+    earlier: Earlier | None = None
+
+    def gather(self) -> Gathered:
+        """Read all rows.
+
+        Raises
+        ------
+        SourceError : as `Source.batches`.
+        """
+        names = self.source.names
+        usable = [name for name in names if name not in self.excluded]
+        if self.parent is not None:
+            return self._read(self.parent.fingerprint_columns, ())[0]
+        found, apart = self._read(usable, None)
+        naming = self._naming_rows(found, usable)
+        columns = tuple(name for name in usable if name not in naming) or tuple(usable)
+        if (
+            not set(usable) - set(columns) <= apart.keys()
+        ):  # the first batch did not show it: read with what is known now
+            return self._read(columns, ())[0]
+        hashes = found.hashes
+        for name in set(columns) & apart.keys():
+            hashes += apart[name]
+        return Gathered(
+            names, found.n_rows, columns, hashes, found.kept, found.sample, found.distinct, None, found.seen
+        )
+
+    def _read(self, columns: Iterable[str], apart: tuple[str, ...] | None) -> tuple[Gathered, dict[str, np.ndarray]]:
+        """Read with these columns in the hash, without those that are held apart (None: as the first batch suggests)."""
+        names, columns = self.source.names, tuple(columns)
+        kept = {name: WholeColumn() for name in self.keep}
+        distinct = {name: Distinct() for name in names}
+        sample = Sample()
+        hashes: list[np.ndarray] = []
+        lanes_apart: dict[str, list[np.ndarray]] = {name: [] for name in apart or ()}
+        recalled: list[Recalled] = []
+        seen: list[np.ndarray] = []
+        for batch in self.source.batches():
+            if apart is None:
+                apart = self._suspects(batch, columns)
+                lanes_apart = {name: [] for name in apart}
+            sums = np.zeros((len(batch), 2), dtype=np.uint64)
+            of_earlier = np.zeros((len(batch), 2), dtype=np.uint64)
+            for name, column in batch.columns.items():
+                lanes = prints.raw_lanes(name, column)
+                distinct[name].add(lanes, column)
+                rows = lanes[column.codes]
+                if name in lanes_apart:
+                    lanes_apart[name].append(rows)
+                elif name in columns:
+                    sums += rows
+                if self.earlier is not None and name in self.earlier.version.fingerprint_columns:
+                    of_earlier += rows
+                if name in kept:
+                    kept[name].chunks.append(batch.table.column(name))
+            hashes.append(sums)
+            sample.add(batch)
+            if self.parent is not None and self.memory is not None:
+                recalled.append(self._recall(batch, sums, self.parent, self.memory))
+            if self.earlier is not None:
+                earlier = self.earlier
+                seen.append(earlier.seen(*self._recall(batch, of_earlier, earlier.version, earlier.memory).places()))
+        found = Gathered(
+            names, sample.n_rows, columns, np.concatenate(hashes), kept, sample, distinct,
+            Recalled.join(recalled) if recalled else None, np.concatenate(seen) if seen else None,
+        )  # fmt: skip
+        return found, {name: np.concatenate(lanes) for name, lanes in lanes_apart.items()}
+
+    def _recall(self, batch: Batch, hashes: np.ndarray, version: DatasetVersion, memory: RowMemory) -> Recalled:
+        """What a version knows of the rows: by their text, and of the others by what its decoder reads from it."""
+        part, envelope = memory.parts_of_rows(prints.fingerprints(hashes, self.key))
+        twin_part, twin_envelope = np.full_like(part, UNKNOWN), np.full_like(envelope, -1)
+        unknown = np.flatnonzero(part == UNKNOWN)
+        if len(unknown):
+            frame, _ = version.decoder.decode_columns(batch.take(unknown).columns)
+            content = prints.frame_fingerprints(frame, version.inputs, self.key)
+            twin_part[unknown], twin_envelope[unknown] = memory.parts_of_content(content)
+        return Recalled(part, envelope, twin_part, twin_envelope)
+
+    def _suspects(self, batch: Batch, columns: Iterable[str]) -> tuple[str, ...]:
+        """Columns that may turn out to name the rows, by the first batch: their share of the hash can still be left out."""
+        everything = np.arange(len(batch))
+        found: list[str] = []
+        for name in columns:
+            distinct = len(batch.table.column(name).dictionary)
+            if len(found) < HELD_APART and name not in self.told and distinct >= NAMES_ROWS_SHARE * len(batch):
+                evidence = Evidence.of(batch.columns[name], everything)
+                if infer_column(name, evidence, total_rows=len(batch))[1].kind is Kind.IDENTIFIER:
+                    found.append(name)
+        return tuple(found)
+
+    def _naming_rows(self, found: Gathered, columns: Iterable[str]) -> set[str]:
+        """The columns that only name or count the rows.
+
+        It is asked of all rows, before they are dealt: it says that values differ, and nothing about what they are.
+        """
+        sample = found.sample
+        everything = np.arange(len(sample.rows))
+        naming: set[str] = set()
+        for name in columns:
+            distinct, many = found.distinct[name], NAMES_ROWS_SHARE * found.n_rows
+            if name in self.told or (distinct.at_most if sample.whole else distinct.count) < many:
+                continue
+            column = sample.columns[name]
+            if sample.whole and len(column.values) < many:
+                continue
+            evidence = Evidence.of(column, everything, share=None if sample.whole else distinct.share)
+            if infer_column(name, evidence, total_rows=found.n_rows)[1].kind is Kind.IDENTIFIER:
+                naming.add(name)
+        return naming
