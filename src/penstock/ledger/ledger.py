@@ -53,7 +53,7 @@ class Ledger(Known):
     seal: Part[Envelopes] = Part("Envelopes", module="envelopes")
     datasets: Part[Datasets] = Part("Datasets")
     items: Part[Items] = Part("Items")
-    access: Part[Access] = Part("Access")
+    access: Part[Access] = Part("Access", needs=("audit",))
     audit: Part[Audit] = Part("Audit")
     locks: Part[Locks] = Part("Locks")
     decisions: Part[Decisions] = Part("Decisions")

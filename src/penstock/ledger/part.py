@@ -22,10 +22,11 @@ class Part(Generic[T]):
     Parameters
     ----------
     name : of the class; its module is that of `penstock.ledger` with the name of the attribute, unless `module` is given.
+    needs : attributes of the ledger that it is made of beside the database, in order.
     """
 
-    def __init__(self, name: str, *, module: str = "") -> None:
-        self._name, self._module = name, module
+    def __init__(self, name: str, *, module: str = "", needs: tuple[str, ...] = ()) -> None:
+        self._name, self._module, self._needs = name, module, needs
 
     def __set_name__(self, owner: type, attribute: str) -> None:
         self._attribute = attribute
@@ -39,7 +40,8 @@ class Part(Generic[T]):
         if ledger is None:
             return self
         module = importlib.import_module(f"penstock.ledger.{self._module}")
-        made: T = getattr(module, self._name)(ledger._database)
+        others = (getattr(ledger, need) for need in self._needs)
+        made: T = getattr(module, self._name)(ledger._database, *others)
         # found there from now on, without coming here; of two threads that come at once, both get the first one's
         kept: T = vars(ledger).setdefault(self._attribute, made)
         return kept
