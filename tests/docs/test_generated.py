@@ -50,13 +50,15 @@ def test_every_check_says_the_same_here_and_on_the_command_line(check: object) -
     assert told.split() == explain_check(check.id).split()  # type: ignore[attr-defined]
 
 
-def test_the_recipe_on_the_page_is_a_recipe() -> None:
-    """It parses, and fits the columns that it names."""
+def test_the_recipes_on_the_page_are_recipes() -> None:
+    """They parse, and fit the columns that they name."""
     page = (DOCS / "recipe.md").read_text(encoding="utf-8")
-    (text,) = re.findall(r"```toml\n(.*?)```", page, flags=re.S)
+    texts = re.findall(r"```toml\n(.*?)```", page, flags=re.S)
     specs = [ColumnSpec("age", Kind.NUMERIC), ColumnSpec("job", Kind.CATEGORICAL)]
-    specs += [ColumnSpec("emp.var.rate", Kind.NUMERIC), ColumnSpec("euribor3m", Kind.NUMERIC)]
-    Recipe.parse(text).check(specs)
+    specs += [ColumnSpec(name, Kind.NUMERIC) for name in ("emp.var.rate", "euribor3m", "credit_score")]
+    assert texts
+    for text in texts:
+        Recipe.parse(text).check(specs)
 
 
 def _section(page: str, title: str) -> str:

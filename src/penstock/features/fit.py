@@ -17,9 +17,11 @@ from penstock.bundle.specs import ColumnSpec
 from penstock.errors import RecipeError, SchemaMismatch
 from penstock.features.bounds import check_parameters
 from penstock.features.graph import INPUT_OF, Writer, model_of, packed_arguments, step_model
+from penstock.features.narrow import narrow
 from penstock.features.plan import Block, Node, Plan, Source
 from penstock.features.recipe import Recipe
 from penstock.features.resolve import resolve
+from penstock.features.selection import Choice, FittedSelection
 from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Target
 from penstock.features.tail import Tail
 
@@ -60,34 +62,77 @@ def fit_recipe(
     ------
     RecipeError : a name, step, parameter or kind is wrong, no feature is left, or there is no row.
     """
-    plan = resolve(recipe, specs, tail if tail is not None else Tail(strings=(), texts=(), times=()))
+    whole = resolve(recipe, specs, tail if tail is not None else Tail(strings=(), texts=(), times=()))
     if len(frame) == 0:
         raise RecipeError(
             "the recipe cannot be fitted on no rows", why="its steps learn from rows", way_out="check the split"
         )
-    used = {name for source in plan.sources for name in source.columns}
-    # One form stands together, so that a block of one form is a slice of its packed input.
-    in_use = sorted((spec for spec in specs if spec.name in used), key=lambda spec: list(Form).index(FORMS[spec.kind]))
-    absent = [spec.name for spec in in_use if spec.name not in frame]
+    layout = _layout(whole, specs)
+    absent = [name for name in (*layout.numbers, *layout.strings, *layout.times) if name not in frame]
     if absent:
         raise SchemaMismatch(
             f"the table has no column {absent[0]!r}",
             why="the recipe uses it",
             way_out="give all columns of the decoder",
         )
-    layout = Layout.of(in_use, [(s.name, s.prepared) for s in plan.sources if s.prepared is not None])
     target = None if y is None else Target(y, task)
-    fitter = _Fitter(plan, layout, pack(frame, layout), target, seed)
-    fitted = fitter.fit()
+    fitter = Fitter(whole, layout, pack(frame, layout), target, seed)
+    choices = {n: step.choices for n, step in fitter.fit().items() if isinstance(step, FittedSelection)}
+    names = _unique(fitter.names(whole.outputs))
+    plan, fitted = narrow(whole, fitter)
+    if plan is not whole:
+        layout = _layout(plan, specs)
     crossed = {n: step.training_values for n, step in fitted.items() if isinstance(step, CrossFitted)}
-    names = _unique(fitter.names(plan.outputs))
     if not names:
         raise RecipeError(
             "the recipe leaves no feature",
             why="all of its steps found nothing to learn in the training rows",
             way_out="use more columns, or keep rarer values",
         )
-    return FittedRecipe(layout, tuple(names), plan, fitted, crossed)
+    costs = Costs.of(recipe.cost_unit, whole, layout)
+    return FittedRecipe(layout, tuple(names), plan, fitted, crossed, choices, costs)
+
+
+def _layout(plan: Plan, specs: Sequence[ColumnSpec]) -> Layout:
+    """The packed inputs of a plan."""
+    used = {name for source in plan.sources for name in source.columns}
+    # One form stands together, so that a block of one form is a slice of its packed input.
+    in_use = sorted((spec for spec in specs if spec.name in used), key=lambda spec: list(Form).index(FORMS[spec.kind]))
+    return Layout.of(in_use, [(s.name, s.prepared) for s in plan.sources if s.prepared is not None])
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What it costs to ask for the inputs of one prediction.
+
+    Attributes
+    ----------
+    unit : of all costs: money, milliseconds; "" where the recipe does not say.
+    columns : cost of each column that the model needs and that costs anything.
+    saved : cost of each that the recipe names and the model does not need, because selection dropped it.
+    """
+
+    unit: str
+    columns: Mapping[str, float]
+    saved: Mapping[str, float]
+
+    @classmethod
+    def of(cls, unit: str, plan: Plan, layout: Layout) -> Costs:
+        needed = {*layout.numbers, *layout.strings, *layout.times}
+        named = {name for source in plan.sources for name in source.columns}
+        return cls(
+            unit,
+            {name: cost for name, cost in plan.costs.items() if name in needed},
+            {name: cost for name, cost in plan.costs.items() if name in named - needed},
+        )
+
+    @property
+    def total(self) -> float:
+        """Of one prediction."""
+        return float(sum(self.columns.values()))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"unit": self.unit, "total": self.total, "columns": dict(self.columns), "saved": dict(self.saved)}
 
 
 @dataclass(frozen=True)
@@ -99,6 +144,8 @@ class FittedRecipe:
     layout : the packed inputs; columns that the recipe does not use are not in it.
     names : of the features, each once, shape (d,).
     crossed : of the steps that are cross-fitted, the values of the rows of the fit, by node.
+    choices : of the steps that choose columns, what they kept and dropped, and why, by node.
+    costs : of the inputs of one prediction.
     """
 
     layout: Layout
@@ -106,6 +153,8 @@ class FittedRecipe:
     plan: Plan = field(repr=False)
     fitted: Mapping[int, FittedStep] = field(repr=False)
     crossed: Mapping[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    choices: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict, repr=False, compare=False)
+    costs: Costs = field(default_factory=lambda: Costs("", {}, {}), compare=False)
     _open: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -191,7 +240,7 @@ class FittedRecipe:
         return {**self.__dict__, "_open": {}}  # a session does not travel between processes
 
 
-class _Fitter:
+class Fitter:
     """Fits the nodes of a plan in order, keeping what the graph makes of each node that another one reads."""
 
     def __init__(
@@ -202,15 +251,22 @@ class _Fitter:
         self.outputs: dict[int, np.ndarray] = {}
 
     def fit(self) -> dict[int, FittedStep]:
-        for number, node in self.plan.nodes.items():
-            step = node.make()
-            check_parameters(step)
-            inputs = [self._columns(block) for block in node.inputs]
-            if all(columns.names for columns in inputs):
-                self.fitted[number] = step.fit(inputs, self.target, seed=self.seed)
-            else:
-                self.fitted[number] = NOTHING
+        for number in self.plan.nodes:
+            self.fit_node(number)
         return self.fitted
+
+    def fit_node(self, number: int) -> None:
+        """Fit one node, after all that it reads."""
+        step = self.plan.nodes[number].make()
+        check_parameters(step)
+        inputs = [self._columns(block) for block in self.plan.nodes[number].inputs]
+        self.fitted[number] = (
+            step.fit(inputs, self.target, seed=self.seed) if all(columns.names for columns in inputs) else NOTHING
+        )
+
+    def of(self, plan: Plan) -> Fitter:
+        """One of the same rows for another plan."""
+        return Fitter(plan, self.layout, self.packed, self.target, self.seed)
 
     def names(self, block: Block) -> list[str]:
         return [
@@ -219,18 +275,42 @@ class _Fitter:
             for name in ((piece.name,) if isinstance(piece, Source) else self.fitted[piece.node].names)
         ]
 
+    def origins(self, block: Block) -> tuple[frozenset[str], ...]:
+        """The columns of the table that each column of a block may be made of."""
+        found: list[frozenset[str]] = []
+        for piece in block:
+            if isinstance(piece, Source):
+                found.append(frozenset(piece.columns))
+                continue
+            node, fitted = self.plan.nodes[piece.node], self.fitted[piece.node]
+            of = {
+                name: origin
+                for inputs in node.inputs
+                for name, origin in zip(self.names(inputs), self.origins(inputs), strict=True)
+            }
+            everything = frozenset().union(*of.values())
+            own = isinstance(fitted, FittedSelection) or node.make().columnwise
+            for name in fitted.names:
+                behind = [of[name]] if name in of else [origin for n, origin in of.items() if name.startswith(n)]
+                found.append(frozenset().union(*behind) if own and behind else everything)
+        return tuple(found)
+
     def _columns(self, block: Block) -> Columns:
         form = FORMS[block[0].kind]
         sources = [piece.name for piece in block if isinstance(piece, Source)]
         if len(sources) == len(block):
-            return Columns(self._sources(sources, form), tuple(sources), form)
+            return Columns(self._sources(sources, form), tuple(sources), form, *self._priced(block))
         values = [
             self._sources([piece.name], form) if isinstance(piece, Source) else self._output(piece.node)
             for piece in block
             if isinstance(piece, Source) or self.fitted[piece.node].names
         ]
         joined = np.concatenate(values, axis=1) if values else np.empty((0, 0), dtype=np.float32)
-        return Columns(joined, tuple(self.names(block)), form)
+        return Columns(joined, tuple(self.names(block)), form, *self._priced(block))
+
+    def _priced(self, block: Block) -> tuple[()] | tuple[tuple[frozenset[str], ...], Mapping[str, float]]:
+        """Where the columns of a block come from and what that costs, where anything costs at all."""
+        return (self.origins(block), self.plan.costs) if self.plan.costs else ()
 
     def _sources(self, names: Sequence[str], form: Form) -> np.ndarray:
         """Columns of a packed input; without a copy where they stand together."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from penstock import parts
@@ -62,6 +62,8 @@ class Plan:
 
     nodes: Mapping[int, Node]
     outputs: Block
+    costs: Mapping[str, float] = field(default_factory=dict)
+    """What it costs to ask for one value of a column of the table, of those that cost anything."""
 
     @property
     def sources(self) -> tuple[Source, ...]:

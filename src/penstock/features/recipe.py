@@ -29,10 +29,14 @@ if TYPE_CHECKING:
 BUILT_IN_GROUPS = ("ALL_NUMERIC", "ALL_CATEGORICAL", "ALL_BINARY", "ALL_TEXT", "ALL_DATETIME", "ALL_INPUTS")
 GROUP_FUNCTIONS = ("group", "group_remove")
 SECTIONS = ("groups", "assignments", "outputs")
+OWN_SECTIONS = (*SECTIONS, "costs")
+"""Those of a recipe in TOML."""
 HOUSE, AMAZON = "penstock", "amazon"
 DIALECTS = (HOUSE, AMAZON)
 """In the dialect of Amazon Machine Learning a text is split at whitespace and left as it is written, and `quantile_bin` gives
 categories. Its recipes are JSON; in TOML ``dialect = "amazon"`` says the same."""
+
+MOST_COST = 1e9
 
 DEFAULT = """\
 outputs = ["ALL_NUMERIC", "ALL_BINARY", "ALL_CATEGORICAL", "date_parts(ALL_DATETIME)", "tfidf(ALL_TEXT)"]
@@ -44,6 +48,14 @@ class Entry:
     """One expression of the recipe, and where it stands."""
 
     expression: Expression
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What it costs to ask for one value of a column, in the recipe's unit, and where that stands."""
+
+    value: float
     origin: Origin = field(compare=False)
 
 
@@ -61,6 +73,8 @@ class Recipe:
     assignments: Mapping[str, Entry]
     outputs: tuple[Entry, ...]
     dialect: str = HOUSE
+    costs: Mapping[str, Cost] = field(default_factory=dict)
+    cost_unit: str = ""
 
     @classmethod
     def parse(cls, text: str, *, name: str = "recipe.toml") -> Recipe:
@@ -93,10 +107,14 @@ class Recipe:
         lines = [f"outputs = [{', '.join(toml_text(str(e.expression)) for e in self.outputs)}]"]
         if self.dialect != HOUSE:
             lines.insert(0, f"dialect = {toml_text(self.dialect)}")
+        if self.cost_unit:
+            lines.append(f"cost_unit = {toml_text(self.cost_unit)}")
         for title, entries in (("groups", self.groups), ("assignments", self.assignments)):
             if entries:
                 lines += ["", f"[{title}]"]
                 lines += [f"{toml_text(n)} = {toml_text(str(e.expression))}" for n, e in sorted(entries.items())]
+        if self.costs:
+            lines += ["", "[costs]", *(f"{toml_text(n)} = {c.value!r}" for n, c in sorted(self.costs.items()))]
         return "\n".join(lines) + "\n"
 
 
@@ -120,7 +138,14 @@ class _Reader:
 
     def recipe(self) -> Recipe:
         self._check_sections()
-        recipe = Recipe(self._entries("groups"), self._entries("assignments"), self._outputs(), self._dialect())
+        recipe = Recipe(
+            self._entries("groups"),
+            self._entries("assignments"),
+            self._outputs(),
+            self._dialect(),
+            self._costs(),
+            self._cost_unit(),
+        )
         for name in recipe.groups:
             if name in recipe.assignments:
                 raise self._at_key(
@@ -134,13 +159,13 @@ class _Reader:
         return recipe
 
     def _check_sections(self) -> None:
-        known = SECTIONS if self.is_json else (*SECTIONS, "dialect")
+        known = SECTIONS if self.is_json else (*OWN_SECTIONS, "dialect", "cost_unit")
         for key in self.document:
             if key not in known:
                 raise self._at_key(
                     (key,),
                     f"unknown section {key!r}",
-                    why=f"a recipe has {', '.join(SECTIONS)}",
+                    why=f"a recipe has {', '.join(SECTIONS if self.is_json else OWN_SECTIONS)}",
                     way_out=suggest_nearest(key, known, "remove it"),
                 )
 
@@ -156,6 +181,41 @@ class _Reader:
                 way_out=suggest_nearest(str(dialect), DIALECTS, 'leave it out for "penstock"'),
             )
         return str(dialect)
+
+    def _costs(self) -> dict[str, Cost]:
+        costs = self.document.get("costs", {})
+        if not isinstance(costs, dict):
+            raise self._at_key(
+                ("costs",),
+                "'costs' is not a table",
+                why="it holds columns and what one value of each costs",
+                way_out="write [costs], and below it: age = 0.25",
+            )
+        for name, cost in costs.items():
+            number = isinstance(cost, int | float) and not isinstance(cost, bool)
+            if not number or not 0 <= cost <= MOST_COST:
+                raise self._at_key(
+                    ("costs", name),
+                    f"the cost of {name!r} is {cost!r}",
+                    why=f"it must be a number from 0 to {MOST_COST:g}, the price of one value",
+                    way_out='write a number; a name with dots is quoted: "emp.var.rate" = 0.25',
+                )
+        return {name: Cost(float(cost), self._key_origin(("costs", name))) for name, cost in costs.items()}
+
+    def _key_origin(self, path: Path) -> Origin:
+        line, column = self._place_of(path)
+        return Origin(self.file, lambda at: (line, column))
+
+    def _cost_unit(self) -> str:
+        unit = self.document.get("cost_unit", "")
+        if not isinstance(unit, str):
+            raise self._at_key(
+                ("cost_unit",),
+                f"the unit of costs is {unit!r}",
+                why="it is shown behind the figures",
+                way_out='write a text: cost_unit = "EUR", or "ms"',
+            )
+        return unit
 
     def _entries(self, section: str) -> dict[str, Entry]:
         table = self.document.get(section, {})
@@ -228,9 +288,11 @@ class _Reader:
         return tuple(self._entry(("outputs", i), text) for i, text in enumerate(outputs))
 
     def _at_key(self, path: Path, what: str, *, why: str, way_out: str) -> RecipeError:
+        return pointed_error(self.file, *self._place_of(path), what, why, way_out)
+
+    def _place_of(self, path: Path) -> tuple[int, int]:
         place = self.positions.keys.get(path)
-        line, column = self.positions.line_column(place.at) if place is not None else (1, 1)
-        return pointed_error(self.file, line, column, what, why, way_out)
+        return self.positions.line_column(place.at) if place is not None else (1, 1)
 
 
 def _located(positions: Positions | JsonText, place: Any, index: int) -> tuple[int, int]:

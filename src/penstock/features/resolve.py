@@ -41,7 +41,7 @@ def resolve(recipe: Recipe, specs: Sequence[ColumnSpec], tail: Tail | None = Non
     outputs = resolver.outputs()
     if tail is not None:
         outputs = resolver.finish(outputs, tail)
-    return _pruned(resolver.nodes, outputs)
+    return _pruned(resolver.nodes, outputs, resolver.costs())
 
 
 class _Resolver:
@@ -83,6 +83,22 @@ class _Resolver:
                 way_out="name columns, or declare other kinds for them in penstock.toml",
             )
         return self._merged(outputs)
+
+    def costs(self) -> dict[str, float]:
+        """What the columns of the table cost, by their own names; those that cost nothing are not in it."""
+        found: dict[str, float] = {}
+        for name, cost in self.recipe.costs.items():
+            column = self._column(name)
+            if column is None:
+                raise cost.origin.error(
+                    0,
+                    f"[costs] names {name!r}, which is no column",
+                    why=f"the table has {_listed(self.columns)}",
+                    way_out=suggest_nearest(name, list(self.columns), "write one of these, or remove it"),
+                )
+            if cost.value > 0:
+                found[column] = cost.value
+        return found
 
     def finish(self, outputs: Block, tail: Tail) -> Block:
         """Apply a tail: strings, texts and times first, then all numbers that are not ready as one block."""
@@ -306,7 +322,8 @@ class _Resolver:
         for inputs in _by_form([self._merged(block) for block in blocks]):
             kind = step.gives or inputs[0][0].kind
             level = 1 + max(piece.level for block in inputs for piece in block)
-            yield self._result(Node(function, tuple(params.items()), inputs), kind, level, step.ready)
+            ready = all(p.ready for block in inputs for p in block) if step.ready is None else step.ready
+            yield self._result(Node(function, tuple(params.items()), inputs), kind, level, ready)
 
     def _result(self, node: Node, kind: Kind, level: int, ready: bool) -> Result:
         if node not in self.ids:
@@ -365,7 +382,7 @@ def _by_form(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
         yield (tuple(pieces),)
 
 
-def _pruned(nodes: Sequence[Node], outputs: Block) -> Plan:
+def _pruned(nodes: Sequence[Node], outputs: Block, costs: dict[str, float]) -> Plan:
     """Only the nodes that the outputs need."""
     needed: set[int] = set()
     waiting = [piece.node for piece in outputs if isinstance(piece, Result)]
@@ -374,7 +391,7 @@ def _pruned(nodes: Sequence[Node], outputs: Block) -> Plan:
         if node not in needed:
             needed.add(node)
             waiting += [p.node for block in nodes[node].inputs for p in block if isinstance(p, Result)]
-    return Plan({i: nodes[i] for i in sorted(needed)}, outputs)
+    return Plan({i: nodes[i] for i in sorted(needed)}, outputs, costs)
 
 
 def _distinct(pieces: Iterable[Piece]) -> Block:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
@@ -46,14 +46,22 @@ class Columns:
     values : shape (n_rows, n_columns); see `Form` for the types.
     names : one for each column; outputs are named after them.
     form : the form of all of them.
+    origins : of each, the columns of the table that it is made of; () where each is its own.
+    costs : of columns of the table, by name: what it costs to ask for one value, see `penstock.features.recipe.Recipe`.
     """
 
     values: np.ndarray
     names: tuple[str, ...]
     form: Form
+    origins: tuple[frozenset[str], ...] = ()
+    costs: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def origin(self, j: int) -> frozenset[str]:
+        """The columns of the table that column j is made of."""
+        return self.origins[j] if self.origins else frozenset({self.names[j]})
 
 
 @dataclass(frozen=True)
@@ -124,8 +132,11 @@ class Step(Protocol):
     """What each parameter may be, in the order in which a call gives them."""
 
     @property
-    def ready(self) -> bool:
-        """Whether the outputs are for the learner as they are, such as 0 and 1: a learner's tail leaves them alone."""
+    def ready(self) -> bool | None:
+        """Whether the outputs are for the learner as they are, such as 0 and 1: a learner's tail leaves them alone.
+
+        None: they are if all inputs are.
+        """
         ...
 
     def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedStep:

@@ -17,6 +17,7 @@ from penstock.learning.learner import FittedLearner
 if TYPE_CHECKING:
     from spox import Var
 
+    from penstock.features.fit import Costs
     from penstock.learning.learner import Features
 
 
@@ -29,6 +30,11 @@ class Preparation(Protocol):
     @property
     def names(self) -> Sequence[str]: ...
 
+    @property
+    def costs(self) -> Costs | None:
+        """Of the inputs of one prediction; None where nothing is known of it."""
+        ...
+
     def emit(self, inputs: Mapping[str, Var]) -> Var: ...
 
     def transform(self, frame: Frame) -> Features: ...
@@ -40,6 +46,7 @@ class NoFeatures:
 
     layout: Layout
     names: tuple[str, ...] = ()
+    costs: Costs | None = None
 
     def emit(self, inputs: Mapping[str, Var]) -> Var:
         return next(iter(inputs.values()))

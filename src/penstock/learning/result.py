@@ -92,6 +92,12 @@ class SearchResult:
         return self.fitted.preparation.names
 
     @property
+    def costs(self) -> dict[str, Any] | None:
+        """Of the inputs of one prediction; None where the recipe names none."""
+        costs = self.fitted.preparation.costs
+        return costs.to_json() if costs is not None and (costs.columns or costs.saved) else None
+
+    @property
     def calibration(self) -> dict[str, Any]:
         return self.fitted.calibrator.to_json()
 

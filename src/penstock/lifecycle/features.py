@@ -39,6 +39,11 @@ def features(context: Context, run: Run, inputs: dict[str, Any], params: dict[st
     fitted = fit_recipe(recipe, tail, frame, version.decoder.columns, y, version.target.task, params["seed"])
     run.keep("graph", fitted.model(), media="application/onnx")
     described = {"format": 1, "layout": fitted.layout.to_json(), "names": list(fitted.names), "rows": len(frame)}
+    described["choices"] = [
+        {"step": fitted.plan.nodes[node].step, "columns": [choice.to_json() for choice in choices]}
+        for node, choices in fitted.choices.items()
+    ]
+    described["costs"] = fitted.costs.to_json()
     run.keep("features", json.dumps(described, sort_keys=True).encode(), media="application/json")
     run.output("width", fitted.width)
     run.output("rows", len(frame))
@@ -56,8 +61,15 @@ class Fitted:
     graph: bytes
     layout: dict[str, Any]
     known: bool
+    choices: list[dict[str, Any]]
+    costs: dict[str, Any]
 
     exit_code = 0
+
+    @property
+    def inputs(self) -> list[str]:
+        """The columns of the table that a prediction needs."""
+        return [*self.layout["numbers"], *self.layout["strings"], *self.layout["times"]]
 
     @property
     def warnings(self) -> list[str]:
@@ -79,6 +91,9 @@ class Fitted:
             "rows": self.rows,
             "width": len(self.names),
             "features": self.names,
+            "inputs": self.inputs,
+            "selection": self.choices,
+            "costs": self.costs,
             "size_bytes": len(self.graph),
             "warnings": self.warnings,
         }
@@ -91,6 +106,9 @@ class Fitted:
         ]
         if len(self.names) > 40:
             lines.append(f"  and {len(self.names) - 40:,} more")
+        lines += [line for selection in self.choices for line in _selected(selection)]
+        if self.costs["columns"] or self.costs["saved"]:
+            lines.append(_priced(self.costs))
         return "\n".join([*lines, *(f"  warning: {warning}" for warning in self.warnings)])
 
 
@@ -128,7 +146,29 @@ def fit(project: Project, file: Path | None = None, learner: str | None = None, 
     graph = project.objects.get(record.artifacts["graph"]["digest"])
     if output is not None:
         write_asked(output, graph)
-    return Fitted(name, learner, record.id, described["rows"], described["names"], graph, described["layout"], known)
+    return Fitted(
+        name, learner, record.id, described["rows"], described["names"], graph, described["layout"], known,
+        described["choices"], described["costs"],
+    )  # fmt: skip
+
+
+def _selected(selection: dict[str, Any]) -> list[str]:
+    """What a step chose, the dropped columns with the reason."""
+    columns = selection["columns"]
+    dropped = [column for column in columns if not column["kept"]]
+    lines = [f"{selection['step']} keeps {len(columns) - len(dropped):,} of {len(columns):,}"]
+    lines += [f"  dropped {column['name']}: {column['why']}" for column in dropped[:40]]
+    return [*lines, f"  and {len(dropped) - 40:,} more"] if len(dropped) > 40 else lines
+
+
+def _priced(costs: dict[str, Any]) -> str:
+    unit = f" {costs['unit']}" if costs["unit"] else ""
+    told = ", ".join(f"{name} {cost:g}" for name, cost in costs["columns"].items())
+    line = f"one prediction costs {costs['total']:g}{unit} of inputs" + (f" ({told})" if told else "")
+    saved = ", ".join(costs["saved"])
+    return line + (
+        f"; not asked for: {saved}, which would cost {sum(costs['saved'].values()):g}{unit}" if saved else ""
+    )
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,7 @@ def card_of(
             for spec in rows.decoder.columns
             if spec.name in importance
         ],
+        **({"costs": candidate["costs"]} if "costs" in candidate else {}),
         "scope": {name: value for name, value in params["scope"].items() if value is not None},
         "limits": limits,
         "lineage": {

@@ -173,6 +173,8 @@ def diff_recipes(project: Project, old: str, new: str | None = None) -> RecipeDi
         "assignments": _changes(_texts(was.assignments), _texts(now.assignments)),
         "outputs": _changes(_outputs(was), _outputs(now)),
     }
+    priced = ({n: f"{c.value:g} {r.cost_unit}".rstrip() for n, c in r.costs.items()} for r in (was, now))
+    sections["costs"] = _changes(*priced)
     if was.dialect != now.dialect:
         sections["dialect"] = {"added": {}, "removed": {}, "changed": {"dialect": [was.dialect, now.dialect]}}
     before, after = ({c for source in resolve(recipe, specs).sources for c in source.columns} for recipe in (was, now))

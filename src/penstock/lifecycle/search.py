@@ -122,6 +122,7 @@ def _candidate(
         "features": len(result.names),
         "importance": result.importance,
         "recipe": recipe,
+        **({} if result.costs is None else {"costs": result.costs}),
         "trials": len(result.trials),
         "leaderboard": [
             {

@@ -24,7 +24,7 @@ CODE = {
     "ingest": "1",
     "append": "1",
     "recipe": "1",
-    "features": "1",
+    "features": "2",
     "search": "3",
     "evaluate": "1",
     "judge": "1",

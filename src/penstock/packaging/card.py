@@ -49,6 +49,8 @@ def render_card(card: dict[str, Any]) -> str:
         lines += [f"| {s['slice']} | {s['rows']} | {_n(s['value'])} |" for s in quality["slices"][:10]]
     lines += ["", "## Inputs", "", "| column | kind | importance |", "|---|---|---|"]
     lines += [f"| `{c['name']}` | {c['kind']} | {_n(c['importance'])} |" for c in card["inputs"]]
+    if "costs" in card:
+        lines += ["", *_costs(card["costs"])]
     lines += [
         "",
         "## What it knows about its limits",
@@ -64,6 +66,16 @@ def _decision(decision: dict[str, Any]) -> str:
     text = " ".join(f"{decision['hypothesis']}".split())
     why = " ".join(decision["why"].split())
     return f"- **{decision['outcome']}** {decision['id']}: {text}" + (f" ({why})" if why else "")
+
+
+def _costs(costs: dict[str, Any]) -> list[str]:
+    """What the inputs of one prediction cost."""
+    unit = f" {costs['unit']}" if costs["unit"] else ""
+    lines = [f"One prediction costs {costs['total']:g}{unit} of inputs."]
+    lines += [f"- `{name}`: {cost:g}{unit}" for name, cost in costs["columns"].items()]
+    if costs["saved"]:
+        lines.append(f"- Not asked for, because selection dropped them: {_listed(sorted(costs['saved']))}")
+    return lines
 
 
 def _n(value: float | None) -> str:
