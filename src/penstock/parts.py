@@ -95,6 +95,12 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "uk_nino": "penstock.data.privacy.recognisers.uk_nino:UkNino",
         "us_ssn": "penstock.data.privacy.recognisers.us_ssn:UsSsn",
     },
+    "penstock.sources": {
+        "file": "penstock.data.sources.file:LocalFile",
+        "folder": "penstock.data.sources.files:Folder",
+        "glob": "penstock.data.sources.files:Glob",
+        "sql": "penstock.data.sources.sql:Query",
+    },
 }
 
 

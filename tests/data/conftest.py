@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from penstock.data.ingest import IngestResult, ingest
-from penstock.data.sources import FileSource
+from penstock.data.sources.file import FileSource
 from penstock.ledger.ledger import Ledger
 from penstock.objects.local import LocalStore
 from penstock.objects.tabular import DEFAULTS

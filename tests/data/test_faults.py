@@ -29,7 +29,7 @@ _INGEST = """
 import sys
 from pathlib import Path
 from penstock.data.ingest import ingest
-from penstock.data.sources import FileSource
+from penstock.data.sources.file import FileSource
 from penstock.ledger.ledger import Ledger
 from penstock.objects.local import LocalStore
 

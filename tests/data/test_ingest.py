@@ -19,7 +19,7 @@ from penstock.bundle.kinds import Task
 from penstock.data.ingest import ingest
 from penstock.data.seal import envelopes, open_envelope, read_sealed, read_spent
 from penstock.data.source import Batch
-from penstock.data.sources import FileSource
+from penstock.data.sources.file import FileSource
 from penstock.data.split import SplitSettings
 from penstock.data.versions import load_part, load_version
 from penstock.errors import SchemaMismatch, SealError, SourceError, TargetError

@@ -204,7 +204,7 @@ def test_the_recipe_of_the_bank_data_loads_unchanged() -> None:
     from penstock.bundle.graph import open_session
     from penstock.bundle.packing import pack
     from penstock.data.infer import infer
-    from penstock.data.sources import read
+    from penstock.data.sources.file import read
     from penstock.objects.tabular import ReadOptions
 
     file = DATA / "bank_marketing/bank-additional-full.csv.gz"
@@ -245,7 +245,7 @@ def test_real_messages_have_the_words_that_amazon_would_see() -> None:
     from penstock.bundle.graph import open_session
     from penstock.bundle.packing import pack
     from penstock.data.infer import infer
-    from penstock.data.sources import read
+    from penstock.data.sources.file import read
     from penstock.objects.tabular import ReadOptions
 
     file = DATA / "sms_spam/SMSSpamCollection.tsv"

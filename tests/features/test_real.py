@@ -33,7 +33,7 @@ TABLES = {
 def test_a_real_table_passes_through(file: str) -> None:
     """The suggested recipe is taken as it is, and a row alone gives the bits of the batch."""
     from penstock.data.infer import infer
-    from penstock.data.sources import read
+    from penstock.data.sources.file import read
     from penstock.objects.tabular import ReadOptions
 
     if not (DATA / file).exists():

@@ -13,7 +13,7 @@ from penstock.bundle.decoder import Kind
 from penstock.bundle.kinds import Task
 from penstock.data.ingest import IngestResult, ingest
 from penstock.data.profile import profile
-from penstock.data.sources import FileSource
+from penstock.data.sources.file import FileSource
 from penstock.data.versions import load_part
 from penstock.errors import SourceError
 from penstock.ledger.ledger import Ledger

@@ -364,6 +364,24 @@ class Ledger(Known):
 
         return cached_digest(self._database, path)
 
+    def cached_digests(self, paths: list[Path]) -> list[str]:
+        """The digests of many files, in their order."""
+        from penstock.ledger.stat_cache import cached_digests
+
+        return cached_digests(self._database, paths)
+
+    def remembered_digest(self, url: str, identity: str) -> str | None:
+        """The digest of a file that is elsewhere, None where its store says something else of it than before."""
+        from penstock.ledger.stat_cache import remembered_elsewhere
+
+        return remembered_elsewhere(self._database, url, identity)
+
+    def remember_digest(self, url: str, identity: str, digest: str) -> None:
+        """Remember the digest of a file that is elsewhere; `identity` is what its store says of it."""
+        from penstock.ledger.stat_cache import remember_elsewhere
+
+        remember_elsewhere(self._database, url, identity, digest)
+
     def lock(self, name: str, *, wait_s: float = 0.0) -> AbstractContextManager[None]:
         """One process at a time inside the block; ProjectError names the holder. Locks of dead processes are free."""
         return self.locks.hold(name, wait_s=wait_s)

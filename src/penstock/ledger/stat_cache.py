@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from penstock.ledger.database import Database
 from penstock.ledger.schema import put_many
@@ -14,6 +16,10 @@ from penstock.objects.store import changed_while_read
 SETTLED_S = 2.0
 """A file may change again within one tick of its own clock without its time telling. The coarsest file systems tick every
 two seconds; the digest of a younger file is therefore not remembered."""
+
+
+AT_ONCE = 500
+"""So many files are asked for in one query; SQLite takes no more than some thousands of values."""
 
 
 def cached_digest(database: Database, path: Path) -> str:
@@ -40,6 +46,61 @@ def cached_digest(database: Database, path: Path) -> str:
         with database.write() as connection:
             put_many(connection, "file_stats", [row])
     return digest
+
+
+def cached_digests(database: Database, paths: list[Path]) -> list[str]:
+    """As `cached_digest`, of many files: what is remembered is asked for, and what is new written, in one go."""
+    resolved = [path.resolve() for path in paths]
+    known: dict[str, tuple[tuple[int, int, int], str]] = {}
+    with database.read() as connection:
+        for start in range(0, len(resolved), AT_ONCE):
+            names = [str(path) for path in resolved[start : start + AT_ONCE]]
+            for row in connection.all("SELECT * FROM file_stats WHERE path IN :paths", paths=names):
+                known[row.path] = ((row.size_bytes, row.mtime_ns, row.inode), row.digest)
+    found: list[str] = []
+    fresh: dict[str, dict[str, Any]] = {}
+    now = time.time()
+    for path in resolved:
+        before = _stat(path)
+        remembered = known.get(str(path))
+        if remembered is not None and remembered[0] == before:
+            found.append(remembered[1])
+            continue
+        digest = sha256_file(path)
+        if _stat(path) != before:
+            raise changed_while_read(path)
+        found.append(digest)
+        size_bytes, mtime_ns, inode = before
+        if now - mtime_ns / 1e9 >= SETTLED_S:
+            fresh[str(path)] = {
+                "path": str(path), "size_bytes": size_bytes, "mtime_ns": mtime_ns, "inode": inode, "digest": digest
+            }  # fmt: skip
+    if fresh:
+        with database.write() as connection:
+            put_many(connection, "file_stats", list(fresh.values()))
+    return found
+
+
+def remembered_elsewhere(database: Database, url: str, identity: str) -> str | None:
+    """The digest of a file that is elsewhere, if its store still says the same of it (its size, tag and time)."""
+    with database.read() as connection:
+        known = connection.one("SELECT * FROM file_stats WHERE path = :path", path=url)
+    if known is None or known.inode != _number(identity):
+        return None
+    digest: str = known.digest
+    return digest
+
+
+def remember_elsewhere(database: Database, url: str, identity: str, digest: str) -> None:
+    """Remember the digest of a file that is elsewhere."""
+    row = {"path": url, "size_bytes": 0, "mtime_ns": 0, "inode": _number(identity), "digest": digest}
+    with database.write() as connection:
+        put_many(connection, "file_stats", [row])
+
+
+def _number(identity: str) -> int:
+    """63 bits of what a store says of a file, in the place of an inode."""
+    return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
 
 
 def _stat(path: Path) -> tuple[int, int, int]:

@@ -100,7 +100,7 @@ def check_file(project: Project, file: Path | str) -> FileCheck:
     SourceError : the file cannot be read. NotFound : nothing was ingested yet.
     """
     from penstock.data.append import find_returned
-    from penstock.data.sources import read
+    from penstock.data.sources.file import read
     from penstock.data.versions import load_version
     from penstock.objects.tabular import ReadOptions
 

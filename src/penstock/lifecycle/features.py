@@ -224,7 +224,7 @@ def apply(
     SourceError : the table cannot be read. BadParameter : the output is neither .csv nor .parquet.
     """
     from penstock.data.append import find_returned
-    from penstock.data.sources import read
+    from penstock.data.sources.file import read
     from penstock.data.versions import load_version
     from penstock.lifecycle.ingest import declared_ingest
     from penstock.objects.tabular import ReadOptions

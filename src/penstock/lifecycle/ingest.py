@@ -44,7 +44,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     """Read, deal, infer, decode and seal."""
     from penstock.bundle.kinds import Kind, Task
     from penstock.data.ingest import ingest as ingest_file
-    from penstock.data.sources import FileSource
+    from penstock.data.sources.file import FileSource
     from penstock.data.split import SplitSettings
     from penstock.objects.tabular import ReadOptions
 

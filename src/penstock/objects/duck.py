@@ -55,7 +55,7 @@ def _select(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout) -
     if layout.format == "parquet":
         connection.execute("set timezone = 'UTC'")
         columns = _parquet_as_text(connection, path)
-        return connection.sql(f"select {columns} from read_parquet(?)", params=[str(path)])
+        return connection.sql(f"select {columns} from read_parquet(?, hive_partitioning = false)", params=[str(path)])
     if layout.format in ("jsonl", "json"):
         pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in layout.fields]
         columns = ", ".join(f"v[{i + 1}] as c{i}" for i in range(len(pointers)))
@@ -74,6 +74,7 @@ def _select(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout) -
         "max_line_size": MAX_VALUE_BYTES,
         "compression": "gzip" if layout.gz else "none",
         "encoding": layout.encoding,
+        "hive_partitioning": False,
     }
     if layout.line_end is not None:
         settings["new_line"] = layout.line_end.replace("\r", "\\r").replace("\n", "\\n")
@@ -83,7 +84,9 @@ def _select(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout) -
 
 def _parquet_as_text(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
     """A select list that writes every column as text: NaN as nothing, instants in UTC with their zone."""
-    described = connection.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
+    described = connection.execute(
+        "describe select * from read_parquet(?, hive_partitioning = false)", [str(path)]
+    ).fetchall()
     columns = []
     for position, (name, kind, *_) in enumerate(described):
         quoted = '"' + name.replace('"', '""') + '"'
@@ -135,7 +138,8 @@ def json_fields(path: Path, form: str, gz: bool) -> tuple[str, ...]:
 
 def _json_source(form: str) -> str:
     shape = "newline_delimited" if form == "jsonl" else "array"
-    return f"read_json_objects(?, format = '{shape}', compression = ?, maximum_object_size = {MAX_VALUE_BYTES})"
+    more = f"maximum_object_size = {MAX_VALUE_BYTES}, hive_partitioning = false"
+    return f"read_json_objects(?, format = '{shape}', compression = ?, {more})"
 
 
 def read_error(path: Path, layout: Layout | None, error: Exception) -> SourceError:

@@ -271,6 +271,38 @@ class LedgerPartsContract:
         path.write_bytes(b"a,b\n1,3\n")
         assert open_ledger().cached_digest(path) == digest_of(b"a,b\n1,3\n")
 
+    def test_the_digests_of_many_files_are_remembered_alike(
+        self, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In the order in which they are asked for; only the changed one is read again."""
+        paths = [tmp_path / f"{i}.csv" for i in range(3)]
+        long_ago = time.time() - 60
+        for i, path in enumerate(paths):
+            path.write_text(str(i))
+            os.utime(path, (long_ago, long_ago))
+        expected = [digest_of(str(i).encode()) for i in range(3)]
+        assert ledger.cached_digests(paths) == expected
+        paths[1].write_text("new")
+        read: list[Path] = []
+
+        def reading(path: Path) -> str:
+            read.append(path)
+            return "sha256:new"
+
+        monkeypatch.setattr("penstock.ledger.stat_cache.sha256_file", reading)
+        assert ledger.cached_digests(paths[::-1]) == [expected[2], "sha256:new", expected[0]]
+        assert read == [paths[1].resolve()]
+        assert ledger.cached_digests([]) == []
+
+    def test_the_digest_of_a_file_elsewhere_is_remembered_while_its_store_says_the_same(self, ledger: Ledger) -> None:
+        """By its size, tag and time."""
+        assert ledger.remembered_digest("s3://b/f.csv", "tag 1") is None
+        ledger.remember_digest("s3://b/f.csv", "tag 1", "sha256:1")
+        assert ledger.remembered_digest("s3://b/f.csv", "tag 1") == "sha256:1"
+        assert ledger.remembered_digest("s3://b/f.csv", "tag 2") is None
+        ledger.remember_digest("s3://b/f.csv", "tag 2", "sha256:2")
+        assert ledger.remembered_digest("s3://b/f.csv", "tag 2") == "sha256:2"
+
     def test_the_digest_of_a_file_that_has_just_been_written_is_not_remembered(
         self, ledger: Ledger, tmp_path: Path
     ) -> None:

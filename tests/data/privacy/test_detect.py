@@ -158,7 +158,7 @@ REAL = {  # what is found in each set that is there, and that is so
 @pytest.mark.parametrize("name", REAL)
 def test_nothing_is_found_where_nothing_is(name: str) -> None:
     """Real columns of ids, amounts, codes and measures stop no run."""
-    from penstock.data.sources import read
+    from penstock.data.sources.file import read
 
     table = read(DATA / name, ReadOptions())
     assert [(c.name, c.kind, c.confidence) for c in detect(table.columns)] == REAL[name]

@@ -11,7 +11,7 @@ import pytest
 
 from penstock.bundle.specs import EncodedColumn
 from penstock.data.source import Batch, Changed, Source, in_batches
-from penstock.data.sources import FileSource
+from penstock.data.sources.file import FileSource
 from penstock.errors import SourceError
 from penstock.testing.source import SourceContract, rows_of
 

@@ -1,0 +1,266 @@
+"""A table or a query of a database by its URL; with a cursor column, only rows that are newer than the known ones."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, final
+
+from penstock.data.sources import databases
+from penstock.data.sources.kind import Around, SourceSettings
+from penstock.data.sources.snapshots import CHUNK_ROWS, Snapshot, Snapshots, SnapshotSource
+from penstock.errors import DeclarationError, SourceError
+
+SCHEMES = ("sqlite", "postgresql", "postgres")
+_ALL = 1 << 128
+
+
+class NotFetched(SourceError):
+    """Nothing was fetched yet, and nothing may be fetched now."""
+
+
+@final
+class Query:
+    """The kind of ``sqlite:///shop.db?table=orders`` and ``postgresql://user:${DB_PASSWORD}@host/shop``."""
+
+    name = "sql"
+
+    def claims(self, settings: SourceSettings, around: Around) -> bool:
+        return settings.scheme in SCHEMES
+
+    def open(self, settings: SourceSettings, around: Around) -> SnapshotSource:
+        """Ask the database (unless `around` says otherwise), keep what is new, and give all rows that are known.
+
+        Raises
+        ------
+        SourceError : the database cannot be reached, the query fails, or what it gives is no table.
+        DeclarationError : there is neither a table nor a query, or both; a password in the clear; a variable is not set.
+        """
+        if around.snapshots is None:
+            raise SourceError(
+                f"{settings.place} can only be read within a project",
+                why="a query cannot be asked again, so what it answered is kept",
+                way_out="write its rows into a file, and name that",
+            )
+        databases.check_no_password(settings.place)
+        url, table = databases.without_table(settings.place)
+        if bool(table) == bool(settings.query):
+            raise DeclarationError(
+                f"{url} is to be asked for {'a table and a query' if table else 'nothing'}",
+                why="[data] source names a database; one of its tables, or a query, must be said",
+                way_out=f'source = "{url}?table=NAME", or query = "SELECT ..."',
+            )
+        query = (
+            settings.query.strip().rstrip(";") or f"SELECT * FROM {'.'.join(map(databases.quoted, table.split('.')))}"
+        )
+        params: dict[str, Any] = {"url": url, "query": query}
+        params |= {"cursor": settings.cursor} if settings.cursor else {}
+        params |= {"key": settings.key} if settings.key else {}
+        params |= {"drop": sorted(settings.drop)} if settings.drop else {}
+        snapshots, digest = around.snapshots, around.pinned or around.snapshots.last(params)
+        warnings: tuple[str, ...] = ()
+        if around.pinned is None and not around.dry:
+            with databases.opened(url, around.root) as database:
+                digest, warnings = _Fetch(database, query, settings, snapshots, digest).do(params)
+        if digest is None:
+            raise NotFetched(
+                "nothing was fetched from the database yet", why="nothing runs here", way_out="`penstock run`"
+            )
+        options = {name: value for name, value in params.items() if name != "url"}
+        found = SnapshotSource(
+            snapshots,
+            digest,
+            options=options,
+            origin={"url": url},
+            warnings=warnings,
+        )
+        found.why = (f"{found.snapshot.n_rows} rows of {'table ' + table if table else 'the query'}",)
+        return found
+
+
+@dataclass
+class _Fetch:
+    """One question to a database, and what becomes of the rows that it gives."""
+
+    database: databases.Asked
+    query: str
+    settings: SourceSettings
+    snapshots: Snapshots
+    before: str | None
+    chunks: list[str] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    content: int = 0
+
+    def do(self, params: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        """Digest of the snapshot (the one before, where nothing has changed), and what is to be said."""
+        known = None if self.before is None else self.snapshots.load(self.before)
+        if not self.settings.cursor:
+            return self._all(known, params), ()
+        return self._newer(known, params)
+
+    # ------------------------------------------------------------ without a cursor: all rows, each time
+
+    def _all(self, known: Snapshot | None, params: dict[str, Any]) -> str:
+        names, rows = self.database.rows(self.query, order=self.settings.key)
+        names, texts = self._texts(names, rows)
+        for _ in self._stored(names, (text for text, _ in texts)):
+            pass
+        found = Snapshot(names, tuple(self.chunks), tuple(self.sizes), ((),) * len(self.chunks), self.content)
+        self._refuse_nothing(found)
+        same = known is not None and (known.names, known.content, known.n_rows) == (names, found.content, found.n_rows)
+        if same and self.before is not None:
+            return self.before  # the same rows, perhaps in another order
+        return self.snapshots.keep(found, params, {"before": self.before, "new": found.n_rows})
+
+    # ------------------------------------------------------------ with a cursor: those that are newer
+
+    def _newer(self, known: Snapshot | None, params: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        column = self.settings.cursor
+        after = None if known is None else (column, known.last)
+        names, rows = self.database.rows(self.query, after=after, order=column)
+        self._check_column("cursor", column, names)
+        place = names.index(column)
+        names, texts = self._texts(names, rows, cursor=place)
+        if known is not None and known.names != names:
+            raise SourceError(
+                f"the columns of the query are not what they were: {', '.join(names)}",
+                why=f"the rows that are known have {', '.join(known.names)}; newer ones are put below them",
+                way_out="write the query so that it gives those columns, or change it (then all rows are fetched again)",
+            )
+        key = None
+        if self.settings.key:
+            self._check_column("key", self.settings.key, names)
+            key = names.index(self.settings.key)
+        edge = Counter(known.edge) if known is not None else Counter()
+        at_edge: list[str] = []
+        last: Any = None if known is None else known.last
+        without = 0
+        fresh: dict[str | None, tuple[int, int]] = {}
+        twice: dict[int, list[int]] = {}
+
+        def new() -> Iterator[list[str | None]]:
+            nonlocal last, without
+            for text, value in texts:
+                if value is None:
+                    without += 1
+                    continue
+                hashed = _hash(text)
+                if value != last:
+                    last = value
+                    at_edge.clear()
+                at_edge.append(hashed)
+                if edge[hashed] > 0 and known is not None and value == known.last:
+                    edge[hashed] -= (
+                        1  # it is known: rows with the last value are asked for again, as more may have come
+                    )
+                    continue
+                yield text
+
+        for chunk, position, text in self._stored(names, new()):
+            if key is not None and text[key] is not None:
+                if text[key] in fresh:
+                    older, where = fresh[text[key]]
+                    twice.setdefault(older, []).append(where)
+                fresh[text[key]] = (chunk, position)
+        warnings: tuple[str, ...] = ()
+        if without:
+            warnings = (
+                f"{without} rows have no {column!r}, the cursor, and are left out: they would never be fetched again",
+            )
+        if not self.chunks and known is not None and self.before is not None:
+            return self.before, warnings
+        old_gone = () if known is None else tuple(self._gone(known, key, set(fresh)) if key is not None else known.gone)
+        found = Snapshot(
+            names,
+            (*(known.chunks if known else ()), *self.chunks),
+            (*(known.rows if known else ()), *self.sizes),
+            (*old_gone, *(tuple(twice.get(i, ())) for i in range(len(self.chunks)))),
+            ((known.content if known else 0) + self.content) % _ALL,
+            last,
+            tuple(at_edge),
+        )
+        self._refuse_nothing(found)
+        replaced = sum(map(len, found.gone)) - (sum(map(len, known.gone)) if known else 0)
+        told = {"before": self.before, "new": sum(self.sizes), "replaced": replaced}
+        return self.snapshots.keep(found, params, told), warnings
+
+    def _gone(self, known: Snapshot, key: int, fresh: set[str | None]) -> Iterator[tuple[int, ...]]:
+        """Of each known chunk, the rows whose place others have taken."""
+        for chunk, gone in enumerate(known.gone):
+            keys = self.snapshots.rows(known, chunk).column(key).to_pylist()
+            yield tuple(sorted({*gone, *(i for i, value in enumerate(keys) if value in fresh)}))
+
+    # ------------------------------------------------------------ both
+
+    def _texts(
+        self, names: Sequence[str], rows: Iterator[Sequence[Any]], cursor: int | None = None
+    ) -> tuple[tuple[str, ...], Iterator[tuple[list[str | None], Any]]]:
+        """Clean names without dropped columns, and of each row the texts and the value of the cursor."""
+        from penstock.objects.tabular import clean
+
+        cleaned = [clean(name) for name in names]
+        twice = [name for name, count in Counter(cleaned).items() if count > 1]
+        if twice or not all(cleaned):
+            raise SourceError(
+                f"the query gives two columns called {twice[0]!r}"
+                if twice
+                else "the query gives a column without a name",
+                why="every column has one name",
+                way_out='give one of them another name in the query: SELECT a.id AS id, b.id AS "b_id", ...',
+            )
+        keep = [i for i, name in enumerate(cleaned) if name not in self.settings.drop]
+
+        def texts() -> Iterator[tuple[list[str | None], Any]]:
+            for row in rows:
+                value = None if cursor is None else _value(row[cursor], cleaned[cursor])
+                yield [databases.text_of(row[i], cleaned[i]) for i in keep], value
+
+        return tuple(cleaned[i] for i in keep), texts()
+
+    def _stored(
+        self, names: tuple[str, ...], texts: Iterator[list[str | None]]
+    ) -> Iterator[tuple[int, int, list[str | None]]]:
+        """Seal the rows in chunks; gives of each its new chunk and its place there."""
+        waiting: list[list[str | None]] = []
+        for text in texts:
+            self.content = (self.content + int(_hash(text), 16)) % _ALL
+            yield len(self.chunks), len(waiting), text
+            waiting.append(text)
+            if len(waiting) == CHUNK_ROWS:
+                self._seal(names, waiting)
+                waiting = []
+        if waiting:
+            self._seal(names, waiting)
+
+    def _seal(self, names: tuple[str, ...], rows: list[list[str | None]]) -> None:
+        self.chunks.append(self.snapshots.seal_rows(names, rows))
+        self.sizes.append(len(rows))
+
+    def _refuse_nothing(self, found: Snapshot) -> None:
+        if found.n_rows == 0:
+            raise SourceError(
+                "the query gives no rows",
+                why=f"its columns are {', '.join(found.names)}, and nothing below them",
+                way_out="check the query and the table",
+            )
+
+    def _check_column(self, setting: str, name: str, names: Sequence[str]) -> None:
+        if name not in names:
+            raise DeclarationError(
+                f"the query gives no column {name!r}",
+                why=f"[data] {setting} names it; the columns are {', '.join(names)}",
+                way_out=f"take it into the query, or correct {setting}",
+            )
+
+
+def _hash(row: list[str | None]) -> str:
+    """128 bits of a row, in hexadecimal digits."""
+    return blake2b(json.dumps(row).encode(), digest_size=16).hexdigest()
+
+
+def _value(value: Any, column: str) -> Any:
+    """The value of a cursor as it is kept and asked for again: numbers and texts as they are, others as text."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else databases.text_of(value, column)
