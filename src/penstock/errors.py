@@ -10,6 +10,8 @@
     │   ├── TargetError                 the target is missing, constant or empty
     │   ├── SealError                   test rows: an envelope is spent, missing, or does not decrypt
     │   └── AccessError                 a version of the data that is restricted to others
+    ├── PrivacyError                    the privacy key is missing, wrong, or open to others
+    │   └── PrivacyUndecided            personal data were found, and nobody has decided what becomes of them
     ├── RecipeError                     the text of a recipe, with line and column
     ├── SearchError                     a search cannot start
     ├── ExperimentError                 a script as a run
@@ -97,6 +99,14 @@ class SealError(DataError):
 
 class AccessError(DataError):
     code = "restricted"
+
+
+class PrivacyError(PenstockError):
+    code = "privacy"
+
+
+class PrivacyUndecided(PrivacyError):
+    code = "privacy-undecided"
 
 
 class RecipeError(PenstockError):

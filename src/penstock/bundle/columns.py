@@ -34,13 +34,16 @@ def read_column(
     """An array (n_rows,) as `to_array` makes it of decoded values, and the values that could not be read."""
     decoded, bad = read_values(name, read, column.values)
     array = to_array([*decoded, None])[column.codes]  # code -1 picks the last
+    return array, problems_of_rows(bad, column.codes)
+
+
+def problems_of_rows(bad: Sequence[Problem], codes: np.ndarray) -> list[Problem]:
+    """Problems of distinct values as those of the rows that hold them."""
     if not bad:
-        return array, []
+        return []
     of_code = {problem.row: problem for problem in bad}
-    rows = np.flatnonzero(np.isin(column.codes, list(of_code)))
-    return array, [
-        replace(of_code[code], row=row) for row, code in zip(rows.tolist(), column.codes[rows].tolist(), strict=True)
-    ]
+    rows = np.flatnonzero(np.isin(codes, list(of_code)))
+    return [replace(of_code[code], row=row) for row, code in zip(rows.tolist(), codes[rows].tolist(), strict=True)]
 
 
 def _plain_numbers(spec: ColumnSpec | TargetSpec, values: Sequence[str | None]) -> np.ndarray | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,12 +12,14 @@ import numpy as np
 from penstock.bundle.columns import read_column, read_numbers
 from penstock.bundle.frame import Frame, typed_array
 from penstock.bundle.kinds import MISSING_TIME, Kind
+from penstock.bundle.privacy.keys import check_of
+from penstock.bundle.privacy.protecting import Protector, inner, protected_reader
 from penstock.bundle.raw import Reader
 from penstock.bundle.rows import read_values
 from penstock.bundle.specs import ColumnSpec, EncodedColumn, Problem, TargetSpec
 from penstock.bundle.values import column_reader, target_reader
 from penstock.bundle.words import normalise_text
-from penstock.errors import BundleError, NewerFormat, SchemaMismatch
+from penstock.errors import BundleError, NewerFormat, PrivacyError, SchemaMismatch
 from penstock.objects.digests import canonical_json, digest_of
 
 __all__ = [
@@ -39,6 +41,10 @@ FORMAT = 1
 class Decoder:
     """The columns of a data set and its target, in the order of the source.
 
+    Raw values of personal columns are protected first, and only what comes of that is read. In rows they may also come
+    marked, as `protect` leaves them. `key` is the project's privacy key; it is never stored, only its check is, and only raw
+    values that are hashed or shifted need it.
+
     >>> decoder = Decoder((ColumnSpec("age", Kind.NUMERIC, missing=("?",)),), None)
     >>> frame, problems = decoder.decode_rows([{"age": "41"}, {"age": "?"}, {"age": "old"}])
     >>> frame["age"].tolist(), [problem.why for problem in problems]
@@ -47,6 +53,8 @@ class Decoder:
 
     columns: tuple[ColumnSpec, ...]
     target: TargetSpec | None
+    key_check: str = ""
+    key: bytes | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = [spec.name for spec in self.columns] + ([self.target.name] if self.target else [])
@@ -66,6 +74,7 @@ class Decoder:
             "kind": "decoder",
             "columns": [spec.to_json() for spec in self.columns],
             "target": self.target.to_json() if self.target else None,
+            **({"key_check": self.key_check} if self.key_check else {}),
         }
 
     @classmethod
@@ -88,6 +97,7 @@ class Decoder:
             return cls(
                 tuple(ColumnSpec.from_json(column) for column in plain["columns"]),
                 TargetSpec.from_json(target) if target else None,
+                plain.get("key_check", ""),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(
@@ -98,6 +108,56 @@ class Decoder:
     def digest(self) -> str:
         """The digest of the canonical stored form."""
         return digest_of(canonical_json(self.to_json()))
+
+    # ------------------------------------------------------------ personal columns
+
+    @property
+    def is_private(self) -> bool:
+        """Whether any column is protected."""
+        return any(spec.privacy is not None for spec in self.columns)
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether raw values need the privacy key, and it is not here."""
+        keyed = any(spec.privacy is not None and spec.privacy.parsed.is_keyed for spec in self.columns)
+        return keyed and self.key is None
+
+    def with_key(self, key: bytes | None) -> Decoder:
+        """The same with the privacy key; itself, where it needs none.
+
+        Raises
+        ------
+        PrivacyError : it is the key of another project.
+        """
+        if key is None or not self.needs_key:
+            return self
+        check = check_of(key)
+        if self.key_check and check != self.key_check:
+            raise PrivacyError(
+                "this is not the privacy key that the model was made with",
+                why="hashes and dates would not be those that it learned from",
+                way_out="take the key from the project that made it: `penstock data privacy --key`",
+            )
+        return replace(self, key_check=check, key=key)
+
+    @cached_property
+    def inner(self) -> Decoder:
+        """How protected values are read."""
+        return replace(self, columns=tuple(map(inner, self.columns))) if self.is_private else self
+
+    @cached_property
+    def protector(self) -> Protector:
+        """What makes protected values of raw ones."""
+        return Protector(self.columns, self.key)
+
+    def protect_columns(self, columns: Mapping[str, EncodedColumn]) -> tuple[dict[str, EncodedColumn], list[Problem]]:
+        """Text columns with the personal ones protected, as `inner` reads them; problems in the order of the columns."""
+        protected, problems = dict(columns), []
+        for spec in self.columns:
+            if spec.privacy is not None and spec.name in columns:
+                protected[spec.name], bad = self.protector.column(spec.name, columns)
+                problems += bad
+        return protected, problems
 
     # ------------------------------------------------------------ reading
 
@@ -116,9 +176,11 @@ class Decoder:
             ) from None
 
     def reader(self, name: str) -> Reader:
-        """The function that reads one value of a column; see `penstock.bundle.values`."""
+        """The function that reads one value of a column, of a personal one a marked value; see `penstock.bundle.values`."""
         if name not in self._readers:
-            self._readers[name] = column_reader(self.spec(name))
+            spec = self.spec(name)
+            read = column_reader(spec)
+            self._readers[name] = read if spec.privacy is None else protected_reader(spec, read)
         return self._readers[name]
 
     def decode_columns(self, columns: Mapping[str, EncodedColumn]) -> tuple[Frame, list[Problem]]:
@@ -132,6 +194,11 @@ class Decoder:
                 "the columns have different lengths", why=f"{sorted(lengths)}", way_out="give columns of one table"
             )
         n_rows = lengths.pop() if lengths else 0
+        if self.is_private:
+            protected, unprotected = self.protect_columns(columns)
+            frame, unread = self.inner.decode_columns(protected)
+            order = {spec.name: place for place, spec in enumerate(self.columns)}
+            return frame, sorted([*unprotected, *unread], key=lambda p: (order[p.column], p.row))
         arrays: dict[str, np.ndarray] = {}
         problems: list[Problem] = []
         for spec in self.columns:
@@ -148,7 +215,10 @@ class Decoder:
         problems: list[Problem] = []
         for spec in self.columns:
             name = spec.name
-            decoded, bad = read_values(name, self.reader(name), (row.get(name) for row in rows))
+            if spec.privacy is None:
+                decoded, bad = read_values(name, self.reader(name), (row.get(name) for row in rows))
+            else:
+                decoded, bad = read_values(name, self._raw_reader(spec), rows)
             arrays[name] = typed_array(decoded, spec.kind)
             problems += bad
         return Frame(arrays, dict(self._kinds), len(rows)), problems
@@ -173,6 +243,11 @@ class Decoder:
         if spec.kind is Kind.NUMERIC:
             return read_numbers(spec, read, column)
         return read_column(spec.name, read, column, lambda decoded: typed_array(decoded, spec.kind))
+
+    def _raw_reader(self, spec: ColumnSpec) -> Reader:
+        """From a row to a personal value as it is read: the row speed of `protect_columns`."""
+        protect, read, name = self.protector.value, self.inner.reader(spec.name), spec.name
+        return lambda row: read(protect(name, row.get(name), row))  # type: ignore[attr-defined, arg-type]
 
     @cached_property
     def _specs(self) -> dict[str, ColumnSpec]:

@@ -19,6 +19,10 @@ class Unreadable(Exception):
         self.code, self.why = code, why
 
 
+class HiddenValue(Unreadable):
+    """A personal value that cannot be read: neither its words nor whoever catches it may show it."""
+
+
 def simple_value(value: object) -> object:
     """A numpy scalar or a subclass of str, int or float as the plain Python value; anything else as it is."""
     if isinstance(value, np.generic):

@@ -14,9 +14,9 @@ from penstock.bundle.kinds import MISSING_TIME
 from penstock.bundle.numbers import marked_numbers
 from penstock.bundle.packing import to_float32
 from penstock.bundle.preparing import reader_of
+from penstock.bundle.privacy.protecting import HiddenColumnValue
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.signature import Signature
-from penstock.bundle.values import column_reader
 from penstock.bundle.words import packed_words
 from penstock.errors import RequestError
 
@@ -44,7 +44,7 @@ class RequestReader:
         signed = [column.name for column in signature.columns]
         packed = [*layout.numbers, *layout.strings, *layout.times]
         names = packed + [name for name in signed if name not in set(packed)]
-        readers = [(name, column_reader(decoder.spec(name))) for name in names]
+        readers = [(name, decoder.reader(name)) for name in names]
         known = {column.name: frozenset(column.known) for column in signature.columns if column.known is not None}
         n_numbers, n_strings = len(layout.numbers), len(layout.strings)
         self._names, self._readers, self._others = names, readers, readers[n_numbers:]
@@ -52,9 +52,10 @@ class RequestReader:
         self._known = [(names.index(name), name, values) for name, values in known.items()]
         self._key: tuple[str, Reader] | None = None
         if signature.key is not None:
-            self._key = (signature.key, column_reader(decoder.spec(signature.key)))
+            self._key = (signature.key, decoder.reader(signature.key))
         self._allowed = frozenset([*(spec.name for spec in decoder.columns), signature.target.name])
         self._refuses_extra = signature.extra_fields == "refuse"
+        self._protector = decoder.protector if decoder.is_private else None
         self._numbers = slice(0, n_numbers)
         self._strings = [(n_numbers + j, name in layout.texts) for j, name in enumerate(layout.strings)]
         self._prepared = [([names.index(c) for c in tree.columns], reader_of(tree)) for _, tree in layout.prepared]
@@ -63,8 +64,36 @@ class RequestReader:
         if n_numbers > 1 and not any(marked_numbers(decoder.spec(name)) for name in layout.numbers):
             self._pick_numbers = itemgetter(*layout.numbers)
 
+    @property
+    def protects(self) -> bool:
+        """Whether rows hold personal columns, so that they have to be protected before they are read."""
+        return self._protector is not None
+
+    def protect(
+        self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None, first: int = 0
+    ) -> list[Mapping[str, Any]]:
+        """Rows as they may be kept and as `read` takes them; where unknown fields are ignored, they are gone.
+
+        Raises
+        ------
+        RequestError : "bad-row", "wrong-type" or "out-of-range"; it does not quote the value.
+        """
+        if self._protector is None:
+            return list(rows)
+        refuses_extra = self._refuses_extra if extra_fields is None else extra_fields == "refuse"
+        only = None if refuses_extra else self._allowed
+        protected: list[Mapping[str, Any]] = []
+        for number, row in enumerate(rows, first):
+            if not isinstance(row, Mapping):
+                raise _bad_row(number, row)
+            try:
+                protected.append(self._protector.row(row, only=only))
+            except HiddenColumnValue as error:
+                raise _unreadable(number, error.name, error) from None
+        return protected
+
     def read(self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None, first: int = 0) -> ReadRows:
-        """Check and decode rows.
+        """Check and decode rows, which `protect` has protected where they hold personal columns.
 
         Parameters
         ----------
@@ -125,7 +154,10 @@ class RequestReader:
         """A key as it stands in answers; for labels that come back by key."""
         if self._key is None:
             return None
-        return self._key[1](value)
+        name, read = self._key
+        if self._protector is not None and name in self._protector:
+            return read(self._protector.row({name: value}).get(name))
+        return read(value)
 
     def _feeds(self, table: list[list[Any]]) -> dict[str, np.ndarray]:
         """Packed inputs of decoded rows; the same arrays as `pack` makes of a Frame."""

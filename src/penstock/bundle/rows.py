@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from penstock.bundle.raw import Reader, Unreadable
+from penstock.bundle.raw import HiddenValue, Reader, Unreadable
 from penstock.bundle.specs import Problem
 
 
@@ -18,5 +18,7 @@ def read_values(name: str, read: Reader, values: Iterable[object]) -> tuple[list
             decoded.append(read(value))
         except Unreadable as error:
             decoded.append(None)
-            problems.append(Problem(name, row, value, error.code, error.why))
+            problems.append(
+                Problem(name, row, None if isinstance(error, HiddenValue) else value, error.code, error.why)
+            )
     return decoded, problems

@@ -16,6 +16,7 @@ from penstock.bundle.format import BundleFiles, parse_object, read_bundle, read_
 from penstock.bundle.frame import Frame, typed_array
 from penstock.bundle.graph import open_session
 from penstock.bundle.packing import pack
+from penstock.bundle.privacy.keys import find_key
 from penstock.bundle.requests import ReadRows, RequestReader
 from penstock.bundle.signature import Signature
 from penstock.errors import BundleError, SchemaMismatch
@@ -47,22 +48,27 @@ class Bundle:
         self._answerer = Answerer(signature)
 
     @classmethod
-    def load(cls, folder: str | Path, *, verify: bool = True) -> Bundle:
+    def load(cls, folder: str | Path, *, verify: bool = True, key: bytes | None = None) -> Bundle:
         """The bundle in a folder.
 
         Parameters
         ----------
         verify : compare the digest of every file; False only for a folder that this process has verified before.
+        key : the privacy key; default: that of the environment, or of `privacy.key` one or two folders above. Without one,
+            rows whose personal values have to be hashed or shifted are refused, unless they come protected.
 
         Raises
         ------
         BundleError : a file is missing or damaged (it is named), or the graph does not fit its signature.
         NewerFormat : written by a later release.
+        PrivacyError : the key is that of another project, or others can read its file.
         """
         files = read_bundle(Path(folder), verify=verify)
         contents = files.files
         decoder = Decoder.from_json(parse_object(contents["decoder.json"], "decoder.json", files.folder))
         signature = Signature.from_json(parse_object(contents["signature.json"], "signature.json", files.folder))
+        if decoder.needs_key:
+            decoder = decoder.with_key(key if key is not None else find_key(files.folder))
         slim = BundleFiles(files.folder, files.digest, files.manifest, {})  # the rest is read again when asked for
         return cls(slim, decoder, signature, contents["graph.onnx"])
 
@@ -84,9 +90,26 @@ class Bundle:
 
     # ------------------------------------------------------------ one row, many times
 
+    @property
+    def is_private(self) -> bool:
+        """Whether rows hold personal columns, which are protected before anything else."""
+        return self._requests.protects
+
+    def protect(
+        self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Rows as they may be kept: personal values hashed, masked or gone as the decoder declares. `predict` takes them, too.
+
+        Raises
+        ------
+        RequestError : as `predict`. PrivacyError : the privacy key is needed and not here.
+        """
+        return self._requests.protect(rows, extra_fields=extra_fields)
+
     def check(self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None) -> None:
         """Refuse rows as `predict` would, without running the graph."""
-        self._requests.read(rows, extra_fields=extra_fields)
+        protected = self._requests.protect(rows, extra_fields=extra_fields) if self.is_private else rows
+        self._requests.read(protected, extra_fields=extra_fields)
 
     def read_key(self, value: object) -> str | None:
         """A raw key in the form in which answers carry it (JSON 17 and "17" are one); None when there is no key."""
@@ -99,6 +122,8 @@ class Bundle:
         ------
         RequestError : a row is not an object, has an unknown field, or a value of the wrong type; with its path.
         """
+        if self._requests.protects:
+            rows = self._requests.protect(rows, extra_fields=extra_fields)
         if len(rows) <= _ROWS_AT_ONCE:
             return self._answer(self._requests.read(rows, extra_fields=extra_fields))
         starts = range(0, len(rows), _ROWS_AT_ONCE)

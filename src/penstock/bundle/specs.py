@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from penstock.bundle.kinds import Kind, Task
+from penstock.bundle.privacy.protection import Protection
 from penstock.errors import DeclarationError
 
 Label = str | int | float | bool
@@ -27,6 +28,7 @@ class ColumnSpec:
     timezone : zoneinfo name in which instants without an offset are read.
     numeric_text : the values are numbers in text: "1.0", 1 and "1" are all "1".
     boolean_text : the values are true and false in some case: JSON true, "True" and "TRUE" are all "true".
+    privacy : what becomes of raw values first, where they are personal; all of the above then says how the outcome is read.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ColumnSpec:
     timezone: str = "UTC"
     numeric_text: bool = False
     boolean_text: bool = False
+    privacy: Protection | None = None
 
     def __post_init__(self) -> None:
         _check_marks(self.name, self.decimal, self.thousands)
@@ -59,6 +62,8 @@ class ColumnSpec:
             plain["numeric_text"] = True
         if self.boolean_text:
             plain["boolean_text"] = True
+        if self.privacy is not None:
+            plain["privacy"] = self.privacy.to_json()
         return plain
 
     @classmethod
@@ -69,6 +74,7 @@ class ColumnSpec:
                 "kind": Kind(plain["kind"]),
                 "missing": tuple(plain.get("missing", ())),
                 "formats": tuple(plain.get("formats", ())),
+                "privacy": Protection.from_json(plain["privacy"]) if plain.get("privacy") else None,
             }
         )
 
@@ -139,7 +145,7 @@ class EncodedColumn:
 class Problem:
     """A value that cannot be read; it decodes to missing, and the caller decides what becomes of the row.
 
-    `code` is "wrong-type", "out-of-range" or (targets) "unknown-class".
+    `code` is "wrong-type", "out-of-range" or (targets) "unknown-class". `value` is None where it is personal.
     """
 
     column: str

@@ -31,9 +31,7 @@ class Email:
     says = "e-mail addresses"
     action = "hash"
     hint = r"e ?mails?|mail|email address|mail address|e mail address"
-    mask = (
-        r"(?<![^\s@<>()\[\],;:\"])[^\s@<>()\[\],;:\"]{1,64}@[^\s@<>()\[\],;:\"]{1,255}\.[^\s@<>()\[\],;:\".!?0-9]{2,24}"
-    )
+    mask = r"(?<![^\s@<>()\[\],;:\"])[^\s@<>()\[\],;:\"]{1,255}@[^\s@<>()\[\],;:\"]{1,255}\.[^\s@<>()\[\],;:\".!?0-9]{2,24}"
     needs = "@"
     examples = ("ada.lovelace@example.org", "Jürgen+news@bücher.example", "o'neil@mail.example.co.uk")
     others = ("@handle", "a@b", "meet@noon", "https://example.org/@ada")
