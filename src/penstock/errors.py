@@ -8,6 +8,7 @@
     │   ├── SourceError                 a source cannot be read (missing, empty, malformed, changed while read)
     │   ├── SchemaMismatch              columns or values do not fit the declared types
     │   ├── TargetError                 the target is missing, constant or empty
+    │   ├── SplitError                  rows cannot be dealt as they are told to be
     │   ├── SealError                   test rows: an envelope is spent, missing, or does not decrypt
     │   └── AccessError                 a version of the data that is restricted to others
     ├── PrivacyError                    the privacy key is missing, wrong, or open to others
@@ -91,6 +92,10 @@ class SchemaMismatch(DataError):
 
 class TargetError(DataError):
     code = "target"
+
+
+class SplitError(DataError):
+    code = "split"
 
 
 class SealError(DataError):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from penstock.data.ingest import IngestResult, ingest
+from penstock.data.source import Source
 from penstock.data.sources.file import FileSource
 from penstock.ledger.ledger import Ledger
 from penstock.objects.local import LocalStore
@@ -30,9 +31,9 @@ class Stores:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def ingest(self, source: str | Path, target: str = "y", **how: Any) -> IngestResult:
+    def ingest(self, source: str | Path | Source, target: str = "y", **how: Any) -> IngestResult:
         path = self.write(source) if isinstance(source, str) else source
-        read = FileSource(path, how.pop("options", DEFAULTS))
+        read = FileSource(path, how.pop("options", DEFAULTS)) if isinstance(path, Path) else path
         return ingest(self.ledger, self.objects, source=read, target=target, **how)
 
 

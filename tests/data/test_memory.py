@@ -46,4 +46,9 @@ def test_rows_are_found_by_text_and_by_content() -> None:
 
 def test_groups_are_found() -> None:
     """0 stands for no group."""
-    assert memory().parts_of_groups(np.array([8, 9, 7, 0], dtype=np.uint64)).tolist() == [TRAIN, TEST, UNKNOWN, UNKNOWN]
+    assert memory().parts_of_groups(np.array([8, 9, 7, 0], dtype=np.uint64))[0].tolist() == [
+        TRAIN,
+        TEST,
+        UNKNOWN,
+        UNKNOWN,
+    ]

@@ -99,10 +99,57 @@ def test_alike_rows_never_straddle_and_order_does_not_matter(values: list[int], 
     assert all(part_of[text] == part for text, part in zip(shuffled, again, strict=True))
 
 
+@pytest.mark.parametrize("many", [False, True])
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 1000))
+def test_classes_are_spread_evenly_over_groups_that_stay_whole(seed: int, many: bool) -> None:
+    """Each group has a taste; shares of rows and of the rare class hold within a few hundredths, and better than by chance."""
+    dice = np.random.default_rng(seed)
+    n_groups = 6000 if many else 120
+    sizes = dice.integers(1, 12 if many else 40, n_groups)
+    codes = np.repeat(np.arange(n_groups), sizes)
+    taste = dice.choice([0.02, 0.1, 0.9], n_groups, p=[0.5, 0.35, 0.15])
+    y = (dice.random(len(codes)) < taste[codes]).astype(np.int64)
+    groups = prints_of([f"g{seed}-{c}" for c in codes])
+    rows = prints_of([str(i) for i in range(len(codes))])
+    parts = deal(rows, SplitSettings(by="group:g"), strata=y, groups=groups)
+    assert len(set(zip(codes.tolist(), parts.tolist(), strict=True))) == n_groups
+    for part, share in ((TRAIN, 0.6), (VALID, 0.2), (TEST, 0.2)):
+        assert abs((parts == part).mean() - share) < 0.03
+        assert abs((parts[y == 1] == part).mean() - share) < 0.06
+    order = dice.permutation(len(codes))
+    again = deal(rows[order], SplitSettings(by="group:g"), strata=y[order], groups=groups[order])
+    assert np.array_equal(again, parts[order])
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"valid": -0.1}, {"valid": 0.5, "test": 0.5}, {"envelopes": 0}, {"by": "time"}, {"by": "luck:x"}]
+    "wrong",
+    [
+        {"valid": -0.1},
+        {"valid": 0.5, "test": 0.5},
+        {"envelopes": 0},
+        {"by": "time"},
+        {"by": "luck:x"},
+        {"gap": "soon", "by": "time:t"},
+        {"gap": -1, "by": "time:t"},
+        {"gap": "7d"},
+        {"by": "files"},
+        {"files": ("test",)},
+        {"by": "files", "files": ("train",)},
+        {"values": {"train": ["a"]}},
+        {"by": "column:c", "values": {"test": ["a"]}},
+        {"by": "column:c", "values": {"train": ["a"], "exam": ["b"]}},
+        {"by": "column:c", "values": {"train": ["a"], "test": ["A "]}},
+    ],
 )
 def test_settings_out_of_bounds_are_refused(wrong: dict[str, object]) -> None:
     """With a way out."""
     with pytest.raises(BadParameter):
         SplitSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_settings_of_the_first_form_are_written_as_they_were() -> None:
+    """So that versions of earlier releases keep their digests; what is set since comes back as it was."""
+    assert set(SplitSettings().to_json()) == {"valid", "test", "envelopes", "by", "seed"}
+    for one in (SplitSettings(by="time:t", gap="36h"), SplitSettings(by="column:c", values={"train": ["1"]})):
+        assert SplitSettings(**one.to_json()) == one

@@ -21,13 +21,14 @@ from penstock.errors import SchemaMismatch
 )
 def test_dates_and_numbers_sort_by_time(values: list[str]) -> None:
     """Not by their letters."""
-    assert np.argsort(times_of(EncodedColumn.of(values), "date", [])).tolist() == [0, 1, 2]
+    assert np.argsort(times_of(EncodedColumn.of(values), "date", [])[0]).tolist() == [0, 1, 2]
 
 
 def test_rows_without_a_time_count_as_the_oldest_and_are_told() -> None:
     """They train."""
     warnings: list[str] = []
-    times = times_of(EncodedColumn.of(["2026-01-02", None, "NA", "2025-01-01"]), "when", warnings)
+    times, dates = times_of(EncodedColumn.of(["2026-01-02", None, "NA", "2025-01-01"]), "when", warnings)
+    assert dates
     assert np.argsort(times, kind="stable").tolist() == [1, 2, 3, 0]
     assert warnings == ["2 rows have no time in 'when': they count as the oldest"]
 

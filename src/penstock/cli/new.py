@@ -18,15 +18,28 @@ from penstock.cli.output import PATH, emit, json_option
 @click.option("--drop", "drop", default="", help="Columns to leave out, separated by commas.")
 @click.option("--missing", "missing", multiple=True, help="A marker of missing values. Default: found.")
 @click.option("--kind", "kind", multiple=True, help="COLUMN=KIND, overrides what is inferred.")
-@click.option("--key", "key", help="An identifier column, echoed in answers.")
+@click.option("--key", "key", help="A column that names the rows: deals them, is echoed in answers.")
 @click.option("--no-header", "no_header", is_flag=True, help="The file has no header: columns c1, c2, ...")
 @click.option("--columns", "columns", help="Names of the columns, separated by commas.")
 @click.option("--delimiter", "delimiter", help="Default: found.")
 @click.option("--quote", "quote", help='The quoting character, or "none". Default: found.')
 @click.option("--encoding", "encoding", default="utf-8", show_default=True, help="Of the file.")
 @click.option(
-    "--split", "split", default="random", show_default=True, help='"random", "time:COLUMN" or "group:COLUMN".'
+    "--split",
+    "split",
+    help='"random", "time:COLUMN", "group:COLUMN" or "column:COLUMN". Default: random; else by files.',
 )
+@click.option("--gap", "gap", help='By time: what is left out between parts. "7d", or a number in the column\'s unit.')
+@click.option(
+    "--part",
+    "part",
+    multiple=True,
+    help="PART=VALUE, what the column says of train, valid or test. Default: the usual words.",
+)
+@click.option(
+    "--valid-data", "valid_data", type=PATH, help="A file of validation rows; --data then holds training rows."
+)
+@click.option("--test-data", "test_data", type=PATH, help="A file of test rows, which are sealed at once.")
 @click.option("--seed", "seed", type=int, default=0, show_default=True, help="Of the split and of the search.")
 @json_option
 def new(
@@ -44,7 +57,11 @@ def new(
     delimiter: str | None,
     quote: str | None,
     encoding: str,
-    split: str,
+    split: str | None,
+    gap: str | None,
+    part: tuple[str, ...],
+    valid_data: Path | None,
+    test_data: Path | None,
     seed: int,
     as_json: bool,
 ) -> int:
@@ -67,6 +84,9 @@ def new(
         quote=quote,
         encoding=encoding,
         split=split,
+        gap=gap,
+        values=_values(part) if part else None,
+        files={name: file for name, file in (("valid", valid_data), ("test", test_data)) if file is not None},
         seed=seed,
     )
     return emit(result, as_json=as_json)
@@ -74,6 +94,17 @@ def new(
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _values(told: tuple[str, ...]) -> dict[str, list[str]]:
+    """The values of each part, of ``PART=VALUE``."""
+    values: dict[str, list[str]] = {}
+    for text in told:
+        name, equals, value = text.partition("=")
+        if not equals or name not in ("train", "valid", "test"):
+            raise click.BadParameter(f"--part {text!r}: write PART=VALUE, with the part train, valid or test")
+        values.setdefault(name, []).append(value)
+    return values
 
 
 def _pair(text: str) -> tuple[str, str]:

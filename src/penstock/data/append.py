@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 
 from penstock.bundle.decoder import EncodedColumn, Frame
+from penstock.bundle.kinds import Kind
 from penstock.bundle.numbers import number_text
 from penstock.bundle.values import class_text
 from penstock.data import fingerprints as prints
+from penstock.data.groups import place_by_group
+from penstock.data.keys import key_hashes_of_frame
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.relabel import Corrections, Relabelled, relabel
-from penstock.data.seal import opened_envelopes, unsealed
-from penstock.data.split import PARTS, TEST, TRAIN, VALID, place, place_by_time
-from penstock.data.store import finish, next_envelopes, seal_rows, store_part
+from penstock.data.seal import opened_envelopes, read_sealed, unsealed
+from penstock.data.split import PARTS, TEST, TRAIN, VALID, place
+from penstock.data.split_time import DealtByTime, place_by_time
+from penstock.data.store import finish, first_new_envelope, next_envelopes, seal_rows, store_part
 from penstock.data.times import times_of_frame
 from penstock.data.versions import DatasetVersion, diff_of, format_of, load_memory, load_part, load_version
 from penstock.errors import SchemaMismatch
@@ -33,6 +37,7 @@ class AppendResult:
     version : the new data-set version; the parent itself, where no row could be added.
     rows : rows added to each part. left_out : rows without a known target. corrected : rows whose outcome was corrected.
     returned : rows that decode like a test row of the parent; they join the test part (spent ones: validation).
+    too_near : rows that lie within the gap between parts, or whose group is on the other side of the seal: left out.
     """
 
     version: DatasetVersion
@@ -40,6 +45,7 @@ class AppendResult:
     left_out: int
     returned: int
     corrected: int = 0
+    too_near: int = 0
 
 
 def append_rows(
@@ -141,20 +147,7 @@ def _append(
         now = relabel(ledger, objects, old, memory, corrections)
         added_rows = np.delete(np.arange(len(y)), correct[now.done])
         frame, y, hashes, content = frame.take(added_rows), y[added_rows], hashes[added_rows], content[added_rows]
-    group_hashes = _group_hashes(old, frame)
-    group = np.zeros_like(content) if group_hashes is None else prints.fingerprints(group_hashes, key)
-    parts, place_of = memory.parts_of_content(content)
-    returned = int((parts == TEST).sum())
-    spent = opened_envelopes(ledger, old.lineage, as_of=as_of)
-    parts[(parts == TEST) & np.isin(place_of, spent)] = VALID
-    new = np.flatnonzero(parts == UNKNOWN)
-    if len(new):
-        parts[new] = _place(objects, old, frame, hashes, group_hashes, group, memory, new)
-    test = np.flatnonzero(parts == TEST)
-    envelope = np.full(len(y), -1, dtype=np.int16)
-    if len(test):
-        strata = y[test] if old.target.task.is_classification else None
-        envelope[test] = next_envelopes(ledger, hashes[test], strata, old.split, old, as_of=as_of)
+    row, parts, envelope, returned, group = _deal(ledger, objects, old, frame, y, hashes, content, memory, key, as_of)
 
     manifest = dict(old.manifest)
     manifest["parts"] = {
@@ -165,20 +158,21 @@ def _append(
         for part in (TRAIN, VALID)
     }
     sealed = dict(now.envelopes)
-    for index in np.unique(envelope[test]).tolist():
+    for index in np.unique(envelope[parts == TEST]).tolist():
         rows, labels = frame.take(envelope == index), y[envelope == index]
         if index in sealed:
             inside, inside_y = unsealed(ledger, objects, old, sealed[index])
             rows, labels = Frame.concat([inside, rows]), np.concatenate([inside_y, labels])
         sealed[index] = seal_rows(ledger, objects, old.lineage, index, rows, labels, old.decoder)
     added = {name: int((parts == part).sum()) for part, name in enumerate(PARTS)}
+    within_gap = int((parts < 0).sum())
     joined = RowMemory.joined(
         now.memory,
         RowMemory.of(
-            row=np.zeros((len(y), 2), dtype=np.uint64),
+            row=row,
             content=content,
             target=prints.value_hashes(_target_texts(old, y), key),
-            group=group[:, 0],
+            group=group,
             part=parts,
             envelope=envelope,
         ),
@@ -189,49 +183,122 @@ def _append(
             "format": max(old.manifest["format"], format_of(sealed.values())),
             "parent": old.digest,
             "envelopes": [sealed[index].to_json() for index in sorted(sealed)],
-            "rows": {name: count + added.get(name, 0) for name, count in old.rows.items()},
+            "rows": {name: count + added.get(name, within_gap) for name, count in old.rows.items()},
             "fingerprints": objects.put(joined.to_bytes()),
             "appended": {"rows": old.appended_rows + len(y), "source": source},
         }
     )
     version.save(objects)
+    warnings = [f"{left_out} rows have no known target and are left out"] if left_out else []
+    if within_gap:
+        warnings.append(f"{within_gap} rows lie too near to rows of another part, in time or by their group: left out")
     before = ledger.datasets.get(old.digest).details
     details: dict[str, Any] = {
         **{name: before[name] for name in ("columns", "why_task", "read_why", "base") if name in before},
         "rows": version.rows,
         "diff": diff_of(old, memory, version, joined).to_json(),
-        "warnings": [f"{left_out} rows have no known target and are left out"] if left_out else [],
+        "warnings": warnings,
     }
     finish(ledger, objects, version, source=source, details=details, project=project, run=run)
-    return AppendResult(version, added, left_out, returned, int(now.done.sum()))
+    return AppendResult(version, added, left_out, returned, int(now.done.sum()), within_gap)
 
 
-def _place(
+def _deal(
+    ledger: Ledger,
     objects: ObjectStore,
     old: DatasetVersion,
     frame: Frame,
+    y: np.ndarray,
     hashes: np.ndarray,
-    group_hashes: np.ndarray | None,
-    group: np.ndarray,
+    content: np.ndarray,
     memory: RowMemory,
-    new: np.ndarray,
-) -> np.ndarray:
-    """The parts of the rows `new`: int8, one for each."""
-    split = old.split
-    if split.by.startswith("time:"):
-        times = times_of_frame(frame, split.column or "")
-        trained = times_of_frame(load_part(objects, old, "train")[0], split.column or "")
-        if times is not None and trained is not None:
-            return place_by_time(hashes[new], split, times[new], trained.max(initial=-np.inf))
+    key: bytes,
+    as_of: str | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray]:
+    """Fingerprints of the rows by their keys (zeros without), parts, envelopes, how many are test rows that came back, and
+    fingerprints of their groups: shapes (n, 2), (n,), (n,), and (n,)."""
+    row = np.zeros((len(y), 2), dtype=np.uint64)
+    parts = np.full(len(y), UNKNOWN, dtype=np.int8)
+    place_of = np.full(len(y), -1, dtype=np.int16)
+    keyed = key_hashes_of_frame(frame, old.row_key)
+    if keyed is not None:
+        has = np.asarray(keyed.any(axis=1))
+        row[has] = prints.fingerprints(keyed[has], key)
+        hashes = np.where(has[:, None], keyed, hashes)
+        parts[has], place_of[has] = memory.parts_of_rows(row[has])
+    spent = opened_envelopes(ledger, old.lineage, as_of=as_of)
+    envelope = np.full(len(y), -1, dtype=np.int16)
+    group = np.zeros(len(y), dtype=np.uint64)
+    group_hashes = _group_hashes(old, frame)
+    twin, twin_place = memory.parts_of_content(content)
     if group_hashes is not None:
-        known = memory.parts_of_groups(group[new, 0])
-        return np.where(known == UNKNOWN, place(group_hashes[new], split), known)
-    return place(hashes[new], split)
+        group = prints.fingerprints(group_hashes, key)[:, 0]
+        placed = place_by_group(
+            parts, place_of, group, group_hashes, twin, twin_place, memory, old.split, frozenset(spent)
+        )
+        parts, place_of = placed.part, placed.envelope
+        returned = int((parts == TEST).sum())
+        envelope = np.where((parts == TEST) & ~np.isin(place_of, spent), place_of, np.int16(-1))
+        parts[(parts == TEST) & np.isin(place_of, spent)] = VALID
+    else:
+        new = parts == UNKNOWN
+        parts[new], place_of[new] = twin[new], twin_place[new]
+        returned = int((parts == TEST).sum())
+        parts[(parts == TEST) & np.isin(place_of, spent)] = VALID
+        if old.split.gap:  # in another envelope they would be among rows of another time
+            envelope = np.where(parts == TEST, place_of, np.int16(-1))
+    new = np.flatnonzero(parts == UNKNOWN)
+    if len(new):
+        dealt = _place(ledger, objects, old, frame, hashes, new)
+        parts[new] = dealt.parts
+        in_blocks = new[dealt.block >= 0]
+        envelope[in_blocks] = first_new_envelope(old) + dealt.block[dealt.block >= 0]
+    test = np.flatnonzero((parts == TEST) & (envelope < 0))
+    if len(test):
+        strata = y[test] if old.target.task.is_classification else None
+        units = hashes if group_hashes is None else group_hashes
+        taken = max(envelope.max(initial=-1), first_new_envelope(old) - 1)
+        dealt_out = next_envelopes(ledger, units[test], strata, old.split, old, as_of=as_of)
+        fresh = dealt_out >= first_new_envelope(old)  # beside the blocks that were made above
+        envelope[test] = np.where(fresh, dealt_out - first_new_envelope(old) + taken + 1, dealt_out)
+    return row, parts, envelope, returned, group
+
+
+def _place(
+    ledger: Ledger, objects: ObjectStore, old: DatasetVersion, frame: Frame, hashes: np.ndarray, new: np.ndarray
+) -> DealtByTime:
+    """The parts of the rows `new` (and blocks of test rows), which nothing is known of."""
+    split = old.split
+    if split.how == "time":
+        column = split.column or ""
+        times = times_of_frame(frame, column)
+        trained = times_of_frame(load_part(objects, old, "train")[0], column)
+        if times is not None and trained is not None:
+            gap = split.gap_of(dates=frame.kinds[column] is Kind.DATETIME)
+            fixed = _fixed(ledger, objects, old, column) if gap else (None, None)
+            return place_by_time(
+                hashes[new], split, times[new], trained.max(initial=-np.inf),
+                gap=gap, fixed_times=fixed[0], fixed_codes=fixed[1],
+            )  # fmt: skip
+    return DealtByTime(place(hashes[new], split), np.full(len(new), -1, dtype=np.int16))
+
+
+def _fixed(ledger: Ledger, objects: ObjectStore, old: DatasetVersion, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Times of all rows of a version and what has to be kept apart of them; sealed ones are looked at as the sealing step may."""
+    times, codes = [], []
+    held = [(load_part(objects, old, PARTS[part])[0], part, -1) for part in (TRAIN, VALID)]
+    held += [(read_sealed(ledger, objects, old, e.index)[0], TEST, e.index) for e in old.envelopes]
+    for frame, part, envelope in held:
+        found = times_of_frame(frame, column)
+        assert found is not None  # of the same kind as that of the new rows
+        times.append(found)
+        codes.append(np.full(len(found), TEST + envelope if part == TEST else part, dtype=np.int64))
+    return np.concatenate(times), np.concatenate(codes)
 
 
 def _group_hashes(old: DatasetVersion, frame: Frame) -> np.ndarray | None:
     column = old.split.column
-    if not old.split.by.startswith("group:") or column is None or column not in frame:
+    if old.split.how != "group" or column is None or column not in frame:
         return None
     texts, codes = prints.encode(frame.columns[column], frame.kinds[column])
     return prints.row_hashes({"group": EncodedColumn(texts, codes)}, frame.n_rows)

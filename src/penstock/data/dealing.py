@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from penstock.bundle.decoder import EncodedColumn
 from penstock.data import fingerprints as prints
-from penstock.data.gather import Gathered
+from penstock.data.gather import Gathered, Recalled
+from penstock.data.groups import place_by_group
 from penstock.data.infer import check_names
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.request import Request
-from penstock.data.split import LEFT_OUT, TRAIN, deal, place, place_by_time
+from penstock.data.split import GAP, LEFT_OUT, PARTS, TEST, TRAIN, VALID, deal, distinct, place
+from penstock.data.split_given import deal_given, place_given, said_parts, twins_of_other_parts
+from penstock.data.split_time import codes_of, deal_by_time, place_by_time
 from penstock.data.times import times_of
 from penstock.data.versions import DatasetVersion
-from penstock.errors import TargetError
+from penstock.errors import SplitError, TargetError
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,20 @@ class Dealt:
 
     Attributes
     ----------
-    columns : names of the raw columns that make a row's hash and fingerprint.
-    hashes : of the rows, uint64, shape (n, 2). row, group : fingerprints of the rows and of their groups, the same shape;
-        zeros without groups.
-    part, envelope : int8 and int16, shape (n,); the envelope is -1 but for test rows that the parent knows.
+    columns : names of the raw columns that make a row what it is, where it has no key.
+    units : hashes of what is dealt, uint64, shape (n, 2): rows, or their groups where these are dealt.
+    row, group : fingerprints of the rows and of their groups, the same shape; zeros without groups.
+    part, envelope : int8 and int16, shape (n,); the envelope is -1 but for test rows that have one already.
+    block : int16, shape (n,): which of the new envelopes a test row is for, where that is not left to its hash; else -1.
     """
 
     columns: tuple[str, ...]
-    hashes: np.ndarray
+    units: np.ndarray
     row: np.ndarray
     group: np.ndarray
     part: np.ndarray
     envelope: np.ndarray
+    block: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,10 @@ class Dealer:
 
     Attributes
     ----------
-    rows : what the first reading found of them. key : of the fingerprints. parent, memory : the version whose rows keep their parts, and what it remembers of them.
+    rows : what the first reading found of them. key : of the fingerprints. parent, memory : the version whose rows keep
+        their parts, and what it remembers of them.
     warnings : what a person should know is added here.
+    spent : envelopes of the parent's lineage that were opened.
     """
 
     rows: Gathered
@@ -54,67 +61,161 @@ class Dealer:
     parent: DatasetVersion | None
     memory: RowMemory | None
     warnings: list[str]
+    spent: frozenset[int] = field(default=frozenset())
 
     def deal(self, labelled: np.ndarray, strata: np.ndarray) -> Dealt:
         """Deal the rows that have a target; shapes (n,) bool and int."""
-        columns, hashes = self.rows.columns, self.rows.hashes
-        self._warn_of_lost(columns)
+        hashes = self.rows.hashes
+        self._warn_of_lost()
+        self._warn_of_keys()
         row = prints.fingerprints(hashes, self.key)
         group_hashes = self._group_hashes()
         group = np.zeros_like(row) if group_hashes is None else prints.fingerprints(group_hashes, self.key)
         part = np.full(len(row), LEFT_OUT, dtype=np.int8)
         envelope = np.full(len(row), -1, dtype=np.int16)
+        block = np.full(len(row), -1, dtype=np.int16)
         rows = np.flatnonzero(labelled)
         if self.rows.recalled is not None:
-            found, places = self.rows.recalled.places()
+            if group_hashes is None or self.memory is None:
+                found, places = self.rows.recalled.places()
+            else:
+                found, places = self._recall_groups(self.rows.recalled, self.memory, group, group_hashes, rows)
             known = labelled & (found != UNKNOWN)
             part[known], envelope[known] = found[known], places[known]
             rows = np.flatnonzero(labelled & (found == UNKNOWN))
         if len(rows):
-            part[rows] = self._deal_new(rows, part, hashes, group_hashes, group, strata)
-        return Dealt(columns, hashes, row, group, part, envelope)
+            part[rows], block[rows] = self._deal_new(rows, part, envelope, hashes, group_hashes, strata)
+        self._warn_of_gap(part)
+        units = hashes if group_hashes is None else group_hashes
+        return Dealt(self.rows.columns, units, row, group, part, envelope, block)
 
-    def _warn_of_lost(self, columns: tuple[str, ...]) -> None:
-        lost = [name for name in columns if name not in self.rows.names]
-        if lost:
+    def _warn_of_lost(self) -> None:
+        lost = [name for name in self.rows.columns if name not in self.rows.names]
+        by_key = self.parent is not None and self.parent.row_key in self.rows.names
+        if lost and not by_key:
             self.warnings.append(
                 f"the source has no column {', '.join(map(repr, lost))} any more: rows that had a value there cannot "
                 "be told from new ones, and are dealt anew"
             )
 
+    def _warn_of_keys(self) -> None:
+        """Rows without a key, and keys that are not one row's.
+
+        Raises
+        ------
+        SplitError : hardly any row has a key.
+        """
+        if (keyed := self.rows.keyed) is None:
+            return
+        key, without = self.request.row_key, int((~keyed).sum())
+        if 2 * without > len(keyed):
+            raise SplitError(
+                f"{without} of {len(keyed)} rows have no value in the key {key!r}",
+                why="the part of a row follows from its key",
+                way_out="name another column, or remove [data] key",
+            )
+        if without:
+            self.warnings.append(f"{without} rows have no key in {key!r}: they are known by all that they hold")
+        first, _, _ = distinct(self.rows.hashes[keyed])
+        if twice := len(keyed) - without - len(first):
+            self.warnings.append(f"{twice} rows have a key in {key!r} that another row has: such rows share a part")
+
+    def _warn_of_gap(self, part: np.ndarray) -> None:
+        if within := int((part == GAP).sum()):
+            self.warnings.append(
+                f"{within} rows lie within the gap of {self.request.split.gap} between parts and are left out"
+            )
+
     def _group_hashes(self) -> np.ndarray | None:
-        if not self.request.split.by.startswith("group:"):
+        if self.request.split.how != "group":
             return None
         return prints.row_hashes({"group": self._split_column()}, self.rows.n_rows)
 
     def _split_column(self) -> EncodedColumn:
         return self.rows.kept[self.request.split.column or ""].encoded()
 
+    def _recall_groups(
+        self, known: Recalled, memory: RowMemory, group: np.ndarray, group_hashes: np.ndarray, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Part and envelope of all `rows`, also of new ones, where groups are dealt: none is torn."""
+        part, envelope = known.part.copy(), known.envelope.copy()
+        twin, twin_envelope = known.twin_part, known.twin_envelope
+        placed = place_by_group(
+            part[rows], envelope[rows], group[rows, 0], group_hashes[rows], twin[rows], twin_envelope[rows],
+            memory, self.request.split, self.spent,
+        )  # fmt: skip
+        part[rows], envelope[rows] = placed.part, placed.envelope
+        if placed.moved:
+            self.warnings.append(
+                f"{placed.moved} known rows have come into a group of another part and are left out: no row moves, and no "
+                "group is torn"
+            )
+        if placed.alike:
+            self.warnings.append(
+                f"{placed.alike} new rows are left out: their group is on one side of the seal, and a row that is written "
+                "like them on the other"
+            )
+        return part, envelope
+
     def _deal_new(
         self,
         rows: np.ndarray,
         part: np.ndarray,
+        envelope: np.ndarray,
         hashes: np.ndarray,
         group_hashes: np.ndarray | None,
-        group: np.ndarray,
         strata: np.ndarray,
-    ) -> np.ndarray:
-        """The parts of rows that nobody knows yet: int8, one for each of `rows`."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The parts of rows that nobody knows yet, and blocks of test rows: int8 and int16, one for each of `rows`."""
         split = self.request.split
         seen = None if self.rows.seen is None else self.rows.seen[rows]
-        if split.by.startswith("time:"):
-            times = times_of(self._split_column(), split.column or "", self.warnings)
-            if self.parent is not None:
-                return place_by_time(hashes[rows], split, times[rows], times[part == TRAIN].max(initial=-np.inf))
-            return deal(hashes[rows], split, times=times[rows], seen=seen)
+        by_hash = np.full(len(rows), -1, dtype=np.int16)
+        if split.how == "time":
+            return self._by_time(rows, part, envelope, hashes, seen)
+        if split.given:
+            return self._given(rows, hashes, strata, seen), by_hash
         if group_hashes is not None:
-            if self.memory is None:
-                return deal(hashes[rows], split, groups=group_hashes[rows], seen=seen)
-            known = self.memory.parts_of_groups(group[rows, 0])
-            return np.where(known == UNKNOWN, place(group_hashes[rows], split), known)
+            return deal(hashes[rows], split, strata=strata[rows], groups=group_hashes[rows], seen=seen), by_hash
         if self.parent is None:
-            return deal(hashes[rows], split, strata=strata[rows], seen=seen)
-        return place(hashes[rows], split)
+            return deal(hashes[rows], split, strata=strata[rows], seen=seen), by_hash
+        return place(hashes[rows], split), by_hash
+
+    def _by_time(
+        self, rows: np.ndarray, part: np.ndarray, envelope: np.ndarray, hashes: np.ndarray, seen: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        split = self.request.split
+        times, dates = times_of(self._split_column(), split.column or "", self.warnings)
+        gap = split.gap_of(dates=dates)
+        if self.parent is None:
+            dealt = deal_by_time(hashes[rows], split, times[rows], gap, seen=seen)
+        else:
+            dealt = place_by_time(
+                hashes[rows], split, times[rows], times[part == TRAIN].max(initial=-np.inf),
+                gap=gap, fixed_times=times, fixed_codes=codes_of(part, envelope),
+            )  # fmt: skip
+        return dealt.parts, dealt.block
+
+    def _given(self, rows: np.ndarray, hashes: np.ndarray, strata: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
+        split = self.request.split
+        said = said_parts(self._split_column(), split, rows)
+        if self.parent is not None:
+            parts = place_given(hashes[rows], said, split)
+        else:
+            parts = deal_given(hashes[rows], said, split, strata=strata[rows], seen=seen)
+        if twins := twins_of_other_parts(parts, said):
+            self.warnings.append(
+                f"{twins} rows are not in the part that they were given for: they are written like a row of a part that is "
+                "seen earlier, or were seen before, and join it"
+            )
+        if self.parent is None:
+            for code in (TRAIN, VALID, TEST):
+                if PARTS[code] in split.given and not (parts == code).any():
+                    raise SplitError(
+                        f"there is no {PARTS[code]} row",
+                        why=f"[split] by = {split.by!r} gives none with a target",
+                        way_out="correct [split], or what it reads the parts from",
+                    )
+        return parts
 
 
 def columns_needed(names: tuple[str, ...], request: Request) -> tuple[str, ...]:
@@ -122,8 +223,16 @@ def columns_needed(names: tuple[str, ...], request: Request) -> tuple[str, ...]:
 
     Raises
     ------
-    SchemaMismatch : the split names a column that is not there. TargetError : it names the target.
+    SchemaMismatch : the split or the key names a column that is not there. TargetError, SplitError : it names the target.
     """
+    if (key := request.row_key) is not None:
+        check_names(names, request.target, (key,), where="[data] key (--key)")
+        if key == request.target:
+            raise SplitError(
+                f"[data] key is the target {key!r}",
+                why="the part of a row would then follow from its outcome",
+                way_out="name a column that names the rows, or remove the key",
+            )
     name = request.split.column
     if name is None:
         return ()

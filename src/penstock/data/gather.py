@@ -7,7 +7,7 @@ where they fit), and how many different values each column has.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from penstock.bundle.specs import EncodedColumn
 from penstock.data import fingerprints as prints
 from penstock.data.distinct import Distinct
 from penstock.data.evidence import Evidence
+from penstock.data.keys import key_hashes
 from penstock.data.kinds import infer_column
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.redeal import Earlier
@@ -83,7 +84,8 @@ class Gathered:
     ----------
     names : the columns of the source. n_rows : its rows.
     columns : the raw columns that make a row's hash and fingerprint.
-    hashes : of the rows, uint64, shape (n, 2).
+    hashes : of the rows, uint64, shape (n, 2): of their keys, and of those columns where there is no key.
+    keyed : which rows have a key, bool, shape (n,); None where no key is declared.
     kept : columns of all rows, by name: the target and those that deal the rows.
     sample : rows that are in memory. distinct : how many different values each column has.
     recalled : what the parent knows of the rows; None without a parent.
@@ -95,6 +97,7 @@ class Gathered:
     n_rows: int
     columns: tuple[str, ...]
     hashes: np.ndarray
+    keyed: np.ndarray | None
     kept: Mapping[str, WholeColumn]
     sample: Sample
     distinct: Mapping[str, Distinct]
@@ -111,6 +114,7 @@ class Gatherer:
     keep : columns that are kept of all rows. excluded : columns that are no part of a row's hash (the target, dropped ones).
     told : columns whose kind the user told; they are never taken for names of rows.
     parent, memory, earlier, key : as in `penstock.data.dealing.Dealer`.
+    row_key : the column that says which row is which; None where a row is what it holds.
     """
 
     source: Source
@@ -121,6 +125,7 @@ class Gatherer:
     parent: DatasetVersion | None = None
     memory: RowMemory | None = None
     earlier: Earlier | None = None
+    row_key: str | None = None
 
     def gather(self) -> Gathered:
         """Read all rows.
@@ -132,28 +137,39 @@ class Gatherer:
         names = self.source.names
         usable = [name for name in names if name not in self.excluded]
         if self.parent is not None:
-            return self._read(self.parent.fingerprint_columns, ())[0]
-        found, apart = self._read(usable, None)
+            return self._by_key(*self._read(self.parent.fingerprint_columns, ())[::2])
+        found, apart, keys = self._read(usable, None)
         naming = self._naming_rows(found, usable)
         columns = tuple(name for name in usable if name not in naming) or tuple(usable)
         if (
             not set(usable) - set(columns) <= apart.keys()
         ):  # the first batch did not show it: read with what is known now
-            return self._read(columns, ())[0]
+            return self._by_key(*self._read(columns, ())[::2])
         hashes = found.hashes
         for name in set(columns) & apart.keys():
             hashes += apart[name]
-        return Gathered(
-            names, found.n_rows, columns, hashes, found.kept, found.sample, found.distinct, None, found.seen
-        )
+        return self._by_key(replace(found, columns=columns, hashes=hashes), keys)
 
-    def _read(self, columns: Iterable[str], apart: tuple[str, ...] | None) -> tuple[Gathered, dict[str, np.ndarray]]:
-        """Read with these columns in the hash, without those that are held apart (None: as the first batch suggests)."""
+    def _by_key(self, found: Gathered, keys: np.ndarray | None) -> Gathered:
+        """The same with the hashes of keys in the place of those of what the rows hold. `keys`: uint64, shape (n, 2)."""
+        if keys is None:
+            return found
+        keyed = np.asarray(keys.any(axis=1))
+        return replace(found, hashes=np.where(keyed[:, None], keys, found.hashes), keyed=keyed)
+
+    def _read(
+        self, columns: Iterable[str], apart: tuple[str, ...] | None
+    ) -> tuple[Gathered, dict[str, np.ndarray], np.ndarray | None]:
+        """Read with these columns in the hash, without those that are held apart (None: as the first batch suggests).
+
+        Also the shares of the hashes that are held apart, and the hashes of the rows' keys, where one is declared.
+        """
         names, columns = self.source.names, tuple(columns)
         kept = {name: WholeColumn() for name in self.keep}
         distinct = {name: Distinct() for name in names}
         sample = Sample()
         hashes: list[np.ndarray] = []
+        keys: list[np.ndarray] = []
         lanes_apart: dict[str, list[np.ndarray]] = {name: [] for name in apart or ()}
         recalled: list[Recalled] = []
         seen: list[np.ndarray] = []
@@ -177,19 +193,25 @@ class Gatherer:
                     kept[name].chunks.append(batch.table.column(name))
             hashes.append(sums)
             sample.add(batch)
+            if self.row_key is not None:
+                keys.append(key_hashes(batch.columns[self.row_key]))
             if self.parent is not None and self.memory is not None:
                 recalled.append(self._recall(batch, sums, self.parent, self.memory))
             if self.earlier is not None:
                 earlier = self.earlier
                 seen.append(earlier.seen(*self._recall(batch, of_earlier, earlier.version, earlier.memory).places()))
         found = Gathered(
-            names, sample.n_rows, columns, np.concatenate(hashes), kept, sample, distinct,
+            names, sample.n_rows, columns, np.concatenate(hashes), None, kept, sample, distinct,
             Recalled.join(recalled) if recalled else None, np.concatenate(seen) if seen else None,
         )  # fmt: skip
-        return found, {name: np.concatenate(lanes) for name, lanes in lanes_apart.items()}
+        held_apart = {name: np.concatenate(lanes) for name, lanes in lanes_apart.items()}
+        return found, held_apart, np.concatenate(keys) if keys else None
 
     def _recall(self, batch: Batch, hashes: np.ndarray, version: DatasetVersion, memory: RowMemory) -> Recalled:
-        """What a version knows of the rows: by their text, and of the others by what its decoder reads from it."""
+        """What a version knows of the rows: by their key or text, and of the others by what its decoder reads from it."""
+        if version.row_key is not None and version.row_key in batch.names:
+            keys = key_hashes(batch.columns[version.row_key])
+            hashes = np.where(keys.any(axis=1, keepdims=True), keys, hashes)
         part, envelope = memory.parts_of_rows(prints.fingerprints(hashes, self.key))
         twin_part, twin_envelope = np.full_like(part, UNKNOWN), np.full_like(envelope, -1)
         unknown = np.flatnonzero(part == UNKNOWN)

@@ -28,9 +28,10 @@ from penstock.data.lineages import redealt_from
 from penstock.data.memory import RowMemory
 from penstock.data.redeal import Earlier
 from penstock.data.request import Request
+from penstock.data.seal import opened_envelopes
 from penstock.data.source import Source
 from penstock.data.split import LEFT_OUT, PARTS, TEST, TRAIN, VALID, SplitSettings, distinct
-from penstock.data.store import RowWriter, Stored, finish, manifest_of, next_envelopes
+from penstock.data.store import RowWriter, Stored, finish, first_new_envelope, manifest_of, next_envelopes
 from penstock.data.target import infer_target
 from penstock.data.versions import DatasetVersion, VersionDiff, diff_of, load_memory, load_version
 from penstock.errors import NotFound, SourceError
@@ -82,6 +83,7 @@ def ingest(
     missing: tuple[str, ...] | None = None,
     drop: tuple[str, ...] = (),
     positive: Label | None = None,
+    key: str | None = None,
     project: str = "",
     run: str | None = None,
     again: bool = False,
@@ -97,6 +99,7 @@ def ingest(
     Parameters
     ----------
     task, kinds, missing, positive : taken instead of what would be inferred. drop : columns that are not kept.
+    key : the column that says which row is which: a row keeps its part whatever else of it is corrected.
     project : whose head moves. run : id of the run that does this.
     again : work it all out again, even where the version is known (to reproduce it); the head stays.
     redeals : with `again`: digest of the version whose rows were dealt anew; else the head tells.
@@ -112,7 +115,9 @@ def ingest(
         head = ledger.datasets.head(project)
         if not again:
             redeals = redealt_from(objects, head, target, split.to_json())
-        request = Request(digest, source.options, target, split, task, kinds or {}, missing, drop, positive, redeals)
+        request = Request(
+            digest, source.options, target, split, task, kinds or {}, missing, drop, positive, redeals, key
+        )
         record = _known(ledger, objects, request)
         if record is not None and not again:
             current = head if head is not None and _source_version(objects, head) == record.digest else record.digest
@@ -180,15 +185,17 @@ class _Work:
 
     def do(self) -> tuple[DatasetVersion, dict[str, Any]]:
         request, names = self.request, self.source.names
-        keep = (request.target, *columns_needed(names, request))
+        split, keep = request.split, (request.target, *columns_needed(names, request))
+        no_part_of_rows = {request.target, *request.drop, split.says_part or request.target}
+        groups = {split.column or ""} if split.how == "group" else set()
         key = self.ledger.secret("fingerprints")
         parent = self._parent_of_lineage()
         memory = load_memory(self.objects, parent) if parent else None
         if self.old is not None and parent is None:
             self.earlier = Earlier.of(self.ledger, self.objects, self.old, as_of=self.as_of)
         gathered = Gatherer(
-            self.source, keep, frozenset({request.target, *request.drop}), frozenset(request.kinds), key,
-            parent, memory, self.earlier,
+            self.source, keep, frozenset(no_part_of_rows - groups), frozenset({*request.kinds, *groups}), key,
+            parent, memory, self.earlier, request.row_key,
         ).gather()  # fmt: skip
         target = gathered.kept[request.target].encoded()
 
@@ -197,7 +204,9 @@ class _Work:
             self.warnings.append(
                 f"{self.old.appended_rows} labelled rows had been added to the version before; the source does not hold them"
             )
-        dealt = Dealer(gathered, request, key, parent, memory, self.warnings).deal(labelled, outcomes)
+        opened = opened_envelopes(self.ledger, parent.lineage, as_of=self.as_of) if parent else ()
+        dealer = Dealer(gathered, request, key, parent, memory, self.warnings, frozenset(opened))
+        dealt = dealer.deal(labelled, outcomes)
         parts = dealt.part
         if self.old is not None and parent is None:
             self._warn_of_redealing(self.old, parts)
@@ -226,7 +235,7 @@ class _Work:
             manifest_of(
                 stored, parts, self.objects.put(now.to_bytes()),
                 lineage=lineage, decoder=found.decoder, split=request.split, fingerprint_columns=dealt.columns,
-                parent=self.old.digest if self.old else None, redealt_from=request.redeals,
+                parent=self.old.digest if self.old else None, redealt_from=request.redeals, row_key=request.row_key,
                 source={"digest": request.source, "how": request.how, "rows": gathered.n_rows},
             )
         )  # fmt: skip
@@ -289,7 +298,7 @@ class _Work:
             f"the {what} changed: all rows are dealt anew, and scores of earlier versions are not comparable. Rows that "
             "trained, validated or were opened before are not sealed; the envelopes that were still sealed are retired"
         )
-        sealed, dealt = int((parts == TEST).sum()), int((parts != LEFT_OUT).sum())
+        sealed, dealt = int((parts == TEST).sum()), int((parts >= 0).sum())
         asked = self.request.split.test * dealt
         if sealed < asked / 2:
             self.warnings.append(
@@ -331,7 +340,7 @@ class _Work:
         return infer(
             sample.columns, request.target, np.flatnonzero(parts[sample.rows] == TRAIN),
             task=request.task, kinds=request.kinds, missing=request.missing, positive=request.positive,
-            drop=request.drop, known=known,
+            drop=(*request.drop, *([request.split.says_part] if request.split.says_part else ())), known=known,
             outcomes=Evidence.of(target, np.flatnonzero(parts == TRAIN)), total_rows=gathered.n_rows,
             shares=None if sample.whole else {name: d.share for name, d in gathered.distinct.items()},
         )  # fmt: skip
@@ -339,9 +348,9 @@ class _Work:
     def _leave_out_unknown_classes(self, y: np.ndarray, parts: np.ndarray, target: TargetSpec | None) -> None:
         """Rows of a class that no training row has: no model can answer it, so it is told, and they are left out."""
         if target is None or target.task is Task.REGRESSION:
-            unread = np.isnan(y) & (parts != LEFT_OUT)
+            unread = np.isnan(y) & (parts >= 0)
         else:
-            unread = (y < 0) & (parts != LEFT_OUT)
+            unread = (y < 0) & (parts >= 0)
         if not unread.any():
             return
         where = ", ".join(f"{int((unread & (parts == part)).sum())} in {PARTS[part]}" for part in (VALID, TEST))
@@ -354,13 +363,15 @@ class _Work:
     def _envelopes(self, dealt: Dealt, strata: np.ndarray, parent: DatasetVersion | None) -> np.ndarray:
         """The envelope of each test row, -1 for all others: int16, shape (n,)."""
         envelope = np.where(dealt.part == TEST, dealt.envelope, np.int16(-1))
-        new = np.flatnonzero((dealt.part == TEST) & (envelope < 0))
+        new = np.flatnonzero((dealt.part == TEST) & (envelope < 0) & (dealt.block < 0))
         if len(new):
-            first, codes, _ = distinct(dealt.hashes[new])  # rows that are alike share one, whatever their strata are
+            first, codes, _ = distinct(dealt.units[new])  # rows that are alike share one, whatever their strata are
             alike = strata[new][first][codes]
             envelope[new] = next_envelopes(
-                self.ledger, dealt.hashes[new], alike, self.request.split, parent, as_of=self.as_of
+                self.ledger, dealt.units[new], alike, self.request.split, parent, as_of=self.as_of
             )
+        in_blocks = (dealt.part == TEST) & (dealt.block >= 0)
+        envelope[in_blocks] = first_new_envelope(parent) + dealt.block[in_blocks]
         return envelope
 
     def _diff(self, version: DatasetVersion, now: RowMemory) -> VersionDiff | None:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from penstock.data.split import LEFT_OUT, as_array
+from penstock.data.split import LEFT_OUT, PARTS, as_array
 
 UNKNOWN = -2
 """In place of a part: no row like it was seen."""
@@ -125,7 +125,10 @@ class RowMemory:
         return self._find(row, self._rows)
 
     def parts_of_content(self, content: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Part and envelope of rows that decode alike, shape (n,) each; `UNKNOWN` where there is none."""
+        """Part and envelope of rows that decode alike, shape (n,) each; `UNKNOWN` where there is none.
+
+        Where they are in several parts: the one that is seen first, training before validation before test.
+        """
         return self._find(content, self._contents)
 
     def groups_of_content(self, content: np.ndarray) -> np.ndarray:
@@ -135,16 +138,18 @@ class RowMemory:
         at = pc.index_in(as_array(content), value_set=as_array(self.content)).fill_null(-1)
         return np.append(self.group, np.uint64(0))[at.to_numpy(zero_copy_only=False)]
 
-    def parts_of_groups(self, group: np.ndarray) -> np.ndarray:
-        """Part of the groups, shape (n,); `UNKNOWN` for new ones."""
-        usable = (self.part != LEFT_OUT) & (self.group != 0)
+    def parts_of_groups(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Part and envelope of the groups, shape (n,) each; `UNKNOWN` for new ones."""
+        usable = np.flatnonzero((self.part >= 0) & (self.group != 0))
         known, first = np.unique(self.group[usable], return_index=True)
         parts = np.full(len(group), UNKNOWN, dtype=np.int8)
+        envelope = np.full(len(group), -1, dtype=np.int16)
         if len(known):
             at = np.minimum(np.searchsorted(known, group), len(known) - 1)
             same = known[at] == group
-            parts[same] = self.part[usable][first][at[same]]
-        return parts
+            parts[same] = self.part[usable[first]][at[same]]
+            envelope[same] = self.envelope[usable[first]][at[same]]
+        return parts, envelope
 
     @cached_property
     def _rows(self) -> Index:
@@ -152,7 +157,9 @@ class RowMemory:
 
     @cached_property
     def _contents(self) -> Index:
-        return Index.of(self.content, np.flatnonzero(self.part != LEFT_OUT))
+        places = np.flatnonzero(self.part != LEFT_OUT)
+        seen_first = np.where(self.part[places] < 0, np.int8(len(PARTS)), self.part[places])
+        return Index.of(self.content, places[np.argsort(seen_first, kind="stable")])
 
     def _find(self, wanted: np.ndarray, index: Index) -> tuple[np.ndarray, np.ndarray]:
         at = index.find(wanted)

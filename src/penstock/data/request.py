@@ -26,6 +26,7 @@ class Request:
     drop: tuple[str, ...] = ()
     positive: Label | None = None
     redeals: str | None = None  # digest of the version whose rows are dealt anew
+    row_key: str | None = None  # the column that says which row is which
 
     @property
     def key(self) -> str:
@@ -48,4 +49,5 @@ class Request:
             "missing": None if self.missing is None else list(self.missing),
             "drop": sorted(self.drop),
             "positive": self.positive,
+            **({} if self.row_key is None else {"key": self.row_key}),
         }

@@ -7,64 +7,21 @@ later are placed by their own position between 0 and 1. Rows with one hash alway
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from penstock.data.fingerprints import positions
-from penstock.errors import BadParameter
+from penstock.data.split_groups import deal_groups
+from penstock.project.split_settings import PARTS, SplitSettings
+
+__all__ = ["PARTS", "SplitSettings"]
 
 TRAIN, VALID, TEST, LEFT_OUT = 0, 1, 2, -1
-PARTS = ("train", "valid", "test")
+GAP = -3
+"""Left out for good, because the row lies within the gap between two parts; `LEFT_OUT` may be dealt later."""
 MIN_ENVELOPE_ROWS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class SplitSettings:
-    """`[split]`: shares of validation and test rows, how many envelopes, and by what rows are dealt.
-
-    Parameters
-    ----------
-    valid, test : shares of the rows, each at least 0, together below 1.
-    envelopes : at least 1; fewer are made where one would hold under 200 rows.
-    by : ``"random"`` (stratified by the target), ``"time:column"`` (oldest train, newest test) or ``"group:column"``
-        (all rows of a group share a part).
-    seed : another seed deals the rows another way.
-    """
-
-    valid: float = 0.2
-    test: float = 0.2
-    envelopes: int = 4
-    by: str = "random"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not (self.valid >= 0 and self.test >= 0 and self.valid + self.test < 1):
-            raise BadParameter(
-                f"[split] valid = {self.valid} and test = {self.test}",
-                why="each is a share of at least 0, and some rows must be left to train on",
-                way_out="valid = 0.2 and test = 0.2 suit most data",
-            )
-        if self.envelopes < 1:
-            raise BadParameter(
-                f"[split] envelopes = {self.envelopes}", why="test rows lie in at least one", way_out="envelopes = 4"
-            )
-        how, _, column = self.by.partition(":")
-        if (how, bool(column)) not in (("random", False), ("time", True), ("group", True)):
-            raise BadParameter(
-                f"[split] by = {self.by!r}",
-                why='rows are dealt by "random", by "time:column" or by "group:column"',
-                way_out='by = "random"',
-            )
-
-    @property
-    def column(self) -> str | None:
-        """The column of ``time:`` or ``group:``."""
-        return self.by.partition(":")[2] or None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def deal(
@@ -81,7 +38,7 @@ def deal(
     Parameters
     ----------
     hashes : of the rows, uint64, shape (n, 2).
-    strata : int, shape (n,); the shares hold within each. (by random)
+    strata : int, shape (n,); the shares hold within each. By group they hold as well as whole groups allow.
     times : shape (n,), sortable. (by time; rows of one time share a part)
     groups : hashes of the rows' groups, uint64, shape (n, 2). (by group)
     seen : bool, shape (n,); rows that must not test, because a model or a person may have learned from them. The others
@@ -98,6 +55,8 @@ def deal(
     first, codes, counts = distinct(units)
     order = positions(units[first], f"part:{settings.seed}")
     within = np.zeros(len(first), dtype=np.int64) if strata is None or groups is not None else strata[first]
+    if seen is None and strata is not None and groups is not None:
+        return deal_groups(codes, strata, order, (settings.valid, settings.test))[codes]
     if seen is None:
         return _cut(counts, within, order, settings)[codes]
     barred = np.bincount(codes, weights=seen) > 0
@@ -108,16 +67,6 @@ def place(units: np.ndarray, settings: SplitSettings) -> np.ndarray:
     """The parts of rows (or groups) that come later: int8, shape (n,), each by its own position."""
     share = positions(units, f"part:{settings.seed}").astype(np.float64) / 2.0**64
     return _part_of(share, settings)
-
-
-def place_by_time(hashes: np.ndarray, settings: SplitSettings, times: np.ndarray, after: float) -> np.ndarray:
-    """The parts of rows that come later: int8, shape (n,). Those that are not newer than `after`, the newest training row,
-    train; of the others the oldest train and the newest test."""
-    parts = np.full(len(times), TRAIN, dtype=np.int8)
-    newer = times > after
-    if newer.any():
-        parts[newer] = deal(hashes[newer], settings, times=times[newer])
-    return parts
 
 
 def envelopes_of(

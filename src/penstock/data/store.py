@@ -11,7 +11,7 @@ import numpy as np
 from penstock.bundle.decoder import Decoder, Frame
 from penstock.data import chunks
 from penstock.data.seal import encrypt, key_id, opened_envelopes, retire
-from penstock.data.split import LEFT_OUT, MIN_ENVELOPE_ROWS, PARTS, TEST, TRAIN, VALID, SplitSettings, envelopes_of
+from penstock.data.split import MIN_ENVELOPE_ROWS, PARTS, TEST, TRAIN, VALID, SplitSettings, envelopes_of
 from penstock.data.versions import DatasetVersion, Envelope, format_of
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -155,6 +155,7 @@ def manifest_of(
     fingerprint_columns: tuple[str, ...],
     parent: str | None,
     redealt_from: str | None,
+    row_key: str | None,
     source: dict[str, Any],
 ) -> dict[str, Any]:
     """What a version is. `parts` : of all its rows, int8, shape (n,). `memory` : digest of the stored fingerprints."""
@@ -169,9 +170,10 @@ def manifest_of(
         "split": split.to_json(),
         "parts": stored.parts,
         "envelopes": [one.to_json() for one in stored.envelopes],
-        "rows": {**rows, LEFT_OUT_NAME: int((parts == LEFT_OUT).sum())},
+        "rows": {**rows, LEFT_OUT_NAME: int((parts < 0).sum())},
         "fingerprints": memory,
         "fingerprint_columns": list(fingerprint_columns),
+        **({} if row_key is None else {"row_key": row_key}),
         **({} if redealt_from is None else {"redealt": True, "redealt_from": redealt_from}),
     }
 
@@ -197,8 +199,12 @@ def next_envelopes(
     small = [e.index for e in parent.envelopes if e.index not in spent and e.rows < MIN_ENVELOPE_ROWS]
     if small and len(hashes) < MIN_ENVELOPE_ROWS and not split.by.startswith("time:"):
         return np.full(len(hashes), small[-1], dtype=np.int16)
-    first = 1 + max((e.index for e in parent.envelopes), default=-1)
-    return envelopes_of(hashes, split, strata=strata, first=first)
+    return envelopes_of(hashes, split, strata=strata, first=first_new_envelope(parent))
+
+
+def first_new_envelope(parent: DatasetVersion | None) -> int:
+    """The number of the next envelope of a lineage."""
+    return 0 if parent is None else 1 + max((e.index for e in parent.envelopes), default=-1)
 
 
 def finish(

@@ -13,8 +13,9 @@ from penstock.data.formats import date_format, number_format
 from penstock.errors import SchemaMismatch
 
 
-def times_of(column: EncodedColumn, name: str, warnings: list[str]) -> np.ndarray:
-    """A sortable number for each row, float64, shape (n,): microseconds of dates, or the numbers of a numeric column.
+def times_of(column: EncodedColumn, name: str, warnings: list[str]) -> tuple[np.ndarray, bool]:
+    """A sortable number for each row, float64, shape (n,): microseconds of dates, or the numbers of a numeric column; and
+    whether it is dates.
 
     Rows without a readable time come first (they train), and are counted in `warnings`.
 
@@ -49,7 +50,7 @@ def times_of(column: EncodedColumn, name: str, warnings: list[str]) -> np.ndarra
     without = int(np.isinf(times).sum())
     if without:
         warnings.append(f"{without} rows have no time in {name!r}: they count as the oldest")
-    return times
+    return times, dates is not None
 
 
 def times_of_frame(frame: Frame, name: str) -> np.ndarray | None:

@@ -15,7 +15,7 @@ from penstock.bundle.decoder import Decoder, Frame, TargetSpec
 from penstock.bundle.kinds import INPUT_KINDS
 from penstock.data import chunks
 from penstock.data.memory import RowMemory
-from penstock.data.split import LEFT_OUT, PARTS, SplitSettings
+from penstock.data.split import PARTS, SplitSettings
 from penstock.errors import NewerFormat, NotFound
 from penstock.objects.digests import canonical_json, digest_of
 from penstock.objects.store import ObjectStore
@@ -106,6 +106,12 @@ class DatasetVersion:
         return tuple(self.manifest["fingerprint_columns"])
 
     @property
+    def row_key(self) -> str | None:
+        """The column that says which row is which; None where a row is what its columns hold."""
+        key: str | None = self.manifest.get("row_key")
+        return key
+
+    @property
     def appended_rows(self) -> int:
         """Labelled rows that were added since the source was read, by `penstock.data.append`."""
         return int(self.manifest.get("appended", {}).get("rows", 0))
@@ -180,8 +186,9 @@ class VersionDiff:
 
     Attributes
     ----------
-    added, removed : rows that are in one of the two only; a row with another value in any input is both.
-    changed : rows whose inputs stayed and whose target changed. unchanged : all others.
+    added, removed : rows that are in one of the two only; a row with another value in any input is both, unless a key
+        says that it is the same row.
+    changed : rows whose inputs stayed and whose target changed; with a key, rows with any change. unchanged : all others.
     added_to : rows added, by part.
     columns_added, columns_removed : names. kinds : name -> (before, now), where the kind changed.
     classes_added : classes of the target that are new.
@@ -222,8 +229,9 @@ def diff(objects: ObjectStore, old: DatasetVersion, new: DatasetVersion) -> Vers
 
 def diff_of(old: DatasetVersion, before: RowMemory, new: DatasetVersion, now: RowMemory) -> VersionDiff:
     """As `diff`, with what both remember of their rows."""
-    comparable = old.lineage == new.lineage
-    was, is_now = _census(before, comparable), _census(now, comparable)
+    comparable = (old.lineage, old.row_key) == (new.lineage, new.row_key)
+    keyed = comparable and new.row_key is not None
+    was, is_now = _census(before, comparable, keyed), _census(now, comparable, keyed)
     added = removed = changed = unchanged = 0
     added_to = dict.fromkeys(PARTS, 0)
     for print_ in was.keys() | is_now.keys():
@@ -236,7 +244,7 @@ def diff_of(old: DatasetVersion, before: RowMemory, new: DatasetVersion, now: Ro
         removed += max(0, total_old - total_new)
         more = max(0, total_new - total_old)
         added += more
-        if n is not None and n.part != LEFT_OUT:
+        if n is not None and n.part >= 0:
             added_to[PARTS[n.part]] += more
     old_kinds = {spec.name: str(spec.kind) for spec in old.decoder.columns}
     new_kinds = {spec.name: str(spec.kind) for spec in new.decoder.columns}
@@ -256,16 +264,20 @@ class _Seen:
     part: int
 
 
-def _census(memory: RowMemory, comparable: bool) -> dict[bytes, _Seen]:
-    """Rows by fingerprint: those of raw rows within a lineage, those of decoded ones between two."""
+def _census(memory: RowMemory, comparable: bool, keyed: bool) -> dict[bytes, _Seen]:
+    """Rows by fingerprint: those of raw rows within a lineage, those of decoded ones between two.
+
+    Where a key says which row is which, another value in any of its columns is a change, as another target is.
+    """
     prints = (
         np.where(memory.row.any(axis=1, keepdims=True), memory.row, memory.content) if comparable else memory.content
     )
     raw = np.ascontiguousarray(prints)
+    state = memory.target + memory.content[:, 0] * np.uint64(0x9E3779B97F4A7C15) if keyed else memory.target
     census: dict[bytes, _Seen] = {}
     for print_, target, part, count in zip(
         raw.view("V16").ravel().tolist(),
-        memory.target.tolist(),
+        state.tolist(),
         memory.part.tolist(),
         memory.count.tolist(),
         strict=True,

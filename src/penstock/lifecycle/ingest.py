@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from penstock.data.lineages import redealt_from
 from penstock.errors import SourceError
@@ -36,7 +35,9 @@ def declared_ingest(project: Project) -> dict[str, Any]:
         "missing": None if data.missing is None else list(data.missing),
         "drop": list(data.drop),
         "positive": data.positive,
-        "split": msgspec.to_builtins(split),
+        "split": split.to_json(),
+        **({} if data.key is None else {"key": data.key}),
+        **({"files": dict(split.files)} if split.files else {}),
     }
 
 
@@ -44,13 +45,16 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     """Read, deal, infer, decode and seal."""
     from penstock.bundle.kinds import Kind, Task
     from penstock.data.ingest import ingest as ingest_file
+    from penstock.data.part_files import PartFiles
+    from penstock.data.source import Source
     from penstock.data.sources.file import FileSource
     from penstock.data.split import SplitSettings
     from penstock.objects.tabular import ReadOptions
 
     project = context.project
     path = project.root / params["path"]
-    if context.replay is not None and context.ledger.cached_digest(path) != inputs["source"]:
+    files = {part: project.root / file for part, file in params.get("files", {}).items()}
+    if context.replay is not None and _digest_of(context, path, files) != inputs["source"]:
         raise SourceError(
             f"{path.name} is not what this run read",
             why="its bytes have changed since",
@@ -60,10 +64,14 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         **params["options"],
         "columns": None if params["options"]["columns"] is None else tuple(params["options"]["columns"]),
     }
+    how = ReadOptions(**options)
+    source: Source = FileSource(path, how)
+    if files:
+        source = PartFiles(source, {part: FileSource(file, how) for part, file in files.items()})
     result = ingest_file(
         context.ledger,
         context.objects,
-        source=FileSource(path, ReadOptions(**options)),
+        source=source,
         target=params["target"],
         split=SplitSettings(**params["split"]),
         task=None if params["task"] is None else Task(params["task"]),
@@ -71,6 +79,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         missing=None if params["missing"] is None else tuple(params["missing"]),
         drop=tuple(params["drop"]),
         positive=params["positive"],
+        key=params.get("key"),
         project=project.name,
         run=run.id,
         again=context.replay is not None,
@@ -102,7 +111,15 @@ def current_dataset(stages: Stages) -> str:
             why=f"penstock.toml names it under [data], and {project.source} is no file",
             way_out="put the file there, or correct [data] source",
         )
-    source = ledger.cached_digest(project.source)
+    files = {part: project.root / file for part, file in project.declaration.split.files.items()}
+    for part, file in files.items():
+        if not file.is_file():
+            raise SourceError(
+                f"the file of the {part} rows is not there",
+                why=f"penstock.toml names it under [split] files, and {file} is no file",
+                way_out="put the file there, or correct [split] files",
+            )
+    source = _digest_of(context, project.source, files)
     before = ledger.datasets.head(project.name)
     declared = declared_ingest(project)
     redeals = redealt_from(context.objects, before, declared["target"], declared["split"])
@@ -115,6 +132,16 @@ def current_dataset(stages: Stages) -> str:
     if head != base and not stages.dry:
         ledger.datasets.set_head(project.name, base)
     return _with_labelled_rows(stages, base, before)
+
+
+def _digest_of(context: Context, path: Path, files: dict[str, Path]) -> str:
+    """Of the source and the files of other parts."""
+    source = context.ledger.cached_digest(path)
+    if not files:
+        return source
+    from penstock.data.part_files import digest_of_parts
+
+    return digest_of_parts(source, {part: context.ledger.cached_digest(file) for part, file in files.items()})
 
 
 def spent_envelopes(context: Context, dataset: str) -> list[int]:

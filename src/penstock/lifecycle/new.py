@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,10 @@ def new_project(
     delimiter: str | None = None,
     quote: str | None = None,
     encoding: str = "utf-8",
-    split: str = "random",
+    split: str | None = None,
+    gap: str | None = None,
+    values: Mapping[str, Sequence[str]] | None = None,
+    files: Mapping[str, Path | str] | None = None,
     seed: int = 0,
 ) -> NewResult:
     """Make a project folder: read the file, infer kinds and task, split and seal at once, suggest a recipe.
@@ -99,6 +102,7 @@ def new_project(
     folder : must not exist, or be empty.
     data : CSV, TSV, JSON lines or Parquet, also ``.gz``; copied to ``data/raw``.
     kinds : column -> kind, instead of what would be inferred.
+    split, gap, values, files : as in `[split]`; files of other parts are copied to ``data/raw`` too.
 
     Raises
     ------
@@ -118,6 +122,24 @@ def new_project(
             why="the path does not exist, or is a folder",
             way_out="check the path of --data",
         )
+    others = {part: Path(file) for part, file in (files or {}).items()}
+    for part, file in others.items():
+        if not file.is_file():
+            raise SourceError(
+                f"there is no file {file}",
+                why="the path does not exist, or is a folder",
+                way_out=f"check the path of --{part}-data",
+            )
+    if len({file.name for file in (source, *others.values())}) < 1 + len(others):
+        raise SourceError(
+            "two of the files have one name",
+            why="they are copied into one folder, data/raw",
+            way_out="give them different names",
+        )
+    dealt: dict[str, Any] = {"by": split or ("files" if others else "random")}
+    dealt |= {} if gap is None else {"gap": float(gap) if _is_number(gap) else gap}
+    dealt |= {"values": {part: list(said) for part, said in values.items()}} if values else {}
+    dealt |= {"files": {part: f"data/raw/{file.name}" for part, file in others.items()}} if others else {}
     declared: dict[str, Any] = {"source": f"data/raw/{source.name}", "target": target}
     options = {
         "task": task,
@@ -137,7 +159,10 @@ def new_project(
     draft = Path(tempfile.mkdtemp(prefix=f".{root.name}.new-", dir=root.parent))
     try:
         with naming_full_disk(root):
-            result = _fill(draft, root.name, source, declared, split, seed)
+            for file in others.values():
+                (draft / "data/raw").mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, draft / "data/raw" / file.name)
+            result = _fill(draft, root.name, source, declared, dealt, seed)
         if root.exists():
             root.rmdir()
         draft.chmod(0o755)
@@ -157,7 +182,17 @@ def _name_as_given(error: PenstockError, copy: Path, data: Path | str) -> None:
     )
 
 
-def _fill(draft: Path, name: str, source: Path, declared: dict[str, Any], split: str, seed: int) -> dict[str, Any]:
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _fill(
+    draft: Path, name: str, source: Path, declared: dict[str, Any], split: dict[str, Any], seed: int
+) -> dict[str, Any]:
     """Make the project in a folder that nobody sees yet."""
     write_folders(draft)
     shutil.copyfile(source, draft / declared["source"])

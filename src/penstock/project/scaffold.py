@@ -25,7 +25,7 @@ def render_declaration(
     data: dict[str, Any],
     task: str,
     metric: str | None,
-    split: str = "random",
+    split: dict[str, Any] | None = None,
     seed: int = 0,
     budget: str = "5m",
 ) -> str:
@@ -33,9 +33,10 @@ def render_declaration(
 
     Parameters
     ----------
-    data : the keys of [data] that differ from the defaults.
+    data : the keys of [data] that differ from the defaults. split : those of [split], beside the shares and the seed.
     metric : None while the task is not known, which is while the data are first read.
     """
+    dealt = dict(split or {})
     lines = [
         "# What this project is, declared once. Every section has defaults; unknown keys are refused.",
         "# All settings: docs/declaration.md",
@@ -53,7 +54,8 @@ def render_declaration(
         "valid = 0.2",
         "test = 0.2                   # sealed: encrypted at once, opened one envelope per deploy",
         "envelopes = 4",
-        f'by = {toml(split)}                # "random", "time:column" or "group:column"',
+        f'by = {toml(dealt.pop("by", "random"))}                # also "time:COLUMN", "group:COLUMN", "column:COLUMN", "files"',
+        *(f"{key} = {toml(value)}" for key, value in dealt.items()),
         f"seed = {seed}",
         "",
         "[goal]                       # what is good enough, written down before the work",

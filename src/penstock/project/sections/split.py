@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 from penstock.project.sections.section import Fault, Section, Share
+from penstock.project.split_settings import SplitSettings, faults
 
 
 class SplitSection(Section, frozen=True):
     valid: Share = 0.2
     test: Share = 0.2
     envelopes: int = 4
-    by: str = "random"  # or "time:column", "group:column"
+    by: str = "random"  # or "time:column", "group:column", "column:column", "files"
     seed: int = 0
+    gap: str | float = 0  # by time: "7d", or a number in the column's unit
+    values: dict[str, tuple[str | int | float | bool, ...]] | None = None  # by column: part = what it says of it
+    files: dict[str, str] = {}  # by files: part = path; the training rows are in [data] source
 
     def faults(self) -> Iterator[Fault]:
         for key, share in (("valid", self.valid), ("test", self.test)):
@@ -21,7 +27,13 @@ class SplitSection(Section, frozen=True):
                 yield key, f"{share} is not a share between 0 and 1", "write for example 0.2"
         if self.valid + self.test >= 0.95:
             yield "", f"valid + test = {self.valid + self.test:g} leaves too few training rows", "keep both at 0.2"
-        if self.envelopes < 1:
-            yield "envelopes", f"{self.envelopes} is not at least 1", "write 4"
-        if self.by != "random" and not re.fullmatch(r"(time|group):.+", self.by):
-            yield "by", f"{self.by!r} is no way to split", "write 'random', 'time:COLUMN' or 'group:COLUMN'"
+        for why, setting, way_out in faults(self):
+            yield setting.partition(" ")[0], f"{setting}: {why}", f"write {way_out}"
+
+    @property
+    def settings(self) -> SplitSettings:
+        """What of it decides how rows are dealt: which parts have files, but not where they lie."""
+        return SplitSettings(**{**msgspec.structs.asdict(self), "files": tuple(self.files)})
+
+    def to_json(self) -> dict[str, Any]:
+        return self.settings.to_json()
