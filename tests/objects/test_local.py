@@ -167,7 +167,11 @@ def test_putting_again_makes_young(store: LocalStore, tmp_path: Path) -> None:
     """From bytes or from a file."""
     (tmp_path / "model").write_bytes(b"model")
     digest = store.put(b"model")
-    for put in (lambda: store.put(b"model"), lambda: store.put_file(tmp_path / "model")):
+    for put in (
+        lambda: store.put(b"model"),
+        lambda: store.put_file(tmp_path / "model"),
+        lambda: store.renew(digest),
+    ):
         os.utime(store.path_of(digest), (1, 1))
         assert store.stat(digest).age_s > 1000
         put()

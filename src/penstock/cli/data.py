@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from penstock.cli import data_items
 from penstock.cli.output import PATH, emit, json_option
 
 
@@ -14,14 +15,19 @@ def data() -> None:
     """The data set and its versions."""
 
 
-@data.command("log")
-@json_option
-def log(as_json: bool) -> int:
-    """List the versions of the data set, newest first, each with its difference from its parent."""
-    from penstock.lifecycle.look import data_log
-    from penstock.project.project import Project
+for verb in (data_items.add, data_items.status, data_items.checkout, data_items.verify, data_items.gc):
+    data.add_command(verb)
 
-    return emit(data_log(Project.here()), as_json=as_json)
+
+@data.command("log")
+@click.argument("item", required=False)  # The versions of this data item alone.
+@json_option
+def log(item: str | None, as_json: bool) -> int:
+    """List the versions of the data set and of data items, newest first, each with what is new in it."""
+    from penstock.experiments.looking.here import workspace_here
+    from penstock.lifecycle.data_log import data_log
+
+    return emit(data_log(workspace_here(), item), as_json=as_json)
 
 
 @data.command("profile")

@@ -152,6 +152,22 @@ def load_version(objects: ObjectStore, digest: str) -> DatasetVersion:
     return DatasetVersion(manifest)
 
 
+def stored_objects(objects: ObjectStore, digest: str) -> set[str]:
+    """Digests of all objects that a version needs: its manifest, its chunks of rows, its envelopes, what it remembers."""
+    manifest = load_version(objects, digest).manifest
+    return {
+        digest,
+        *(chunk["object"] for part in manifest["parts"].values() for chunk in part),
+        *(digest for envelope in manifest["envelopes"] for digest in Envelope.from_json(envelope).objects),
+        *memory_objects(manifest),
+    }
+
+
+def memory_objects(manifest: dict[str, Any]) -> list[str]:
+    """Digests of what a version remembers of its rows."""
+    return [str(manifest["fingerprints"])]
+
+
 def load_part(objects: ObjectStore, version: DatasetVersion, part: str) -> tuple[Frame, np.ndarray]:
     """The rows of ``"train"`` or ``"valid"``: typed columns, and y as class numbers (int64) or numbers (float64).
 

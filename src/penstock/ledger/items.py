@@ -68,8 +68,11 @@ class Items:
         size_bytes: int,
         message: str = "",
         details: dict[str, Any] | None = None,
+        again: bool = False,
     ) -> tuple[ItemVersion, bool]:
         """Record a version, and whether it is new: where the newest one has the same content, that one is given.
+
+        `again`: not then either, as the newest one is stored no more.
 
         Raises
         ------
@@ -84,7 +87,7 @@ class Items:
                         why="the versions of a data item are of one kind, so that they can be compared and checked out",
                         way_out="give it another name with --name",
                     )
-                if newest.content == content:
+                if newest.content == content and not (again and newest.digest != digest):
                     return newest, False
             version = ItemVersion(
                 name=name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
 from penstock.errors import NotFound
 from penstock.experiments.sheets import Listing, Sheet
@@ -44,23 +43,6 @@ def list_models(project: Project) -> Listing:
     )
 
 
-def data_log(project: Project) -> Listing:
-    """Versions of the data set, newest first."""
-    datasets = project.ledger.datasets
-    body, rows = [], []
-    digest = datasets.head(project.name)
-    while digest is not None:
-        record = datasets.get(digest)
-        body.append(record.to_json())
-        counts = record.details.get("rows", {})
-        made = str(record.created_at)[:19].replace("T", " ")
-        rows.append((record.digest[7:19], made, str(sum(counts.values())), _changes(record.details.get("diff"))))
-        digest = record.parent
-    if not body:
-        raise NotFound("this project has no data set yet", why="nothing was ingested", way_out="run `penstock run`")
-    return Listing({"versions": body}, ("version", "made (UTC)", "rows", "against its parent"), rows, "")
-
-
 def explain_checks(check: str | None = None) -> Listing | Sheet:
     """What one check of the monitor or of the data, or one kind of personal data, says of itself, or the list of all.
 
@@ -82,16 +64,3 @@ def explain_checks(check: str | None = None) -> Listing | Sheet:
     body = [{"id": name, "text": text} for name, text in texts.items()]
     rows = [(c["id"], c["text"].splitlines()[0]) for c in body]
     return Listing({"checks": body}, ("check", "says"), rows, "")
-
-
-def _changes(diff: dict[str, Any] | None) -> str:
-    """``+150 -3 rows, column zip is new``."""
-    if diff is None:
-        return ""
-    rows, columns = diff["rows"], diff["columns"]
-    found = [f"+{rows['added']} -{rows['removed']} rows"]
-    if rows["changed"]:
-        found.append(f"{rows['changed']} with another target")
-    found += [f"column {name} is new" for name in columns["added"]]
-    found += [f"column {name} is gone" for name in columns["removed"]]
-    return ", ".join(found)

@@ -76,6 +76,21 @@ class LocalStore:
             raise no_object(digest, self.url) from None
         return Stored(status.st_size, time.time() - status.st_mtime)
 
+    def check(self, digest: str) -> None:
+        try:
+            found = sha256_file(self.path_of(digest))
+        except FileNotFoundError:
+            raise no_object(digest, self.url) from None
+        if found != digest:
+            raise damaged_object(digest, self.url)
+
+    def renew(self, digest: str) -> bool:
+        path = self.path_of(digest)
+        try:
+            return _taken(path, path.stat().st_size)
+        except FileNotFoundError:
+            return False
+
     def delete(self, digest: str) -> None:
         self.path_of(digest).unlink(missing_ok=True)
 

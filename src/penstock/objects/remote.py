@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -73,7 +74,7 @@ class RemoteStore:
                 if digest_of(data) != digest:
                     raise changed_while_read(path)
                 self._create(digest, data)
-            elif not self._young(digest):
+            elif not self.renew(digest):
                 obstore.put(self._bucket, _key(digest), path, use_multipart=True)
                 if sha256_file(path) != digest:
                     self.delete(digest)
@@ -111,6 +112,21 @@ class RemoteStore:
             found = obstore.head(self._bucket, _key(digest))
         return Stored(found["size"], (datetime.now(UTC) - found["last_modified"]).total_seconds())
 
+    def check(self, digest: str) -> None:
+        sha256 = hashlib.sha256()
+        with self._telling(digest):
+            for chunk in obstore.get(self._bucket, _key(digest)).stream():
+                sha256.update(chunk)
+        if f"sha256:{sha256.hexdigest()}" != digest:
+            raise damaged_object(digest, self.url)
+
+    def renew(self, digest: str) -> bool:
+        """Whether it is stored, and was put not long ago."""
+        try:
+            return self.stat(digest).age_s < YOUNG_S
+        except NotFound:
+            return False
+
     def collect(self, digest: str, *, older_than_s: float) -> bool:
         try:
             if self.stat(digest).age_s < older_than_s:
@@ -141,15 +157,8 @@ class RemoteStore:
         try:
             obstore.put(self._bucket, _key(digest), data, mode="create", use_multipart=False)
         except AlreadyExistsError:
-            if not self._young(digest):
+            if not self.renew(digest):
                 obstore.put(self._bucket, _key(digest), data, use_multipart=False)
-
-    def _young(self, digest: str) -> bool:
-        """Whether it is stored, and was put not long ago."""
-        try:
-            return self.stat(digest).age_s < YOUNG_S
-        except NotFound:
-            return False
 
     @contextmanager
     def _telling(self, digest: str, *, absent: bool = True) -> Iterator[None]:

@@ -76,10 +76,18 @@ class ObjectStore(Protocol):
         """Whether an object is stored. Cheap: its bytes are not read."""
         ...
 
-    def stat(self, digest: str) -> Stored:
-        """Size and age of an object. Putting it again makes it young: whoever puts something counts on it from then on.
+    def check(self, digest: str) -> None:
+        """Read an object, without holding it all in memory, and raise as `get` does where it is not what it must be."""
+        ...
 
-        A store may take up to half an hour of age for young. NotFound : nothing is stored under `digest`.
+    def stat(self, digest: str) -> Stored:
+        """Size and age of an object. NotFound : nothing is stored under `digest`."""
+        ...
+
+    def renew(self, digest: str) -> bool:
+        """Make an object young, as putting it again does, so that it is not collected from under who counts on it.
+
+        A store may take up to half an hour of age for young. False : it is not stored, or must be put to be young.
         """
         ...
 

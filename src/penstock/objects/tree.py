@@ -247,6 +247,13 @@ class Tree:
             raise self._damaged(path)
         return data
 
+    def stream(self, file: TreeFile) -> Iterator[bytes]:
+        """The bytes of a file, in parts that were checked."""
+        if not file.is_object:
+            yield from self.parts_of(file)
+            return
+        yield self._objects.get(file.digest)
+
     def parts_of(self, file: TreeFile) -> Iterator[bytes]:
         """The bytes of a file that lies in packs, piece by piece, each checked against its digest."""
         places = file.pieces
@@ -448,7 +455,7 @@ class _Writer:
         self._buffer += data
 
     def _large(self, file: Path, digest: str | None) -> str:
-        if digest is None or not self._objects.has(digest):
+        if digest is None or not self._objects.renew(digest):
             digest = self._objects.put_file(file)
         return digest
 

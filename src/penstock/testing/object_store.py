@@ -87,6 +87,15 @@ class ObjectStoreContract:
         with pytest.raises(NotFound, match=ABSENT):
             store.stat(ABSENT)
 
+    def test_an_object_is_checked_and_renewed_without_its_bytes(self, store: ObjectStore) -> None:
+        """One that was just put is whole and young; an absent one is neither."""
+        digest = store.put(b"model")
+        store.check(digest)
+        assert store.renew(digest)
+        assert not store.renew(ABSENT)
+        with pytest.raises(NotFound, match=ABSENT):
+            store.check(ABSENT)
+
     def test_only_what_is_old_is_collected(self, store: ObjectStore) -> None:
         """What was put within the grace stays; an absent one is no error."""
         digest = store.put(b"model")

@@ -61,26 +61,63 @@ def needed_objects(ledger: Ledger, objects: ObjectStore, *, without: set[str]) -
         "SELECT object AS a, dataset AS b, key_id AS c FROM envelopes",
         "SELECT bundle AS a, report AS b, details || metrics || overrides || dataset AS c FROM model_versions",
         "SELECT NULL AS a, NULL AS b, details AS c FROM experiments",
+        "SELECT digest AS a, NULL AS b, details AS c FROM data_items",
     ):
         for row in ledger.ask(query):
             lists |= {d for d in (row.a, row.b) if is_digest(d)} | set(_mentioned(row.c or ""))
-    return plain | _followed(objects, lists)
+    return plain | followed(objects, lists)
 
 
-def _followed(objects: ObjectStore, lists: set[str]) -> set[str]:
+def mentioned_objects(ledger: Ledger, objects: ObjectStore) -> set[str]:
+    """Every digest that anything in the ledger mentions, in whatever column, and all that these lead to.
+
+    More than what is needed, and never less: runs, also queued, running and thrown-away ones, models, data sets, data items. Only the
+    audit trail, which tells of what is gone, and the digests of files that are remembered to save time keep nothing.
+
+    Raises
+    ------
+    DamagedStore : as `needed_objects`.
+    """
+    from penstock.ledger.schema import tables
+
+    found: set[str] = set()
+    for table, columns in tables().items():
+        if table in ("events", "file_stats", "migrations", "locks", "secrets"):
+            continue
+        texts = [name for name, (kind, *_) in columns.items() if kind in ("text", "json")]
+        for row in ledger.ask(f"SELECT {', '.join(texts)} FROM {table}"):
+            for value in row:
+                if value and "sha256:" in value:
+                    found.update(_mentioned(value))
+    return followed(objects, found)
+
+
+def followed(objects: ObjectStore, lists: set[str]) -> set[str]:
     """Digests, and all that they lead to where they are JSON."""
     seen: set[str] = set()
     waiting = set(lists)
     while waiting:
         digest = waiting.pop()
         seen.add(digest)
-        try:
-            data = _if_json(objects, digest)
-        except NotFound:
-            continue
-        if data is not None:
-            waiting |= {inner for _, inner in digests_within(data)} - seen
+        inner, last = led_to(objects, digest)
+        if last:
+            seen |= inner
+        else:
+            waiting |= inner - seen
     return seen
+
+
+def led_to(objects: ObjectStore, digest: str) -> tuple[set[str], bool]:
+    """The digests that an object names, none where it is no list or not stored; and whether these are no lists for certain."""
+    try:
+        data = _if_json(objects, digest)
+    except NotFound:
+        return set(), True
+    last = isinstance(data, dict) and data.get("kind") in ("tree", "dataset")
+    named = {inner for _, inner in digests_within(data)} if data is not None else set()
+    if last and isinstance(data, dict) and data["kind"] == "dataset":
+        last = not named & {data.get("parent"), data.get("redealt_from")}
+    return named, last
 
 
 def _if_json(objects: ObjectStore, digest: str) -> object | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import BadParameter, ProjectError
+from penstock.errors import BadParameter, NotFound, ProjectError
 from penstock.experiments.keeping.needed import needed_objects, objects_of
 from penstock.experiments.looking.run_files import size_text
 
@@ -172,9 +172,7 @@ def _refuse_while_running(workspace: Workspace) -> None:
 
 def _size(workspace: Workspace, digest: str) -> int | None:
     """Bytes of a stored object; None where it is not stored."""
-    from penstock.objects.local import LocalStore
-
-    if isinstance(workspace.objects, LocalStore):
-        path = workspace.objects.path_of(digest)
-        return path.stat().st_size if path.is_file() else None
-    return len(workspace.objects.get(digest)) if workspace.objects.has(digest) else None
+    try:
+        return workspace.objects.stat(digest).size_bytes
+    except NotFound:
+        return None

@@ -1,0 +1,185 @@
+"""`penstock data add`: a file or folder becomes a version of a data item.
+
+Its bytes go into the object store as a tree with packs (`penstock.objects.tree`): small files lie together, large ones are cut, and
+what an earlier version has is not stored again. Only then is the version recorded, in one transaction. A process that dies before
+leaves packs that nothing names: the same command, given again, makes the same packs and finds them there. Objects of the newest
+version that are lost are made again from the files, where these have not changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.data.items.healing import heal, lost_objects
+from penstock.data.items.index import Index, load_index, now_ns, save_index
+from penstock.data.items.naming import name_for, place_of
+from penstock.data.items.scan import Scan, scan
+from penstock.errors import NotFound, SourceError
+from penstock.experiments.looking.run_files import size_text
+from penstock.ledger.items import ItemVersion
+from penstock.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from penstock.objects.tree import Entry, Tree
+
+LOCK_WAIT_S = 3600.0
+Tell = Callable[[int, int, int, int], None]
+"""Told of files and bytes that are done, and of files and bytes in all."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """A version of a data item.
+
+    Attributes
+    ----------
+    known : nothing had changed since this version; nothing was stored.
+    new_bytes : bytes that had to be stored beside those of the version before. seconds : that it took.
+    left_out : path -> why, of links and other things that are no files.
+    """
+
+    version: ItemVersion
+    known: bool
+    new_bytes: int
+    seconds: float
+    left_out: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    exit_code = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.version.to_json(),
+            "known": self.known,
+            "new_bytes": self.new_bytes,
+            "seconds": self.seconds,
+            "left_out": [{"path": path, "why": why} for path, why in self.left_out.items()],
+            "warnings": list(self.warnings),
+        }
+
+    def to_text(self) -> str:
+        version = self.version
+        files = f"{version.files} file{'' if version.files == 1 else 's'}, {size_text(version.size_bytes)}"
+        if self.known:
+            lines = [f"{version.reference}: nothing has changed ({files})"]
+        else:
+            lines = [f"{version.reference}: {files}; {size_text(self.new_bytes)} stored in {self.seconds:.1f} s"]
+        left = list(self.left_out.items())
+        lines += [f"  left out: {path} ({why})" for path, why in left[:5]]
+        if len(left) > 5:
+            lines.append(f"  and {len(left) - 5} others")
+        return "\n".join([*lines, *(f"  {warning}" for warning in self.warnings)])
+
+
+def add(
+    workspace: Workspace, path: Path, *, name: str | None = None, message: str = "", tell: Tell | None = None
+) -> Added:
+    """Keep a file or folder as the next version of its item; the newest one, where nothing has changed.
+
+    Parameters
+    ----------
+    name : of the item; its place in the workspace by default.
+    tell : told after each file that was read.
+
+    Raises
+    ------
+    SourceError : nothing is there, something cannot be read, or changed while it was read; nothing is recorded.
+    StoreFull : no space is left; nothing is recorded, and what was stored is found by the next attempt.
+    """
+    began = time.monotonic()
+    place = place_of(workspace, path)
+    name = name_for(place, name)
+    found = scan(path)
+    if found.kind == "absent":
+        raise SourceError(f"there is no {path}", why="nothing is there to add", way_out="check the path")
+    ledger = workspace.ledger
+    with ledger.lock(f"data {name}", wait_s=LOCK_WAIT_S):
+        newest = ledger.items.newest(name)
+        read_at = now_ns()
+        before = tree_of(workspace, newest) if newest is not None and newest.kind == found.kind else None
+        lost = lost_objects(workspace, before) if before is not None else set()
+        if before is not None and lost:
+            lost = heal(workspace, before, lost, path, found)
+        index = load_index(workspace, name, place)
+        same = newest is not None and index is not None and index.digest == newest.digest and index.is_that_of(found)
+        if newest is not None and before is not None and same and not lost:
+            return Added(newest, True, 0, time.monotonic() - began, found.left_out)
+        digest = _store(workspace, path, found, before, index, tell)
+        tree = _tree(workspace, digest)
+        known_objects = before.objects() - lost if before is not None else set()
+        new_bytes = sum(workspace.objects.stat(o).size_bytes for o in tree.objects() - known_objects)
+        version, new = ledger.items.add(
+            name,
+            digest,
+            tree.content,
+            kind=found.kind,
+            place=place,
+            files=len(tree.files),
+            size_bytes=tree.size_bytes,
+            message=message,
+            details={"new_bytes": new_bytes},
+            again=newest is not None and (before is None or bool(lost)),
+        )
+        save_index(workspace, name, place, found, version.digest, read_at_ns=read_at)
+        if new:
+            what = {"digest": digest, "files": version.files, "size_bytes": version.size_bytes, "place": place}
+            ledger.audit.append("add data", version.reference, what)
+    seconds = time.monotonic() - began
+    return Added(version, not new, new_bytes if new else 0, seconds, found.left_out, _warnings(workspace, place))
+
+
+def tree_of(workspace: Workspace, version: ItemVersion) -> Tree | None:
+    """The tree of a version, None where it is not stored any more."""
+    try:
+        return _tree(workspace, version.digest)
+    except NotFound:
+        return None
+
+
+def _tree(workspace: Workspace, digest: str) -> Tree:
+    from penstock.objects.tree import read_tree
+
+    return read_tree(workspace.objects, digest)
+
+
+def _store(
+    workspace: Workspace, path: Path, found: Scan, before: Tree | None, index: Index | None, tell: Tell | None
+) -> str:
+    from penstock.objects.tree import store_tree
+
+    done_files = done_bytes = 0
+    total = found.size_bytes
+
+    def told(size: int, _path: str, _digest: str) -> None:
+        nonlocal done_files, done_bytes
+        done_files, done_bytes = done_files + 1, done_bytes + size
+        if tell is not None:
+            tell(done_files, done_bytes, len(found.paths), total)
+
+    return store_tree(workspace.objects, _entries(path, found, before, index), before, cut=True, tell=told)
+
+
+def _entries(path: Path, found: Scan, before: Tree | None, index: Index | None) -> Iterator[Entry]:
+    """The files to store, with the digests of those that have not changed since an indexed version."""
+    from penstock.objects.tree import Entry
+
+    known = index.stats() if index is not None and before is not None and index.digest == before.digest else {}
+    for file, stats in found.stats().items():
+        digest = None
+        if before is not None and known.get(file) == stats and file in before.files:
+            digest = before.files[file].digest
+        yield Entry(file, found.file_of(path, file), digest, executable=stats[3] == 0o755)
+
+
+def _warnings(workspace: Workspace, place: str) -> tuple[str, ...]:
+    source = workspace.declaration.data.source
+    if source and place_of(workspace, workspace.root / source) == place:
+        return (
+            "this is the source of the project: rows that are sealed in its data set lie in this version in the clear, "
+            "as they do in the file",
+        )
+    return ()

@@ -1,0 +1,223 @@
+"""`penstock data verify`: every stored byte is read again, and what is damaged is told with all that it hurts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import DamagedStore, NotFound
+from penstock.experiments.keeping.needed import led_to
+from penstock.experiments.looking.run_files import size_text
+from penstock.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from penstock.objects.store import ObjectStore
+
+SHOWN = 10
+DAMAGED, MISSING = "damaged", "missing"
+
+
+@dataclass(frozen=True)
+class Hurt:
+    """Something that cannot be read in full. `kind`: ``item``, ``data set``, ``model`` or ``run``; `files`: of an item, those hurt."""
+
+    kind: str
+    name: str
+    objects: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "name": self.name, "objects": list(self.objects), "files": list(self.files)}
+
+    def to_text(self) -> str:
+        shown = ", ".join(self.files[:5]) + (f" and {len(self.files) - 5} others" if len(self.files) > 5 else "")
+        return f"  {self.kind} {self.name}" + (f": {shown}" if shown else "")
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was read, and what is wrong with it.
+
+    Attributes
+    ----------
+    objects, size_bytes : that were read. wrong : digest -> ``damaged`` or ``missing``.
+    hurt : what cannot be read in full because of these. discarded : damaged objects that were removed.
+    """
+
+    objects: int
+    size_bytes: int
+    seconds: float
+    wrong: dict[str, str] = field(default_factory=dict)
+    hurt: tuple[Hurt, ...] = ()
+    discarded: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.wrong else 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "objects": self.objects,
+            "size_bytes": self.size_bytes,
+            "seconds": self.seconds,
+            "wrong": [{"digest": digest, "why": why} for digest, why in sorted(self.wrong.items())],
+            "hurt": [one.to_json() for one in self.hurt],
+            "discarded": self.discarded,
+        }
+
+    def to_text(self) -> str:
+        read = f"{self.objects} objects ({size_text(self.size_bytes)}) read in {self.seconds:.1f} s"
+        if not self.wrong:
+            return f"{read}: all are as they were stored"
+        wrong = sorted(self.wrong.items())
+        lines = [f"{read}: {len(wrong)} are not", *(f"  {why}: {digest}" for digest, why in wrong[:SHOWN])]
+        if len(wrong) > SHOWN:
+            lines.append(f"  and {len(wrong) - SHOWN} others")
+        lines.append("hurt by it:" if self.hurt else "nothing in the ledger needs them")
+        lines += [one.to_text() for one in self.hurt]
+        if self.discarded:
+            lines.append(f"{self.discarded} damaged objects are removed: what makes them again will store them anew")
+        elif DAMAGED in self.wrong.values():
+            lines.append("`penstock data verify --discard` removes damaged objects, so that they can be stored anew:")
+            lines.append("  `penstock data add` does so from the files, `penstock run` from the source")
+        return "\n".join(lines)
+
+
+def verify(
+    workspace: Workspace,
+    reference: str | None = None,
+    *,
+    discard: bool = False,
+    tell: Callable[[int, int], None] | None = None,
+) -> Verified:
+    """Read every object of the store again, or all that one version of an item needs.
+
+    Parameters
+    ----------
+    reference : ``NAME[@VERSION]`` of an item.
+    discard : remove what is damaged: it is of no use, and as long as it is there nothing else takes its place.
+    tell : told of objects that are done, and of all.
+    """
+    from penstock.data.items.naming import find_item
+
+    objects = workspace.objects
+    began = time.monotonic()
+    one = None if reference is None else find_item(workspace, reference)
+    wrong: dict[str, str] = {}
+    if one is None:
+        chosen = set(objects.digests())
+    else:
+        try:
+            chosen = {one.digest, *led_to(objects, one.digest)[0]}
+        except DamagedStore:
+            chosen = {one.digest}
+        chosen = {digest for digest in chosen if objects.has(digest)}
+    sizes = 0
+    with ThreadPoolExecutor(2) as pool:
+        for done, (digest, size) in enumerate(pool.map(lambda d: (d, _checked(objects, d)), sorted(chosen))):
+            if size is None:
+                wrong[digest] = DAMAGED
+            sizes += size or 0
+            if tell is not None:
+                tell(done + 1, len(chosen))
+    hurt = tuple(_hurt(workspace, wrong, None if one is None else one.reference))
+    discarded = 0
+    if discard:
+        for digest in [d for d, why in wrong.items() if why == DAMAGED]:
+            objects.delete(digest)
+            discarded += 1
+        if discarded:
+            workspace.ledger.audit.append("discard", f"{discarded} damaged objects", {"objects": sorted(wrong)})
+    return Verified(len(chosen), sizes, time.monotonic() - began, wrong, hurt, discarded)
+
+
+def _checked(objects: ObjectStore, digest: str) -> int | None:
+    """The size of an object that is whole, None of one that is damaged."""
+    try:
+        objects.check(digest)
+        return objects.stat(digest).size_bytes
+    except DamagedStore:
+        return None
+    except NotFound:  # collected meanwhile
+        return 0
+
+
+def _hurt(workspace: Workspace, wrong: dict[str, str], only: str | None) -> list[Hurt]:
+    """What leads to an object that is damaged, or to one that must be there and is not; the latter join `wrong`."""
+    ledger, objects = workspace.ledger, workspace.objects
+    found = []
+    for version in ledger.items.log():
+        if only in (None, version.reference):
+            found += _of_list(objects, "item", version.reference, version.digest, wrong)
+    if only is not None:
+        return found
+    for record in ledger.datasets.log():
+        found += _of_list(objects, "data set", record.digest, record.digest, wrong)
+    for row in ledger.ask("SELECT name, version, bundle, report FROM model_versions ORDER BY name, version"):
+        digests = [digest for digest in (row.bundle, row.report) if digest]
+        bad = _below(objects, digests, wrong)
+        if bad:
+            found.append(Hurt("model", f"{row.name}@{row.version}", tuple(sorted(bad))))
+    runs: dict[str, set[str]] = {}
+    for row in ledger.ask("SELECT run, digest FROM run_outputs ORDER BY run"):
+        bad = _below(objects, [row.digest], wrong) if wrong else set()
+        if bad:
+            runs.setdefault(row.run, set()).update(bad)
+    return [*found, *(Hurt("run", run, tuple(sorted(bad))) for run, bad in runs.items())]
+
+
+def _of_list(objects: ObjectStore, kind: str, name: str, digest: str, wrong: dict[str, str]) -> list[Hurt]:
+    """An item or a data set: it needs its list, and all objects that this names."""
+    from penstock.data.versions import stored_objects
+    from penstock.objects.tree import read_tree
+
+    files: list[str] = []
+    if wrong.get(digest) == DAMAGED:
+        return [Hurt(kind, name, (digest,))]
+    try:
+        if kind == "item":
+            tree = read_tree(objects, digest)
+            needed = tree.objects()
+        else:
+            tree, needed = None, stored_objects(objects, digest)
+    except NotFound:
+        wrong[digest] = MISSING
+        return [Hurt(kind, name, (digest,))]
+    for lost in needed - wrong.keys():
+        if not objects.has(lost):
+            wrong[lost] = MISSING
+    bad = needed & wrong.keys()
+    if not bad:
+        return []
+    if tree is not None:
+        packs = {number for number, pack in enumerate(tree.packs) if pack in bad}
+        files = [
+            file.path
+            for file in tree.files.values()
+            if file.pack in packs
+            or any(p.pack in packs for p in file.pieces)
+            or (file.is_object and file.digest in bad)
+        ]
+    return [Hurt(kind, name, tuple(sorted(bad)), tuple(files))]
+
+
+def _below(objects: ObjectStore, digests: list[str], wrong: dict[str, str]) -> set[str]:
+    """Those wrong objects that some digests lead to. What is damaged leads nowhere."""
+    seen, waiting = set[str](), set(digests)
+    while waiting:
+        digest = waiting.pop()
+        seen.add(digest)
+        if digest in wrong:
+            continue
+        try:
+            inner, last = led_to(objects, digest)
+        except DamagedStore:
+            continue
+        if last:
+            seen |= inner
+        else:
+            waiting |= inner - seen
+    return seen & wrong.keys()
