@@ -11,7 +11,13 @@ from penstock.cli.output import PATH, emit, json_option
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=PATH)  # The folder to make.
-@click.option("--data", "data", type=PATH, required=True, help="CSV, TSV, JSONL or Parquet file, also .gz.")
+@click.option(
+    "--data",
+    "data",
+    required=True,
+    metavar="PLACE",
+    help="File, glob, folder or URL: CSV, JSONL, Parquet, SQL, s3:// ...",
+)
 @click.option("--target", "target", required=True, help="The column to predict.")
 @click.option("--task", "task", help="binary, multiclass or regression. Default: inferred.")
 @click.option("--positive", "positive", help="The class that counts as positive. Default: the last one.")
@@ -23,6 +29,10 @@ from penstock.cli.output import PATH, emit, json_option
 @click.option("--columns", "columns", help="Names of the columns, separated by commas.")
 @click.option("--delimiter", "delimiter", help="Default: found.")
 @click.option("--quote", "quote", help='The quoting character, or "none". Default: found.')
+@click.option("--format", "form", help="csv, jsonl, json, parquet or texts. Default: found.")
+@click.option("--file-column", "file_column", help="A column that tells the file of each row.")
+@click.option("--query", "query", help="SQL, where --data is the URL of a database.")
+@click.option("--cursor", "cursor", help="A column of the database by which newer rows are asked for.")
 @click.option("--encoding", "encoding", default="utf-8", show_default=True, help="Of the file.")
 @click.option(
     "--split",
@@ -44,7 +54,7 @@ from penstock.cli.output import PATH, emit, json_option
 @json_option
 def new(
     folder: Path,
-    data: Path,
+    data: str,
     target: str,
     task: str | None,
     positive: str | None,
@@ -56,6 +66,10 @@ def new(
     columns: str | None,
     delimiter: str | None,
     quote: str | None,
+    form: str | None,
+    file_column: str | None,
+    query: str | None,
+    cursor: str | None,
     encoding: str,
     split: str | None,
     gap: str | None,
@@ -82,6 +96,10 @@ def new(
         columns=_listed(columns) if columns else None,
         delimiter=delimiter,
         quote=quote,
+        form=form,
+        file_column=file_column,
+        query=query,
+        cursor=cursor,
         encoding=encoding,
         split=split,
         gap=gap,

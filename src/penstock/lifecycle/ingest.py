@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.data.lineages import redealt_from
-from penstock.errors import SourceError
+from penstock.data.sources.kind import NotFetched
 from penstock.ledger.envelopes import RETIRED
-from penstock.lifecycle.stages import Context, Stages
+from penstock.lifecycle.source import declared_source, open_declared, tell
+from penstock.lifecycle.stages import Context, Stages, WouldRun
 from penstock.project.project import Project
 
 if TYPE_CHECKING:
@@ -20,15 +20,7 @@ def declared_ingest(project: Project) -> dict[str, Any]:
     """What of the declaration decides how the source is read, dealt and typed."""
     data, split = project.declaration.data, project.declaration.split
     return {
-        "path": data.source,
-        "options": {
-            "format": data.format,
-            "delimiter": data.delimiter,
-            "quote": data.quote,
-            "header": data.header,
-            "columns": None if data.columns is None else list(data.columns),
-            "encoding": data.encoding,
-        },
+        **declared_source(data),
         "target": data.target,
         "task": None if data.task is None else data.task.value,
         "kinds": {name: kind.value for name, kind in data.kinds.items()},
@@ -45,33 +37,15 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     """Read, deal, infer, decode and seal."""
     from penstock.bundle.kinds import Kind, Task
     from penstock.data.ingest import ingest as ingest_file
-    from penstock.data.part_files import PartFiles
-    from penstock.data.source import Source
-    from penstock.data.sources.file import FileSource
     from penstock.data.split import SplitSettings
-    from penstock.objects.tabular import ReadOptions
 
     project = context.project
-    path = project.root / params["path"]
-    files = {part: project.root / file for part, file in params.get("files", {}).items()}
-    if context.replay is not None and _digest_of(context, path, files) != inputs["source"]:
-        raise SourceError(
-            f"{path.name} is not what this run read",
-            why="its bytes have changed since",
-            way_out="restore the file, and reproduce again",
-        )
-    options = {
-        **params["options"],
-        "columns": None if params["options"]["columns"] is None else tuple(params["options"]["columns"]),
-    }
-    how = ReadOptions(**options)
-    source: Source = FileSource(path, how)
-    if files:
-        source = PartFiles(source, {part: FileSource(file, how) for part, file in files.items()})
+    opened = open_declared(context, params, inputs=inputs)
+    opened.refuse_other(inputs, replayed=context.replay is not None)
     result = ingest_file(
         context.ledger,
         context.objects,
-        source=source,
+        source=opened.whole,
         target=params["target"],
         split=SplitSettings(**params["split"]),
         task=None if params["task"] is None else Task(params["task"]),
@@ -97,7 +71,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         [{"name": c.name, "kind": c.kind.value, "why": c.why, "warnings": list(c.warnings)} for c in result.columns],
     )
     run.output("diff", result.diff)
-    run.output("warnings", list(result.warnings))
+    run.output("warnings", [*result.warnings, *tell(context, run, opened.main, version.parent)])
     run.output("envelopes", len(version.envelopes))
 
 
@@ -105,25 +79,14 @@ def current_dataset(stages: Stages) -> str:
     """Digest of the version that the project works on: that of its source, with the labelled rows added to it since."""
     context = stages.context
     project, ledger = context.project, context.ledger
-    if not project.source.is_file():
-        raise SourceError(
-            f"the source {project.declaration.data.source} is not there",
-            why=f"penstock.toml names it under [data], and {project.source} is no file",
-            way_out="put the file there, or correct [data] source",
-        )
-    files = {part: project.root / file for part, file in project.declaration.split.files.items()}
-    for part, file in files.items():
-        if not file.is_file():
-            raise SourceError(
-                f"the file of the {part} rows is not there",
-                why=f"penstock.toml names it under [split] files, and {file} is no file",
-                way_out="put the file there, or correct [split] files",
-            )
-    source = _digest_of(context, project.source, files)
-    before = ledger.datasets.head(project.name)
     declared = declared_ingest(project)
+    try:
+        opened = open_declared(context, declared, dry=stages.dry)
+    except NotFetched as error:
+        raise WouldRun("ingest", error.what) from error
+    before = ledger.datasets.head(project.name)
     redeals = redealt_from(context.objects, before, declared["target"], declared["split"])
-    inputs = {"source": source} if redeals is None else {"source": source, "redeals": redeals}
+    inputs = opened.inputs if redeals is None else {**opened.inputs, "redeals": redeals}
     read = stages.do("ingest", ingest, inputs, declared)
     base = str(read.outputs["dataset"])
     head = ledger.datasets.head(project.name)
@@ -132,16 +95,6 @@ def current_dataset(stages: Stages) -> str:
     if head != base and not stages.dry:
         ledger.datasets.set_head(project.name, base)
     return _with_labelled_rows(stages, base, before)
-
-
-def _digest_of(context: Context, path: Path, files: dict[str, Path]) -> str:
-    """Of the source and the files of other parts."""
-    source = context.ledger.cached_digest(path)
-    if not files:
-        return source
-    from penstock.data.part_files import digest_of_parts
-
-    return digest_of_parts(source, {part: context.ledger.cached_digest(file) for part, file in files.items()})
 
 
 def spent_envelopes(context: Context, dataset: str) -> list[int]:

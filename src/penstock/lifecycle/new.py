@@ -89,6 +89,10 @@ def new_project(
     delimiter: str | None = None,
     quote: str | None = None,
     encoding: str = "utf-8",
+    form: str | None = None,
+    file_column: str | None = None,
+    query: str | None = None,
+    cursor: str | None = None,
     split: str | None = None,
     gap: str | None = None,
     values: Mapping[str, Sequence[str]] | None = None,
@@ -100,7 +104,9 @@ def new_project(
     Parameters
     ----------
     folder : must not exist, or be empty.
-    data : CSV, TSV, JSON lines or Parquet, also ``.gz``; copied to ``data/raw``.
+    data : a file (CSV, TSV, JSON lines or Parquet, also ``.gz``), which is copied to ``data/raw``; or a glob, a folder or
+        a URL, which is read where it is.
+    form, file_column, query, cursor : ``format`` and the others as in `[data]` of the declaration.
     kinds : column -> kind, instead of what would be inferred.
     split, gap, values, files : as in `[split]`; files of other parts are copied to ``data/raw`` too.
 
@@ -115,12 +121,6 @@ def new_project(
             f"{folder} exists and is not empty",
             why="a new project is never written over something",
             way_out="name another folder, or remove this one",
-        )
-    if not source.is_file():
-        raise SourceError(
-            f"there is no file {data}",
-            why="the path does not exist, or is a folder",
-            way_out="check the path of --data",
         )
     others = {part: Path(file) for part, file in (files or {}).items()}
     for part, file in others.items():
@@ -140,7 +140,7 @@ def new_project(
     dealt |= {} if gap is None else {"gap": float(gap) if _is_number(gap) else gap}
     dealt |= {"values": {part: list(said) for part, said in values.items()}} if values else {}
     dealt |= {"files": {part: f"data/raw/{file.name}" for part, file in others.items()}} if others else {}
-    declared: dict[str, Any] = {"source": f"data/raw/{source.name}", "target": target}
+    declared: dict[str, Any] = {"source": _declared_place(str(data)), "target": target}
     options = {
         "task": task,
         "positive": positive,
@@ -153,6 +153,10 @@ def new_project(
         "delimiter": delimiter,
         "quote": quote,
         "encoding": None if encoding == "utf-8" else encoding,
+        "format": form,
+        "file_column": file_column,
+        "query": query,
+        "cursor": cursor,
     }
     declared |= {name: value for name, value in options.items() if value is not None}
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -175,6 +179,26 @@ def new_project(
     return NewResult(project=str(folder), target=target, **result)
 
 
+def _declared_place(data: str) -> str:
+    """What the declaration says of ``--data``: the copy of a file, else the place itself, from wherever it is read."""
+    scheme, separator, rest = data.partition("://")
+    if separator:
+        is_relative = scheme == "sqlite" and rest.startswith("/") and not rest.startswith("//")
+        return f"sqlite:////{(Path.cwd() / rest[1:]).as_posix().lstrip('/')}" if is_relative else data
+    path = Path(data)
+    if path.is_file():
+        return f"data/raw/{path.name}"
+    from penstock.data.sources.listing import is_glob
+
+    if not path.is_dir() and not is_glob(data):
+        raise SourceError(
+            f"there is no file {data}",
+            why="nothing lies at this path",
+            way_out="check the path of --data",
+        )
+    return Path(data).absolute().as_posix()
+
+
 def _name_as_given(error: PenstockError, copy: Path, data: Path | str) -> None:
     """Speak of the file that the user gave, not of its copy in a folder that is gone."""
     error.what, error.why, error.way_out = (
@@ -195,7 +219,8 @@ def _fill(
 ) -> dict[str, Any]:
     """Make the project in a folder that nobody sees yet."""
     write_folders(draft)
-    shutil.copyfile(source, draft / declared["source"])
+    if source.is_file():
+        shutil.copyfile(source, draft / declared["source"])
 
     from penstock.bundle.kinds import Task
     from penstock.evaluation.metrics import default_metric

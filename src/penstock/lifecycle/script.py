@@ -163,11 +163,12 @@ def rows_now(workspace: Workspace) -> dict[str, Any]:
     """What tells the rows that a script would see (`visible_version`); nothing is read, and nothing told where there are none."""
     if not workspace.declaration.data.source:
         return {}
+    from penstock.lifecycle.source import source_is_there
     from penstock.lifecycle.visible import visible_version
     from penstock.project.project import Project
 
     project = Project(workspace.root)
-    return visible_version(project) if project.source.is_file() else {}
+    return visible_version(project) if source_is_there(project) else {}
 
 
 def with_visible_rows(workspace: Workspace, options: RunOptions, *, of: RunRecord | None = None) -> RunOptions:
@@ -181,19 +182,20 @@ def with_visible_rows(workspace: Workspace, options: RunOptions, *, of: RunRecor
     """
     if not workspace.declaration.data.source:
         return options
+    from penstock.lifecycle.source import WATCHED, source_files, source_is_there
     from penstock.lifecycle.visible import parts_of, visible_parts
     from penstock.project.project import Project
 
     project = Project(workspace.root)
     if of is not None and "dataset" in of.inputs:
         parts = parts_of(project, of.inputs["dataset"], of.inputs["spent"])
-    elif project.source.is_file():
+    elif source_is_there(project):
         parts = visible_parts(project)
     else:
         return options
     return replace(
         options,
         env={**parts.to_env(), **options.env},
-        watch=(*options.watch, project.source),
+        watch=(*options.watch, *(source_files(project) or ())[:WATCHED]),
         inputs={**options.inputs, "dataset": parts.dataset, "spent": list(parts.spent)},
     )

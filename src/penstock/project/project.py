@@ -77,11 +77,6 @@ class Project:
         return self.serving_state / "journal"
 
     @property
-    def source(self) -> Path:
-        """The declared source, relative to the project's root."""
-        return self.root / self.declaration.data.source
-
-    @property
     def recipe_file(self) -> Path:
         return self.root / self.declaration.recipe.file
 

@@ -11,7 +11,7 @@ import pytest
 from tests.ledger.conftest import postgres  # noqa: F401 - a fixture
 
 from penstock.data.source import Source
-from penstock.data.sources.sql import NotFetched
+from penstock.data.sources.kind import NotFetched
 from penstock.errors import DeclarationError, SourceError
 from penstock.testing.source import SourceContract, rows_of
 
@@ -177,7 +177,8 @@ def test_nothing_of_the_rows_lies_in_the_clear(place: Place, shop: sqlite3.Conne
     shop.execute("UPDATE orders SET note = 'needle-' || id")
     shop.commit()
     source = place.open("sqlite:///shop.db?table=orders", drop=("amount",), cursor="at")
-    assert source.names == ("id", "note", "at")
+    assert source.names == ("id", "note", "amount", "at")
+    assert {row[2] for row in rows_of(source.batches())} == {None}
     stored = b"".join(p.read_bytes() for p in (place.root / "state").rglob("*") if p.is_file())
     assert b"needle" not in stored
     assert b"2024-01-28" not in stored

@@ -20,3 +20,8 @@ class DeclaredSource(Source, Protocol):
     def contents(self) -> Mapping[str, str]:
         """What the source consists of: name of a file -> its digest. Empty where it is one thing."""
         ...
+
+    @property
+    def kept(self) -> str | None:
+        """Digest under which the rows themselves are kept, where the place cannot be asked for them again; else None."""
+        ...

@@ -85,6 +85,10 @@ class FileSource:
     def warnings(self) -> tuple[str, ...]:
         return ()
 
+    @property
+    def kept(self) -> str | None:
+        return None
+
     def digest(self) -> str:
         try:
             return sha256_file(self.path) if self.digests is None else self.digests([self.path])[0]

@@ -120,6 +120,10 @@ class TableFiles:
             raise _gone(error) from error
         return {entry.name: digest for entry, digest in zip(entries, digests, strict=True)}
 
+    @property
+    def kept(self) -> str | None:
+        return None
+
     def digest(self) -> str:
         return digest_of_json({"kind": "files", "files": dict(self.contents)})
 

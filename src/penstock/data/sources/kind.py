@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from penstock.objects.tabular import ReadOptions
 
 
+class NotFetched(SourceError):
+    """Nothing was fetched yet, and nothing may be fetched now."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
     """A source as it is declared.

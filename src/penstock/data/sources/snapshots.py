@@ -178,6 +178,10 @@ class SnapshotSource:
     def contents(self) -> Mapping[str, str]:
         return {}
 
+    @property
+    def kept(self) -> str | None:
+        return self._digest
+
     def digest(self) -> str:
         return self._digest
 

@@ -10,16 +10,12 @@ from hashlib import blake2b
 from typing import Any, final
 
 from penstock.data.sources import databases
-from penstock.data.sources.kind import Around, SourceSettings
+from penstock.data.sources.kind import Around, NotFetched, SourceSettings
 from penstock.data.sources.snapshots import CHUNK_ROWS, Snapshot, Snapshots, SnapshotSource
 from penstock.errors import DeclarationError, SourceError
 
 SCHEMES = ("sqlite", "postgresql", "postgres")
 _ALL = 1 << 128
-
-
-class NotFetched(SourceError):
-    """Nothing was fetched yet, and nothing may be fetched now."""
 
 
 @final
@@ -198,7 +194,7 @@ class _Fetch:
     def _texts(
         self, names: Sequence[str], rows: Iterator[Sequence[Any]], cursor: int | None = None
     ) -> tuple[tuple[str, ...], Iterator[tuple[list[str | None], Any]]]:
-        """Clean names without dropped columns, and of each row the texts and the value of the cursor."""
+        """Clean names, and of each row the texts (none of dropped columns) and the value of the cursor."""
         from penstock.objects.tabular import clean
 
         cleaned = [clean(name) for name in names]
@@ -211,14 +207,20 @@ class _Fetch:
                 why="every column has one name",
                 way_out='give one of them another name in the query: SELECT a.id AS id, b.id AS "b_id", ...',
             )
-        keep = [i for i, name in enumerate(cleaned) if name not in self.settings.drop]
+        kept = [name not in self.settings.drop for name in cleaned]
 
         def texts() -> Iterator[tuple[list[str | None], Any]]:
             for row in rows:
                 value = None if cursor is None else _value(row[cursor], cleaned[cursor])
-                yield [databases.text_of(row[i], cleaned[i]) for i in keep], value
+                yield (
+                    [
+                        databases.text_of(cell, name) if keep else None
+                        for cell, name, keep in zip(row, cleaned, kept, strict=True)
+                    ],
+                    value,
+                )
 
-        return tuple(cleaned[i] for i in keep), texts()
+        return tuple(cleaned), texts()
 
     def _stored(
         self, names: tuple[str, ...], texts: Iterator[list[str | None]]

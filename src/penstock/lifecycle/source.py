@@ -1,0 +1,223 @@
+"""The declared source: opened for a stage, and what a run tells of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import SourceError
+from penstock.objects.digests import canonical_json
+from penstock.project.project import Project
+from penstock.project.sections.data import DataSection, is_database
+
+if TYPE_CHECKING:
+    from penstock.data.source import Source
+    from penstock.data.sources.declared import DeclaredSource
+    from penstock.data.sources.kind import Around, SourceSettings
+    from penstock.ledger.run import Run
+    from penstock.lifecycle.stages import Context
+
+ARTIFACT = "files"
+TABLES = ("csv", "jsonl", "json", "parquet")
+
+
+def declared_source(data: DataSection) -> dict[str, Any]:
+    """What of `[data]` says where the rows come from, and how they are read. What is as usual is left out, but for the old keys."""
+    more: dict[str, Any] = {}
+    for name in ("file_column", "query", "cursor"):
+        if getattr(data, name) is not None:
+            more[name] = getattr(data, name)
+    if data.cursor is not None and data.key is not None:
+        more["key"] = data.key
+    if is_database(data.source) and data.drop:
+        more["drop"] = sorted(data.drop)  # what is not kept of a database is not fetched either
+    return {
+        "path": data.source,
+        "options": {
+            "format": data.format,
+            "delimiter": data.delimiter,
+            "quote": data.quote,
+            "header": data.header,
+            "columns": None if data.columns is None else list(data.columns),
+            "encoding": data.encoding,
+        },
+        **({"reading": more} if more else {}),
+    }
+
+
+def settings_of(params: Mapping[str, Any]) -> SourceSettings:
+    """The settings that `declared_source` wrote into the parameters of a run."""
+    from penstock.data.sources.kind import SourceSettings
+    from penstock.objects.tabular import ReadOptions
+
+    options = dict(params["options"])
+    form = None if options["format"] in (None, *TABLES) else options["format"]
+    options["format"] = None if form is not None else options["format"]
+    options["columns"] = None if options["columns"] is None else tuple(options["columns"])
+    more = dict(params.get("reading", {}))
+    more["drop"] = tuple(more.get("drop", ()))
+    return SourceSettings(params["path"], ReadOptions(**options), form, **more)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The declared source, opened.
+
+    Attributes
+    ----------
+    main : the rows of `[data]`. whole : with those of `[split] files`, which have the same columns.
+    fetched : digests of what databases answered, by the role of the source that asked.
+    """
+
+    main: DeclaredSource
+    whole: Source
+    fetched: Mapping[str, str]
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What an ingest depends on."""
+        return {"source": self.whole.digest(), **({"fetched": dict(self.fetched)} if self.fetched else {})}
+
+    def refuse_other(self, inputs: Mapping[str, Any], *, replayed: bool) -> None:
+        """Refuse a source that is not what the inputs of an ingest say.
+
+        Raises
+        ------
+        SourceError : it has changed since.
+        """
+        if self.whole.digest() == inputs["source"]:
+            return
+        place = str(next(iter(self.main.origin.values()), "the source"))
+        if replayed:
+            raise SourceError(
+                f"{Path(place).name} is not what this run read",
+                why="its bytes have changed since",
+                way_out="restore the file, and reproduce again",
+            )
+        raise SourceError(
+            f"{place} changed while it was read",
+            why="its content differs from what it was a moment ago",
+            way_out="wait until whatever writes it is done, and start again",
+        )
+
+
+def open_declared(
+    context: Context, params: Mapping[str, Any], *, inputs: Mapping[str, Any] | None = None, dry: bool = False
+) -> Opened:
+    """The source that the parameters of an ingest name.
+
+    Parameters
+    ----------
+    inputs : of the ingest: what a database answered then is read again, and nothing is asked. None: it is asked.
+    dry : nothing is fetched that is to be kept.
+
+    Raises
+    ------
+    SourceError, DeclarationError : there is nothing, or it cannot be read.
+    """
+    from penstock.data.sources.opening import open_source
+
+    pinned: Mapping[str, str] = {} if inputs is None else inputs.get("fetched", {})
+    fetched: dict[str, str] = {}
+
+    def opened(role: str, settings: SourceSettings) -> DeclaredSource:
+        source = open_source(settings, around(context, dry=dry, pinned=pinned.get(role)))
+        if source.kept is not None:
+            fetched[role] = source.kept
+        return source
+
+    settings = settings_of(params)
+    main = opened("main", settings)
+    files = params.get("files", {})
+    if not files:
+        return Opened(main, main, fetched)
+    from penstock.data.part_files import PartFiles
+
+    others = {part: opened(part, replace(settings, place=file)) for part, file in files.items()}
+    for other in others.values():
+        other.digest()  # says what is wrong with it before anything is read
+    return Opened(main, PartFiles(main, others), fetched)
+
+
+def around(context: Context, *, dry: bool = False, pinned: str | None = None) -> Around:
+    """What sources may use of a project."""
+    from penstock.data.sources.kind import Around
+    from penstock.data.sources.snapshots import Snapshots
+
+    project = context.project
+    return Around(
+        root=project.root,
+        digests=context.ledger.cached_digests,
+        remote_digests=context.ledger,
+        snapshots=Snapshots(context.ledger, project.name),
+        scratch=project.state / "fetched",
+        dry=dry,
+        pinned=pinned,
+    )
+
+
+def tell(context: Context, run: Run, source: DeclaredSource, parent: str | None) -> list[str]:
+    """Record the files of a source; what has become of those that the version before was made of, in words."""
+    contents = dict(source.contents)
+    warnings = list(source.warnings)
+    if not contents:
+        return warnings
+    run.keep(ARTIFACT, canonical_json(contents), media="application/json")
+    before = _contents_of(context, parent)
+    if before is None:
+        return warnings
+    new = [name for name in contents if name not in before]
+    gone = [name for name in before if name not in contents]
+    changed = [name for name in contents if before.get(name, contents[name]) != contents[name]]
+    run.output("files", {"all": len(contents), "new": len(new), "changed": len(changed), "gone": len(gone)})
+    for names, what in (
+        (changed, "changed since the version before: the rows that are not in it any more leave the data set"),
+        (gone, "gone since the version before: the rows of it that no other file has leave the data set"),
+    ):
+        if names:
+            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            warnings.append(f"{len(names)} file{'s' if len(names) > 1 else ''} of the source {what} ({shown})")
+    return warnings
+
+
+def _contents_of(context: Context, dataset: str | None) -> dict[str, str] | None:
+    """The files that a version, or the nearest before it, was made of."""
+    while dataset is not None:
+        record = context.ledger.datasets.get(dataset)
+        run = None if record.run is None else context.ledger.get(record.run)
+        if run is not None and ARTIFACT in run.artifacts:
+            found: dict[str, str] = json.loads(context.ledger.artifact(run, ARTIFACT))
+            return found
+        dataset = record.parent
+    return None
+
+
+WATCHED = 500
+"""So many files of a source are watched while a script runs: their names go through its environment, which has an end."""
+
+
+def source_is_there(project: Project) -> bool:
+    """Whether there is something to read; what is elsewhere is taken to be there. Nothing is read or fetched."""
+    files = source_files(project)
+    return files is None or any(path.is_file() for path in files)
+
+
+def source_files(project: Project) -> tuple[Path, ...] | None:
+    """The files on this machine that the source consists of, whether or not they are there; None where it is elsewhere."""
+    from penstock.data.sources.databases import without_table
+    from penstock.data.sources.listing import files_below, files_of_glob, is_glob
+
+    place = project.declaration.data.source
+    if place.startswith("sqlite://"):
+        return (project.root / without_table(place)[0].removeprefix("sqlite:///"),)
+    if "://" in place:
+        return None
+    path = project.root / place
+    if path.is_dir():
+        return tuple(path / name for name in files_below(path))
+    if is_glob(place) and not path.exists():
+        return tuple(files_of_glob(project.root, place))
+    return (path,)

@@ -1,0 +1,113 @@
+"""Projects on sources of many kinds: from `new` to a version, what grows, and what is told of it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.errors import PenstockError, SourceError
+from penstock.lifecycle.explain import explaining
+from penstock.lifecycle.ingest import current_dataset
+from penstock.lifecycle.new import new_project
+from penstock.lifecycle.reproduce import reproduce_run
+from penstock.lifecycle.stages import Context, Stages
+from penstock.project.project import Project
+
+Write = Callable[..., None]
+
+
+def csv(rows: range) -> str:
+    """Ids, a number, a category, an outcome."""
+    return "id,x,c,y\n" + "".join(
+        f"{i},{i * 37 % 101 / 7:.3f},{'abc'[i % 3]},{'no' if i % 4 else 'yes'}\n" for i in rows
+    )
+
+
+def version(folder: Path) -> tuple[str, dict[str, Any], list[str]]:
+    """The data set as `run` would take it: its digest, what the ingest put out, and the warnings."""
+    project = Project(folder)
+    with Stages(Context(project), "run") as stages:
+        digest = current_dataset(stages)
+    record = project.ledger.get(stages.steps[0].run)
+    project.ledger.close()
+    return digest, record.outputs, stages.warnings
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    for i in range(3):
+        (tmp_path / "in" / f"{i}.csv").write_text(csv(range(i * 100, i * 100 + 100)))
+    return tmp_path / "in"
+
+
+def test_a_folder_grows_and_what_is_new_joins(folder: Path, tmp_path: Path) -> None:
+    """Known rows stay where they are; the next look has nothing to do."""
+    new_project(tmp_path / "p", data=folder, target="y")
+    first, _, _ = version(tmp_path / "p")
+    assert version(tmp_path / "p")[0] == first
+    (folder / "3.csv").write_text(csv(range(300, 340)))
+    second, told, warnings = version(tmp_path / "p")
+    assert second != first
+    assert told["diff"]["rows"] == {**told["diff"]["rows"], "added": 40, "removed": 0, "unchanged": 300}
+    assert told["files"] == {"all": 4, "new": 1, "changed": 0, "gone": 0}
+    assert not any("file" in warning for warning in warnings)
+
+
+def test_files_that_changed_or_went_are_told(folder: Path, tmp_path: Path) -> None:
+    """By name, and what becomes of their rows."""
+    new_project(tmp_path / "p", data=str(folder / "*.csv"), target="y")
+    (folder / "0.csv").unlink()
+    (folder / "1.csv").write_text(csv(range(100, 190)))
+    _, told, warnings = version(tmp_path / "p")
+    assert told["files"] == {"all": 2, "new": 0, "changed": 1, "gone": 1}
+    assert any("changed since the version before" in w and "1.csv" in w for w in warnings)
+    assert any("gone since the version before" in w and "0.csv" in w for w in warnings)
+    assert told["diff"]["rows"]["removed"] == 110
+
+
+def test_a_query_is_reproduced_though_its_database_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the kept rows; a run without the database says so and loses nothing."""
+    monkeypatch.chdir(tmp_path)
+    with sqlite3.connect("shop.db") as database:
+        database.execute("CREATE TABLE t (id INTEGER, x REAL, c TEXT, y TEXT)")
+        rows = [line.split(",") for line in csv(range(300)).splitlines()[1:]]
+        database.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", rows)
+    new_project("p", data="sqlite:///shop.db", query="SELECT * FROM t", target="y", drop=("id",))
+    first, _, _ = version(tmp_path / "p")
+    shutil.move("shop.db", "away.db")
+    with pytest.raises(SourceError, match="there is no database"):
+        version(tmp_path / "p")
+    project = Project(tmp_path / "p")
+    (ingested,) = project.ledger.runs(operation="ingest")
+    assert reproduce_run(project, ingested.id).verdict == "identical"
+    assert explaining(project, current_dataset).would_run == []
+    stored = b"".join(p.read_bytes() for p in (tmp_path / "p" / ".penstock").rglob("*") if p.is_file())
+    assert str(tmp_path).encode() in stored  # the place is recorded
+    project.ledger.close()
+    shutil.move("away.db", "shop.db")
+    assert version(tmp_path / "p")[0] == first
+
+
+def test_settings_of_databases_are_refused_for_files(folder: Path, tmp_path: Path) -> None:
+    """A cursor that nothing asks would be silently ignored."""
+    with pytest.raises(PenstockError, match="is no database"):
+        new_project(tmp_path / "p", data=folder, target="y", cursor="id")
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_folder_that_is_gone_is_told_and_scripts_run_without_rows(folder: Path, tmp_path: Path) -> None:
+    """What was made of it stays."""
+    from penstock.lifecycle.source import source_is_there
+
+    new_project(tmp_path / "p", data=folder, target="y")
+    assert source_is_there(Project(tmp_path / "p"))
+    shutil.rmtree(folder)
+    assert not source_is_there(Project(tmp_path / "p"))
+    with pytest.raises(SourceError):
+        version(tmp_path / "p")
