@@ -25,6 +25,7 @@
     ├── GateRefused                     a gate said no and there is no override: exit code 1
     ├── ParityError                     the graph does not answer as the learner did
     ├── BundleError                     a bundle is missing, damaged, or of an unknown format
+    ├── ExportError                     a bundle cannot be had in the form that is asked for
     ├── RequestError                    a prediction request is wrong (HTTP 4xx), with the path of the field
     ├── ServingError                    slots, ports, a server that does not answer
     ├── LabelError                      a label that cannot be taken
@@ -177,6 +178,10 @@ class ParityError(PenstockError):
 
 class BundleError(PenstockError):
     code = "bundle"
+
+
+class ExportError(PenstockError):
+    code = "export"
 
 
 class RequestError(PenstockError):

@@ -58,6 +58,14 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "uniform_bin": "penstock.features.steps.uniform_bin:UniformBin",
         "whiten": "penstock.features.steps.whiten:Whiten",
     },
+    "penstock.exports": {
+        "airflow": "penstock.packaging.exports.as_airflow:Airflow",
+        "browser": "penstock.packaging.exports.in_browser:Browser",
+        "container": "penstock.packaging.exports.as_container:Container",
+        "kubernetes": "penstock.packaging.exports.as_kubernetes:Kubernetes",
+        "onnx": "penstock.packaging.exports.as_onnx:Onnx",
+        "wheel": "penstock.packaging.exports.as_wheel:Wheel",
+    },
     "penstock.learners": {
         "dummy": "penstock.learning.learners.dummy:Dummy",
         "forest": "penstock.learning.learners.forest:Forest",

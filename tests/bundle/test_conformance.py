@@ -16,6 +16,7 @@ from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, TargetSp
 from penstock.bundle.instants import time_zone
 from penstock.bundle.kinds import MISSING_TIME, Kind, Task
 from penstock.bundle.packing import Layout, pack
+from penstock.bundle.preparing import Prepared, prepare_columns, reader_of
 from penstock.bundle.words import normalise_text, packed_words
 from penstock.errors import DeclarationError
 
@@ -91,6 +92,16 @@ def test_every_target_vector_decodes_as_written_at_both_speeds(vector: dict[str,
 def test_words_with_digits_are_packed_with_their_shape(vector: dict[str, str]) -> None:
     """That there is a number of so many digits says more than the number itself, which hardly comes twice."""
     assert packed_words(vector["text"]) == vector["packed"]
+
+
+@pytest.mark.parametrize("vector", VECTORS["prepared"], ids=lambda vector: vector["tree"]["function"])
+def test_strings_are_prepared_as_written_at_both_speeds(vector: dict[str, Any]) -> None:
+    """Trees of functions over columns: one row at a time, and all at once."""
+    tree = Prepared.from_json(vector["tree"])
+    rows = [case["values"] for case in vector["cases"]]
+    expected = [case["prepared"] for case in vector["cases"]]
+    assert [reader_of(tree)([row[name] for name in tree.columns]) for row in rows] == expected
+    assert prepare_columns(tree, {name: [row[name] for row in rows] for name in tree.columns}) == expected
 
 
 @pytest.mark.parametrize("vector", VECTORS["words"], ids=lambda vector: repr(vector["text"]))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from os import PathLike
+
+# From 1.32 on onnxruntime reports its use to its makers. What a model is asked is nobody's business: it is told not to, before
+# it is loaded, whatever it would do by itself.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 

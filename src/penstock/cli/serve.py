@@ -21,17 +21,12 @@ import click
 def serve(host: str, port: int, workers: int) -> int:
     """Serve the live version; deploy and rollback take effect while it runs."""
     from penstock.cli.output import say
+    from penstock.project.live import server_settings
     from penstock.project.project import Project
     from penstock.serving.server import serve as serve_state
-    from penstock.serving.settings import JournalSettings, ServeSettings
 
     project = Project.here()
-    d = project.declaration.serving
-    settings = ServeSettings(
-        max_body_bytes=d.max_body_bytes,
-        deadline_ms=d.deadline_ms,
-        journal=JournalSettings(keep_days=d.journal.keep_days, max_bytes=d.journal.max_bytes, sample=d.journal.sample),
-    )
+    settings = server_settings(project.declaration.serving)
 
     def announce(address: str) -> None:
         say(f"{project.name} answers on {address}  (try a row there in a browser; Ctrl-C stops)")

@@ -1,11 +1,17 @@
-"""The version that is live: what the slots of a project name."""
+"""The version that is live: what the slots of a project name, and how a server of it behaves."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from penstock.bundle.runtime import Bundle
 from penstock.errors import ServingError
 from penstock.project.project import Project
 from penstock.serving.slots import SlotEntry, read_slots
+
+if TYPE_CHECKING:
+    from penstock.project.sections.serving import ServingSection
+    from penstock.serving.settings import ServeSettings
 
 
 def live_entry(project: Project) -> SlotEntry:
@@ -29,3 +35,15 @@ def live_bundle(project: Project) -> tuple[SlotEntry, Bundle]:
     """The live slot and its bundle, loaded and checked."""
     entry = live_entry(project)
     return entry, Bundle.load(project.serving_state / entry.path)
+
+
+def server_settings(declared: ServingSection) -> ServeSettings:
+    """What `[serving]` says, as a server takes it."""
+    from penstock.serving.settings import JournalSettings, ServeSettings
+
+    journal = declared.journal
+    return ServeSettings(
+        max_body_bytes=declared.max_body_bytes,
+        deadline_ms=declared.deadline_ms,
+        journal=JournalSettings(keep_days=journal.keep_days, max_bytes=journal.max_bytes, sample=journal.sample),
+    )

@@ -5,8 +5,17 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+_BACKEND = "<!-- backend -->\n"
+
 
 @cache
-def page() -> str:
-    """The page's HTML."""
-    return (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+def page(backend: str = "") -> str:
+    """The page's HTML.
+
+    Parameters
+    ----------
+    backend : a script that sets `window.penstock` to (a promise of) a module with `ask(address, body)`, which then answers
+        in the place of a server.
+    """
+    text = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+    return text.replace(_BACKEND, backend)

@@ -1,0 +1,77 @@
+"""Export `container`: all that an image of the server is built from. It holds the server alone: no training library."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import ClassVar, final
+
+from penstock.packaging.exports.closure import SERVER, closure, data_files, is_package, pinned
+from penstock.packaging.exports.exporter import Shipment
+from penstock.packaging.exports.templating import fill
+from penstock.packaging.exports.wheel_file import write_wheel
+from penstock.serving.slots import fill_and_switch
+
+USER_ID = 10001
+
+
+@final
+class Container:
+    """A folder for ``docker build``: a Dockerfile, pinned requirements, the server as a wheel, the version in its slot.
+
+    The image runs as a user of its own. Its journal is a volume. What is installed is what the bundle was tested with.
+
+    Parameters
+    ----------
+    workers : processes of the server.
+    """
+
+    name: ClassVar[str] = "container"
+
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
+
+    def write(self, shipment: Shipment, folder: Path) -> list[str]:
+        wheel = write_server_wheel(folder)
+        fill_and_switch(
+            folder / "serving",
+            shipment.bundle.folder,
+            model=shipment.model,
+            version=shipment.version or 0,
+            digest=shipment.bundle.digest,
+            deployment=shipment.deployment,
+            by="export",
+        )
+        (folder / "serving" / "slots.lock").unlink()
+        (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in pinned(SERVER)), encoding="utf-8")
+        (folder / ".dockerignore").write_text("README.md\n", encoding="utf-8")
+        command = ["python", "-m", "penstock.serving.server", "/srv/serving", "--host", "0.0.0.0", "--port", "8000"]
+        command += ["--workers", str(self.workers), "--settings", json.dumps(dict(shipment.serving), sort_keys=True)]
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        filled = {"python": python, "user": USER_ID, "wheel": wheel.name, "command": command}
+        (folder / "Dockerfile").write_text(fill("container/Dockerfile", **filled), encoding="utf-8")
+        image = f"{shipment.name}:{shipment.version or 'latest'}"
+        readme = fill("container/README.md", image=image, model=shipment.model, number=shipment.version)
+        (folder / "README.md").write_text(readme, encoding="utf-8")
+        return [f"docker build -t {image} {{folder}}", f"docker run -p 8000:8000 {image}"]
+
+
+def write_server_wheel(folder: Path) -> Path:
+    """The distribution `penstock-server`: the modules of Penstock that a server loads, and no others."""
+    sources = closure("penstock.serving.server", "penstock.serving.supervisor")
+    own = version("penstock")
+    files = {"penstock/__init__.py": f'"""The server of Penstock."""\n\n__version__ = "{own}"\n'.encode()}
+    for name, source in sources.items():
+        path = name.replace(".", "/")
+        files[f"{path}/__init__.py" if is_package(name) else f"{path}.py"] = source.encode()
+    files |= {f"penstock/serving/{name}": data for name, data in data_files("penstock.serving")}
+    return write_wheel(
+        folder,
+        distribution="penstock-server",
+        version=own,
+        files=files,
+        summary="The server of Penstock",
+        requires=SERVER,
+    )

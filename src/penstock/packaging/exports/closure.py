@@ -1,0 +1,107 @@
+"""The part of Penstock's own source that a bundle needs where Penstock is not installed, and what it needs of others."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from penstock.errors import ExportError
+
+RUNTIME = ("numpy", "onnxruntime")
+"""Distributions that `penstock.bundle` needs."""
+SERVER = (*RUNTIME, "starlette", "uvicorn", "uvloop", "httptools", "msgspec", "orjson", "prometheus-client")
+"""Distributions that `penstock.serving` needs."""
+_IMPORT_NAMES = {"prometheus_client": "prometheus-client"}
+
+
+def closure(*roots: str) -> dict[str, str]:
+    """Module -> source of these modules of Penstock and of all that they import, also within functions.
+
+    >>> "penstock.errors" in closure("penstock.bundle.runtime"), "penstock.data" in closure("penstock.bundle.runtime")
+    (True, False)
+    """
+    found: dict[str, str] = {}
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found[name] = _source(name)
+        waiting += [m for m in _imported(name, found[name]) if m.partition(".")[0] == "penstock"]
+        waiting += [".".join(name.split(".")[:i]) for i in range(2, name.count(".") + 1)]
+    return dict(sorted(found.items()))
+
+
+def others(sources: dict[str, str]) -> set[str]:
+    """Distributions outside the standard library that these modules import."""
+    import sys
+
+    tops = {m.partition(".")[0] for name, source in sources.items() for m in _imported(name, source)}
+    return {_IMPORT_NAMES.get(top, top) for top in tops - set(sys.stdlib_module_names) - {"penstock", "__future__"}}
+
+
+def pinned(distributions: tuple[str, ...]) -> list[str]:
+    """``name==version`` of what is installed here: what the bundle was tested with."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in distributions]
+
+
+def data_files(package: str) -> Iterator[tuple[str, bytes]]:
+    """What lies beside the modules of a package and is no module: pages, vectors."""
+    for entry in files(package).iterdir():
+        if entry.is_file() and not entry.name.endswith((".py", ".pyc")):
+            yield entry.name, entry.read_bytes()
+
+
+@cache
+def _place(name: str) -> tuple[Traversable, bool] | None:
+    """The file of a module, and whether it is a package."""
+    root = files("penstock")
+    parts = name.split(".")[1:]
+    package = root.joinpath(*parts, "__init__.py")
+    if package.is_file():
+        return package, True
+    module = root.joinpath(*parts[:-1], f"{parts[-1]}.py") if parts else package
+    return (module, False) if module.is_file() else None
+
+
+def is_package(name: str) -> bool:
+    place = _place(name)
+    return place is not None and place[1]
+
+
+def _source(name: str) -> str:
+    place = _place(name)
+    if place is None:
+        raise ExportError(
+            f"the source of {name} is not here",
+            why="this installation of Penstock has no source files",
+            way_out="install Penstock from a wheel",
+        )
+    return place[0].read_text("utf-8")
+
+
+def _imported(name: str, source: str) -> Iterator[str]:
+    """Modules that a module imports while it runs; what stands under ``if TYPE_CHECKING:`` is for readers."""
+    for node in _running(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
+            if node.module == "penstock":
+                continue  # __version__, which whoever ships the modules writes
+            yield node.module
+            inner = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (m for m in inner if node.module.startswith("penstock.") and _place(m) is not None)
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        for otherwise in node.orelse:
+            yield from _running(otherwise)
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _running(child)

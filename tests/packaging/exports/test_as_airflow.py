@@ -1,0 +1,75 @@
+"""The DAG is a file that Airflow loads, whose tasks are commands of Penstock in order."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from penstock.errors import ExportError
+from penstock.packaging.exports.as_airflow import Airflow
+from penstock.packaging.exports.exporter import Shipment, export
+
+# What Airflow makes of a file of DAGs, in an environment of its own: its operators and dependencies, as JSON.
+_READ = """
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("dag_file", sys.argv[1])
+module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)
+dag = module.dag
+print(json.dumps({"id": dag.dag_id, "tasks": {t.task_id: {"command": getattr(t, "bash_command", None),
+    "after": sorted(t.upstream_task_ids)} for t in dag.tasks}}))
+"""
+
+
+def test_a_batch_job_needs_both_its_ends(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """An input without an output is refused."""
+    with pytest.raises(ExportError, match="no input, or no output"):
+        export(Airflow(tmp_path, rows="in.csv"), shipment(), tmp_path / "a")
+
+
+@pytest.mark.parametrize("batch", [True, False])
+def test_the_file_is_python_and_names_the_project(
+    shipment: Callable[..., Shipment], tmp_path: Path, batch: bool
+) -> None:
+    """Whatever the paths hold."""
+    project = tmp_path / 'it\'s "mine" \\ here'
+    rows = {"rows": "in box/{{ ds }}.csv", "answers": "it's/{{ ds }}.csv"} if batch else {}
+    folder = export(Airflow(project, "0 6 * * *", **rows), shipment(), tmp_path / "a").folder
+    text = (folder / "toy_dag.py").read_text()
+    code = compile(text, "toy_dag.py", "exec")
+    constants = {c for c in code.co_consts if isinstance(c, str)}
+    assert str(project) in constants
+    assert "0 6 * * *" in constants
+    assert ("'in box/{{ ds }}.csv'" in constants) is batch
+
+
+@pytest.mark.slow
+def test_airflow_itself_reads_the_file(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """The newest release, in an environment of its own."""
+    import venv
+
+    venv.create(tmp_path / "env", with_pip=True)
+    python = tmp_path / "env" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "-q", "apache-airflow", "apache-airflow-providers-standard"]
+    done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=280)
+    if done.returncode != 0:
+        pytest.skip(f"Airflow cannot be installed here: {done.stderr[-200:]}")
+    exporter = Airflow(tmp_path, rows="in/{{ ds }}.csv", answers="out/{{ ds }}.csv")
+    folder = export(exporter, shipment(), tmp_path / "a").folder
+    environment = {"AIRFLOW_HOME": str(tmp_path / "airflow"), "PATH": str(python.parent)}
+    read = subprocess.run(
+        [python, "-c", _READ, folder / "toy_dag.py"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert read.returncode == 0, read.stderr
+    dag = json.loads(read.stdout.splitlines()[-1])
+    assert dag["id"] == "penstock_toy"
+    after = {name: task["after"] for name, task in dag["tasks"].items()}
+    assert after == {
+        "run": [], "new_version": ["run"], "deploy": ["new_version"], "predict": ["deploy"], "monitor": ["predict"]
+    }  # fmt: skip
+    assert (
+        dag["tasks"]["predict"]["command"] == "penstock predict --input 'in/{{ ds }}.csv' --output 'out/{{ ds }}.csv'"
+    )

@@ -1,0 +1,53 @@
+"""The manifests are what Kubernetes takes, and say what the declaration says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from penstock.errors import ExportError
+from penstock.packaging.exports.as_kubernetes import Kubernetes
+from penstock.packaging.exports.exporter import Shipment, export
+
+
+def written(exporter: Kubernetes, shipment: Shipment, folder: Path) -> dict[str, Any]:
+    done = export(exporter, shipment, folder)
+    documents = [yaml.safe_load(path.read_text()) for path in done.folder.glob("*.yaml")]
+    return {document["kind"]: document for document in documents}
+
+
+def test_every_manifest_fits_the_schema_of_kubernetes(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """Also where names and digests look like something else to YAML."""
+    validate = pytest.importorskip("kubernetes_validate", reason="the schemas of Kubernetes are not installed")
+    for document in written(Kubernetes(image="1234:5"), shipment(), tmp_path / "k").values():
+        if document["kind"] != "Kustomization":
+            validate.validate(document, "1.30", strict=True)
+
+
+def test_pods_probes_and_sizes_are_those_of_the_declaration(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """Processor and memory from [scope], the image and the number of pods as asked."""
+    kinds = written(Kubernetes("shop/bank:7", 3, 9), shipment(scope={"cores": 0.5, "memory_mb": 300}), tmp_path / "k")
+    pod = kinds["Deployment"]["spec"]["template"]["spec"]
+    (server,) = pod["containers"]
+    assert server["image"] == "shop/bank:7"
+    assert server["resources"]["requests"] == {"cpu": "500m", "memory": "300Mi"}
+    assert server["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert server["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    scaler = kinds["HorizontalPodAutoscaler"]["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 9)
+    assert kinds["Service"]["spec"]["selector"] == kinds["Deployment"]["spec"]["selector"]["matchLabels"]
+    assert set(kinds["Kustomization"]["resources"]) == {
+        "deployment.yaml", "service.yaml", "autoscaler.yaml", "disruption.yaml"
+    }  # fmt: skip
+
+
+def test_fewer_pods_at_most_than_at_least_are_refused(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """Before anything is written."""
+    with pytest.raises(ExportError, match="at least 5 pods and at most 2"):
+        export(Kubernetes(replicas=5, most_replicas=2), shipment(), tmp_path / "k")
+    assert not (tmp_path / "k").exists()

@@ -1,0 +1,80 @@
+"""The programs beside the graph are run as a newcomer would run them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from penstock.packaging.exports.as_onnx import Onnx
+from penstock.packaging.exports.exporter import Shipment, export
+
+TASKS = ("binary", "multiclass", "regression")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_program_in_python_gets_what_the_bundle_got(
+    shipment: Callable[..., Shipment], tmp_path: Path, task: str
+) -> None:
+    """From example.json alone, without Penstock."""
+    folder = export(Onnx(), shipment(task), tmp_path / "onnx").folder
+    done = subprocess.run([sys.executable, folder / "predict.py"], capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "decision: as expected" in done.stdout
+
+
+def test_the_program_in_python_notices_a_wrong_answer(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """It would not pass whatever the graph says."""
+    folder = export(Onnx(), shipment(), tmp_path / "onnx").folder
+    example = json.loads((folder / "example.json").read_text())
+    example["outputs"]["probabilities"]["values"][0] += 0.01
+    (folder / "example.json").write_text(json.dumps(example))
+    done = subprocess.run([sys.executable, folder / "predict.py"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "DIFFERENT" in done.stdout
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_program_in_javascript_answers_raw_rows(
+    shipment: Callable[..., Shipment], tmp_path: Path, ort_runtime: Path, task: str
+) -> None:
+    """Through the decoder in JavaScript, in Node.js."""
+    node = shutil.which("node")
+    assert node is not None  # npm came with it
+    folder = export(Onnx(), shipment(task), tmp_path / "onnx").folder
+    (folder / "node_modules").symlink_to(ort_runtime)
+    done = subprocess.run([node, "predict.mjs"], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("as expected") == 6
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_readme_tells_inputs_outputs_and_classes(
+    shipment: Callable[..., Shipment], tmp_path: Path, task: str
+) -> None:
+    """What a person needs who packs the inputs in another language."""
+    folder = export(Onnx(), shipment(task), tmp_path / "onnx").folder
+    text = (folder / "README.md").read_text()
+    assert "| `numbers` | float32 | rows x 2 | `age`, `income` |" in text
+    assert "| `times` | int64 | rows x 1 | `joined` |" in text
+    assert "| `decision` | int64 | rows |" in text
+    assert ("0 = `no`, 1 = `yes`" in text) == (task == "binary")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_program_in_cpp_is_correct_cpp(shipment: Callable[..., Shipment], tmp_path: Path, task: str) -> None:
+    """It is compiled against onnxruntime's headers where they are installed."""
+    compiler = shutil.which("g++")
+    header = next((p for p in Path("/usr/include").glob("**/onnxruntime_cxx_api.h")), None)
+    if compiler is None or header is None:
+        pytest.skip("no g++ or no headers of onnxruntime are installed")
+    folder = export(Onnx(), shipment(task), tmp_path / "onnx").folder
+    options = ["-std=c++17", "-Wall", "-Werror", f'-DGRAPH="{folder / "graph.onnx"}"', f"-I{header.parent}"]
+    subprocess.run([compiler, *options, folder / "predict.cpp", "-lonnxruntime", "-o", folder / "predict"], check=True)
+    done = subprocess.run([folder / "predict"], capture_output=True, text=True, check=True)
+    assert "decision: " in done.stdout

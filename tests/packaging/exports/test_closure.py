@@ -1,0 +1,39 @@
+"""What leaves the house is whole, and no more than is needed."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.packaging.exports.closure import RUNTIME, SERVER, closure, others, pinned
+
+
+def test_the_runtime_of_a_bundle_needs_numpy_and_onnxruntime_alone() -> None:
+    """Also in what functions import."""
+    sources = closure("penstock.bundle.runtime")
+    assert others(sources) == set(RUNTIME)
+    assert {name.split(".")[1] for name in sources} == {"bundle", "errors", "objects"}
+
+
+def test_the_server_loads_no_ledger_and_no_training_stage() -> None:
+    """The modules of the server, and the distributions that they import."""
+    sources = closure("penstock.serving.server", "penstock.serving.supervisor")
+    assert {name.split(".")[1] for name in sources} == {"bundle", "errors", "objects", "serving"}
+    assert others(sources) <= set(SERVER)
+
+
+def test_every_package_of_a_module_comes_with_it() -> None:
+    """A module without its package cannot be imported."""
+    sources = closure("penstock.bundle.runtime")
+    assert all(name.rpartition(".")[0] in {*sources, "penstock"} for name in sources)
+
+
+def test_what_is_installed_is_pinned() -> None:
+    """One line for each, with a version."""
+    assert [line.partition("==")[0] for line in pinned(SERVER)] == list(SERVER)
+    assert all(line.partition("==")[2][0].isdigit() for line in pinned(SERVER))
+
+
+@pytest.mark.parametrize("module", ["penstock.bundle.runtime", "penstock.serving.server"])
+def test_what_only_readers_of_types_need_stays_at_home(module: str) -> None:
+    """Imports under TYPE_CHECKING never run."""
+    assert "pyarrow" not in others(closure(module))
