@@ -24,6 +24,7 @@ _VECTORS = """
 async (text) => {
   const {columnReader, targetReader, parseJson} = await import("/decoder.mjs");
   const {normaliseText, packedWords, preparer} = await import("/text.mjs");
+  const {protector} = await import("/privacy.mjs");
   const vectors = parseJson(text), wrong = [];
   let done = 0;
   const instant = (iso) => {
@@ -44,6 +45,13 @@ async (text) => {
   }
   for (const {about, target, cases} of vectors.targets)
     for (const test of cases) check(about, targetReader({name: "y", ...target}), test, test.decoded ?? null);
+  for (const {about, column, cases} of vectors.personal.columns) {
+    const protect = protector({name: "x", ...column});
+    for (const test of cases) {
+      const needsKey = /^(hash|shift)/.test(column.privacy.action) && test.protected !== null && test.problem !== "wrong-type" && (test.value === null || typeof test.value !== "object");
+      check(about, protect, needsKey ? {value: test.value, problem: "privacy"} : test, test.protected);
+    }
+  }
   for (const {text, words} of vectors.words) check("words", normaliseText, {value: text}, words);
   for (const {text, packed} of vectors.packed) check("packed", packedWords, {value: text}, packed);
   for (const {tree, cases} of vectors.prepared)

@@ -54,6 +54,7 @@ class Kubernetes:
             "memory": f"{round(memory_mb)}Mi",
             "stop_after": round(float(shipment.serving.get("stop_after_s", 30))) + 5,
             "user": USER_ID,
+            "keyed": shipment.is_keyed,
         }
         for name in FILES:
             (folder / name).write_text(fill(f"kubernetes/{name}", **values), encoding="utf-8")

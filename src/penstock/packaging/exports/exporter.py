@@ -52,6 +52,11 @@ class Shipment:
 
         return re.sub(r"[^a-z0-9]+", "-", self.model.lower()).strip("-") or "model"
 
+    @property
+    def is_keyed(self) -> bool:
+        """Whether raw rows have personal values that are hashed or shifted by a key, which no export holds."""
+        return any(spec.privacy is not None and spec.privacy.parsed.is_keyed for spec in self.bundle.decoder.columns)
+
     def to_json(self) -> dict[str, Any]:
         from penstock import __version__
 
@@ -63,6 +68,11 @@ class Shipment:
             "deployment": dict(self.deployment),
             "created_by": f"penstock {__version__}",
         }
+
+
+_KEY_HINT = (
+    "personal columns are hashed or shifted: where it runs, PENSTOCK_PRIVACY_KEY must hold the project's privacy key"
+)
 
 
 class Exporter(Protocol):
@@ -133,6 +143,8 @@ def export(exporter: Exporter, shipment: Shipment, folder: Path) -> Export:
             _take_place(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    if shipment.is_keyed:
+        hints = [*hints, _KEY_HINT]
     said = tuple(hint.replace("{folder}", str(folder)) for hint in hints)
     return Export(exporter.name, folder, shipment, names, size, said)
 

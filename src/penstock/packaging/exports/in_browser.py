@@ -16,7 +16,7 @@ from penstock.serving.page import page
 
 RUNTIME = "onnxruntime-web"
 RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-MODULES = ("local.mjs", "bundle.mjs", "decoder.mjs", "instants.mjs", "text.mjs", "unreadable.mjs")
+MODULES = ("local.mjs", "bundle.mjs", "decoder.mjs", "instants.mjs", "privacy.mjs", "text.mjs", "unreadable.mjs")
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'unsafe-inline'; "
     "connect-src 'self'; img-src data:; worker-src 'self' blob:"

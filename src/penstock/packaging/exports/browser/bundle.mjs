@@ -2,6 +2,7 @@
 
 import { columnReader, classText } from "./decoder.mjs";
 import { readable, zoneProblem } from "./instants.mjs";
+import { protector } from "./privacy.mjs";
 import { general, packedWords, preparable, preparer } from "./text.mjs";
 import { Unreadable } from "./unreadable.mjs";
 
@@ -40,10 +41,10 @@ export class Bundle {
     const specs = new Map(decoder.columns.map((spec) => [spec.name, spec]));
     this.refuseStrange(specs);
     const { layout } = signature;
-    this.fields = signature.columns.map((column) => ({ name: column.name, read: columnReader(specs.get(column.name)) }));
+    this.fields = signature.columns.map((column) => ({ name: column.name, read: readerOf(specs.get(column.name)) }));
     this.known = new Map(signature.columns.filter((c) => c.known !== null).map((c) => [c.name, new Set(c.known)]));
     this.allowed = new Set([...specs.keys(), signature.target.name]);
-    this.key = signature.key === null ? null : { name: signature.key, read: columnReader(specs.get(signature.key)) };
+    this.key = signature.key === null ? null : { name: signature.key, read: readerOf(specs.get(signature.key)) };
     this.texts = new Set(layout.texts);
     this.prepared = (layout.prepared ?? []).map(preparer);
   }
@@ -175,6 +176,14 @@ export class Bundle {
     if (valued.length) parts.push(`${listed(valued)} not among the values seen in training`);
     return `novel: ${parts.join("; ")}`;
   }
+}
+
+/** A column's reader; what is personal is protected first, and read afterwards as the decoder declares. */
+function readerOf(spec) {
+  const read = columnReader(spec);
+  if (!spec.privacy) return read;
+  const protect = protector(spec);
+  return (value) => read(protect(value));
 }
 
 const toFloat32 = (number) => (number === null ? NaN : Math.min(Math.max(number, -FLOAT32_MAX), FLOAT32_MAX));

@@ -8,6 +8,7 @@ const ISO =
 const MONTHS = "january february march april may june july august september october november december".split(" ");
 const DAYS = "monday tuesday wednesday thursday friday saturday sunday".split(" ");
 const DAY_S = 86_400;
+const DAY_US = 86_400_000_000n;
 const FIRST = -62_135_596_800n * 1_000_000n; // the year 1
 const LAST = 253_402_300_800n * 1_000_000n - 1n; // the end of the year 9999
 
@@ -33,6 +34,20 @@ export function instantReader(spec) {
     if (value === null || value === undefined || Number.isNaN(value)) return null;
     throw new Unreadable("wrong-type", `${describe(value)} is not a date: it must be text`);
   };
+}
+
+/** The date of an instant in UTC, as 2024-02-29. */
+export function dateOf(at) {
+  const days = Number((at - (((at % DAY_US) + DAY_US) % DAY_US)) / DAY_US) + 719_468;
+  const era = Math.floor(days / 146_097);
+  const day = days - era * 146_097;
+  const yearOfEra = Math.floor((day - Math.floor(day / 1460) + Math.floor(day / 36_524) - Math.floor(day / 146_096)) / 365);
+  const dayOfYear = day - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const shifted = Math.floor((5 * dayOfYear + 2) / 153); // months from March on
+  const month = shifted + (shifted < 10 ? 3 : -9);
+  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
+  const digits = (number, width) => String(number).padStart(width, "0");
+  return `${digits(year, 4)}-${digits(month, 2)}-${digits(dayOfYear - Math.floor((153 * shifted + 2) / 5) + 1, 2)}`;
 }
 
 /** The reason why instants of a zone cannot be read here, or null. */
