@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import data_items
+from penstock.cli import data_access, data_items
 from penstock.cli.output import PATH, emit, json_option
 
 
@@ -15,7 +15,10 @@ def data() -> None:
     """The data set and its versions."""
 
 
-for verb in (data_items.add, data_items.status, data_items.checkout, data_items.verify, data_items.gc):
+for verb in (
+    *(data_items.add, data_items.status, data_items.checkout, data_items.verify, data_items.gc),
+    *(data_access.access, data_access.restrict, data_access.unrestrict),
+):
     data.add_command(verb)
 
 

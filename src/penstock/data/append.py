@@ -13,6 +13,7 @@ from penstock.bundle.kinds import Kind
 from penstock.bundle.numbers import number_text
 from penstock.bundle.values import class_text
 from penstock.data import fingerprints as prints
+from penstock.data.doors import read_part
 from penstock.data.groups import place_by_group
 from penstock.data.keys import key_hashes_of_frame
 from penstock.data.memory import UNKNOWN, RowMemory
@@ -22,7 +23,7 @@ from penstock.data.split import PARTS, TEST, TRAIN, VALID, place
 from penstock.data.split_time import DealtByTime, place_by_time
 from penstock.data.store import finish, first_new_envelope, next_envelopes, seal_rows, store_part
 from penstock.data.times import times_of_frame
-from penstock.data.versions import DatasetVersion, diff_of, format_of, load_memory, load_part, load_version
+from penstock.data.versions import DatasetVersion, diff_of, format_of, load_memory, load_version
 from penstock.errors import SchemaMismatch
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -78,7 +79,7 @@ def append_rows(
 
     Raises
     ------
-    SchemaMismatch : the frame does not have the parent's columns.
+    SchemaMismatch : the frame does not have the parent's columns. AccessError : the parent is restricted to others.
     """
     with ledger.lock(f"ingest {project}", wait_s=3600.0):
         old = load_version(objects, parent)
@@ -101,6 +102,7 @@ def append_rows(
             return AppendResult(old, dict.fromkeys(PARTS, 0), left_out, 0)
         origin = dict(source or {})
         as_of = _made_at(ledger, parent, origin) if again else None
+        ledger.access.read(parent, part="train", rows=old.rows["train"], run=run)
         return _append(ledger, objects, old, frame, y, was, left_out, origin, None if again else project, run, as_of)
 
 
@@ -272,7 +274,7 @@ def _place(
     if split.how == "time":
         column = split.column or ""
         times = times_of_frame(frame, column)
-        trained = times_of_frame(load_part(objects, old, "train")[0], column)
+        trained = times_of_frame(read_part(ledger, objects, old, "train")[0], column)
         if times is not None and trained is not None:
             gap = split.gap_of(dates=frame.kinds[column] is Kind.DATETIME)
             fixed = _fixed(ledger, objects, old, column) if gap else (None, None)
@@ -286,7 +288,7 @@ def _place(
 def _fixed(ledger: Ledger, objects: ObjectStore, old: DatasetVersion, column: str) -> tuple[np.ndarray, np.ndarray]:
     """Times of all rows of a version and what has to be kept apart of them; sealed ones are looked at as the sealing step may."""
     times, codes = [], []
-    held = [(load_part(objects, old, PARTS[part])[0], part, -1) for part in (TRAIN, VALID)]
+    held = [(read_part(ledger, objects, old, PARTS[part])[0], part, -1) for part in (TRAIN, VALID)]
     held += [(read_sealed(ledger, objects, old, e.index)[0], TEST, e.index) for e in old.envelopes]
     for frame, part, envelope in held:
         found = times_of_frame(frame, column)

@@ -128,9 +128,11 @@ def open_envelope(
     Raises
     ------
     SealError : there is no such envelope, it is spent, or it does not decrypt.
+    AccessError : the version is restricted to others; nothing was opened.
     """
     version = load_version(objects, dataset)
     envelope = _envelope_of(version, index)
+    ledger.access.read(version.digest, part="test", rows=envelope.rows, run=run)
     sealed = [objects.get(digest) for digest in envelope.objects]  # what cannot be read must not be spent
     ledger.seal.open(version.lineage, index, run, purpose)
     ledger.audit.append("open envelope", version.digest, {"envelope": index, "run": run, "purpose": purpose})
@@ -144,7 +146,7 @@ def read_spent(
 
     Raises
     ------
-    SealError : one of them is still sealed, or was retired unopened.
+    SealError : one of them is still sealed, or was retired unopened. AccessError : the version is restricted to others.
     """
     version = load_version(objects, dataset)
     known = {envelope.index for envelope in version.envelopes}
@@ -157,6 +159,8 @@ def read_spent(
                 why="only spent envelopes may be read again",
                 way_out="open it by a deployment, which records it",
             )
+    rows = sum(envelope.rows for envelope in version.envelopes if envelope.index in wanted)
+    ledger.access.read(version.digest, part="opened", rows=rows)
     loaded = [read_sealed(ledger, objects, version, i) for i in wanted]
     return join(loaded, version)
 

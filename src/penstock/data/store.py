@@ -228,6 +228,8 @@ def finish(
     new = [envelope for envelope in version.envelopes if envelope.index not in recorded]
     for envelope in new:
         ledger.seal.add(version.lineage, envelope.index, envelope.rows, envelope.object, key_id(version.lineage))
+    if version.parent is not None:
+        ledger.access.inherit(version.parent, version.digest)  # before anybody can find it
     ledger.datasets.add(version.digest, version.parent, source, run=run, details=details)
     if new:
         ledger.audit.append(

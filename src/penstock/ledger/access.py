@@ -15,7 +15,7 @@ from penstock.errors import AccessError, BadParameter
 from penstock.ledger.audit import Audit, Event
 from penstock.ledger.clock import now_text
 from penstock.ledger.database import Database
-from penstock.ledger.process import Process, account
+from penstock.ledger.process import Process, account, verb_of_process
 from penstock.ledger.schema import put_many, read
 
 READ, REFUSED = "read data", "refuse data"
@@ -44,7 +44,6 @@ class Access:
         self._database = database
         self._audit = audit
         self._told: set[tuple[str, str, str, str]] = set()
-        self._doors = ""
 
     def restrict(self, digest: str, users: Iterable[str], *, why: str, name: str = "") -> Restriction:
         """Let only these accounts of the operating system read a version. The audit trail tells of it.
@@ -87,6 +86,15 @@ class Access:
             connection.execute("DELETE FROM restrictions WHERE digest = :digest", digest=digest)
         self._audit.append("unrestrict data", digest, {"name": name, "why": why.strip()}, account())
 
+    def inherit(self, parent: str, digest: str) -> None:
+        """Let a version be restricted as the one is that it comes from."""
+        restriction = self.of(parent)
+        if restriction is not None and self.of(digest) is None:
+            with self._database.write() as connection:
+                put_many(connection, "restrictions", [{**asdict(restriction), "digest": digest}])
+            details = {"users": restriction.users, "why": restriction.why, "parent": parent}
+            self._audit.append("restrict data", digest, details, account())
+
     def of(self, digest: str) -> Restriction | None:
         """The restriction of a version, None where everybody may read it."""
         with self._database.read() as connection:
@@ -99,10 +107,6 @@ class Access:
             rows = connection.all("SELECT * FROM restrictions ORDER BY at, digest")
         return [Restriction(**read("restrictions", row)) for row in rows]
 
-    def through(self, door: str) -> None:
-        """Name the verb that reads from now on in this process, such as ``run``, for those that do not say it themselves."""
-        self._doors = door
-
     def read(
         self, digest: str, *, part: str, rows: int | None = None, verb: str = "", name: str = "", run: str | None = None
     ) -> None:
@@ -112,14 +116,14 @@ class Access:
 
         Parameters
         ----------
-        digest, name : of the version, and what people call it. part : ``train``, ``valid``, ``files`` ...
+        digest, name : of the version, and what people call it. verb : by default that of the command line. part : ``train``, ``valid``, ``files`` ...
         rows : how many (or files), where that is known.
 
         Raises
         ------
         AccessError : the version is restricted to others. The refusal is in the audit trail.
         """
-        verb = verb or self._doors or "api"
+        verb = verb or verb_of_process()
         self._check(digest, name or digest, verb, part)
         told = (digest, part, verb, run or "")
         if told in self._told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,6 +93,16 @@ def account() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except (ImportError, KeyError):  # Windows; a container that runs under a number only
         return user()
+
+
+def verb_of_process() -> str:
+    """The verb of the command line that is at work here, such as ``data profile``; ``python`` where there is none."""
+    click = sys.modules.get("click")  # a ledger that is used by a program of its own has no need of it
+    context = None if click is None else click.get_current_context(silent=True)
+    if context is None or context.find_root().info_name != "penstock":
+        return "python"
+    path: str = context.command_path
+    return path.partition(" ")[2] or "penstock"
 
 
 def _ticks(pid: int) -> int:

@@ -26,8 +26,9 @@ def profile_data(project: Project, html: Path | None = None) -> Listing:
     ------
     NotFound : nothing was ingested yet, or the page's folder is not there.
     """
+    from penstock.data.doors import read_part
     from penstock.data.profiling.survey import survey
-    from penstock.data.versions import load_part, load_version
+    from penstock.data.versions import load_version
     from penstock.evaluation.profile_page import to_html
     from penstock.objects.files import write_atomic
 
@@ -38,7 +39,7 @@ def profile_data(project: Project, html: Path | None = None) -> Listing:
             why="the page is to be written there",
             way_out="make it first",
         )
-    frame, y = load_part(project.objects, version, "train")
+    frame, y = read_part(project.ledger, project.objects, version, "train")
     detail = survey(frame, y, version.target, seed=project.declaration.split.seed)
     found = detail.profile
     page = project.root / "reports" / "data-profile.html" if html is None else html

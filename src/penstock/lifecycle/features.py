@@ -28,12 +28,13 @@ NARROW = 10
 
 def features(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Stage `features`: fit a recipe, finished for a learner, on the training rows of a data-set version."""
-    from penstock.data.versions import load_part, load_version
+    from penstock.data.doors import read_part
+    from penstock.data.versions import load_version
     from penstock.features.fit import fit_recipe
     from penstock.features.recipe import Recipe
 
     version = load_version(context.objects, inputs["dataset"])
-    frame, y = load_part(context.objects, version, "train")
+    frame, y = read_part(context.ledger, context.objects, version, "train")
     tail = tail_of(params["learner"], context.project)
     recipe = Recipe.parse(params["recipe"], name="the recipe")
     fitted = fit_recipe(recipe, tail, frame, version.decoder.columns, y, version.target.task, params["seed"])

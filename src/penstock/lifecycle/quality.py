@@ -36,14 +36,15 @@ def check_quality(
     if head is None:
         raise NotFound("this project has no data set yet", why="nothing was ingested", way_out="run `penstock run`")
 
+    from penstock.data.doors import read_part
     from penstock.data.quality.report import QualityReport, judge
     from penstock.data.quality.sealed import count_sealed
     from penstock.data.quality.view import SealedCounts, View
-    from penstock.data.versions import load_memory, load_part, load_version
+    from penstock.data.versions import load_memory, load_version
 
     version = load_version(project.objects, head)
-    train, y = load_part(project.objects, version, "train")
-    valid, y_valid = load_part(project.objects, version, "valid")
+    train, y = read_part(project.ledger, project.objects, version, "train")
+    valid, y_valid = read_part(project.ledger, project.objects, version, "valid")
     memory = load_memory(project.objects, version)
     counted: list[int] = []
 

@@ -61,11 +61,12 @@ def suggest_recipe(context: Context, dataset: str) -> str:
 
 def suggestion_of(context: Context, dataset: str) -> Suggestion:
     """A recipe for a data-set version, with the reason per column, from training rows alone."""
-    from penstock.data.versions import load_part, load_version
+    from penstock.data.doors import read_part
+    from penstock.data.versions import load_version
     from penstock.features.suggest import suggest
 
     version = load_version(context.objects, dataset)
-    frame, y = load_part(context.objects, version, "train")
+    frame, y = read_part(context.ledger, context.objects, version, "train")
     target = version.decoder.target
     assert target is not None
     found = context.ledger.datasets.get(dataset).details.get("columns", [])

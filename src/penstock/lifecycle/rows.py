@@ -47,9 +47,9 @@ class Rows:
     @cached_property
     def train(self) -> tuple[Frame, np.ndarray]:
         """Typed rows and their target: int64 class codes or float64."""
-        from penstock.data.versions import load_part
+        from penstock.data.doors import read_part
 
-        return load_part(self.context.objects, self.version, "train")
+        return read_part(self.context.ledger, self.context.objects, self.version, "train")
 
     @cached_property
     def train_groups(self) -> np.ndarray | None:
@@ -80,11 +80,11 @@ class Rows:
         import numpy as np
 
         from penstock.bundle.decoder import Frame
+        from penstock.data.doors import read_part
         from penstock.data.seal import read_spent
-        from penstock.data.versions import load_part
 
         objects = self.context.objects
-        parts = [load_part(objects, self.version, "valid")]
+        parts = [read_part(self.context.ledger, objects, self.version, "valid")]
         if self.spent:
             parts.append(read_spent(self.context.ledger, objects, self.dataset, self.spent))
         return Frame.concat([f for f, _ in parts]), np.concatenate([y for _, y in parts])

@@ -100,6 +100,7 @@ def visible_version(project: Project) -> dict[str, Any]:
 
 def parts_of(project: Project, dataset: str, spent: Sequence[int]) -> Parts:
     """Parts of a version, as they were when these envelopes had been opened."""
+    from penstock.data.versions import load_version
     from penstock.lifecycle.rows import Rows
     from penstock.lifecycle.stages import Context
 
@@ -107,6 +108,9 @@ def parts_of(project: Project, dataset: str, spent: Sequence[int]) -> Parts:
     name = digest_of(canonical_json({"format": FORMAT, "kind": "parts", "dataset": dataset, "spent": spent}))[7:23]
     folder = project.state / "cache" / "parts" / name
     train, valid = folder / "train.parquet", folder / "valid.parquet"
+    counts = load_version(project.objects, dataset).rows
+    for part in ("train", "valid"):  # the files may be there already: who is given them is asked for all the same
+        project.ledger.access.read(dataset, part=part, rows=counts[part])
     if not (train.is_file() and valid.is_file()):
         rows = Rows(Context(project), dataset, spent)
         for file, (frame, y) in ((train, rows.train), (valid, rows.valid)):

@@ -12,6 +12,7 @@ from penstock.errors import AccessError, BadParameter, NotFound
 from penstock.ledger import access
 from penstock.ledger.items import ItemVersion
 from penstock.ledger.ledger import Ledger
+from penstock.ledger.process import account
 from penstock.objects.digests import digest_of
 
 OpenLedger = Callable[[], Ledger]
@@ -122,6 +123,18 @@ class LedgerDataContract:
         monkeypatch.setattr(access, "account", lambda: "eve")
         open_ledger().access.read(VERSION, part="train", verb="run")
         assert ledger.access.of(VERSION) is None
+
+    def test_a_version_is_restricted_as_the_one_it_comes_from(self, open_ledger: OpenLedger) -> None:
+        """And stays so when that one is freed."""
+        ledger, child = open_ledger(), digest_of(b"child")
+        ledger.access.inherit(VERSION, child)
+        assert ledger.access.of(child) is None
+        ledger.access.restrict(VERSION, ["ana", account()], why="patients")
+        ledger.access.inherit(VERSION, child)
+        ledger.access.unrestrict(VERSION, why="old")
+        found = open_ledger().access.of(child)
+        assert found is not None
+        assert (found.users, found.why) == (sorted(["ana", account()]), "patients")
 
     def test_a_restriction_needs_somebody_and_a_reason(self, open_ledger: OpenLedger) -> None:
         """What nobody may read nobody could free."""

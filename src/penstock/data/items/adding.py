@@ -126,6 +126,8 @@ def add(
         )
         save_index(workspace, name, place, found, version.digest, read_at_ns=read_at)
         if new:
+            if newest is not None:
+                ledger.access.inherit(newest.digest, version.digest)
             what = {"digest": digest, "files": version.files, "size_bytes": version.size_bytes, "place": place}
             ledger.audit.append("add data", version.reference, what)
     seconds = time.monotonic() - began

@@ -107,6 +107,7 @@ def export_runs(workspace: Workspace, ids: Iterable[str], path: Path) -> Exporte
     Raises
     ------
     NotFound : there is no such run. ArchiveError : `path` is there already. StoreFull : no space is left.
+    AccessError : a run worked on a version of the data that is restricted to others.
     """
     if path.exists():
         raise ArchiveError(
@@ -117,6 +118,8 @@ def export_runs(workspace: Workspace, ids: Iterable[str], path: Path) -> Exporte
     lost: list[dict[str, str]] = []
     for record in records.values():
         for name, digest in _objects_of(record):
+            if name == "dataset":  # rows of it may be in what the run kept
+                workspace.ledger.access.read(digest, part="run", verb="export", run=record.id)
             if not workspace.objects.has(digest):
                 if name in record.artifacts or name in ("log", "source"):
                     lost.append({"run": record.id, "name": name})
