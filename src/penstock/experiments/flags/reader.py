@@ -10,12 +10,11 @@ import ast
 from collections.abc import Iterable
 from typing import Any, final
 
-from penstock.experiments.flags import calls
+from penstock.experiments.flags import calls, displays
 from penstock.experiments.flags.files import CannotRead, Files
 from penstock.experiments.flags.imports import imported, imported_from
 from penstock.experiments.flags.plain import BUILTINS, binary, boolean, compare, is_plain, unary
 from penstock.experiments.flags.things import (
-    NO_CALL,
     UNKNOWN,
     Bound,
     Called,
@@ -245,18 +244,18 @@ class Reader:
         if isinstance(node, ast.Call):
             return calls.call(self, node, env)
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
-            items = self._items(node.elts, env)
+            items = displays.items(self, node.elts, env)
             return UNKNOWN if items is UNKNOWN else tuple(items) if isinstance(node, ast.Tuple) else items
         if isinstance(node, ast.Dict):
-            return self._dict(node, env)
+            return displays.dictionary(self, node, env)
         if isinstance(node, ast.BinOp):
-            return binary(node.op, self._plainly(node.left, env), self._plainly(node.right, env))
+            return binary(node.op, self.plainly(node.left, env), self.plainly(node.right, env))
         if isinstance(node, ast.UnaryOp):
-            return unary(node.op, self._plainly(node.operand, env))
+            return unary(node.op, self.plainly(node.operand, env))
         if isinstance(node, ast.JoinedStr):
-            return self._joined(node, env)
+            return displays.joined(self, node, env)
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
-            return compare(node.ops[0], self._plainly(node.left, env), self._plainly(node.comparators[0], env))
+            return compare(node.ops[0], self.plainly(node.left, env), self.plainly(node.comparators[0], env))
         if isinstance(node, ast.BoolOp):
             values = [self.value(one, env) for one in node.values]
             return boolean(node.op, values)
@@ -265,9 +264,9 @@ class Reader:
             branches = [self.value(node.body, env), self.value(node.orelse, env)]
             return UNKNOWN if test is UNKNOWN or not is_plain(test) else branches[0 if test else 1]
         if isinstance(node, ast.Subscript):
-            return self._subscript(node, env)
+            return displays.subscript(self, node, env)
         if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
-            return self._comprehension(node, env)
+            return displays.comprehension(self, node, env)
         if isinstance(node, ast.Lambda):
             return Function(node, env)
         if isinstance(node, ast.NamedExpr):
@@ -306,7 +305,8 @@ class Reader:
             self._execute(module, module.path.stem)
         return module.env.names
 
-    def _plainly(self, node: ast.expr, env: Env) -> Any:
+    def plainly(self, node: ast.expr, env: Env) -> Any:
+        """What an expression gives, with what stands behind a name of another file."""
         return self.known(self.value(node, env))
 
     def attribute(self, owner: Any, name: str) -> Any:
@@ -330,74 +330,6 @@ class Reader:
         if is_plain(owner):
             return Bound(owner, name)
         return UNKNOWN
-
-    def _items(self, elements: list[ast.expr], env: Env) -> Any:
-        items: list[Any] = []
-        for element in elements:
-            value = self._plainly(element, env)
-            if isinstance(element, ast.Starred):
-                if not isinstance(value, list | tuple | range):
-                    return UNKNOWN
-                items += value
-            else:
-                items.append(value)
-        return items
-
-    def _dict(self, node: ast.Dict, env: Env) -> Any:
-        found: dict[Any, Any] = {}
-        for key_node, value_node in zip(node.keys, node.values, strict=True):
-            value = self._plainly(value_node, env)
-            key = UNKNOWN if key_node is None else self._plainly(key_node, env)
-            if key_node is None and isinstance(value, dict):
-                found.update(value)
-            elif key is UNKNOWN or not isinstance(key, str | int | float | bool | tuple | Named):
-                return UNKNOWN
-            else:
-                found[key] = value
-        return found
-
-    def _joined(self, node: ast.JoinedStr, env: Env) -> Any:
-        text = ""
-        for part in node.values:
-            if isinstance(part, ast.FormattedValue):
-                value = self._plainly(part.value, env)
-                if (
-                    part.format_spec is not None
-                    or part.conversion != -1
-                    or not isinstance(value, str | int | float | bool)
-                ):
-                    return UNKNOWN
-                text += str(value)
-            elif isinstance(part, ast.Constant):
-                text += str(part.value)
-        return text
-
-    def _subscript(self, node: ast.Subscript, env: Env) -> Any:
-        owner, key = self._plainly(node.value, env), self._plainly(node.slice, env)
-        if isinstance(owner, dict) and isinstance(key, str | int | bool | tuple):
-            return owner.get(key, UNKNOWN)
-        if isinstance(owner, list | tuple | str) and isinstance(key, int) and -len(owner) <= key < len(owner):
-            return owner[key]
-        if isinstance(owner, Named):  # Optional[int]
-            return Called(owner.name, list(key) if isinstance(key, tuple) else [key], {}, NO_CALL, env)
-        return UNKNOWN
-
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, env: Env) -> Any:
-        source = self._plainly(node.generators[0].iter, env)
-        source = list(source) if isinstance(source, dict) else source
-        plain = len(node.generators) == 1 and isinstance(source, list | tuple | range) and len(source) <= 1000
-        if not plain:
-            return UNKNOWN
-        found: list[Any] = []
-        for item in source:
-            inner = Env(env.module, {}, env)
-            self.bind(node.generators[0].target, item, inner)
-            tests = [self._plainly(test, inner) for test in node.generators[0].ifs]
-            if any(test is UNKNOWN or not is_plain(test) for test in tests):
-                return UNKNOWN
-            if all(tests):
-                found.append(self._plainly(node.elt, inner))
-        return found
 
     def may_call(self, function: Function) -> None:
         """Follow a function that is handed to something unknown, once: it may be called from there."""

@@ -16,9 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 from penstock.errors import ArchiveError, MissingExtra
 from penstock.experiments.mlflow.files import ARTIFACT
-from penstock.experiments.mlflow.import_sqlite import ID_TAG
 from penstock.experiments.mlflow.metrics import points_of, recorded
 from penstock.experiments.mlflow.place import MODEL_PREFIX
+from penstock.experiments.mlflow.records import ID_TAG
 from penstock.experiments.mlflow.values import (
     ENDED_TAG,
     EXPERIMENT_TAG,

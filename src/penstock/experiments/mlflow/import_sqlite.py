@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,86 +18,21 @@ from penstock.errors import StoreFull
 from penstock.experiments.capture.secrets import Masker
 from penstock.experiments.metrics.series import Appender
 from penstock.experiments.mlflow.database import MlflowDatabase, open_database
-from penstock.experiments.mlflow.files import ARTIFACT
+from penstock.experiments.mlflow.imported import ImportedFromMlflow
 from penstock.experiments.mlflow.metrics import Point, grouped, summary
-from penstock.experiments.mlflow.place import MODEL_PREFIX
+from penstock.experiments.mlflow.records import ID_TAG, Records, instant
 from penstock.experiments.mlflow.values import (
-    DATASET,
-    ENDED_TAG,
-    EXPERIMENT_TAG,
-    MODEL,
-    MODEL_EXPERIMENT_TAG,
-    OPERATION_TAG,
-    OWN_TAGS,
     RUN_TAG,
     STARTED_TAG,
-    STATUS,
-    STATUS_TAG,
-    STOPPED_TAG,
     TAG,
-    instant_of,
-    metric_name,
     seconds_of,
-    typed,
 )
 from penstock.ledger.arriving import RUN_ID
-from penstock.ledger.clock import instant_text, seconds_between
 from penstock.ledger.ledger import Ledger
 from penstock.ledger.log import read_log
-from penstock.ledger.record import RunRecord
-from penstock.ledger.runs import ENDS
 from penstock.objects.digests import digest_of
 from penstock.objects.tree import MEDIA, entries_of, store_tree
 from penstock.project.workspace import Workspace
-
-ID_TAG = "mlflow.runId"
-"""MLflow's own id of an imported run, or of an imported model."""
-_PARENT_TAG, _NAME_TAG, _SOURCE_TAG = "mlflow.parentRunId", "mlflow.runName", "mlflow.source.name"
-_COMMIT_TAG = "mlflow.source.git.commit"
-_MODEL_STATUS = {2: "done", 3: "failed"}
-"""MLflow's numbers: 1 is pending."""
-
-
-@dataclass(frozen=True)
-class ImportedFromMlflow:
-    """What was taken over. `known` were here before; `without_files` : run -> the place where its files are, out of reach."""
-
-    path: str
-    runs: list[str]
-    models: list[str]
-    experiments: list[str]
-    known: list[str]
-    metrics: int
-    without_files: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def exit_code(self) -> int:
-        return 0
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "path": self.path,
-            "runs": self.runs,
-            "models": self.models,
-            "experiments": self.experiments,
-            "known": self.known,
-            "metrics": self.metrics,
-            "without_files": self.without_files,
-        }
-
-    def to_text(self) -> str:
-        lines = [
-            f"{len(self.runs)} runs of {len(self.experiments)} experiments with {self.metrics:,} values of metrics"
-            + (f", and {len(self.models)} logged models" if self.models else "")
-            + f", from {self.path}"
-        ]
-        lines += [f"  {run}" for run in self.runs[:20]]
-        if len(self.runs) > 20:
-            lines.append(f"  ... and {len(self.runs) - 20} more: penstock runs")
-        if self.known:
-            lines.append(f"{len(self.known)} were here before, and stay as they were")
-        lines += [f"files of {run} were not taken: {place}" for run, place in self.without_files.items()]
-        return "\n".join(lines)
 
 
 def import_mlflow(workspace: Workspace, path: Path) -> ImportedFromMlflow:
@@ -142,9 +76,15 @@ class _Import:
         experiments = (
             self._experiments({row["experiment_id"] for row in (*new, *new_models)}) if new or new_models else {}
         )
-        logs, count = self._logs({run["run_uuid"]: _instant(run, STARTED_TAG, "start_time") for run in new})
-        records = [self._run(run, ids, experiments, *logs.get(run["run_uuid"], (None, {}, {}))) for run in new]
-        records += [self._model(model, ids, experiments) for model in new_models]
+        logs, count = self._logs({run["run_uuid"]: instant(run, STARTED_TAG, "start_time") for run in new})
+        rows = Records(ids, experiments, self.masker, self.workspace.name)
+        records = []
+        for run in new:
+            files = self._files(ids[run["run_uuid"]], run["artifact_uri"], run["run_uuid"])
+            records.append(rows.run(run, files, *logs.get(run["run_uuid"], (None, {}, {}))))
+        for model in new_models:
+            files = self._files(ids[model["model_id"]], model["artifact_location"], model["model_id"])
+            records.append(rows.model(model, files))
         done = self.ledger.take_over([record.to_json() for record in records], origin=self.database.path.name)
         self._delete({ids[run["run_uuid"]] for run in new if run["lifecycle_stage"] == "deleted"})
         self._delete({ids[m["model_id"]] for m in new_models if m["lifecycle_stage"] == "deleted"})
@@ -200,129 +140,6 @@ class _Import:
                 file.unlink()
         return logs, count
 
-    def _run(
-        self,
-        run: dict[str, Any],
-        ids: Mapping[str, str],
-        experiments: Mapping[int, tuple[str, str]],
-        log: str | None,
-        series: dict[str, Any],
-        last: dict[str, float],
-    ) -> RunRecord:
-        run_id, tags = ids[run["run_uuid"]], dict(run["tags"])
-        experiment, name = experiments[run["experiment_id"]]
-        inputs: dict[str, Any] = {
-            "experiment": name,
-            "mlflow": {"run": run["run_uuid"], "artifact_uri": run["artifact_uri"]},
-        }
-        inputs |= {f"{DATASET}{body['name']} {body['digest']}": body for body in run["datasets"]}
-        made = {
-            f"{MODEL}{MODEL_PREFIX}{ids[m]}": {"model": MODEL_PREFIX + ids[m], "step": s}
-            for m, s in run["models"]
-            if m in ids
-        }
-        stopped = {"stopped": tags[STOPPED_TAG]} if STOPPED_TAG in tags else {}
-        parent = ids.get(tags.get(_PARENT_TAG, ""))
-        if parent:
-            tags[_PARENT_TAG] = parent
-        tags.setdefault(_NAME_TAG, run.get("name") or "")
-        source = run.get("source_name") or tags.get(_SOURCE_TAG) or ""
-        return self._record(
-            run_id,
-            operation=tags.get(OPERATION_TAG) or Path(str(source)).name or "mlflow",
-            status=_status(tags, STATUS.get(run["status"])),
-            key=run["run_uuid"],
-            started_at=_instant(run, STARTED_TAG, "start_time"),
-            ended_at=None if run["end_time"] is None else _instant(run, ENDED_TAG, "end_time"),
-            params=run["params"],
-            inputs=inputs,
-            outputs={**({"series": series} if series else {}), **made, **stopped},
-            metrics=last,
-            log=log,
-            who=run.get("user_id") or None,
-            parent=parent,
-            commit=tags.get(_COMMIT_TAG) or run.get("source_version") or None,
-            files=self._files(run_id, run["artifact_uri"], run["run_uuid"]),
-            tags={**tags, EXPERIMENT_TAG: experiment, ID_TAG: run["run_uuid"]},
-        )
-
-    def _model(
-        self, model: dict[str, Any], ids: Mapping[str, str], experiments: Mapping[int, tuple[str, str]]
-    ) -> RunRecord:
-        run_id, source = ids[model["model_id"]], ids.get(model["source_run_id"] or "")
-        metrics = {
-            f"{row['metric_name']} {row['run_id']} {row['dataset_name']}": {
-                "key": row["metric_name"],
-                "value": row["metric_value"],
-                "timestamp": row["metric_timestamp_ms"],
-                "step": row["metric_step"],
-                "dataset_name": row["dataset_name"],
-                "dataset_digest": row["dataset_digest"],
-                "run_id": ids.get(row["run_id"], row["run_id"]),
-            }
-            for row in model["metrics"]
-        }
-        return self._record(
-            run_id,
-            operation="log_model",
-            status=_status(model["tags"], _MODEL_STATUS.get(model["status"])),
-            key=model["model_id"],
-            started_at=_instant(model, STARTED_TAG, "creation_timestamp_ms"),
-            ended_at=_instant(model, ENDED_TAG, "last_updated_timestamp_ms"),
-            params=model["params"],
-            inputs={"model": {"name": model["name"], "type": model["model_type"], "run": source}},
-            outputs={"metrics": metrics} if metrics else {},
-            metrics={metric_name(row["metric_name"]): row["metric_value"] for row in model["metrics"]},
-            log=None,
-            who=None,
-            parent=source,
-            commit=None,
-            files=self._files(run_id, model["artifact_location"], model["model_id"]),
-            tags={
-                **model["tags"],
-                MODEL_EXPERIMENT_TAG: experiments[model["experiment_id"]][0],
-                ID_TAG: model["model_id"],
-            },
-        )
-
-    def _record(
-        self,
-        run_id: str,
-        *,
-        started_at: str,
-        ended_at: str | None,
-        params: Mapping[str, str],
-        metrics: Mapping[str, float | None],
-        files: dict[str, Any] | None,
-        commit: str | None,
-        tags: Mapping[str, str],
-        inputs: dict[str, Any],
-        **fields: Any,
-    ) -> RunRecord:
-        seconds = None if ended_at is None else seconds_between(started_at, ended_at)
-        return RunRecord(
-            id=run_id,
-            code="mlflow",
-            project=self.workspace.name,
-            seed=None,
-            started_at=started_at,
-            ended_at=ended_at,
-            seconds=seconds,
-            params={name: typed(str(self.masker.value(name, value))) for name, value in params.items()},
-            inputs=self.masker.mask_json(inputs),
-            source={"commit": commit, "dirty": None} if commit else {},
-            cost={} if seconds is None else {"wall_s": seconds},
-            error=None,
-            artifacts={} if files is None else {ARTIFACT: files},
-            metrics={n: {"value": v, "low": None, "high": None} for n, v in metrics.items()},
-            tags={
-                name: str(self.masker.value(name, value))
-                for name, value in tags.items()
-                if name.strip() and name not in OWN_TAGS
-            },
-            **fields,
-        )
-
     def _files(self, run_id: str, uri: str | None, of: str) -> dict[str, Any] | None:
         """The files of a run or model as a stored tree; None where there are none."""
         folder = _folder(uri or "", of, self.database.path.absolute().parent)
@@ -342,23 +159,6 @@ class _Import:
         stay = [run_id for run_id in gone if run_id not in ids]
         if stay:
             self.ledger.restore(stay)
-
-
-def _instant(row: Mapping[str, Any], tag: str, column: str) -> str:
-    """An instant of a run or model: as an export of ours wrote it, to the microsecond, or else MLflow's."""
-    try:
-        own = datetime.fromisoformat(row["tags"].get(tag, ""))
-        if own.tzinfo is not None and own.year >= 1900:
-            return instant_text(own)
-    except (ValueError, OverflowError):  # none, or changed by somebody
-        pass
-    return instant_of(row[column] or 0)
-
-
-def _status(tags: Mapping[str, str], theirs: str | None) -> str:
-    """How it ended; MLflow has no word for a run that was stopped early."""
-    own = tags.get(STATUS_TAG, "")
-    return own if own in ENDS else theirs or "interrupted"
 
 
 def _new_id(its: str, started_ms: int, taken: Iterable[str]) -> str:
