@@ -64,6 +64,32 @@ def test_all_steps_are_done_again(penstock: Cli, folder: Path) -> None:
     again = penstock(folder, "reproduce", done.body["run"])
     assert again.code == 0, again
     assert [step["verdict"] for step in again.body["steps"]] == ["identical", "identical"]
+    assert again.body["stages"] == [step["again"] for step in again.body["steps"]]
+    assert again.body["again"] == again.body["stages"][-1]
+    assert again.body["compared"] == sum(step["compared"] for step in again.body["steps"])
+    assert (again.body["verdict"], again.body["differences"]) == ("identical", [])
+
+
+def test_what_differs_in_a_step_stands_at_the_top(penstock: Cli, folder: Path) -> None:
+    """As it does for a script: whoever reads the JSON need not know which kind of run it was."""
+    (folder / "train.py").write_text("import random\nprint('loss:', random.random())\n")
+    (folder / "penstock.toml").write_text('[[step]]\nname = "one"\nrun = "python train.py"\ninputs = ["train.py"]\n')
+    again = penstock(folder, "reproduce", penstock(folder, "run").body["run"])
+    assert (again.code, again.body["verdict"]) == (1, "different")
+    assert {(d["stage"], d["what"]) for d in again.body["differences"]} >= {("one", "loss")}
+
+
+def test_each_step_is_done_in_a_folder_of_its_own(penstock: Cli, folder: Path) -> None:
+    """What one has made would mix with the next."""
+    (folder / "penstock.toml").write_text(
+        '[[step]]\nname = "one"\nrun = "python train.py"\ninputs = ["train.py"]\noutputs = ["out.json"]\n'
+        '[[step]]\nname = "two"\nrun = "cp out.json copy.json"\ninputs = ["out.json"]\noutputs = ["copy.json"]\n'
+    )
+    again = penstock(folder, "reproduce", penstock(folder, "run").body["run"], "--into", "kept")
+    assert again.code == 0, again
+    one, two = [Path(step["folder"]).relative_to(folder / "kept") for step in again.body["steps"]]
+    assert (one.parts[0], two.parts[0]) == ("one", "two")
+    assert (folder / "kept" / two / "copy.json").read_text() == "0.5"
 
 
 @pytest.mark.parametrize("option", [("--env", "fresh"), ("--tolerance", "0.1"), ("--set", "key=1")])

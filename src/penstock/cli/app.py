@@ -111,8 +111,9 @@ def run(arguments: Sequence[str]) -> int:
         else:
             say(f"penstock: {error}")
         return 1 if isinstance(error, GateRefused) else 2
-    except (KeyboardInterrupt, click.Abort):
-        say("penstock: stopped. What was finished is kept; the same command goes on from there.")
+    except (KeyboardInterrupt, click.Abort) as error:
+        way = str(error.__cause__ or error) or "the same command goes on from there."  # click's own has ours behind it
+        say(f"penstock: stopped. What was finished is kept; {way}")
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: nothing to say and nobody to say it to

@@ -37,7 +37,9 @@ class BatchLine:
         if error is None or not self._batch:
             return
         way = f"penstock run --resume {self._batch}"
-        if way not in str(error):  # whatever ended it; some errors name the way with more in it
+        if isinstance(error, KeyboardInterrupt):
+            error.args = (f"to go on with this batch: {way}",)  # told where all commands that are stopped say so
+        elif way not in str(error):  # whatever ended it; some errors name the way with more in it
             print(f"to go on with this batch: {way}", file=sys.stderr, flush=True)
 
     def begin(self, batch: str) -> None:

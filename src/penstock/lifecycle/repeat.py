@@ -36,7 +36,16 @@ class StepsReproduction:
         return max(step.exit_code for step in self.steps)
 
     def to_json(self) -> dict[str, Any]:
-        return {"run": self.run, "verdict": self.verdict, "steps": [step.to_json() for step in self.steps]}
+        steps = [step.to_json() for step in self.steps]
+        return {
+            "run": self.run,
+            "again": self.steps[-1].again,
+            "stages": [step.again for step in self.steps],
+            "verdict": self.verdict,
+            "differences": [difference for step in steps for difference in step["differences"]],
+            "compared": sum(step.compared for step in self.steps),
+            "steps": steps,
+        }
 
     def to_text(self) -> str:
         return "\n".join([f"run {self.run}: {self.verdict}", *(step.to_text() for step in self.steps)])
@@ -64,6 +73,7 @@ def reproduce(
     ----------
     run : id, or a unique beginning of one.
     env, into, given, timeout_s, tolerance, options : of scripts, see `penstock.experiments.reproducing.reproduce.reproduce_script`.
+        Each step of a pipeline gets a folder of its own in `into`, named after it.
     progress : told of the trials of a search.
 
     Raises
@@ -83,8 +93,21 @@ def reproduce(
         from penstock.lifecycle.reproduce import reproduce_run
 
         return reproduce_run(Project(workspace.root), record.id, progress=progress)
-    found = [_script(workspace, one, env, into, given, timeout_s, tolerance, options) for one in scripts]
-    return StepsReproduction(record.id, found) if record.operation == STEPS else found[0]
+    several = record.operation == STEPS
+    found = [
+        _script(
+            workspace,
+            one,
+            env,
+            into / one.operation if into and several else into,
+            given,
+            timeout_s,
+            tolerance,
+            options,
+        )
+        for one in scripts
+    ]
+    return StepsReproduction(record.id, found) if several else found[0]
 
 
 def _scripts_of(workspace: Workspace, record: RunRecord) -> list[RunRecord] | None:

@@ -329,11 +329,13 @@ def test_ctrl_c_ends_every_trial(lab: Any) -> None:
     process = lab.start("run", "train.py", "-y", "lr=[0.1,0.2,0.3]", "sleep=30", "--workers", "2")
     lab.wait_for(lambda: len(lab.workspace.ledger.runs(operation="train.py", status="running")) == 2)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     lab.wait_for(lambda: not lab.alive(), 10)
     (record,) = lab.batches()
     assert record.status == "interrupted"
+    assert said.count("go on") == 1, said  # the way to this batch, and no other
+    assert f"penstock run --resume {record.id}" in said
     assert {child.status for child in lab.workspace.ledger.children(record.id)} == {"interrupted"}
 
 
