@@ -108,6 +108,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "folder": "penstock.data.sources.files:Folder",
         "glob": "penstock.data.sources.files:Glob",
         "sql": "penstock.data.sources.sql:Query",
+        "texts": "penstock.data.sources.texts:TextFolder",
     },
 }
 

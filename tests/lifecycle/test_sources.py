@@ -111,3 +111,56 @@ def test_a_folder_that_is_gone_is_told_and_scripts_run_without_rows(folder: Path
     assert not source_is_there(Project(tmp_path / "p"))
     with pytest.raises(SourceError):
         version(tmp_path / "p")
+
+
+def test_a_join_as_of_a_time_is_declared_told_and_reproduced(tmp_path: Path) -> None:
+    """From a file and a database; the joined columns are columns like others."""
+    (tmp_path / "orders.csv").write_text(
+        "who,day,y\n" + "".join(f"{i % 20},2024-{i % 12 + 1:02}-15,{'no' if i % 3 else 'yes'}\n" for i in range(300))
+    )
+    new_project(tmp_path / "p", data=tmp_path / "orders.csv", target="y")
+    with sqlite3.connect(tmp_path / "p" / "crm.db") as database:
+        database.execute("CREATE TABLE visits (client INTEGER, at TEXT, pages INTEGER)")
+        visits = [(i % 19, f"2024-{i % 11 + 1:02}-10", i % 7) for i in range(209)]
+        database.executemany("INSERT INTO visits VALUES (?, ?, ?)", visits)
+    toml = (tmp_path / "p" / "penstock.toml").read_text()
+    (tmp_path / "p" / "penstock.toml").write_text(
+        toml.replace(
+            "[split]",
+            """[[data.join]]
+source = "sqlite:///crm.db?table=visits"
+left_on = "who"
+right_on = "client"
+as_of = { left = "day", right = "at", max_age = "90d" }
+prefix = "visit_"
+
+[split]""",
+        )
+    )
+    _, told, warnings = version(tmp_path / "p")
+    assert {column["name"] for column in told["columns"]} == {"who", "day", "visit_pages"}
+    assert any("have none in sqlite:///crm.db?table=visits" in warning for warning in warnings)
+    project = Project(tmp_path / "p")
+    (tmp_path / "p" / "crm.db").unlink()
+    newest = project.ledger.runs(operation="ingest")[0]
+    assert reproduce_run(project, newest.id).verdict == "identical"
+    project.ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("join", "words"),
+    [
+        ('source = "a.csv"', "either `on`"),
+        ('source = "a.csv"\non = "a"\nleft_on = "b"', "either `on`"),
+        ('source = "a.csv"\non = "a"\nquery = "SELECT 1"', "is no database"),
+        ('source = "a.csv"\non = "a"\nas_of = { left = "t", right = "t", max_age = "soon" }', "no length of time"),
+        ('source = "a.csv"\non = "a"\nas_off = "t"', "as_of"),
+    ],
+)
+def test_a_join_that_makes_no_sense_is_refused_when_the_file_is_read(join: str, words: str) -> None:
+    """Before anything is opened."""
+    from penstock.project.declaration import parse_declaration
+
+    with pytest.raises(PenstockError) as caught:
+        parse_declaration(f'[data]\nsource = "x.csv"\ntarget = "y"\n[[data.join]]\n{join}\n')
+    assert words in str(caught.value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import SourceError
 from penstock.objects.digests import canonical_json
 from penstock.project.project import Project
-from penstock.project.sections.data import DataSection, is_database
+from penstock.project.sections.data import DataSection, JoinSection, is_database, names_of
+from penstock.project.split_settings import UNITS_S, parsed_gap
 
 if TYPE_CHECKING:
     from penstock.data.source import Source
@@ -45,7 +46,35 @@ def declared_source(data: DataSection) -> dict[str, Any]:
             "encoding": data.encoding,
         },
         **({"reading": more} if more else {}),
+        **({"joins": [_declared_join(join) for join in data.join]} if data.join else {}),
     }
+
+
+def _declared_join(join: JoinSection) -> dict[str, Any]:
+    options = {"format": join.format, "delimiter": join.delimiter, "quote": join.quote, "header": True, "columns": None}
+    more = {name: getattr(join, name) for name in ("query", "cursor", "key") if getattr(join, name) is not None}
+    as_of = join.as_of
+    return {
+        "path": join.source,
+        "options": {**options, "encoding": join.encoding},
+        **({"reading": more} if more else {}),
+        "left_on": list(names_of(join.on) or names_of(join.left_on)),
+        "right_on": list(names_of(join.on) or names_of(join.right_on)),
+        "columns": list(join.columns),
+        "prefix": join.prefix,
+        "as_of": None
+        if as_of is None
+        else {"left": as_of.left, "right": as_of.right, "strict": as_of.strict, "max_age_us": _age_us(as_of.max_age)},
+    }
+
+
+def _age_us(age: str | float | None) -> float | None:
+    """Microseconds; of a number without a unit, that number."""
+    parsed = None if age is None else parsed_gap(age)
+    if parsed is None:
+        return None
+    amount, unit = parsed
+    return amount * UNITS_S[unit] * 1e6 if unit else amount
 
 
 def settings_of(params: Mapping[str, Any]) -> SourceSettings:
@@ -130,7 +159,7 @@ def open_declared(
         return source
 
     settings = settings_of(params)
-    main = opened("main", settings)
+    main = _joined(params, opened("main", settings), opened)
     files = params.get("files", {})
     if not files:
         return Opened(main, main, fetched)
@@ -140,6 +169,29 @@ def open_declared(
     for other in others.values():
         other.digest()  # says what is wrong with it before anything is read
     return Opened(main, PartFiles(main, others), fetched)
+
+
+def _joined(
+    params: Mapping[str, Any], main: DeclaredSource, opened: Callable[[str, SourceSettings], DeclaredSource]
+) -> DeclaredSource:
+    """The source with the columns of the sources that are joined to it."""
+    if not params.get("joins"):
+        return main
+    from penstock.data.sources.joined import AsOf, Join, JoinedSource
+
+    joins = [
+        Join(
+            opened(f"join {number}", settings_of(join)),
+            join["path"],
+            tuple(join["left_on"]),
+            tuple(join["right_on"]),
+            tuple(join["columns"]),
+            join["prefix"],
+            None if join["as_of"] is None else AsOf(**join["as_of"]),
+        )
+        for number, join in enumerate(params["joins"], 1)
+    ]
+    return JoinedSource(main, joins)
 
 
 def around(context: Context, *, dry: bool = False, pinned: str | None = None) -> Around:

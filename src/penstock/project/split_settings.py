@@ -19,7 +19,7 @@ USUAL_VALUES = {
 FILE_COLUMN = "(file)"
 """By files, the column of the source that says which file a row is from; no column of the data set."""
 _GAP = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([smhdw]?)\s*")
-_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _HOW = {"random": False, "files": False, "time": True, "group": True, "column": True}
 """Ways of dealing, and whether each names a column."""
 
@@ -105,7 +105,7 @@ class SplitSettings:
                 why=f"the column {self.column!r} holds {holds}",
                 way_out=f"write {wants}",
             )
-        return amount * _UNITS_S[unit] * 1e6 if dates else amount
+        return amount * UNITS_S[unit] * 1e6 if dates else amount
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in manifests: what is new since their first form is in it where it is set."""

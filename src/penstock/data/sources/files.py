@@ -15,6 +15,7 @@ from penstock.data.sources.listing import (
     TABLES,
     files_below,
     files_of_glob,
+    folder_form,
     is_glob,
     nothing_there,
     partitions_of,
@@ -64,7 +65,10 @@ class Folder:
     name = "folder"
 
     def claims(self, settings: SourceSettings, around: Around) -> bool:
-        return not settings.scheme and settings.format is None and (around.root / settings.place).is_dir()
+        folder = around.root / settings.place
+        if settings.scheme or settings.format is not None or not folder.is_dir():
+            return False
+        return settings.options.format is not None or folder_form(folder) in ("tables", "")
 
     def open(self, settings: SourceSettings, around: Around) -> TableFiles:
         folder = around.root / settings.place

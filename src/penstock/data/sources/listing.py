@@ -50,6 +50,21 @@ def files_below(folder: Path) -> Iterator[str]:
                 yield name if within == "." else f"{within}/{name}"
 
 
+def folder_form(folder: Path) -> str:
+    """What a folder holds, by the names of its files: ``"tables"``, else ``"texts"`` or ``"images"`` in folders of their classes.
+
+    ``""`` where it holds none of these. A table anywhere makes it tables; of texts and images it is what most files are.
+    """
+    count = {"texts": 0, "images": 0}
+    for name in files_below(folder):
+        suffix = suffix_of(name)
+        if suffix in TABLES:
+            return "tables"
+        for form, suffixes in (("texts", TEXTS), ("images", IMAGES)):
+            count[form] += "/" in name and suffix in suffixes
+    return max(count, key=lambda form: count[form]) if any(count.values()) else ""
+
+
 def files_of_glob(root: Path, pattern: str) -> list[Path]:
     """Files that a glob names, sorted; ``**`` is any number of folders. Hidden ones only where the glob says so."""
     import glob

@@ -7,11 +7,66 @@ from typing import Literal
 
 from penstock.bundle.kinds import Kind, Task
 from penstock.project.sections.section import Fault, Section
+from penstock.project.split_settings import parsed_gap
 
 
 class ProjectSection(Section, frozen=True):
     name: str = ""  # default: the folder's name
     question: str = ""
+
+
+class AsOfSection(Section, frozen=True):
+    """The newest row that was known at a time."""
+
+    left: str
+    right: str
+    strict: bool = False  # older than the row's own time, not of the same
+    max_age: str | float | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        if self.max_age is not None and parsed_gap(self.max_age) is None:
+            yield (
+                "max_age",
+                f"{self.max_age!r} is no length of time",
+                'write "30d" (s, m, h, d, w), or a number for times that are numbers',
+            )
+
+
+class JoinSection(Section, frozen=True):
+    """Another source whose columns stand beside the rows."""
+
+    source: str
+    on: str | tuple[str, ...] = ()
+    left_on: str | tuple[str, ...] = ()
+    right_on: str | tuple[str, ...] = ()
+    as_of: AsOfSection | None = None
+    columns: tuple[str, ...] = ()  # those that are taken; default: all but those of the key and the time
+    prefix: str = ""
+    format: Literal["csv", "jsonl", "json", "parquet"] | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    encoding: str = "utf-8"
+    query: str | None = None
+    cursor: str | None = None
+    key: str | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        left, right = names_of(self.left_on), names_of(self.right_on)
+        if bool(names_of(self.on)) == bool(left or right) or len(left) != len(right):
+            yield (
+                "",
+                "a join has either `on`, or `left_on` and `right_on` with as many columns each",
+                'write on = "customer_id"',
+            )
+        if not is_database(self.source):
+            for key in ("query", "cursor", "key"):
+                if getattr(self, key) is not None:
+                    yield key, f"the source {self.source!r} is no database", "remove it"
+
+
+def names_of(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    """One name, or several."""
+    return (names,) if isinstance(names, str) else names
 
 
 class DataSection(Section, frozen=True):
@@ -32,6 +87,7 @@ class DataSection(Section, frozen=True):
     file_column: str | None = None  # a column that tells the file of each row
     query: str | None = None  # SQL, where the source is a database
     cursor: str | None = None  # its column by which only newer rows are fetched
+    join: tuple[JoinSection, ...] = ()
 
     def faults(self) -> Iterator[Fault]:
         if self.target in self.drop:
