@@ -18,6 +18,7 @@ from penstock import parts
 from penstock.bundle.kinds import Task
 from penstock.bundle.privacy.actions import ACTIONS
 from penstock.cli.app import app
+from penstock.data.contract.check import RULES, explain_rule
 from penstock.data.privacy.recogniser import GROUP as RECOGNISERS
 from penstock.data.quality.report import QUALITY_CHECKS, explain_quality
 from penstock.features.bounds import defaults
@@ -116,7 +117,7 @@ def recognisers_part() -> str:
 
 
 def checks_page() -> str:
-    """Every check of the monitor and of the data, in its own words."""
+    """Every check of the monitor, of the data and of the contract, in its own words."""
     lines = [
         "# The checks of `penstock monitor`",
         "",
@@ -145,6 +146,18 @@ def checks_page() -> str:
     ]
     for one in QUALITY_CHECKS:
         lines += ["", f"## {one.id}", "", _as_markdown(explain_quality(one.id))]
+    lines += [
+        "",
+        "# The rules of `contract.toml`",
+        "",
+        "What `penstock data check`, `run`, `retrain` and `predict` hold rows against; see [contract.md](contract.md).",
+        "",
+        "| rule | says |",
+        "|---|---|",
+        *(f"| [`{rule.id}`](#{rule.id}) | {explain_rule(rule.id).splitlines()[0]} |" for rule in RULES),
+    ]
+    for rule in RULES:
+        lines += ["", f"## {rule.id}", "", _as_markdown(explain_rule(rule.id))]
     return "\n".join(lines) + "\n"
 
 

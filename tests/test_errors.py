@@ -65,7 +65,7 @@ def test_a_request_error_keeps_its_path_code_and_status() -> None:
 
 
 def test_all_errors_tell_the_same_three_things() -> None:
-    """The JSON of every error has the same keys; only a request's error adds the path."""
+    """The JSON of every error has the same keys; only a request's error adds the path, and that of a contract what broke."""
     for kind in EVERY:
         keys = set(kind("what", why="why", way_out="way out").to_json())
-        assert keys - {"path"} == {"code", "what", "why", "try"}
+        assert keys - {"path", "breaches"} == {"code", "what", "why", "try"}

@@ -13,6 +13,7 @@
     │   └── AccessError                 a version of the data that is restricted to others
     ├── PrivacyError                    the privacy key is missing, wrong, or open to others
     │   └── PrivacyUndecided            personal data were found, and nobody has decided what becomes of them
+    ├── ContractError                   the text of a contract, with line and column
     ├── RecipeError                     the text of a recipe, with line and column
     ├── SearchError                     a search cannot start
     ├── ExperimentError                 a script as a run
@@ -23,6 +24,7 @@
     │   └── ArchiveError                an archive of runs that is damaged or leaves its folder
     ├── QueryError                      a filter of runs that cannot be read, with its column
     ├── GateRefused                     a gate said no and there is no override: exit code 1
+    │   └── ContractBroken              rows do not keep the contract: exit code 1, with the list of what broke
     ├── ParityError                     the graph does not answer as the learner did
     ├── BundleError                     a bundle is missing, damaged, or of an unknown format
     ├── ExportError                     a bundle cannot be had in the form that is asked for
@@ -41,7 +43,8 @@ A code is permanent: scripts, tests and HTTP replies rely on it.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 
 class PenstockError(Exception):
@@ -62,7 +65,7 @@ class PenstockError(Exception):
     def __str__(self) -> str:
         return f"{self.what}\n  why: {self.why}\n  try: {self.way_out}"
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """The one shape in which every door (command line, HTTP) tells an error."""
         return {"code": self.code, "what": self.what, "why": self.why, "try": self.way_out}
 
@@ -113,6 +116,14 @@ class PrivacyError(PenstockError):
 
 class PrivacyUndecided(PrivacyError):
     code = "privacy-undecided"
+
+
+class ContractError(PenstockError):
+    """`line` and `column`, from 1, say where in the file; None where the whole is meant."""
+
+    code = "contract"
+    line: int | None = None
+    column: int | None = None
 
 
 class RecipeError(PenstockError):
@@ -172,6 +183,26 @@ class GateRefused(PenstockError):
     code = "gate-refused"
 
 
+class ContractBroken(GateRefused):
+    """`breaches` is what broke, as data."""
+
+    code = "contract-broken"
+
+    def __init__(self, what: str, why: str, way_out: str, *, breaches: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(what, why, way_out)
+        self.breaches = list(breaches)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_contract_broken, (self.what, self.why, self.way_out, self.breaches))
+
+    def to_json(self) -> dict[str, Any]:
+        return {**super().to_json(), "breaches": self.breaches}
+
+
+def _contract_broken(what: str, why: str, way_out: str, breaches: list[dict[str, Any]]) -> ContractBroken:
+    return ContractBroken(what, why, way_out, breaches=breaches)
+
+
 class ParityError(PenstockError):
     code = "parity"
 
@@ -202,7 +233,7 @@ class RequestError(PenstockError):
     def __reduce__(self) -> tuple[object, ...]:
         return (_request_error, (self.what, self.why, self.way_out, self.path, self.code, self.status))
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         return {**super().to_json(), "path": self.path}
 
 

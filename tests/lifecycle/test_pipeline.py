@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 Cli = Callable[..., Any]
-STAGES = ["ingest", "recipe", "search", "evaluate", "judge", "package", "register"]
+STAGES = ["contract", "ingest", "recipe", "search", "evaluate", "judge", "package", "register"]
 
 
 def statuses(outcome: Any) -> dict[str, str]:
@@ -57,7 +57,7 @@ def test_why_runs_nothing(penstock: Cli, project_at: Cli) -> None:
     [
         ("budget", "search", "params.budget was '2 trials', is '3 trials'"),
         ("recipe", "recipe", "params.text"),
-        ("source", "ingest", "inputs.source changed"),
+        ("source", "contract", "inputs.source changed"),
         ("gate", "evaluate", "params.gates"),
         ("serving", "package", "params.abstain_below was None, is 0.6"),
         ("goal", "judge", "params.goal"),

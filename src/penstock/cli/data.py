@@ -48,11 +48,44 @@ def profile(html: Path | None, as_json: bool) -> int:
 @click.argument("file", type=PATH)
 @json_option
 def check(file: Path, as_json: bool) -> int:
-    """Tell how many rows of a file are sealed test rows of this project. Exit 1 when there are any."""
-    from penstock.lifecycle.data import check_file
+    """Hold a file against the contract, and tell how many of its rows are sealed test rows. Exit 1 when anything is wrong.
+
+    Nothing of the file is stored. What broke is told with counts, the first rows that may be shown, and the edit that accepts it.
+    """
+    from penstock.lifecycle.check_file import check_file
     from penstock.project.project import Project
 
     return emit(check_file(Project.here(), file), as_json=as_json)
+
+
+@data.command("contract")
+@click.option("--infer", "infer", is_flag=True, help="Infer it from the training rows and write it.")
+@click.option("--force", "force", is_flag=True, help="With --infer: over one that is there.")
+@click.option("--check", "check_only", is_flag=True, help="Only check its text, and its columns against the data set.")
+@json_option
+def contract(infer: bool, force: bool, check_only: bool, as_json: bool) -> int:
+    """Show what a file must be before any row of it is taken in. Exit 1 when it names columns that the data set lacks."""
+    from penstock.lifecycle.contracts import show_contract
+    from penstock.project.project import Project
+
+    if force and not infer:
+        raise click.UsageError("--force is about --infer")
+    if infer and check_only:
+        raise click.UsageError("--infer writes a contract and --check looks at the one that is there: give one of them")
+    return emit(show_contract(Project.here(), infer=infer, force=force, check_only=check_only), as_json=as_json)
+
+
+@data.command("accept")
+@click.argument("file", type=PATH, required=False)  # Default: the declared source.
+@click.option("--column", "column", help="Only what broke in this column, or in the comparison of this name.")
+@click.option("--reason", "reason", required=True, help="Why this is as it should be; recorded with your name.")
+@json_option
+def accept(file: Path | None, column: str | None, reason: str, as_json: bool) -> int:
+    """Change the contract so that a file keeps it. Comments stay; who accepted what, and why, goes into the ledger."""
+    from penstock.lifecycle.contracts import accept as accept_file
+    from penstock.project.project import Project
+
+    return emit(accept_file(Project.here(), file, column=column, reason=reason), as_json=as_json)
 
 
 @data.command("quality")

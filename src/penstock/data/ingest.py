@@ -181,6 +181,7 @@ class _Work:
     old: DatasetVersion | None
     as_of: str | None
     warnings: list[str] = field(default_factory=list)
+    unreadable: dict[str, int] = field(default_factory=dict)  # column -> training rows with a value that cannot be read
     earlier: Earlier | None = None
 
     def do(self) -> tuple[DatasetVersion, dict[str, Any]]:
@@ -250,6 +251,7 @@ class _Work:
             "rows": version.rows,
             "diff": None if changes is None else changes.to_json(),
             "warnings": [*found.warnings, *self.warnings],
+            "unreadable": self.unreadable,
         }
         return version, details
 
@@ -281,6 +283,7 @@ class _Work:
         if start != gathered.n_rows:
             raise changed_source(self.source)
         self.warnings += unreadable.told()
+        self.unreadable = unreadable.training
         return writer.close(), content
 
     def _parent_of_lineage(self) -> DatasetVersion | None:
@@ -389,6 +392,7 @@ class Unreadable:
     """Values that cannot be read, counted by column; a training row of each as an example."""
 
     counts: dict[str, int] = field(default_factory=dict)
+    training: dict[str, int] = field(default_factory=dict)  # of these, in training rows
     examples: dict[str, str] = field(default_factory=dict)
 
     def add(self, problems: list[Problem], parts: np.ndarray, start: int) -> None:
@@ -396,8 +400,9 @@ class Unreadable:
         for problem in problems:
             name, row = problem.column, start + problem.row
             self.counts[name] = self.counts.get(name, 0) + 1
-            if name not in self.examples and parts[row] == TRAIN:
-                self.examples[name] = f" (row {row + 1}: {problem.why})"
+            if parts[row] == TRAIN:
+                self.training[name] = self.training.get(name, 0) + 1
+                self.examples.setdefault(name, f" (row {row + 1}: {problem.why})")
 
     def told(self) -> list[str]:
         return [

@@ -12,7 +12,7 @@ from typing import Any
 
 from penstock.errors import RecipeError
 from penstock.features.language import pointed_error
-from penstock.features.toml_positions import Path, Place
+from penstock.project.toml_positions import Path, Place
 
 MAX_DEPTH = 20
 """Lists and objects inside each other; a recipe has two."""

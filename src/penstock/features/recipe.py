@@ -21,7 +21,7 @@ from penstock.features.language import (
     pointed_error,
     suggest_nearest,
 )
-from penstock.features.toml_positions import Path, Positions
+from penstock.project.toml_positions import Path, Positions
 
 if TYPE_CHECKING:
     from penstock.bundle.specs import ColumnSpec

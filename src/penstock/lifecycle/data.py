@@ -1,14 +1,11 @@
-"""`penstock data profile` and `data check`: what the training rows look like, and whether a file holds rows that are sealed."""
+"""`penstock data profile`: what the training rows look like."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from penstock.errors import NotFound
 from penstock.experiments.sheets import Listing
-from penstock.lifecycle.ingest import declared_ingest
 from penstock.project.project import Project
 
 
@@ -62,55 +59,3 @@ def profile_data(project: Project, html: Path | None = None) -> Listing:
     body = {"dataset": version.digest, "part": "train", "page": shown, **detail.to_json()}
     header = ("column", "kind", "missing", "distinct", "mean", "values")
     return Listing(body, header, rows, "no columns", below=f"plots: {shown}")
-
-
-@dataclass(frozen=True)
-class FileCheck:
-    """How many rows of a file this project knows as test rows. Which ones is not told."""
-
-    file: str
-    rows: int
-    test_rows: int
-    unreadable: int
-
-    @property
-    def exit_code(self) -> int:
-        return 1 if self.test_rows else 0
-
-    def to_json(self) -> dict[str, Any]:
-        return {"file": self.file, "rows": self.rows, "test_rows": self.test_rows, "unreadable": self.unreadable}
-
-    def to_text(self) -> str:
-        lines = [f"{self.file}: {self.rows} rows"]
-        if self.test_rows:
-            lines.append(
-                f"  {self.test_rows} of them are test rows of this project: a model trained on this file has seen its exam"
-            )
-        else:
-            lines.append("  none of them is a test row of this project")
-        if self.unreadable:
-            lines.append(f"  {self.unreadable} values cannot be read as the data set declares them")
-        return "\n".join(lines)
-
-
-def check_file(project: Project, file: Path | str) -> FileCheck:
-    """Hold a file, written as the declared source is, against the keyed fingerprints of the sealed rows.
-
-    Raises
-    ------
-    SourceError : the file cannot be read. NotFound : nothing was ingested yet.
-    """
-    from penstock.data.append import find_returned
-    from penstock.data.sources.file import read
-    from penstock.data.versions import load_version
-    from penstock.objects.tabular import ReadOptions
-
-    version = load_version(project.objects, _head(project))
-    path = Path(file)
-    declared = declared_ingest(project)["options"]
-    columns = None if declared["columns"] is None else tuple(declared["columns"])
-    table = read(path, ReadOptions(**{**declared, "columns": columns}))
-    frame, unreadable = version.decoder.decode_columns(table.columns)
-    returned = find_returned(project.ledger, project.objects, version, frame)
-    project.ledger.audit.append("check file", path.name, {"rows": len(frame), "test_rows": returned})
-    return FileCheck(path.name, len(frame), returned, len(unreadable))

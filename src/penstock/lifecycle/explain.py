@@ -9,7 +9,7 @@ from typing import Any
 from penstock.lifecycle.stages import Context, Stages, Step, WouldRun
 from penstock.project.project import Project
 
-ORDER = ("ingest", "append", "recipe", "search", "evaluate", "judge", "package", "register")
+ORDER = ("contract", "ingest", "append", "recipe", "search", "evaluate", "judge", "package", "register")
 
 
 @dataclass(frozen=True)

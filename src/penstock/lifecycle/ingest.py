@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.data.lineages import redealt_from
 from penstock.data.sources.kind import NotFetched
 from penstock.ledger.envelopes import RETIRED
+from penstock.lifecycle.contract import check_source_of, write_first
 from penstock.lifecycle.source import declared_source, open_declared, tell
 from penstock.lifecycle.stages import Context, Stages, WouldRun
 from penstock.project.project import Project
@@ -75,8 +76,11 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     run.output("envelopes", len(version.envelopes))
 
 
-def current_dataset(stages: Stages) -> str:
-    """Digest of the version that the project works on: that of its source, with the labelled rows added to it since."""
+def current_dataset(stages: Stages, override: str | None = None) -> str:
+    """Digest of the version that the project works on: that of its source, with the labelled rows added to it since.
+
+    The source is held against the contract first; `override` is the reason to go on where it breaks it.
+    """
     context = stages.context
     project, ledger = context.project, context.ledger
     declared = declared_ingest(project)
@@ -87,8 +91,10 @@ def current_dataset(stages: Stages) -> str:
     before = ledger.datasets.head(project.name)
     redeals = redealt_from(context.objects, before, declared["target"], declared["split"])
     inputs = opened.inputs if redeals is None else {**opened.inputs, "redeals": redeals}
+    check_source_of(stages, opened.inputs, declared, override)
     read = stages.do("ingest", ingest, inputs, declared)
     base = str(read.outputs["dataset"])
+    write_first(stages, base, opened.inputs, declared)
     head = ledger.datasets.head(project.name)
     if head is not None and head != base and _grown_from(context, head, base):
         return head

@@ -54,10 +54,12 @@ def judged(
 
 def judge(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Decide, and write down by how much."""
+    from penstock.evaluation.gates import GateResult
     from penstock.evaluation.report import Report, dumps
 
     report = Report.from_json(json.loads(context.objects.get(inputs["report"])))
-    report = judged(report, declared_gates(params, report.metric), params["override"])
+    refused = [GateResult.from_json(params["refused"])] if "refused" in params else []
+    report = judged(report, declared_gates(params, report.metric), params["override"], decided=refused)
     if (human := params["goal"]["human_level"]) is not None:
         report = report.with_(facts=(*report.facts, ("human level", f"{human:g}")))
     run.keep("report", dumps(report), media="application/json")

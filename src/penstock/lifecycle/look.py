@@ -50,11 +50,13 @@ def explain_checks(check: str | None = None) -> Listing | Sheet:
     ------
     NotFound : there is no such check; lists those that there are.
     """
+    from penstock.data.contract.check import RULES, explain_rule
     from penstock.data.privacy.detect import recognisers
     from penstock.data.quality.report import QUALITY_CHECKS, explain_quality
     from penstock.monitoring.monitor import CHECKS, explain_check
 
     texts = {c.id: explain_check(c.id) for c in CHECKS} | {c.id: explain_quality(c.id) for c in QUALITY_CHECKS}
+    texts |= {rule.id: explain_rule(rule.id) for rule in RULES}
     texts |= {one.name: inspect.cleandoc(type(one).__doc__ or "") for one in recognisers()}
     if check is not None:
         if check not in texts:

@@ -67,7 +67,7 @@ class NewResult:
         )
         lines += [f"  warning: {w}" for w in self.warnings]
         lines += [
-            "wrote penstock.toml (one line there overrides what was decided here) and recipe.toml (yours to edit)",
+            "wrote penstock.toml (one line there overrides what was decided here), recipe.toml and contract.toml (yours to edit)",
             f"next: cd {self.project} && penstock run",
         ]
         return "\n".join(lines)
@@ -236,7 +236,7 @@ def _fill(
         with Stages(Context(project), "new") as stages:
             dataset = current_dataset(stages)
             check_declaration(project, dataset)
-            read = project.ledger.get(stages.steps[0].run)
+            read = project.ledger.get(next(step.run for step in stages.steps if step.name == "ingest"))
             declare(read.outputs["task"])
             (draft / "recipe.toml").write_text(suggest_recipe(stages.context, dataset), encoding="utf-8")
             stages.whole.output("dataset", dataset)

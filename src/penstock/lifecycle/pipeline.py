@@ -1,4 +1,4 @@
-"""The whole pipeline on one page: ingest -> split -> recipe -> search -> evaluate -> judge -> package -> register.
+"""The whole pipeline on one page: contract -> ingest -> split -> recipe -> search -> evaluate -> judge -> package -> register.
 
 Each line is a stage of its own file. What a stage may depend on stands in its inputs and parameters, and nowhere else.
 """
@@ -50,7 +50,7 @@ def run_project(
         project.ledger.lock(f"run {project.name}"),
         Stages(Context(project, progress=progress), "run", listener) as stages,
     ):
-        dataset = current_dataset(stages)  # ingest and split: test rows are sealed as they are read
+        dataset = current_dataset(stages, override)  # contract, ingest and split: test rows are sealed as they are read
         return train(stages, dataset, budget=budget, override=override)
 
 
@@ -71,9 +71,10 @@ def train(stages: Stages, dataset: str, *, budget: str | None, override: str | N
         {"dataset": dataset, "spent": spent, "model": digest(found, "model"), "candidate": digest(found, "candidate")},
         settings.evaluate,
     )
-    verdict = stages.do(
-        "judge", judge, {"report": digest(scored, "report")}, {**settings.judge, "override": overriding(override)}
-    )
+    ruling = {**settings.judge, "override": overriding(override)}
+    if stages.refused is not None:
+        ruling["refused"] = stages.refused
+    verdict = stages.do("judge", judge, {"report": digest(scored, "report")}, ruling)
     bundle = stages.do(
         "package",
         package,
@@ -99,7 +100,7 @@ def explain(project: Project, *, budget: str | None = None, override: str | None
     """Which stages `run` would run, and why. Runs nothing."""
 
     def pipeline(stages: Stages) -> None:
-        train(stages, current_dataset(stages), budget=budget, override=override)
+        train(stages, current_dataset(stages, override), budget=budget, override=override)
 
     return explaining(project, pipeline)
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import BadParameter
+from penstock.errors import BadParameter, ContractBroken
 from penstock.lifecycle.bundles import bundle_of
 from penstock.project.live import live_bundle
 from penstock.project.project import Project
 from penstock.serving.slots import read_slots
+
+if TYPE_CHECKING:
+    from penstock.objects.tabular import ReadOptions
+
+MAX_TOLD = 10  # rules of one file that a warning names
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def predict_files(
     quote: str | None = None,
     encoding: str = "utf-8",
 ) -> PredictResult:
-    """Answer every row of a file or of a folder of files.
+    """Answer every row of a file or of a folder of files; within a project they are held against its contract first.
 
     Parameters
     ----------
@@ -80,11 +85,14 @@ def predict_files(
             way_out="--unreadable missing",
         )
     number: int | None = None
+    options = ReadOptions(header=header, columns=columns, delimiter=delimiter, quote=quote, encoding=encoding)
+    broken: list[str] = []
     if bundle is not None:
         loaded = Bundle.load(bundle)
     else:
-        number, loaded = _bundle_of(project or Project.here(), version)
-    options = ReadOptions(header=header, columns=columns, delimiter=delimiter, quote=quote, encoding=encoding)
+        project = project or Project.here()
+        number, loaded = _bundle_of(project, version)
+        broken = _held(project, Path(source), options)
     done = predict_batch(loaded, Path(source), Path(output), read_options=options, on_unreadable=on_unreadable)
     return PredictResult(
         rows=done.rows,
@@ -93,8 +101,37 @@ def predict_files(
         output=str(output),
         model=loaded.signature.model,
         version=number,
-        warnings=list(done.warnings),
+        warnings=[*broken, *done.warnings],
     )
+
+
+def _held(project: Project, source: Path, options: ReadOptions) -> list[str]:
+    """What breaks the contract among the rows to answer, as warnings.
+
+    Raises
+    ------
+    ContractBroken : ``[contract] at_predict`` is "stop"; nothing is answered.
+    """
+    from penstock.lifecycle.contract import check_asked, lines_of
+    from penstock.serving.batch import tables_of
+
+    name, stop = project.declaration.contract.file, project.declaration.contract.at_predict == "stop"
+    warnings = []
+    for path in tables_of(source):
+        found = check_asked(project, path, options, project.declaration.data.target)
+        if found is None or found.passed:
+            continue
+        if stop:
+            raise ContractBroken(
+                f"{path} breaks {name}\n" + "\n".join(lines_of(found.breaches)),
+                why='nothing was answered, as [contract] at_predict = "stop"',
+                way_out='have the rows put right, or change the contract; at_predict = "warn" answers and warns',
+                breaches=[breach.to_json() for breach in found.breaches],
+            )
+        warnings += [f"{path.name} breaks {name}: {b.id} {b.about}: {b.why}" for b in found.breaches[:MAX_TOLD]]
+        if len(found.breaches) > MAX_TOLD:
+            warnings.append(f"{path.name} breaks {len(found.breaches) - MAX_TOLD} more rules of {name}")
+    return warnings
 
 
 def _bundle_of(project: Project, version: int | None) -> tuple[int, Bundle]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import NotFound, ProjectError
 from penstock.lifecycle.append import append
+from penstock.lifecycle.contract import check
 from penstock.lifecycle.evaluate import evaluate
 from penstock.lifecycle.features import features
 from penstock.lifecycle.ingest import ingest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.ledger.record import RunRecord
 
 STAGES: dict[str, Work] = {
+    "contract": check,
     "ingest": ingest,
     "append": append,
     "recipe": recipe,
@@ -41,8 +43,8 @@ PIPELINES = ("run", "retrain")
 TOLERANCE = 1e-6
 """Relative difference of a metric that still counts as the same, where bytes differ."""
 
-NOT_COMPARED = {"audit_head", "footprint", "scope", "seconds"}
-"""Outputs that measure time or grow with the project."""
+NOT_COMPARED = {"audit_head", "breaches", "told", "footprint", "scope", "seconds"}
+"""Outputs that measure time, grow with the project, or show rows as far as they were dealt then."""
 
 SAME_METRICS = {"artifact", "rounding"}
 """Kinds of differences that leave every metric the same within the tolerance."""

@@ -12,6 +12,7 @@ from penstock.errors import ProjectError
 from penstock.feedback.labels import record_label_events
 from penstock.feedback.rows import labelled_rows
 from penstock.lifecycle.append import append_labelled, labels_within
+from penstock.lifecycle.contract import check_labelled
 from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.pipeline import train
 from penstock.lifecycle.results import RunResult
@@ -48,7 +49,7 @@ def retrain_project(
         project.ledger.lock(f"run {project.name}"),
         Stages(Context(project, progress=progress), "retrain", listener) as stages,
     ):
-        dataset = current_dataset(stages)
+        dataset = current_dataset(stages, override)
         registered = project.ledger.registry.get(champion.model, champion.version)
         had = labels_within(
             stages.context, registered.dataset
@@ -62,6 +63,7 @@ def retrain_project(
             )
         rows = labelled_rows(project.journal_folder, without=labels_within(stages.context, dataset))
         if len(rows):
+            check_labelled(stages, rows, override)
             dataset = append_labelled(stages, dataset, rows)
         result = train(stages, dataset, budget=settings.budget if budget is None else budget, override=override)
         against = _compare(stages, dataset, result, champion, bundle)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from penstock.project.project import Project
 
 CODE = {
+    "contract": "1",
     "ingest": "1",
     "append": "1",
     "recipe": "1",
@@ -97,6 +98,7 @@ class Stages:
     ----------
     operation : name of the pipeline's own run: ``run`` or ``retrain``.
     before_work : called once before the next stage that has work to do; where all is known, never.
+    refused : a gate before the data set that said no and was overridden; the report shows it.
     dry : raise `WouldRun` at the first stage that is not known instead of running it.
     """
 
@@ -107,6 +109,7 @@ class Stages:
     steps: list[Step] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     before_work: Callable[[], None] | None = None
+    refused: dict[str, Any] | None = None
     _whole: Run | None = None
     _open: ExitStack = field(default_factory=ExitStack)
 

@@ -13,7 +13,7 @@ from typing import Any, get_origin
 import msgspec
 
 from penstock.errors import DeclarationError
-from penstock.project.sections.data import DataSection, ProjectSection
+from penstock.project.sections.data import ContractSection, DataSection, ProjectSection
 from penstock.project.sections.evaluation import EvaluationSection, GateSection
 from penstock.project.sections.learning import GoalSection, RecipeSection, RetrainSection, ScopeSection, SearchSection
 from penstock.project.sections.monitoring import MonitoringSection, QualitySection
@@ -31,6 +31,7 @@ class Declaration(Section, frozen=True):
     split: SplitSection = SplitSection()
     goal: GoalSection = GoalSection()
     scope: ScopeSection = ScopeSection()
+    contract: ContractSection = ContractSection()
     recipe: RecipeSection = RecipeSection()
     search: SearchSection = SearchSection()
     evaluation: EvaluationSection = EvaluationSection()

@@ -81,6 +81,10 @@ class Project:
         return self.root / self.declaration.recipe.file
 
     @property
+    def contract_file(self) -> Path:
+        return self.root / self.declaration.contract.file
+
+    @property
     def objects(self) -> ObjectStore:
         return self.workspace.objects
 

@@ -91,6 +91,13 @@ def predict_files(
     return result
 
 
+def tables_of(source: Path) -> list[Path]:
+    """The files that are answered: the one, or those of a folder that are tables by their names."""
+    if not source.is_dir():
+        return [source]
+    return sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith(".") and _is_table(p))
+
+
 def _jobs(source: Path, output: Path, result: BatchResult) -> list[tuple[list[Path], Path]]:
     """Which files go into which output."""
     if not source.is_dir():

@@ -109,3 +109,11 @@ def is_database(source: str) -> bool:
     (True, False)
     """
     return source.partition("://")[0].lower() in ("sqlite", "postgresql", "postgres") and "://" in source
+
+
+class ContractSection(Section, frozen=True):
+    """What a file must be before any row of it is taken in: see `penstock.data.contract`."""
+
+    file: str = "contract.toml"
+    check: Literal["stop", "warn", "off"] = "stop"  # what `run` and `retrain` do where rows break it
+    at_predict: Literal["stop", "warn", "off"] = "warn"  # what `predict` does

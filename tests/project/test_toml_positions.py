@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.features.recipe import toml_text
-from penstock.features.toml_positions import Path, Positions
+from penstock.project.toml_positions import Path, Positions
 
 DOCUMENT = r'''
 # outputs = ["not this"]

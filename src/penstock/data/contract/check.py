@@ -1,0 +1,367 @@
+"""A file held against a contract, in one stream: a batch at a time, each distinct value judged once.
+
+Memory holds one batch, a few counts and, for each column that must be unique, 8 bytes a row.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from penstock.bundle.kinds import Kind
+from penstock.data.contract import whole_rules as whole
+from penstock.data.contract.breach import EXAMPLES, MAX_NEW_VALUES, Breach, Edit, Tally, literal, rounded_up
+from penstock.data.contract.contract import ColumnRules, Comparison, Contract, microseconds_of
+from penstock.data.contract.rules import VALUE_RULES, ValueRule
+from penstock.data.contract.seen import SeenValues
+from penstock.data.contract.unsealed import MayShow, Sight
+from penstock.data.contract.values import Values
+from penstock.data.source import Batch, Source
+from penstock.errors import NotFound
+from penstock.project.split_settings import FILE_COLUMN
+
+SHOWN_CHARACTERS = 60
+MASK = "***"
+RULES: tuple[Any, ...] = (*(type(rule) for rule in VALUE_RULES), *whole.WHOLE_RULES)
+"""All rules, as classes with an `id` and their documentation."""
+
+_COMPARE = {
+    "<": np.greater_equal, "<=": np.greater, "==": np.not_equal, "!=": np.equal, ">=": np.less, ">": np.less_equal,
+}  # fmt: skip
+"""Operator -> what breaks it."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a contract says of rows.
+
+    Attributes
+    ----------
+    rows : that were looked at. rules : that were asked about. breaches : those that do not hold.
+    """
+
+    rows: int
+    rules: int
+    breaches: tuple[Breach, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.breaches
+
+
+@dataclass
+class Checker:
+    """Holds batches against a contract; `add` each, then ask for `result`.
+
+    Parameters
+    ----------
+    names : columns of the rows.
+    may_show : which rows may be shown. masked : columns whose values are never shown.
+    now : the instant at which freshness is judged.
+    part_of_file : the rows are no whole file: they may be few, old, and need no value of their own.
+    without : columns of the contract that these rows need not have (the target, when it is asked for).
+    """
+
+    contract: Contract
+    names: Sequence[str]
+    may_show: MayShow
+    masked: frozenset[str] = frozenset()
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    part_of_file: bool = False
+    without: frozenset[str] = frozenset()
+    rows: int = 0
+
+    def __post_init__(self) -> None:
+        self.names = [name for name in self.names if name != FILE_COLUMN]  # made on the way, not a column of the file
+        held = [
+            rules for name, rules in self.contract.columns.items() if name in self.names and name not in self.without
+        ]
+        self.columns = {rules.name: _Column(rules, self.part_of_file) for rules in held}
+        self.compared = {
+            rule: Tally()
+            for rule in self.contract.comparisons
+            if {rule.left, rule.right} - set(self.columns)
+            <= {side for side in (rule.right,) if not isinstance(side, str)}
+        }
+
+    def add(self, batch: Batch) -> None:
+        """Look at more rows."""
+        columns, n_rows = batch.columns, len(batch)
+        sight = Sight(batch, self.may_show)
+        kept: dict[str, Values] = {}
+        needed = {side for rule in self.compared for side in (rule.left, rule.right)}
+        for name, column in self.columns.items():
+            values = Values.of(columns[name], column.rules.spec)
+            column.add(values, _Batch(self.rows, sight, name in self.masked))
+            if name in needed:
+                kept[name] = values
+        for rule, tally in self.compared.items():
+            self._compare(rule, tally, kept, sight)
+        self.rows += n_rows
+
+    def _compare(self, rule: Comparison, tally: Tally, kept: Mapping[str, Values], sight: Sight) -> None:
+        left = kept[rule.left].numbers
+        right = kept[rule.right].numbers if isinstance(rule.right, str) else np.full(len(left), rule.right)
+        rows = np.flatnonzero(_COMPARE[rule.op](left, right) & ~np.isnan(left) & ~np.isnan(right))
+        if not len(rows):
+            return
+        seen = sight.of(rows)
+        tally.rows += len(rows)
+        tally.hidden += int((~seen).sum())
+        sides = [side for side in (rule.left, rule.right) if isinstance(side, str)]
+        for row in rows[seen][: EXAMPLES - len(tally.examples)].tolist():
+            told = (f"{side} {_shown(kept[side], row, side in self.masked)}" for side in sides)
+            tally.examples.append((self.rows + row + 1, ", ".join(told)))
+
+    def result(self) -> Checked:
+        """What broke, of all rows so far; columns in the order of the contract."""
+        found = list(self._of_table())
+        for column in self.columns.values():
+            found += column.breaches(self.rows, self.now)
+        for rule, tally in self.compared.items():
+            if tally.rows > rule.exceptions * self.rows:
+                edit: Edit = {("rules", rule.id, "exceptions"): rounded_up(tally.rows / self.rows)}
+                found.append(
+                    _breach(
+                        whole.Compared.id,
+                        rule.id,
+                        f'that = "{rule}"',
+                        "do not keep it",
+                        tally,
+                        self.rows,
+                        edit,
+                        rule.exceptions,
+                    )
+                )
+        absent = len(self.contract.columns)
+        asked = sum(column.asked for column in self.columns.values()) + len(self.compared) + absent
+        return Checked(self.rows, asked + (not self.contract.new_columns) + self._asks_rows(), tuple(found))
+
+    def _asks_rows(self) -> int:
+        bounds = (self.contract.rows_at_least, self.contract.rows_at_most)
+        return 0 if self.part_of_file else sum(bound is not None for bound in bounds)
+
+    def _of_table(self) -> Iterable[Breach]:
+        contract = self.contract
+        for name, rules in contract.columns.items():
+            if name not in self.names and name not in self.without and not rules.optional:
+                yield Breach(
+                    whole.AbsentColumn.id, name, f"[columns] {name}", "the column is not there", self.rows, self.rows,
+                    edit={("columns", name, "optional"): True},
+                )  # fmt: skip
+        for name in self.names:
+            if name not in contract.columns and not contract.new_columns:
+                yield Breach(
+                    whole.NewColumn.id, name, 'new_columns = "refuse"', "the column is new", self.rows, self.rows,
+                    edit={("columns", name): {}},
+                )  # fmt: skip
+        if self.part_of_file:
+            return
+        for key, bound, broken in (
+            (
+                "rows_at_least",
+                contract.rows_at_least,
+                contract.rows_at_least is not None and self.rows < contract.rows_at_least,
+            ),
+            (
+                "rows_at_most",
+                contract.rows_at_most,
+                contract.rows_at_most is not None and self.rows > contract.rows_at_most,
+            ),
+        ):
+            if broken:
+                yield Breach(
+                    whole.RowCount.id, "", f"{key} = {bound}", f"the file has {self.rows} rows", self.rows, self.rows,
+                    edit={("table", key): self.rows},
+                )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Where the rows of a batch stand in the file, and which may be shown."""
+
+    first: int
+    sight: Sight
+    masked: bool
+
+    def count(self, tally: Tally, rows: np.ndarray, values: Values, measure: np.ndarray | None) -> None:
+        """Add rows (positions) to a tally."""
+        seen = self.sight.of(rows)
+        tally.rows += len(rows)
+        tally.hidden += int((~seen).sum())
+        shown = rows[seen]
+        if not len(shown):
+            return
+        self._example(tally, shown, values)
+        if self.masked:
+            tally.hidden += len(shown)
+            return
+        codes, counts = np.unique(values.codes[shown], return_counts=True)
+        if measure is not None:
+            found = measure[codes].astype(np.float64)
+            found = found[~np.isnan(found)]
+            if len(found):
+                tally.low = float(found.min()) if tally.low is None else min(tally.low, float(found.min()))
+                tally.high = float(found.max()) if tally.high is None else max(tally.high, float(found.max()))
+        for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+            text = values.texts[code]
+            if text in tally.texts or len(tally.texts) < MAX_NEW_VALUES:
+                tally.texts[text] += count
+
+    def count_missing(self, tally: Tally, rows: np.ndarray, values: Values) -> None:
+        """As `count`, of rows that may be many and say nothing: no more are looked at than are shown."""
+        tally.rows += len(rows)
+        if len(tally.examples) < EXAMPLES:
+            few = rows[: 10 * EXAMPLES]
+            self._example(tally, few[self.sight.of(few)], values)
+
+    def _example(self, tally: Tally, rows: np.ndarray, values: Values) -> None:
+        for row in rows[: EXAMPLES - len(tally.examples)].tolist():
+            tally.examples.append((self.first + row + 1, _shown(values, row, self.masked)))
+
+
+class _Column:
+    """One column through all batches."""
+
+    def __init__(self, rules: ColumnRules, part_of_file: bool) -> None:
+        self.rules = rules
+        self.tallies: dict[ValueRule, Tally] = {rule: Tally() for rule in VALUE_RULES if rule.asks(rules)}
+        self.missing = Tally()
+        self.repeated = Tally()
+        self.seen = SeenValues() if rules.unique and not part_of_file else None
+        self.fresh = rules.newest_within_s is not None and not part_of_file
+        self.newest: float | None = None
+
+    @property
+    def asked(self) -> int:
+        return len(self.tallies) + (self.rules.missing_at_most is not None) + (self.seen is not None) + self.fresh
+
+    def add(self, values: Values, batch: _Batch) -> None:
+        for rule, tally in self.tallies.items():
+            bad = rule.broken(self.rules, values)
+            if bad.any():
+                measure = _lengths(values) if rule.id == "contract-length" else _measure(values)
+                batch.count(tally, np.flatnonzero(values.rows_with(bad)), values, measure)
+        if self.rules.missing_at_most is not None:
+            rows = np.flatnonzero(values.rows_with(values.missing, null=True))
+            if len(rows):
+                batch.count_missing(self.missing, rows, values)
+        if self.seen is not None:
+            rows = np.flatnonzero(self.seen.repeated(values))
+            if len(rows):
+                batch.count(self.repeated, rows, values, None)
+        if self.fresh and values.present.any():
+            newest = float(values.typed[values.present].max())
+            self.newest = newest if self.newest is None else max(self.newest, newest)
+
+    def breaches(self, of: int, now: datetime) -> Iterable[Breach]:
+        rules, key = self.rules, ("columns", self.rules.name)
+        for rule, tally in self.tallies.items():
+            if tally.rows > rules.exceptions * of:
+                edit: Edit = {(*key, name): value for name, value in rule.edit(rules, tally, of).items()}
+                yield _breach(
+                    rule.id, rules.name, rule.said(rules), rule.found(rules, tally), tally, of, edit, rules.exceptions
+                )
+        if rules.missing_at_most is not None and self.missing.rows > rules.missing_at_most * of:
+            edit = {(*key, "missing_at_most"): rounded_up(self.missing.rows / of)}
+            said = f"missing_at_most = {literal(rules.missing_at_most)}"
+            self.missing.examples = [(row, "missing") for row, _ in self.missing.examples]
+            yield _breach(whole.Missing.id, rules.name, said, "have no value", self.missing, of, edit, 0.0)
+        if self.seen is not None and self.repeated.rows > rules.exceptions * of:
+            yield _breach(
+                whole.Unique.id, rules.name, "unique = true", "say what an earlier row says", self.repeated, of,
+                {(*key, "unique"): False}, rules.exceptions,
+            )  # fmt: skip
+        if self.fresh:
+            yield from self._stale(of, now)
+
+    def _stale(self, of: int, now: datetime) -> Iterable[Breach]:
+        within = self.rules.newest_within_s or 0.0
+        said = f'newest_within = "{_time(within)}"'
+        if self.newest is None:
+            yield Breach(whole.Fresh.id, self.rules.name, said, "no row has an instant", of, of)
+            return
+        age = microseconds_of(now) / 1e6 - self.newest / 1e6
+        if age > within:
+            days = ceil(age / 86_400)
+            yield Breach(
+                whole.Fresh.id, self.rules.name, said, f"the newest row is {days} days old", of, of,
+                edit={("columns", self.rules.name, "newest_within"): f"{days}d"},
+            )  # fmt: skip
+
+
+def _breach(
+    id_: str,
+    about: str,
+    rule: str,
+    found: str,
+    tally: Tally,
+    of: int,
+    edit: Edit,
+    allowed: float,
+) -> Breach:
+    share = f"{tally.rows / of:.2%}" if tally.rows / of >= 0.0001 else f"{tally.rows / of:.1g} of all"
+    why = f"{tally.rows} {'row' if tally.rows == 1 else 'rows'} ({share}) {found}"
+    said = rule + (f", exceptions = {literal(allowed)}" if allowed else "")
+    return Breach(id_, about, said, why, tally.rows, of, tally.hidden, tuple(tally.examples), edit or None)
+
+
+def _measure(values: Values) -> np.ndarray | None:
+    return values.typed if values.kind in (Kind.NUMERIC, Kind.DATETIME) else None
+
+
+def _lengths(values: Values) -> np.ndarray:
+    return np.fromiter((len(text.strip()) for text in values.texts), np.int64, len(values.texts))
+
+
+def _shown(values: Values, row: int, masked: bool) -> str:
+    code = int(values.codes[row])
+    if code < 0:
+        return "missing"
+    if masked:
+        return MASK
+    text = values.texts[code]
+    return repr(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "...")
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{int(seconds // size)}{unit}"
+    return f"{seconds:g}s"
+
+
+def check_source(contract: Contract, source: Source, may_show: MayShow, **how: Any) -> Checked:
+    """Hold a source against a contract; `how` as the parameters of `Checker`.
+
+    Raises
+    ------
+    SourceError : it cannot be read.
+    """
+    checker = Checker(contract, source.names, may_show, **how)
+    for batch in source.batches():
+        checker.add(batch)
+    return checker.result()
+
+
+def explain_rule(rule_id: str) -> str:
+    """The documentation of a rule of contracts.
+
+    Raises
+    ------
+    NotFound : there is no such rule; lists those that there are.
+
+    >>> print(explain_rule("contract-range").splitlines()[0])
+    Numbers or instants beyond `at_least` or `at_most`.
+    """
+    for rule in RULES:
+        if rule.id == rule_id:
+            return inspect.cleandoc(rule.__doc__ or "")
+    ids = ", ".join(rule.id for rule in RULES)
+    raise NotFound(f"there is no rule {rule_id!r}", why=f"there are: {ids}", way_out="write one of these")

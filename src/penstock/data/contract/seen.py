@@ -1,0 +1,51 @@
+"""Which values came before: 64 bits of each, in sorted runs that are merged as they grow."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import numpy as np
+
+from penstock.data.contract.values import Values
+
+
+class SeenValues:
+    """8 bytes for each distinct value, and no more work than sorting them takes."""
+
+    def __init__(self) -> None:
+        self._runs: list[np.ndarray] = []
+
+    def repeated(self, values: Values) -> np.ndarray:
+        """Rows of a batch whose value stood in an earlier row, of this batch or of one before: bool, shape (n,)."""
+        hashed = np.fromiter(
+            (_hash(value) if present else 0 for value, present in zip(values.typed, values.present, strict=True)),
+            np.uint64,
+            len(values.texts),
+        )
+        known = np.zeros(len(hashed), dtype=bool)
+        for run in self._runs:
+            at = np.searchsorted(run, hashed)
+            known |= run[np.minimum(at, len(run) - 1)] == hashed
+        known &= values.present
+        rows = np.append(known, False)[values.codes]
+        held = np.flatnonzero(np.append(values.present, False)[values.codes])
+        _, first = np.unique(np.append(hashed, 0)[values.codes[held]], return_index=True)
+        again = np.ones(len(held), dtype=bool)
+        again[first] = False
+        rows[held] |= again
+        self._add(np.unique(hashed[values.present & ~known]))
+        return rows
+
+    def _add(self, run: np.ndarray) -> None:
+        if not len(run):
+            return
+        self._runs.append(run)
+        while len(self._runs) > 1 and len(self._runs[-1]) * 2 >= len(self._runs[-2]):
+            last, before = self._runs.pop(), self._runs.pop()
+            merged = np.concatenate([before, last])
+            merged.sort(kind="stable")
+            self._runs.append(merged)
+
+
+def _hash(value: object) -> int:
+    return int.from_bytes(blake2b(str(value).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

@@ -1,0 +1,291 @@
+"""Stage `contract`: a source is held against the contract before anything of it is stored or sealed.
+
+The contract is inferred from the training rows of the first version and lies beside the recipe; from then on it is the user's.
+Where rows break it, the run stops, or goes on by an override that is shown in every later report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import ContractBroken, ContractError
+from penstock.lifecycle.source import TABLES, open_declared
+from penstock.lifecycle.stages import Context, Stages
+from penstock.objects.digests import digest_of
+from penstock.project.project import Project
+
+if TYPE_CHECKING:
+    from penstock.data.contract.check import Checked
+    from penstock.data.contract.contract import Contract
+    from penstock.data.contract.unsealed import MayShow
+    from penstock.data.source import Source
+    from penstock.feedback.rows import LabelledRows
+    from penstock.ledger.run import Run
+    from penstock.objects.tabular import ReadOptions
+
+GATE = "contract"
+SHOWN = 20  # breaches of one message
+
+
+def read_contract(project: Project) -> str | None:
+    """The text of the contract; None where there is none.
+
+    Raises
+    ------
+    ContractError : it is not UTF-8, or a folder.
+    """
+    path = project.contract_file
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except IsADirectoryError as error:
+        raise ContractError(f"{path.name} is a folder", why="a contract is a file", way_out="name the file") from error
+    except UnicodeDecodeError as error:
+        raise ContractError(
+            f"{path.name} is not UTF-8 text", why=str(error), way_out="save the file in UTF-8"
+        ) from error
+
+
+def parsed(project: Project, text: str) -> Contract:
+    """The contract of a text; errors name the declared file."""
+    from penstock.data.contract.parse import parse_contract
+
+    return parse_contract(text, name=project.declaration.contract.file)
+
+
+def file_as_declared(project: Project, path: Path) -> Source:
+    """A file, read as the declared source is."""
+    from penstock.data.sources.file import FileSource
+    from penstock.lifecycle.ingest import declared_ingest
+    from penstock.objects.tabular import ReadOptions
+
+    options = dict(declared_ingest(project)["options"])
+    options["format"] = options["format"] if options["format"] in TABLES else None
+    return FileSource(path, ReadOptions.from_json(options))
+
+
+def may_show(context: Context, project: Project) -> MayShow:
+    """Which rows of a file may be shown: none before the data set is dealt, or where it will be dealt anew."""
+    from penstock.data.contract.unsealed import Unsealed, nothing
+    from penstock.data.split import SplitSettings
+    from penstock.data.versions import load_version
+    from penstock.lifecycle.ingest import declared_ingest
+
+    head = context.ledger.datasets.head(project.name)
+    if head is None:
+        return nothing
+    declared = declared_ingest(project)
+    version = load_version(context.objects, head)
+    settings = SplitSettings(**declared["split"])
+    return Unsealed.of(context.ledger, context.objects, version, declared["target"], settings, declared.get("key"))
+
+
+# ---- the stage
+
+
+def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
+    """Hold the source against the contract, and write down what broke."""
+    from penstock.data.contract.check import check_source
+
+    text = context.objects.get(inputs["contract"]).decode()
+    run.keep("contract", text.encode(), media="application/toml")
+    if context.replay is not None and context.replay.outputs.get("inferred"):
+        return inferred(context, run, inputs, params)
+    project = context.project
+    now = datetime.fromisoformat(params["as_of"]) if params["as_of"] else datetime.now(UTC)
+    opened = open_declared(context, params, inputs=inputs)
+    opened.refuse_other(inputs, replayed=context.replay is not None)
+    found = check_source(parsed(project, text), opened.whole, may_show(context, project), now=now)
+    run.output("inferred", False)
+    run.output("rows", found.rows)
+    run.output("passed", found.passed)
+    run.output("broken", [[breach.id, breach.about, breach.rows] for breach in found.breaches])
+    run.output("breaches", [breach.to_json() for breach in found.breaches])
+    run.output("told", lines_of(found.breaches))
+    return None
+
+
+def inferred(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
+    """The contract was made of this very source: there is nothing to hold against it."""
+    run.keep("contract", context.objects.get(inputs["contract"]), media="application/toml")
+    run.output("inferred", True)
+    run.output("passed", True)
+    run.output("broken", [])
+
+
+def lines_of(breaches: tuple[Any, ...]) -> list[str]:
+    """What broke, for a person."""
+    lines = [line for breach in breaches[:SHOWN] for line in breach.to_text()]
+    return [*lines, f"  and {len(breaches) - SHOWN} more; --json lists all"] if len(breaches) > SHOWN else lines
+
+
+def check_source_of(
+    stages: Stages, source: Mapping[str, Any], declared: Mapping[str, Any], override: str | None
+) -> None:
+    """Before the source is read: stop where it breaks the contract, unless a reason is given.
+
+    Raises
+    ------
+    ContractBroken : what broke, with the edits that accept it. ContractError : the contract itself is wrong.
+    """
+    project = stages.context.project
+    text = None if project.declaration.contract.check == "off" else read_contract(project)
+    if text is None:
+        return
+    inputs, params = _identity(stages.context, source, text, declared)
+    if not stages.dry and not stages.context.objects.has(inputs["contract"]):
+        parsed(project, text)  # nothing is kept of a text that is wrong
+        stages.context.objects.put(text.encode())
+    record = stages.do("contract", check, inputs, params)
+    if not record.outputs["passed"]:
+        _decide(stages, record.outputs, project.declaration.data.source, override)
+
+
+def _decide(stages: Stages, outputs: Mapping[str, Any], what: str, override: str | None) -> None:
+    project = stages.context.project
+    broken = outputs["breaches"]
+    why = f"{len(broken)} {'rule' if len(broken) == 1 else 'rules'} of {project.declaration.contract.file} broken by {what}"
+    told = ", ".join(" ".join(filter(None, (b["id"], b["about"]))) for b in broken[:SHOWN])
+    if project.declaration.contract.check == "warn":
+        stages.warnings.append(f"{why}: {told}; `penstock data check {what}` says more")
+        return
+    if override is None:
+        raise ContractBroken(
+            f"{what} breaks {project.declaration.contract.file}\n" + "\n".join(outputs["told"]),
+            why="nothing of it was stored, as a model would learn from rows that are not what was agreed",
+            way_out="have the file put right; or accept what is as it should be: "
+            "penstock data accept --reason WHY [--column NAME]; or go on this once: --override WHY",
+            breaches=broken,
+        )
+    stages.refused = {"id": GATE, "passed": False, "value": None, "limit": None, "why": f"{why}: {told}"}
+
+
+def _identity(
+    context: Context, source: Mapping[str, Any], text: str, declared: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Inputs and parameters of the stage. The day counts only where the contract looks at the clock."""
+    day = datetime.now(UTC).date().isoformat() + "T00:00:00+00:00" if "newest_within" in text else None
+    as_of = day if day is not None and parsed(context.project, text).looks_at_the_clock else None
+    inputs = {**source, "contract": digest_of(text.encode())}
+    read = {key: declared[key] for key in ("path", "options", "reading", "files") if key in declared}
+    return inputs, {**read, "as_of": as_of}
+
+
+# ---- the first contract
+
+
+def infer_text(context: Context, dataset: str) -> str:
+    """The text of a contract for a version, with the reason for each line, from training rows alone."""
+    from penstock.data.contract.infer import infer_contract
+    from penstock.data.versions import load_part, load_version
+
+    version = load_version(context.objects, dataset)
+    frame, y = load_part(context.objects, version, "train")
+    details = context.ledger.datasets.get(dataset).details
+    return infer_contract(
+        version.decoder.columns,
+        version.target,
+        frame,
+        y,
+        dropped=context.project.declaration.data.drop,
+        rows=int(version.manifest["source"]["rows"]),
+        unreadable=details.get("unreadable", {}),
+    )
+
+
+def write_first(stages: Stages, dataset: str, source: Mapping[str, Any], declared: Mapping[str, Any]) -> None:
+    """Where there is no contract yet: infer one and write it, for the user to keep. This source is what it was made of."""
+    from penstock.objects.files import write_atomic
+
+    context = stages.context
+    project = context.project
+    if stages.dry or project.declaration.contract.check == "off" or project.contract_file.exists():
+        return
+    text = infer_text(context, dataset)
+    write_atomic(project.contract_file, text.encode())
+    note_inferred(stages, text, source, declared)
+
+
+def note_inferred(stages: Stages, text: str, source: Mapping[str, Any], declared: Mapping[str, Any]) -> None:
+    """Write down that this text was inferred from this source."""
+    context = stages.context
+    inputs, params = _identity(context, source, text, declared)
+    context.objects.put(text.encode())
+    stages.do("contract", inferred, inputs, params)
+
+
+# ---- rows that do not come as a file
+
+
+def check_labelled(stages: Stages, rows: LabelledRows, override: str | None) -> None:
+    """Hold labelled traffic against the contract before it joins the data set.
+
+    Raises
+    ------
+    ContractBroken : and no override is given.
+    """
+    from penstock.bundle.specs import EncodedColumn
+    from penstock.data.contract.check import Checker
+    from penstock.data.source import Batch
+
+    context = stages.context
+    project = context.project
+    text = None if project.declaration.contract.check == "off" else read_contract(project)
+    if text is None or not len(rows):
+        return
+    contract = parsed(project, text)
+    target = project.declaration.data.target
+    names = [name for name in contract.columns if name != target and any(name in row for row in rows.rows)]
+    columns = {name: EncodedColumn.of([text_of(row.get(name)) for row in rows.rows]) for name in names}
+    columns[target] = EncodedColumn.of([text_of(label) for label in rows.labels])
+    checker = Checker(
+        contract,
+        list(columns),
+        may_show(context, project),
+        part_of_file=True,
+        without=frozenset(contract.columns) - set(columns),
+    )
+    checker.add(Batch.of(columns))
+    found = checker.result()
+    if not found.passed:
+        outputs = {"breaches": [breach.to_json() for breach in found.breaches], "told": lines_of(found.breaches)}
+        _decide(stages, outputs, f"{len(rows)} labelled predictions", override)
+
+
+def text_of(value: Any) -> str | None:
+    """A JSON value as a file would write it.
+
+    >>> [text_of(value) for value in (None, True, 1.0, "x")]
+    [None, 'true', '1', 'x']
+    """
+    from penstock.bundle.numbers import number_text
+
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return number_text(value) if value == value else None
+    return str(value)
+
+
+def check_asked(project: Project, path: Path, options: ReadOptions, target: str) -> Checked | None:
+    """Hold rows that a model is to answer against the contract; None where there is none, or it is not to be looked at.
+
+    Row numbers and values are shown: these rows are asked about and not dealt.
+    """
+    from penstock.data.contract.check import check_source
+    from penstock.data.contract.unsealed import everything
+    from penstock.data.sources.file import FileSource
+
+    text = None if project.declaration.contract.at_predict == "off" else read_contract(project)
+    if text is None:
+        return None
+    contract = parsed(project, text)
+    without = frozenset({target} | {name for name, rules in contract.columns.items() if rules.kind is None})
+    source = FileSource(path, options)
+    return check_source(contract, source, everything, part_of_file=True, without=without)

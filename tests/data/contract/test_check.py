@@ -1,0 +1,234 @@
+"""Rows held against a contract: every rule, whatever the batches, and nothing shown that is sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.bundle.specs import EncodedColumn
+from penstock.data.contract.breach import Breach, merged
+from penstock.data.contract.check import RULES, Checked, Checker, explain_rule
+from penstock.data.contract.edit import apply_edits
+from penstock.data.contract.parse import parse_contract
+from penstock.data.contract.unsealed import MayShow, everything, nothing
+from penstock.data.source import Batch
+from penstock.errors import NotFound
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+Table = Mapping[str, list[str | None]]
+
+
+def held(text: str, table: Table, *, at_a_time: int = 1000, may_show: MayShow = everything, **how: Any) -> Checked:
+    """A table held against the text of a contract, in batches."""
+    checker = Checker(parse_contract(text), list(table), may_show, now=NOW, **how)
+    rows = len(next(iter(table.values())))
+    for start in range(0, rows, at_a_time):
+        part = {name: EncodedColumn.of(values[start : start + at_a_time]) for name, values in table.items()}
+        checker.add(Batch.of(part))
+    return checker.result()
+
+
+def broken(text: str, table: Table, **how: Any) -> Breach:
+    (breach,) = held(text, table, **how).breaches
+    return breach
+
+
+def test_what_cannot_be_read_breaks_the_kind() -> None:
+    """Counted, shown with its row, and accepted as a marker, as exceptions or as another kind."""
+    numbers = [str(i) for i in range(100)]
+    text = '[columns.a]\nkind = "numeric"\n'
+    found = broken(text, {"a": [*numbers, "12,5"]})
+    assert (found.id, found.rows, found.of, found.examples) == ("contract-kind", 1, 101, ((101, "'12,5'"),))
+    assert found.edit == {("columns", "a", "exceptions"): 0.0100}
+    assert broken(text, {"a": [*numbers, "n/a"]}).edit == {("columns", "a", "missing"): ["n/a"]}
+    assert (broken(text, {"a": ["x", "y", "3"]}).edit or {})["columns", "a", "kind"] == "categorical"
+
+
+def test_what_lies_beyond_breaks_the_range() -> None:
+    """Numbers and instants; the edit is the extreme that was seen."""
+    found = broken('[columns.a]\nkind = "numeric"\nat_least = 0\nat_most = 10\n', {"a": ["5", "-2.5", "11", "7"]})
+    assert (found.id, found.rows, found.share) == ("contract-range", 2, 0.5)
+    assert found.edit == {("columns", "a", "at_least"): -2.5, ("columns", "a", "at_most"): 11.0}
+    assert found.examples == ((2, "'-2.5'"), (3, "'11'"))
+    days = broken('[columns.a]\nkind = "datetime"\nat_least = 2020-01-01\n', {"a": ["2019-06-01", "2021-01-01"]})
+    assert "at_least = 2019-06-01" in days.to_json()["accept"]
+
+
+def test_values_that_are_not_listed() -> None:
+    """New ones are named with their rows, and written beside the old ones in the same type."""
+    found = broken('[columns.a]\nkind = "categorical"\nvalues = ["x", "y"]\n', {"a": ["x", "z", "z", "q", None]})
+    assert "'z' (2)" in found.why
+    assert found.edit == {("columns", "a", "values"): ["x", "y", "q", "z"]}
+    numbers = broken('[columns.a]\nkind = "categorical"\nvalues = [1, 2]\n', {"a": ["1.0", "2", "3"]})
+    assert numbers.edit == {("columns", "a", "values"): [1, 2, 3]}
+
+
+def test_whole_numbers_lengths_and_patterns() -> None:
+    """Each has its id."""
+    assert broken('[columns.a]\nkind = "numeric"\nwhole = true\n', {"a": ["1", "1.5"]}).id == "contract-whole"
+    long = broken('[columns.a]\nkind = "text"\nlength_at_most = 3\nlength_at_least = 2\n', {"a": ["abcd", "a", "ab"]})
+    assert long.edit == {("columns", "a", "length_at_least"): 1, ("columns", "a", "length_at_most"): 4}
+    form = broken('[columns.a]\nkind = "identifier"\npattern = "R[0-9]+"\n', {"a": ["R1", "r2", "R3x"]})
+    assert (form.id, form.rows) == ("contract-pattern", 2)
+
+
+def test_missing_values_by_their_share() -> None:
+    """Empty, null and markers; at the share itself it holds."""
+    text = '[columns.a]\nkind = "numeric"\nmissing = ["?"]\nmissing_at_most = 0.5\n'
+    assert held(text, {"a": ["1", "?", None, "2"]}).passed
+    found = broken(text, {"a": ["1", "?", None, " "]})
+    assert (found.id, found.rows) == ("contract-missing", 3)
+    assert found.edit == {("columns", "a", "missing_at_most"): 0.75}
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 3, 100])
+def test_a_value_that_came_before(at_a_time: int) -> None:
+    """Whether it came in the same batch or long ago; missing ones are no values."""
+    found = broken(
+        '[columns.a]\nkind = "identifier"\nunique = true\n',
+        {"a": ["x", "y", None, "x", None, "y", "x"]},
+        at_a_time=at_a_time,
+    )
+    assert (found.id, found.rows) == ("contract-unique", 3)
+    assert [row for row, _ in found.examples] == [4, 6, 7]
+
+
+def test_the_newest_row_and_the_number_of_rows() -> None:
+    """Of a whole file; not of rows that are a part of one."""
+    text = '[table]\nrows_at_least = 5\n[columns.a]\nkind = "datetime"\nnewest_within = "2d"\n'
+    table: Table = {"a": ["2026-11-20", "2026-11-21"]}
+    found = {breach.id: breach for breach in held(text, table).breaches}
+    assert found["contract-rows"].edit == {("table", "rows_at_least"): 2}
+    assert found["contract-fresh"].edit == {("columns", "a", "newest_within"): "9d"}
+    assert held(text, table, part_of_file=True).passed
+    assert held('[columns.a]\nkind = "datetime"\nnewest_within = "10d"\n', table).passed
+    assert "no row has" in broken('[columns.a]\nkind = "datetime"\nnewest_within = "10d"\n', {"a": [None]}).why
+
+
+def test_columns_that_are_absent_or_new() -> None:
+    """Unless they are optional, allowed, or not asked for."""
+    text = '[columns.a]\nkind = "numeric"\n[columns.b]\n'
+    ids = [(breach.id, breach.about) for breach in held(text, {"a": ["1"], "c": ["1"]}).breaches]
+    assert ids == [("contract-absent-column", "b"), ("contract-new-column", "c")]
+    assert held(text + "optional = true\n[table]\nnew_columns = 'allow'\n", {"a": ["1"], "c": ["1"]}).passed
+    assert held(text, {"a": ["1"]}, without=frozenset({"b"})).passed
+
+
+@pytest.mark.parametrize(("op", "bad"), [("<", 2), ("<=", 1), ("==", 2), ("!=", 1), (">=", 1), (">", 2)])
+def test_two_columns_stand_to_each_other_as_declared(op: str, bad: int) -> None:
+    """Rows without one of the two keep every rule."""
+    text = f'[columns.a]\nkind = "numeric"\n[columns.b]\nkind = "numeric"\n[rules.r]\nthat = "a {op} b"\n'
+    found = broken(text, {"a": ["1", "2", "3", None], "b": ["2", "2", "1", "0"]})
+    assert (found.id, found.about, found.rows) == ("contract-rule", "r", bad)
+
+
+def test_exceptions_let_some_rows_pass() -> None:
+    """Up to their share."""
+    text = '[columns.a]\nkind = "numeric"\nat_most = 1\nexceptions = 0.25\n'
+    assert held(text, {"a": ["0", "0", "0", "9"]}).passed
+    assert not held(text, {"a": ["0", "0", "8", "9"]}).passed
+
+
+def test_what_is_sealed_is_counted_and_not_shown() -> None:
+    """No value, no row number, and an edit that tells none."""
+    text = '[columns.a]\nkind = "numeric"\nat_most = 1\n[columns.b]\nkind = "categorical"\nvalues = ["x"]\n'
+    table: Table = {"a": ["777", "888", "0"], "b": ["secret", "x", "x"]}
+    for breach in held(text, table, may_show=nothing).breaches:
+        told = str(breach.to_json()) + "".join(breach.to_text())
+        assert breach.hidden == breach.rows
+        assert breach.examples == ()
+        assert not any(value in told for value in ("777", "888", "secret"))
+        assert [key[-1] for key in breach.edit or {}] == ["exceptions"]
+
+    def odd_rows(batch: Batch, rows: np.ndarray) -> np.ndarray:
+        return rows % 2 == 1
+
+    seen = broken('[columns.a]\nkind = "numeric"\nat_most = 1\n', {"a": ["777", "888", "0"]}, may_show=odd_rows)
+    assert (seen.hidden, seen.examples) == (1, ((2, "'888'"),))
+    assert seen.edit == {("columns", "a", "at_most"): 888.0, ("columns", "a", "exceptions"): 0.34}
+
+
+def test_personal_values_are_masked() -> None:
+    """Their rows are named, their values are not."""
+    found = broken('[columns.a]\nkind = "categorical"\nvalues = ["x"]\n', {"a": ["Ada", "x"]}, masked=frozenset({"a"}))
+    assert found.examples == ((1, "***"),)
+    assert "Ada" not in str(found.to_json())
+
+
+def test_every_rule_documents_itself() -> None:
+    """In the order of all checks, under a permanent id."""
+    assert len({rule.id for rule in RULES}) == len(RULES) == 13
+    for rule in RULES:
+        text = explain_rule(rule.id)
+        parts = ("What it does", "Why it matters", "Example that fails", "What to do", "Reference")
+        places = [text.index(part) for part in parts]
+        assert places == sorted(places)
+    with pytest.raises(NotFound, match="contract-range"):
+        explain_rule("contract-nothing")
+
+
+VALUES = st.one_of(
+    st.none(), st.sampled_from(["0", "1", "2.5", "-7", "x", "zz", "?", "2020-02-02", "2026-11-29", " 1 ", "é"])
+)
+KEYS = {
+    "numeric": [
+        "at_least = 0",
+        "at_most = 1",
+        "whole = true",
+        "missing_at_most = 0.1",
+        "unique = true",
+        "exceptions = 0.1",
+    ],
+    "datetime": ["at_least = 2021-01-01", "newest_within = '1d'", "missing_at_most = 0", "exceptions = 0.3"],
+    "categorical": [
+        "values = ['x', '1']",
+        "length_at_most = 1",
+        "pattern = '[a-z]+'",
+        "unique = true",
+        "missing = ['?']",
+    ],
+}
+
+
+@st.composite
+def contracts(draw: st.DrawFn) -> str:
+    lines = []
+    for name in ("a", "b"):
+        kind = draw(st.sampled_from(sorted(KEYS)))
+        chosen = draw(st.lists(st.sampled_from(KEYS[kind]), unique=True))
+        lines += [f"[columns.{name}]  # mine", f'kind = "{kind}"', *chosen]
+    return "\n".join([*lines, ""])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    contracts(),
+    st.lists(st.tuples(VALUES, VALUES, VALUES), min_size=1, max_size=30),
+    st.integers(1, 8),
+    st.integers(0, 2**30 - 1),
+)
+def test_what_is_accepted_is_kept(text: str, rows: list[tuple[str | None, ...]], at_a_time: int, sealed: int) -> None:
+    """For random contracts and rows, some sealed: the batches do not matter, and after all edits nothing is broken."""
+    table = {name: [row[i] for row in rows] for i, name in enumerate(("a", "b", "c"))}
+    hidden = [bool(sealed >> i & 1) for i in range(len(rows))]
+    place = {tuple(row): hide for row, hide in zip(rows, hidden, strict=True)}  # rows that are alike share their fate
+
+    def may_show(batch: Batch, at: np.ndarray) -> np.ndarray:
+        columns = batch.columns
+        texts = [[None if c < 0 else columns[n].values[c] for c in columns[n].codes.tolist()] for n in columns]
+        return np.array([not place[tuple(column[i] for column in texts)] for i in at.tolist()], dtype=bool)
+
+    first = held(text, table, at_a_time=at_a_time, may_show=may_show)
+    assert first.breaches == held(text, table, at_a_time=100, may_show=may_show).breaches
+    for _ in range(3):  # another kind may ask anew
+        now = held(text, table, may_show=may_show)
+        assert all(breach.edit or breach.id == "contract-fresh" for breach in now.breaches)
+        text = apply_edits(text, merged(now.breaches), "accepted")
+        assert text.count("# mine") == 2
+    assert [breach.id for breach in held(text, table, may_show=may_show).breaches if breach.edit] == []
