@@ -56,7 +56,8 @@ def deal(
     order = positions(units[first], f"part:{settings.seed}")
     within = np.zeros(len(first), dtype=np.int64) if strata is None or groups is not None else strata[first]
     if seen is None and strata is not None and groups is not None:
-        return deal_groups(codes, strata, order, (settings.valid, settings.test))[codes]
+        shares = (1 - settings.valid - settings.test, settings.valid, settings.test)
+        return deal_groups(codes, strata, order, shares)[codes]
     if seen is None:
         return _cut(counts, within, order, settings)[codes]
     barred = np.bincount(codes, weights=seen) > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 FEW = 5_000
@@ -9,19 +11,19 @@ FEW = 5_000
 LAYERS = 10
 
 
-def deal_groups(codes: np.ndarray, strata: np.ndarray, order: np.ndarray, shares: tuple[float, float]) -> np.ndarray:
-    """The parts of groups: int8, shape (m,).
+def deal_groups(codes: np.ndarray, strata: np.ndarray, order: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """The part of each group, a number from 0: int8, shape (m,).
 
     Parameters
     ----------
     codes : the group of each row, int, shape (n,). strata : its class, int, shape (n,).
     order : where each group stands, uint64, shape (m,): decides among groups that are alike, and is all that the seed changes.
-    shares : of validation and of test rows.
+    shares : of the rows that each part is to have; they add up to 1.
 
     The largest groups are placed first, each in the part that then misses its classes most: the sum over parts and classes
-    of the squared share that is missing becomes least. (As in scikit-learn's StratifiedGroupKFold, for unequal shares.)
+    (and all rows) of the squared share that is missing becomes least. (As in scikit-learn's StratifiedGroupKFold, for unequal shares.)
 
-    >>> parts = deal_groups(np.repeat(np.arange(10), 5), np.repeat([0, 1], 25), np.arange(10, dtype=np.uint64), (0.2, 0.2))
+    >>> parts = deal_groups(np.repeat(np.arange(10), 5), np.repeat([0, 1], 25), np.arange(10, dtype=np.uint64), (0.6, 0.2, 0.2))
     >>> np.bincount(parts).tolist()
     [6, 2, 2]
     """
@@ -29,13 +31,13 @@ def deal_groups(codes: np.ndarray, strata: np.ndarray, order: np.ndarray, shares
     n_groups = len(order)
     held = np.zeros((n_groups, len(classes)))
     np.add.at(held, (codes, of_row), 1.0)
-    wanted = np.array([1.0 - sum(shares), *shares])
+    wanted = np.asarray(shares, dtype=np.float64)
     if n_groups > FEW:
         return _within_layers(held, order, wanted)
-    held /= held.sum(axis=0)
     sizes = np.bincount(codes, minlength=n_groups)
+    held = np.column_stack([held / held.sum(axis=0), sizes / len(codes)])  # shares of the classes, and of all rows
     parts = np.empty(n_groups, dtype=np.int8)
-    missing = np.repeat(wanted[:, None], len(classes), axis=1)
+    missing = np.repeat(wanted[:, None], held.shape[1], axis=1)
     allowed = np.flatnonzero(wanted > 0)
     for group in np.lexsort((order, -sizes)).tolist():
         # |missing - held|^2 - |missing|^2 for each part: the least is the best
@@ -62,5 +64,5 @@ def _within_layers(held: np.ndarray, order: np.ndarray, wanted: np.ndarray) -> n
     total = np.repeat(np.add.reduceat(sizes, starts), lengths)
     middle = (ends - sizes / 2 - before) / total
     parts = np.empty(len(order), dtype=np.int8)
-    parts[ranked] = np.searchsorted(np.cumsum(wanted)[:-1], middle, side="right")
+    parts[ranked] = np.searchsorted(np.cumsum(wanted)[:-1], middle, side="right").astype(np.int8)
     return parts

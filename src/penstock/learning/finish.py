@@ -10,7 +10,8 @@ from penstock.bundle.kinds import Task
 from penstock.bundle.packing import Layout
 from penstock.features.resolve import resolve
 from penstock.learning.calibrate import Calibrator, NoCalibration, fit_calibrator
-from penstock.learning.decide import choose_threshold, conformal_offsets
+from penstock.learning.decide import choose_threshold, conformal_offsets, cost_threshold
+from penstock.learning.imbalance import fit
 from penstock.learning.learner import Learner, Shape
 from penstock.learning.learners.dummy import constant_of
 from penstock.learning.model import Model, NoFeatures
@@ -47,7 +48,7 @@ def finish(candidate: Candidate, learner: Learner, problem: SearchProblem, prepa
     """
     tail = learner.tail(problem.task)
     shape = prepared.shape(tail)
-    folds = list(range(problem.n_folds)) if problem.n_folds > 1 else []
+    folds = list(range(prepared.folds.count)) if problem.n_folds > 1 else []
     waiting = list(folds)
     paths = {k: str(prepared.folder / f"oof-{candidate.number}-{k}.npy") for k in folds}
 
@@ -69,11 +70,14 @@ def finish(candidate: Candidate, learner: Learner, problem: SearchProblem, prepa
     if candidate.threads == 1:  # else the threads of both would wait for each other
         start_folds()
     try:
-        fitted = learner.fit(
+        fitted = fit(
+            learner,
             prepared.features(tail),
             prepared.y,
             shape=shape,
             params=candidate.params,
+            nominal=prepared.nominal(tail) if problem.imbalance in ("smote", "search") else None,
+            use=prepared.rows_to_stop_by(),
             seed=candidate.seed,
             threads=candidate.threads,
         )
@@ -90,16 +94,18 @@ def finish(candidate: Candidate, learner: Learner, problem: SearchProblem, prepa
         raise FinishError(failures[0])
     preparation = prepared.recipe(tail)
     if folds:
-        oof = np.empty((len(problem.y), max(problem.n_classes, 1)))
+        oof = np.full((len(problem.y), max(problem.n_classes, 1)), np.nan)
         for k in folds:
-            oof[prepared.fold == k] = np.load(paths[k])
+            oof[prepared.folds.outside(k)] = np.load(paths[k])
     else:
         oof = fitted.predict(prepared.features(tail))
     calibrator: Calibrator = NoCalibration()
     if problem.task.is_classification and folds:
-        calibrator = fit_calibrator(oof, problem.y, seed=candidate.seed)
+        predicted = prepared.folds.predicted
+        calibrator = fit_calibrator(oof[predicted], problem.y[predicted], seed=candidate.seed)
+        oof[predicted] = calibrator.apply(oof[predicted])
     model = Model(problem.task, preparation, fitted, calibrator)
-    return _settle(model, calibrator.apply(oof), problem, prepared, (problem.valid_y, np.zeros((0, 0))))
+    return _settle(model, oof, problem, prepared, (problem.valid_y, np.zeros((0, 0))))
 
 
 def finish_baseline(problem: SearchProblem, prepared: Prepared) -> Finished:
@@ -110,10 +116,10 @@ def finish_baseline(problem: SearchProblem, prepared: Prepared) -> Finished:
     layout = Layout.of(spec for spec in problem.specs if spec.name in used)
     fitted = constant_of(prepared.y, shape, n_features=0)
     oof = np.tile(fitted.answer, (len(problem.y), 1))
-    for k in range(problem.n_folds):
-        outside = prepared.fold == k
-        if not outside.all():
-            oof[outside] = constant_of(prepared.y[~outside], shape, n_features=0).answer
+    for k in range(prepared.folds.count):
+        inside = prepared.folds.inside(k)
+        if inside.any():
+            oof[prepared.folds.outside(k)] = constant_of(prepared.y[inside], shape, n_features=0).answer
     model = Model(problem.task, NoFeatures(layout), fitted, NoCalibration())
     of_valid = prepared.scale.restore(np.tile(fitted.answer, (len(problem.valid_y), 1)))
     return _settle(model, oof, problem, prepared, (problem.valid_y, of_valid))
@@ -124,6 +130,13 @@ def _settle(
 ) -> Finished:
     """Threshold or interval, from out-of-fold answers."""
     oof = prepared.scale.restore(oof)
-    threshold = choose_threshold(oof[:, 1], problem.y, problem.metric) if problem.task is Task.BINARY else None
-    offsets = None if problem.task.is_classification else conformal_offsets(problem.y - oof[:, 0], COVERAGE)
+    rows = prepared.folds.predicted if prepared.folds.predicted.any() else np.ones(len(oof), bool)
+    y, told = problem.y[rows], oof[rows]
+    threshold = None
+    if problem.task is Task.BINARY:
+        if problem.costs is not None:
+            threshold = cost_threshold(*problem.costs)
+        else:
+            threshold = choose_threshold(told[:, 1], y, problem.metric)
+    offsets = None if problem.task.is_classification else conformal_offsets(y - told[:, 0], COVERAGE)
     return Finished(model, oof, threshold, offsets, of_valid)

@@ -252,6 +252,11 @@ class Learner(Protocol):
     Every learner: the same X, y, params, seed and threads give a model whose ONNX bytes are the same, also where a deadline
     stops the fit at the same check; a class that does not occur in `y` is answered with a probability near 0, not refused;
     X and y are not changed.
+
+    A learner that holds rows out to stop by has a class variable ``stops_early = True`` and takes two more arguments: `use`,
+    int8 (n,), 0 for rows to fit and 1 for those to stop by, others being neither (None: it chooses them itself); and
+    `resample`, a function of (X, y) that gives the rows to fit in place of those that were to be. See
+    `penstock.learning.imbalance`.
     """
 
     name: ClassVar[str]

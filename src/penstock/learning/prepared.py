@@ -11,7 +11,8 @@ import numpy as np
 from penstock.bundle.frame import Frame
 from penstock.features.fit import FittedRecipe, fit_recipe
 from penstock.features.tail import Tail
-from penstock.learning.folds import assign_folds
+from penstock.learning.folds import assign_folds, rows_to_stop_by
+from penstock.learning.imbalance import nominal_of
 from penstock.learning.learner import Shape
 from penstock.learning.matrices import save_matrix
 from penstock.learning.model import Scale
@@ -29,7 +30,7 @@ class Prepared:
 
     Attributes
     ----------
-    fold : int64 (n_train,), the fold of each training row.
+    folds : of the training rows; none where there is one group only, or one time.
     scale : of the target; (0, 1) for classification.
     """
 
@@ -37,7 +38,9 @@ class Prepared:
         self.problem, self.folder, self.seed = problem, folder, seed
         self.scale = Scale() if problem.task.is_classification else Scale.of(problem.y)
         self.y = problem.y if problem.task.is_classification else self.scale.standardise(problem.y)
-        self.fold = assign_folds(problem.y, problem.task, max(problem.n_folds, 1), seed, problem.groups, problem.times)
+        self.folds = assign_folds(
+            problem.y, problem.task, max(problem.n_folds, 1), seed, problem.groups, problem.times, problem.gap
+        )
         self.seconds = 0.0
         self._recipes: dict[tuple[Tail, int], FittedRecipe] = {}
         self._jobs: dict[tuple[Tail, int], dict[str, str]] = {}
@@ -70,13 +73,28 @@ class Prepared:
             base = str(self.folder / f"part-{len(self._jobs)}")
             recipe = self.recipe(tail, part)
             inside, y = self._rows(part)
-            save_matrix(self.features(tail) if part == WHOLE else recipe.transform_training(inside), f"{base}-fit")
-            outside = self.problem.valid_frame if part == WHOLE else self.problem.frame.take(self.fold == part)
+            save_matrix(self._matrix(tail, part, inside), f"{base}-fit")
+            outside = self.problem.valid_frame if part == WHOLE else self.problem.frame.take(self.folds.outside(part))
             save_matrix(recipe.transform(outside), f"{base}-predict")
             np.save(f"{base}-y.npy", y)
             self._jobs[tail, part] = {"X": f"{base}-fit", "y": f"{base}-y.npy", "predict": f"{base}-predict"}
+            if self.problem.imbalance in ("smote", "search"):
+                np.save(f"{base}-nominal.npy", self.nominal(tail, part))
+                self._jobs[tail, part]["nominal"] = f"{base}-nominal.npy"
+            use = self.rows_to_stop_by(part)
+            if use is not None:
+                np.save(f"{base}-use.npy", use)
+                self._jobs[tail, part]["use"] = f"{base}-use.npy"
             self.seconds += time.perf_counter() - started
         return self._jobs[tail, part]
+
+    def _matrix(self, tail: Tail, part: int, inside: Frame) -> Features:
+        return self.features(tail) if part == WHOLE else self.recipe(tail, part).transform_training(inside)
+
+    def nominal(self, tail: Tail, part: int = WHOLE) -> np.ndarray:
+        """Which features of a part are categories; see `penstock.learning.imbalance.nominal_of`."""
+        recipe = self.recipe(tail, part)
+        return nominal_of(recipe.names, recipe.layout.strings, self._matrix(tail, part, self._rows(part)[0]))
 
     @property
     def seconds_per_job(self) -> float:
@@ -86,4 +104,13 @@ class Prepared:
     def _rows(self, part: int) -> tuple[Frame, np.ndarray]:
         if part == WHOLE:
             return self.problem.frame, self.y
-        return self.problem.frame.take(self.fold != part), self.y[self.fold != part]
+        inside = self.folds.inside(part)
+        return self.problem.frame.take(inside), self.y[inside]
+
+    def rows_to_stop_by(self, part: int = WHOLE) -> np.ndarray | None:
+        """Of the rows of a part, which ones early stopping goes by; None where a learner may choose them itself."""
+        problem = self.problem
+        rows = slice(None) if part == WHOLE else self.folds.inside(part)
+        groups = None if problem.groups is None else problem.groups[rows]
+        times = None if problem.times is None else problem.times[rows]
+        return rows_to_stop_by(problem.y[rows], problem.task, self.seed, groups, times, problem.gap)

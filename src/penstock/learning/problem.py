@@ -32,7 +32,11 @@ class SearchProblem:
     metric : what is optimised; a name of `penstock.evaluation.metrics`.
     learners : names of those allowed; None for all that are registered and suit the problem.
     groups : of the training rows, where rows of one group must share a fold.
-    times : of the training rows, sortable, where folds are to be blocks in time.
+    times : of the training rows, sortable, where folds are to follow each other in time. gap : in their unit, what has to
+        lie between what is fitted on and what is predicted.
+    imbalance : what is done about classes of unequal size; a name of `penstock.learning.imbalance.METHODS`, ``"search"`` for
+        the best of them, or None: what the learners do of themselves.
+    costs : of a false positive and of a false negative, where they decide of the threshold; None where the metric does.
     """
 
     recipe: Recipe
@@ -47,11 +51,16 @@ class SearchProblem:
     learners: Sequence[str] | None = None
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
+    gap: float = 0.0
+    imbalance: str | None = None
+    costs: tuple[float, float] | None = None
 
     @cached_property
     def n_folds(self) -> int:
-        units = self.groups if self.times is None else self.times
-        most = len(self.y) if units is None else len(np.unique(units))
+        if self.times is not None:
+            most = max(1, len(np.unique(self.times)) - 1)  # the oldest rows are predicted by none
+        else:
+            most = len(self.y) if self.groups is None else len(np.unique(self.groups))
         return min(FOLDS if len(self.y) <= MANY_ROWS else FOLDS_OF_MANY, most)
 
     @property

@@ -47,7 +47,7 @@ class SearchResult:
     fitted, fitted_baseline : as values that write themselves into a graph; `model` and `baseline` are their ONNX bytes.
     scale : from the graph's ``value`` to the target's unit, (0, 1) for classification.
     oof : float64 (n_train, K) calibrated probabilities, or (n_train, 1) in the target's unit; each row predicted by a
-        model that had not seen it.
+        model that had not seen it, nor its group, nor, by time, anything newer; NaN for the oldest rows, which none predicts.
     y : of the training rows, class numbers or the target's unit.
     threshold : from which probability a binary model says yes; None otherwise.
     offsets : (low, high) in the target's unit, of intervals that hold 90 % of the truths; None for classification.

@@ -17,6 +17,7 @@ from penstock import parts
 from penstock.errors import PenstockError, SearchError
 from penstock.learning.budget import Budget
 from penstock.learning.finish import Finished, FinishError, finish, finish_baseline
+from penstock.learning.imbalance import space_with
 from penstock.learning.learner import Learner
 from penstock.learning.pool import Outcome, Pool
 from penstock.learning.prepared import Prepared
@@ -266,7 +267,7 @@ class _Search:
             shape = self.prepared.shape(learner.tail(self.problem.task))
             advice = learner.advise(shape)
             if advice.suits or self.problem.learners is not None:
-                spaces[name] = learner.space(shape)
+                spaces[name] = space_with(learner.space(shape), self.problem.imbalance, shape)
             sparse = sparse or shape.sparse
         first = ("linear", "lightgbm") if sparse else ("lightgbm", "linear")
         return {n: spaces[n] for n in sorted(spaces, key=lambda n: (first.index(n) if n in first else len(first), n))}

@@ -55,7 +55,7 @@ class TrialTasks:
         """Of one trial: all training rows and, where folds are scored, each fold."""
         tail = self.learners[learner].tail(self.problem.task)
         shape = self.prepared.shape(tail)
-        folds = range(self.problem.n_folds) if self.problem.scores_folds else ()
+        folds = range(self.prepared.folds.count) if self.problem.scores_folds else ()
         jobs = [
             {**self.prepared.job(tail, part), "answer": str(self.prepared.folder / f"answer-{number}-{part}.npy")}
             for part in (WHOLE, *folds)
@@ -76,8 +76,9 @@ class TrialTasks:
         if len(answers) > 1:
             whole = np.empty((len(self.problem.y), answers[0].shape[1]))
             for k, answer in enumerate(answers[1:]):
-                whole[self.prepared.fold == k] = answer
-            told.append((self.problem.y, restore(whole)))
+                whole[self.prepared.folds.outside(k)] = answer
+            predicted = self.prepared.folds.predicted
+            told.append((self.problem.y[predicted], restore(whole[predicted])))
         values = [(len(y), self.problem.score(y, p)) for y, p in told]
         known = [(n, v) for n, v in values if v is not None]
         return sum(n * v for n, v in known) / sum(n for n, _ in known) if known else None

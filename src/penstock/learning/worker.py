@@ -5,7 +5,7 @@ travel as .npy files in the search's folder, mapped, not copied; nothing is pick
 dead) the worker removes that folder and ends.
 
     {"id", "learner", "params", "shape", "seed", "threads", "limit_s", "stop_at",
-     "jobs": [{"X", "y", "predict", "answer"}, ...]}
+     "jobs": [{"X", "y", "predict", "answer", "nominal"?, "use"?}, ...]}
     -> {"id", "params", "stopped_at", "seconds": [...]}  or  {"id", "error"}
 
 The first job is fitted with `params` within `limit_s`, or until check `stop_at` of its deadline, and the answer says what it
@@ -32,6 +32,7 @@ import numpy as np
 from penstock import parts
 from penstock.bundle.kinds import Task
 from penstock.errors import PenstockError
+from penstock.learning.imbalance import fit
 from penstock.learning.learner import Deadline, Shape
 from penstock.learning.matrices import load_matrix
 
@@ -49,11 +50,14 @@ def answer(task: dict[str, Any]) -> dict[str, Any]:
         for number, job in enumerate(task["jobs"]):
             started = time.perf_counter()
             X, y = load_matrix(job["X"]), np.load(job["y"])
-            fitted = learner.fit(
+            fitted = fit(
+                learner,
                 X,
                 y,
                 shape=shape,
                 params=params,
+                nominal=np.load(job["nominal"]) if "nominal" in job else None,
+                use=np.load(job["use"]) if "use" in job else None,
                 budget=deadline if number == 0 else None,
                 seed=task["seed"],
                 threads=task["threads"],

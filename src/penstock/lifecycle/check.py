@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+from penstock.bundle.kinds import Task
 from penstock.errors import DeclarationError
 from penstock.lifecycle.judge import declared_gates
 from penstock.lifecycle.settings import Settings
@@ -45,6 +46,18 @@ def check_declaration(project: Project, dataset: str, *, budget: str | None = No
     if d.retrain.budget is not None:
         Budget.parse(d.retrain.budget)
     check_strategy(d.search.strategy)
+    if d.search.imbalance is not None and not target.task.is_classification:
+        raise DeclarationError(
+            f"[search] imbalance = {d.search.imbalance!r}, but {target.name!r} is predicted as a number",
+            why="only classes can be of unequal size",
+            way_out="remove it",
+        )
+    if d.goal.costs is not None and target.task is not Task.BINARY:
+        raise DeclarationError(
+            f"[goal] costs are set, but the task is {target.task}",
+            why="a false positive and a false negative are answers to a question of two classes",
+            way_out="remove them, or ask a question with two answers",
+        )
     for learner in d.search.learners or ():
         parts.load("penstock.learners", learner)
 

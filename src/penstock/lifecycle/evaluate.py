@@ -37,6 +37,17 @@ def scores_of(model: bytes, layout: dict[str, Any], frame: Frame, scale: dict[st
     return answers if scale is None else answers[:, 0].astype(np.float64) * scale["std"] + scale["mean"]
 
 
+def cost_facts(candidate: dict[str, Any], y: np.ndarray, prediction: np.ndarray) -> list[tuple[str, str]]:
+    """What a row costs on average with the declared costs of wrong answers, and what it would at a threshold of 0.5."""
+    from penstock.learning.decide import mean_cost
+
+    if (costs := candidate.get("costs")) is None:
+        return []
+    at = {t: mean_cost(prediction[:, 1], y, t, (costs[0], costs[1])) for t in (candidate["threshold"], 0.5)}
+    told = [f"{cost:.4g} at the threshold {threshold:.3g}" for threshold, cost in at.items()]
+    return [("mean cost", "; ".join(told))]
+
+
 def evaluate(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Metrics with intervals, slices, plots and the comparison with the baseline, as a report."""
     from penstock.evaluation.gates import Gate
@@ -69,7 +80,7 @@ def evaluate(context: Context, run: Run, inputs: dict[str, Any], params: dict[st
         target=rows.target.name,
         part="validation",
         note=note,
-        facts=[("data set", inputs["dataset"]), ("model", inputs["model"])],
+        facts=[("data set", inputs["dataset"]), ("model", inputs["model"]), *cost_facts(candidate, y, prediction)],
     )
     report = report.with_(leaderboard=tuple(candidate["leaderboard"]))
     for name, estimate in report.metrics.items():

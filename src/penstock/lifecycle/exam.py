@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.bundle.kinds import Task
 from penstock.errors import SealError
 from penstock.lifecycle.bundles import packaging_run
+from penstock.lifecycle.evaluate import cost_facts, scores_of
 from penstock.lifecycle.judge import declared_gates, judged
 from penstock.lifecycle.reproducible import reproducible
 from penstock.lifecycle.settings import Settings
@@ -133,14 +134,16 @@ def examine(
         frame, y = open_envelope(ledger, objects, chosen.dataset, envelope.index, run=run, purpose=purpose)
     note = "spent before: these rows had been seen" if envelope.reused else "sealed until this exam"
     champion = _champion(project, chosen, bundle)
+    candidate = _candidate(project, chosen)
+    answers = answers_of(bundle, frame)
     report = evaluate(
         signature.task,
         signature.target.classes,
         y,
-        answers_of(bundle, frame),
+        answers,
         metric=signature.goal_metric,
         threshold=signature.decision.threshold,
-        baseline=_baseline(project, chosen, frame),
+        baseline=_baseline(project, candidate, frame),
         others={name: (answers_of(one, frame), one.signature.decision.threshold) for name, one in champion.items()},
         frame=frame,
         slices=slices,
@@ -154,6 +157,7 @@ def examine(
             ("data set", chosen.dataset),
             ("run", run),
             ("audit head", ledger.audit.head()),
+            *cost_facts(candidate, y, answers),
         ],
     )
     decided = [*_against_champion(report), *_scope_results(project, chosen), *_reproducible(project, chosen)]
@@ -169,13 +173,17 @@ def answers_of(bundle: Bundle, frame: Frame) -> np.ndarray:
     return scores
 
 
-def _baseline(project: Project, chosen: ModelVersion, frame: Frame) -> np.ndarray:
-    from penstock.lifecycle.evaluate import scores_of
-
-    ledger, objects = project.ledger, project.objects
+def _candidate(project: Project, chosen: ModelVersion) -> dict[str, Any]:
+    """What the search told of the version."""
+    ledger = project.ledger
     found = ledger.get(str(ledger.get(chosen.run).params["search"]))
-    candidate = json.loads(objects.get(str(found.artifacts["candidate"]["digest"])))
-    return scores_of(objects.get(candidate["baseline"]), candidate["baseline_layout"], frame, candidate["scale"])
+    candidate: dict[str, Any] = json.loads(project.objects.get(str(found.artifacts["candidate"]["digest"])))
+    return candidate
+
+
+def _baseline(project: Project, candidate: dict[str, Any], frame: Frame) -> np.ndarray:
+    model = project.objects.get(candidate["baseline"])
+    return scores_of(model, candidate["baseline_layout"], frame, candidate["scale"])
 
 
 def _champion(project: Project, chosen: ModelVersion, bundle: Bundle) -> dict[str, Bundle]:

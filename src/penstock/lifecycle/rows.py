@@ -71,8 +71,16 @@ class Rows:
         """The time of each training row, float64, shape (n,); None where rows are not split by time, or it is not kept."""
         from penstock.data.times import times_of_frame
 
-        how, _, column = self.version.split.by.partition(":")
-        return times_of_frame(self.train[0], column) if how == "time" else None
+        split = self.version.split
+        return times_of_frame(self.train[0], split.column or "") if split.how == "time" else None
+
+    @property
+    def gap(self) -> float:
+        """What lies between parts in time, in the unit of `train_times`."""
+        from penstock.bundle.kinds import Kind
+
+        split = self.version.split
+        return split.gap_of(dates=self.train[0].kinds.get(split.column or "") is Kind.DATETIME) if split.gap else 0.0
 
     @cached_property
     def valid(self) -> tuple[Frame, np.ndarray]:

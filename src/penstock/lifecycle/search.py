@@ -53,6 +53,8 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         n_classes=len(rows.target.classes),
         metric=metric,
         learners=params["learners"],
+        imbalance=params.get("imbalance"),
+        costs=None if params.get("costs") is None else tuple(params["costs"]),
     )
     problem, warnings = _with_folds(problem, rows)
     budget = Budget.parse(params["budget"])
@@ -74,7 +76,12 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     baseline = run.keep("baseline", result.baseline, media="application/onnx")
     run.keep(
         "candidate",
-        canonical_json(_candidate(result, rows, metric, inputs["recipe"], baseline, warnings)),
+        canonical_json(
+            {
+                **_candidate(result, rows, metric, inputs["recipe"], baseline, warnings),
+                **({} if problem.costs is None else {"costs": list(problem.costs)}),
+            }
+        ),
         media="application/json",
     )
     run.output("model", model)
@@ -88,13 +95,13 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
 
 
 def _with_folds(problem: SearchProblem, rows: Rows) -> tuple[SearchProblem, list[str]]:
-    """Folds keep to the rule of the split: groups stay whole, and folds by time are blocks in time."""
+    """Folds keep to the rule of the split: groups stay whole, and folds by time learn from what is older."""
     if (groups := rows.train_groups) is not None:
         return replace(problem, groups=groups), []
     if not rows.version.split.by.startswith("time:"):
         return problem, []
     if (times := rows.train_times) is not None:
-        return replace(problem, times=times), []
+        return replace(problem, times=times, gap=rows.gap), []
     return problem, [
         f"folds of the training rows are random: the column {rows.version.split.column!r}, by which rows are split, is "
         "dropped or is read as neither dates nor numbers, so that what is learned from folds (thresholds, intervals, "

@@ -26,7 +26,8 @@ class Settings:
     def of(cls, project: Project, budget: str | None) -> Settings:
         """From the declaration; `budget` overrides the declared one."""
         d = project.declaration
-        goal = msgspec.to_builtins(d.goal)
+        goal = {name: value for name, value in msgspec.to_builtins(d.goal).items() if name != "costs"}
+        costs = None if d.goal.costs is None else [d.goal.costs.false_positive, d.goal.costs.false_negative]
         gates = [
             {k: v for k, v in msgspec.to_builtins(g).items() if v is not None and v is not False}
             for g in d.gates
@@ -41,6 +42,8 @@ class Settings:
                 "metric": d.goal.metric,
                 "learners": None if d.search.learners is None else list(d.search.learners),
                 "workers": d.search.workers,
+                **({} if d.search.imbalance is None else {"imbalance": d.search.imbalance}),
+                **({} if costs is None else {"costs": costs}),
             },
             evaluate={
                 "slices": [*slices, *(column for column in d.evaluation.protected if column not in slices)],

@@ -26,7 +26,7 @@ CODE = {
     "append": "1",
     "recipe": "1",
     "features": "2",
-    "search": "3",
+    "search": "4",
     "evaluate": "1",
     "judge": "1",
     "package": "2",

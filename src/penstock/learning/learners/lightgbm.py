@@ -11,10 +11,12 @@ from penstock.bundle.kinds import Task
 from penstock.features.tail import TREES, Tail
 from penstock.learning.learner import Advice, Deadline, Float, Int, Params, Progress, Shape, Space
 from penstock.learning.learners.dummy import FittedConstant, constant_of
+from penstock.learning.learners.weighting import balanced
 
 if TYPE_CHECKING:
     from spox import Var
 
+    from penstock.learning.imbalance import Resample
     from penstock.learning.learner import Features
 
 EARLY_STOPPING_FROM = 2_000
@@ -38,6 +40,7 @@ class LightGBM:
     tasks: ClassVar[frozenset[Task]] = frozenset(Task)
     takes_missing: ClassVar[bool] = True
     slow_imports: ClassVar[tuple[str, ...]] = ("lightgbm",)
+    stops_early: ClassVar[bool] = True
 
     def advise(self, shape: Shape) -> Advice:
         if shape.n_features > 50_000:
@@ -80,8 +83,16 @@ class LightGBM:
         seed: int = 0,
         threads: int = 1,
         progress: Progress | None = None,
+        use: np.ndarray | None = None,
+        resample: Resample | None = None,
     ) -> FittedLightGBM | FittedConstant:
-        """As `Learner.fit`; `params` may hold ``n_estimators`` for any shape, which does without early stopping."""
+        """As `Learner.fit`; `params` may hold ``n_estimators`` for any shape, which does without early stopping.
+
+        Parameters
+        ----------
+        use : which rows grow trees (0), which ones they are stopped by (1); others are left out. Default: a random tenth.
+        resample : what is done to the rows that grow trees. Those that stop them are as they are, but weigh as much by class.
+        """
         import lightgbm
 
         full = self.space(shape).complete({k: v for k, v in params.items() if k != "n_estimators"})
@@ -104,21 +115,34 @@ class LightGBM:
         }
         if shape.task is Task.MULTICLASS:
             settings["num_class"] = shape.n_classes
-        outer, inner = _inner_split(y, shape, seed) if rounds is None else (None, None)
+        outer, inner = (None, None) if rounds is not None else _split(y, shape, seed, use)
         watch = _Watch(budget or Deadline(), float(settings.pop("rounds_beyond_best", 1.0)), progress)
         most = max(10, min(MAX_TREES, MAX_LEAVES // int(full["num_leaves"])) // shape.n_scores)
-        train = _dataset(X, y, weights, outer, settings)
+        of_inner = weights
+        if resample is None:
+            train = _dataset(X, y, weights, outer, settings)
+        else:
+            train = _dataset(*resample(*((X, y) if outer is None else (X[outer], y[outer]))), None, None, settings)
+            if inner is not None:
+                of_inner = np.ones(len(y))
+                of_inner[inner] = balanced(y[inner], shape.n_classes)
         booster = lightgbm.train(
             settings,
             train,
             num_boost_round=most if rounds is None else int(rounds),
-            valid_sets=[] if inner is None else [_dataset(X, y, weights, inner, settings, reference=train)],
+            valid_sets=[] if inner is None else [_dataset(X, y, of_inner, inner, settings, reference=train)],
             callbacks=[watch],
             keep_training_booster=False,
         )
         grown = booster.current_iteration()
         kept = grown if inner is None else min(grown, watch.wanted)
         return FittedLightGBM(booster, kept, shape, {**full, "n_estimators": kept})
+
+
+def _split(y: np.ndarray, shape: Shape, seed: int, use: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    if use is not None and len(np.unique(y[use == 0])) > 1:
+        return np.flatnonzero(use == 0), np.flatnonzero(use == 1)
+    return _inner_split(y, shape, seed)
 
 
 def _inner_split(y: np.ndarray, shape: Shape, seed: int) -> tuple[np.ndarray, np.ndarray]:

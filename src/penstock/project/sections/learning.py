@@ -8,11 +8,22 @@ from typing import Literal
 from penstock.project.sections.section import Fault, Section, not_positive
 
 
+class CostsSection(Section, frozen=True):
+    """What a wrong answer costs, in whatever unit; of two classes."""
+
+    false_positive: float
+    false_negative: float
+
+    def faults(self) -> Iterator[Fault]:
+        yield from not_positive(self, "false_positive", "false_negative")
+
+
 class GoalSection(Section, frozen=True):
     metric: str | None = None  # default: the task's usual one
     at_least: float | None = None
     at_most: float | None = None
     human_level: float | None = None
+    costs: CostsSection | None = None  # default: the threshold is the best for the metric
 
     def faults(self) -> Iterator[Fault]:
         if self.at_least is not None and self.at_most is not None:
@@ -42,6 +53,7 @@ class SearchSection(Section, frozen=True):
     learners: tuple[str, ...] | None = None  # default: all that suit
     seed: int = 0
     workers: int | None = None  # default: one per core
+    imbalance: Literal["none", "weights", "oversample", "undersample", "smote", "search"] | None = None
 
     def faults(self) -> Iterator[Fault]:
         yield from not_positive(self, "workers")
