@@ -104,6 +104,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "us_ssn": "penstock.data.privacy.recognisers.us_ssn:UsSsn",
     },
     "penstock.sources": {
+        "bucket": "penstock.data.sources.remote:Bucket",
         "file": "penstock.data.sources.file:LocalFile",
         "folder": "penstock.data.sources.files:Folder",
         "glob": "penstock.data.sources.files:Glob",

@@ -129,7 +129,7 @@ class TableFiles:
         return None
 
     def digest(self) -> str:
-        return digest_of_json({"kind": "files", "files": dict(self.contents)})
+        return digest_of_files(self.contents)
 
     @cached_property
     def detected(self) -> list[Detected]:
@@ -195,6 +195,11 @@ class TableFiles:
         if now != before:
             odd = sorted(set(now) ^ set(before))
             raise changed(self._settings.place, why=f"files came or went meanwhile: {described(odd)}")
+
+
+def digest_of_files(contents: Mapping[str, str]) -> str:
+    """One digest of several files: their names and digests."""
+    return digest_of_json({"kind": "files", "files": dict(contents)})
 
 
 def united(headers: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[tuple[str, ...], tuple[str, ...]]:

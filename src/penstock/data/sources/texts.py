@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from penstock.data.sources.file import options_of, some, with_column
+from penstock.data.sources.files import digest_of_files
 from penstock.data.sources.kind import Around, SourceSettings, changed, described
 from penstock.data.sources.listing import TEXTS, files_below, folder_form, nothing_there, suffix_of
 from penstock.errors import SourceError
-from penstock.objects.digests import digest_of_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,7 +107,7 @@ class TextSource:
         return dict(zip(files, digests, strict=True))
 
     def digest(self) -> str:
-        return digest_of_json({"kind": "files", "files": dict(self.contents)})
+        return digest_of_files(self.contents)
 
     def batches(self, rows: int | None = None) -> Iterator[Batch]:
         from penstock.data.source import in_batches
