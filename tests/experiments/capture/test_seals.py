@@ -30,6 +30,15 @@ def test_what_python_opens_is_seen_with_its_line(place: Any, reader: str) -> Non
     assert "UNSEALED" in run.to_text()
 
 
+def test_what_is_sealed_is_seen_behind_any_number_of_other_files(place: Any) -> None:
+    """A process tells of its first 20,000 files and says that there are more; of a sealed one it always tells."""
+    data = place.write("data.csv", "x\n1\n")
+    many = "import os\nos.mkdir('many')\nfor i in range(20_001):\n    open(f'many/{i}', 'w').close()\n"
+    run = place.run_text(many + "open('data.csv').read()\n", watch=(data,))
+    assert place.record(run).outputs["unsealed_how"]["data.csv"] == "opened at train.py:5"
+    assert any("more files" in warning for warning in run.warnings)
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="inotify is Linux's")
 @pytest.mark.parametrize(
     "text",

@@ -17,7 +17,7 @@ _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/run", "/usr/lib", "/usr/share")
 _OF_TOOLS = (
     ".ipython", ".jupyter", ".local/share/jupyter", ".config", ".matplotlib", ".cache/matplotlib", ".cache/pip", ".cache/fontconfig",
 )  # fmt: skip
-_MOST = 20000  # files that one process tells of; beyond, it says only that there are more
+_MOST = 20000  # files that one process tells of; beyond, only of sealed ones and the project's rows, and that there are more
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -83,16 +83,18 @@ def _begin(folder: str) -> None:
         whole = os.path.normpath(path if path.startswith(os.sep) else os.path.join(os.getcwd(), path))
         if whole.endswith(".pyc") and not writes:
             whole = source_of(whole)
-        key = (whole, writes)
-        if key in seen or len(seen) > _MOST:
+        key = hash((whole, writes))
+        if key in seen:
+            return
+        events = writes and "tfevents" in whole
+        always = events or whole in rows or (sealed and os.path.realpath(whole) in sealed)
+        if len(seen) > _MOST and not always:
             return
         if whole.startswith(own):
-            if not (writes and whole.startswith(files) and "tfevents" in whole):
+            if not (events and whole.startswith(files)):
                 return
-        elif (
-            whole not in rows
-            and (not sealed or os.path.realpath(whole) not in sealed)
-            and (whole.startswith(passed_over) or "__pycache__" in whole or (os.sep + ".penstock" + os.sep) in whole)
+        elif not always and (
+            whole.startswith(passed_over) or "__pycache__" in whole or (os.sep + ".penstock" + os.sep) in whole
         ):
             return
         stamp = ""
@@ -105,8 +107,9 @@ def _begin(folder: str) -> None:
                 return
             stamp = ',"stamp":[%d,%d,%d]' % (status.st_size, status.st_mtime_ns, status.st_ino)
         seen.add(key)
-        if len(seen) > _MOST:
+        if len(seen) == _MOST + 1:
             tell('{"more":true}')
+        if len(seen) > _MOST and not always:
             return
         at = caller()
         at = ',"at":' + quoted(at) if at else ""
