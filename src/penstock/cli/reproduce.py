@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from penstock.cli.output import PATH, emit, json_option
+from penstock.cli.output import PATH, emit, json_option, say
 
 
 @click.command()
@@ -43,6 +43,8 @@ def reproduce(
         from penstock.experiments.running.durations import seconds as seconds_of
 
         seconds = seconds_of(timeout, what="--timeout")
+    if env == "fresh" and not as_json:
+        say("penstock: a fresh environment is made from the recorded packages; that may take minutes")
     with Progress(quiet=as_json) as progress:
         result = reproduce_any(
             workspace_here(),

@@ -43,7 +43,14 @@ class Fresh:
     not_installed: list[dict[str, str]] = field(default_factory=list)
 
 
-def make_environment(folder: Path, lock: str, version: str | None, *, moved: tuple[Path, Path] | None = None) -> Fresh:
+def make_environment(
+    folder: Path,
+    lock: str,
+    version: str | None,
+    *,
+    recorded: str | None = None,
+    moved: tuple[Path, Path] | None = None,
+) -> Fresh:
     """Make a virtual environment in `folder`, with `uv` where it is installed, else with `venv` and `pip`.
 
     Packages come from where pip or uv is set to find them; nothing but what the lock names is installed.
@@ -52,6 +59,7 @@ def make_environment(folder: Path, lock: str, version: str | None, *, moved: tup
     ----------
     lock : lines ``name==version`` or ``name @ url`` (`penstock.experiments.capture.environment.lock`).
     version : of the interpreter, such as ``3.11.7``; the nearest that is installed is taken.
+    recorded : the interpreter that the run had, which may be on another machine.
     moved : a folder that a package was installed from, and where its copy is now.
 
     Raises
@@ -59,7 +67,7 @@ def make_environment(folder: Path, lock: str, version: str | None, *, moved: tup
     ProjectError : no environment can be made at all.
     """
     uv = shutil.which("uv")
-    python, note = _interpreter(version)
+    python, note = _interpreter(version, recorded)
     command = [uv, "venv", "--quiet", "--python", python, str(folder)] if uv else [python, "-m", "venv", str(folder)]
     made = _run(command)
     inside = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -77,21 +85,31 @@ def make_environment(folder: Path, lock: str, version: str | None, *, moved: tup
     return Fresh(str(inside), not_installed)
 
 
-def _interpreter(version: str | None) -> tuple[str, list[dict[str, str]]]:
-    """The interpreter that is nearest to a version, and what to say of it."""
+def _interpreter(version: str | None, recorded: str | None) -> tuple[str, list[dict[str, str]]]:
+    """The interpreter that is nearest to a version, and what to say of it: the recorded one, that of its name, or ours.
+
+    What is found is asked for its version: a name may be that of a shim with nothing behind it.
+    """
     here = sys.version.split()[0]
     if version is None or version == here:
         return sys.executable, []
     short = ".".join(version.split(".")[:2])
-    found = sys.executable if here.startswith(f"{short}.") else shutil.which(f"python{short}")
-    if found is None:
+    candidates = [path for path in (recorded, shutil.which(f"python{short}")) if path]
+    told = {path: _version_of(path) for path in candidates} | {sys.executable: here}
+    for fits in (lambda one: one == version, lambda one: one.startswith(f"{short}.")):
+        found = next((path for path, one in told.items() if fits(one)), None)
+        if found is not None:
+            break
+    else:
         return sys.executable, [{"package": f"python=={version}", "why": f"it is not installed; {here} was used"}]
-    told = (
-        here
-        if found == sys.executable
-        else _run([found, "-c", "import sys;print(sys.version.split()[0])"]).stdout.strip()
-    )
-    return found, [] if told == version else [{"package": f"python=={version}", "why": f"{told} was used"}]
+    used = told[found]
+    return found, [] if used == version else [{"package": f"python=={version}", "why": f"{used} was used"}]
+
+
+def _version_of(python: str) -> str:
+    """What an interpreter says of itself; "" where it does not run."""
+    asked = _run([python, "-c", "import sys;print(sys.version.split()[0])"])
+    return asked.stdout.strip() if asked.returncode == 0 else ""
 
 
 def _wanted(lock: str, moved: tuple[Path, Path] | None) -> tuple[dict[str, str], list[dict[str, str]]]:

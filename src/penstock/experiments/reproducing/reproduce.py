@@ -198,9 +198,12 @@ def _interpreter(
             )
         from penstock.experiments.reproducing.fresh import make_environment
 
-        lock = workspace.ledger.artifact(record, "packages").decode()
         made = make_environment(
-            place / ".venv", lock, record.environment.get("python"), moved=(workspace.root, clean.root)
+            place / ".venv",
+            workspace.ledger.artifact(record, "packages").decode(),
+            record.environment.get("python"),
+            recorded=record.environment.get("executable"),
+            moved=(workspace.root, clean.root),
         )
         return made.python, made.not_installed
     recorded = record.environment.get("executable")
