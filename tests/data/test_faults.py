@@ -37,11 +37,11 @@ folder, wait = Path(sys.argv[1]), sys.argv[2]
 objects = LocalStore(folder / "state" / "objects")
 ledger = Ledger.open(folder / "state" / "ledger.db", objects)
 if wait:
-    import penstock.data.ingest as module, penstock.data.store as store, time
+    import penstock.data.cuts as cuts, penstock.data.ingest as module, penstock.data.store as store, time
     def stop(*_args, **_kwargs):
         print("there", flush=True)
         time.sleep(60)
-    setattr(module if wait == "finish" else store.RowWriter, wait, stop)
+    setattr({"finish": module, "_store": cuts.Cutter}.get(wait, store.RowWriter), wait, stop)
 print(ingest(ledger, objects, source=FileSource(folder / "table.csv"), target="y").version.digest)
 """
 

@@ -21,7 +21,7 @@ from penstock.data.relabel import Corrections, Relabelled, relabel
 from penstock.data.seal import opened_envelopes, read_sealed, unsealed
 from penstock.data.split import PARTS, TEST, TRAIN, VALID, place
 from penstock.data.split_time import DealtByTime, place_by_time
-from penstock.data.store import finish, first_new_envelope, next_envelopes, seal_rows, store_part
+from penstock.data.store import finish, first_new_envelope, next_envelopes, seal_rows, store_memory, store_part
 from penstock.data.times import times_of_frame
 from penstock.data.versions import DatasetVersion, diff_of, format_of, load_memory, load_version
 from penstock.errors import SchemaMismatch
@@ -179,14 +179,15 @@ def _append(
             envelope=envelope,
         ),
     )
+    remembered = store_memory(objects, joined, old, memory)
     version = DatasetVersion(
         {
             **manifest,
-            "format": max(old.manifest["format"], format_of(sealed.values())),
+            "format": format_of(sealed.values(), remembered),
             "parent": old.digest,
             "envelopes": [sealed[index].to_json() for index in sorted(sealed)],
             "rows": {name: count + added.get(name, within_gap) for name, count in old.rows.items()},
-            "fingerprints": objects.put(joined.to_bytes()),
+            "fingerprints": remembered,
             "appended": {"rows": old.appended_rows + len(y), "source": source},
         }
     )

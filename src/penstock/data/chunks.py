@@ -43,6 +43,14 @@ def table_bytes(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
+def bytes_table(data: bytes) -> pa.Table:
+    """The table of `table_bytes`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pq.read_table(pa.BufferReader(data), use_threads=False)
+
+
 def to_bytes(frame: Frame, y: np.ndarray, specs: Sequence[ColumnSpec]) -> bytes:
     """As `table_bytes`."""
     return table_bytes(to_table(frame, y, specs))

@@ -31,7 +31,16 @@ from penstock.data.request import Request
 from penstock.data.seal import opened_envelopes
 from penstock.data.source import Source
 from penstock.data.split import LEFT_OUT, PARTS, TEST, TRAIN, VALID, SplitSettings, distinct
-from penstock.data.store import RowWriter, Stored, finish, first_new_envelope, manifest_of, next_envelopes
+from penstock.data.store import (
+    RowWriter,
+    Stored,
+    cuts_like,
+    finish,
+    first_new_envelope,
+    manifest_of,
+    next_envelopes,
+    store_memory,
+)
 from penstock.data.target import infer_target
 from penstock.data.versions import DatasetVersion, VersionDiff, diff_of, load_memory, load_version
 from penstock.errors import NotFound, SourceError
@@ -126,7 +135,8 @@ def ingest(
             return _result(load_version(objects, current), record.details, known=True)
         parent = (record.parent if again else None) if record is not None else head
         old = load_version(objects, parent) if parent is not None else None
-        work = _Work(ledger, objects, request, source, old, record.created_at if record is not None else None)
+        made = load_version(objects, record.digest) if record is not None else None
+        work = _Work(ledger, objects, request, source, old, record.created_at if record is not None else None, made)
         version, details = work.do()
         if source.digest() != digest:
             raise changed_source(source)
@@ -180,6 +190,7 @@ class _Work:
     source: Source
     old: DatasetVersion | None
     as_of: str | None
+    made: DatasetVersion | None = None  # the same version as it was made before
     warnings: list[str] = field(default_factory=list)
     unreadable: dict[str, int] = field(default_factory=dict)  # column -> training rows with a value that cannot be read
     earlier: Earlier | None = None
@@ -234,7 +245,7 @@ class _Work:
             now = RowMemory.joined(now, self.earlier.seen_beyond(now, same_groups=same_groups))
         version = DatasetVersion(
             manifest_of(
-                stored, parts, self.objects.put(now.to_bytes()),
+                stored, parts, self._remember(now, parent, memory),
                 lineage=lineage, decoder=found.decoder, split=request.split, fingerprint_columns=dealt.columns,
                 parent=self.old.digest if self.old else None, redealt_from=request.redeals, row_key=request.row_key,
                 source={"digest": request.source, "how": request.how, "rows": gathered.n_rows},
@@ -267,7 +278,8 @@ class _Work:
     ) -> tuple[Stored, np.ndarray]:
         """The second reading: decode, store and seal. Also the fingerprints of the decoded rows, uint64, shape (n, 2)."""
         inputs = [spec.name for spec in decoder.columns if spec.kind in INPUT_KINDS]
-        writer = RowWriter(self.ledger, self.objects, lineage, decoder)
+        like = cuts_like(self.made or self._parent_of_lineage(), exactly=self.made is not None)
+        writer = RowWriter(self.ledger, self.objects, lineage, decoder, like)
         unreadable = Unreadable()
         content = np.empty((gathered.n_rows, 2), dtype=np.uint64)
         start = 0
@@ -285,6 +297,14 @@ class _Work:
         self.warnings += unreadable.told()
         self.unreadable = unreadable.training
         return writer.close(), content
+
+    def _remember(
+        self, now: RowMemory, parent: DatasetVersion | None, memory: RowMemory | None
+    ) -> str | list[dict[str, Any]]:
+        """Store what the version remembers, cut as before where it is made again, else like that of its parent."""
+        if self.made is not None:
+            return store_memory(self.objects, now, self.made, load_memory(self.objects, self.made), exactly=True)
+        return store_memory(self.objects, now, parent, memory)
 
     def _parent_of_lineage(self) -> DatasetVersion | None:
         """The old version, where its rows' parts may be kept."""

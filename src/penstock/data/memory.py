@@ -5,10 +5,15 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from penstock.data.chunks import bytes_table
 from penstock.data.split import LEFT_OUT, PARTS, as_array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 UNKNOWN = -2
 """In place of a part: no row like it was seen."""
@@ -86,11 +91,11 @@ class RowMemory:
             self.envelope[kept], np.zeros(int(kept.sum()), dtype=np.int64),
         )  # fmt: skip
 
-    def to_bytes(self) -> bytes:
+    def to_table(self) -> pa.Table:
+        """One row for each entry."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        table = pa.table(
+        return pa.table(
             {
                 "row": as_array(self.row),
                 "content": as_array(self.content),
@@ -101,18 +106,17 @@ class RowMemory:
                 "count": self.count,
             }
         )
-        buffer = io.BytesIO()
-        pq.write_table(
-            table, buffer, compression="zstd", use_dictionary=["part", "envelope", "count", "target", "group"]
-        )
-        return buffer.getvalue()
+
+    def to_bytes(self) -> bytes:
+        return entries_bytes(self.to_table())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> RowMemory:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        return cls.from_table(bytes_table(data))
 
-        table = pq.read_table(pa.BufferReader(data))
+    @classmethod
+    def from_table(cls, table: pa.Table) -> RowMemory:
+        """What `to_table` gave."""
         plain = {name: table.column(name).to_numpy() for name in ("target", "group", "part", "envelope", "count")}
         prints = {
             name: np.frombuffer(b"".join(table.column(name).to_pylist()), dtype="<u8").astype(np.uint64).reshape(-1, 2)
@@ -164,6 +168,18 @@ class RowMemory:
     def _find(self, wanted: np.ndarray, index: Index) -> tuple[np.ndarray, np.ndarray]:
         at = index.find(wanted)
         return np.append(self.part, np.int8(UNKNOWN))[at], np.append(self.envelope, np.int16(-1))[at]
+
+
+def entries_bytes(table: pa.Table) -> bytes:
+    """Entries as Parquet. Equal ones give equal bytes."""
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(
+        table.combine_chunks(), buffer, compression="zstd",
+        use_dictionary=["part", "envelope", "count", "target", "group"],
+    )  # fmt: skip
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from penstock.bundle.decoder import Decoder, Frame
 from penstock.data import chunks
+from penstock.data.cuts import Cutter, Known, followed
+from penstock.data.memory import RowMemory, entries_bytes
 from penstock.data.seal import encrypt, key_id, opened_envelopes, retire
 from penstock.data.split import MIN_ENVELOPE_ROWS, PARTS, TEST, TRAIN, VALID, SplitSettings, envelopes_of
 from penstock.data.versions import DatasetVersion, Envelope, format_of
@@ -37,10 +39,19 @@ class RowWriter:
     come of the rows does not depend on how many are added at a time.
     """
 
-    def __init__(self, ledger: Ledger, objects: ObjectStore, lineage: str, decoder: Decoder) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        objects: ObjectStore,
+        lineage: str,
+        decoder: Decoder,
+        like: Mapping[int, Iterable[Known]] | None = None,
+    ) -> None:
         self._ledger, self._objects, self._lineage, self._decoder = ledger, objects, lineage, decoder
-        self._parts = {part: _Pile() for part in (TRAIN, VALID)}
-        self._stored: dict[int, list[dict[str, Any]]] = {part: [] for part in self._parts}
+        self._parts = {
+            part: Cutter(objects, (like or {}).get(part, ()), chunks.table_bytes, chunks.bytes_table)
+            for part in (TRAIN, VALID)
+        }
         self._envelopes: dict[int, _Pile] = {}
         self._sealed: dict[int, list[dict[str, Any]]] = {}
 
@@ -54,10 +65,8 @@ class RowWriter:
         import pyarrow as pa
 
         table = chunks.to_table(frame, y, self._decoder.columns)
-        for part, pile in self._parts.items():
-            pile.add(table.filter(pa.array(parts == part)))
-            for chunk in pile.full():
-                self._store(part, chunk)
+        for part, cutter in self._parts.items():
+            cutter.add(table.filter(pa.array(parts == part)))
         for index in np.unique(envelope[parts == TEST]).tolist():
             pile = self._envelopes.setdefault(index, _Pile())
             pile.add(table.filter(pa.array(envelope == index)))
@@ -66,18 +75,11 @@ class RowWriter:
 
     def close(self) -> Stored:
         """Store what is left, and tell where everything is."""
-        for part, pile in self._parts.items():
-            for chunk in pile.rest():
-                self._store(part, chunk)
         for index, pile in self._envelopes.items():
             for chunk in pile.rest():
                 self._seal(index, chunk)
-        parts = {PARTS[part]: stored for part, stored in self._stored.items()}
+        parts = {PARTS[part]: cutter.close() for part, cutter in self._parts.items()}
         return Stored(parts, [_envelope(index, self._sealed[index]) for index in sorted(self._sealed)])
-
-    def _store(self, part: int, chunk: pa.Table) -> None:
-        stored = self._objects.put(chunks.table_bytes(chunk))
-        self._stored[part].append({"object": stored, "rows": chunk.num_rows})
 
     def _seal(self, index: int, chunk: pa.Table) -> None:
         before = self._sealed.setdefault(index, [])
@@ -144,10 +146,41 @@ def _envelope(index: int, stored: list[dict[str, Any]]) -> Envelope:
     return Envelope(index, sum(chunk["rows"] for chunk in stored), first, tuple(more))
 
 
+def cuts_like(version: DatasetVersion | None, *, exactly: bool = False) -> dict[int, list[Known]]:
+    """The chunks of a version that a later one follows; none where there is no version."""
+    if version is None:
+        return {}
+    return {part: followed(version.manifest["parts"][PARTS[part]], exactly=exactly) for part in (TRAIN, VALID)}
+
+
+def store_memory(
+    objects: ObjectStore,
+    memory: RowMemory,
+    like: DatasetVersion | None,
+    before: RowMemory | None,
+    *,
+    exactly: bool = False,
+) -> str | list[dict[str, Any]]:
+    """Store what a version remembers of its rows: one object of a first version, else chunks that follow those of `like`.
+
+    `before` : what `like` remembers.
+    """
+    if like is None or before is None:
+        return objects.put(memory.to_bytes())
+    known = like.manifest["fingerprints"]
+    if isinstance(known, str):
+        known = [{"object": known, "rows": len(before.part)}]
+        if exactly and len(before.part) == len(memory.part):
+            return objects.put(memory.to_bytes())
+    cutter = Cutter(objects, followed(known, exactly=exactly), entries_bytes, chunks.bytes_table)
+    cutter.add(memory.to_table())
+    return cutter.close()
+
+
 def manifest_of(
     stored: Stored,
     parts: np.ndarray,
-    memory: str,
+    memory: str | list[dict[str, Any]],
     *,
     lineage: str,
     decoder: Decoder,
@@ -158,10 +191,10 @@ def manifest_of(
     row_key: str | None,
     source: dict[str, Any],
 ) -> dict[str, Any]:
-    """What a version is. `parts` : of all its rows, int8, shape (n,). `memory` : digest of the stored fingerprints."""
+    """What a version is. `parts` : of all its rows, int8, shape (n,). `memory` : where the stored fingerprints are."""
     rows = {name: int((parts == part).sum()) for part, name in enumerate(PARTS)}
     return {
-        "format": format_of(stored.envelopes),
+        "format": format_of(stored.envelopes, memory),
         "kind": "dataset",
         "lineage": lineage,
         "parent": parent,

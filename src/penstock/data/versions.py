@@ -20,8 +20,9 @@ from penstock.errors import NewerFormat, NotFound
 from penstock.objects.digests import canonical_json, digest_of
 from penstock.objects.store import ObjectStore
 
-FORMAT = 2
-"""2: an envelope of more than a chunk of rows lies in several objects. A version without such an envelope is of format 1."""
+FORMAT = 3
+"""2: an envelope of more than a chunk of rows lies in several objects. 3: what is remembered of the rows lies in chunks, those that
+stayed the same in those of the parent. A version is of the oldest format that says what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,10 @@ class Envelope:
         return cls(plain["index"], plain["rows"], plain["object"], tuple(plain.get("more", ())))
 
 
-def format_of(envelopes: Iterable[Envelope]) -> int:
+def format_of(envelopes: Iterable[Envelope], memory: str | list[dict[str, Any]]) -> int:
     """The oldest format that says it."""
+    if isinstance(memory, list):
+        return 3
     return 2 if any(envelope.more for envelope in envelopes) else 1
 
 
@@ -165,7 +168,8 @@ def stored_objects(objects: ObjectStore, digest: str) -> set[str]:
 
 def memory_objects(manifest: dict[str, Any]) -> list[str]:
     """Digests of what a version remembers of its rows."""
-    return [str(manifest["fingerprints"])]
+    memory = manifest["fingerprints"]
+    return [memory] if isinstance(memory, str) else [chunk["object"] for chunk in memory]
 
 
 def load_part(objects: ObjectStore, version: DatasetVersion, part: str) -> tuple[Frame, np.ndarray]:
@@ -193,7 +197,10 @@ def join(loaded: list[tuple[Frame, np.ndarray]], version: DatasetVersion) -> tup
 
 def load_memory(objects: ObjectStore, version: DatasetVersion) -> RowMemory:
     """What the version remembers of its rows."""
-    return RowMemory.from_bytes(objects.get(version.manifest["fingerprints"]))
+    import pyarrow as pa
+
+    stored = [chunks.bytes_table(objects.get(digest)) for digest in memory_objects(version.manifest)]
+    return RowMemory.from_table(pa.concat_tables(stored))
 
 
 @dataclass(frozen=True)

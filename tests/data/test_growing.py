@@ -1,0 +1,75 @@
+"""A source that grows or is corrected stores about what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from penstock.data.cuts import CHUNK_ROWS
+from penstock.data.versions import load_memory, load_part, stored_objects
+
+if TYPE_CHECKING:
+    from tests.data.conftest import Stores
+
+ROWS = 16_000
+
+
+def stored_bytes(stores: Stores, digest: str, without: set[str]) -> int:
+    """Bytes of the objects of a version that are not among others."""
+    return sum(stores.objects.stat(d).size_bytes for d in stored_objects(stores.objects, digest) - without)
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    dice = np.random.default_rng(0)
+    numbers = dice.normal(size=(ROWS + 160, 4))
+    lines = [f"{i},{','.join(f'{v:.6f}' for v in row)},{i % 3 == 0}" for i, row in enumerate(numbers)]
+    return "id,a,b,c,d,y\n" + "\n".join(lines) + "\n"
+
+
+def head(text: str, rows: int) -> str:
+    return "\n".join(text.split("\n", rows + 1)[: rows + 1]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "share"),
+    [("appended", 0.06), ("one changed", 1.1), ("sorted", 1.1)],
+)
+def test_what_a_change_of_the_source_costs(stores: Stores, text: str, change: str, share: float) -> None:
+    """1 % more rows cost little more than 1 %; one row that changed, its chunk; another order, all of it."""
+    first = stores.ingest(head(text, ROWS))
+    before = stored_objects(stores.objects, first.version.digest)
+    whole = stored_bytes(stores, first.version.digest, set())
+    lines = head(text, ROWS).split("\n")
+    changed = {
+        "appended": text,
+        "one changed": "\n".join([*lines[:100], lines[100].replace(",", ",9", 2), *lines[101:]]),
+        "sorted": "\n".join([lines[0], *sorted(lines[1:-1]), ""]),
+    }[change]
+    second = stores.ingest(changed)
+    assert second.version.digest != first.version.digest
+    assert stored_bytes(stores, second.version.digest, before) <= share * whole
+    assert second.version.parent == first.version.digest
+    again = stores.ingest(changed, again=True)
+    assert again.version.digest == second.version.digest, "made again, it is cut as before"
+    frame, _ = load_part(stores.objects, second.version, "train")
+    assert frame.n_rows == second.rows["train"]
+    assert load_memory(stores.objects, second.version).count.sum() == changed.count("\n") - 1
+    assert ROWS < CHUNK_ROWS, "so it is not the full chunks that are shared, but the last one"
+
+
+def test_labelled_rows_that_join_leave_the_chunks_as_they_are(
+    stores: Stores, customers: Callable[..., str]
+) -> None:
+    """Also what is remembered of the rows before them."""
+    from penstock.data.append import append_rows
+
+    first = stores.ingest(customers(3000)).version
+    before = stored_objects(stores.objects, first.digest)
+    frame, y = load_part(stores.objects, stores.ingest(customers(3100)).version, "train")
+    done = append_rows(stores.ledger, stores.objects, first.digest, frame.take(slice(0, 20)), y[:20])
+    assert done.version.manifest["parts"]["train"][0] == first.manifest["parts"]["train"][0]
+    assert len(stored_objects(stores.objects, done.version.digest) & before) >= 3
