@@ -61,9 +61,7 @@ def test_what_a_change_of_the_source_costs(stores: Stores, text: str, change: st
     assert ROWS < CHUNK_ROWS, "so it is not the full chunks that are shared, but the last one"
 
 
-def test_labelled_rows_that_join_leave_the_chunks_as_they_are(
-    stores: Stores, customers: Callable[..., str]
-) -> None:
+def test_labelled_rows_that_join_leave_the_chunks_as_they_are(stores: Stores, customers: Callable[..., str]) -> None:
     """Also what is remembered of the rows before them."""
     from penstock.data.append import append_rows
 
