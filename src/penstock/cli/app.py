@@ -22,6 +22,7 @@ VERBS = (
     "run",
     "status",
     "graph",
+    "evaluate",
     "deploy",
     "rollback",
     "serve",

@@ -108,6 +108,40 @@ def rows_to_stop_by(
     return use if (use == GROW).any() else None
 
 
+def hold_out(
+    y: np.ndarray,
+    task: Task,
+    share: float,
+    seed: int,
+    groups: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+    gap: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from and rows to choose by, bool (n,) each: a share of the rows, as the split would deal them.
+
+    Stratified; of groups whole ones; by time the newest, and what lies within the gap is in neither.
+
+    >>> train, valid = hold_out(np.arange(10) % 2, Task.BINARY, 0.2, seed=0)
+    >>> int(train.sum()), int(valid.sum())
+    (8, 2)
+    """
+    if times is not None:
+        start = np.quantile(times, 1 - share, method="higher")
+        return _older(times, start, gap), np.asarray(times >= start)
+    rng = np.random.default_rng([seed, 20_021])
+    if groups is not None:
+        names, number = np.unique(groups, return_inverse=True)
+        stands = rng.permutation(len(names)).astype(np.uint64)
+        held = deal_groups(number, _strata(y, task), stands, [1 - share, share])[number] == 1
+        return ~held, held
+    order = rng.permutation(len(y))
+    order = order[np.argsort(_strata(y, task)[order], kind="stable")]
+    place = np.arange(len(y))
+    held = np.empty(len(y), dtype=bool)
+    held[order] = np.floor((place + 1) * share) > np.floor(place * share)
+    return ~held, held
+
+
 def _in_time(times: np.ndarray, n_folds: int, gap: float) -> Folds:
     _, number, counts = np.unique(times, return_inverse=True, return_counts=True)
     blocks = min(n_folds + 1, len(counts))

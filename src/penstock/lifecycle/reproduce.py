@@ -14,6 +14,7 @@ from penstock.lifecycle.evaluate import evaluate
 from penstock.lifecycle.features import features
 from penstock.lifecycle.ingest import ingest
 from penstock.lifecycle.judge import judge
+from penstock.lifecycle.nested import nested
 from penstock.lifecycle.package import package
 from penstock.lifecycle.recipe import recipe
 from penstock.lifecycle.reproducible import OPERATION, PASSING
@@ -32,6 +33,7 @@ STAGES: dict[str, Work] = {
     "features": features,
     "search": search,
     "evaluate": evaluate,
+    "nested": nested,
     "judge": judge,
     "package": package,
 }

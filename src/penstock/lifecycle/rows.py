@@ -53,26 +53,33 @@ class Rows:
 
     @cached_property
     def train_groups(self) -> np.ndarray | None:
-        """A number for the group of each training row, shape (n,); None where rows are not split by group."""
+        """`groups_of` the training rows."""
+        return self.groups_of(self.train[0])
+
+    @cached_property
+    def train_times(self) -> np.ndarray | None:
+        """`times_of` the training rows."""
+        return self.times_of(self.train[0])
+
+    def groups_of(self, frame: Frame) -> np.ndarray | None:
+        """A number for the group of each row, shape (n,); None where rows are not split by group."""
         from penstock.data import fingerprints as prints
         from penstock.data.versions import load_memory
 
         how, _, column = self.version.split.by.partition(":")
         if how != "group":
             return None
-        frame = self.train[0]
         if column in frame:
             return prints.encode(frame.columns[column], frame.kinds[column])[1]
         content = prints.frame_fingerprints(frame, self.version.inputs, self.context.ledger.secret("fingerprints"))
         return load_memory(self.context.objects, self.version).groups_of_content(content)
 
-    @cached_property
-    def train_times(self) -> np.ndarray | None:
-        """The time of each training row, float64, shape (n,); None where rows are not split by time, or it is not kept."""
+    def times_of(self, frame: Frame) -> np.ndarray | None:
+        """The time of each row, float64, shape (n,); None where rows are not split by time, or it is not kept."""
         from penstock.data.times import times_of_frame
 
         split = self.version.split
-        return times_of_frame(self.train[0], split.column or "") if split.how == "time" else None
+        return times_of_frame(frame, split.column or "") if split.how == "time" else None
 
     @property
     def gap(self) -> float:

@@ -31,35 +31,15 @@ def trials_name(inputs: dict[str, Any], params: dict[str, Any]) -> str:
 
 def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Search, finish, check parity; keep the model, the baseline and what is known of the candidate."""
-    from penstock.evaluation.metrics import default_metric
-    from penstock.features.recipe import Recipe
     from penstock.learning.budget import Budget
-    from penstock.learning.problem import SearchProblem
     from penstock.learning.search import search as search_models
 
     rows = of_inputs(context, inputs)
-    (frame, y), (valid_frame, valid_y) = rows.train, rows.valid
-    task = rows.target.task
-    metric = params["metric"] or default_metric(task)
-    recipe = Recipe.parse(context.objects.get(inputs["recipe"]).decode(), name=context.project.declaration.recipe.file)
-    problem = SearchProblem(
-        recipe=recipe,
-        specs=rows.decoder.columns,
-        frame=frame,
-        y=y,
-        valid_frame=valid_frame,
-        valid_y=valid_y,
-        task=task,
-        n_classes=len(rows.target.classes),
-        metric=metric,
-        learners=params["learners"],
-        imbalance=params.get("imbalance"),
-        costs=None if params.get("costs") is None else tuple(params["costs"]),
-    )
-    problem, warnings = _with_folds(problem, rows)
+    problem, warnings = _with_folds(problem_of(context, rows, inputs["recipe"], params), rows)
+    metric = problem.metric
     budget = Budget.parse(params["budget"])
     name = trials_name(inputs, params)
-    recorded = _recorded(context, name)
+    recorded = recorded_trials(context, name)
     result = search_models(
         problem,
         name=name,
@@ -67,7 +47,7 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         trials=context.ledger.trials,
         strategy=params["strategy"],
         seed=params["seed"],
-        progress=_told(context, budget.seconds, recorded),
+        progress=told_progress(context, budget.seconds, recorded),
         replay=recorded,
         workers=params["workers"],
     )
@@ -92,6 +72,32 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         run.output("refits", [_refit(refit) for refit in result.refits if refit.recorded.state == "done"])
     if result.best_value is not None:
         run.metric(metric, result.best_value)
+
+
+def problem_of(context: Context, rows: Rows, recipe_digest: str, params: dict[str, Any]) -> SearchProblem:
+    """What is to be learnt from the rows of a data-set version, as it is declared."""
+    from penstock.evaluation.metrics import default_metric
+    from penstock.features.recipe import Recipe
+    from penstock.learning.problem import SearchProblem
+
+    (frame, y), (valid_frame, valid_y) = rows.train, rows.valid
+    task = rows.target.task
+    metric = params["metric"] or default_metric(task)
+    recipe = Recipe.parse(context.objects.get(recipe_digest).decode(), name=context.project.declaration.recipe.file)
+    return SearchProblem(
+        recipe=recipe,
+        specs=rows.decoder.columns,
+        frame=frame,
+        y=y,
+        valid_frame=valid_frame,
+        valid_y=valid_y,
+        task=task,
+        n_classes=len(rows.target.classes),
+        metric=metric,
+        learners=params["learners"],
+        imbalance=params.get("imbalance"),
+        costs=None if params.get("costs") is None else tuple(params["costs"]),
+    )
 
 
 def _with_folds(problem: SearchProblem, rows: Rows) -> tuple[SearchProblem, list[str]]:
@@ -167,7 +173,7 @@ def _parity(result: SearchResult, rows: Rows) -> Parity:
     return parity.require(found, what=f"the graph of {result.candidate.learner}")
 
 
-def _told(context: Context, seconds: float | None, recorded: Sequence[TrialRecord] | None) -> Progress | None:
+def told_progress(context: Context, seconds: float | None, recorded: Sequence[TrialRecord] | None) -> Progress | None:
     """The share that is done is that of the budget, or of the recorded trials."""
     tell = context.progress
     if tell is None:
@@ -185,7 +191,7 @@ def _told(context: Context, seconds: float | None, recorded: Sequence[TrialRecor
     return told
 
 
-def _recorded(context: Context, name: str) -> Sequence[TrialRecord] | None:
+def recorded_trials(context: Context, name: str) -> Sequence[TrialRecord] | None:
     """The trials that the reproduced run had; None where nothing is reproduced."""
     if context.replay is None:
         return None

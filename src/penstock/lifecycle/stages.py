@@ -28,6 +28,7 @@ CODE = {
     "features": "2",
     "search": "4",
     "evaluate": "1",
+    "nested": "1",
     "judge": "1",
     "package": "2",
     "register": "1",

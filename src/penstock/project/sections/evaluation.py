@@ -10,6 +10,11 @@ from penstock.project.sections.section import Fault, Section
 class EvaluationSection(Section, frozen=True):
     slices: tuple[str | tuple[str, ...], ...] = ()
     protected: tuple[str, ...] = ()
+    nested: int = 5  # outer folds of `penstock evaluate`
+
+    def faults(self) -> Iterator[Fault]:
+        if self.nested < 2:
+            yield "nested", f"{self.nested} is not at least 2", "write 5"
 
 
 class GateSection(Section, frozen=True):
