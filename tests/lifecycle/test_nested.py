@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from scipy.stats import t
 
 from penstock.bundle.kinds import Task
+from penstock.data.versions import load_version
 from penstock.learning.folds import hold_out
 from penstock.lifecycle.nested import summary
+from penstock.project.project import Project
 
 Cli = Callable[..., Any]
 
@@ -41,8 +43,8 @@ def test_folds_are_known_the_second_time_and_no_envelope_is_opened(
     rows = [one["rows"] for one in body["folds"]]
     held = sum(one["held"] for one in rows)
     assert held == sum(rows[0].values()) == sum(rows[1].values())  # every visible row once; sealed ones are in none
-    listed = penstock(project, "data", "log").body["versions"][0]["rows"]
-    assert held == listed["train"] + listed["valid"]
+    kept = load_version(Project(project).objects, body["dataset"]).rows
+    assert held == kept["train"] + kept["valid"]
 
 
 def test_the_interval_allows_for_what_the_folds_share() -> None:

@@ -99,3 +99,56 @@ def test_a_file_without_a_header_is_recognised_when_its_target_is_not_found(pens
     done = penstock(tmp_path, "new", "shop", "--data", str(source), "--target", "y")
     assert done.code == 2
     assert "--no-header" in done.error["try"]
+
+
+def test_a_gap_holds_from_the_file_to_the_exam(
+    penstock: Cli, rows_of: Cli, write_rows: Cli, set_line: Cli, tmp_path: Path
+) -> None:
+    """The left-out rows are told; search, evaluation and exam work with what is left; costs and imbalance are in the report."""
+    import json
+
+    source = write_rows(tmp_path / "customers.csv", rows_of(900), "bought")
+    options = ("--split", "time:joined", "--gap", "20d", "--key", "id")
+    done = penstock(tmp_path, "new", "shop", "--data", str(source), "--target", "bought", *options)
+    assert done.code == 0, done
+    assert any("lie within the gap of 20d" in warning for warning in done.body["warnings"])
+    project = tmp_path / "shop"
+    set_line(project, "goal", "costs = { false_positive = 1, false_negative = 4 }")
+    set_line(project, "search", 'learners = ["linear"]')
+    set_line(project, "search", 'imbalance = "weights"')
+    ran = penstock(project, "run", "--budget", "1 trials", "--override", "a test")
+    assert ran.code == 0, ran
+    assert {
+        s["status"] for s in penstock(project, "run", "--budget", "1 trials", "--override", "a test").body["steps"]
+    } == {"known"}
+    signature = json.loads((project / ran.body["bundle"] / "signature.json").read_text())
+    assert signature["decision"]["threshold"] == pytest.approx(0.2)
+    deployed = penstock(project, "deploy", "--override", "a test")
+    assert deployed.code == 0, deployed
+    page = next((project / "reports").glob("deploy-*.html")).read_text()
+    assert "at the threshold 0.2" in page
+
+
+def test_files_and_a_column_may_say_the_parts(
+    penstock: Cli, rows_of: Cli, write_rows: Cli, set_line: Cli, tmp_path: Path
+) -> None:
+    """Both by options of `new`; a changed test file is another source; what stands for no part is refused."""
+    rows = [{**row, "said": "exam" if i % 5 == 0 else "lesson"} for i, row in enumerate(rows_of(500))]
+    train = write_rows(tmp_path / "train.csv", [r for r in rows if r["said"] == "lesson"], "bought")
+    test = write_rows(tmp_path / "test.csv", [r for r in rows if r["said"] == "exam"], "bought")
+    by_files = penstock(tmp_path, "new", "a", "--data", str(train), "--test-data", str(test), "--target", "bought")
+    assert by_files.code == 0, by_files
+    assert by_files.body["rows"] == {"train": 320, "valid": 80, "test": 100}
+    assert penstock(tmp_path / "a", "run", "--why").code == 0
+    (tmp_path / "a/data/raw/test.csv").unlink()
+    gone = penstock(tmp_path / "a", "run", "--why")
+    assert gone.code == 2
+    assert "test.csv" in gone.error["what"]
+    whole = write_rows(tmp_path / "whole.csv", rows, "bought")
+    new = ("new", "b", "--data", str(whole), "--target", "bought", "--split", "column:said")
+    refused = penstock(tmp_path, *new)
+    assert refused.error["code"] == "split"
+    by_column = penstock(tmp_path, *new, "--part", "train=lesson", "--part", "test=exam")
+    assert by_column.body["rows"] == by_files.body["rows"]
+    set_line(tmp_path / "b", "split", "gap = 7")
+    assert "gap lies between parts that follow each other in time" in penstock(tmp_path / "b", "run").error["why"]

@@ -41,7 +41,7 @@ def cost_facts(candidate: dict[str, Any], y: np.ndarray, prediction: np.ndarray)
     """What a row costs on average with the declared costs of wrong answers, and what it would at a threshold of 0.5."""
     from penstock.learning.decide import mean_cost
 
-    if (costs := candidate.get("costs")) is None:
+    if (costs := candidate.get("error_costs")) is None:
         return []
     at = {t: mean_cost(prediction[:, 1], y, t, (costs[0], costs[1])) for t in (candidate["threshold"], 0.5)}
     told = [f"{cost:.4g} at the threshold {threshold:.3g}" for threshold, cost in at.items()]

@@ -59,7 +59,7 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         canonical_json(
             {
                 **_candidate(result, rows, metric, inputs["recipe"], baseline, warnings),
-                **({} if problem.costs is None else {"costs": list(problem.costs)}),
+                **({} if problem.costs is None else {"error_costs": list(problem.costs)}),
             }
         ),
         media="application/json",
