@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import penstock as package
+from penstock.lifecycle.source import source_files
 from penstock.project.project import Project
 
 Cli = Callable[..., Any]
@@ -120,7 +121,7 @@ def test_a_script_gets_the_rows_that_it_had(penstock: Cli, project_at: Cli) -> N
 def test_a_script_that_opens_the_source_itself_is_marked(penstock: Cli, project_at: Cli) -> None:
     """In its result, in the list and in the record: it may have seen test rows."""
     project = project_at("new")
-    source = Project(project).source
+    (source,) = source_files(Project(project)) or ()
     (project / "peek.py").write_text(f"print('bytes:', len(open({str(source)!r}).read()))\n")
     done = penstock(project, "run", "-y", "peek.py")
     assert done.body["unsealed"]

@@ -64,6 +64,7 @@ def test_values_are_those_assigned_and_the_defaults() -> None:
         ("--epochs", "'--epochs' is not how a flag is written", "write epochs=..."),
         ("data.csv", "'data.csv' is no flag", "NAME=data.csv"),
         ("=3", "'=3' is no flag", "NAME=3"),
+        ("sgd", "'sgd' is no flag", "write optimizer=sgd"),
         ("epochs=\udcff", "'epochs' cannot be", "epochs=10"),
         ("optimizer=a\0", "'optimizer' cannot be", "UTF-8"),
     ],

@@ -257,7 +257,11 @@ class FlagSet:
         raise FlagError(
             f"{word!r} is no flag",
             why="what follows the script are its flags, each written name=value",
-            way_out=f"write NAME={bare or text or '...'}, with the name of the flag before it; what it has shows `penstock run {script}`"
+            way_out=(
+                f"write {named}={word}"
+                if (named := next((flag.name for flag in self.flags if word in (flag.choices or ())), None))
+                else f"write NAME={bare or text or '...'}, with the name of the flag before it; what it has shows `penstock run {script}`"
+            )
             + self._as_it_stands(word),
         )
 
