@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -91,25 +91,34 @@ class Layout:
         )
 
 
-def pack(frame: Frame, layout: Layout) -> dict[str, np.ndarray]:
-    """The feeds of the graph, by input name."""
+def pack(frame: Frame, layout: Layout, *, order: Literal["C", "F"] = "C") -> dict[str, np.ndarray]:
+    """The feeds of the graph, by input name.
+
+    Parameters
+    ----------
+    order : how they lie in memory: "C" row after row, as the graph takes them; "F" column after column, for who reads columns.
+    """
     feeds: dict[str, np.ndarray] = {}
     if layout.numbers:
-        numbers = np.empty((len(frame), len(layout.numbers)), dtype=np.float32)
+        numbers = np.empty((len(frame), len(layout.numbers)), dtype=np.float32, order=order)
         for j, name in enumerate(layout.numbers):
             numbers[:, j] = to_float32(frame.columns[name])
         feeds["numbers"] = numbers
     if layout.strings:
-        strings = np.empty((len(frame), len(layout.slots("strings"))), dtype=object)
+        strings = np.empty((len(frame), len(layout.slots("strings"))), dtype=object, order=order)
         for j, name in enumerate(layout.strings):
             column = frame.columns[name]
             strings[:, j] = _normalised(column) if name in layout.texts else column
-            strings[frame.missing(name), j] = ""
+            missing = frame.missing(name)
+            if missing.any():
+                strings[missing, j] = ""
         for j, (_, tree) in enumerate(layout.prepared, len(layout.strings)):
             strings[:, j] = prepare_columns(tree, {name: frame.columns[name].tolist() for name in tree.columns})
         feeds["strings"] = strings
     if layout.times:
-        feeds["times"] = np.stack([frame.columns[name] for name in layout.times], axis=1)
+        feeds["times"] = np.empty((len(frame), len(layout.times)), dtype=np.int64, order=order)
+        for j, name in enumerate(layout.times):
+            feeds["times"][:, j] = frame.columns[name]
     return feeds
 
 

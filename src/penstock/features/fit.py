@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,8 @@ CHUNK_BYTES = 32 * 2**20
 """Dense output of one run of the graph, at most."""
 CHUNK_ROWS = 4_096
 """Rows of one run of the graph, at most: texts are split into a dense table of tokens inside it."""
+PACKED_ROWS = 16 * CHUNK_ROWS
+"""Rows that are packed at a time where they are only applied."""
 
 
 def fit_recipe(
@@ -76,7 +79,7 @@ def fit_recipe(
             way_out="give all columns of the decoder",
         )
     target = None if y is None else Target(y, task)
-    fitter = Fitter(whole, layout, pack(frame, layout), target, seed)
+    fitter = Fitter(whole, layout, pack(frame, layout, order="F"), target, seed)
     choices = {n: step.choices for n, step in fitter.fit().items() if isinstance(step, FittedSelection)}
     names = _unique(fitter.names(whole.outputs))
     plan, fitted = narrow(whole, fitter)
@@ -190,7 +193,7 @@ class FittedRecipe:
         -------
         float32 (n, d) in C order; CSR where there are more than 2,000 features.
         """
-        return self._features(self._session("model", self.model), pack(frame, self.layout), len(frame))
+        return self._features(self._session("model", self.model), frame, {})
 
     def transform_training(self, frame: Frame) -> np.ndarray | csr_matrix:
         """Features of the rows of the fit, for a learner to learn from.
@@ -205,8 +208,8 @@ class FittedRecipe:
             return self.transform(frame)
         if any(len(values) != len(frame) for values in self.crossed.values()):
             raise ValueError("transform_training takes the rows of the fit, all of them and in their order")
-        feeds = {**pack(frame, self.layout), **{_crossed(n): values for n, values in self.crossed.items()}}
-        return self._features(self._session("training", self._training_model), feeds, len(frame))
+        crossed = {_crossed(n): values for n, values in self.crossed.items()}
+        return self._features(self._session("training", self._training_model), frame, crossed)
 
     def _training_model(self) -> bytes:
         """The recipe with the outputs of its cross-fitted steps as inputs."""
@@ -222,19 +225,30 @@ class FittedRecipe:
         return session
 
     def _features(
-        self, session: InferenceSession, feeds: Mapping[str, np.ndarray], n_rows: int
+        self, session: InferenceSession, frame: Frame, crossed: Mapping[str, np.ndarray]
     ) -> np.ndarray | csr_matrix:
-        def run(start: int, stop: int) -> np.ndarray:
-            made: np.ndarray = session.run(None, {name: fed[start:stop] for name, fed in feeds.items()})[0]
-            return made
+        """Packed and run some rows at a time, so that beside the features themselves little is held."""
+        sparse = self.width > WIDE
+        parts: list[csr_matrix] = []
+        features = np.empty((0 if sparse else len(frame), self.width), dtype=np.float32)
+        for first in range(0, len(frame), PACKED_ROWS):
+            rows = slice(first, first + PACKED_ROWS)
+            packed = frame.take(rows)
+            feeds = {**pack(packed, self.layout), **{name: values[rows] for name, values in crossed.items()}}
 
-        chunks = _chunks(n_rows, self.width)
-        if self.width > WIDE:
-            return _sparse([_as_csr(run(*chunk)) for chunk in chunks], self.width)
-        features = np.empty((n_rows, self.width), dtype=np.float32)
-        for start, stop in chunks:
-            features[start:stop] = run(start, stop)
-        return features
+            def run(start: int, stop: int, feeds: Mapping[str, np.ndarray] = feeds) -> np.ndarray:
+                made: np.ndarray = session.run(None, {name: fed[start:stop] for name, fed in feeds.items()})[0]
+                return made
+
+            def fill(chunk: tuple[int, int], first: int = first, run: Any = run) -> None:
+                features[first + chunk[0] : first + chunk[1]] = run(*chunk)
+
+            chunks = _chunks(len(packed), self.width)
+            if sparse:
+                parts += [_as_csr(run(*chunk)) for chunk in chunks]
+            else:
+                _each(fill, chunks)
+        return _sparse(parts, self.width) if sparse else features
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}  # a session does not travel between processes
@@ -260,6 +274,8 @@ class Fitter:
         step = self.plan.nodes[number].make()
         check_parameters(step)
         inputs = [self._columns(block) for block in self.plan.nodes[number].inputs]
+        if not step.columnwise:  # its sums are over rows
+            inputs = [replace(columns, values=np.ascontiguousarray(columns.values)) for columns in inputs]
         self.fitted[number] = (
             step.fit(inputs, self.target, seed=self.seed) if all(columns.names for columns in inputs) else NOTHING
         )
@@ -332,11 +348,22 @@ class Fitter:
     def _applied(self, node: Node, fitted: FittedStep) -> np.ndarray:
         inputs = [self._columns(block) for block in node.inputs]
         session = open_session(step_model(fitted, [i.form for i in inputs], [len(i.names) for i in inputs]))
-        chunks = [
-            session.run(None, {f"x{i}": columns.values[start:stop] for i, columns in enumerate(inputs)})[0]
-            for start, stop in _chunks(len(inputs[0]), len(fitted.names))
-        ]
-        return np.concatenate(chunks)
+
+        def run(start: int, stop: int) -> np.ndarray:
+            made: np.ndarray = session.run(
+                None, {f"x{i}": np.ascontiguousarray(columns.values[start:stop]) for i, columns in enumerate(inputs)}
+            )[0]
+            return made
+
+        n_rows, width = len(inputs[0]), len(fitted.names)
+        dtype = run(0, 1).dtype
+        output = np.empty((n_rows, width), dtype=dtype, order="F")  # the next step reads it column by column
+
+        def fill(chunk: tuple[int, int]) -> None:
+            output[slice(*chunk)] = run(*chunk)
+
+        _each(fill, _chunks(n_rows, width))
+        return output
 
 
 @dataclass(frozen=True)
@@ -355,6 +382,22 @@ NOTHING = _Nothing()
 def _chunks(n_rows: int, width: int) -> list[tuple[int, int]]:
     size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // (4 * max(width, 1))))
     return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
+def _each(work: Callable[[tuple[int, int]], None], chunks: Sequence[tuple[int, int]]) -> None:
+    """Work on all chunks, on the cores of this process: each row's answer is its own, whichever thread gives it."""
+    threads = min(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, len(chunks) // 2
+    )
+    if threads < 2:
+        for chunk in chunks:
+            work(chunk)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(work, chunks):
+            pass
 
 
 def _crossed(node: int) -> str:

@@ -64,6 +64,12 @@ class Columns:
         return self.origins[j] if self.origins else frozenset({self.names[j]})
 
 
+def present_of(column: np.ndarray) -> np.ndarray:
+    """The numbers of a column that are there, float64."""
+    missing = np.isnan(column)
+    return (column[~missing] if missing.any() else column).astype(np.float64)
+
+
 @dataclass(frozen=True)
 class Target:
     """What is predicted: class numbers (int64) or a number (float64), shape (n_rows,)."""

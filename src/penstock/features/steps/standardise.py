@@ -13,7 +13,7 @@ from penstock.bundle.packing import FLOAT32_MAX
 from penstock.features.bounds import Bound
 from penstock.features.kinds import NUMBERS
 from penstock.features.ops import floats, op
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Target, present_of
 
 if TYPE_CHECKING:
     from spox import Var
@@ -38,7 +38,7 @@ class Standardise:
 
     def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedStandardise:
         (columns,) = inputs
-        learned = np.array([_mean_and_scale(column) for column in columns.values.T.astype(np.float64)])  # (k, 2)
+        learned = np.array([_mean_and_scale(column) for column in columns.values.T])  # (k, 2)
         return FittedStandardise(columns.names, learned[:, 0], learned[:, 1])
 
 
@@ -62,7 +62,7 @@ class FittedStandardise:
 
 
 def _mean_and_scale(column: np.ndarray) -> tuple[float, float]:
-    present = column[~np.isnan(column)]
+    present = present_of(column)
     if len(present) == 0:
         return 0.0, 1.0
     if present.min() == present.max():
