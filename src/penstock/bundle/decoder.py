@@ -11,6 +11,7 @@ import numpy as np
 
 from penstock.bundle.columns import read_column, read_numbers
 from penstock.bundle.frame import Frame, typed_array
+from penstock.bundle.history import History
 from penstock.bundle.kinds import MISSING_TIME, Kind
 from penstock.bundle.privacy.keys import check_of
 from penstock.bundle.privacy.protecting import Protector, inner, protected_reader
@@ -45,6 +46,8 @@ class Decoder:
     marked, as `protect` leaves them. `key` is the project's privacy key; it is never stored, only its check is, and only raw
     values that are hashed or shifted need it.
 
+    Columns that look back (`history`) are among `columns`, too: where a row has them already they are read as numbers.
+
     >>> decoder = Decoder((ColumnSpec("age", Kind.NUMERIC, missing=("?",)),), None)
     >>> frame, problems = decoder.decode_rows([{"age": "41"}, {"age": "?"}, {"age": "old"}])
     >>> frame["age"].tolist(), [problem.why for problem in problems]
@@ -55,6 +58,7 @@ class Decoder:
     target: TargetSpec | None
     key_check: str = ""
     key: bytes | None = field(default=None, repr=False, compare=False)
+    history: History | None = None
 
     def __post_init__(self) -> None:
         names = [spec.name for spec in self.columns] + ([self.target.name] if self.target else [])
@@ -75,6 +79,7 @@ class Decoder:
             "columns": [spec.to_json() for spec in self.columns],
             "target": self.target.to_json() if self.target else None,
             **({"key_check": self.key_check} if self.key_check else {}),
+            **({"history": self.history.to_json()} if self.history is not None else {}),
         }
 
     @classmethod
@@ -98,6 +103,7 @@ class Decoder:
                 tuple(ColumnSpec.from_json(column) for column in plain["columns"]),
                 TargetSpec.from_json(target) if target else None,
                 plain.get("key_check", ""),
+                history=History.from_json(plain["history"]) if plain.get("history") else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, Problem, TargetSpec
-from penstock.bundle.kinds import INPUT_KINDS, Kind, Task
+from penstock.bundle.history import Past
+from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.specs import Label
 from penstock.data import fingerprints as prints
 from penstock.data.dealing import Dealer, Dealt, columns_needed
 from penstock.data.evidence import Evidence
 from penstock.data.gather import Gathered, Gatherer
+from penstock.data.history import finding_of, looked_back, needed, with_history
 from penstock.data.infer import Inference, check_names, infer
 from penstock.data.kinds import ColumnFinding
 from penstock.data.lineages import redealt_from
@@ -42,7 +44,7 @@ from penstock.data.store import (
     store_memory,
 )
 from penstock.data.target import infer_target
-from penstock.data.versions import DatasetVersion, VersionDiff, diff_of, load_memory, load_version
+from penstock.data.versions import DatasetVersion, VersionDiff, diff_of, load_memory, load_version, own_inputs
 from penstock.errors import NotFound, SourceError
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
@@ -93,6 +95,7 @@ def ingest(
     drop: tuple[str, ...] = (),
     positive: Label | None = None,
     key: str | None = None,
+    history: tuple[Past, ...] = (),
     project: str = "",
     run: str | None = None,
     again: bool = False,
@@ -109,6 +112,7 @@ def ingest(
     ----------
     task, kinds, missing, positive : taken instead of what would be inferred. drop : columns that are not kept.
     key : the column that says which row is which: a row keeps its part whatever else of it is corrected.
+    history : columns that look back at earlier rows; they stand behind those of the source.
     project : whose head moves. run : id of the run that does this.
     again : work it all out again, even where the version is known (to reproduce it); the head stays.
     redeals : with `again`: digest of the version whose rows were dealt anew; else the head tells.
@@ -125,7 +129,7 @@ def ingest(
         if not again:
             redeals = redealt_from(objects, head, target, split.to_json())
         request = Request(
-            digest, source.options, target, split, task, kinds or {}, missing, drop, positive, redeals, key
+            digest, source.options, target, split, task, kinds or {}, missing, drop, positive, redeals, key, history
         )
         record = _known(ledger, objects, request)
         if record is not None and not again:
@@ -198,6 +202,7 @@ class _Work:
     def do(self) -> tuple[DatasetVersion, dict[str, Any]]:
         request, names = self.request, self.source.names
         split, keep = request.split, (request.target, *columns_needed(names, request))
+        keep = tuple(dict.fromkeys((*keep, *needed(request.history, names, request.drop))))
         no_part_of_rows = {request.target, *request.drop, split.says_part or request.target}
         groups = {split.column or ""} if split.how == "group" else set()
         key = self.ledger.secret("fingerprints")
@@ -227,9 +232,11 @@ class _Work:
         y, _ = found.decoder.decode_target_columns(target)
         self._leave_out_unknown_classes(y, parts, found.decoder.target)
         envelope = self._envelopes(dealt, outcomes, parent)
+        decoder = with_history(found.decoder, request.history) if request.history else found.decoder
+        behind = looked_back(decoder, {name: gathered.kept[name].encoded() for name in keep}, y, parts)
 
         lineage = parent.lineage if parent else request.key
-        stored, content = self._store(gathered, found.decoder, y, parts, envelope, lineage, key)
+        stored, content = self._store(gathered, decoder, y, parts, envelope, lineage, key, behind)
         now = RowMemory.of(
             row=dealt.row,
             content=content,
@@ -246,7 +253,7 @@ class _Work:
         version = DatasetVersion(
             manifest_of(
                 stored, parts, self._remember(now, parent, memory),
-                lineage=lineage, decoder=found.decoder, split=request.split, fingerprint_columns=dealt.columns,
+                lineage=lineage, decoder=decoder, split=request.split, fingerprint_columns=dealt.columns,
                 parent=self.old.digest if self.old else None, redealt_from=request.redeals, row_key=request.row_key,
                 source={"digest": request.source, "how": request.how, "rows": gathered.n_rows},
             )
@@ -256,7 +263,7 @@ class _Work:
         details = {
             "request": request.key,
             "base": request.base,
-            "columns": [finding.to_json() for finding in found.columns],
+            "columns": [finding.to_json() for finding in (*found.columns, *map(finding_of, request.history))],
             "why_task": found.why_task,
             "read_why": list(self.source.why),
             "rows": version.rows,
@@ -275,9 +282,10 @@ class _Work:
         envelope: np.ndarray,
         lineage: str,
         key: bytes,
+        behind: Mapping[str, np.ndarray],
     ) -> tuple[Stored, np.ndarray]:
         """The second reading: decode, store and seal. Also the fingerprints of the decoded rows, uint64, shape (n, 2)."""
-        inputs = [spec.name for spec in decoder.columns if spec.kind in INPUT_KINDS]
+        inputs = own_inputs(decoder)
         like = cuts_like(self.made or self._parent_of_lineage(), exactly=self.made is not None)
         writer = RowWriter(self.ledger, self.objects, lineage, decoder, like)
         unreadable = Unreadable()
@@ -288,6 +296,8 @@ class _Work:
             if rows.stop > gathered.n_rows:
                 raise changed_source(self.source)
             frame, problems = decoder.decode_columns(batch.columns)
+            for name, values in behind.items():
+                frame.columns[name] = values[rows]
             unreadable.add(problems, parts, start)
             content[rows] = prints.frame_fingerprints(frame, inputs, key)
             writer.add(frame, y[rows], parts[rows], envelope[rows])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from penstock.bundle.history import Past, past_json
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.specs import Label
 from penstock.data.split import SplitSettings
@@ -27,6 +28,7 @@ class Request:
     positive: Label | None = None
     redeals: str | None = None  # digest of the version whose rows are dealt anew
     row_key: str | None = None  # the column that says which row is which
+    history: tuple[Past, ...] = ()  # columns that look back
 
     @property
     def key(self) -> str:
@@ -50,4 +52,5 @@ class Request:
             "drop": sorted(self.drop),
             "positive": self.positive,
             **({} if self.row_key is None else {"key": self.row_key}),
+            **({"history": [past_json(past) for past in self.history]} if self.history else {}),
         }

@@ -25,6 +25,12 @@ FORMAT = 3
 stayed the same in those of the parent. A version is of the oldest format that says what it is."""
 
 
+def own_inputs(decoder: Decoder) -> list[str]:
+    """Names of the columns that a model may use and that the source itself has."""
+    derived = decoder.history.names if decoder.history is not None else ()
+    return [spec.name for spec in decoder.columns if spec.kind in INPUT_KINDS and spec.name not in derived]
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """Sealed test rows: `object` is the digest of their encrypted bytes, `more` those of the chunks that follow."""
@@ -84,8 +90,8 @@ class DatasetVersion:
 
     @property
     def inputs(self) -> list[str]:
-        """Names of the columns that a model may use: what makes two decoded rows the same row."""
-        return [spec.name for spec in self.decoder.columns if spec.kind in INPUT_KINDS]
+        """Names of the columns that a model may use, but for those that look back: what makes two decoded rows the same row."""
+        return own_inputs(self.decoder)
 
     @property
     def lineage(self) -> str:

@@ -242,6 +242,8 @@ def apply(
     columns = None if declared["columns"] is None else tuple(declared["columns"])
     source = read(table, ReadOptions(**{**declared, "columns": columns}))
     frame, problems = version.decoder.decode_columns(source.columns)
+    if version.decoder.history is not None:
+        frame = version.decoder.history.onto(frame)
     returned = find_returned(project.ledger, project.objects, version, frame)
     _write(output, fitted, frame)
     return Applied(table.name, str(output), fitted.run, len(frame), len(fitted.names), len(problems), returned)

@@ -31,12 +31,31 @@ def declared_ingest(project: Project) -> dict[str, Any]:
         "split": split.to_json(),
         **({} if data.key is None else {"key": data.key}),
         **({"files": dict(split.files)} if split.files else {}),
+        **({"history": _history(project)} if project.declaration.history else {}),
+    }
+
+
+def _history(project: Project) -> dict[str, dict[str, Any]]:
+    """The columns that look back, with windows in microseconds."""
+    from penstock.project.sections.history import span
+
+    return {
+        name: {
+            "take": one.take,
+            "over": one.over,
+            "by": list(one.keys),
+            "of": one.of or None,
+            "rows": 1 if one.take == "lag" and one.rows is None else one.rows,
+            "window": span(one.window) if isinstance(one.window, str) else one.window,
+        }
+        for name, one in project.declaration.history.items()
     }
 
 
 def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Read, deal, infer, decode and seal."""
     from penstock.bundle.kinds import Kind, Task
+    from penstock.data.history import pasts_of
     from penstock.data.ingest import ingest as ingest_file
     from penstock.data.split import SplitSettings
 
@@ -55,6 +74,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         drop=tuple(params["drop"]),
         positive=params["positive"],
         key=params.get("key"),
+        history=pasts_of(params.get("history", {})),
         project=project.name,
         run=run.id,
         again=context.replay is not None,

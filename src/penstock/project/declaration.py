@@ -15,6 +15,7 @@ import msgspec
 from penstock.errors import DeclarationError
 from penstock.project.sections.data import ContractSection, DataSection, ProjectSection
 from penstock.project.sections.evaluation import EvaluationSection, GateSection
+from penstock.project.sections.history import HistorySection
 from penstock.project.sections.learning import GoalSection, RecipeSection, RetrainSection, ScopeSection, SearchSection
 from penstock.project.sections.monitoring import MonitoringSection, QualitySection
 from penstock.project.sections.runs import CostSection, RunSection, ScriptSection, StepSection
@@ -44,6 +45,7 @@ class Declaration(Section, frozen=True):
     scripts: dict[str, ScriptSection] = {}
     cost: CostSection = CostSection()
     step: tuple[StepSection, ...] = ()
+    history: dict[str, HistorySection] = {}
 
 
 def load_declaration(path: Path, *, needs_data: bool = True) -> Declaration:

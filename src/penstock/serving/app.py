@@ -76,7 +76,7 @@ class App:
             if body is None:
                 worker.metrics.request("predict", _CLOSED)
                 return
-            loaded, rows = self._ask(body)
+            loaded, rows, body = self._ask(body)
             if len(rows) <= _IN_THREAD_ROWS:
                 answers = loaded.bundle.predict(rows)
             else:
@@ -95,8 +95,8 @@ class App:
         )
         await send({"type": "http.response.body", "body": content})
 
-    def _ask(self, body: bytes) -> tuple[Loaded, list[dict[str, Any]]]:
-        """Which bundle is asked, and for which rows."""
+    def _ask(self, body: bytes) -> tuple[Loaded, list[dict[str, Any]], bytes]:
+        """Which bundle is asked, and for which rows; and what is journalled: where a history came along, the rows as it fills them."""
         request = parse_object(body)
         serving = self._worker.serving
         rows = request.get("rows")
@@ -115,7 +115,10 @@ class App:
                 code="too-large",
                 status=413,
             )
-        return loaded, rows
+        if "history" not in request:
+            return loaded, rows, body
+        filled = _filled(loaded, rows, request["history"])
+        return loaded, filled, orjson.dumps({"rows": filled})
 
     def _answer(self, loaded: Loaded, body: bytes, answers: list[dict[str, Any]], started_ns: int) -> bytes:
         """Journal, then count what will be answered, in one go on the event loop: the ids name the place in the journal."""
@@ -183,15 +186,15 @@ def _error_body(error: dict[str, str]) -> bytes:
 
 def _chosen(request: dict[str, Any], serving: Serving) -> Loaded:
     for name in request:
-        if name not in ("rows", "version"):
+        if name not in ("rows", "version", "history"):
             raise RequestError(
                 f"unknown field {name!r}",
-                why='a request has "rows" and optionally "version"',
+                why='a request has "rows" and optionally "version" and "history"',
                 way_out="leave it out; fields of a row go inside the row",
                 path=name,
                 code="unknown-field",
             )
-    version = request["version"]
+    version = request.get("version")
     if version is None:
         return serving.live
     if type(version) is not int:
@@ -213,6 +216,20 @@ def _chosen(request: dict[str, Any], serving: Serving) -> Loaded:
             status=404,
         )
     return loaded
+
+
+def _filled(loaded: Loaded, rows: list[dict[str, Any]], history: object) -> list[dict[str, Any]]:
+    """Rows with the columns that look back, from the history of the request."""
+    declared = loaded.bundle.decoder.history
+    if declared is None:
+        raise RequestError(
+            'the request has "history"',
+            why="the model has no column that looks back at earlier rows",
+            way_out="leave it out; such columns are declared as [history] in penstock.toml",
+            path="history",
+            code="unknown-field",
+        )
+    return declared.fill(rows, history)
 
 
 def _wrong_rows(request: dict[str, Any]) -> RequestError:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 import numpy as np
 
 from penstock.bundle.answers import ANSWER, Answers
+from penstock.bundle.decoder import Decoder
+from penstock.bundle.frame import Frame
+from penstock.bundle.history import History
 from penstock.bundle.runtime import Bundle
 from penstock.bundle.specs import EncodedColumn, Problem
 from penstock.bundle.values import class_text
@@ -22,7 +25,7 @@ from penstock.objects.files import asked, atomic_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from penstock.objects.tabular import ReadOptions
+    from penstock.objects.tabular import Detected, ReadOptions
 
 OnUnreadable = Literal["refuse", "missing"]
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -166,11 +169,12 @@ class _Job:
         from penstock.objects.tabular import detect, text_batches
 
         detected = detect(path, self._options)
-        self._check_columns(path, detected.names)
+        behind = self._behind(detected, text_batches(path, detected, _BATCH_ROWS))
+        self._check_columns(path, (*detected.names, *behind))
         self._result.files.append(path)
         first = 0
         for batch in text_batches(path, detected, _BATCH_ROWS):
-            write(self._answers(path, batch, first))
+            write(self._answers(path, batch, first, behind))
             first += batch.num_rows
 
     def schema(self) -> pa.Schema:
@@ -204,9 +208,28 @@ class _Job:
         if extra:
             self._result.warnings.append(f"{path.name}: column {_listed(extra)} is unknown to the model: ignored")
 
-    def _answers(self, path: Path, batch: pa.RecordBatch, first: int) -> pa.RecordBatch:
+    def _behind(self, detected: Detected, batches: Iterator[pa.RecordBatch]) -> dict[str, np.ndarray]:
+        """The columns that look back and that the file does not have, by name: each row sees the earlier rows of the file."""
+        history = self._bundle.decoder.history
+        if history is None:
+            return {}
+        there = set(detected.names)
+        able = [p for p in history.columns if p.name not in there and there.issuperset(p.needs)]
+        if not able:
+            return {}
+        read = Decoder(tuple(spec for spec in history.specs if spec.name in there), None)
+        names = [spec.name for spec in read.columns]
+        frames = [read.decode_columns({name: _encoded(b.column(name)) for name in names})[0] for b in batches]
+        frame = History(tuple(able), history.specs).onto(Frame.concat(frames)) if frames else None
+        return {} if frame is None else {past.name: frame[past.name] for past in able}
+
+    def _answers(
+        self, path: Path, batch: pa.RecordBatch, first: int, behind: Mapping[str, np.ndarray]
+    ) -> pa.RecordBatch:
         columns = {name: _encoded(batch.column(name)) for name in self._inputs if name in batch.schema.names}
         frame, problems = self._bundle.decoder.decode_columns(columns)
+        for name, values in behind.items():
+            frame.columns[name] = values[first : first + len(frame)]
         if problems and self._on_unreadable == "refuse":
             raise _unreadable(path, problems[0], first, len(problems))
         answers = self._bundle.predict_frame(frame)

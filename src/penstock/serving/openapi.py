@@ -24,6 +24,9 @@ def describe(loaded: Loaded) -> dict[str, Any]:
     }
     if signature.key is not None:
         row["properties"][signature.key] = {"description": "Names the row; echoed as `key`."}
+    history = loaded.bundle.decoder.history
+    for spec in () if history is None else history.specs:
+        row["properties"].setdefault(spec.name, {"description": "Read by the columns that look back."})
     row["properties"].setdefault(signature.target.name, {"description": "The target; ignored where given."})
     prediction: dict[str, Any] = {
         "type": "object",
@@ -54,7 +57,7 @@ def describe(loaded: Loaded) -> dict[str, Any]:
             "description": "Served by Penstock.",
         },
         "paths": {
-            "/predict": {"post": _predict(example)},
+            "/predict": {"post": _predict(example, looks_back=loaded.bundle.decoder.history is not None)},
             "/labels": {"post": _labels(label)},
             "/healthz": {"get": _get("The process is alive.")},
             "/readyz": {"get": {**_get("A slot is live and has passed its self-test."), **_or_not_ready()}},
@@ -103,13 +106,21 @@ def _field(column: InputColumn) -> dict[str, Any]:
     return schema
 
 
-def _predict(example: dict[str, Any]) -> dict[str, Any]:
+_HISTORY = {
+    "type": "array",
+    "items": {"type": "object"},
+    "description": "Earlier rows, at most 10,000: each row sees those of its key that are strictly earlier.",
+}
+
+
+def _predict(example: dict[str, Any], *, looks_back: bool) -> dict[str, Any]:
     request = {
         "type": "object",
         "required": ["rows"],
         "additionalProperties": False,
         "properties": {
             "rows": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}},
+            **({"history": _HISTORY} if looks_back else {}),
             "version": {"type": ["integer", "null"], "description": "A version in either slot; default: the live one."},
         },
     }

@@ -7,6 +7,7 @@ its largest probability is below 0.6 ("low confidence").
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from spox import Tensor, Var, argument, build
 
 from penstock.bundle.decoder import ColumnSpec, Decoder, TargetSpec
 from penstock.bundle.format import write_bundle
+from penstock.bundle.history import History, Past
 from penstock.bundle.kinds import MISSING_TIME, Kind, Task
 from penstock.bundle.packing import Layout
 from penstock.bundle.runtime import Bundle
@@ -61,14 +63,21 @@ _TARGETS = {
 _YEAR = 365 * 86_400_000_000  # microseconds
 
 
-def write_toy_bundle(folder: Path, *, task: ToyTask = "binary", version: int = 1) -> Path:
+def write_toy_bundle(folder: Path, *, task: ToyTask = "binary", version: int = 1, looks_back: bool = False) -> Path:
     """Write the toy bundle; another version is another model (other weights), with another digest.
+
+    Parameters
+    ----------
+    looks_back : its income is a column of the history: the mean age of those with the same job who joined earlier.
 
     Returns
     -------
     Path : the folder, which holds the bundle.
     """
     decoder, signature = toy_parts(task)
+    if looks_back:
+        past = Past("income", "mean", "joined", ("job",), "age", rows=5)
+        decoder = replace(decoder, history=History((past,), tuple(decoder.spec(name) for name in past.needs)))
     files = {
         "decoder.json": canonical_json(decoder.to_json()),
         "signature.json": canonical_json(signature.to_json()),
