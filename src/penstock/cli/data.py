@@ -33,6 +33,21 @@ def log(item: str | None, as_json: bool) -> int:
     return emit(data_log(workspace_here(), item), as_json=as_json)
 
 
+@data.command("diff")
+@click.argument("first")
+@click.argument("second", required=False)  # By default FIRST is compared with the version before it.
+@click.option(
+    "--key", metavar="COLUMN", help="Tells the rows of a table that is an item apart; else rows are their content."
+)
+@json_option
+def diff(first: str, second: str | None, key: str | None, as_json: bool) -> int:
+    """Say what changed between two versions: files, rows, columns, distributions. Of sealed rows only counts are told."""
+    from penstock.experiments.looking.here import workspace_here
+    from penstock.lifecycle.data_diff import diff_data
+
+    return emit(diff_data(workspace_here(), first, second, key=key), as_json=as_json)
+
+
 @data.command("profile")
 @click.option("--html", type=PATH, help="Write the page of plots here instead of to reports/data-profile.html.")
 @json_option
