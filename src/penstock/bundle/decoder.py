@@ -215,6 +215,14 @@ class Decoder:
                 arrays[spec.name] = typed_array([None] * n_rows, spec.kind)
         return Frame(arrays, dict(self._kinds), n_rows), problems
 
+    def decode_distinct(self, name: str, values: Sequence[str | None]) -> tuple[np.ndarray, list[Problem]]:
+        """The typed values of distinct texts of one column, shape (m + 1,): the last is what a missing one becomes.
+
+        `row` of a problem is the place of its value.
+        """
+        codes = np.append(np.arange(len(values)), -1)
+        return self._read_column(self.spec(name), EncodedColumn(values, codes))
+
     def decode_rows(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Frame, list[Problem]]:
         """Row speed: JSON or text values; an absent field is missing, an undeclared one is ignored."""
         arrays: dict[str, np.ndarray] = {}

@@ -27,11 +27,22 @@ def split_rows(frame: Frame, y: np.ndarray) -> Iterator[tuple[Frame, np.ndarray]
 
 def to_table(frame: Frame, y: np.ndarray, specs: Sequence[ColumnSpec]) -> pa.Table:
     """Rows as an Arrow table: the columns of `specs` in their order, then the target."""
+    return table_of([typed_values(frame.columns[spec.name], spec.kind) for spec in specs], y)
+
+
+def table_of(arrays: Sequence[pa.Array], y: np.ndarray) -> pa.Table:
+    """As `to_table`, of columns as `typed_values` makes them."""
     import pyarrow as pa
 
-    arrays = [pa.array(frame.columns[spec.name], type=_type(spec.kind)) for spec in specs]
-    names = [f"c{i}" for i in range(len(specs))]
+    names = [f"c{i}" for i in range(len(arrays))]
     return pa.table([*arrays, pa.array(y)], names=[*names, _TARGET])
+
+
+def typed_values(values: np.ndarray, kind: Kind) -> pa.Array:
+    """Decoded values of a kind as they are stored."""
+    import pyarrow as pa
+
+    return pa.array(values, type=_type(kind))
 
 
 def table_bytes(table: pa.Table) -> bytes:

@@ -32,9 +32,12 @@ class Distinct:
     def add(self, lanes: np.ndarray, column: EncodedColumn) -> None:
         """The next rows: hashes of their distinct values as of `penstock.data.fingerprints.raw_lanes`, and who has which."""
         hashes = lanes[:-1, 0]
-        hashes = hashes[hashes != 0]  # white space only
+        blank = hashes == 0  # white space only
         self.at_most += len(column.values)
-        self.filled += int(np.count_nonzero(lanes[:, 0][column.codes]))
+        self.filled += int(np.count_nonzero(column.codes >= 0))
+        if blank.any():
+            self.filled -= int(np.count_nonzero(np.isin(column.codes, np.flatnonzero(blank))))
+            hashes = hashes[~blank]
         if len(self._smallest) == SMALLEST:
             hashes = hashes[hashes < self._smallest[-1]]
         if len(hashes):

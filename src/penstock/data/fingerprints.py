@@ -19,6 +19,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,16 @@ def frame_hashes(frame: Frame, names: Iterable[str]) -> np.ndarray:
         texts, codes = encode(frame.columns[name], frame.kinds[name])
         sums += _lanes_of(name, texts, _CONTENT)[codes]
     return sums
+
+
+def text_lanes(name: str, texts: Sequence[str | None]) -> np.ndarray:
+    """The same of canonical texts as `encode` makes them, shape (m + 1, 2); the last row, which code -1 picks, adds nothing."""
+    return _lanes_of(name, texts, _CONTENT)
+
+
+def decoded_lanes(name: str, values: np.ndarray, kind: Kind) -> np.ndarray:
+    """What each of some decoded values adds to a row's hash of `frame_hashes`: uint64, shape (m, 2)."""
+    return _lanes_of(name, _texts(values.tolist(), kind), _CONTENT)[:-1]
 
 
 def fingerprints(hashes: np.ndarray, key: bytes) -> np.ndarray:
@@ -152,10 +163,14 @@ def encode(array: np.ndarray, kind: Kind) -> tuple[list[str | None], np.ndarray]
     import pyarrow as pa
 
     encoded = pa.array(array, from_pandas=kind is Kind.NUMERIC).dictionary_encode()
-    values = encoded.dictionary.to_pylist()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return _texts(encoded.dictionary.to_pylist(), kind), codes
+
+
+def _texts(values: list[Any], kind: Kind) -> list[str | None]:
+    """Canonical texts of decoded values."""
     if kind is Kind.NUMERIC:
-        return [number_text(value) for value in values], codes
+        return [None if value != value else number_text(value) for value in values]
     if kind is Kind.DATETIME:
-        return [None if value == MISSING_TIME else f"@{value}" for value in values], codes
-    return [None if value is None else canonical_text(value) for value in values], codes
+        return [None if value == MISSING_TIME else f"@{value}" for value in values]
+    return [None if value is None else canonical_text(value) for value in values]

@@ -126,6 +126,8 @@ class Gatherer:
     memory: RowMemory | None = None
     earlier: Earlier | None = None
     row_key: str | None = None
+    _first_rows: int = 0  # rows of the first batch
+    _first_names: tuple[str, ...] = ()  # columns that name the rows in it
 
     def gather(self) -> Gathered:
         """Read all rows.
@@ -175,7 +177,8 @@ class Gatherer:
         seen: list[np.ndarray] = []
         for batch in self.source.batches():
             if apart is None:
-                apart = self._suspects(batch, columns)
+                self._first_rows, self._first_names = len(batch), self._names_in(batch, columns)
+                apart = self._first_names[:HELD_APART]
                 lanes_apart = {name: [] for name in apart}
             sums = np.zeros((len(batch), 2), dtype=np.uint64)
             of_earlier = np.zeros((len(batch), 2), dtype=np.uint64)
@@ -221,13 +224,14 @@ class Gatherer:
             twin_part[unknown], twin_envelope[unknown] = memory.parts_of_content(content)
         return Recalled(part, envelope, twin_part, twin_envelope)
 
-    def _suspects(self, batch: Batch, columns: Iterable[str]) -> tuple[str, ...]:
-        """Columns that may turn out to name the rows, by the first batch: their share of the hash can still be left out."""
+    def _names_in(self, batch: Batch, columns: Iterable[str]) -> tuple[str, ...]:
+        """Columns that name the rows of the first batch, and may do so in all: their share of the hash can still be left
+        out."""
         everything = np.arange(len(batch))
         found: list[str] = []
         for name in columns:
             distinct = len(batch.table.column(name).dictionary)
-            if len(found) < HELD_APART and name not in self.told and distinct >= NAMES_ROWS_SHARE * len(batch):
+            if name not in self.told and distinct >= NAMES_ROWS_SHARE * len(batch):
                 evidence = Evidence.of(batch.columns[name], everything)
                 if infer_column(name, evidence, total_rows=len(batch))[1].kind is Kind.IDENTIFIER:
                     found.append(name)
@@ -238,6 +242,8 @@ class Gatherer:
 
         It is asked of all rows, before they are dealt: it says that values differ, and nothing about what they are.
         """
+        if found.n_rows == self._first_rows:  # all rows are in the first batch
+            return set(self._first_names)
         sample = found.sample
         everything = np.arange(len(sample.rows))
         naming: set[str] = set()

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, Problem, TargetSpec
+from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, TargetSpec
 from penstock.bundle.history import Past
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.specs import Label
 from penstock.data import fingerprints as prints
 from penstock.data.dealing import Dealer, Dealt, columns_needed
+from penstock.data.decode import Unread, decode
 from penstock.data.evidence import Evidence
 from penstock.data.gather import Gathered, Gatherer
 from penstock.data.history import finding_of, looked_back, needed, with_history
@@ -287,7 +288,7 @@ class _Work:
         """The second reading: decode, store and seal. Also the fingerprints of the decoded rows, uint64, shape (n, 2)."""
         inputs = own_inputs(decoder)
         like = cuts_like(self.made or self._parent_of_lineage(), exactly=self.made is not None)
-        writer = RowWriter(self.ledger, self.objects, lineage, decoder, like)
+        writer = RowWriter(self.ledger, self.objects, lineage, like)
         unreadable = Unreadable()
         content = np.empty((gathered.n_rows, 2), dtype=np.uint64)
         start = 0
@@ -295,12 +296,11 @@ class _Work:
             rows = slice(start, start + len(batch))
             if rows.stop > gathered.n_rows:
                 raise changed_source(self.source)
-            frame, problems = decoder.decode_columns(batch.columns)
-            for name, values in behind.items():
-                frame.columns[name] = values[rows]
-            unreadable.add(problems, parts, start)
-            content[rows] = prints.frame_fingerprints(frame, inputs, key)
-            writer.add(frame, y[rows], parts[rows], envelope[rows])
+            known = {name: values[rows] for name, values in behind.items()}
+            decoded = decode(decoder, batch.columns, len(batch), inputs, known)
+            unreadable.add(decoded.unread, parts, start)
+            content[rows] = prints.fingerprints(decoded.hashes, key)
+            writer.add(decoded.arrays, y[rows], parts[rows], envelope[rows])
             start = rows.stop
         if start != gathered.n_rows:
             raise changed_source(self.source)
@@ -425,20 +425,23 @@ class Unreadable:
     training: dict[str, int] = field(default_factory=dict)  # of these, in training rows
     examples: dict[str, str] = field(default_factory=dict)
 
-    def add(self, problems: list[Problem], parts: np.ndarray, start: int) -> None:
+    def add(self, unread: list[Unread], parts: np.ndarray, start: int) -> None:
         """Those of a batch whose first row is row `start` of all. `parts`: of all rows."""
-        for problem in problems:
-            name, row = problem.column, start + problem.row
-            self.counts[name] = self.counts.get(name, 0) + 1
-            if parts[row] == TRAIN:
-                self.training[name] = self.training.get(name, 0) + 1
-                self.examples.setdefault(name, f" (row {row + 1}: {problem.why})")
+        for one in unread:
+            self.counts[one.column] = self.counts.get(one.column, 0) + len(one.rows)
+            trained = np.flatnonzero(parts[start + one.rows] == TRAIN)
+            if len(trained):
+                self.training[one.column] = self.training.get(one.column, 0) + len(trained)
+                at = trained[0]
+                why = one.problems[int(one.codes[at])].why
+                self.examples.setdefault(one.column, f" (row {start + int(one.rows[at]) + 1}: {why})")
 
     def told(self) -> list[str]:
         return [
             f"column {name!r}: {count} {'value cannot' if count == 1 else 'values cannot'} be read and count as missing"
             f"{self.examples.get(name, '')}"
             for name, count in self.counts.items()
+            if count
         ]
 
 

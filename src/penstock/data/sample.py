@@ -110,6 +110,9 @@ def _bytes_of_rows(batch: Batch) -> np.ndarray:
     sizes = np.full(len(batch), 4 * len(batch.names), dtype=np.int64)
     for column in batch.table.columns:
         lengths = pc.binary_length(column.dictionary).to_numpy(zero_copy_only=False)
-        codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        sizes += np.append(lengths, 0).astype(np.int64)[codes]  # code -1 picks the last
+        if len(lengths) and lengths.min() == lengths.max() and column.null_count == 0:
+            sizes += int(lengths[0])
+            continue
+        indices = column.indices if column.null_count == 0 else column.indices.fill_null(-1)
+        sizes += np.append(lengths, 0)[indices.to_numpy(zero_copy_only=False)]  # code -1 picks the last
     return sizes

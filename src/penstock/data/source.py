@@ -229,7 +229,8 @@ def _whole(table: pa.Table) -> Batch:
 
 def encoded(column: pa.DictionaryArray) -> EncodedColumn:
     """A dictionary-encoded Arrow column as values and codes, -1 where null."""
-    codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    indices = column.indices if column.null_count == 0 else column.indices.fill_null(-1)
+    codes = indices.to_numpy(zero_copy_only=False)
     return EncodedColumn(column.dictionary.to_pylist(), codes.astype(np.int32, copy=False))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +44,9 @@ class RowWriter:
         ledger: Ledger,
         objects: ObjectStore,
         lineage: str,
-        decoder: Decoder,
         like: Mapping[int, Iterable[Known]] | None = None,
     ) -> None:
-        self._ledger, self._objects, self._lineage, self._decoder = ledger, objects, lineage, decoder
+        self._ledger, self._objects, self._lineage = ledger, objects, lineage
         self._parts = {
             part: Cutter(objects, (like or {}).get(part, ()), chunks.table_bytes, chunks.bytes_table)
             for part in (TRAIN, VALID)
@@ -55,8 +54,8 @@ class RowWriter:
         self._envelopes: dict[int, _Pile] = {}
         self._sealed: dict[int, list[dict[str, Any]]] = {}
 
-    def add(self, frame: Frame, y: np.ndarray, parts: np.ndarray, envelope: np.ndarray) -> None:
-        """The next rows, their parts and envelopes (-1 but for test rows).
+    def add(self, arrays: Sequence[pa.Array], y: np.ndarray, parts: np.ndarray, envelope: np.ndarray) -> None:
+        """The next rows as `penstock.data.decode` makes them, their parts and envelopes (-1 but for test rows).
 
         Raises
         ------
@@ -64,7 +63,7 @@ class RowWriter:
         """
         import pyarrow as pa
 
-        table = chunks.to_table(frame, y, self._decoder.columns)
+        table = chunks.table_of(arrays, y)
         for part, cutter in self._parts.items():
             cutter.add(table.filter(pa.array(parts == part)))
         for index in np.unique(envelope[parts == TEST]).tolist():
