@@ -67,6 +67,10 @@ def decode(
     arrays: list[pa.Array] = []
     unread: list[Unread] = []
     hashed, known = frozenset(inputs), known or {}
+    if decoder.is_private:
+        columns, unprotected = decoder.protect_columns(columns)
+        unread += _by_column(unprotected)
+        decoder = decoder.inner
     for spec in decoder.columns:
         if spec.name in known:
             arrays.append(typed_values(known[spec.name], spec.kind))
@@ -85,3 +89,14 @@ def decode(
             rows = np.flatnonzero(np.isin(codes, [problem.row for problem in problems]))
             unread.append(Unread(spec.name, rows, codes[rows], {problem.row: problem for problem in problems}))
     return Decoded(arrays, hashes, unread)
+
+
+def _by_column(problems: list[Problem]) -> list[Unread]:
+    """Problems with single rows."""
+    found: dict[str, list[Problem]] = {}
+    for problem in problems:
+        found.setdefault(problem.column, []).append(problem)
+    return [
+        Unread(name, np.array([p.row for p in of_column]), np.arange(len(of_column)), dict(enumerate(of_column)))
+        for name, of_column in found.items()
+    ]

@@ -15,13 +15,22 @@ from penstock.objects.store import ObjectStore
 
 
 def read_part(
-    ledger: Ledger, objects: ObjectStore, version: DatasetVersion, part: str, *, run: str | None = None
+    ledger: Ledger,
+    objects: ObjectStore,
+    version: DatasetVersion,
+    part: str,
+    *,
+    run: str | None = None,
+    limit: int | None = None,
 ) -> tuple[Frame, np.ndarray]:
-    """The rows of ``"train"`` or ``"valid"``, as `penstock.data.versions.load_part` gives them.
+    """The rows of ``"train"`` or ``"valid"``, as `penstock.data.versions.load_part` gives them; `limit` as there.
 
     Raises
     ------
     AccessError : the version is restricted to others; the refusal is in the audit trail.
     """
-    ledger.access.read(version.digest, part=part, rows=version.rows.get(part), run=run)
-    return load_part(objects, version, part)
+    rows = version.rows.get(part)
+    ledger.access.read(
+        version.digest, part=part, rows=rows if limit is None or rows is None else min(rows, limit), run=run
+    )
+    return load_part(objects, version, part, limit=limit)

@@ -143,9 +143,8 @@ class Gatherer:
         found, apart, keys = self._read(usable, None)
         naming = self._naming_rows(found, usable)
         columns = tuple(name for name in usable if name not in naming) or tuple(usable)
-        if (
-            not set(usable) - set(columns) <= apart.keys()
-        ):  # the first batch did not show it: read with what is known now
+        unexpected = set(usable) - set(columns) - apart.keys()
+        if unexpected:  # the first batch did not show it: read again with what is known now
             return self._by_key(*self._read(columns, ())[::2])
         hashes = found.hashes
         for name in set(columns) & apart.keys():

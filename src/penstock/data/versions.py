@@ -14,6 +14,7 @@ import numpy as np
 from penstock.bundle.decoder import Decoder, Frame, TargetSpec
 from penstock.bundle.kinds import INPUT_KINDS
 from penstock.data import chunks
+from penstock.data.fingerprints import mix
 from penstock.data.memory import RowMemory
 from penstock.data.split import PARTS, SplitSettings
 from penstock.errors import NewerFormat, NotFound
@@ -178,10 +179,13 @@ def memory_objects(manifest: dict[str, Any]) -> list[str]:
     return [memory] if isinstance(memory, str) else [chunk["object"] for chunk in memory]
 
 
-def load_part(objects: ObjectStore, version: DatasetVersion, part: str) -> tuple[Frame, np.ndarray]:
+def load_part(
+    objects: ObjectStore, version: DatasetVersion, part: str, *, limit: int | None = None
+) -> tuple[Frame, np.ndarray]:
     """The rows of ``"train"`` or ``"valid"``: typed columns, and y as class numbers (int64) or numbers (float64).
 
-    Test rows are in envelopes: see `penstock.data.seal`.
+    Test rows are in envelopes: see `penstock.data.seal`. `limit`: where there are more rows, so many of them, drawn evenly and
+    for the same version always the same; no more than these and one chunk are in memory.
     """
     if part not in ("train", "valid"):
         raise NotFound(
@@ -189,9 +193,33 @@ def load_part(objects: ObjectStore, version: DatasetVersion, part: str) -> tuple
             why="training and validation rows can be read; test rows are sealed",
             way_out='read "train" or "valid"',
         )
-    specs = version.decoder.columns
-    loaded = [chunks.from_bytes(objects.get(chunk["object"]), specs) for chunk in version.manifest["parts"][part]]
+    specs, listed = version.decoder.columns, version.manifest["parts"][part]
+    total = sum(chunk["rows"] for chunk in listed)
+    drawn = None if limit is None or total <= limit else draw(total, limit)
+    loaded = []
+    start = 0
+    for chunk in listed:
+        frame, y = chunks.from_bytes(objects.get(chunk["object"]), specs)
+        if drawn is not None:
+            first, last = np.searchsorted(drawn, (start, start + len(y)))
+            rows = drawn[first:last] - start
+            start += len(y)
+            frame, y = frame.take(rows), y[rows]
+        loaded.append((frame, y))
     return join(loaded, version)
+
+
+def draw(total: int, count: int) -> np.ndarray:
+    """Numbers of `count` of `total` rows, those with the smallest hashes: int64, rising, shape (count,).
+
+    Rows that are appended later change little of it. A row's number decides, not what it holds: of rows that are repeated
+    as many are drawn as of others.
+
+    >>> draw(10, 3).tolist() == draw(10, 3).tolist(), len(draw(10, 10))
+    (True, 10)
+    """
+    hashes = mix(np.arange(total, dtype=np.uint64))
+    return np.sort(np.argpartition(hashes, count - 1)[:count]).astype(np.int64)
 
 
 def join(loaded: list[tuple[Frame, np.ndarray]], version: DatasetVersion) -> tuple[Frame, np.ndarray]:

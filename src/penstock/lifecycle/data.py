@@ -6,6 +6,8 @@ from pathlib import Path
 
 from penstock.errors import NotFound
 from penstock.experiments.sheets import Listing
+from penstock.lifecycle.limits import row_limit, told
+from penstock.lifecycle.stages import Context
 from penstock.project.project import Project
 
 
@@ -36,9 +38,13 @@ def profile_data(project: Project, html: Path | None = None) -> Listing:
             why="the page is to be written there",
             way_out="make it first",
         )
-    frame, y = read_part(project.ledger, project.objects, version, "train")
+    limit = row_limit(Context(project), version.digest).get("max_rows")
+    frame, y = read_part(project.ledger, project.objects, version, "train", limit=limit)
     detail = survey(frame, y, version.target, seed=project.declaration.split.seed)
     found = detail.profile
+    sampled = (
+        [] if limit is None or limit >= version.rows["train"] else [told("training", limit, version.rows["train"])]
+    )
     page = project.root / "reports" / "data-profile.html" if html is None else html
     page.parent.mkdir(exist_ok=True)
     text = to_html(detail, name=project.name, target=version.target.name, dataset=version.digest)
@@ -56,6 +62,6 @@ def profile_data(project: Project, html: Path | None = None) -> Listing:
         )
         for c in found.columns
     ]
-    body = {"dataset": version.digest, "part": "train", "page": shown, **detail.to_json()}
+    body = {"dataset": version.digest, "part": "train", "page": shown, "warnings": sampled, **detail.to_json()}
     header = ("column", "kind", "missing", "distinct", "mean", "values")
-    return Listing(body, header, rows, "no columns", below=f"plots: {shown}")
+    return Listing(body, header, rows, "no columns", below="\n".join([*sampled, f"plots: {shown}"]))

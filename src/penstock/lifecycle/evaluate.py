@@ -64,6 +64,7 @@ def evaluate(context: Context, run: Run, inputs: dict[str, Any], params: dict[st
     note = "after selection: these rows chose the model"
     if rows.spent:
         note += f"; they include {len(rows.spent)} opened envelope(s)"
+    note = "; ".join([note, *(sentence for sentence in rows.told if "validation" in sentence)])
     report = evaluate_rows(
         rows.target.task,
         rows.target.classes,

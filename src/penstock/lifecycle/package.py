@@ -120,6 +120,7 @@ def card_of(
         limits.append(
             f"Its intervals are meant to cover {candidate['interval']['coverage']:.0%} of rows like its training rows."
         )
+    limits += [sentence[0].upper() + sentence[1:] + "." for sentence in rows.told]
     importance = candidate["importance"]
     slices = [
         {"slice": s["slice"], "rows": s["rows"], "value": s["metrics"][report["metric"]]["value"]}

@@ -15,6 +15,7 @@ from penstock.lifecycle.evaluate import evaluate
 from penstock.lifecycle.explain import Explanation, explaining
 from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.judge import judge
+from penstock.lifecycle.limits import row_limit
 from penstock.lifecycle.package import package
 from penstock.lifecycle.publish import published
 from penstock.lifecycle.recipe import read_recipe, recipe
@@ -61,14 +62,16 @@ def train(stages: Stages, dataset: str, *, budget: str | None, override: str | N
 
     stages.before_work = partial(check_declaration, project, dataset, budget=budget)  # refused now rather than late
     written = stages.do("recipe", recipe, {"dataset": dataset}, {"text": read_recipe(project)})
-    spent = seen_envelopes(stages, dataset, digest(written, "recipe"), settings.search)
-    found = stages.do(
-        "search", search, {"dataset": dataset, "spent": spent, "recipe": digest(written, "recipe")}, settings.search
+    limited = row_limit(stages.context, dataset)
+    spent = seen_envelopes(
+        stages, {"dataset": dataset, "recipe": digest(written, "recipe"), **limited}, settings.search
     )
+    rows = {"dataset": dataset, "spent": spent, **limited}
+    found = stages.do("search", search, {**rows, "recipe": digest(written, "recipe")}, settings.search)
     scored = stages.do(
         "evaluate",
         evaluate,
-        {"dataset": dataset, "spent": spent, "model": digest(found, "model"), "candidate": digest(found, "candidate")},
+        {**rows, "model": digest(found, "model"), "candidate": digest(found, "candidate")},
         settings.evaluate,
     )
     ruling = {**settings.judge, "override": overriding(override)}
@@ -79,8 +82,7 @@ def train(stages: Stages, dataset: str, *, budget: str | None, override: str | N
         "package",
         package,
         {
-            "dataset": dataset,
-            "spent": spent,
+            **rows,
             "model": digest(found, "model"),
             "candidate": digest(found, "candidate"),
             "report": digest(verdict, "report"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import RecipeError
+from penstock.lifecycle.limits import row_limit
 from penstock.lifecycle.stages import Context
 from penstock.project.project import Project
 
@@ -66,7 +67,9 @@ def suggestion_of(context: Context, dataset: str) -> Suggestion:
     from penstock.features.suggest import suggest
 
     version = load_version(context.objects, dataset)
-    frame, y = read_part(context.ledger, context.objects, version, "train")
+    frame, y = read_part(
+        context.ledger, context.objects, version, "train", limit=row_limit(context, dataset).get("max_rows")
+    )
     target = version.decoder.target
     assert target is not None
     found = context.ledger.datasets.get(dataset).details.get("columns", [])

@@ -22,11 +22,13 @@ class Rows:
     Parameters
     ----------
     spent : indices of opened envelopes, whose rows are validation rows now.
+    max_rows : so many rows of a part are taken, where it has more; None: all. See `penstock.lifecycle.limits`.
     """
 
     context: Context
     dataset: str
     spent: list[int]
+    max_rows: int | None = None
 
     @cached_property
     def version(self) -> DatasetVersion:
@@ -49,7 +51,16 @@ class Rows:
         """Typed rows and their target: int64 class codes or float64."""
         from penstock.data.doors import read_part
 
-        return read_part(self.context.ledger, self.context.objects, self.version, "train")
+        return read_part(self.context.ledger, self.context.objects, self.version, "train", limit=self.max_rows)
+
+    @property
+    def told(self) -> list[str]:
+        """Sentences on parts of which not all rows are taken."""
+        from penstock.lifecycle.limits import told
+
+        parts = (("training", self.version.rows["train"]), ("validation", self.version.rows["valid"]))
+        limit = self.max_rows
+        return [] if limit is None else [told(part, limit, rows) for part, rows in parts if rows > limit]
 
     @cached_property
     def train_groups(self) -> np.ndarray | None:
@@ -99,7 +110,7 @@ class Rows:
         from penstock.data.seal import read_spent
 
         objects = self.context.objects
-        parts = [read_part(self.context.ledger, objects, self.version, "valid")]
+        parts = [read_part(self.context.ledger, objects, self.version, "valid", limit=self.max_rows)]
         if self.spent:
             parts.append(read_spent(self.context.ledger, objects, self.dataset, self.spent))
         return Frame.concat([f for f, _ in parts]), np.concatenate([y for _, y in parts])
@@ -107,4 +118,4 @@ class Rows:
 
 def of_inputs(context: Context, inputs: dict[str, Any]) -> Rows:
     """The rows that a stage's inputs name."""
-    return Rows(context, inputs["dataset"], list(inputs.get("spent", [])))
+    return Rows(context, inputs["dataset"], list(inputs.get("spent", [])), inputs.get("max_rows"))

@@ -36,6 +36,7 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
 
     rows = of_inputs(context, inputs)
     problem, warnings = _with_folds(problem_of(context, rows, inputs["recipe"], params), rows)
+    warnings = [*warnings, *rows.told]
     metric = problem.metric
     budget = Budget.parse(params["budget"])
     name = trials_name(inputs, params)

@@ -54,9 +54,10 @@ class SearchSection(Section, frozen=True):
     seed: int = 0
     workers: int | None = None  # default: one per core
     imbalance: Literal["none", "weights", "oversample", "undersample", "smote", "search"] | None = None
+    max_rows: int | None = None  # of a part, at once; default: what a quarter of the memory holds
 
     def faults(self) -> Iterator[Fault]:
-        yield from not_positive(self, "workers")
+        yield from not_positive(self, "workers", "max_rows")
 
 
 class RetrainSection(Section, frozen=True):
