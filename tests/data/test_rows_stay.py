@@ -15,7 +15,9 @@ from penstock.data.append import append_rows
 from penstock.data.ingest import ingest
 from penstock.data.part_files import PartFiles
 from penstock.data.seal import open_envelope, read_sealed
+from penstock.data.source import joined_columns
 from penstock.data.sources.file import FileSource
+from penstock.data.sources.joined import Join, JoinedSource
 from penstock.data.split import SplitSettings
 from penstock.data.versions import DatasetVersion, load_part
 from penstock.errors import SplitError
@@ -361,3 +363,19 @@ def test_ingest_speaks_of_a_gap_that_leaves_nothing(stores: Stores) -> None:
                 split=SplitSettings(by="time:day", gap=gap),
             )  # fmt: skip
         assert says in str(refused.value)
+
+
+def test_what_is_joined_is_no_part_of_a_row(stores: Stores) -> None:
+    """In the first version already: another value in the other source moves no row, with or without a key."""
+    rows = table(300, 18)
+    main = FileSource(stores.write(csv(rows), "main.csv"))
+    dealt = []
+    for number, places in enumerate((5, 7)):
+        other = csv([{"shop": f"s{i}", "town": f"t{i % places}"} for i in range(60)])
+        join = Join(FileSource(stores.write(other, f"{number}.csv")), "towns", ("shop",), ("shop",))  # type: ignore[arg-type]
+        source = JoinedSource(main, [join])  # type: ignore[arg-type]
+        assert joined_columns(PartFiles(source, {})) == {"town"}
+        version = stores.ingest(source, project=f"p{number}").version
+        assert "town" in {spec.name for spec in version.decoder.columns}
+        dealt.append(part_of(stores, version))
+    assert dealt[0] == dealt[1] == part_of(stores, stores.ingest(main, project="alone").version)

@@ -32,7 +32,7 @@ from penstock.data.memory import RowMemory
 from penstock.data.redeal import Earlier
 from penstock.data.request import Request
 from penstock.data.seal import opened_envelopes
-from penstock.data.source import Source
+from penstock.data.source import Source, joined_columns
 from penstock.data.split import LEFT_OUT, PARTS, TEST, TRAIN, VALID, SplitSettings, distinct
 from penstock.data.store import (
     RowWriter,
@@ -204,7 +204,12 @@ class _Work:
         request, names = self.request, self.source.names
         split, keep = request.split, (request.target, *columns_needed(names, request))
         keep = tuple(dict.fromkeys((*keep, *needed(request.history, names, request.drop))))
-        no_part_of_rows = {request.target, *request.drop, split.says_part or request.target}
+        no_part_of_rows = {
+            request.target,
+            *request.drop,
+            split.says_part or request.target,
+            *joined_columns(self.source),
+        }
         groups = {split.column or ""} if split.how == "group" else set()
         key = self.ledger.secret("fingerprints")
         parent = self._parent_of_lineage()

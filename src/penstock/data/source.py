@@ -195,6 +195,13 @@ class Changed:
         return map(self.change, self.source.batches(rows))
 
 
+def joined_columns(source: Source) -> frozenset[str]:
+    """Columns of other sources that were joined to the rows. They are no part of what makes a row the row that it is: another
+    value in the other source moves no row."""
+    within = getattr(source, "source", None) or getattr(source, "train", None)
+    return frozenset(getattr(source, "joined", ())) | (frozenset() if within is None else joined_columns(within))
+
+
 def in_batches(texts: Iterable[pa.RecordBatch], rows: int | None = None) -> Iterator[Batch]:
     """Record batches of text, of whatever size they come in, as the batches of `Source.batches`."""
     import pyarrow as pa

@@ -136,6 +136,11 @@ class JoinedSource:
         return names
 
     @property
+    def joined(self) -> tuple[str, ...]:
+        """The columns that are not the rows' own."""
+        return tuple(name for join in self._joins for name in join.names)
+
+    @property
     def why(self) -> tuple[str, ...]:
         joined = (
             f"joined {join.name} by {', '.join(join.left_on)}" + (f", as of {join.as_of.left}" if join.as_of else "")
