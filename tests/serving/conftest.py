@@ -111,7 +111,8 @@ class Server:
         line = self.process.stdout.readline()
         if not line:
             raise AssertionError(f"the server did not start: {self.errors()}")
-        self.address = json.loads(line)["address"]
+        said = json.loads(line)
+        self.address, self.grpc = said["address"], said.get("grpc")
         self.port = int(self.address.rpartition(":")[2])
 
     def connect(self) -> http.client.HTTPConnection:

@@ -18,8 +18,11 @@ import click
     show_default=True,
     help="Processes that share the port.",
 )
-def serve(host: str, port: int, workers: int) -> int:
+@click.option("--grpc-port", "grpc_port", type=int, help="Answer gRPC on this port as well (extra: penstock[grpc]).")
+def serve(host: str, port: int, workers: int, grpc_port: int | None) -> int:
     """Serve the live version; deploy and rollback take effect while it runs."""
+    import msgspec
+
     from penstock.cli.output import say
     from penstock.project.live import server_settings
     from penstock.project.project import Project
@@ -27,9 +30,12 @@ def serve(host: str, port: int, workers: int) -> int:
 
     project = Project.here()
     settings = server_settings(project.declaration.serving)
+    if grpc_port is not None:
+        settings = msgspec.structs.replace(settings, grpc_port=grpc_port)
 
-    def announce(address: str) -> None:
-        say(f"{project.name} answers on {address}  (try a row there in a browser; Ctrl-C stops)")
+    def announce(address: str, grpc: str | None) -> None:
+        beside = "" if grpc is None else f", gRPC on {grpc}"
+        say(f"{project.name} answers on {address}{beside}  (try a row there in a browser; Ctrl-C stops)")
 
     serve_state(project.serving_state, host=host, port=port, workers=workers, settings=settings, on_ready=announce)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from time import perf_counter_ns, time_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.applications import Starlette
@@ -15,8 +15,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from penstock.errors import PenstockError, RequestError, ServingError, StoreFull
+from penstock.bundle.runtime import Bundle
+from penstock.errors import PenstockError, RequestError, StoreFull
 from penstock.serving.bodies import parse_object, read_body, refuse_strange_pages
+from penstock.serving.door import Door, Rows
 from penstock.serving.follower import Loaded, Serving
 from penstock.serving.metrics import (
     ABSTENTIONS,
@@ -24,12 +26,18 @@ from penstock.serving.metrics import (
     LABELS,
     MISSING_FIELDS,
     NOVEL_ROWS,
+    PREDICTED,
     ROWS,
     UNKNOWN_VALUES,
 )
 from penstock.serving.openapi import describe
 from penstock.serving.page import page
+from penstock.serving.protocols import mlflow, open_inference, tensorflow
+from penstock.serving.refusals import refused
 from penstock.serving.worker import Worker
+
+if TYPE_CHECKING:
+    from penstock.serving.protocols.grpc_service import GrpcServer
 
 log = logging.getLogger("penstock.serving")
 
@@ -54,7 +62,9 @@ class App:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._rest = _rest_of(worker)
+        door = Door(worker, self.ask)
+        self._rest = _rest_of(worker, door)
+        self.grpc = _grpc_of(door)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -62,9 +72,9 @@ class App:
             if path == "/predict" and scope["method"] == "POST":
                 await self._predict(scope, receive, send)
             else:
-                await self._other(_ROUTE_OF.get(path, "other"), scope, receive, send)
+                await self._other(_ROUTE_OF.get(path) or _protocol_of(path), scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._worker.lifespan(receive, send)
+            await self._worker.lifespan(receive, send, self.grpc)
 
     async def _predict(self, scope: Scope, receive: Receive, send: Send) -> None:
         started_ns = perf_counter_ns()
@@ -77,11 +87,11 @@ class App:
                 worker.metrics.request("predict", _CLOSED)
                 return
             loaded, rows, body = self._ask(body)
-            if len(rows) <= _IN_THREAD_ROWS:
-                answers = loaded.bundle.predict(rows)
-            else:
-                answers = await asyncio.to_thread(loaded.bundle.predict, rows)
-            content = self._answer(loaded, body, answers, started_ns)
+            kept, answers = await self._answers(loaded, rows)
+            if kept is not rows:
+                body = orjson.dumps({"rows": kept})  # what is journalled: nobody behind this line sees the plain values
+            content = b"%b%b}" % (loaded.opening, self._keep(loaded, body, answers, started_ns))
+            worker.metrics.values[PREDICTED] += 1
         except Exception as error:  # noqa: BLE001  # the outermost door: told to the client and to the log
             status, content = refusal(error)
             worker.metrics.request("predict", status)
@@ -106,6 +116,33 @@ class App:
             loaded = _chosen(request, serving)
         else:
             loaded = serving.live
+        if "history" not in request:
+            return loaded, rows, body
+        self._refuse_many(rows)
+        filled = _filled(loaded, rows, request["history"])
+        return loaded, filled, orjson.dumps({"rows": filled})
+
+    async def ask(self, loaded: Loaded, rows: Rows) -> Rows:
+        """Answers with their ids, journalled and counted, for protocols whose requests are no rows by themselves."""
+        started_ns = perf_counter_ns()
+        try:
+            kept, answers = await self._answers(loaded, rows)
+            body = orjson.dumps({"rows": kept})
+            told: Rows = orjson.loads(self._keep(loaded, body, answers, started_ns))
+        except PenstockError as error:
+            self._journal_error(refused(error)[0], error)
+            raise
+        return told
+
+    async def _answers(self, loaded: Loaded, rows: Rows) -> tuple[Rows, Rows]:
+        """The rows as they may be kept (themselves, where none is personal), and the answers to them."""
+        self._refuse_many(rows)
+        bundle = loaded.bundle
+        if len(rows) > _IN_THREAD_ROWS:
+            return await asyncio.to_thread(_predicted, bundle, rows)
+        return _predicted(bundle, rows)
+
+    def _refuse_many(self, rows: Rows) -> None:
         if len(rows) > self._worker.settings.max_rows:
             raise RequestError(
                 f"{len(rows):,} rows in one request",
@@ -115,12 +152,8 @@ class App:
                 code="too-large",
                 status=413,
             )
-        if "history" not in request:
-            return loaded, rows, body
-        filled = _filled(loaded, rows, request["history"])
-        return loaded, filled, orjson.dumps({"rows": filled})
 
-    def _answer(self, loaded: Loaded, body: bytes, answers: list[dict[str, Any]], started_ns: int) -> bytes:
+    def _keep(self, loaded: Loaded, body: bytes, answers: list[dict[str, Any]], started_ns: int) -> bytes:
         """Journal, then count what will be answered, in one go on the event loop: the ids name the place in the journal."""
         worker = self._worker
         values, journal = worker.metrics.values, worker.journal
@@ -141,7 +174,7 @@ class App:
         values[ROWS] += len(answers)
         values[JOURNAL_BYTES] = journal.bytes_written
         worker.metrics.prediction(latency_ns / 1_000_000_000)
-        return b"%b%b}" % (loaded.opening, predictions)
+        return predictions
 
     def _journal_error(self, status: int, error: Exception) -> None:
         code = error.code if isinstance(error, PenstockError) else "internal"
@@ -159,25 +192,15 @@ class App:
         await self._rest(scope, receive, counting)
 
 
+def _predicted(bundle: Bundle, rows: Rows) -> tuple[Rows, Rows]:
+    kept: Any = bundle.protect(rows) if bundle.is_private else rows
+    return kept, bundle.predict(kept)
+
+
 def refusal(error: Exception) -> tuple[int, bytes]:
-    """Status and body for an error: user mistakes in full, faults of ours without a word about the inside."""
-    if isinstance(error, PenstockError):
-        status = error.status if isinstance(error, RequestError) else _STATUS_OF.get(type(error), 500)
-        if status != 500:
-            return status, _error_body({"path": "", **error.to_json()})
-    log.exception("a request could not be answered", exc_info=error)
-    return 500, _error_body(
-        {
-            "code": "internal",
-            "what": "the server could not answer",
-            "why": "a fault of the server, not of the request; it is in the server's log",
-            "try": "tell whoever runs this server",
-            "path": "",
-        }
-    )
-
-
-_STATUS_OF: dict[type[PenstockError], int] = {ServingError: 503, StoreFull: 503}
+    """Status and body for an error, in the one shape of the server's own addresses."""
+    status, said = refused(error)
+    return status, _error_body(said)
 
 
 def _error_body(error: dict[str, str]) -> bytes:
@@ -256,8 +279,25 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _rest_of(worker: Worker) -> Starlette:
-    """Everything but predictions."""
+def _grpc_of(door: Door) -> GrpcServer | None:
+    settings = door.worker.settings
+    if settings.grpc_port is None:
+        return None
+    from penstock.serving.protocols.grpc_service import GrpcServer  # an extra; and not every server wants it
+
+    return GrpcServer(door, settings.grpc_host, settings.grpc_port)
+
+
+_PROTOCOLS = {"v2": "open-inference", "v1": "tensorflow", "invocations": "mlflow", "ping": "mlflow"}
+
+
+def _protocol_of(path: str) -> str:
+    """The protocol that an address belongs to, as metrics name it."""
+    return _PROTOCOLS.get(path[1:].partition("/")[0], "other")
+
+
+def _rest_of(worker: Worker, door: Door) -> Starlette:
+    """Everything but `/predict`."""
 
     async def labels(request: Request) -> Response:
         refuse_strange_pages(request.scope)
@@ -300,6 +340,9 @@ def _rest_of(worker: Worker) -> Starlette:
             Route("/model", model),
             Route("/metrics", metrics),
             Route("/openapi.json", openapi),
+            *open_inference.routes(door),
+            *tensorflow.routes(door),
+            *mlflow.routes(door),
         ],
         exception_handlers={HTTPException: _http_error, PenstockError: _any_error, Exception: _any_error},
     )

@@ -73,8 +73,12 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
     return b"".join(parts)
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes, *, with_nan: bool = False) -> dict[str, Any]:
     """
+    Parameters
+    ----------
+    with_nan : take NaN for a value, which is no JSON, and which other tools' clients send for "missing" all the same.
+
     Raises
     ------
     RequestError : status 400; the body is no JSON object.
@@ -82,12 +86,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise RequestError(
-            "the body is not JSON",
-            why=f"{error.msg} at line {error.lineno}, column {error.colno}",
-            way_out='send an object such as {"rows": [{"field": value}]}, in UTF-8',
-            code="bad-json",
-        ) from None
+        request = _parsed_with_nan(body) if with_nan else None
+        if request is None:
+            raise RequestError(
+                "the body is not JSON",
+                why=f"{error.msg} at line {error.lineno}, column {error.colno}",
+                way_out='send an object such as {"rows": [{"field": value}]}, in UTF-8',
+                code="bad-json",
+            ) from None
     if type(request) is not dict:
         raise RequestError(
             "the body is JSON, but not an object",
@@ -96,6 +102,16 @@ def parse_object(body: bytes) -> dict[str, Any]:
             code="bad-json",
         )
     return request
+
+
+def _parsed_with_nan(body: bytes) -> Any:
+    """JSON with NaN in it; None where it is none all the same."""
+    import json
+
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 async def _drain(receive: Receive, limit: int) -> None:

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
     from penstock.serving.follower import Serving
 
-ROUTES = ("predict", "labels", "model", "metrics", "health", "page", "other")
+ROUTES = (
+    "predict",
+    "labels",
+    "model",
+    "metrics",
+    "health",
+    "page",
+    "other",
+    "open-inference",
+    "tensorflow",
+    "mlflow",
+    "grpc",
+)
 STATUSES = (200, 400, 403, 404, 405, 413, 499, 500, 503, 0)  # 499: the client went away; 0: any other
 BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 COUNTERS = {
@@ -65,9 +77,8 @@ class Metrics:
         self.values[_PLACES.get((route, status)) or _PLACES[route, 0]] += 1
 
     def prediction(self, seconds: float) -> None:
-        """A prediction request that was answered, and how long it took in here."""
+        """A prediction request that was answered, by whichever protocol, and how long it took in here."""
         values = self.values
-        values[_PREDICTED] += 1
         values[_BUCKETS + bisect_left(BUCKETS_S, seconds)] += 1
         values[_SECONDS] += seconds
         if seconds > self._deadline_s:
@@ -82,7 +93,8 @@ class Metrics:
         return generate_latest(registry)
 
 
-_PREDICTED = _PLACES["predict", 200]
+PREDICTED = _PLACES["predict", 200]
+"""Of `/predict`, answered: counted without a look at the table."""
 
 
 def clear_metrics(state_dir: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from penstock.bundle.kinds import Kind
 from penstock.bundle.signature import InputColumn
 from penstock.serving.follower import Loaded
+from penstock.serving.protocols.described import protocol_paths
 
 
 def describe(loaded: Loaded) -> dict[str, Any]:
@@ -65,6 +66,7 @@ def describe(loaded: Loaded) -> dict[str, Any]:
             "/metrics": {"get": _get("Counters for Prometheus.", "text/plain")},
             "/openapi.json": {"get": {**_get("This description."), **_or_not_ready()}},
             "/": {"get": _get("A page to try a row.", "text/html")},
+            **protocol_paths(entry.model, signature),
         },
         "components": {"schemas": {"Row": row, "Prediction": prediction, "Error": _ERROR}},
     }

@@ -17,7 +17,8 @@ from penstock.serving.metrics import clear_metrics
 from penstock.serving.settings import ServeSettings
 from penstock.serving.slots import read_slots
 
-Ready = Callable[[str], None]
+Ready = Callable[[str, str | None], None]
+"""Told the address of HTTP, and that of gRPC where there is one."""
 
 
 def serve(
@@ -36,15 +37,22 @@ def serve(
     state_dir : the serving folder of a project (`.penstock/serving`), in which `penstock deploy` has filled a slot.
     port : 0 takes a free one.
     workers : processes; a crashed one is replaced.
-    on_ready : called once with the address when requests are answered.
+    settings : with `grpc_port`, gRPC is answered as well, on the same host.
+    on_ready : called once with the addresses when requests are answered.
 
     Raises
     ------
     ServingError : nothing is deployed, or the port is in use.
     BundleError : what is live is damaged, or fails its self-test.
     """
-    settings = settings or ServeSettings()
+    settings = msgspec.structs.replace(settings or ServeSettings(), grpc_host=host)
     settings.check()
+    if workers > 1 and settings.grpc_port == 0:
+        raise ServingError(
+            "several workers cannot share a free port for gRPC",
+            why="each would take another one",
+            way_out="name the port: --grpc-port 8001",
+        )
     state_dir = Path(state_dir).absolute()
     if read_slots(state_dir).live_entry is None:
         raise ServingError(
@@ -55,17 +63,19 @@ def serve(
     listening = _listen(host, port)
     clear_metrics(state_dir)
     address = _address(host, listening)
-    ready = (lambda: on_ready(address)) if on_ready is not None else (lambda: None)
+    ready = (lambda grpc_port: on_ready(address, _grpc_address(host, grpc_port))) if on_ready else (lambda _: None)
     with listening:
         if workers > 1:
             from penstock.serving.supervisor import supervise
 
-            supervise(state_dir, listening, workers, settings, ready)
+            supervise(state_dir, listening, workers, settings, lambda: ready(settings.grpc_port))
         else:
             run_worker(state_dir, listening, settings, ready)
 
 
-def run_worker(state_dir: Path, listening: socket.socket, settings: ServeSettings, ready: Callable[[], None]) -> None:
+def run_worker(
+    state_dir: Path, listening: socket.socket, settings: ServeSettings, ready: Callable[[int | None], None]
+) -> None:
     """Serve from this process until it is told to stop."""
     import uvicorn  # here, because the supervisor does without
 
@@ -75,11 +85,13 @@ def run_worker(state_dir: Path, listening: socket.socket, settings: ServeSetting
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            ready()
+            if not self.should_exit:
+                ready(None if app.grpc is None else app.grpc.port)
 
     worker = Worker(state_dir, settings)
+    app = App(worker)
     config = uvicorn.Config(
-        App(worker),
+        app,
         loop="uvloop",  # named, not "auto": plain asyncio with two workers answers in 44 ms
         http="httptools",
         ws="none",
@@ -102,10 +114,15 @@ def run_worker(state_dir: Path, listening: socket.socket, settings: ServeSetting
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.run(sockets=[listening])
+    except SystemExit:  # uvicorn's own way to say that the app did not start
+        if worker.failure is None:
+            raise
     finally:
         worker.close()
         for number, handler in before.items():
             signal.signal(number, handler)
+    if worker.failure is not None:
+        raise worker.failure
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -137,6 +154,10 @@ def _address(host: str, listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _grpc_address(host: str, port: int | None) -> str | None:
+    return None if port is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """``python -m penstock.serving.server STATE_DIR``: a server without the command line, for containers and tests.
 
@@ -163,12 +184,17 @@ def main(arguments: list[str] | None = None) -> int:
                 port=options.port,
                 workers=options.workers,
                 settings=settings,
-                on_ready=lambda address: print(json.dumps({"format": 1, "address": address}), flush=True),
+                on_ready=_print_addresses,
             )
     except PenstockError as error:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def _print_addresses(address: str, grpc: str | None) -> None:
+    said = {"format": 1, "address": address, **({} if grpc is None else {"grpc": grpc})}
+    print(json.dumps(said), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poll_ms: float = 25.0  # how often a worker looks whether slots.json has changed
     stop_after_s: float = 30.0  # how long a stopping server waits for requests in flight
     keep_alive_s: float = 65.0
+    grpc_host: str = "127.0.0.1"
+    grpc_port: int | None = None  # None: no gRPC; 0: a free port, of one worker
 
     def check(self) -> None:
         """
@@ -38,6 +40,8 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _check(f"[serving] {name}", getattr(self, name), low, high)
         for name, (low, high) in _JOURNAL_BOUNDS.items():
             _check(f"[serving.journal] {name}", getattr(self.journal, name), low, high)
+        if self.grpc_port is not None:
+            _check("[serving] grpc_port", self.grpc_port, 0, 65_535)
         if self.deadline_ms is not None:
             _check("[serving] deadline_ms", self.deadline_ms, 0.001, None)
 

@@ -113,7 +113,7 @@ def work(state_dir: Path, fd: int, settings: ServeSettings) -> None:
 
     threading.Thread(target=_stop_with_supervisor, name="supervisor-watch", daemon=True).start()
     with socket.socket(fileno=fd) as listening:
-        run_worker(state_dir, listening, settings, lambda: None)
+        run_worker(state_dir, listening, settings, lambda _: None)
 
 
 def _stop_with_supervisor() -> None:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.types import Receive, Send
 
-from penstock.errors import ServingError
+from penstock.errors import PenstockError, ServingError
 from penstock.serving.folder import ServingFolder
 from penstock.serving.follower import Serving, SlotFollower
 from penstock.serving.journal import JournalWriter
 from penstock.serving.labels import LabelBook, LabelResult
 from penstock.serving.metrics import Metrics
 from penstock.serving.settings import ServeSettings
+
+
+class Beside(Protocol):
+    """What answers beside HTTP, in the same event loop."""
+
+    async def start(self) -> object: ...
+
+    async def stop(self, grace_s: float) -> None: ...
 
 
 class Worker:
@@ -39,6 +47,7 @@ class Worker:
         self.metrics = Metrics(state_dir, self._follower.acknowledgement.name, deadline_ms=settings.deadline_ms)
         self._labels = LabelBook(ServingFolder(state_dir).journal)
         self._one_at_a_time = asyncio.Lock()
+        self.failure: PenstockError | None = None  # why it could not start; for whoever started it
 
     @property
     def serving(self) -> Serving:
@@ -67,12 +76,21 @@ class Worker:
                 self.journal.labels([label.to_json() for label in result.new])
         return result
 
-    async def lifespan(self, receive: Receive, send: Send) -> None:
+    async def lifespan(self, receive: Receive, send: Send, beside: Beside | None = None) -> None:
         """Follow the slots from the server's start to its stop; then close the journal."""
         await receive()
+        if beside is not None:
+            try:
+                await beside.start()
+            except PenstockError as error:
+                self.failure = error
+                await send({"type": "lifespan.startup.failed", "message": ""})
+                return
         following = asyncio.create_task(self._follower.follow())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if beside is not None:
+            await beside.stop(self.settings.stop_after_s)
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await asyncio.to_thread(self.close)

@@ -1,0 +1,68 @@
+"""What every protocol asks through: a request's rows go in, answers come out, journalled and counted, as `/predict` does."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock.serving.bodies import read_body, refuse_strange_pages
+from penstock.serving.follower import Loaded
+from penstock.serving.worker import Worker
+
+Rows = list[dict[str, Any]]
+Ask = Callable[[Loaded, Rows], Awaitable[list[dict[str, Any]]]]
+"""Rows to answers with their ids; raises what `/predict` refuses."""
+
+
+class Gone(Exception):
+    """The client went away before its request was whole."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """The worker that answers, and how it is asked."""
+
+    worker: Worker
+    ask: Ask
+
+    async def body(self, request: Request) -> bytes:
+        """The body of a request, within the server's limits.
+
+        Raises
+        ------
+        RequestError : a stranger's page sends it, or it is too large. Gone : the client went away.
+        """
+        refuse_strange_pages(request.scope)
+        body = await read_body(request.scope, request.receive, self.worker.settings.max_body_bytes)
+        if body is None:
+            raise Gone
+        return body
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+Refusal = Callable[[Exception], Response]
+"""An error in the shape that a protocol's clients read."""
+
+
+def answering(handler: Handler, refuse: Refusal) -> Handler:
+    """A handler whose errors are told in the protocol's own shape."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Gone:
+            return Response(status_code=499)
+        except Exception as error:  # noqa: BLE001  # told to the client, and to the log where it is ours
+            return refuse(error)
+
+    return answer
+
+
+def in_words(error: dict[str, Any]) -> str:
+    """An error of ours in one sentence, for clients that show no more."""
+    said = f"{error['what']}: {error['why']}; try: {error['try']}"
+    return f"{error['path']}: {said}" if error["path"] else said

@@ -1,0 +1,195 @@
+"""The Open Inference Protocol over gRPC, on a port of its own. Extra: ``penstock[grpc]``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from penstock import __version__
+from penstock.errors import RequestError, ServingError
+from penstock.parts import need
+from penstock.serving.addresses import address
+from penstock.serving.door import Door, in_words
+from penstock.serving.follower import Loaded
+from penstock.serving.protocols.columns import rows_of_columns
+from penstock.serving.protocols.grpc_messages import METHODS, SERVICE, message
+from penstock.serving.protocols.open_inference import EXTENSIONS
+from penstock.serving.protocols.tensors import BYTES, DTYPES, chosen, from_bytes, metadata, shaped, tensors_of
+from penstock.serving.refusals import refused
+
+_CONTENTS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    BYTES: "bytes_contents",
+}
+Method = Callable[[Any], Awaitable[Any]]
+
+
+class GrpcServer:
+    """Answers gRPC within a worker's event loop. Workers of one server share the port."""
+
+    def __init__(self, door: Door, host: str, port: int) -> None:
+        self._door, self._host, self.port = door, host, port
+        self._server: Any = None
+
+    async def start(self) -> int:
+        """Listen, and give the port.
+
+        Raises
+        ------
+        MissingExtra : grpcio is not installed. ServingError : the port is taken.
+        """
+        grpc = need("grpc", extra="grpc", used_for="gRPC")
+        limit = self._door.worker.settings.max_body_bytes
+        options = [
+            ("grpc.max_receive_message_length", limit),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 1),
+        ]
+        self._server = grpc.aio.server(options=options)
+        handlers = {
+            name: grpc.unary_unary_rpc_method_handler(
+                self._answering(grpc, _methods(self._door)[name]),
+                request_deserializer=message(f"{name}Request").FromString,
+                response_serializer=message(f"{name}Response").SerializeToString,
+            )
+            for name in METHODS
+        }
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        try:
+            self.port = self._server.add_insecure_port(f"{self._host}:{self.port}")
+        except RuntimeError as error:
+            raise ServingError(
+                f"gRPC cannot listen on {self._host}:{self.port}",
+                why=str(error).splitlines()[0],
+                way_out="choose another port: --grpc-port N",
+            ) from error
+        await self._server.start()
+        return self.port
+
+    async def stop(self, grace_s: float) -> None:
+        if self._server is not None:
+            await self._server.stop(grace_s)
+
+    def _answering(self, grpc: Any, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
+        codes = {
+            400: grpc.StatusCode.INVALID_ARGUMENT,
+            404: grpc.StatusCode.NOT_FOUND,
+            413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+            503: grpc.StatusCode.UNAVAILABLE,
+        }
+        metrics = self._door.worker.metrics
+
+        async def answer(request: Any, context: Any) -> Any:
+            try:
+                response = await method(request)
+            except Exception as error:  # noqa: BLE001  # told to the client, and to the log where it is ours
+                status, said = refused(error)
+                metrics.request("grpc", status)
+                await context.abort(codes.get(status, grpc.StatusCode.INTERNAL), in_words(said))
+            metrics.request("grpc", 200)
+            return response
+
+        return answer
+
+
+def _methods(door: Door) -> dict[str, Method]:
+    def loaded_of(name: str, version: str) -> Loaded:
+        return address(door.worker.serving, name, version or None)
+
+    async def server_live(_: Any) -> Any:
+        return message("ServerLiveResponse")(live=True)
+
+    async def server_ready(_: Any) -> Any:
+        return message("ServerReadyResponse")(ready=door.worker.serving_or_none is not None)
+
+    async def model_ready(request: Any) -> Any:
+        try:
+            loaded_of(request.name, request.version)
+        except (RequestError, ServingError):
+            return message("ModelReadyResponse")(ready=False)
+        return message("ModelReadyResponse")(ready=True)
+
+    async def server_metadata(_: Any) -> Any:
+        return message("ServerMetadataResponse")(name="penstock", version=__version__, extensions=EXTENSIONS)
+
+    async def model_metadata(request: Any) -> Any:
+        loaded = loaded_of(request.name, request.version)
+        said = metadata(loaded.entry.model, sorted(door.worker.serving.by_version), loaded.bundle.signature)
+        for tensor in said["outputs"]:
+            tensor.pop("parameters", None)
+        return message("ModelMetadataResponse")(**said)
+
+    async def model_infer(request: Any) -> Any:
+        loaded = loaded_of(request.model_name, request.model_version)
+        answers = await door.ask(loaded, rows_of_columns(_columns(request), path="inputs"))
+        tensors = chosen(tensors_of(answers, loaded.bundle.signature), [output.name for output in request.outputs])
+        response = message("ModelInferResponse")(
+            model_name=loaded.entry.model, model_version=str(loaded.entry.version), id=request.id
+        )
+        for tensor in tensors:
+            response.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+            response.raw_output_contents.append(tensor.to_bytes())
+        return response
+
+    return dict(
+        zip(
+            METHODS, (server_live, server_ready, model_ready, server_metadata, model_metadata, model_infer), strict=True
+        )
+    )
+
+
+def _columns(request: Any) -> dict[str, Any]:
+    raw = request.raw_input_contents
+    if raw and len(raw) != len(request.inputs):
+        raise RequestError(
+            f"there are {len(request.inputs)} inputs and {len(raw)} raw contents",
+            why="where contents are raw, those of all inputs are",
+            way_out="send one for each input, in their order",
+            path="raw_input_contents",
+        )
+    columns = {}
+    for number, tensor in enumerate(request.inputs):
+        path = f"inputs[{number}]"
+        if tensor.datatype not in DTYPES and tensor.datatype != BYTES:
+            raise RequestError(
+                f"{path} ({tensor.name!r}) has the datatype {tensor.datatype!r}",
+                why=f"there are {', '.join([*DTYPES, BYTES])}",
+                way_out="send one of these",
+                path=path,
+            )
+        if raw:
+            values = from_bytes(memoryview(raw[number]), tensor.datatype, path)
+        else:
+            values = _contents(tensor, path)
+        columns[tensor.name] = shaped(tensor.name, list(tensor.shape), values, path)
+    return columns
+
+
+def _contents(tensor: Any, path: str) -> list[Any]:
+    field = _CONTENTS.get(tensor.datatype)
+    if field is None:
+        raise RequestError(
+            f"{path} ({tensor.name!r}) has the datatype {tensor.datatype!r}, which has no typed contents",
+            why="the protocol sends it as raw contents alone",
+            way_out="use raw_input_contents",
+            path=path,
+        )
+    values = list(getattr(tensor.contents, field))
+    if tensor.datatype == BYTES:
+        try:
+            return [value.decode() for value in values]
+        except UnicodeDecodeError as error:
+            raise RequestError(
+                f"{path} holds a text that is not UTF-8", why=str(error), way_out="send texts in UTF-8", path=path
+            ) from None
+    return values

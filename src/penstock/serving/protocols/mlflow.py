@@ -1,0 +1,128 @@
+"""MLflow's scoring interface: `/invocations` with its four forms of input and CSV, and `/ping`.
+
+Source: https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/, the REST API of a local server.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from penstock.bundle.signature import Signature
+from penstock.errors import RequestError
+from penstock.serving.bodies import parse_object
+from penstock.serving.door import Door, Rows, answering, in_words
+from penstock.serving.protocols.columns import rows_of_columns, rows_of_lists
+from penstock.serving.refusals import refused
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_CODES = {400: "BAD_REQUEST", 404: "RESOURCE_DOES_NOT_EXIST", 403: "PERMISSION_DENIED", 413: "BAD_REQUEST"}
+
+
+def routes(door: Door) -> list[Route]:
+    """`/invocations`, `/ping`, `/version`."""
+
+    async def invocations(request: Request) -> Response:
+        loaded = door.worker.serving.live
+        body = await door.body(request)
+        media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        if media == "text/csv":
+            rows = _of_csv(body)
+        elif media in ("application/json", ""):
+            rows = _of_json(parse_object(body, with_nan=True), loaded.bundle.signature)
+        else:
+            raise RequestError(
+                f"the content type is {media!r}",
+                why="a request is JSON or CSV",
+                way_out="send application/json or text/csv",
+                code="bad-content-type",
+                status=415,
+            )
+        return _json({"predictions": await door.ask(loaded, rows)})
+
+    async def ping(_: Request) -> Response:
+        is_ready = door.worker.serving_or_none is not None
+        return Response("\n", 200 if is_ready else 404, media_type="text/plain")
+
+    return [
+        Route("/invocations", answering(invocations, _refuse), methods=["POST"]),
+        Route("/ping", ping),
+    ]
+
+
+def _of_json(asked: Mapping[str, Any], signature: Signature) -> Rows:
+    forms = [form for form in FORMS if form in asked]
+    if len(forms) != 1:
+        raise _wrong(
+            f"the request has {' and '.join(forms) or 'none of the forms'}",
+            f"exactly one of {', '.join(FORMS)} holds the rows",
+            'send {"dataframe_records": [{"field": value}]}',
+        )
+    (form,) = forms
+    given = asked[form]
+    if form == "dataframe_split":
+        if (
+            not isinstance(given, dict)
+            or not isinstance(given.get("columns"), list)
+            or not isinstance(given.get("data"), list)
+        ):
+            raise _wrong(
+                f"{form} is no table", "it has columns and data", 'send {"columns": [..], "data": [[..]]}', form
+            )
+        columns, data = given["columns"], given["data"]
+        for number, values in enumerate(data):
+            if not isinstance(values, list) or len(values) != len(columns):
+                raise _wrong(
+                    f"{form}.data[{number}] does not fit the columns",
+                    f"there are {len(columns)} of them",
+                    "send one value for each",
+                    f"{form}.data[{number}]",
+                    code="bad-shape",
+                )
+        return [dict(zip(columns, values, strict=True)) for values in data]
+    if form == "inputs" and isinstance(given, dict):
+        return rows_of_columns({name: v if isinstance(v, list) else [v] for name, v in given.items()}, path=form)
+    if not isinstance(given, list):
+        raise _wrong(f"{form} is no list", "each entry is a row", f'send {{"{form}": [{{"field": value}}]}}', form)
+    if form == "dataframe_records" or all(isinstance(row, dict) for row in given):
+        return list(given)
+    return rows_of_lists(given, signature, path=form)
+
+
+def _of_csv(body: bytes) -> Rows:
+    try:
+        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise _wrong("the body is no CSV in UTF-8", str(error), "send CSV with names in its first line") from None
+    if not lines:
+        raise _wrong("the body is empty", "the first line holds the names", "send CSV with names in its first line")
+    names, rows = lines[0], []
+    for number, values in enumerate(lines[1:]):
+        if len(values) != len(names):
+            raise _wrong(
+                f"record {number + 1} has {len(values)} values", f"there are {len(names)} names", "mend it", f"rows[{number}]",
+                code="bad-shape",
+            )  # fmt: skip
+        rows.append(dict(zip(names, values, strict=True)))
+    return rows
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+def _refuse(error: Exception) -> Response:
+    status, said = refused(error)
+    code = _CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_PARAMETER_VALUE")
+    return _json({"error_code": code, "message": in_words(said), "code": said["code"], "path": said["path"]}, status)
+
+
+def _wrong(what: str, why: str, way_out: str, path: str = "", *, code: str = "bad-request") -> RequestError:
+    return RequestError(what, why=why, way_out=way_out, path=path, code=code)

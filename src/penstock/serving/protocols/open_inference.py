@@ -1,0 +1,104 @@
+"""The Open Inference Protocol, version 2, over REST: what KServe, Triton and MLServer speak.
+
+Source: https://github.com/kserve/open-inference-protocol. `repository/index` is Triton's extension.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from penstock import __version__
+from penstock.errors import RequestError
+from penstock.serving.addresses import address
+from penstock.serving.door import Door, Handler, answering, in_words
+from penstock.serving.follower import Loaded
+from penstock.serving.protocols.tensors import metadata, read_inference, tensors_of, write_inference
+from penstock.serving.refusals import refused
+
+EXTENSIONS = ("binary_tensor_data", "model_repository")
+_HEADER = "inference-header-content-length"
+
+
+def routes(door: Door) -> list[Route]:
+    """The addresses under ``/v2``."""
+
+    def loaded_of(request: Request) -> Loaded:
+        params = request.path_params
+        return address(door.worker.serving, params["model"], params.get("version"))
+
+    async def server(_: Request) -> Response:
+        return _json({"name": "penstock", "version": __version__, "extensions": list(EXTENSIONS)})
+
+    async def live(_: Request) -> Response:
+        return _json({"live": True})
+
+    async def ready(_: Request) -> Response:
+        is_ready = door.worker.serving_or_none is not None
+        return _json({"ready": is_ready}, 200 if is_ready else 503)
+
+    async def model(request: Request) -> Response:
+        loaded = loaded_of(request)
+        versions = sorted(door.worker.serving.by_version)
+        return _json(metadata(loaded.entry.model, versions, loaded.bundle.signature))
+
+    async def model_ready(request: Request) -> Response:
+        loaded = loaded_of(request)
+        return _json({"name": loaded.entry.model, "ready": True})
+
+    async def infer(request: Request) -> Response:
+        loaded = loaded_of(request)
+        body = await door.body(request)
+        asked = read_inference(body, _header_length(request), loaded.bundle.signature)
+        tensors = tensors_of(await door.ask(loaded, asked.rows), loaded.bundle.signature)
+        content, head = write_inference(loaded.entry.model, loaded.entry.version, asked, tensors)
+        if head is None:
+            return Response(content, media_type="application/json")
+        return Response(content, media_type="application/octet-stream", headers={_HEADER: str(head)})
+
+    async def index(request: Request) -> Response:
+        await door.body(request)
+        serving = door.worker.serving_or_none
+        held = [] if serving is None else sorted(serving.by_version.items())
+        entries = [{"name": s.entry.model, "version": str(n), "state": "READY", "reason": ""} for n, s in held]
+        return _json(entries)
+
+    def at(path: str, handler: Handler, method: str = "GET") -> Route:
+        return Route(f"/v2{path}", answering(handler, _refuse), methods=[method])
+
+    of_model = ("/models/{model}", "/models/{model}/versions/{version}")
+    return [
+        at("", server),
+        at("/health/live", live),
+        at("/health/ready", ready),
+        at("/repository/index", index, "POST"),
+        *(at(path, model) for path in of_model),
+        *(at(f"{path}/ready", model_ready) for path in of_model),
+        *(at(f"{path}/infer", infer, "POST") for path in of_model),
+    ]
+
+
+def _header_length(request: Request) -> int | None:
+    text = request.headers.get(_HEADER)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise RequestError(
+            f"Inference-Header-Content-Length is {text!r}",
+            why="it is the number of bytes of JSON before the binary tensors",
+            way_out="send a whole number, or leave it out where all is JSON",
+        )
+    return int(text)
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+def _refuse(error: Exception) -> Response:
+    status, said = refused(error)
+    return _json({"error": in_words(said), "code": said["code"], "path": said["path"]}, status)

@@ -1,0 +1,27 @@
+"""What an error is to the outside: user mistakes in full, faults of ours without a word about the inside."""
+
+from __future__ import annotations
+
+import logging
+
+from penstock.errors import PenstockError, RequestError, ServingError, StoreFull
+
+log = logging.getLogger("penstock.serving")
+
+_STATUS_OF: dict[type[PenstockError], int] = {ServingError: 503, StoreFull: 503}
+
+
+def refused(error: Exception) -> tuple[int, dict[str, str]]:
+    """Status, and `code`, `what`, `why`, `try`, `path`; what is our fault goes to the log."""
+    if isinstance(error, PenstockError):
+        status = error.status if isinstance(error, RequestError) else _STATUS_OF.get(type(error), 500)
+        if status != 500:
+            return status, {"path": "", **error.to_json()}
+    log.exception("a request could not be answered", exc_info=error)
+    return 500, {
+        "code": "internal",
+        "what": "the server could not answer",
+        "why": "a fault of the server, not of the request; it is in the server's log",
+        "try": "tell whoever runs this server",
+        "path": "",
+    }

@@ -1,0 +1,255 @@
+"""Triton's own clients, over HTTP and gRPC, ask a real server; what is malformed is refused with its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from penstock.bundle.runtime import Bundle
+from penstock.serving.journal import read
+from penstock.testing.toy_bundle import ROWS
+
+triton_http = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed")
+triton_grpc = pytest.importorskip("tritonclient.grpc", reason="tritonclient is not installed")
+
+NUMBERS = ("age", "income")
+TEXTS = ("job", "member", "joined", "note", "id")
+
+
+def columns() -> dict[str, np.ndarray]:
+    """The toy rows in columns: NaN and "" where there is nothing, numbers that came as text as numbers."""
+    out: dict[str, np.ndarray] = {}
+    for name in NUMBERS:
+        values = [row.get(name) for row in ROWS]
+        out[name] = np.array([np.nan if v is None else float(v) for v in values])
+    for name in TEXTS:
+        values = [row.get(name) for row in ROWS]
+        out[name] = np.array([b"" if v is None else str(v).encode() for v in values], dtype=np.object_)
+    return out
+
+
+def tensors(client: Any, *, binary: bool | None = None) -> list[Any]:
+    made = []
+    for name, values in columns().items():
+        tensor = client.InferInput(name, [len(values)], "FP64" if name in NUMBERS else "BYTES")
+        tensor.set_data_from_numpy(values, **({} if binary is None else {"binary_data": binary}))
+        made.append(tensor)
+    return made
+
+
+def expected(toys: Callable[..., Path], task: str = "binary") -> list[dict[str, Any]]:
+    """What the bundle answers to the same rows as they arrive: numbers as numbers, the rest as text."""
+    rows = []
+    for i in range(len(ROWS)):
+        row = {name: values[i] for name, values in columns().items()}
+        rows.append({k: v.decode() if isinstance(v, bytes) else None if np.isnan(v) else v for k, v in row.items()})
+    return Bundle.load(toys(1, task)).predict(rows)
+
+
+def check(result: Any, answers: list[dict[str, Any]]) -> None:
+    """Bit for bit what the bundle answers; an abstained prediction is empty."""
+    texts = [value.decode() for value in result.as_numpy("prediction")]
+    assert texts == ["" if a["prediction"] is None else str(a["prediction"]) for a in answers]
+    shares = np.array([list(a["probabilities"].values()) for a in answers], dtype=np.float32)
+    np.testing.assert_array_equal(result.as_numpy("probabilities"), shares)
+    assert [value.decode() for value in result.as_numpy("decision")] == [a["decision"] for a in answers]
+    assert [value.decode() for value in result.as_numpy("reason")] == [a["reason"] or "" for a in answers]
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+@pytest.mark.parametrize("binary", [True, False])
+def test_tritons_http_client_gets_the_bundles_answers(
+    deploy: Any, start_server: Any, toys: Callable[..., Path], task: str, binary: bool
+) -> None:
+    """With binary tensors and with JSON; metadata, readiness and the repository's index are what it wants."""
+    deploy(1, task)
+    server = start_server()
+    client = triton_http.InferenceServerClient(f"127.0.0.1:{server.port}")
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("toy", "1")
+    assert client.get_server_metadata()["name"] == "penstock"
+    described = client.get_model_metadata("toy")
+    assert [(i["name"], i["datatype"]) for i in described["inputs"]][:3] == [
+        ("age", "FP64"), ("income", "FP64"), ("job", "BYTES")
+    ]  # fmt: skip
+    assert client.get_model_repository_index()[0] == {"name": "toy", "version": "1", "state": "READY", "reason": ""}
+    result = client.infer("toy", tensors(triton_http, binary=binary), request_id="r-17")
+    assert result.get_response()["id"] == "r-17"
+    check(result, expected(toys, task))
+    wanted = [triton_http.InferRequestedOutput("decision", binary_data=not binary)]
+    only = client.infer("toy", tensors(triton_http, binary=binary), outputs=wanted, model_version="1")
+    assert [o["name"] for o in only.get_response()["outputs"]] == ["decision"]
+    with pytest.raises(triton_http.InferenceServerException, match="no model 'cat' here"):
+        client.infer("cat", tensors(triton_http))
+    client.close()
+
+
+def test_tritons_grpc_client_gets_the_bundles_answers(
+    deploy: Any, start_server: Any, toys: Callable[..., Path]
+) -> None:
+    """Over a port of its own; errors carry the codes of gRPC."""
+    deploy(1)
+    server = start_server("--settings", '{"grpc_port": 0}')
+    client = triton_grpc.InferenceServerClient(server.grpc)
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("toy")
+    assert not client.is_model_ready("toy", "9")
+    assert client.get_server_metadata().name == "penstock"
+    assert [tensor.name for tensor in client.get_model_metadata("toy").outputs][:2] == ["prediction", "probabilities"]
+    check(client.infer("toy", tensors(triton_grpc), request_id="r"), expected(toys))
+    with pytest.raises(triton_grpc.InferenceServerException, match=r"NOT_FOUND.*version '9'"):
+        client.infer("toy", tensors(triton_grpc), model_version="9")
+    bad = triton_grpc.InferInput("age", [1], "BYTES")
+    bad.set_data_from_numpy(np.array([b"old"], dtype=np.object_))
+    with pytest.raises(triton_grpc.InferenceServerException, match=r"INVALID_ARGUMENT.*'old' is not a number"):
+        client.infer("toy", [bad])
+    client.close()
+    assert server.stop() == 0
+
+
+def test_typed_contents_are_read_as_raw_ones(deploy: Any, start_server: Any) -> None:
+    """Clients without numpy fill `contents`."""
+    import grpc
+
+    from penstock.serving.protocols.grpc_messages import SERVICE, message
+
+    deploy(1)
+    server = start_server("--settings", '{"grpc_port": 0}')
+    request = message("ModelInferRequest")(model_name="toy")
+    age = request.inputs.add(name="age", datatype="INT64", shape=[2])
+    age.contents.int64_contents.extend([41, 150])
+    job = request.inputs.add(name="job", datatype="BYTES", shape=[2, 1])
+    job.contents.bytes_contents.extend([b"nurse", "Köchin".encode()])
+    with grpc.insecure_channel(server.grpc) as channel:
+        call = channel.unary_unary(
+            f"/{SERVICE}/ModelInfer",
+            request_serializer=message("ModelInferRequest").SerializeToString,
+            response_deserializer=message("ModelInferResponse").FromString,
+        )
+        answer = call(request, timeout=10)
+    assert answer.outputs[0].name == "prediction"
+    assert list(answer.outputs[0].shape) == [2]
+
+
+def test_a_taken_port_for_grpc_is_told_and_ends_the_server(deploy: Any, start_server: Any) -> None:
+    """Exit 2, and the way out."""
+    deploy(1)
+    first = start_server("--settings", '{"grpc_port": 0}')
+    port = int(first.grpc.rpartition(":")[2])
+    # Ports that workers share can be shared by strangers too: another address takes it for itself alone.
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AssertionError, match="--grpc-port N"):
+        start_server("--settings", json.dumps({"grpc_port": taken.getsockname()[1]}))
+    assert port > 0
+
+
+def test_predictions_of_every_protocol_are_journalled_alike(client: Any) -> None:
+    """Their ids take labels, and `monitor` sees the rows as if they had come to /predict."""
+    body = {"inputs": [{"name": "age", "datatype": "FP64", "shape": [2], "data": [41, None]}]}
+    answer = client.post("/v2/models/toy/infer", body).json()
+    ids = next(o["data"] for o in answer["outputs"] if o["name"] == "id")
+    (record,) = [r for r in read(client.journal) if r.kind == "predict"]
+    assert list(record.rows) == [{"age": 41}, {"age": None}]
+    assert [a["id"] for a in record.answers] == ids
+    labelled = client.post("/labels", {"labels": [{"id": ids[1], "label": "yes"}]}).json()
+    assert labelled == {"accepted": 1, "rejected": []}
+
+
+def one(**more: Any) -> dict[str, Any]:
+    return {"inputs": [{"name": "age", "datatype": "FP64", "shape": [1], "data": [41], **more}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "said"),
+    [
+        ({}, "inputs", 'no "inputs"'),
+        ({"inputs": []}, "inputs", 'no "inputs"'),
+        ({"inputs": [7]}, "inputs[0]", "no object"),
+        (one(datatype="FP8"), "inputs[0]", "datatype 'FP8'"),
+        (one(shape=[2]), "inputs[0]", "1 values, its shape says 2"),
+        (one(shape=[1, 3]), "inputs[0]", "one column"),
+        (one(shape="x"), "inputs[0]", "list of whole numbers"),
+        (one(data="x"), "inputs[0]", "has no data"),
+        (one(data=[[1], 2]), "inputs[0]", "mixes values and lists"),
+        (one(name=None), "inputs[0]", "has no name"),
+        (one(parameters={"binary_data_size": 8}), "inputs[0]", "0 bytes are left"),
+        ({**one(), "outputs": [{}]}, "outputs", "has no name"),
+        ({**one(), "outputs": {"name": "id"}}, "outputs", "no list"),
+        ({**one(), "outputs": [{"name": "cat"}]}, "outputs", "no output 'cat'"),
+        (one(name="aeg"), "rows[0].aeg", "does not know"),
+        (one(data=["old"]), "rows[0].age", "not a number"),
+    ],
+)
+def test_what_is_malformed_is_refused_with_its_place(client: Any, body: Any, path: str, said: str) -> None:
+    """`error` is a text, as clients want it; code and path stand beside it."""
+    response = client.post("/v2/models/toy/infer", body)
+    assert response.status_code == 400
+    answer = response.json()
+    assert answer["path"] == path
+    assert said in answer["error"]
+    assert answer["code"]
+
+
+def test_columns_of_different_lengths_are_refused(client: Any) -> None:
+    """With the length of each."""
+    body = one()
+    body["inputs"].append({"name": "job", "datatype": "BYTES", "shape": [2], "data": ["nurse", "pilot"]})
+    response = client.post("/v2/models/toy/infer", body)
+    assert response.json()["code"] == "bad-shape"
+    assert "age: 1, job: 2" in response.json()["error"]
+
+
+@pytest.mark.parametrize("header", ["x", "-1", "99999999"])
+def test_a_wrong_length_of_the_json_is_refused(client: Any, header: str) -> None:
+    """Not read past its end."""
+    response = client.ask(
+        "POST", "/v2/models/toy/infer", content=b"{}", headers={"Inference-Header-Content-Length": header}
+    )
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "tail", [b"\x05\x00\x00\x00abc", b"\x01\x00", b"\x02\x00\x00\x00\xff\xfe", b"\x01\x00\x00\x00aZ"]
+)
+def test_broken_binary_texts_are_refused(client: Any, tail: bytes) -> None:
+    """Cut off, without their length, not UTF-8, or more than was said."""
+    size = 5 if tail.endswith(b"Z") else len(tail)
+    tensor = {"name": "job", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": size}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    response = client.ask("POST", "/v2/models/toy/infer", content=head + tail, headers=headers)
+    assert response.status_code == 400, response.text
+
+
+@pytest.mark.parametrize("version", ["1", "latest", "champion", "live", "blue"])
+def test_a_version_is_named_by_number_by_alias_or_by_slot(client: Any, version: str) -> None:
+    """All of them are version 1 here."""
+    response = client.post(f"/v2/models/toy/versions/{version}/infer", one())
+    assert response.json()["model_version"] == "1"
+
+
+@pytest.mark.parametrize("version", ["2", "green", "newest", "01x"])
+def test_an_unknown_version_is_refused_with_those_that_there_are(client: Any, version: str) -> None:
+    """Status 404."""
+    response = client.post(f"/v2/models/toy/versions/{version}/infer", one())
+    assert response.status_code == 404
+    assert response.json()["code"] == "unknown-version"
+    assert "it holds: 1; also latest, champion, blue" in response.json()["error"]
+
+
+def test_a_regression_has_numbers_and_bounds(deploy: Any, open_client: Any) -> None:
+    """NaN where the model abstains."""
+    deploy(1, "regression")
+    body = {"inputs": [{"name": "age", "datatype": "INT32", "shape": [2, 1], "data": [[41], [150]]}]}
+    outputs = {o["name"]: o for o in open_client().post("/v2/models/toy/infer", body).json()["outputs"]}
+    assert list(outputs)[:3] == ["prediction", "low", "high"]
+    assert outputs["prediction"]["data"][1] is None
+    assert outputs["low"]["data"][0] < outputs["prediction"]["data"][0] < outputs["high"]["data"][0]
