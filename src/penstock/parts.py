@@ -117,7 +117,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
 @cache
 def names(group: str) -> tuple[str, ...]:
     """Names of all parts of a group, sorted."""
-    return tuple(sorted(_targets(group)))
+    return tuple(sorted({**_targets(group), **_OWN.get(group, {})}))
 
 
 @cache
@@ -128,7 +128,9 @@ def load(group: str, name: str) -> Any:
     ------
     DeclarationError : there is no such part; the message names the nearest.
     """
-    targets = _targets(group)
+    targets, own = _targets(group), _OWN.get(group, {})
+    if name in own:
+        return own[name]
     if name not in targets:
         kind = group.partition(".")[2].rstrip("s") or group
         near = difflib.get_close_matches(name, targets, 1)
@@ -139,6 +141,29 @@ def load(group: str, name: str) -> Any:
         )
     module, _, attribute = targets[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+_OWN: dict[str, dict[str, Any]] = {}
+"""Parts that were added in this process: group -> name -> class."""
+
+
+def add(group: str, added: dict[str, Any]) -> None:
+    """Make classes known in this process, beside those that are installed; a later one of a name takes the earlier one's place.
+
+    Raises
+    ------
+    DeclarationError : the name is that of a built-in or installed part.
+    """
+    for name in added:
+        if name in _targets(group):
+            raise DeclarationError(
+                f"{name!r} is the name of a part that is there already",
+                why=f"{_targets(group)[name].partition(':')[0]} has it",
+                way_out="give yours another name",
+            )
+    _OWN.setdefault(group, {}).update(added)
+    names.cache_clear()
+    load.cache_clear()
 
 
 @cache

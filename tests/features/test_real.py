@@ -25,11 +25,14 @@ TABLES = {
     "sms_spam/SMSSpamCollection.tsv": ("c1", {"header": False, "quote": "none"}),
     "german_credit/german.csv": ("c21", {"header": False}),
     "elec2/elec.csv.gz": ("class", {}),
+    "imdb_reviews/imdb_25k.csv.gz": ("label", {}),
+    "kddcup99/kddcup.data_10_percent.gz": ("c42", {"header": False}),
 }
+LARGE = ("imdb_reviews/imdb_25k.csv.gz", "kddcup99/kddcup.data_10_percent.gz", "covertype_sample/covtype.csv.gz")
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("file", TABLES)
+@pytest.mark.parametrize("file", [pytest.param(f, marks=pytest.mark.slow) if f in LARGE else f for f in TABLES])
 def test_a_real_table_passes_through(file: str) -> None:
     """The suggested recipe is taken as it is, and a row alone gives the bits of the batch."""
     from penstock.data.infer import infer

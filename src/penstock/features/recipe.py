@@ -75,6 +75,8 @@ class Recipe:
     dialect: str = HOUSE
     costs: Mapping[str, Cost] = field(default_factory=dict)
     cost_unit: str = ""
+    steps: str = ""
+    """The project's own file of steps, or its digest where it is kept; "" for none."""
 
     @classmethod
     def parse(cls, text: str, *, name: str = "recipe.toml") -> Recipe:
@@ -107,6 +109,8 @@ class Recipe:
         lines = [f"outputs = [{', '.join(toml_text(str(e.expression)) for e in self.outputs)}]"]
         if self.dialect != HOUSE:
             lines.insert(0, f"dialect = {toml_text(self.dialect)}")
+        if self.steps:
+            lines.insert(0, f"steps = {toml_text(self.steps)}")
         if self.cost_unit:
             lines.append(f"cost_unit = {toml_text(self.cost_unit)}")
         for title, entries in (("groups", self.groups), ("assignments", self.assignments)):
@@ -144,7 +148,8 @@ class _Reader:
             self._outputs(),
             self._dialect(),
             self._costs(),
-            self._cost_unit(),
+            self._word("cost_unit", "it is shown behind the figures", 'write a text: cost_unit = "EUR", or "ms"'),
+            self._word("steps", "it names a file of steps in the project", 'write steps = "my_steps.py"'),
         )
         for name in recipe.groups:
             if name in recipe.assignments:
@@ -159,7 +164,7 @@ class _Reader:
         return recipe
 
     def _check_sections(self) -> None:
-        known = SECTIONS if self.is_json else (*OWN_SECTIONS, "dialect", "cost_unit")
+        known = SECTIONS if self.is_json else (*OWN_SECTIONS, "dialect", "cost_unit", "steps")
         for key in self.document:
             if key not in known:
                 raise self._at_key(
@@ -206,16 +211,11 @@ class _Reader:
         line, column = self._place_of(path)
         return Origin(self.file, lambda at: (line, column))
 
-    def _cost_unit(self) -> str:
-        unit = self.document.get("cost_unit", "")
-        if not isinstance(unit, str):
-            raise self._at_key(
-                ("cost_unit",),
-                f"the unit of costs is {unit!r}",
-                why="it is shown behind the figures",
-                way_out='write a text: cost_unit = "EUR", or "ms"',
-            )
-        return unit
+    def _word(self, key: str, why: str, way_out: str) -> str:
+        word = self.document.get(key, "")
+        if not isinstance(word, str):
+            raise self._at_key((key,), f"{key!r} is {word!r}", why=why, way_out=way_out)
+        return word
 
     def _entries(self, section: str) -> dict[str, Entry]:
         table = self.document.get(section, {})

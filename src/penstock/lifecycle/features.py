@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import BadParameter
+from penstock.lifecycle.own_steps import use_steps
 from penstock.lifecycle.recipes import SUITS, head_of, recipe_of, tail_of
 from penstock.lifecycle.stages import CODE, Context
 from penstock.project.project import Project
@@ -37,6 +38,8 @@ def features(context: Context, run: Run, inputs: dict[str, Any], params: dict[st
     frame, y = read_part(context.ledger, context.objects, version, "train")
     tail = tail_of(params["learner"], context.project)
     recipe = Recipe.parse(params["recipe"], name="the recipe")
+    if recipe.steps:
+        use_steps(context.objects, recipe.steps)
     fitted = fit_recipe(recipe, tail, frame, version.decoder.columns, y, version.target.task, params["seed"])
     run.keep("graph", fitted.model(), media="application/onnx")
     described = {"format": 1, "layout": fitted.layout.to_json(), "names": list(fitted.names), "rows": len(frame)}

@@ -16,6 +16,7 @@ from penstock.lifecycle.explain import Explanation, explaining
 from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.judge import judge
 from penstock.lifecycle.limits import row_limit
+from penstock.lifecycle.own_steps import steps_of
 from penstock.lifecycle.package import package
 from penstock.lifecycle.publish import published
 from penstock.lifecycle.recipe import read_recipe, recipe
@@ -61,7 +62,8 @@ def train(stages: Stages, dataset: str, *, budget: str | None, override: str | N
     settings = Settings.of(project, budget)
 
     stages.before_work = partial(check_declaration, project, dataset, budget=budget)  # refused now rather than late
-    written = stages.do("recipe", recipe, {"dataset": dataset}, {"text": read_recipe(project)})
+    text = read_recipe(project)
+    written = stages.do("recipe", recipe, {"dataset": dataset}, {"text": text, **steps_of(project, text)})
     limited = row_limit(stages.context, dataset)
     spent = seen_envelopes(
         stages, {"dataset": dataset, "recipe": digest(written, "recipe"), **limited}, settings.search

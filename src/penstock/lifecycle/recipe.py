@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import RecipeError
 from penstock.lifecycle.limits import row_limit
+from penstock.lifecycle.own_steps import use_steps
 from penstock.lifecycle.stages import Context
 from penstock.project.project import Project
 
@@ -51,6 +53,10 @@ def recipe(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         if context.replay is None:
             write_atomic(context.project.recipe_file, text.encode())
     parsed = Recipe.parse(text, name=name)
+    if steps := params.get("steps"):
+        use_steps(context.objects, steps)
+        parsed = replace(parsed, steps=steps)
+        run.keep("steps", context.objects.get(steps), media="text/x-python")
     parsed.check(version.decoder.columns)
     run.keep("recipe", parsed.canonical().encode(), media="application/toml")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import NotFound, ProjectError
 from penstock.experiments.sheets import Sheet, table
+from penstock.lifecycle.own_steps import broken_duties, steps_of, use_steps
 from penstock.lifecycle.recipe import recipe_text
 from penstock.lifecycle.stages import Context
 from penstock.project.project import Project
@@ -49,7 +50,11 @@ def recipe_of(project: Project, file: Path | None) -> tuple[str, Recipe]:
             why=f"no such file: {path}",
             way_out=f"penstock recipe suggest --output {project.declaration.recipe.file}",
         )
-    return path.name, Recipe.parse(text, name=path.name)
+    recipe = Recipe.parse(text, name=path.name)
+    if steps := steps_of(project, text).get("steps"):
+        use_steps(project.objects, steps)
+        recipe = replace(recipe, steps=steps)
+    return path.name, recipe
 
 
 def tail_of(learner: str | None, project: Project) -> Tail:
@@ -82,7 +87,7 @@ def check_recipe(project: Project, file: Path | None = None) -> Sheet:
     unused = [spec.name for spec in specs if spec.kind in INPUT_KINDS and spec.name not in used]
     defined = {*recipe.groups, *recipe.assignments}
     idle = sorted(defined - _reached(recipe))
-    body = {
+    body: dict[str, Any] = {
         "file": name,
         "dialect": recipe.dialect,
         "outputs": len(recipe.outputs),
@@ -90,13 +95,24 @@ def check_recipe(project: Project, file: Path | None = None) -> Sheet:
         "unused": unused,
         "idle": idle,
         "steps": dict(sorted(Counter(node.step for node in plan.nodes.values()).items())),
+        **({"own_steps": _held(project, recipe)} if recipe.steps else {}),
     }
     lines = [f"{name} is right: {len(recipe.outputs)} outputs from {len(used)} columns"]
     if unused:
         lines.append(f"  not used: {', '.join(unused)}")
+    for own, broken in body.get("own_steps", {}).items():
+        lines.append(
+            f"  {own}, a step of your own, {'breaks its contract:' if broken else 'keeps the contract of steps'}"
+        )
+        lines += [f"    {duty}" for duty in broken]
     if idle:
         lines.append(f"  defined, but in no output: {', '.join(idle)}")
     return Sheet(body, "\n".join(lines))
+
+
+def _held(project: Project, recipe: Recipe) -> dict[str, list[str]]:
+    """The project's own steps, and what of their contract each of them breaks."""
+    return {step.name: broken_duties(step) for step in use_steps(project.objects, recipe.steps)}  # type: ignore[attr-defined]
 
 
 def show_recipe(project: Project, file: Path | None = None, learner: str | None = None) -> Sheet:
@@ -233,7 +249,10 @@ def _reference(project: Project, reference: str | None) -> tuple[str, Recipe]:
             way_out="name a file, or a run of the pipeline: penstock runs --operation recipe",
         )
     name = f"run {record.id}"
-    return name, Recipe.parse(project.objects.get(artifact["digest"]).decode(), name=name)
+    recipe = Recipe.parse(project.objects.get(artifact["digest"]).decode(), name=name)
+    if recipe.steps:
+        use_steps(project.objects, recipe.steps)
+    return name, recipe
 
 
 def _steps(plan: Plan) -> list[dict[str, Any]]:

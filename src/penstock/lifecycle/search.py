@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from penstock.lifecycle.own_steps import use_steps
 from penstock.lifecycle.rows import Rows, of_inputs
 from penstock.lifecycle.stages import Context
 from penstock.objects.digests import canonical_json, digest_of
@@ -85,6 +86,8 @@ def problem_of(context: Context, rows: Rows, recipe_digest: str, params: dict[st
     task = rows.target.task
     metric = params["metric"] or default_metric(task)
     recipe = Recipe.parse(context.objects.get(recipe_digest).decode(), name=context.project.declaration.recipe.file)
+    if recipe.steps:
+        use_steps(context.objects, recipe.steps)
     return SearchProblem(
         recipe=recipe,
         specs=rows.decoder.columns,
