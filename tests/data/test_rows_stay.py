@@ -339,6 +339,8 @@ def test_a_part_that_a_column_does_not_give_is_dealt_from_the_training_rows(stor
     split = SplitSettings(by="column:said", values={"train": ["train"], "test": ["test"]})
     found = stores.ingest(csv(rows), split=split).rows
     assert found == {"train": 240, "valid": 60, "test": 100}
+    usual = stores.ingest(csv(rows), split=SplitSettings(by="column:said"), project="usual")
+    assert usual.rows == found
     with pytest.raises(SplitError, match="there is no test row"):
         stores.ingest(csv([{**row, "said": "train"} for row in rows]), split=split, project="another")
 

@@ -14,7 +14,7 @@ from penstock.data.infer import check_names
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.request import Request
 from penstock.data.split import GAP, LEFT_OUT, PARTS, TEST, TRAIN, VALID, deal, distinct, place
-from penstock.data.split_given import deal_given, place_given, said_parts, twins_of_other_parts
+from penstock.data.split_given import deal_given, given_parts, place_given, said_parts, twins_of_other_parts
 from penstock.data.split_time import codes_of, deal_by_time, place_by_time
 from penstock.data.times import times_of
 from penstock.data.versions import DatasetVersion
@@ -197,11 +197,12 @@ class Dealer:
 
     def _given(self, rows: np.ndarray, hashes: np.ndarray, strata: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
         split = self.request.split
-        said = said_parts(self._split_column(), split, rows)
+        column = self._split_column()
+        said, given = said_parts(column, split, rows), given_parts(column, split)
         if self.parent is not None:
-            parts = place_given(hashes[rows], said, split)
+            parts = place_given(hashes[rows], said, split, given)
         else:
-            parts = deal_given(hashes[rows], said, split, strata=strata[rows], seen=seen)
+            parts = deal_given(hashes[rows], said, split, given, strata=strata[rows], seen=seen)
         if twins := twins_of_other_parts(parts, said):
             self.warnings.append(
                 f"{twins} rows are not in the part that they were given for: they are written like a row of a part that is "
@@ -209,7 +210,7 @@ class Dealer:
             )
         if self.parent is None:
             for code in (TRAIN, VALID, TEST):
-                if PARTS[code] in split.given and not (parts == code).any():
+                if PARTS[code] in {"train", *given} and not (parts == code).any():
                     raise SplitError(
                         f"there is no {PARTS[code]} row",
                         why=f"[split] by = {split.by!r} gives none with a target",

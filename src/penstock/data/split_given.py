@@ -40,10 +40,19 @@ def said_parts(column: EncodedColumn, settings: SplitSettings, rows: np.ndarray)
     return said
 
 
+def given_parts(column: EncodedColumn, settings: SplitSettings) -> frozenset[str]:
+    """The parts that are given: those that are declared, or, where nothing is declared, that the column speaks of."""
+    if settings.values is not None or settings.how == "files":
+        return frozenset(settings.given)
+    said = {(text or "").strip().lower() for text in column.values}
+    return frozenset(part for part, texts in USUAL_VALUES.items() if said & set(texts))
+
+
 def deal_given(
     hashes: np.ndarray,
     said: np.ndarray,
     settings: SplitSettings,
+    given: frozenset[str],
     *,
     strata: np.ndarray | None = None,
     seen: np.ndarray | None = None,
@@ -55,7 +64,7 @@ def deal_given(
 
     Parameters
     ----------
-    said : int8, shape (n,). strata, seen : as of `penstock.data.split.deal`; a seen row that is said to test validates.
+    said : int8, shape (n,). given : parts that are not dealt; see `given_parts`. strata, seen : as of `penstock.data.split.deal`; a seen row that is said to test validates.
     """
     first, codes, _ = distinct(hashes)
     earliest = np.full(len(first), TEST, dtype=np.int8)
@@ -64,7 +73,7 @@ def deal_given(
     if seen is not None:
         barred = (np.bincount(codes, weights=seen) > 0)[codes]
         parts[barred & (parts == TEST)] = VALID
-    rest = _not_given(settings)
+    rest = _not_given(settings, given)
     train = np.flatnonzero(parts == TRAIN)
     if rest is not None and len(train):
         parts[train] = deal(
@@ -76,13 +85,13 @@ def deal_given(
     return parts
 
 
-def place_given(hashes: np.ndarray, said: np.ndarray, settings: SplitSettings) -> np.ndarray:
+def place_given(hashes: np.ndarray, said: np.ndarray, settings: SplitSettings, given: frozenset[str]) -> np.ndarray:
     """The parts of rows that come later: int8, shape (n,)."""
     first, codes, _ = distinct(hashes)
     earliest = np.full(len(first), TEST, dtype=np.int8)
     np.minimum.at(earliest, codes, said)
     parts = earliest[codes]
-    rest = _not_given(settings)
+    rest = _not_given(settings, given)
     train = parts == TRAIN
     if rest is not None and train.any():
         parts[train] = place(hashes[train], rest)
@@ -94,8 +103,8 @@ def twins_of_other_parts(parts: np.ndarray, said: np.ndarray) -> int:
     return int(((said != TRAIN) & (parts != said)).sum())
 
 
-def _not_given(settings: SplitSettings) -> SplitSettings | None:
+def _not_given(settings: SplitSettings, given: frozenset[str]) -> SplitSettings | None:
     """How training rows are dealt on; None where all parts are given."""
-    valid = 0.0 if "valid" in settings.given else settings.valid
-    test = 0.0 if "test" in settings.given else settings.test
+    valid = 0.0 if "valid" in given else settings.valid
+    test = 0.0 if "test" in given else settings.test
     return None if valid == test == 0.0 else replace(settings, valid=valid, test=test)
