@@ -48,6 +48,20 @@ def diff(first: str, second: str | None, key: str | None, as_json: bool) -> int:
     return emit(diff_data(workspace_here(), first, second, key=key), as_json=as_json)
 
 
+@data.command("lineage")
+@click.argument("version")  # NAME[@VERSION] of an item, the digest of a data set, or `current`.
+@click.option(
+    "--row", metavar="KEY", help="Also: which versions hold the row of this key, and which models have seen it."
+)
+@json_option
+def lineage(version: str, row: str | None, as_json: bool) -> int:
+    """Name every run, model, report and prediction that used a version, the versions that came of it, and its own origin."""
+    from penstock.experiments.looking.here import workspace_here
+    from penstock.lifecycle.data_lineage import lineage_of
+
+    return emit(lineage_of(workspace_here(), version, row=row), as_json=as_json)
+
+
 @data.command("profile")
 @click.option("--html", type=PATH, help="Write the page of plots here instead of to reports/data-profile.html.")
 @json_option

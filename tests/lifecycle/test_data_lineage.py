@@ -1,0 +1,68 @@
+"""What used a version of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Cli = Callable[..., Any]
+
+
+def test_a_version_leads_to_models_reports_and_predictions_and_back(
+    projects: Any, tmp_path: Path, penstock: Cli
+) -> None:
+    """Of a project that is live; and the row of a key to the models that saw it."""
+    project = projects.copy("binary", "live", tmp_path)
+    found = penstock(project, "data", "lineage", "current").body
+    assert found["models"][0]["version"] == 1
+    assert {"search", "evaluate"} <= {run["operation"] for run in found["runs"]}
+    assert found["reports"][0]["of"].endswith("@1")
+    assert found["comes_from"]["source"]["path"].endswith(".csv")
+    back = penstock(project, "lineage", "1").body
+    assert found["digest"] in {edge["digest"] for edge in back["edges"]}
+    assert found["row"] is None
+    text = (project / "penstock.toml").read_text(encoding="utf-8")
+    held = penstock(project, "data", "lineage", "current", "--row", "1")
+    if "\nkey = " not in text.partition("[split]")[0]:
+        assert held.error["code"] == "bad-parameter"
+        assert "[data] key" in held.error["why"]
+
+
+def test_an_item_leads_to_the_runs_that_read_its_files(tmp_path: Path, penstock: Cli) -> None:
+    """Known by the digest of the file; versions before and after are named."""
+    (tmp_path / "t.csv").write_text("a\n1\n", encoding="utf-8")
+    (tmp_path / "read.py").write_text("print('rows:', len(open('t.csv').readlines()))\n", encoding="utf-8")
+    penstock(tmp_path, "data", "add", "t.csv")
+    assert penstock(tmp_path, "run", "-y", "read.py").code == 0
+    run = penstock(tmp_path, "runs").body["runs"][0]["id"]
+    (tmp_path / "t.csv").write_text("a\n1\n2\n", encoding="utf-8")
+    penstock(tmp_path, "data", "add", "t.csv")
+    first = penstock(tmp_path, "data", "lineage", "t.csv@1").body
+    assert [r["run"] for r in first["runs"]] == [run]
+    assert [v["version"] for v in first["later"]] == ["t.csv@2"]
+    second = penstock(tmp_path, "data", "lineage", "t.csv").body
+    assert second["runs"] == []
+    assert [v["version"] for v in second["comes_from"]["versions"]] == ["t.csv@1"]
+    assert penstock(tmp_path, "data", "lineage", "t.csv", "--row", "1").error["code"] == "bad-parameter"
+
+
+def test_a_row_leads_to_the_versions_that_hold_it(tmp_path: Path, penstock: Cli, rows_of: Cli, write_rows: Cli) -> None:
+    """By its key; which unseen row is sealed is not told."""
+    source = write_rows(tmp_path / "customers.csv", rows_of(300), "bought")
+    assert penstock(tmp_path, "new", "shop", "--data", str(source), "--target", "bought").code == 0
+    project = tmp_path / "shop"
+    file = project / "penstock.toml"
+    text = file.read_text(encoding="utf-8")
+    if "\nkey = " not in text:
+        file.write_text(text.replace("[data]", '[data]\nkey = "id"', 1), encoding="utf-8")
+    assert penstock(project, "run", "--budget", "1 trials").code in (0, 1)
+    header, *lines = source.read_text(encoding="utf-8").splitlines()
+    at = header.split(",").index("id")
+    parts = []
+    for line in lines[:12]:
+        row = penstock(project, "data", "lineage", "current", "--row", line.split(",")[at]).body["row"]
+        parts.append(row["versions"][-1]["part"])
+    assert set(parts) <= {"train", "valid", "sealed or left out"}
+    assert "train" in parts
+    assert penstock(project, "data", "lineage", "current", "--row", "no such key").body["row"]["versions"] == []
