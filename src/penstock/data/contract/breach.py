@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor, log10
 from typing import Any
@@ -24,6 +24,7 @@ class Tally:
     rows : all of them. hidden : those whose values are not shown, as they are sealed, may be, or are personal.
     examples : (row, from 1 on; what it says) of the first that may be shown.
     low, high : extremes of what may be shown. texts : values that may be shown, with their rows.
+    secret : what hidden rows say, or the measure of it; only to count how many an edit of what may be shown lets pass.
     """
 
     rows: int = 0
@@ -32,10 +33,11 @@ class Tally:
     low: float | None = None
     high: float | None = None
     texts: Counter[str] = field(default_factory=Counter)
+    secret: Counter[str | float] = field(default_factory=Counter)
 
-    @property
-    def shown(self) -> int:
-        return self.rows - self.hidden
+    def beyond(self, covers: Callable[[Any], bool]) -> int:
+        """Rows that are hidden and whose value, or measure, an edit does not cover; those that were too many to keep too."""
+        return self.hidden - sum(rows for value, rows in self.secret.items() if covers(value))
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,12 @@ class _Batch:
         seen = self.sight.of(rows)
         tally.rows += len(rows)
         tally.hidden += int((~seen).sum())
+        if not seen.all():
+            codes, counts = np.unique(values.codes[rows[~seen]], return_counts=True)
+            for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+                secret: str | float = values.texts[code].strip() if measure is None else float(measure[code])
+                if secret in tally.secret or len(tally.secret) < MAX_NEW_VALUES:
+                    tally.secret[secret] += count
         shown = rows[seen]
         if not len(shown):
             return

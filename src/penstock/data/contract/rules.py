@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -136,7 +137,8 @@ class RangeRule:
             made["at_least"] = _bound(rules, tally.low)
         if tally.high is not None and rules.at_most is not None and tally.high > rules.at_most:
             made["at_most"] = _bound(rules, tally.high)
-        return made | _for_hidden(rules, tally, of)
+        low, high = made.get("at_least", rules.at_least), made.get("at_most", rules.at_most)
+        return made | _for_hidden(rules, tally.beyond(_between(low, high)), of)
 
 
 class WholeRule:
@@ -218,9 +220,10 @@ class ValuesRule:
         if tally.texts:
             made["values"] = [
                 *listed,
-                *(_as_label(text, listed) for text in sorted(text.strip() for text in tally.texts)),
+                *(_as_label(text, listed) for text in sorted({text.strip() for text in tally.texts})),
             ]
-        return made | _for_hidden(rules, tally, of)
+        known = {text.strip() for text in tally.texts}
+        return made | _for_hidden(rules, tally.beyond(known.__contains__), of)
 
 
 class LengthRule:
@@ -267,7 +270,8 @@ class LengthRule:
             made["length_at_least"] = int(tally.low)
         if tally.high is not None and rules.length_at_most is not None and tally.high > rules.length_at_most:
             made["length_at_most"] = int(tally.high)
-        return made | _for_hidden(rules, tally, of)
+        low, high = made.get("length_at_least", rules.length_at_least), made.get("length_at_most", rules.length_at_most)
+        return made | _for_hidden(rules, tally.beyond(_between(low, high)), of)
 
 
 class PatternRule:
@@ -317,9 +321,13 @@ def _exceptions(rules: ColumnRules, rows: int, of: int) -> float:
     return max(rules.exceptions, rounded_up(rows / of))
 
 
-def _for_hidden(rules: ColumnRules, tally: Tally, of: int) -> dict[str, Any]:
-    """What lets rows pass whose values must not show in the contract."""
-    return {"exceptions": _exceptions(rules, tally.hidden, of)} if tally.hidden > rules.exceptions * of else {}
+def _for_hidden(rules: ColumnRules, rows: int, of: int) -> dict[str, Any]:
+    """What lets so many rows pass whose values must not show in the contract."""
+    return {"exceptions": _exceptions(rules, rows, of)} if rows > rules.exceptions * of else {}
+
+
+def _between(low: float | None, high: float | None) -> Callable[[Any], bool]:
+    return lambda value: (low is None or value >= low) and (high is None or value <= high)
 
 
 def _as_label(text: str, listed: tuple[Any, ...]) -> Any:
