@@ -1,4 +1,4 @@
-"""Every command of the tutorial, in its order, in one folder, with a real server."""
+"""Every command of the tutorials, in its order, in one folder each, with a real server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-TUTORIAL = Path(__file__).parents[2] / "docs/tutorial.md"
+DOCS = Path(__file__).parents[2] / "docs"
+TUTORIALS = [DOCS / "tutorial.md", *sorted((DOCS / "tutorials").glob("*.md"))]
 PORT = "8000"
 FENCE = re.compile(r"(?:<!-- (?P<hint>[^>]+) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 NUMBER = re.compile(r"[+-]?\d[\d,.]*(?:e[+-]?\d+)?")
@@ -29,8 +30,8 @@ class Block:
     text: str
 
 
-def blocks() -> list[Block]:
-    text = TUTORIAL.read_text(encoding="utf-8")
+def blocks(tutorial: Path) -> list[Block]:
+    text = tutorial.read_text(encoding="utf-8")
     return [
         Block(text.count("\n", 0, m.start("text")), m["language"], m["hint"] or "", m["text"])
         for m in FENCE.finditer(text)
@@ -71,7 +72,7 @@ class Reader:
             name = block.hint or "snippet.py"
             (self.folder / name).write_text(text, encoding="utf-8")
             self.types(f"python {name}", [])
-        elif block.language == "toml" and block.hint == "recipe.toml":
+        elif block.language == "json" or (block.language == "toml" and block.hint == "recipe.toml"):
             (self.folder / block.hint).write_text(text, encoding="utf-8")
         elif block.language == "toml":
             self.declares(text)
@@ -159,20 +160,22 @@ def test_what_is_shown_may_differ_in_figures_only() -> None:
 
 def test_every_block_has_a_reader() -> None:
     """A fence in another language would be shown and never tried."""
-    assert {block.language for block in blocks()} <= {"console", "python", "toml"}
+    for tutorial in TUTORIALS:
+        assert {block.language for block in blocks(tutorial)} <= {"console", "python", "toml", "json"}
 
 
 @pytest.mark.timeout(280)
-def test_the_tutorial_works(tmp_path: Path, set_line: Callable[[Path, str, str], None]) -> None:
-    """All of it, from the table to the Python API."""
+@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
+def test_the_tutorial_works(tutorial: Path, tmp_path: Path, set_line: Callable[[Path, str, str], None]) -> None:
+    """All of it, from the table to the last command."""
     folder = tmp_path / "work"
     folder.mkdir()
     reader = Reader(folder, set_line)
     try:
-        for block in blocks():
+        for block in blocks(tutorial):
             try:
                 reader.does(block)
             except AssertionError as failed:
-                raise AssertionError(f"docs/tutorial.md, line {block.line}: {failed}") from None
+                raise AssertionError(f"{tutorial.name}, line {block.line}: {failed}") from None
     finally:
         reader.leaves()

@@ -226,6 +226,16 @@ def test_a_changed_unit_is_a_jump_and_a_trend_is_none(view: Any, judged: Any) ->
     assert abs(mixed[one.rows[0]] - 700) <= 50
 
 
+def test_a_jump_in_the_source_is_seen_beside_a_column_of_instants(view: Any, judged: Any) -> None:
+    """A date of birth orders people, not the rows of a file."""
+    columns, y = sound(1500)
+    columns["born"] = np.random.default_rng(4).integers(0, 10**15, 1500)
+    columns["income"][900:] *= 100
+    one = only(judged("scale-jumps", view(columns, y)))
+    assert (one.failed, one.about) == (True, "income")
+    assert "order of the source" in one.why
+
+
 def test_parts_that_differ_are_told_apart(view: Any, judged: Any) -> None:
     """The column is named for validation rows, never for test rows."""
     columns, y = sound(2000)

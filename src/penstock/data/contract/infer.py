@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import sqrt
+from math import log, sqrt
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ MAX_VALUES = 60  # more are no list that a person keeps
 MIN_ROWS = 20  # fewer say nothing of what is usual
 SURE_ROWS = 300  # so many rows without a missing value: by the rule of three at most 1 % are
 RARE = 30  # rows of the rarest value, below which there may be others as rare
-SKEWED = 1.2  # the upper quarter about the median against the lower one, from which on 0 is taken for a wall
+SKEWED = 1.5  # the upper quarter about the median against the lower one, from which on 0 is taken for a wall
+LONGER = 1.3  # so many times the reach of a normal tail, from which on a tail is longer than that
 HEAVY = 20.0  # the largest number against the spread of the middle half, beyond which a tail is heavy
 DAY = 86_400_000_000
 
@@ -178,14 +179,22 @@ def _room(x: np.ndarray, low: float, high: float) -> tuple[float, float, str]:
     first, middle, third = np.quantile(x, [0.25, 0.5, 0.75])
     spread = float(third - first) or float(np.std(x))
     width = high - low or abs(high) or 1.0
-    far_up, far_down = (high - middle) > HEAVY * spread, (middle - low) > HEAVY * spread
-    up = 9 * width if far_up else width / 2
-    down = 9 * width if far_down else width / 2
+    up, why = _beyond(high - middle, spread, width, len(x))
+    down, _ = _beyond(middle - low, spread, width, len(x))
     wall = low == 0 or bool((np.floor(x) == x).all()) or third - middle > SKEWED * (middle - first)
     least = max(0.0, low - down) if low >= 0 and wall else low - down
     most = min(0.0, high + up) if high <= 0 < -low else high + up
-    why = "ten times as far: a few training rows lie far above the others" if far_up else "and half as far again"
     return least, most, why
+
+
+def _beyond(reach: float, spread: float, width: float, n: int) -> tuple[float, str]:
+    """How far beyond the training rows the bound lies, by how heavy the tail is, and why."""
+    if reach > HEAVY * spread:
+        return 9 * width, "ten times as far: a few training rows lie far above the others"
+    normal = sqrt(2 * log(max(n, 2))) / 1.35  # the largest of n normal numbers, in interquartile ranges
+    if reach > LONGER * normal * spread:
+        return 2 * width, "three times as far: some training rows lie well above the others"
+    return width / 2, "and half as far again"
 
 
 def _short(value: float, *, up: bool) -> float:
@@ -212,7 +221,7 @@ def _codes(table: _Table, values: np.ndarray) -> None:
         return
     order = np.lexsort((found, -counts))
     once = int((counts == 1).sum())
-    unseen = rounded_up(2 * once / n + (3 * sqrt(2 * once) + 3) / n) if once else rounded_up(3 / n)
+    unseen = rounded_up((2 * (once + 1) + 3 * sqrt(2 * (once + 1)) + 3) / n)
     table.put("values", [_label(found[i], found) for i in order], f"all that {n} training rows say")
     if once or n < SURE_ROWS or counts.min() < RARE:
         seen_once = (

@@ -15,12 +15,15 @@ WIDE = 3  # blocks on each side of a cut that are compared
 APART = 0.8  # Kolmogorov-Smirnov distance from which on two sides have little in common
 
 
+MOST_TIMES = 3  # columns of instants that are looked at as an order of the rows
+
+
 class ScaleJumps:
     """A number that is suddenly in another unit or of another size.
 
     What it does
-        Puts the training rows in the order of time (the column by which rows are dealt, else the first of instants, else the
-        order of the source), cuts them into up to 24 blocks, and compares each number on both sides of each cut, three
+        Puts the training rows in the order of time (the column by which rows are dealt, and the first three of instants) and in
+        that of the source, cuts them into up to 24 blocks, and compares each number on both sides of each cut, three
         blocks wide. A jump is a place where the two sides hardly overlap (Kolmogorov-Smirnov distance of 0.8); its size is the ratio
         of the medians of the absolute values. It fails above the limit (3 times).
     Why it matters
@@ -36,13 +39,16 @@ class ScaleJumps:
     id = "scale-jumps"
 
     def judge(self, view: View, limit: float) -> Sequence[Finding]:
-        order, by = _order(view)
-        blocks = min(BLOCKS, len(order) // LEAST_PER_BLOCK)
-        if blocks < 2:
-            return [unjudged(self, limit, f"{len(order)} training rows are too few to cut into blocks")]
+        orders = [(order, by) for order, by in _orders(view) if len(order) >= 2 * LEAST_PER_BLOCK]
+        if not orders:
+            return [unjudged(self, limit, f"{view.train.n_rows} training rows are too few to cut into blocks")]
         found = []
         for name in view.of_kind(Kind.NUMERIC):
-            size, place, before, after = _largest(view.train[name][order], blocks)
+            jumps = [
+                (_largest(view.train[name][order], min(BLOCKS, len(order) // LEAST_PER_BLOCK)), order, by)
+                for order, by in orders
+            ]
+            (size, place, before, after), order, by = max(jumps, key=lambda jump: jump[0][0])
             told = f"median {before:.4g} before and {after:.4g} after row {place} of {len(order)} by {by}"
             if size > 1:
                 found.append(finding(self, name, size, limit, told, rows=order[place : place + 1]))
@@ -51,18 +57,21 @@ class ScaleJumps:
         return failures_or_nearest(self, found, limit, "there are no numeric columns")
 
 
-def _order(view: View) -> tuple[np.ndarray, str]:
-    """Training rows in the order of time, those without a time left out, and what tells the time."""
+def _orders(view: View) -> list[tuple[np.ndarray, str]]:
+    """Training rows in the order of each time, those without one left out, and in that of the source; and what tells it.
+
+    A column of instants may be a date of birth, by which no file was written: so the order of the source is looked at, too.
+    """
     instants = view.of_kind(Kind.DATETIME)
     dealt_by = view.split.column or ""
     usable = view.split.by.startswith("time:") and dealt_by in view.train
-    by = dealt_by if usable else next(iter(instants), None)
-    if by is None:
-        return np.arange(view.train.n_rows), "the order of the source"
-    column = view.train[by]
-    there = column != MISSING_TIME if view.train.kinds[by] is Kind.DATETIME else ~view.train.missing(by)
-    rows = np.flatnonzero(there)
-    return rows[np.argsort(column[rows], kind="stable")], by
+    orders = []
+    for by in dict.fromkeys([*([dealt_by] if usable else []), *instants[:MOST_TIMES]]):
+        column = view.train[by]
+        there = column != MISSING_TIME if view.train.kinds[by] is Kind.DATETIME else ~view.train.missing(by)
+        rows = np.flatnonzero(there)
+        orders.append((rows[np.argsort(column[rows], kind="stable")], by))
+    return [*orders, (np.arange(view.train.n_rows), "the order of the source")]
 
 
 def _largest(values: np.ndarray, blocks: int) -> tuple[float, int, float, float]:
