@@ -43,11 +43,18 @@ class Layout(Protocol):
     def fields(self) -> tuple[str, ...]: ...
 
 
-def duck_batches(path: Path, layout: Layout, batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """The rows of a file in order, columns named by place."""
+def quiet_connection() -> duckdb.DuckDBPyConnection:
+    """A database in memory that writes nothing: spilling would leave rows on the disk, and a bar on stdout would be no JSON."""
     import duckdb
 
-    with duckdb.connect(config={"temp_directory": ""}) as connection:  # spilling would leave rows on the disk
+    connection = duckdb.connect(config={"temp_directory": ""})
+    connection.execute("set enable_progress_bar = false")
+    return connection
+
+
+def duck_batches(path: Path, layout: Layout, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a file in order, columns named by place."""
+    with quiet_connection() as connection:
         yield from _select(connection, path, layout).to_arrow_reader(batch_rows)
 
 
@@ -109,7 +116,7 @@ def json_fields(path: Path, form: str, gz: bool) -> tuple[str, ...]:
     import duckdb
 
     source, parameters = _json_source(form), [str(path), "gzip" if gz else "uncompressed"]
-    with duckdb.connect(config={"temp_directory": ""}) as connection:
+    with quiet_connection() as connection:
         try:
             odd = connection.execute(
                 f"select n, t from (select row_number() over () as n, json_type(json) as t from {source}) "

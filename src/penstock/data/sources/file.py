@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from penstock.data.source import Batch
     from penstock.objects.tabular import Detected, ReadOptions
 
+READ_ROWS = 16_384  # asked of the reader at a time: rows of long texts are large
+
 
 class LocalFile:
     """The kind of a path that is neither a folder nor a glob."""
@@ -106,7 +108,7 @@ class FileSource:
         from penstock.objects.tabular import text_batches
 
         names = self.names
-        for batch in text_batches(self.path, self.detected):
+        for batch in text_batches(self.path, self.detected, READ_ROWS):
             yield with_constants(batch, names, {self.file_column: self.path.name})
 
 
