@@ -115,7 +115,10 @@ class PrivacyError(PenstockError):
 
 
 class PrivacyUndecided(PrivacyError):
+    """Personal columns that nobody has decided on; `found` holds what was found of them."""
+
     code = "privacy-undecided"
+    found: tuple[object, ...] = ()
 
 
 class ContractError(PenstockError):

@@ -10,7 +10,7 @@ Whatever happens before the last step leaves nothing that can be seen: objects w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, TargetSpec
 from penstock.bundle.history import Past
 from penstock.bundle.kinds import Kind, Task
+from penstock.bundle.privacy.protecting import Protector
 from penstock.bundle.specs import Label
 from penstock.data import fingerprints as prints
 from penstock.data.dealing import Dealer, Dealt, columns_needed
@@ -29,6 +30,18 @@ from penstock.data.infer import Inference, check_names, infer
 from penstock.data.kinds import ColumnFinding
 from penstock.data.lineages import redealt_from
 from penstock.data.memory import RowMemory
+from penstock.data.privacy.applying import (
+    NONE,
+    Decisions,
+    Protected,
+    check_decisions,
+    protections,
+    share_of,
+    stubs,
+    with_protections,
+)
+from penstock.data.privacy.keyed import privacy_key
+from penstock.data.privacy.survey import refuse_undecided, survey_batches, undecided
 from penstock.data.redeal import Earlier
 from penstock.data.request import Request
 from penstock.data.seal import opened_envelopes
@@ -97,6 +110,7 @@ def ingest(
     positive: Label | None = None,
     key: str | None = None,
     history: tuple[Past, ...] = (),
+    privacy: Decisions = NONE,
     project: str = "",
     run: str | None = None,
     again: bool = False,
@@ -114,6 +128,7 @@ def ingest(
     task, kinds, missing, positive : taken instead of what would be inferred. drop : columns that are not kept.
     key : the column that says which row is which: a row keeps its part whatever else of it is corrected.
     history : columns that look back at earlier rows; they stand behind those of the source.
+    privacy : what becomes of personal columns; where others are found, nothing is stored.
     project : whose head moves. run : id of the run that does this.
     again : work it all out again, even where the version is known (to reproduce it); the head stays.
     redeals : with `again`: digest of the version whose rows were dealt anew; else the head tells.
@@ -121,16 +136,30 @@ def ingest(
     Raises
     ------
     SourceError, TargetError, SchemaMismatch : the source or what was said about it cannot be used; nothing is recorded.
+    PrivacyUndecided : a column is personal and `privacy` says nothing of it; nothing is recorded.
     StoreFull : no space is left; nothing is recorded.
     """
     check_names(source.names, target, (*(kinds or {}), *drop))  # says best what is wrong with a source
+    check_decisions(source.names, target, privacy)
     digest, split = source.digest(), split or SplitSettings()
     with ledger.lock(f"ingest {project}", wait_s=LOCK_WAIT_S):
         head = ledger.datasets.head(project)
         if not again:
             redeals = redealt_from(objects, head, target, split.to_json())
         request = Request(
-            digest, source.options, target, split, task, kinds or {}, missing, drop, positive, redeals, key, history
+            digest,
+            source.options,
+            target,
+            split,
+            task,
+            kinds or {},
+            missing,
+            drop,
+            positive,
+            redeals,
+            key,
+            history,
+            privacy.actions,
         )
         record = _known(ledger, objects, request)
         if record is not None and not again:
@@ -139,9 +168,10 @@ def ingest(
                 ledger.datasets.set_head(project, current)
             return _result(load_version(objects, current), record.details, known=True)
         parent = (record.parent if again else None) if record is not None else head
-        old = load_version(objects, parent) if parent is not None else None
+        old = load_version(objects, parent).keyed(ledger) if parent is not None else None
         made = load_version(objects, record.digest) if record is not None else None
-        work = _Work(ledger, objects, request, source, old, record.created_at if record is not None else None, made)
+        as_of = record.created_at if record is not None else None
+        work = _Work(ledger, objects, request, source, old, as_of, made, privacy, stops=not again)
         version, details = work.do()
         if source.digest() != digest:
             raise changed_source(source)
@@ -196,6 +226,8 @@ class _Work:
     old: DatasetVersion | None
     as_of: str | None
     made: DatasetVersion | None = None  # the same version as it was made before
+    privacy: Decisions = NONE
+    stops: bool = True
     warnings: list[str] = field(default_factory=list)
     unreadable: dict[str, int] = field(default_factory=dict)  # column -> training rows with a value that cannot be read
     earlier: Earlier | None = None
@@ -220,6 +252,7 @@ class _Work:
             self.source, keep, frozenset(no_part_of_rows - groups), frozenset({*request.kinds, *groups}), key,
             parent, memory, self.earlier, request.row_key,
         ).gather()  # fmt: skip
+        personal = self._personal(gathered)
         target = gathered.kept[request.target].encoded()
 
         labelled, outcomes = self._outcomes(target)
@@ -276,8 +309,23 @@ class _Work:
             "diff": None if changes is None else changes.to_json(),
             "warnings": [*found.warnings, *self.warnings],
             "unreadable": self.unreadable,
+            **({"personal": personal} if personal else {}),
         }
         return version, details
+
+    def _personal(self, gathered: Gathered) -> list[dict[str, Any]]:
+        """What is found of personal data, and what becomes of it; it ends here where that is not decided."""
+        request, decided = self.request, self.privacy
+        found = survey_batches(self.source.names, gathered.sample.batches, off=decided.off)
+        if self.stops:
+            refuse_undecided(undecided(found, decided.names, request.drop), request.target)
+        told = {one.name: one.to_json() for one in found if one.name not in request.drop}
+        done = {**decided.actions, **dict.fromkeys(decided.kept, "keep")}
+        return [
+            {**told.get(name, {"column": name}), "action": done.get(name, "")}
+            for name in self.source.names
+            if name in told or name in done
+        ]
 
     def _store(
         self,
@@ -375,13 +423,25 @@ class _Work:
         if parent is not None and parent.manifest["source"]["how"] == request.how:
             settled = set(Kind) - {Kind.CONSTANT, Kind.BINARY}  # one or two values may have become more
             known = {spec.name: spec for spec in parent.decoder.columns if spec.kind in settled}
-        return infer(
-            sample.columns, request.target, np.flatnonzero(parts[sample.rows] == TRAIN),
-            task=request.task, kinds=request.kinds, missing=request.missing, positive=request.positive,
-            drop=(*request.drop, *([request.split.says_part] if request.split.says_part else ())), known=known,
+        train = np.flatnonzero(parts[sample.rows] == TRAIN)
+        of = protections(sample.columns, self.privacy, train, missing=request.missing, known=known)
+        key = privacy_key(self.ledger) if any(one.parsed.is_keyed for one in of.values()) else None
+        columns = Protected(sample.columns, Protector(stubs(of), key)) if of else sample.columns
+        shares = {name: of_raw.share for name, of_raw in gathered.distinct.items()}
+        shares |= {name: share_of(columns[name]) for name in of if of[name].action != "hash"}
+        prefixes = {name: Kind.CATEGORICAL for name in of if of[name].parsed.name == "prefix"}
+        found = infer(
+            columns, request.target, train, task=request.task, kinds={**prefixes, **request.kinds},
+            missing=request.missing, positive=request.positive, known=known,
+            drop=(*request.drop, *([request.split.says_part] if request.split.says_part else ())),
             outcomes=Evidence.of(target, np.flatnonzero(parts == TRAIN)), total_rows=gathered.n_rows,
-            shares=None if sample.whole else {name: d.share for name, d in gathered.distinct.items()},
+            shares=None if sample.whole else shares,
         )  # fmt: skip
+        findings = tuple(
+            replace(one, why=f"personal, {of[one.name].action}: {one.why}") if one.name in of else one
+            for one in found.columns
+        )
+        return replace(found, columns=findings, decoder=with_protections(found.decoder, of, key))
 
     def _leave_out_unknown_classes(self, y: np.ndarray, parts: np.ndarray, target: TargetSpec | None) -> None:
         """Rows of a class that no training row has: no model can answer it, so it is told, and they are left out."""

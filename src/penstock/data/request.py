@@ -29,6 +29,7 @@ class Request:
     redeals: str | None = None  # digest of the version whose rows are dealt anew
     row_key: str | None = None  # the column that says which row is which
     history: tuple[Past, ...] = ()  # columns that look back
+    privacy: Mapping[str, str] = field(default_factory=dict)  # column -> action; those that are kept are not among them
 
     @property
     def key(self) -> str:
@@ -53,4 +54,5 @@ class Request:
             "positive": self.positive,
             **({} if self.row_key is None else {"key": self.row_key}),
             **({"history": [past_json(past) for past in self.history]} if self.history else {}),
+            **({"privacy": dict(sorted(self.privacy.items()))} if self.privacy else {}),
         }

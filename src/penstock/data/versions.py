@@ -16,8 +16,10 @@ from penstock.bundle.kinds import INPUT_KINDS
 from penstock.data import chunks
 from penstock.data.fingerprints import mix
 from penstock.data.memory import RowMemory
+from penstock.data.privacy.keyed import keyed
 from penstock.data.split import PARTS, SplitSettings
 from penstock.errors import NewerFormat, NotFound
+from penstock.ledger.ledger import Ledger
 from penstock.objects.digests import canonical_json, digest_of
 from penstock.objects.store import ObjectStore
 
@@ -82,6 +84,12 @@ class DatasetVersion:
     @cached_property
     def decoder(self) -> Decoder:
         return Decoder.from_json(self.manifest["decoder"])
+
+    def keyed(self, ledger: Ledger) -> DatasetVersion:
+        """The same with the privacy key in its decoder, where raw values need it."""
+        version = DatasetVersion(self.manifest)
+        version.__dict__["decoder"] = keyed(self.decoder, ledger)
+        return version
 
     @property
     def target(self) -> TargetSpec:

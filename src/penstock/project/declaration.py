@@ -18,6 +18,7 @@ from penstock.project.sections.evaluation import EvaluationSection, GateSection
 from penstock.project.sections.history import HistorySection
 from penstock.project.sections.learning import GoalSection, RecipeSection, RetrainSection, ScopeSection, SearchSection
 from penstock.project.sections.monitoring import MonitoringSection, QualitySection
+from penstock.project.sections.privacy import PrivacySection
 from penstock.project.sections.runs import CostSection, RunSection, ScriptSection, StepSection
 from penstock.project.sections.section import Section
 from penstock.project.sections.serving import ServingSection
@@ -29,6 +30,7 @@ class Declaration(Section, frozen=True):
 
     data: DataSection = DataSection()
     project: ProjectSection = ProjectSection()
+    privacy: PrivacySection = PrivacySection()
     split: SplitSection = SplitSection()
     goal: GoalSection = GoalSection()
     scope: ScopeSection = ScopeSection()
