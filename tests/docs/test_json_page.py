@@ -61,6 +61,7 @@ def life(penstock: Cli, projects: Any, rows_of: Cli, write_rows: Cli, tmp_path_f
         "doctor": ("doctor", "--trail"),
         "data log": ("data", "log"),
         "data check": ("data", "check", str(source)),
+        "data privacy": ("data", "privacy"),
         "explain-check": ("explain-check",),
     }
     return {verb: penstock(folder if verb == "new" else project, *line).body for verb, line in lines.items()}
@@ -68,7 +69,7 @@ def life(penstock: Cli, projects: Any, rows_of: Cli, write_rows: Cli, tmp_path_f
 
 VERBS = (
     *("new", "run --why", "predict", "monitor", "label import", "label status", "models", "runs", "show", "lineage"),
-    *("reproduce", "doctor", "data log", "data check", "explain-check"),
+    *("reproduce", "doctor", "data log", "data check", "data privacy", "explain-check"),
 )
 
 

@@ -15,6 +15,7 @@ from penstock.bundle.history import History
 from penstock.bundle.kinds import MISSING_TIME, Kind
 from penstock.bundle.privacy.keys import check_of
 from penstock.bundle.privacy.protecting import Protector, inner, protected_reader
+from penstock.bundle.privacy.transforms import missing_key
 from penstock.bundle.raw import Reader
 from penstock.bundle.rows import read_values
 from penstock.bundle.specs import ColumnSpec, EncodedColumn, Problem, TargetSpec
@@ -123,10 +124,24 @@ class Decoder:
         return any(spec.privacy is not None for spec in self.columns)
 
     @property
+    def is_keyed(self) -> bool:
+        """Whether raw values of any column are hashed or shifted."""
+        return any(spec.privacy is not None and spec.privacy.parsed.is_keyed for spec in self.columns)
+
+    @property
     def needs_key(self) -> bool:
         """Whether raw values need the privacy key, and it is not here."""
-        keyed = any(spec.privacy is not None and spec.privacy.parsed.is_keyed for spec in self.columns)
-        return keyed and self.key is None
+        return self.is_keyed and self.key is None
+
+    def require_key(self) -> None:
+        """
+        Raises
+        ------
+        PrivacyError : the privacy key is needed, and not here.
+        """
+        if self.needs_key:
+            name = next(spec.name for spec in self.columns if spec.privacy is not None and spec.privacy.parsed.is_keyed)
+            raise missing_key(name)
 
     def with_key(self, key: bytes | None) -> Decoder:
         """The same with the privacy key; itself, where it needs none.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,13 @@ class Bundle:
         self._answerer = Answerer(signature)
 
     @classmethod
-    def load(cls, folder: str | Path, *, verify: bool = True, key: bytes | None = None) -> Bundle:
+    def load(cls, folder: str | Path, *, verify: bool = True, key: bytes | Callable[[], bytes] | None = None) -> Bundle:
         """The bundle in a folder.
 
         Parameters
         ----------
         verify : compare the digest of every file; False only for a folder that this process has verified before.
-        key : the privacy key; default: that of the environment, or of `privacy.key` one or two folders above. Without one,
+        key : the privacy key, or what gives it where it is needed; default: that of the environment, or of `privacy.key` one or two folders above. Without one,
             rows whose personal values have to be hashed or shifted are refused, unless they come protected.
 
         Raises
@@ -68,7 +68,8 @@ class Bundle:
         decoder = Decoder.from_json(parse_object(contents["decoder.json"], "decoder.json", files.folder))
         signature = Signature.from_json(parse_object(contents["signature.json"], "signature.json", files.folder))
         if decoder.needs_key:
-            decoder = decoder.with_key(key if key is not None else find_key(files.folder))
+            given = key() if callable(key) else key
+            decoder = decoder.with_key(given if given is not None else find_key(files.folder))
         slim = BundleFiles(files.folder, files.digest, files.manifest, {})  # the rest is read again when asked for
         return cls(slim, decoder, signature, contents["graph.onnx"])
 

@@ -126,3 +126,22 @@ def quality(only: tuple[str, ...], as_json: bool) -> int:
     from penstock.project.project import Project
 
     return emit(check_quality(Project.here(), only), as_json=as_json)
+
+
+@data.command("privacy")
+@click.option("--accept", is_flag=True, help="Accept what is proposed: write it into penstock.toml as decided.")
+@click.option("--file", "file", type=PATH, help="Look through this file instead, before there is a project.")
+@click.option("--key", is_flag=True, help="Print the privacy key, for a server elsewhere. Keep it secret.")
+@json_option
+def privacy(accept: bool, file: Path | None, key: bool, as_json: bool) -> int:
+    """Tell what personal data were found, how sure that is, and what becomes of them. Exit 1 when something is undecided."""
+    from penstock.lifecycle.privacy import privacy_key_of, privacy_of_file, privacy_of_project
+    from penstock.project.project import Project
+
+    if file is not None:
+        if accept or key:
+            raise click.UsageError("--file looks through a file; --accept and --key are of a project")
+        return emit(privacy_of_file(file), as_json=as_json)
+    if key:
+        return emit(privacy_key_of(Project.here()), as_json=as_json)
+    return emit(privacy_of_project(Project.here(), accept=accept), as_json=as_json)

@@ -79,6 +79,7 @@ class IngestResult:
     read_why : what was detected of the file's form.
     diff : what changed from the parent; None without one.
     warnings : what a person should look at.
+    personal : of each column that holds personal data or was decided on: what was found, and the action; it quotes no value.
     """
 
     version: DatasetVersion
@@ -89,6 +90,7 @@ class IngestResult:
     diff: dict[str, Any] | None
     warnings: tuple[str, ...]
     known: bool = False
+    personal: tuple[dict[str, Any], ...] = ()
 
     @property
     def rows(self) -> dict[str, int]:
@@ -212,6 +214,7 @@ def _result(version: DatasetVersion, details: Mapping[str, Any], *, known: bool)
         details["diff"],
         tuple(details["warnings"]),
         known,
+        tuple(details.get("personal", ())),
     )
 
 

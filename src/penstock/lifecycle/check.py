@@ -36,6 +36,13 @@ def check_declaration(project: Project, dataset: str, *, budget: str | None = No
             _known(column, names, "[evaluation] slices and protected")
     if d.data.key is not None:
         _known(d.data.key, names, "[data] key")
+        done = d.privacy.actions.get(d.data.key, "")
+        if d.data.key not in d.privacy.undecided and done.partition(":")[0] in ("drop", "mask"):
+            raise DeclarationError(
+                f"[data] key names {d.data.key!r}, of which [privacy.columns] keeps no value",
+                why=f"with {done!r} no answer could say which row it is for",
+                way_out=f'write {d.data.key} = "hash" there, or name another key',
+            )
     metric = d.goal.metric or default_metric(target.task)
     get_metric(metric, target.task)
     check_gates(declared_gates(settings.judge, metric), target.task, settings.evaluate["slices"])

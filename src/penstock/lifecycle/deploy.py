@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from penstock.bundle.privacy.keys import write_key
 from penstock.bundle.runtime import Bundle
 from penstock.errors import DeclarationError, GateRefused, NotFound, ProjectError
 from penstock.lifecycle.bundles import bundle_of
@@ -55,7 +56,7 @@ def deploy_version(
         reason = overriding(override)
         _may_be_deployed(project, chosen, override)
         check_declaration(project, chosen.dataset)
-        bundle = Bundle.load(bundle_of(project, chosen))
+        bundle = Bundle.load(bundle_of(project, chosen), key=project.privacy_key)
         bundle.self_test()
         envelope = choose_envelope(project, chosen, override=reason, accept_spent=accept_spent)
         inputs = {"bundle": chosen.bundle, "dataset": chosen.dataset}
@@ -178,6 +179,8 @@ def _switch(project: Project, chosen: ModelVersion, bundle: Bundle, deployment: 
     state_dir = project.serving_state
     ledger = project.ledger
     before = read_slots(state_dir)
+    if bundle.decoder.is_keyed:
+        write_key(state_dir, project.privacy_key())  # beside the bundles, so that copying one takes no key along
     state = fill_and_switch(
         state_dir,
         bundle.folder,

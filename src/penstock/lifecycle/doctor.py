@@ -201,7 +201,7 @@ def _slots(project: Project) -> str:
     state = read_slots(project.serving_state)
     filled = {name: entry for name, entry in state.slots.items() if entry is not None}
     for entry in filled.values():
-        Bundle.load(project.serving_state / entry.path).self_test()
+        Bundle.load(project.serving_state / entry.path, key=project.privacy_key).self_test()
     if not filled:
         return "nothing deployed yet"
     return ", ".join(f"{n} holds version {e.version}{' (live)' if n == state.live else ''}" for n, e in filled.items())

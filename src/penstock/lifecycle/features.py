@@ -244,7 +244,7 @@ def apply(
     declared = declared_ingest(project)["options"]
     columns = None if declared["columns"] is None else tuple(declared["columns"])
     source = read(table, ReadOptions(**{**declared, "columns": columns}))
-    frame, problems = version.decoder.decode_columns(source.columns)
+    frame, problems = version.keyed(project.ledger).decoder.decode_columns(source.columns)
     if version.decoder.history is not None:
         frame = version.decoder.history.onto(frame)
     returned = find_returned(project.ledger, project.objects, version, frame)

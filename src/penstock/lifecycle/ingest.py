@@ -9,9 +9,11 @@ from penstock.data.lineages import redealt_from
 from penstock.data.sources.kind import NotFetched
 from penstock.ledger.envelopes import RETIRED
 from penstock.lifecycle.contract import check_source_of, write_first
+from penstock.lifecycle.privacy import refuse_open_decisions
 from penstock.lifecycle.source import declared_source, open_declared, tell
 from penstock.lifecycle.stages import Context, Stages, WouldRun
 from penstock.project.project import Project
+from penstock.project.sections.data import is_database
 
 if TYPE_CHECKING:
     from penstock.ledger.run import Run
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
 def declared_ingest(project: Project) -> dict[str, Any]:
     """What of the declaration decides how the source is read, dealt and typed."""
     data, split = project.declaration.data, project.declaration.split
+    place = declared_source(data)
+    if dropped := _never_fetched(project):
+        reading = place.get("reading", {})
+        place["reading"] = {**reading, "drop": sorted({*reading.get("drop", ()), *dropped})}
     return {
-        **declared_source(data),
+        **place,
         "target": data.target,
         "task": None if data.task is None else data.task.value,
         "kinds": {name: kind.value for name, kind in data.kinds.items()},
@@ -32,6 +38,7 @@ def declared_ingest(project: Project) -> dict[str, Any]:
         **({} if data.key is None else {"key": data.key}),
         **({"files": dict(split.files)} if split.files else {}),
         **({"history": _history(project)} if project.declaration.history else {}),
+        **_declared_privacy(project),
     }
 
 
@@ -52,16 +59,33 @@ def _history(project: Project) -> dict[str, dict[str, Any]]:
     }
 
 
+def _declared_privacy(project: Project) -> dict[str, Any]:
+    privacy = project.declaration.privacy
+    dropped = _never_fetched(project)
+    actions = {column: action for column, action in privacy.actions.items() if column not in dropped}
+    said = {"actions": actions, "kept": list(privacy.kept), "off": list(privacy.off)}
+    return {"privacy": said} if any(said.values()) else {}
+
+
+def _never_fetched(project: Project) -> frozenset[str]:
+    """Personal columns that are dropped before a database is asked for them, as what it answers is kept."""
+    if not is_database(project.declaration.data.source):
+        return frozenset()
+    return frozenset(column for column, action in project.declaration.privacy.actions.items() if action == "drop")
+
+
 def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Read, deal, infer, decode and seal."""
     from penstock.bundle.kinds import Kind, Task
     from penstock.data.history import pasts_of
     from penstock.data.ingest import ingest as ingest_file
+    from penstock.data.privacy.applying import Decisions
     from penstock.data.split import SplitSettings
 
     project = context.project
     opened = open_declared(context, params, inputs=inputs)
     opened.refuse_other(inputs, replayed=context.replay is not None)
+    said = params.get("privacy", {"actions": {}, "kept": [], "off": []})
     result = ingest_file(
         context.ledger,
         context.objects,
@@ -73,6 +97,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         missing=None if params["missing"] is None else tuple(params["missing"]),
         drop=tuple(params["drop"]),
         positive=params["positive"],
+        privacy=Decisions(said["actions"], tuple(said["kept"]), tuple(said["off"])),
         key=params.get("key"),
         history=pasts_of(params.get("history", {})),
         project=project.name,
@@ -94,6 +119,12 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     run.output("diff", result.diff)
     run.output("warnings", [*result.warnings, *tell(context, run, opened.main, version.parent)])
     run.output("envelopes", len(version.envelopes))
+    if result.personal:
+        run.output("personal", list(result.personal))
+        if context.replay is None and not result.known:
+            context.ledger.audit.append(
+                "privacy", version.digest, {"columns": {c["column"]: c["action"] for c in result.personal}}
+            )
 
 
 def current_dataset(stages: Stages, override: str | None = None) -> str:
@@ -103,6 +134,8 @@ def current_dataset(stages: Stages, override: str | None = None) -> str:
     """
     context = stages.context
     project, ledger = context.project, context.ledger
+    if stages.operation != "new":
+        refuse_open_decisions(project)
     declared = declared_ingest(project)
     try:
         opened = open_declared(context, declared, dry=stages.dry)

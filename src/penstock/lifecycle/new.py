@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from penstock.errors import PenstockError, ProjectError, SourceError
 from penstock.lifecycle.check import check_declaration
@@ -18,6 +20,9 @@ from penstock.objects.files import naming_full_disk
 from penstock.project.project import Project
 from penstock.project.scaffold import render_declaration, write_folders
 from penstock.project.workspace import FILE
+
+if TYPE_CHECKING:
+    from penstock.data.privacy.detect import PersonalColumn
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class NewResult:
     envelopes: int
     read_why: list[str]
     warnings: list[str]
+    personal: list[dict[str, Any]] = field(default_factory=list)
 
     exit_code = 0
 
@@ -47,6 +53,7 @@ class NewResult:
             "envelopes": self.envelopes,
             "read": self.read_why,
             "warnings": self.warnings,
+            "personal": self.personal,
         }
 
     def to_text(self) -> str:
@@ -66,6 +73,16 @@ class NewResult:
             f"sealed in {self.envelopes} envelope(s)"
         )
         lines += [f"  warning: {w}" for w in self.warnings]
+        undecided = [one for one in self.personal if one["confidence"] != "low"]
+        for one in self.personal:
+            lines.append(
+                f"  personal: {one['column']} ({one['confidence']}): {one['evidence'][0]['why']}; proposed: {one['proposed']}"
+            )
+        if undecided:
+            lines += [
+                "nothing of these columns is stored, and the file stays where it is and is not copied, until you decide: in",
+                "penstock.toml under [privacy.columns], or `penstock data privacy --accept` for all that is proposed",
+            ]
         lines += [
             "wrote penstock.toml (one line there overrides what was decided here), recipe.toml and contract.toml (yours to edit)",
             f"next: cd {self.project} && penstock run",
@@ -105,7 +122,8 @@ def new_project(
     ----------
     folder : must not exist, or be empty.
     data : a file (CSV, TSV, JSON lines or Parquet, also ``.gz``), which is copied to ``data/raw``; or a glob, a folder or
-        a URL, which is read where it is.
+        a URL, which is read where it is. A file of personal data is not copied either, and nothing of the personal columns
+        is stored until it is decided what becomes of them.
     form, file_column, query, cursor : ``format`` and the others as in `[data]` of the declaration.
     kinds : column -> kind, instead of what would be inferred.
     split, gap, values, files : as in `[split]`; files of other parts are copied to ``data/raw`` too.
@@ -159,14 +177,21 @@ def new_project(
         "cursor": cursor,
     }
     declared |= {name: value for name, value in options.items() if value is not None}
+    place = str(source.resolve()) if source.is_file() else declared["source"]
+    personal = _personal([place, *(str(file.resolve()) for file in others.values())], declared)
+    stays = any(one.must_be_decided for one in personal)
+    if stays:
+        declared["source"] = place
+        dealt |= {"files": {part: str(file.resolve()) for part, file in others.items()}} if others else {}
     root.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{root.name}.new-", dir=root.parent))
     try:
         with naming_full_disk(root):
-            for file in others.values():
+            write_folders(draft)
+            for file in [] if stays else [*([source] if source.is_file() else []), *others.values()]:
                 (draft / "data/raw").mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, draft / "data/raw" / file.name)
-            result = _fill(draft, root.name, source, declared, dealt, seed)
+            result = _fill(draft, root.name, declared, dealt, seed, personal)
         if root.exists():
             root.rmdir()
         draft.chmod(0o755)
@@ -176,7 +201,39 @@ def new_project(
         if isinstance(error, PenstockError):
             _name_as_given(error, draft / declared["source"], data)
         raise
-    return NewResult(project=str(folder), target=target, **result)
+    told = [{**one.to_json(), "proposed": proposed} for one, proposed in _proposals(personal, target)]
+    return NewResult(project=str(folder), target=target, personal=told, **result)
+
+
+def _personal(places: Sequence[str], declared: Mapping[str, Any]) -> list[PersonalColumn]:
+    """What the files hold of personal data, before anything of them is stored; the strongest evidence for each column."""
+    from penstock.data.privacy.recogniser import ORDER
+    from penstock.data.privacy.survey import survey
+    from penstock.data.sources.kind import Around
+    from penstock.data.sources.opening import open_source
+    from penstock.lifecycle.source import declared_source, settings_of
+    from penstock.project.sections.data import DataSection
+
+    if declared.get("format") == "images":
+        return []
+    found: dict[str, PersonalColumn] = {}
+    known = {field.name for field in msgspec.structs.fields(DataSection)}
+    with tempfile.TemporaryDirectory() as scratch:
+        for place in places:
+            said = {name: value for name, value in {**declared, "source": place}.items() if name in known}
+            params = declared_source(msgspec.convert(said, DataSection))
+            source = open_source(settings_of(params), Around(root=Path.cwd(), scratch=Path(scratch)))
+            for one in survey(source):
+                before = found.get(one.name)
+                if before is None or ORDER.index(before.confidence) < ORDER.index(one.confidence):
+                    found[one.name] = one
+    return [one for one in found.values() if one.name not in declared.get("drop", ())]
+
+
+def _proposals(personal: Sequence[PersonalColumn], target: str) -> list[tuple[PersonalColumn, str]]:
+    from penstock.data.privacy.survey import proposal
+
+    return [(one, proposal(one, target)) for one in personal]
 
 
 def _declared_place(data: str) -> str:
@@ -215,19 +272,27 @@ def _is_number(text: str) -> bool:
 
 
 def _fill(
-    draft: Path, name: str, source: Path, declared: dict[str, Any], split: dict[str, Any], seed: int
+    draft: Path,
+    name: str,
+    declared: dict[str, Any],
+    split: dict[str, Any],
+    seed: int,
+    personal: Sequence[PersonalColumn],
 ) -> dict[str, Any]:
     """Make the project in a folder that nobody sees yet."""
-    write_folders(draft)
-    if source.is_file():
-        shutil.copyfile(source, draft / declared["source"])
-
     from penstock.bundle.kinds import Task
     from penstock.evaluation.metrics import default_metric
 
+    privacy = [
+        (one.name, proposed, f"{one.confidence}: {one.evidence[0].why}", one.must_be_decided)
+        for one, proposed in _proposals(personal, declared["target"])
+    ]
+
     def declare(task: str = "") -> None:
         metric = default_metric(Task(task)) if task else None
-        text = render_declaration(name=name, data=declared, task=task, metric=metric, split=split, seed=seed)
+        text = render_declaration(
+            name=name, data=declared, task=task, metric=metric, split=split, seed=seed, privacy=privacy
+        )
         (draft / FILE).write_text(text, encoding="utf-8")
 
     declare()

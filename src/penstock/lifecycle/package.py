@@ -29,6 +29,7 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
     """Build the bundle, hold it to parity, measure what it costs, and keep it."""
     from penstock.bundle.packing import Layout
     from penstock.bundle.signature import DecisionRule, Interval, Scale
+    from penstock.data.privacy.keyed import keyed
     from penstock.monitoring.reference import build_reference
     from penstock.packaging.build import build, signature_of
     from penstock.packaging.footprint import measure
@@ -75,7 +76,7 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
         packaged = build(
             folder,
             model=model,
-            decoder=rows.decoder,
+            decoder=keyed(rows.decoder, context.ledger),
             signature=signature,
             novelty=novelty,
             train=train,
@@ -161,6 +162,11 @@ def card_of(
         **({"costs": candidate["costs"]} if "costs" in candidate else {}),
         "scope": {name: value for name, value in params["scope"].items() if value is not None},
         "limits": limits,
+        **(
+            {"personal": [{"column": c, "action": a} for c, a in params["privacy"].items()]}
+            if params.get("privacy")
+            else {}
+        ),
         "lineage": {
             "dataset": inputs["dataset"],
             "recipe": candidate["recipe"],

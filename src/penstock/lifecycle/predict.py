@@ -142,4 +142,4 @@ def _bundle_of(project: Project, version: int | None) -> tuple[int, Bundle]:
         passed = [v for v in project.ledger.registry.versions(project.name) if v.passed or v.overrides]
         version = max((v.version for v in passed), default=1)
     chosen = project.ledger.registry.get(project.name, version)
-    return version, Bundle.load(bundle_of(project, chosen))
+    return version, Bundle.load(bundle_of(project, chosen), key=project.privacy_key)

@@ -79,7 +79,7 @@ def _compare(stages: Stages, dataset: str, result: RunResult, champion: SlotEntr
 
     context = stages.context
     frame, y = Rows(context, dataset, result.spent).valid
-    challenger = Bundle.load(context.project.root / result.bundle)
+    challenger = Bundle.load(context.project.root / result.bundle, key=context.project.privacy_key)
     answers = [_scores(one, frame) for one in (bundle, challenger)]
     thresholds = (bundle.signature.decision.threshold, challenger.signature.decision.threshold)
     found = compare(METRICS[result.metric], y, *answers, thresholds=thresholds, seed=result.seed)

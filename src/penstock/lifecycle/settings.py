@@ -60,6 +60,7 @@ class Settings:
                 "key": d.data.key,
                 "seed": d.search.seed,
                 "scope": msgspec.to_builtins(d.scope),
+                **({"privacy": d.privacy.decided} if d.privacy.decided else {}),
             },
         )
 

@@ -113,13 +113,13 @@ def build(
         draft = Path(scratch) / "draft"
         unfinished = {"examples.json": {"format": 1, "rows": [], "answers": []}, "reference.json": {"format": 1}}
         write_bundle(draft, {**files, **{n: canonical_json(part) for n, part in unfinished.items()}}, audit_head)
-        bundle = Bundle.load(draft)
+        bundle = Bundle.load(draft, key=decoder.key)
         checked = _parity(bundle, model, valid, train)
         answers = json.loads(canonical_json(bundle.predict(rows)))
         files["reference.json"] = canonical_json(reference(bundle.predict_frame(valid)))
     files["examples.json"] = canonical_json({"format": 1, "rows": rows, "answers": answers})
     write_bundle(folder, files, audit_head)
-    packaged = Bundle.load(folder)
+    packaged = Bundle.load(folder, key=decoder.key)
     packaged.self_test(exact=True)
     return Packaged(packaged, checked)
 
@@ -160,8 +160,8 @@ def _standardised(value: np.ndarray | None, signature: Signature) -> np.ndarray:
 
 def _typical(train: Frame, decoder: Decoder, name: str) -> Any:
     values = train[name][~train.missing(name)]
-    if not len(values):
-        return None
+    if not len(values) or decoder.spec(name).privacy is not None:
+        return None  # of a personal column no value shows what has to be sent
     if train.kinds[name] in (Kind.NUMERIC, Kind.DATETIME):
         return raw_value(np.sort(values)[len(values) // 2], decoder, name)
     if train.kinds[name] is Kind.TEXT:

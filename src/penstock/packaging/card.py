@@ -44,6 +44,16 @@ def render_card(card: dict[str, Any]) -> str:
     if card.get("decisions"):
         lines += ["", "## Decisions on the way to it", ""]
         lines += [_decision(decision) for decision in card["decisions"]]
+    if card.get("personal"):
+        lines += [
+            "",
+            "## Personal data",
+            "",
+            "Found or declared, and what becomes of it before anything else sees it.",
+            "",
+        ]
+        lines += ["| column | what is done |", "|---|---|"]
+        lines += [f"| `{p['column']}` | {' '.join(p['action'].split())} |" for p in card["personal"]]
     if quality["slices"]:
         lines += ["", "## Weakest slices", "", "| slice | rows | value |", "|---|---|---|"]
         lines += [f"| {s['slice']} | {s['rows']} | {_n(s['value'])} |" for s in quality["slices"][:10]]

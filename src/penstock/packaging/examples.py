@@ -10,6 +10,7 @@ import numpy as np
 
 from penstock.bundle.decoder import Decoder, Frame
 from penstock.bundle.kinds import MISSING_TIME, Kind
+from penstock.bundle.numbers import number_text
 
 MOST_WORDS = 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +34,8 @@ def example_rows(
             drawn: list[Any] = [None] * n
         elif frame.kinds[name] is Kind.TEXT:
             drawn = _texts(frame[name][present], n, rng)
+            if (privacy := decoder.spec(name).privacy) is not None:
+                drawn = [{privacy.action: text} for text in drawn]
         else:
             drawn = [raw_value(frame[name][i], decoder, name) for i in rng.choice(present, n)]
         for row, value in zip(rows, drawn, strict=True):
@@ -51,8 +54,13 @@ def _texts(seen: np.ndarray, n: int, rng: np.random.Generator) -> list[str]:
 
 
 def raw_value(value: Any, decoder: Decoder, name: str) -> Any:
-    """A decoded value as the JSON value that decodes to it."""
+    """A decoded value as the JSON value that decodes to it; a personal one as it may be kept, marked by its action."""
     spec = decoder.spec(name)
+    if spec.privacy is not None:
+        kept = raw_value(value, decoder.inner, name)
+        if kept is None or spec.privacy.action == "drop":
+            return None
+        return {spec.privacy.action: kept if isinstance(kept, str) else number_text(kept)}
     if spec.kind is Kind.NUMERIC:
         if np.isnan(value):
             return None

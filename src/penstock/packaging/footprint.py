@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from penstock.bundle.privacy.keys import VARIABLE
 from penstock.errors import BundleError
 
 _SCRIPT = """
@@ -57,7 +58,7 @@ def measure(folder: Path, *, rows: int = 300) -> Footprint:
     """Load the bundle in a fresh process and answer its first example `rows` times."""
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT, str(folder), str(rows)],
-        capture_output=True, text=True, check=False, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False, timeout=300, env={n: v for n, v in os.environ.items() if n != VARIABLE} | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     if done.returncode != 0:
         raise BundleError(

@@ -34,7 +34,7 @@ def live_entry(project: Project) -> SlotEntry:
 def live_bundle(project: Project) -> tuple[SlotEntry, Bundle]:
     """The live slot and its bundle, loaded and checked."""
     entry = live_entry(project)
-    return entry, Bundle.load(project.serving_state / entry.path)
+    return entry, Bundle.load(project.serving_state / entry.path, key=project.privacy_key)
 
 
 def server_settings(declared: ServingSection) -> ServeSettings:

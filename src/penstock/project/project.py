@@ -76,6 +76,12 @@ class Project:
     def journal_folder(self) -> Path:
         return self.serving_state / "journal"
 
+    def privacy_key(self) -> bytes:
+        """The secret behind hashes and shifted dates, made when it is first asked for."""
+        from penstock.bundle.privacy.keys import SECRET, SIZE_BYTES
+
+        return self.ledger.secret(SECRET, SIZE_BYTES)
+
     @property
     def recipe_file(self) -> Path:
         return self.root / self.declaration.recipe.file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ def render_declaration(
     split: dict[str, Any] | None = None,
     seed: int = 0,
     budget: str = "5m",
+    privacy: Sequence[tuple[str, str, str, bool]] = (),
 ) -> str:
     """The text of a new `penstock.toml`.
 
     Parameters
     ----------
     data : the keys of [data] that differ from the defaults. split : those of [split], beside the shares and the seed.
+    privacy : of each personal column its name, the proposed action, the evidence, and whether it has to be decided.
     metric : None while the task is not known, which is while the data are first read.
     """
     dealt = dict(split or {})
@@ -50,6 +53,7 @@ def render_declaration(
         '# kinds = { zip = "categorical" }    # one line overrides what was inferred',
         '# drop = ["column"]                  # columns that are not known when you predict, or must not be used',
         "",
+        *_privacy_lines(privacy),
         "[split]",
         "valid = 0.2",
         "test = 0.2                   # sealed: encrypted at once, opened one envelope per deploy",
@@ -88,6 +92,24 @@ def render_declaration(
         "",
     ]
     return "\n".join(lines)
+
+
+def _privacy_lines(found: Sequence[tuple[str, str, str, bool]]) -> list[str]:
+    if not found:
+        return []
+    from penstock.project.privacy_lines import HEADER, line_of
+    from penstock.project.sections.privacy import UNDECIDED
+
+    lines = [HEADER]
+    if any(open_ for *_, open_ in found):
+        lines += [
+            f'# Personal data were found. "{UNDECIDED}" is a proposal: nothing of such a column is stored, and `penstock run`',
+            "# stops, until you have taken that word away, or written another action. All of them: docs/privacy.md.",
+        ]
+    for column, action, why, open_ in found:
+        line = line_of(column, f"{UNDECIDED}{action}" if open_ else action, why)
+        lines.append(line if open_ else f"# {line}")
+    return [*lines, ""]
 
 
 def toml(value: Any) -> str:

@@ -140,6 +140,7 @@ class SlotFollower:
                     why=f"its digest is {bundle.digest}, slots.json names {entry.bundle}",
                     way_out="deploy that version again",
                 )
+            bundle.decoder.require_key()  # before the first request, not at it
             bundle.self_test()
         except PenstockError:
             raise

@@ -16,6 +16,9 @@ from penstock.errors import PrivacyError
 
 VARIABLE = "PENSTOCK_PRIVACY_KEY"
 FILE = "privacy.key"
+SECRET = "privacy"
+"""Its name among the secrets of a ledger."""
+
 SIZE_BYTES = 32
 
 

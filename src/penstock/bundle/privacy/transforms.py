@@ -229,9 +229,14 @@ def _hits_masked(text: Reader, masks: tuple[Mask, ...]) -> Callable[[object], st
 
 def _needed(key: bytes | None, name: str) -> bytes:
     if key is None:
-        raise PrivacyError(
-            f"the privacy key is not here, and {name!r} needs it",
-            why="its values are hashed or shifted by a secret of the project, which no bundle holds",
-            way_out="set PENSTOCK_PRIVACY_KEY, or put privacy.key beside the bundle (`penstock data privacy --key` prints it)",
-        )
+        raise missing_key(name)
     return key
+
+
+def missing_key(name: str) -> PrivacyError:
+    """The error of a column that needs the privacy key."""
+    return PrivacyError(
+        f"the privacy key is not here, and {name!r} needs it",
+        why="its values are hashed or shifted by a secret of the project, which no bundle holds",
+        way_out="set PENSTOCK_PRIVACY_KEY, or put privacy.key beside the bundle (`penstock data privacy --key` prints it)",
+    )

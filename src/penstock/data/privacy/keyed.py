@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from penstock.bundle.decoder import Decoder
-from penstock.bundle.privacy.keys import SIZE_BYTES
+from penstock.bundle.privacy.keys import SECRET, SIZE_BYTES
 from penstock.ledger.ledger import Ledger
-
-SECRET = "privacy"
 
 
 def privacy_key(ledger: Ledger) -> bytes:

@@ -1,0 +1,437 @@
+"""Personal data: found before anything is stored, decided by a person, and nowhere to be read afterwards."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import random
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Cli = Callable[..., Any]
+N = 500
+EXTRA = (
+    "mail",
+    "phone",
+    "card",
+    "account",
+    "ssn",
+    "client_ip",
+    "device",
+    "born",
+    "seen_at",
+    "remark",
+    "postcode",
+    "pay",
+    "boss",
+)
+
+
+def luhn(digits: str) -> str:
+    total = sum(sum(divmod(int(d) * (2 - i % 2), 10)) for i, d in enumerate(reversed(digits)))
+    return digits + str(-total % 10)
+
+
+def iban(account: int) -> str:
+    body = f"37040044{account:010d}"
+    return f"DE{98 - int(body + '131400') % 97:02d}{body}"
+
+
+def person(i: int) -> dict[str, str]:
+    """The personal values of a row: each is found nowhere but in it."""
+    dice = random.Random(i)
+    return {
+        "mail": f"zqperson{i:05d}@mail{i % 7}.example.org",
+        "phone": f"+44 20 7{dice.randrange(100, 999)} {i:04d}",
+        "card": luhn(f"4{dice.randrange(10**9, 10**10)}{i:04d}"),
+        "account": iban(dice.randrange(10**6, 10**9) * 10 + i % 10),
+        "ssn": f"{dice.randrange(100, 600)}-{10 + i % 80}-{1000 + i}",
+        "client_ip": f"{dice.randrange(70, 200)}.{dice.randrange(70, 250)}.{dice.randrange(70, 250)}.{dice.randrange(100, 250)}",
+        "device": f"0A:1B:{i // 256:02X}:{i % 256:02X}:{dice.randrange(16, 256):02X}:{dice.randrange(16, 256):02X}",
+        "born": f"{1940 + i % 60}-{1 + i % 12:02d}-{11 + i % 17:02d}T{i % 24:02d}:{i % 60:02d}:{dice.randrange(10, 60)}",
+        "seen_at": f"{2015 + i % 8}-{1 + i % 12:02d}-{11 + i % 17:02d}T{i % 24:02d}:{i % 60:02d}:{dice.randrange(10, 60)}",
+        "postcode": f"{dice.randrange(10, 99)}{100 + i % 900}-{i:04d}",
+        "pay": f"{30_000 + i * 13 + 0.37:.2f}",
+        "boss": f"Zqname{i:05d} Zqfamily{i:05d}",
+    }
+
+
+def with_persons(rows: list[dict[str, Any]], first: int = 0) -> list[dict[str, Any]]:
+    """Rows with personal columns and personal hits inside their texts."""
+    for i, row in enumerate(rows, first):
+        p = person(i)
+        row |= p
+        row["remark"] = (
+            f"please call {p['phone']} or write to {p['mail']} {'again' if i % 2 else 'soon'}, "
+            f"card {p['card'][:4]} {p['card'][4:8]} {p['card'][8:12]} {p['card'][12:]} and {p['account']} of {p['ssn']} at {p['client_ip']}"
+        )
+    return rows
+
+
+def secrets_of(numbers: range) -> dict[str, str]:
+    """What may be found nowhere: text -> which value it is."""
+    found = {}
+    for i in numbers:
+        p = person(i)
+        found |= {p[name]: f"{name} of {i}" for name in p if name != "postcode"}
+        found[p["postcode"]] = f"postcode of {i}"
+        found[f"zqperson{i:05d}"] = f"local part of {i}"
+        found[f"Zqfamily{i:05d}"] = f"family name of {i}"
+        c = p["card"]
+        found[f"{c[:4]} {c[4:8]} {c[8:12]} {c[12:]}"] = f"card in the text of {i}"
+    return found
+
+
+DECIDED = {
+    "mail": "hash", "phone": "hash", "card": "drop", "account": "hash", "ssn": "drop", "client_ip": "network", "device": "hash",
+    "born": "year", "seen_at": "shift:mail", "remark": "mask:hits", "postcode": "prefix:2", "pay": "band:10000", "boss": "mask",
+}  # fmt: skip
+
+
+def readable(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, and what they say once they are unpacked."""
+    data = path.read_bytes()
+    yield data
+    if data[:4] == b"PAR1":
+        import pyarrow.parquet as pq
+
+        yield repr(pq.read_table(io.BytesIO(data)).to_pydict()).encode()
+    if data[:2] == b"\x1f\x8b":
+        yield gzip.decompress(data)
+    if data[:4] == b"\x28\xb5\x2f\xfd":
+        import pyarrow as pa
+
+        yield pa.input_stream(io.BytesIO(data), compression="zstd").read()
+    if data[:15] == b"SQLite format 3":
+        yield "\n".join(sqlite3.connect(f"file:{path}?mode=ro", uri=True).iterdump()).encode()
+
+
+def opened_envelopes(project: Path, tmp_path: Path) -> bytes:
+    """What lies encrypted: all envelopes, opened in a copy of the project."""
+    from penstock.data.seal import envelopes, open_envelope
+    from penstock.project.project import Project
+
+    opened = Project(shutil.copytree(project, tmp_path / "opened" / "shop"))
+    shown = []
+    for record in opened.ledger.datasets.log():
+        for envelope in envelopes(opened.ledger, opened.objects, record.digest):
+            frame, _ = open_envelope(
+                opened.ledger, opened.objects, record.digest, envelope.index, run="test", purpose="test"
+            )
+            shown.append(repr({name: frame[name].tolist() for name in frame.columns}))
+    opened.ledger.close()
+    return "\n".join(shown).encode()
+
+
+def leaks(folder: Path, secrets: dict[str, str], more: bytes = b"") -> list[str]:
+    """Where any secret is to be read, under a folder."""
+    pattern = re.compile(b"|".join(re.escape(text.encode()) for text in secrets))
+    found = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        for data in readable(path):
+            if hit := pattern.search(data):
+                found.append(f"{path.relative_to(folder)}: {secrets[hit[0].decode()]}")
+                break
+    if hit := pattern.search(more):
+        found.append(f"encrypted: {secrets[hit[0].decode()]}")
+    return found
+
+
+def declare(project: Path, decided: dict[str, str]) -> None:
+    """Write decisions over what was proposed."""
+    text = (project / "penstock.toml").read_text(encoding="utf-8")
+    head, _, rest = text.partition("[privacy.columns]")
+    tail = rest[rest.index("\n[") + 1 :]
+    lines = "\n".join(f"{name} = {json.dumps(action)}" for name, action in decided.items())
+    (project / "penstock.toml").write_text(f"{head}[privacy.columns]\n{lines}\n\n{tail}", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def source(rows_of: Cli, write_rows: Cli, tmp_path_factory: Any) -> Path:
+    """A file of persons, far from any project."""
+    rows = with_persons(rows_of(N, seed=3))
+    return Path(write_rows(tmp_path_factory.mktemp("elsewhere") / "customers.csv", rows, "bought"))
+
+
+@pytest.fixture(scope="module")
+def new(penstock: Cli, source: Path, tmp_path_factory: Any) -> tuple[Path, Any]:
+    """A project of it, just made, and what `new` said."""
+    folder = tmp_path_factory.mktemp("persons")
+    made = penstock(
+        folder, "new", "shop", "--data", str(source), "--target", "bought", "--key", "id", "--kind", "joined=datetime"
+    )
+    assert made.code == 0, made
+    return folder / "shop", made
+
+
+@pytest.fixture(scope="module")
+def decided(new: tuple[Path, Any], penstock: Cli, set_line: Cli, tmp_path_factory: Any) -> Path:
+    """The project with decisions, run and deployed."""
+    project = Path(shutil.copytree(new[0], tmp_path_factory.mktemp("decided") / "shop"))
+    declare(project, DECIDED)
+    set_line(project, "search", 'learners = ["linear"]')
+    set_line(project, "search", "workers = 1")
+    set_line(project, "recipe", 'file = "recipe.toml"')
+    done = penstock(project, "run", "--budget", "2 trials")
+    assert done.code == 0, done
+    deployed = penstock(project, "deploy")
+    assert deployed.code == 0, deployed
+    return project
+
+
+def test_new_finds_personal_columns_and_stores_nothing_of_them(
+    new: tuple[Path, Any], source: Path, tmp_path: Path
+) -> None:
+    """Not in the copy (there is none), nor in any file, the ledger or the envelopes."""
+    project, made = new
+    found = {one["column"]: one["kind"] for one in made.body["personal"] if one["confidence"] != "low"}
+    assert found == {
+        "mail": "email", "phone": "phone", "card": "card", "account": "iban", "ssn": "us_ssn", "client_ip": "ip", "device": "mac",
+        "remark": found["remark"],
+    }  # fmt: skip
+    text = (project / "penstock.toml").read_text(encoding="utf-8")
+    assert 'mail = "undecided:hash"' in text
+    assert 'remark = "undecided:mask:hits"' in text
+    assert str(source) in text
+    assert list((project / "data" / "raw").glob("*.csv")) == []
+    hidden = {text: what for text, what in secrets_of(range(N)).items() if what.split()[0] in found or "card" in what}
+    assert leaks(project, hidden, opened_envelopes(project, tmp_path)) == []
+
+
+def test_run_stops_until_each_is_decided_and_says_what_to_edit(new: tuple[Path, Any], penstock: Cli) -> None:
+    """Exit 2, with a code of its own; and so does `run --why`."""
+    for line in (("run",), ("run", "--why")):
+        done = penstock(new[0], *line)
+        assert done.code == 2
+        assert done.error["code"] == "privacy-undecided"
+        assert "'mail'" in done.error["what"]
+        assert "--accept" in done.error["try"]
+
+
+def test_proposals_are_explained_and_accepted_on_record(new: tuple[Path, Any], penstock: Cli, tmp_path: Path) -> None:
+    """Per column what was found, evidence, action; who accepted is in the ledger and in the audit trail."""
+    import getpass
+
+    from penstock.project.project import Project
+
+    project = Path(shutil.copytree(new[0], tmp_path / "shop"))
+    told = penstock(project, "data", "privacy")
+    assert told.code == 1
+    mail = next(one for one in told.body["columns"] if one["column"] == "mail")
+    assert (mail["kind"], mail["confidence"], mail["proposed"], mail["stands"]) == (
+        "email",
+        "high",
+        "hash",
+        "undecided",
+    )
+    assert mail["evidence"][0]["share"] == 1.0
+    accepted = penstock(project, "data", "privacy", "--accept")
+    assert accepted.code == 0
+    assert accepted.body["accepted"]["mail"] == "hash"
+    text = (project / "penstock.toml").read_text(encoding="utf-8")
+    assert 'mail = "hash"    # high: ' in text
+    assert '"undecided:' not in text.replace('# Personal data were found. "undecided:"', "")
+    opened = Project(project)
+    event = next(e for e in opened.ledger.audit.events() if e.what == "accept privacy")
+    assert (event.who, event.details["columns"]["mail"]) == (getpass.getuser(), "hash")
+    assert any(r.operation == "privacy" and "accepted" in r.outputs for r in opened.ledger.runs())
+    opened.ledger.close()
+    assert penstock(project, "data", "privacy").code == 0
+
+
+def test_a_file_can_be_looked_through_before_there_is_a_project(source: Path, penstock: Cli, tmp_path: Path) -> None:
+    """Nothing is stored."""
+    told = penstock(tmp_path, "data", "privacy", "--file", str(source))
+    assert told.code == 0
+    assert {one["column"] for one in told.body["columns"] if one["kind"] == "iban"} == {"account"}
+    assert list(tmp_path.iterdir()) == []
+    assert penstock(tmp_path, "data", "privacy", "--file", "absent.csv").error["code"] == "source"
+
+
+def test_no_plain_value_is_to_be_read_anywhere(
+    decided: Path, penstock: Cli, serve: Cli, rows_of: Cli, source: Path, tmp_path: Path
+) -> None:
+    """After run, deploy, serve (answers, refusals, labels by key), predict, monitor, retrain, profile, quality, reports."""
+    project = Path(shutil.copytree(decided, tmp_path / "shop"))
+    rows = with_persons(rows_of(260, seed=5), first=5000)
+    served = serve(project)
+    columns = [name for name in rows[0] if name not in ("bought", "grade", "price")]
+    asked = [{n: row[n] for n in columns if row[n] is not None} for row in rows]
+    said = [served.predict(asked)]
+    for broken in (
+        {**asked[0], "born": "zqperson05000@mail2.example.org"},
+        {**asked[0], "pay": person(5001)["boss"]},
+        {**asked[0], "client_ip": person(5002)["mail"]},
+        {**asked[0], "mail": [person(5003)["mail"]]},
+        {**asked[0], "remark": {"text": person(5004)["mail"]}},
+        {**asked[0], "zip": "7"},
+    ):
+        status, refused = served.ask("POST", "/predict", {"rows": [broken]})
+        assert status == 400
+        said.append(refused)
+    items = [{"key": row["id"], "label": row["bought"]} for row in rows[:200]]
+    said.append(served.ask("POST", "/labels", {"labels": items})[1])
+    said.append(served.ask("GET", "/model")[1])
+    said.append(served.ask("GET", "/openapi.json")[1])
+    served.close()
+    assert said[-3]["accepted"] == 200
+
+    more = tmp_path / "more.csv"
+    with more.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows({n: row[n] for n in columns} for row in rows[:50])
+    broken_file = tmp_path / "broken.csv"
+    broken_file.write_text(
+        more.read_text(encoding="utf-8").replace(rows[3]["pay"], person(5003)["boss"], 1), encoding="utf-8"
+    )
+    outcomes = [
+        penstock(project, "predict", "--input", str(more), "--output", "answers.csv"),
+        penstock(project, "monitor"),
+        penstock(project, "data", "profile"),
+        penstock(project, "data", "quality", "--only", "duplicate-rows"),
+        penstock(project, "data", "check", str(more)),
+        penstock(project, "data", "privacy"),
+        penstock(project, "doctor"),
+        penstock(project, "predict", "--input", str(broken_file), "--output", "none.csv"),
+        penstock(project, "retrain", "--budget", "2 trials"),
+        penstock(project, "runs"),
+    ]
+    assert [one.code for one in outcomes[:7]] == [0, outcomes[1].code, 0, outcomes[3].code, 0, 0, 0], outcomes
+    assert outcomes[7].error["code"] == "schema-mismatch"
+    assert outcomes[8].code == 0, outcomes[8]
+    secrets = secrets_of(range(N)) | secrets_of(range(5000, 5260))
+    told = "\n".join([json.dumps(said), *(one.out + one.err for one in outcomes)]).encode()
+    assert leaks(project, secrets, told + opened_envelopes(project, tmp_path)) == []
+
+
+def test_what_is_served_is_what_was_learned(
+    decided: Path, penstock: Cli, serve: Cli, rows_of: Cli, tmp_path: Path
+) -> None:
+    """The same raw rows get the same answers online and in batch, and unprotected columns are not needed for that."""
+    project = Path(shutil.copytree(decided, tmp_path / "shop"))
+    rows = with_persons(rows_of(30, seed=5), first=7000)
+    names = [name for name in rows[0] if name not in ("bought", "grade", "price")]
+    served = serve(project)
+    online = served.predict([{n: row[n] for n in names} for row in rows])
+    served.close()
+    with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows({n: row[n] for n in names} for row in rows)
+    assert penstock(project, "predict", "--input", str(tmp_path / "rows.csv"), "--output", "answers.csv").code == 0
+    with (project / "answers.csv").open(encoding="utf-8") as file:
+        batch = list(csv.DictReader(file))
+    assert [float(b["p_yes"]) for b in batch] == [a["probabilities"]["yes"] for a in online]
+    decoder = json.loads((project / "models/v1/decoder.json").read_text(encoding="utf-8"))
+    actions = {c["name"]: c["privacy"]["action"] for c in decoder["columns"] if "privacy" in c}
+    assert actions == DECIDED
+
+
+def test_a_bundle_elsewhere_needs_the_key_and_holds_none(
+    decided: Path, penstock: Cli, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The key stands in no file of the bundle; without it raw rows are refused, with it the answers are the same."""
+    from penstock.bundle.privacy.keys import FILE, VARIABLE
+    from penstock.bundle.runtime import Bundle
+    from penstock.errors import PrivacyError
+
+    key = penstock(decided, "data", "privacy", "--key").body["key"]
+    beside = decided / ".penstock" / "serving" / FILE
+    assert beside.read_text(encoding="ascii").strip() == key
+    assert beside.stat().st_mode & 0o777 == 0o600
+    bundle = Path(shutil.copytree(decided / "models" / "v1", tmp_path / "somewhere" / "v1"))
+    assert leaks(bundle, {key: "key"}) == []
+    row = {"mail": "ada@example.org", "age": 41}
+    loaded = Bundle.load(bundle)
+    loaded.self_test()
+    with pytest.raises(PrivacyError, match="privacy key is not here"):
+        loaded.predict([row])
+    monkeypatch.setenv(VARIABLE, key)
+    assert Bundle.load(bundle).predict([row]) == Bundle.load(bundle, key=bytes.fromhex(key)).predict([row])
+    monkeypatch.setenv(VARIABLE, "00" * 32)
+    with pytest.raises(PrivacyError, match="not the privacy key"):
+        Bundle.load(bundle)
+
+
+def test_a_new_personal_column_of_the_source_stops_the_next_run(
+    decided: Path, penstock: Cli, rows_of: Cli, write_rows: Cli, tmp_path: Path
+) -> None:
+    """What was undecided yesterday is undecided today: nothing of the new version is stored."""
+    project = Path(shutil.copytree(decided, tmp_path / "shop"))
+    rows = with_persons(rows_of(N, seed=3))
+    for i, row in enumerate(rows):
+        row["second_mail"] = f"zqsecond{i:05d}@example.org"
+    moved = write_rows(tmp_path / "customers.csv", rows, "bought")
+    text = (project / "penstock.toml").read_text(encoding="utf-8")
+    before = next(line for line in text.splitlines() if line.startswith("source = "))
+    (project / "penstock.toml").write_text(text.replace(before, f"source = {json.dumps(str(moved))}"), encoding="utf-8")
+    done = penstock(project, "run", "--budget", "2 trials")
+    assert done.code == 2
+    assert done.error["code"] == "privacy-undecided"
+    assert "second_mail" in done.error["what"]
+    assert 'second_mail" = "hash"' in done.error["try"] or 'second_mail = "hash"' in done.error["try"]
+    assert leaks(project, {f"zqsecond{i:05d}": "second mail" for i in range(N)}) == []
+    assert penstock(project, "data", "privacy", "--accept").body["accepted"] == {"second_mail": "hash"}
+    assert penstock(project, "run", "--budget", "2 trials").code == 0
+
+
+def test_a_decision_changes_no_row_s_part(decided: Path, penstock: Cli, tmp_path: Path) -> None:
+    """Rows are known by keyed fingerprints of their raw text: sealed rows stay sealed when an action changes."""
+    from penstock.data.versions import load_memory, load_version
+    from penstock.project.project import Project
+
+    project = Path(shutil.copytree(decided, tmp_path / "shop"))
+    opened = Project(project)
+    first = load_version(opened.objects, opened.ledger.datasets.head("shop"))
+    before = load_memory(opened.objects, first)
+    opened.ledger.close()
+    declare(project, {**DECIDED, "mail": "drop", "seen_at": "shift"})
+    assert penstock(project, "run", "--budget", "2 trials").code == 0
+    opened = Project(project)
+    second = load_version(opened.objects, opened.ledger.datasets.head("shop"))
+    now = load_memory(opened.objects, second)
+    assert second.digest != first.digest
+    assert second.lineage == first.lineage
+    parts = {bytes(row): part for row, part in zip(before.row, before.part.tolist(), strict=True)}
+    assert all(parts[bytes(row)] == part for row, part in zip(now.row, now.part.tolist(), strict=True))
+    opened.ledger.close()
+
+
+def test_the_card_says_what_became_of_them(decided: Path) -> None:
+    """For whoever has to answer for the model."""
+    card = json.loads((decided / "models/v1/card.json").read_text(encoding="utf-8"))
+    assert {p["column"]: p["action"] for p in card["personal"]} == DECIDED
+    assert "| `mail` | hash |" in (decided / "models/v1/card.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("column", "action", "code"),
+    [
+        ("mail", "hsh", "bad-declaration"),
+        ("mail", "keep", "bad-declaration"),
+        ("male", "hash", "schema-mismatch"),
+        ("bought", "hash", "bad-declaration"),
+        ("boss", "year", "schema-mismatch"),
+        ("seen_at", "shift:nobody", "schema-mismatch"),
+        ("id", "drop", "bad-declaration"),
+    ],
+)
+def test_a_decision_that_cannot_be_is_refused(
+    new: tuple[Path, Any], penstock: Cli, tmp_path: Path, column: str, action: str, code: str
+) -> None:
+    """By name, and without a value."""
+    project = Path(shutil.copytree(new[0], tmp_path / "shop"))
+    declare(project, {**DECIDED, column: action})
+    done = penstock(project, "run", "--budget", "2 trials")
+    assert done.code == 2, done
+    assert done.error["code"] == code, done.error
+    assert not any(secret in done.out + done.err for secret in secrets_of(range(40)))
