@@ -59,7 +59,7 @@ def person(i: int) -> dict[str, str]:
         "born": f"{1940 + i % 60}-{1 + i % 12:02d}-{11 + i % 17:02d}T{i % 24:02d}:{i % 60:02d}:{dice.randrange(10, 60)}",
         "seen_at": f"{2015 + i % 8}-{1 + i % 12:02d}-{11 + i % 17:02d}T{i % 24:02d}:{i % 60:02d}:{dice.randrange(10, 60)}",
         "postcode": f"{dice.randrange(10, 99)}{100 + i % 900}-{i:04d}",
-        "pay": f"{30_000 + i * 13 + 0.37:.2f}",
+        "pay": f"{30_000 + i * 131 + 0.37:.2f}",
         "boss": f"Zqname{i:05d} Zqfamily{i:05d}",
     }
 
@@ -120,9 +120,12 @@ def opened_envelopes(project: Path, tmp_path: Path) -> bytes:
     from penstock.project.project import Project
 
     opened = Project(shutil.copytree(project, tmp_path / "opened" / "shop"))
-    shown = []
+    shown, seen = [], set()
     for record in opened.ledger.datasets.log():
         for envelope in envelopes(opened.ledger, opened.objects, record.digest):
+            if envelope.is_spent or (envelope.index, envelope.dataset) in seen:
+                continue
+            seen.add((envelope.index, envelope.dataset))
             frame, _ = open_envelope(
                 opened.ledger, opened.objects, record.digest, envelope.index, run="test", purpose="test"
             )
@@ -143,6 +146,13 @@ def leaks(folder: Path, secrets: dict[str, str], more: bytes = b"") -> list[str]
     if hit := pattern.search(more):
         found.append(f"encrypted: {secrets[hit[0].decode()]}")
     return found
+
+
+def journal(project: Path) -> list[dict[str, Any]]:
+    """The records of a project's journal."""
+    from penstock.serving.journal import read
+
+    return [{"kind": record.kind, "rows": list(record.rows)} for record in read(project / ".penstock/serving/journal")]
 
 
 def declare(project: Path, decided: dict[str, str]) -> None:
@@ -179,7 +189,7 @@ def decided(new: tuple[Path, Any], penstock: Cli, set_line: Cli, tmp_path_factor
     declare(project, DECIDED)
     set_line(project, "search", 'learners = ["linear"]')
     set_line(project, "search", "workers = 1")
-    set_line(project, "recipe", 'file = "recipe.toml"')
+    (project / "recipe.toml").unlink()  # suggested anew, with what the decisions leave
     done = penstock(project, "run", "--budget", "2 trials")
     assert done.code == 0, done
     deployed = penstock(project, "deploy")
@@ -308,6 +318,7 @@ def test_no_plain_value_is_to_be_read_anywhere(
     assert [one.code for one in outcomes[:7]] == [0, outcomes[1].code, 0, outcomes[3].code, 0, 0, 0], outcomes
     assert outcomes[7].error["code"] == "schema-mismatch"
     assert outcomes[8].code == 0, outcomes[8]
+    assert any(record["kind"] == "predict" and record["rows"][0]["mail"]["hash"] for record in journal(project))
     secrets = secrets_of(range(N)) | secrets_of(range(5000, 5260))
     told = "\n".join([json.dumps(said), *(one.out + one.err for one in outcomes)]).encode()
     assert leaks(project, secrets, told + opened_envelopes(project, tmp_path)) == []
@@ -332,6 +343,8 @@ def test_what_is_served_is_what_was_learned(
         batch = list(csv.DictReader(file))
     assert [float(b["p_yes"]) for b in batch] == [a["probabilities"]["yes"] for a in online]
     decoder = json.loads((project / "models/v1/decoder.json").read_text(encoding="utf-8"))
+    signature = json.loads((project / "models/v1/signature.json").read_text(encoding="utf-8"))
+    assert {"born", "seen_at", "remark", "postcode", "pay"} <= {c["name"] for c in signature["columns"]}
     actions = {c["name"]: c["privacy"]["action"] for c in decoder["columns"] if "privacy" in c}
     assert actions == DECIDED
 

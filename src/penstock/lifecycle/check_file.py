@@ -98,7 +98,7 @@ def check_file(project: Project, file: Path | str) -> FileCheck:
     checker = None
     if text is not None:
         checker = Checker(parsed(project, text), source.names, may_show(Context(project), project))
-    version = None if head is None else load_version(project.objects, head)
+    version = None if head is None else load_version(project.objects, head).keyed(project.ledger)
     memory = None if version is None else load_memory(project.objects, version)
     key = project.ledger.secret("fingerprints")
     rows = test_rows = unreadable = 0

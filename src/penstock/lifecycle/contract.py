@@ -79,7 +79,7 @@ def may_show(context: Context, project: Project) -> MayShow:
     if head is None:
         return nothing
     declared = declared_ingest(project)
-    version = load_version(context.objects, head)
+    version = load_version(context.objects, head).keyed(context.ledger)
     settings = SplitSettings(**declared["split"])
     return Unsealed.of(context.ledger, context.objects, version, declared["target"], settings, declared.get("key"))
 

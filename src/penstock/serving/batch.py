@@ -161,6 +161,12 @@ class _Job:
         self._bundle, self._options, self._on_unreadable, self._result = bundle, options, on_unreadable, result
         signature = bundle.signature
         self._inputs = [column.name for column in signature.columns]
+        specs = [bundle.decoder.spec(name) for name in self._inputs]
+        subjects = {spec.privacy.subject for spec in specs if spec.privacy is not None} - {"", *self._inputs}
+        self._read = [
+            *self._inputs,
+            *sorted(subjects),
+        ]  # dates may be shifted by the value of a column that is no input
         self._known = {*(spec.name for spec in bundle.decoder.columns), signature.target.name}
         self._classes = signature.target.classes
         self._row = 0
@@ -226,7 +232,7 @@ class _Job:
     def _answers(
         self, path: Path, batch: pa.RecordBatch, first: int, behind: Mapping[str, np.ndarray]
     ) -> pa.RecordBatch:
-        columns = {name: _encoded(batch.column(name)) for name in self._inputs if name in batch.schema.names}
+        columns = {name: _encoded(batch.column(name)) for name in self._read if name in batch.schema.names}
         frame, problems = self._bundle.decoder.decode_columns(columns)
         for name, values in behind.items():
             frame.columns[name] = values[first : first + len(frame)]
