@@ -50,30 +50,36 @@ def cached_digest(database: Database, path: Path) -> str:
 
 def cached_digests(database: Database, paths: list[Path]) -> list[str]:
     """As `cached_digest`, of many files: what is remembered is asked for, and what is new written, in one go."""
-    resolved = [path.resolve() for path in paths]
+    folders: dict[str, str] = {}  # resolving each path takes longer than all the rest
+    names: list[str] = []
+    for path in map(os.fspath, paths):
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder or ".")
+        names.append(os.path.join(folders[folder], name))
     known: dict[str, tuple[tuple[int, int, int], str]] = {}
     with database.read() as connection:
-        for start in range(0, len(resolved), AT_ONCE):
-            names = [str(path) for path in resolved[start : start + AT_ONCE]]
-            for row in connection.all("SELECT * FROM file_stats WHERE path IN :paths", paths=names):
+        for start in range(0, len(names), AT_ONCE):
+            query = "SELECT path, size_bytes, mtime_ns, inode, digest FROM file_stats WHERE path IN :paths"
+            for row in connection.all(query, paths=names[start : start + AT_ONCE]):
                 known[row.path] = ((row.size_bytes, row.mtime_ns, row.inode), row.digest)
     found: list[str] = []
     fresh: dict[str, dict[str, Any]] = {}
     now = time.time()
-    for path in resolved:
-        before = _stat(path)
-        remembered = known.get(str(path))
+    for name in names:
+        before = _stat(name)
+        remembered = known.get(name)
         if remembered is not None and remembered[0] == before:
             found.append(remembered[1])
             continue
-        digest = sha256_file(path)
-        if _stat(path) != before:
-            raise changed_while_read(path)
+        digest = sha256_file(Path(name))
+        if _stat(name) != before:
+            raise changed_while_read(Path(name))
         found.append(digest)
         size_bytes, mtime_ns, inode = before
         if now - mtime_ns / 1e9 >= SETTLED_S:
-            fresh[str(path)] = {
-                "path": str(path), "size_bytes": size_bytes, "mtime_ns": mtime_ns, "inode": inode, "digest": digest
+            fresh[name] = {
+                "path": name, "size_bytes": size_bytes, "mtime_ns": mtime_ns, "inode": inode, "digest": digest
             }  # fmt: skip
     if fresh:
         with database.write() as connection:
@@ -103,6 +109,6 @@ def _number(identity: str) -> int:
     return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
 
 
-def _stat(path: Path) -> tuple[int, int, int]:
+def _stat(path: Path | str) -> tuple[int, int, int]:
     status = os.stat(path)
     return status.st_size, status.st_mtime_ns, status.st_ino

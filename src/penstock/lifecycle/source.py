@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,9 +106,9 @@ class Opened:
     whole: Source
     fetched: Mapping[str, str]
 
-    @property
+    @cached_property
     def inputs(self) -> dict[str, Any]:
-        """What an ingest depends on."""
+        """What an ingest depends on, as it is when this is asked for the first time."""
         return {"source": self.whole.digest(), **({"fetched": dict(self.fetched)} if self.fetched else {})}
 
     def refuse_other(self, inputs: Mapping[str, Any], *, replayed: bool) -> None:
