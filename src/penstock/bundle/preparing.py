@@ -39,6 +39,12 @@ class Prepared:
     params: tuple[int, ...] = ()
 
     @property
+    def images(self) -> tuple[str, ...]:
+        """Those of the columns whose values are unpacked as images."""
+        inner = tuple(name for i in self.inputs if isinstance(i, Prepared) for name in i.images)
+        return self.columns if self.function.startswith("pixels_") else inner
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that are read, each once, in order."""
         found = (i.columns if isinstance(i, Prepared) else (i,) for i in self.inputs)
@@ -147,6 +153,17 @@ def one_token(value: str) -> str:
     return "_".join(value.split())
 
 
+def pixels(colour: str) -> Callable[[int, int], Function]:
+    """Of an image in base64, its pixels at a size as numbers; see `penstock.bundle.images`."""
+
+    def sized(height: int, width: int) -> Function:
+        from penstock.bundle.images import pixels_of
+
+        return lambda text: pixels_of(text, height, width, colour)
+
+    return sized
+
+
 FUNCTIONS: Mapping[str, Callable[..., Function]] = {
     "tokens": lambda: tokens,
     "lowercase": lambda: lowercase,
@@ -156,6 +173,8 @@ FUNCTIONS: Mapping[str, Callable[..., Function]] = {
     "hash_value": hash_value,
     "hash_tokens": hash_tokens,
     "one_token": lambda: one_token,
+    "pixels_grey": pixels("grey"),
+    "pixels_rgb": pixels("rgb"),
 }
 """Names are permanent: stored bundles say them."""
 

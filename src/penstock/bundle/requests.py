@@ -59,6 +59,7 @@ class RequestReader:
         self._numbers = slice(0, n_numbers)
         self._strings = [(n_numbers + j, name in layout.texts) for j, name in enumerate(layout.strings)]
         self._prepared = [([names.index(c) for c in tree.columns], reader_of(tree)) for _, tree in layout.prepared]
+        self._images = tuple(dict.fromkeys(name for _, tree in layout.prepared for name in tree.images))
         self._times = slice(n_numbers + n_strings, len(packed))
         self._pick_numbers = None
         if n_numbers > 1 and not any(marked_numbers(decoder.spec(name)) for name in layout.numbers):
@@ -91,6 +92,31 @@ class RequestReader:
             except HiddenColumnValue as error:
                 raise _unreadable(number, error.name, error) from None
         return protected
+
+    def refuse_broken_images(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse rows whose images cannot be unpacked. (For who asks; `read` takes such an image for a missing one.)
+
+        Raises
+        ------
+        RequestError : "wrong-type", with the path of the field.
+        """
+        for name in self._images:
+            for number, row in enumerate(rows):
+                value = row.get(name) if isinstance(row, Mapping) else None
+                if isinstance(value, str) and value:
+                    from penstock.bundle.images import image_of
+
+                    try:
+                        image_of(value)
+                    except RequestError as error:
+                        path = f"rows[{number}].{name}"
+                        raise RequestError(
+                            f"{path} is an image that cannot be read",
+                            error.why,
+                            error.way_out,
+                            path=path,
+                            code=error.code,
+                        ) from error
 
     def read(self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None, first: int = 0) -> ReadRows:
         """Check and decode rows, which `protect` has protected where they hold personal columns.

@@ -116,6 +116,15 @@ class Bundle:
         """A raw key in the form in which answers carry it (JSON 17 and "17" are one); None when there is no key."""
         return self._requests.read_key(value)
 
+    def refuse_broken_images(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse rows whose images cannot be unpacked, as whoever asked should know. `predict` takes them for missing ones.
+
+        Raises
+        ------
+        RequestError : "wrong-type", with the path of the field.
+        """
+        self._requests.refuse_broken_images(rows)
+
     def predict(self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None) -> list[Answer]:
         """Answers to raw rows (JSON or text values), in order. One wrong row refuses all.
 

@@ -29,7 +29,7 @@ from penstock.cli.output import PATH, emit, json_option
 @click.option("--columns", "columns", help="Names of the columns, separated by commas.")
 @click.option("--delimiter", "delimiter", help="Default: found.")
 @click.option("--quote", "quote", help='The quoting character, or "none". Default: found.')
-@click.option("--format", "form", help="csv, jsonl, json, parquet or texts. Default: found.")
+@click.option("--format", "form", help="csv, jsonl, json, parquet, texts or images. Default: found.")
 @click.option("--file-column", "file_column", help="A column that tells the file of each row.")
 @click.option("--query", "query", help="SQL, where --data is the URL of a database.")
 @click.option("--cursor", "cursor", help="A column of the database by which newer rows are asked for.")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from penstock.bundle.decoder import ColumnSpec, Kind
+from penstock.bundle.images import is_image_url
 from penstock.data.evidence import MISSING_MARKERS, Evidence, plain_numbers
 from penstock.data.formats import date_format, number_format
 from penstock.errors import SchemaMismatch
@@ -228,6 +229,8 @@ class _Column:
 
     def _texts(self) -> tuple[ColumnSpec, ColumnFinding]:
         values = self.values
+        if all(map(is_image_url, values.texts)):
+            return self._found(Kind.TEXT, "images as data URLs: `pixels` makes numbers of them")
         dates = date_format(values, self.name)
         if dates is not None:
             return self._found(Kind.DATETIME, dates.why, dates.warnings, formats=dates.formats)

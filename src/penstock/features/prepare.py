@@ -2,7 +2,8 @@
 
 A step that is worked out by the decoder has a method ``preparation(kinds)``: for the kinds of its column arguments, the
 function from their trees to the tree of its result, or None where the graph does it. A step of the graph that wants texts in
-another form than their words has a property ``reading``, the name of the function that is applied to them first.
+another form than their words has a property ``reading``, the name of the function that is applied to them first (or that name
+and its whole numbers).
 """
 
 from __future__ import annotations
@@ -86,10 +87,11 @@ class PreparedStrings:
         self.names[name] = tree
         return Source(name, kind, level, prepared=tree)
 
-    def read(self, block: Block, function: str) -> Block:
+    def read(self, block: Block, reading: str | tuple[str, tuple[int, ...]]) -> Block:
         """A block with its texts in the form in which a step wants them."""
+        function, params = (reading, ()) if isinstance(reading, str) else reading
         return tuple(
-            self.source(_around(function, tree_of(piece)), piece.kind, piece.level + 1)
+            self.source(_around(function, tree_of(piece), params), piece.kind, piece.level + 1)
             if isinstance(piece, Source) and piece.kind is Kind.TEXT
             else piece
             for piece in block
@@ -152,7 +154,7 @@ def shown(tree: Tree) -> str:
     return f"{before[:-1]}, {said}]" if isinstance(inner, Prepared) and before.endswith("]") else f"{before} [{said}]"
 
 
-def _around(function: str, tree: Tree) -> Prepared:
+def _around(function: str, tree: Tree, params: tuple[int, ...] = ()) -> Prepared:
     if isinstance(tree, Prepared) and function == "tokens":
         return tree
-    return Prepared(function, (tree,))
+    return Prepared(function, (tree,), params)

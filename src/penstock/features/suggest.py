@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from penstock.bundle.frame import Frame
+from penstock.bundle.images import is_image_url
 from penstock.bundle.kinds import INPUT_KINDS, MISSING_TIME, Kind, Task
 from penstock.bundle.specs import ColumnSpec
 from penstock.features.column_facts import LEAK_SHARE, Facts, column_facts
@@ -64,7 +65,7 @@ def suggest(
     """
     facts = column_facts(frame, [spec.name for spec in specs], y, task)
     notes = {name: "; ".join(lines) for name, lines in (warnings or {}).items()}
-    reasons = tuple(_reason(fact, target_name, notes.get(fact.name)) for fact in facts)
+    reasons = tuple(_reason(fact, target_name, notes.get(fact.name), frame) for fact in facts)
     used = [fact for fact, reason in zip(facts, reasons, strict=True) if reason.used]
     outputs, groups = _outputs(used, specs, frame)
     return Suggestion(_text(outputs, groups, reasons, target_name, len(frame), _width(used)), reasons)
@@ -81,7 +82,7 @@ def _width(used: Sequence[Facts]) -> int:
     return width
 
 
-def _reason(fact: Facts, target: str, note: str | None) -> Reason:
+def _reason(fact: Facts, target: str, note: str | None, frame: Frame) -> Reason:
     if fact.kind is Kind.IDENTIFIER:
         return Reason(fact.name, False, "an identifier: it names rows, and would be learned by heart", note)
     if fact.kind not in INPUT_KINDS or (fact.distinct == 1 and fact.missing == 0):
@@ -92,7 +93,8 @@ def _reason(fact: Facts, target: str, note: str | None) -> Reason:
         return Reason(fact.name, False, f"{_share(fact.missing)} of the values are missing", note)
     if fact.same_as is not None:
         return Reason(fact.name, False, f"the same values as {fact.same_as!r} in every row", note)
-    why = f"{fact.kind}, {_described(fact)}"
+    images = fact.kind is Kind.TEXT and _are_images(frame, fact.name)
+    why = "images, by their pixels" if images else f"{fact.kind}, {_described(fact)}"
     if fact.missing > 0:
         why += f", {_share(fact.missing)} missing"
     if fact.explains > LEAK_SHARE:
@@ -130,7 +132,11 @@ def _outputs(used: Sequence[Facts], specs: Sequence[ColumnSpec], frame: Frame) -
         chosen = [fact for fact in used if fact.kind is kind]
         everything = [spec.name for spec in specs if spec.kind is kind]
         many = [fact for fact in chosen if _many(fact)]
-        few = [fact for fact in chosen if not _many(fact)]
+        images = [fact for fact in chosen if kind is Kind.TEXT and _are_images(frame, fact.name)]
+        few = [fact for fact in chosen if not _many(fact) and fact not in images]
+        if images:
+            group = _group(f"ALL_{kind.upper()}", everything, images, "image_columns", taken, groups)
+            outputs.append(f"pixels({group}, 16, 16)")
         if few:
             group = _group(f"ALL_{kind.upper()}", everything, few, f"{kind}_columns", taken, groups)
             outputs.append(_expression(group, kind, few, frame))
@@ -173,6 +179,12 @@ def _expression(group: str, kind: Kind, facts: Sequence[Facts], frame: Frame) ->
         short = np.mean([fact.words for fact in facts]) < 8
         return f"tfidf({group}, n=2, min_df={_least(len(frame), 0.005 if short else 0.0)})"
     return group
+
+
+def _are_images(frame: Frame, name: str) -> bool:
+    """Whether a text column holds images, by its first values."""
+    values = [value for value in frame[name][:100].tolist() if value is not None]
+    return bool(values) and all(map(is_image_url, values))
 
 
 def _parts(times: np.ndarray) -> list[str]:

@@ -87,6 +87,7 @@ class App:
                 worker.metrics.request("predict", _CLOSED)
                 return
             loaded, rows, body = self._ask(body)
+            loaded.bundle.refuse_broken_images(rows)
             kept, answers = await self._answers(loaded, rows)
             if kept is not rows:
                 body = orjson.dumps({"rows": kept})  # what is journalled: nobody behind this line sees the plain values
