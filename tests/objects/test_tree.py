@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.errors import DamagedStore, NewerFormat, NotFound, SourceError
-from penstock.objects import tree as trees
 from penstock.objects.digests import canonical_json, digest_of
 from penstock.objects.local import LocalStore
 from penstock.objects.store import ObjectStore, open_store
 from penstock.objects.tree import Entry, entries_of, is_inside, read_tree, store_tree
+from penstock.objects.tree import writing as trees
 
 
 @pytest.fixture

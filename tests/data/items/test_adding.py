@@ -13,7 +13,7 @@ from penstock.data.items.adding import add
 from penstock.data.items.checkout import checkout
 from penstock.data.items.state import states
 from penstock.errors import BadParameter, SourceError
-from penstock.objects import tree
+from penstock.objects.tree import writing
 from penstock.project.workspace import Workspace
 
 from .folders import contents, stored_bytes, table, write
@@ -134,7 +134,7 @@ def test_a_file_that_cannot_be_read_is_no_silent_gap(workspace: Workspace, monke
             raise PermissionError(13, "Permission denied", str(path))
         return real(path, *args, **more)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(tree, "open", refusing, raising=False)
+    monkeypatch.setattr(writing, "open", refusing, raising=False)
     with pytest.raises(SourceError, match=r"(?s)'b' cannot be read.*Permission denied"):
         add(workspace, folder)
     assert workspace.ledger.items.log() == []

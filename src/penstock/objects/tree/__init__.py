@@ -1,0 +1,52 @@
+"""Many files as few objects: a manifest, packs of small files, and large files on their own.
+
+Fifty thousand files as fifty thousand objects take minutes and as many calls of a remote store; as a tree they are a manifest
+and some packs. The manifest is canonical JSON, and its digest is the tree's:
+
+    {"format": 1, "kind": "tree", "content": digest, "packs": [digest, ...],
+     "files": [{"path", "mode", "size", "digest", "pack", "offset"}, ...]}         # sorted by path
+
+A file lies at `offset` of the pack with the number `pack`, or is an object of its own under `digest` where there is neither.
+`content` covers paths, modes and digests only: two trees with equal content hold the same files, wherever their bytes lie.
+
+A tree that is stored with `cut` has format 2 where it has large files: these are cut where their content says
+(`penstock.objects.cutting`), the pieces lie in packs as small files do, and a file says ``"aimed": bytes, "pieces": [[digest, size,
+pack, offset], ...]``. So a table that grew by 1 % costs little more than that.
+
+A new tree refers to the packs of the one before it for files that have not changed, unless most of such a pack is of no use to
+it any more: then they are packed again. So a store never holds much more than twice what its trees need.
+
+Many small packs that come of many small changes are put together again.
+
+To change the format: raise `FORMAT` in `manifest`, and keep reading every older one there.
+"""
+
+from __future__ import annotations
+
+from penstock.objects.tree.files import (
+    Entry,
+    Piece,
+    TreeFile,
+    content_of,
+    entries_of,
+    is_inside,
+    reading_order,
+)
+from penstock.objects.tree.manifest import MEDIA, read_tree
+from penstock.objects.tree.reading import Tree
+from penstock.objects.tree.writing import SMALL_BYTES, store_tree
+
+__all__ = [
+    "MEDIA",
+    "SMALL_BYTES",
+    "Entry",
+    "Piece",
+    "Tree",
+    "TreeFile",
+    "content_of",
+    "entries_of",
+    "is_inside",
+    "read_tree",
+    "reading_order",
+    "store_tree",
+]
