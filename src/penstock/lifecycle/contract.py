@@ -7,6 +7,7 @@ Where rows break it, the run stops, or goes on by an override that is shown in e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,10 +52,22 @@ def read_contract(project: Project) -> str | None:
 
 
 def parsed(project: Project, text: str) -> Contract:
-    """The contract of a text; errors name the declared file."""
+    """The contract of a text; errors name the declared file.
+
+    Of a column whose values are protected it only asks that it is there: its rules would judge, and its messages quote,
+    either the plain values or what became of them.
+    """
+    from penstock.data.contract.contract import ColumnRules
     from penstock.data.contract.parse import parse_contract
 
-    return parse_contract(text, name=project.declaration.contract.file)
+    contract = parse_contract(text, name=project.declaration.contract.file)
+    hides = project.declaration.privacy.hides
+    columns = {
+        name: ColumnRules(name, optional=rules.optional) if hides(name) else rules
+        for name, rules in contract.columns.items()
+    }
+    comparisons = tuple(c for c in contract.comparisons if not hides(c.left) and not hides(str(c.right)))
+    return replace(contract, columns=columns, comparisons=comparisons)
 
 
 def file_as_declared(project: Project, path: Path) -> Source:
