@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 Reader = Callable[[object], Any]
 """raw value -> decoded value, or None when it is missing; raises `Unreadable` when it is neither."""
@@ -25,7 +24,8 @@ class HiddenValue(Unreadable):
 
 def simple_value(value: object) -> object:
     """A numpy scalar or a subclass of str, int or float as the plain Python value; anything else as it is."""
-    if isinstance(value, np.generic):
+    numpy = sys.modules.get("numpy")  # a value of its types needs it to be loaded; nothing else here does
+    if numpy is not None and isinstance(value, numpy.generic):
         value = value.item()
     if type(value) in (str, bool, int, float):
         return value

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.privacy.protection import Protection
 from penstock.errors import DeclarationError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Label = str | int | float | bool
 
@@ -133,6 +134,8 @@ class EncodedColumn:
         >>> EncodedColumn.of(["b", None, "b"]).codes.tolist()
         [0, -1, 0]
         """
+        import numpy as np  # a declaration of columns is read where there is nothing to compute
+
         numbers: dict[str | None, int] = {}
         codes = [-1 if text is None else numbers.setdefault(text, len(numbers)) for text in texts]
         return cls(list(numbers), np.array(codes, dtype=np.int32))

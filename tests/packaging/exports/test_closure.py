@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.packaging.exports.closure import RUNTIME, SERVER, closure, others, pinned
+from penstock.bundle.packing import Layout
+from penstock.bundle.preparing import Prepared
+from penstock.packaging.exports.closure import OPTIONAL, RUNTIME, SERVER, closure, needed, others, pinned
 
 
 def test_the_runtime_of_a_bundle_needs_numpy_and_onnxruntime_alone() -> None:
     """Also in what functions import."""
     sources = closure("penstock.bundle.runtime")
-    assert others(sources) == set(RUNTIME)
-    assert {name.split(".")[1] for name in sources} == {"bundle", "errors", "objects"}
+    assert others(sources) - set(OPTIONAL.values()) == set(RUNTIME)
+    assert {name.split(".")[1] for name in sources} == {"bundle", "errors", "objects", "parts"}
 
 
 def test_the_server_loads_no_ledger_and_no_training_stage() -> None:
     """The modules of the server, and the distributions that they import."""
     sources = closure("penstock.serving.server", "penstock.serving.supervisor")
-    assert {name.split(".")[1] for name in sources} == {"bundle", "errors", "objects", "serving"}
-    assert others(sources) <= set(SERVER)
+    assert {name.split(".")[1] for name in sources} == {"bundle", "errors", "objects", "parts", "serving"}
+    assert others(sources) - {*OPTIONAL.values(), "google"} <= set(
+        SERVER
+    )  # google.protobuf: with gRPC, which is an extra
 
 
 def test_every_package_of_a_module_comes_with_it() -> None:
@@ -37,3 +41,10 @@ def test_what_is_installed_is_pinned() -> None:
 def test_what_only_readers_of_types_need_stays_at_home(module: str) -> None:
     """Imports under TYPE_CHECKING never run."""
     assert "pyarrow" not in others(closure(module))
+
+
+def test_what_only_some_models_need_is_required_where_they_do() -> None:
+    """Pillow, of models whose decoder makes pixels of images, also within another function."""
+    tree = Prepared("pixels_grey", ("photo",), (8, 8))
+    assert needed(Layout(strings=("photo",))) == ()
+    assert needed(Layout(strings=("photo",), prepared=(("p", Prepared("tokens", (tree,))),))) == ("pillow",)

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from penstock.bundle.numbers import number_text
+from penstock.bundle.preparing import FUNCTIONS
 from penstock.errors import ExportError
 from penstock.packaging.exports.exporter import Shipment, export
-from penstock.packaging.exports.in_browser import Browser
+from penstock.packaging.exports.in_browser import PREPARATIONS, Browser
 from penstock.testing.toy_bundle import ROWS
 
 Hosted = Callable[[Path], str]
@@ -157,6 +158,23 @@ def test_a_page_whose_graph_was_changed_says_so(
     tab.wait_for_selector(".pill.refused")
     assert "example 0 is answered with novelty" in tab.inner_text(".answer")
     tab.close()
+
+
+def test_a_model_whose_preparation_javascript_lacks_is_refused(
+    exported: Callable[[str], Path],
+    hosted: Hosted,
+    tab: Any,
+    shipment: Callable[..., Shipment],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And what it can do is what it says it can."""
+    tab.goto(hosted(exported("binary")))
+    code = "async (names) => { const {preparable} = await import('/text.mjs'); return names.filter((name) => preparable({function: name, inputs: []})); }"
+    assert tab.evaluate(code, sorted({*FUNCTIONS, "cross", "other"})) == sorted(PREPARATIONS)
+    monkeypatch.setattr("penstock.packaging.exports.in_browser.functions_of", lambda _: {"pixels_rgb"})
+    with pytest.raises(ExportError, match="cannot answer in a browser"):
+        export(Browser(), shipment(), tmp_path / "page")
 
 
 def test_a_folder_without_the_runtime_is_named(shipment: Callable[..., Shipment], tmp_path: Path) -> None:

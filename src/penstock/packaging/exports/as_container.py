@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar, final
 
-from penstock.packaging.exports.closure import SERVER, closure, data_files, is_package, pinned
+from penstock.packaging.exports.closure import SERVER, closure, data_files, is_package, needed, pinned
 from penstock.packaging.exports.exporter import Shipment
 from penstock.packaging.exports.templating import fill
 from penstock.packaging.exports.wheel_file import write_wheel
@@ -45,7 +45,8 @@ class Container:
             by="export",
         )
         (folder / "serving" / "slots.lock").unlink()
-        (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in pinned(SERVER)), encoding="utf-8")
+        wanted = pinned((*SERVER, *needed(shipment.bundle.signature.layout)))
+        (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in wanted), encoding="utf-8")
         (folder / ".dockerignore").write_text("README.md\n", encoding="utf-8")
         command = ["python", "-m", "penstock.serving.server", "/srv/serving", "--host", "0.0.0.0", "--port", "8000"]
         command += ["--workers", str(self.workers), "--settings", json.dumps(dict(shipment.serving), sort_keys=True)]

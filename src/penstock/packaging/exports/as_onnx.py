@@ -13,12 +13,13 @@ import numpy as np
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.graph import open_session
 from penstock.bundle.packing import pack
-from penstock.packaging.exports.closure import pinned
+from penstock.packaging.exports.closure import functions_of, pinned
 from penstock.packaging.exports.exporter import Shipment, copy_bundle
-from penstock.packaging.exports.in_browser import MODULES
+from penstock.packaging.exports.in_browser import MODULES, PREPARATIONS
 from penstock.packaging.exports.templating import fill
 
-_SNIPPETS = ("predict.py", "predict.cpp", "CMakeLists.txt", "predict.mjs", "package.json", "README.md")
+_SNIPPETS = ("predict.py", "predict.cpp", "CMakeLists.txt", "README.md")
+_JAVASCRIPT = ("predict.mjs", "package.json")
 _TYPES = {"tensor(float)": "float32", "tensor(string)": "string", "tensor(int64)": "int64", "tensor(bool)": "bool"}
 
 
@@ -39,12 +40,14 @@ class Onnx:
         outputs = dict(zip(names, session.run(names, feeds), strict=True))
         example = {"rows": len(rows), "inputs": _plain(feeds), "outputs": _plain(outputs)}
         (folder / "example.json").write_text(json.dumps(example), encoding="utf-8")
-        (folder / "decoder").mkdir()
-        for name in MODULES:
-            if name != "local.mjs":
-                content = files(__package__).joinpath("browser", name).read_bytes()
-                (folder / "decoder" / name).write_bytes(content)
         layout = bundle.signature.layout
+        in_javascript = functions_of(layout) <= PREPARATIONS
+        if in_javascript:
+            (folder / "decoder").mkdir()
+            for name in MODULES:
+                if name != "local.mjs":
+                    content = files(__package__).joinpath("browser", name).read_bytes()
+                    (folder / "decoder" / name).write_bytes(content)
         values = {
             "model": shipment.model,
             "inputs": [(node.name, _TYPES[node.type], len(layout.slots(node.name))) for node in session.get_inputs()],
@@ -52,9 +55,10 @@ class Onnx:
             "outputs": [(node.name, _TYPES[node.type], list(node.shape)) for node in session.get_outputs()],
             "classes": list(bundle.signature.target.classes),
             "runtime": pinned(("onnxruntime",))[0].partition("==")[2],
+            "in_javascript": in_javascript,
             **_needs(bundle.read("graph.onnx")),
         }
-        for name in _SNIPPETS:
+        for name in (*_SNIPPETS, *(_JAVASCRIPT if in_javascript else ())):
             (folder / name).write_text(fill(f"onnx/{name}", **values), encoding="utf-8")
         return [
             "README.md says what goes in and what comes out",

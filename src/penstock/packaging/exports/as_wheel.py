@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar, final
 
-from penstock.packaging.exports.closure import RUNTIME, closure, is_package
+from penstock.packaging.exports.closure import RUNTIME, closure, is_package, needed
 from penstock.packaging.exports.exporter import Shipment
 from penstock.packaging.exports.templating import fill
 from penstock.packaging.exports.wheel_file import write_wheel
@@ -47,7 +47,7 @@ class Wheel:
             files=files,
             summary=f"{shipment.model}: predicts {signature.target.name}",
             description=shipment.bundle.read("card.md").decode(),
-            requires=[f"{name}>={version(name)}" for name in RUNTIME],
+            requires=[f"{name}>={version(name)}" for name in (*RUNTIME, *needed(signature.layout))],
             commands={distribution: f"{package}.__main__:main"},
         )
         return [

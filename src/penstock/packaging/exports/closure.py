@@ -9,13 +9,17 @@ from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from penstock.bundle.packing import Layout
+from penstock.bundle.preparing import Prepared
 from penstock.errors import ExportError
 
 RUNTIME = ("numpy", "onnxruntime")
 """Distributions that `penstock.bundle` needs."""
 SERVER = (*RUNTIME, "starlette", "uvicorn", "uvloop", "httptools", "msgspec", "orjson", "prometheus-client")
 """Distributions that `penstock.serving` needs."""
-_IMPORT_NAMES = {"prometheus_client": "prometheus-client"}
+OPTIONAL = {"pixels_grey": "pillow", "pixels_rgb": "pillow"}
+"""Preparation -> the distribution that it needs; only bundles that have it need that."""
+_IMPORT_NAMES = {"prometheus_client": "prometheus-client", "PIL": "pillow"}
 
 
 def closure(*roots: str) -> dict[str, str]:
@@ -42,6 +46,21 @@ def others(sources: dict[str, str]) -> set[str]:
 
     tops = {m.partition(".")[0] for name, source in sources.items() for m in _imported(name, source)}
     return {_IMPORT_NAMES.get(top, top) for top in tops - set(sys.stdlib_module_names) - {"penstock", "__future__"}}
+
+
+def functions_of(layout: Layout) -> set[str]:
+    """The functions by which strings are prepared for a graph, also those within others."""
+
+    def within(tree: Prepared) -> set[str]:
+        inner = [within(tree) for tree in tree.inputs if not isinstance(tree, str)]
+        return {tree.function}.union(*inner)
+
+    return set().union(*(within(tree) for _, tree in layout.prepared))
+
+
+def needed(layout: Layout) -> tuple[str, ...]:
+    """The optional distributions that a bundle of this layout needs."""
+    return tuple(sorted({OPTIONAL[name] for name in functions_of(layout) & OPTIONAL.keys()}))
 
 
 def pinned(distributions: tuple[str, ...]) -> list[str]:

@@ -11,12 +11,27 @@ from pathlib import Path
 from typing import ClassVar, final
 
 from penstock.errors import ExportError
+from penstock.packaging.exports.closure import functions_of
 from penstock.packaging.exports.exporter import Shipment, copy_bundle
 from penstock.serving.page import page
 
 RUNTIME = "onnxruntime-web"
 RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 MODULES = ("local.mjs", "bundle.mjs", "decoder.mjs", "instants.mjs", "privacy.mjs", "text.mjs", "unreadable.mjs")
+PREPARATIONS = frozenset(
+    (
+        "cross",
+        "tokens",
+        "lowercase",
+        "no_punct",
+        "characters",
+        "sparse_bigrams",
+        "hash_value",
+        "hash_tokens",
+        "one_token",
+    )
+)
+"""What the decoder in JavaScript can do to strings: the functions of ``text.mjs``."""
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'unsafe-inline'; "
     "connect-src 'self'; img-src data:; worker-src 'self' blob:"
@@ -42,8 +57,15 @@ class Browser:
         """
         Raises
         ------
-        ExportError : onnxruntime-web is nowhere to be found.
+        ExportError : onnxruntime-web is nowhere to be found, or the decoder in JavaScript lacks what the model needs.
         """
+        lacking = functions_of(shipment.bundle.signature.layout) - PREPARATIONS
+        if lacking:
+            raise ExportError(
+                f"{shipment.model} cannot answer in a browser",
+                why=f"its decoder prepares values by {', '.join(sorted(lacking))}, which the one in JavaScript cannot do",
+                way_out="ship it as a wheel or a container, or leave that step out of the recipe",
+            )
         copy_bundle(shipment, folder / "bundle", lambda name: name != "reference.json")
         for name in MODULES:
             (folder / name).write_bytes(files(__package__).joinpath("browser", name).read_bytes())
