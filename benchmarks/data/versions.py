@@ -2,18 +2,23 @@
 
     python benchmarks/data/versions.py [--dvc PROGRAM] [--mb 1000] [--files 20000]
 
-Prints a Markdown table. All of it runs in one process after the other, in a temporary folder; `--dvc` is the program of another environment.
+Prints a Markdown table, with medians of runs that take turns with those of the reference, by the clock and in seconds of processors. All of it
+runs in one process after the other, in a temporary folder; `--dvc` is the program of another environment.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.data.items.adding import add
@@ -28,7 +33,7 @@ def main() -> None:
     words.add_argument("--mb", type=int, default=1000)
     words.add_argument("--files", type=int, default=20_000)
     asked = words.parse_args()
-    print("| scenario | s | reference, s | ratio | to reach |\n|---|--:|--:|--:|---|")
+    print("| scenario | s (of processors) | reference, s (of processors) | ratio | to reach |\n|---|--:|--:|--:|---|")
     with tempfile.TemporaryDirectory(prefix="versions-") as folder:
         large(Path(folder, "large"), asked.mb)
         small(Path(folder, "small"), asked.files, asked.dvc)
@@ -43,17 +48,22 @@ def large(root: Path, mb: int) -> None:
     with file.open("wb") as opened:
         for i in range(mb):
             opened.write(b"%08d" % i + lines[8:])
-    for _ in range(2):  # the first one warms the cache of the system
-        began = time.perf_counter()
-        with file.open("rb") as source, atomic_file(root / "copy") as target:
+    costs: list[tuple[Cost, Cost]] = []
+    for number in range(
+        4
+    ):  # one after the other, as other work on the machine comes and goes; the first warms the cache of the system
+        with measured() as reference, file.open("rb") as source, atomic_file(root / "copy") as target:
             copy_hashing(source, target)
-        reference = time.perf_counter() - began
         (root / "copy").unlink()
-    workspace = Workspace(root)
-    began = time.perf_counter()
-    first = add(workspace, file)
-    took = time.perf_counter() - began
-    print(f"| add of {mb} MB | {took:.2f} | hashing and copying: {reference:.2f} | {reference / took:.2f} | 0.7 |")
+        shutil.rmtree(root / ".penstock", ignore_errors=True)
+        workspace = Workspace(root)
+        with measured() as took:
+            first = add(workspace, file)
+        if number:
+            costs.append((took, reference))
+    took, reference = middle([a for a, _ in costs]), middle([b for _, b in costs])
+    ratio = statistics.median(b.wall_s / a.wall_s for a, b in costs)
+    print(f"| add of {mb} MB | {took} | hashing and copying, durably: {reference} | {ratio:.2f} | 0.7 |")
     with file.open("ab") as opened:
         for i in range(max(1, mb // 100)):
             opened.write(b"%08d" % (i + 10**6) + lines[8:])
@@ -72,27 +82,70 @@ def small(root: Path, files: int, dvc: str | None) -> None:
         (place / str(i)).write_bytes(b"%d\n" % i * 100)
     time.sleep(2.5)
     penstock = [sys.executable, "-m", "penstock"]
-    reference = None
-    if dvc is not None:
-        other = root / "dvc"
-        other.mkdir()
-        shutil.copytree(root / "d", other / "d")
-        subprocess.run([dvc, "init", "--no-scm", "-q"], cwd=other, check=True)
-        reference = timed([dvc, "add", "-q", "d"], other)
-    took = timed([*penstock, "data", "add", "d"], root)
-    shown = "" if reference is None else f"`dvc add`: {reference:.2f}"
-    ratio = "" if reference is None else f"{reference / took:.1f}"
-    print(f"| add of {files} small files | {took:.2f} | {shown} | {ratio} | 10 |")
+    added: list[Cost] = []
+    others: list[Cost] = []
+    for number in range(3):
+        shutil.rmtree(root / ".penstock", ignore_errors=True)
+        added.append(timed([*penstock, "data", "add", "d"], root))
+        if dvc is not None:
+            other = root / f"dvc{number}"
+            other.mkdir()
+            shutil.copytree(root / "d", other / "d")
+            subprocess.run([dvc, "init", "--no-scm", "-q"], cwd=other, check=True)
+            others.append(timed([dvc, "add", "-q", "d"], other))
+    shown = f"`dvc add`: {middle(others)}" if others else ""
+    ratio = (
+        f"{statistics.median(b.wall_s / a.wall_s for a, b in zip(added, others, strict=True)):.1f}" if others else ""
+    )
+    print(f"| add of {files} small files | {middle(added)} | {shown} | {ratio} | 10 |")
+    plain = sum(p.stat().st_size for p in (root / "d").rglob("*") if p.is_file())
+    stored = sum(p.stat().st_size for p in (root / ".penstock/objects").glob("??/*"))
+    print(f"| bytes stored for each of these files beside its own | | | {(stored - plain) / files:.0f} | |")
     timed([*penstock, "data", "status"], root)
-    bare = min(timed([sys.executable, "-c", "pass"], root) for _ in range(3))
-    runs = [timed([*penstock, "data", "status"], root) for _ in range(5)]
-    print(f"| status with nothing to tell | {min(runs):.2f} | bare `python`: {bare:.2f} | | 0.3 s |")
+    runs, bare = [], []
+    for _ in range(7):
+        runs.append(timed([*penstock, "data", "status"], root))
+        bare.append(timed([sys.executable, "-c", "pass"], root))
+    print(f"| status with nothing to tell, whole process | {middle(runs)} | bare `python`: {middle(bare)} | | 0.3 s |")
 
 
-def timed(command: list[str], where: Path) -> float:
-    began = time.perf_counter()
-    subprocess.run(command, cwd=where, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+class Cost:
+    """What something took, in seconds: by the clock, and of processors (user and system, of this process and its children)."""
+
+    def __init__(self) -> None:
+        self.wall_s = -time.perf_counter()
+        self.cpu_s = -_processors()
+
+    def end(self) -> None:
+        self.wall_s += time.perf_counter()
+        self.cpu_s += _processors()
+
+    def __str__(self) -> str:
+        return f"{self.wall_s:.2f} ({self.cpu_s:.2f})"
+
+
+@contextmanager
+def measured() -> Iterator[Cost]:
+    """What the block takes."""
+    cost = Cost()
+    yield cost
+    cost.end()
+
+
+def middle(costs: list[Cost]) -> Cost:
+    """The one with the median time by the clock."""
+    return sorted(costs, key=lambda cost: cost.wall_s)[len(costs) // 2]
+
+
+def timed(command: list[str], where: Path) -> Cost:
+    with measured() as cost:
+        subprocess.run(command, cwd=where, check=True, stdout=subprocess.DEVNULL)
+    return cost
+
+
+def _processors() -> float:
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,19 @@ from penstock.errors import DamagedStore, NewerFormat, NotFound, SourceError
 from penstock.objects.digests import canonical_json, digest_of
 from penstock.objects.local import LocalStore
 from penstock.objects.store import ObjectStore, open_store
-from penstock.objects.tree import Entry, entries_of, is_inside, read_tree, store_tree
+from penstock.objects.tree import (
+    Entry,
+    Piece,
+    Tree,
+    TreeFile,
+    entries_of,
+    is_inside,
+    packs,
+    parts,
+    read_tree,
+    store_tree,
+    write_tree,
+)
 from penstock.objects.tree import writing as trees
 
 
@@ -219,7 +231,7 @@ def test_fifty_thousand_files_take_seconds_and_few_objects(
     store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The files of a run that writes too many."""
-    monkeypatch.setattr(trees, "PACK_BYTES", 2**20)
+    monkeypatch.setattr(packs, "PACK_BYTES", 2**20)
     source = tmp_path / "in"
     for i in range(50):
         (source / str(i)).mkdir(parents=True)
@@ -276,6 +288,122 @@ def test_the_same_file_again_costs_its_manifest(store: LocalStore, tmp_path: Pat
     assert store_tree(store, known, first, cut=True) == first.digest
 
 
+def many(count: int) -> dict[str, bytes]:
+    return {f"{i % 10}/{i}.txt": b"%d\n" % i for i in range(count)}
+
+
+def test_the_list_of_many_files_is_split_and_shared(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file more changes the part that it is in; the tree comes back with all it needs, and so does the one before."""
+    monkeypatch.setattr(parts, "FILES", 64)
+    files = {**many(3000), "t.csv": rows(100_000), "run.sh": b"#!", "twin.txt": b"7\n", "ü/é": b"", "a\nb": b"1"}
+    source = write(tmp_path / "in", files)
+    (source / "run.sh").chmod(0o755)
+    first = write_tree(store, entries_of(source), cut=True)
+    again = read_tree(store, first.digest)
+    assert again.files == first.files
+    assert json.loads(store.get(first.digest))["format"] == 3
+    assert len(first.parts) > 20
+    assert first.objects() == again.objects() == set(store.digests())
+    write(source, {"5/new.txt": b"new", "7/7.txt": b"changed"})
+    second = read_tree(store, store_tree(store, entries_of(source), again, cut=True))
+    assert 1 <= len(set(second.parts) - set(first.parts)) <= 3
+    assert second.extract(tmp_path / "out") == 3006
+    assert contents(tmp_path / "out") == files | {"5/new.txt": b"new", "7/7.txt": b"changed"}
+    assert os.access(tmp_path / "out" / "run.sh", os.X_OK)
+    whole = store.put(canonical_json(Tree(store, "", first.content, first.packs, first.files).to_json()))
+    assert read_tree(store, whole).files == first.files, "the older format says the same"
+
+
+def test_no_part_has_more_files_than_it_may(store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the names that end a part are rare."""
+    monkeypatch.setattr(parts, "FILES", 2**40)
+    monkeypatch.setattr(parts, "MOST_FILES", 100)
+    tree = write_tree(store, entries_of(write(tmp_path / "in", many(1050))), cut=True)
+    assert len(tree.parts) == 11
+    assert read_tree(store, tree.digest).files == tree.files
+
+
+def test_a_part_that_is_lost_or_wrong_is_told(store: LocalStore, tmp_path: Path) -> None:
+    """Never a tree with fewer files."""
+    tree = write_tree(store, entries_of(write(tmp_path / "in", many(1000))), cut=True)
+    body, data = json.loads(store.get(tree.digest)), store.get(tree.parts[0])
+    for wrong in (b"", data[:-1], data[:30], data[21:], data.replace(b'"skip":[0', b'"skip":[-9'), data + b"0" * 32):
+        body["parts"] = [store.put(wrong)]
+        with pytest.raises(DamagedStore, match="no tree of files"):
+            read_tree(store, store.put(canonical_json(body)))
+    store.delete(tree.parts[0])
+    with pytest.raises(NotFound):
+        read_tree(store, tree.digest)
+
+
+@given(
+    names=st.lists(
+        st.text("ab/.é\n0", min_size=1, max_size=12).filter(is_inside), min_size=1, max_size=30, unique=True
+    ),
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_part_says_what_its_files_are(names: list[str], data: st.DataObject) -> None:
+    """Whatever they are called, wherever they lie, in pieces or not."""
+    digests = st.integers(0, 2**256 - 1).map(lambda n: f"sha256:{n:064x}")
+    numbers = st.integers(0, 2**50)
+    packs = ["sha256:" + str(n) * 64 for n in range(3)]
+    pieces = st.builds(Piece, digests, numbers, st.integers(0, 2), numbers) | digests.map(
+        lambda d: Piece(d, 7, None, None)
+    )
+    files = []
+    for path in sorted(names):
+        mode = data.draw(st.sampled_from([0o644, 0o755]))
+        kind = data.draw(st.sampled_from(["packed", "own", "cut"]))
+        if kind == "cut":
+            cut = tuple(data.draw(st.lists(pieces, min_size=1, max_size=4)))
+            size = sum(piece.size for piece in cut)
+            files.append(TreeFile(path, mode, size, data.draw(digests), pieces=cut, aimed=2**15))
+        else:
+            place = (data.draw(st.integers(0, 2)), data.draw(numbers)) if kind == "packed" else (None, None)
+            files.append(TreeFile(path, mode, data.draw(numbers), data.draw(digests), *place))
+    numbered = {pack: number for number, pack in enumerate(packs)}
+    assert list(parts.read_part(parts.part_of(files, packs), numbered)) == files
+
+
+def test_pieces_of_a_very_large_file_are_objects_of_their_own(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are hashed twice, not three times; versions share them, and one that is lost is put again from the file."""
+    monkeypatch.setattr(trees, "APART_BYTES", 2**15)
+    source = write(tmp_path / "in", {"t.csv": rows(300_000), "small": b"1"})
+    first = write_tree(store, entries_of(source), cut=True)
+    file = first.files["t.csv"]
+    assert all(piece.pack is None for piece in file.pieces)
+    assert read_tree(store, first.digest).files == first.files
+    assert first.objects() == set(store.digests())
+    assert first.read("t.csv") == rows(300_000)
+    write(source, {"t.csv": rows(303_000)})
+    before = sum(store.stat(digest).size_bytes for digest in store.digests())
+    second = write_tree(store, entries_of(source), first, cut=True)
+    assert sum(store.stat(digest).size_bytes for digest in store.digests()) - before < 0.03 * before
+    store.delete(second.files["t.csv"].pieces[5].digest)
+    known = [Entry("t.csv", source / "t.csv", second.files["t.csv"].digest)]
+    third = write_tree(store, known, second, cut=True)
+    assert third.extract(tmp_path / "out") == 1
+    assert contents(tmp_path / "out") == {"t.csv": rows(303_000)}
+
+
+def test_a_file_whose_pieces_lie_in_packs_stays_so(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next version would share nothing else."""
+    source = write(tmp_path / "in", {"t.csv": rows(300_000)})
+    first = write_tree(store, entries_of(source), cut=True)
+    monkeypatch.setattr(trees, "APART_BYTES", 2**15)
+    write(source, {"t.csv": rows(303_000)})
+    before = sum(store.stat(digest).size_bytes for digest in store.digests())
+    write_tree(store, entries_of(source), first, cut=True)
+    assert sum(store.stat(digest).size_bytes for digest in store.digests()) - before < 0.03 * before
+
+
 def test_crumbs_of_many_versions_are_put_together(store: LocalStore, tmp_path: Path) -> None:
     """A table that grows a hundred times does not end in a hundred packs."""
     known, data = None, rows(50_000)
@@ -324,7 +452,7 @@ def test_empty_files_after_a_full_pack_have_a_place(
     store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last file is empty, and the pack before it has just been stored."""
-    monkeypatch.setattr(trees, "PACK_BYTES", 4)
+    monkeypatch.setattr(packs, "PACK_BYTES", 4)
     files = {"a": b"1234", "b": b"5678", "c": b"", "d": b"9"}
     tree = read_tree(store, store_tree(store, entries_of(write(tmp_path / "in", files)), cut=True))
     assert {path: tree.read(path) for path in files} == files

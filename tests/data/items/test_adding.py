@@ -13,7 +13,7 @@ from penstock.data.items.adding import add
 from penstock.data.items.checkout import checkout
 from penstock.data.items.state import states
 from penstock.errors import BadParameter, SourceError
-from penstock.objects.tree import writing
+from penstock.objects.tree import read_tree
 from penstock.project.workspace import Workspace
 
 from .folders import contents, stored_bytes, table, write
@@ -49,14 +49,19 @@ def test_appending_a_hundredth_stores_about_a_hundredth(workspace: Workspace) ->
 
 
 def test_a_folder_of_many_files_is_few_objects(workspace: Workspace) -> None:
-    """Two thousand small files are a pack and a manifest; one change costs one file and the manifest."""
+    """Two thousand small files are a pack, a manifest and its parts; one change costs one file and the part that names it."""
     folder = write(workspace.root / "d", {f"{i % 7}/{i}.txt": f"file {i}".encode() * 20 for i in range(2000)})
     added = add(workspace, folder)
     assert (added.version.kind, added.version.files) == ("folder", 2000)
-    assert len(list(workspace.objects.digests())) == 2
+    stored = set(workspace.objects.digests())
+    tree = read_tree(workspace.objects, added.version.digest)
+    assert stored == tree.objects()
+    assert len(tree.packs) == 1
+    names = sum(workspace.objects.stat(digest).size_bytes for digest in (tree.digest, *tree.parts))
+    assert names < 60 * 2000, "an entry costs little more than its digest"
     (folder / "3/3.txt").write_bytes(b"another")
-    assert add(workspace, folder).new_bytes < 400_000
-    assert len(list(workspace.objects.digests())) == 4
+    assert add(workspace, folder).new_bytes < names + 1000
+    assert len(set(workspace.objects.digests()) - stored) == 3, "a pack, a part and the manifest"
 
 
 def test_what_is_ignored_and_what_is_no_file_is_left_out(workspace: Workspace) -> None:
@@ -127,14 +132,14 @@ def test_what_cannot_be_kept_is_told_and_nothing_is_recorded(workspace: Workspac
 def test_a_file_that_cannot_be_read_is_no_silent_gap(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is named, and nothing is recorded."""
     folder = write(workspace.root / "d", {"a": b"1", "b": b"2"})
-    real = open
+    real = os.open
 
-    def refusing(path: object, *args: object, **more: object) -> object:
+    def refusing(path: str, *args: int, **more: int) -> int:
         if str(path).endswith("d/b"):
             raise PermissionError(13, "Permission denied", str(path))
-        return real(path, *args, **more)  # type: ignore[call-overload]
+        return real(path, *args, **more)
 
-    monkeypatch.setattr(writing, "open", refusing, raising=False)
+    monkeypatch.setattr(os, "open", refusing)
     with pytest.raises(SourceError, match=r"(?s)'b' cannot be read.*Permission denied"):
         add(workspace, folder)
     assert workspace.ledger.items.log() == []

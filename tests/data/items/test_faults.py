@@ -18,7 +18,7 @@ from penstock.data.items.collecting import collect
 from penstock.data.items.state import states
 from penstock.data.items.verifying import verify
 from penstock.errors import StoreFull
-from penstock.objects.tree import writing
+from penstock.objects.tree import packs as packing
 from penstock.project.workspace import Workspace
 
 from .folders import contents, stored_bytes, table, write
@@ -60,8 +60,8 @@ def test_an_add_that_is_killed_anywhere_leaves_all_or_nothing_and_goes_on(tmp_pa
     files = {f"{i}.txt": f"{i}".encode() * 50 for i in range(20)} | {"t.csv": table(60_000)}
     folder = write(root / "d", files)
     Workspace(root).ledger.close()
-    packs = writing.PACK_BYTES
-    writing.PACK_BYTES = 300_000
+    packs = packing.PACK_BYTES
+    packing.PACK_BYTES = 300_000
     try:
         number = 0
         while killed_at(number, lambda: add(Workspace(root), folder)):
@@ -77,7 +77,7 @@ def test_an_add_that_is_killed_anywhere_leaves_all_or_nothing_and_goes_on(tmp_pa
         assert verify(workspace).exit_code == 0
         assert collect(workspace, grace_s=0).objects == 0, "nothing that was stored before a death was stored in vain"
     finally:
-        writing.PACK_BYTES = packs
+        packing.PACK_BYTES = packs
 
 
 def test_a_checkout_that_is_killed_anywhere_goes_on(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_what_was_stored_before_a_death_is_not_stored_again(tmp_path: Path) -> N
     root = tmp_path / "work"
     file = write(root, {"big": os.urandom(3_000_000)}) / "big"
     Workspace(root).ledger.close()
-    packs = writing.PACK_BYTES
-    writing.PACK_BYTES = 500_000
+    packs = packing.PACK_BYTES
+    packing.PACK_BYTES = 500_000
     try:
         number = 0
         while killed_at(number, lambda: add(Workspace(root), file)):
@@ -120,7 +120,7 @@ def test_what_was_stored_before_a_death_is_not_stored_again(tmp_path: Path) -> N
         assert all(path.stat().st_mtime_ns == time for path, time in stored.items())
         assert stored_bytes(workspace) < 3_200_000
     finally:
-        writing.PACK_BYTES = packs
+        packing.PACK_BYTES = packs
 
 
 def test_adds_at_once_are_versions_of_their_own(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ version that are lost are made again from the files, where these have not change
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -108,8 +109,8 @@ def add(
         same = newest is not None and index is not None and index.digest == newest.digest and index.is_that_of(found)
         if newest is not None and before is not None and same and not lost:
             return Added(newest, True, 0, time.monotonic() - began, found.left_out)
-        digest = _store(workspace, path, found, before, index, tell)
-        tree = _tree(workspace, digest)
+        tree = _store(workspace, path, found, before, index, tell)
+        digest = tree.digest
         known_objects = before.objects() - lost if before is not None else set()
         new_bytes = sum(workspace.objects.stat(o).size_bytes for o in tree.objects() - known_objects)
         version, new = ledger.items.add(
@@ -150,8 +151,8 @@ def _tree(workspace: Workspace, digest: str) -> Tree:
 
 def _store(
     workspace: Workspace, path: Path, found: Scan, before: Tree | None, index: Index | None, tell: Tell | None
-) -> str:
-    from penstock.objects.tree import store_tree
+) -> Tree:
+    from penstock.objects.tree import write_tree
 
     done_files = done_bytes = 0
     total = found.size_bytes
@@ -162,7 +163,7 @@ def _store(
         if tell is not None:
             tell(done_files, done_bytes, len(found.paths), total)
 
-    return store_tree(workspace.objects, _entries(path, found, before, index), before, cut=True, tell=told)
+    return write_tree(workspace.objects, _entries(path, found, before, index), before, cut=True, tell=told)
 
 
 def _entries(path: Path, found: Scan, before: Tree | None, index: Index | None) -> Iterator[Entry]:
@@ -170,11 +171,13 @@ def _entries(path: Path, found: Scan, before: Tree | None, index: Index | None) 
     from penstock.objects.tree import Entry
 
     known = index.stats() if index is not None and before is not None and index.digest == before.digest else {}
+    root = str(path)
+    below = "" if found.kind == "file" else os.path.join(root, "")
     for file, stats in found.stats().items():
         digest = None
         if before is not None and known.get(file) == stats and file in before.files:
             digest = before.files[file].digest
-        yield Entry(file, found.file_of(path, file), digest, executable=stats[3] == 0o755)
+        yield Entry(file, below + file if below else root, digest, executable=stats[3] == 0o755)
 
 
 def _warnings(workspace: Workspace, place: str) -> tuple[str, ...]:

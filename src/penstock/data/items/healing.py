@@ -37,18 +37,27 @@ def heal(workspace: Workspace, tree: Tree, lost: set[str], path: Path, found: Sc
             places.setdefault(tree.packs[file.pack], {})[file.offset] = (file.path, 0, file.size)
         at = 0
         for piece in file.pieces:
-            places.setdefault(tree.packs[piece.pack], {})[piece.offset] = (file.path, at, piece.size)
+            if piece.pack is not None and piece.offset is not None:
+                places.setdefault(tree.packs[piece.pack], {})[piece.offset] = (file.path, at, piece.size)
+            elif piece.digest in lost:
+                data = _bytes_at(found.file_of(path, file.path), at, piece.size)
+                if digest_of(data) == piece.digest:
+                    healed.add(objects.put(data))
             at += piece.size
     for pack in lost & places.keys():
-        data = bytearray()
+        whole = bytearray()
         for offset, (name, at, size) in sorted(places[pack].items()):
-            if offset != len(data):
+            if offset != len(whole):
                 if size == 0:
                     continue
                 break  # a part that no file of this version has: a version before had it
-            with open(found.file_of(path, name), "rb") as opened:
-                opened.seek(at)
-                data += opened.read(size)
-        if digest_of(bytes(data)) == pack:
-            healed.add(objects.put(bytes(data)))
+            whole += _bytes_at(found.file_of(path, name), at, size)
+        if digest_of(bytes(whole)) == pack:
+            healed.add(objects.put(bytes(whole)))
     return lost - healed
+
+
+def _bytes_at(file: Path, offset: int, size: int) -> bytes:
+    with open(file, "rb") as opened:
+        opened.seek(offset)
+        return opened.read(size)

@@ -15,6 +15,7 @@ from penstock.project.workspace import Workspace
 
 if TYPE_CHECKING:
     from penstock.objects.store import ObjectStore
+    from penstock.objects.tree import Tree
 
 SHOWN = 10
 DAMAGED, MISSING = "damaged", "missing"
@@ -174,9 +175,9 @@ def _of_list(objects: ObjectStore, kind: str, name: str, digest: str, wrong: dic
     from penstock.data.versions import stored_objects
     from penstock.objects.tree import read_tree
 
-    files: list[str] = []
     if wrong.get(digest) == DAMAGED:
         return [Hurt(kind, name, (digest,))]
+    tree: Tree | None
     try:
         if kind == "item":
             tree = read_tree(objects, digest)
@@ -184,14 +185,19 @@ def _of_list(objects: ObjectStore, kind: str, name: str, digest: str, wrong: dic
         else:
             tree, needed = None, stored_objects(objects, digest)
     except NotFound:
-        wrong[digest] = MISSING
-        return [Hurt(kind, name, (digest,))]
+        if not objects.has(digest):
+            wrong[digest] = MISSING
+            return [Hurt(kind, name, (digest,))]
+        tree, needed = None, {digest, *led_to(objects, digest)[0]}  # parts of the list are lost: it names what it needs
+    except DamagedStore:
+        tree, needed = None, {digest, *led_to(objects, digest)[0]}
     for lost in needed - wrong.keys():
         if not objects.has(lost):
             wrong[lost] = MISSING
     bad = needed & wrong.keys()
     if not bad:
         return []
+    files: list[str] = []
     if tree is not None:
         packs = {number for number, pack in enumerate(tree.packs) if pack in bad}
         files = [
@@ -199,6 +205,7 @@ def _of_list(objects: ObjectStore, kind: str, name: str, digest: str, wrong: dic
             for file in tree.files.values()
             if file.pack in packs
             or any(p.pack in packs for p in file.pieces)
+            or any(p.pack is None and p.digest in bad for p in file.pieces)
             or (file.is_object and file.digest in bad)
         ]
     return [Hurt(kind, name, tuple(sorted(bad)), tuple(files))]

@@ -13,6 +13,14 @@ A tree that is stored with `cut` has format 2 where it has large files: these ar
 (`penstock.objects.cutting`), the pieces lie in packs as small files do, and a file says ``"aimed": bytes, "pieces": [[digest, size,
 pack, offset], ...]``. So a table that grew by 1 % costs little more than that.
 
+Pieces that aim at 1 MiB or more are objects of their own, under their digest: the bytes of a large file are then hashed twice, for
+the file and for the piece, and not a third time for a pack.
+
+Trees that are stored with `cut`, and have such pieces or a thousand files or more, have format 3: the manifest names parts
+(`penstock.objects.tree.parts`), which versions share, and all that the tree needs:
+
+    {"format": 3, "kind": "tree", "content": digest, "packs": [digest, ...], "objects": [digest, ...], "parts": [digest, ...]}
+
 A new tree refers to the packs of the one before it for files that have not changed, unless most of such a pack is of no use to
 it any more: then they are packed again. So a store never holds much more than twice what its trees need.
 
@@ -34,7 +42,7 @@ from penstock.objects.tree.files import (
 )
 from penstock.objects.tree.manifest import MEDIA, read_tree
 from penstock.objects.tree.reading import Tree
-from penstock.objects.tree.writing import SMALL_BYTES, store_tree
+from penstock.objects.tree.writing import SMALL_BYTES, store_tree, write_tree
 
 __all__ = [
     "MEDIA",
@@ -49,4 +57,5 @@ __all__ = [
     "read_tree",
     "reading_order",
     "store_tree",
+    "write_tree",
 ]

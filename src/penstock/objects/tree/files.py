@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from penstock.errors import SourceError
 from penstock.objects.digests import digest_of_json
 
-if TYPE_CHECKING:
-    from penstock.objects.tree.reading import Tree
+_OUTSIDE = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)|[\0\\]|^[A-Za-z]:")
+"""A part that is empty or of dots only, letters that separate elsewhere, a drive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,19 @@ class Entry:
     """
 
     path: str
-    file: Path
+    file: Path | str
     digest: str | None = None
     executable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a file that was cut: `size` bytes at `offset` of the pack with the number `pack`."""
+    """A part of a file that was cut: `size` bytes at `offset` of the pack with the number `pack`, or an object of its own without."""
 
     digest: str
     size: int
-    pack: int
-    offset: int
+    pack: int | None
+    offset: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,15 @@ def is_inside(path: str) -> bool:
     >>> [is_inside(p) for p in ("a/b.py", "../a", "/a", "a//b", "a/./b", "C:/a", "a\\\\..\\\\b", "", "a\\0")]
     [True, False, False, False, False, False, False, False, False]
     """
-    if not path or path.startswith("/") or "\0" in path or "\\" in path or re.match(r"[A-Za-z]:", path):
+    if _OUTSIDE.search(path):
         return False
+    if path.isascii():
+        return True
     try:
         path.encode()
     except UnicodeEncodeError:  # a name that is no UTF-8: JSON cannot hold it
         return False
-    return all(part not in ("", ".", "..") for part in path.split("/"))
+    return True
 
 
 def content_of(files: Iterable[tuple[str, int, str]]) -> str:
@@ -98,27 +101,38 @@ def content_of(files: Iterable[tuple[str, int, str]]) -> str:
     return digest_of_json({"format": 1, "kind": "tree-content", "files": sorted((p, f"{m:o}", d) for p, m, d in files)})
 
 
-def digests_of(file: TreeFile) -> list[str]:
-    return [piece.digest for piece in file.pieces] or [file.digest]
+def packed_digests(file: TreeFile) -> list[str]:
+    """Digests of what of a file lies in packs; of a file that was not cut its own, wherever it lies."""
+    return [piece.digest for piece in file.pieces if piece.pack is not None] if file.pieces else [file.digest]
 
 
-def all_pieces(tree: Tree) -> Iterator[Piece]:
-    """All that lies in the packs of a tree, once each."""
+def own_objects(files: Iterable[TreeFile]) -> Iterator[str]:
+    """Digests of files and pieces that are objects of their own."""
+    for file in files:
+        if file.is_object:
+            yield file.digest
+        for piece in file.pieces:
+            if piece.pack is None:
+                yield piece.digest
+
+
+def packed_sizes(files: Iterable[TreeFile]) -> Iterator[tuple[int, int]]:
+    """(number of a pack, bytes) of all that files have in packs, once each."""
     seen: set[str] = set()
-    for file in tree.files.values():
-        own = file.pieces
-        if file.pack is not None and file.offset is not None:
-            own = (Piece(file.digest, file.size, file.pack, file.offset),)
-        for piece in own:
-            if piece.digest not in seen:
+    for file in files:
+        if file.pack is not None and file.digest not in seen:
+            seen.add(file.digest)
+            yield file.pack, file.size
+        for piece in file.pieces:
+            if piece.pack is not None and piece.digest not in seen:
                 seen.add(piece.digest)
-                yield piece
+                yield piece.pack, piece.size
 
 
 def reading_order(file: TreeFile) -> tuple[int, str]:
     """Files of one pack one after the other."""
-    first = file.pieces[0].pack if file.pieces else -1 if file.pack is None else file.pack
-    return first, file.path
+    first = file.pieces[0].pack if file.pieces else file.pack
+    return -1 if first is None else first, file.path
 
 
 def entries_of(folder: Path) -> Iterator[Entry]:
@@ -131,9 +145,10 @@ def entries_of(folder: Path) -> Iterator[Entry]:
                 yield Entry(file.relative_to(folder).as_posix(), file)
 
 
-def check_paths(paths: list[str]) -> None:
+def check_paths(paths: Sequence[str]) -> None:
     """Paths stay in the tree, none is there twice, and none is a folder of another."""
     seen = set(paths)
+    fine = {""}  # folders that were looked at
     for path in paths:
         if not is_inside(path):
             raise SourceError(
@@ -142,12 +157,14 @@ def check_paths(paths: list[str]) -> None:
                 way_out="rename or leave out the file",
             )
         folder = path.rpartition("/")[0]
-        while folder:
+        while folder not in fine:
             if folder in seen:
                 raise SourceError(
                     f"{folder!r} is both a file and a folder", why=f"{path!r} lies in it", way_out="keep one"
                 )
+            fine.add(folder)
             folder = folder.rpartition("/")[0]
     if len(seen) != len(paths):
-        twice = next(path for i, path in enumerate(paths) if path in paths[:i])
+        counts = Counter(paths)
+        twice = next(path for path in paths if counts[path] > 1)
         raise SourceError(f"{twice!r} is given twice", why="a tree has one file of each path", way_out="name it once")

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.errors import DamagedStore, NewerFormat, SourceError
-from penstock.objects.digests import is_digest
+from penstock.objects.digests import canonical_json, is_digest
 from penstock.objects.store import ObjectStore
-from penstock.objects.tree.files import Piece, TreeFile, check_paths
+from penstock.objects.tree.files import Piece, TreeFile, check_paths, content_of, own_objects
+from penstock.objects.tree.parts import part_of, parted, read_part
 from penstock.objects.tree.reading import Tree
 
-FORMAT = 2
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+FORMAT = 3
+SPLIT_FILES = 1000
+"""From so many files on the manifest of a tree that is stored with threads is split."""
 MEDIA = "application/vnd.penstock.tree+json"
 """Media type of the manifest, by which an artifact is known to be a tree."""
+
+
+def store_manifest(
+    objects: ObjectStore, packs: list[str], files: dict[str, TreeFile], threads: ThreadPoolExecutor | None
+) -> Tree:
+    """Store the manifest of files that are stored: split, where there are threads and it is worth it. Gives the tree."""
+    content = content_of((file.path, file.mode, file.digest) for file in files.values())
+    own = sorted(set(own_objects(files.values())))
+    split = threads is not None and (
+        len(files) >= SPLIT_FILES or any(p.pack is None for f in files.values() for p in f.pieces)
+    )
+    if threads is None or not split:
+        body = Tree(objects, "", content, packs, files).to_json()
+        return Tree(objects, objects.put(canonical_json(body)), content, packs, files)
+    parts = list(
+        threads.map(objects.put, (part_of(some, packs) for some in parted([files[path] for path in sorted(files)])))
+    )
+    body = {"format": 3, "kind": "tree", "content": content, "packs": packs, "objects": own, "parts": parts}
+    return Tree(objects, objects.put(canonical_json(body)), content, packs, files, parts)
 
 
 def read_tree(objects: ObjectStore, digest: str) -> Tree:
@@ -36,10 +61,17 @@ def read_tree(objects: ObjectStore, digest: str) -> Tree:
                 way_out="upgrade Penstock",
             )
         packs = [_digest(pack) for pack in body["packs"]]
-        files = [_file(raw, len(packs)) for raw in body["files"]]
+        parts = [_digest(part) for part in body.get("parts", ())]
+        if body["format"] < 3:
+            files = [_file(raw, len(packs)) for raw in body["files"]]
+        else:
+            numbers = {pack: number for number, pack in enumerate(packs)}
+            files = [file for part in parts for file in read_part(objects.get(part), numbers)]
+            if not set(own_objects(files)) <= set(body["objects"]):
+                raise ValueError("it does not name all its objects")
         check_paths([file.path for file in files])
-        return Tree(objects, digest, _digest(body["content"]), packs, {file.path: file for file in files})
-    except (ValueError, KeyError, TypeError, SourceError) as error:
+        return Tree(objects, digest, _digest(body["content"]), packs, {file.path: file for file in files}, parts)
+    except (ValueError, KeyError, TypeError, IndexError, SourceError) as error:
         raise DamagedStore(
             f"object {digest} is no tree of files", why=str(error), way_out="name the digest of a tree"
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, final
 
@@ -11,7 +11,7 @@ from penstock.errors import DamagedStore, NotFound, SourceError
 from penstock.objects.digests import digest_of
 from penstock.objects.files import naming_full_disk
 from penstock.objects.store import ObjectStore
-from penstock.objects.tree.files import Piece, TreeFile, reading_order
+from penstock.objects.tree.files import Piece, TreeFile, own_objects, reading_order
 
 PACKS_READ = 4
 """So many packs are held while files are read: the pieces of a file lie in the packs of several versions."""
@@ -24,15 +24,22 @@ class Tree:
     Attributes
     ----------
     digest : of the manifest. content : of the files alone, see the module.
-    files : path -> file, in the order of their paths.
+    files : path -> file, in the order of their paths. parts : digests of the parts of a manifest that is split.
     """
 
     def __init__(
-        self, objects: ObjectStore, digest: str, content: str, packs: list[str], files: dict[str, TreeFile]
+        self,
+        objects: ObjectStore,
+        digest: str,
+        content: str,
+        packs: list[str],
+        files: dict[str, TreeFile],
+        parts: Sequence[str] = (),
     ) -> None:
         self.digest = digest
         self.content = content
         self.packs = packs
+        self.parts = parts
         self.files = files
         self._objects = objects
         self._read: dict[int, bytes] = {}
@@ -67,6 +74,9 @@ class Tree:
         if file.pack is not None and file.offset is not None:
             places = (Piece(file.digest, file.size, file.pack, file.offset),)
         for piece in places:
+            if piece.pack is None or piece.offset is None:
+                yield self._objects.get(piece.digest)
+                continue
             data = self._pack_of(piece.pack)[piece.offset : piece.offset + piece.size]
             if digest_of(data) != piece.digest:
                 raise self._damaged(file.path)
@@ -106,10 +116,10 @@ class Tree:
 
     def objects(self) -> set[str]:
         """Digests of all objects that the tree needs, its own among them."""
-        return {self.digest, *self.packs, *(f.digest for f in self.files.values() if f.is_object)}
+        return {self.digest, *self.parts, *self.packs, *own_objects(self.files.values())}
 
     def to_json(self) -> dict[str, Any]:
-        """The manifest."""
+        """The manifest, as it is where it is not split."""
         files = [self.files[path].to_json() for path in sorted(self.files)]
         format_ = 2 if any(file.pieces for file in self.files.values()) else 1
         return {"format": format_, "kind": "tree", "content": self.content, "packs": self.packs, "files": files}
