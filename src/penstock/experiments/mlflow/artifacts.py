@@ -34,7 +34,7 @@ class PenstockArtifacts(ArtifactRepository):
         add_files(self._ledger, self._place.run, {self._path(artifact_path, file.name): file})
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
-        files = {self._path(artifact_path, entry.path): entry.file for entry in entries_of(Path(local_dir))}
+        files = {self._path(artifact_path, entry.path): Path(entry.file) for entry in entries_of(Path(local_dir))}
         if files:
             add_files(self._ledger, self._place.run, files)
 
