@@ -23,6 +23,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "clamp": "penstock.features.steps.clamp:Clamp",
         "counts": "penstock.features.steps.counts:Counts",
         "date_parts": "penstock.features.steps.date_parts:DateParts",
+        "embed": "penstock.features.steps.embed:Embed",
         "hash": "penstock.features.steps.hash:Hash",
         "impute": "penstock.features.steps.impute:Impute",
         "impute_by_group": "penstock.features.steps.impute_by_group:ImputeByGroup",

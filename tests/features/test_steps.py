@@ -15,6 +15,8 @@ from penstock.testing.step import StepContract
 def _variants() -> list[Any]:
     variants = []
     for name in parts.names(GROUP):
+        if name == "embed":  # held to the contract in steps/test_embed.py: it needs a model
+            continue
         step = parts.load(GROUP, name)
         variants.append(pytest.param(step(), id=name))
         for parameter, bound in step.bounds.items():

@@ -10,7 +10,7 @@ import numpy as np
 
 from penstock.bundle.frame import Frame
 from penstock.bundle.kinds import INPUT_KINDS, Kind
-from penstock.bundle.preparing import Prepared, prepare_columns
+from penstock.bundle.preparing import Fetch, Prepared, prepare_columns
 from penstock.bundle.specs import ColumnSpec
 from penstock.bundle.words import packed_words
 from penstock.errors import SchemaMismatch
@@ -80,14 +80,20 @@ class Layout:
             plain["prepared"] = [{"name": name, **tree.to_json()} for name, tree in self.prepared]
         return plain
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The files that preparations read, by digest: they are kept beside the layout, whose stored form only names them."""
+        return {digest: data for _, tree in self.prepared for digest, data in tree.files.items()}
+
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> Layout:
+    def from_json(cls, plain: Mapping[str, Any], fetch: Fetch | None = None) -> Layout:
+        """The layout of its stored form; `fetch` finds the files that it names."""
         return cls(
             tuple(plain["numbers"]),
             tuple(plain["strings"]),
             frozenset(plain["texts"]),
             tuple(plain["times"]),
-            tuple((tree["name"], Prepared.from_json(tree)) for tree in plain.get("prepared", ())),
+            tuple((tree["name"], Prepared.from_json(tree, fetch)) for tree in plain.get("prepared", ())),
         )
 
 

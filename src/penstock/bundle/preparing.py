@@ -10,12 +10,17 @@ from __future__ import annotations
 import string
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 from zlib import crc32
 
+from penstock.bundle.pieces import pieces
+from penstock.objects.digests import digest_of
+
 Function = Callable[[str], str]
+Fetch = Callable[[str], bytes]
+"""Bytes by their digest: of a bundle's files, or of an object store."""
 Reader = Callable[[Sequence[str | None]], str]
 """Decoded values of the columns of a tree, None where missing, to one string."""
 
@@ -27,7 +32,8 @@ SPACE = "␣"
 class Prepared:
     """A function over columns (their names) or other trees.
 
-    `function` is one of `FUNCTIONS` with one input, or "cross" with several; `params` are its whole numbers.
+    `function` is one of `FUNCTIONS` with one input, or "cross" with several; `params` are its whole numbers, and `data` a file
+    that it reads, which the stored form names by its digest.
 
     >>> tree = Prepared("lowercase", (Prepared("tokens", ("note",)),))
     >>> reader_of(tree)(["Call  NOW"])
@@ -37,6 +43,7 @@ class Prepared:
     function: str
     inputs: tuple[str | Prepared, ...]
     params: tuple[int, ...] = ()
+    data: bytes = field(default=b"", repr=False)
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -52,15 +59,28 @@ class Prepared:
 
     def to_json(self) -> dict[str, Any]:
         inputs = [i.to_json() if isinstance(i, Prepared) else i for i in self.inputs]
-        return {"function": self.function, "inputs": inputs, "params": list(self.params)}
+        file = {"file": digest_of(self.data)} if self.data else {}
+        return {"function": self.function, "inputs": inputs, "params": list(self.params), **file}
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The files that are read, by digest."""
+        own = {digest_of(self.data): self.data} if self.data else {}
+        return own | {digest: data for i in self.inputs if isinstance(i, Prepared) for digest, data in i.files.items()}
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> Prepared:
-        """The tree of its stored form; ValueError where a function is unknown to this release."""
+    def from_json(cls, plain: Mapping[str, Any], fetch: Fetch | None = None) -> Prepared:
+        """The tree of its stored form, with the files that `fetch` finds.
+
+        ValueError where a function is unknown to this release, or a file is asked for where there are none.
+        """
         if plain["function"] not in (*FUNCTIONS, CROSS):
             raise ValueError(f"unknown preparation {plain['function']!r}")
-        inputs = tuple(i if isinstance(i, str) else cls.from_json(i) for i in plain["inputs"])
-        return cls(plain["function"], inputs, tuple(plain["params"]))
+        inputs = tuple(i if isinstance(i, str) else cls.from_json(i, fetch) for i in plain["inputs"])
+        digest = plain.get("file")
+        if digest is not None and fetch is None:
+            raise ValueError(f"the preparation {plain['function']!r} reads a file, and there is none beside it")
+        return cls(plain["function"], inputs, tuple(plain["params"]), fetch(digest) if digest and fetch else b"")
 
 
 CROSS = "cross"
@@ -175,6 +195,7 @@ FUNCTIONS: Mapping[str, Callable[..., Function]] = {
     "one_token": lambda: one_token,
     "pixels_grey": pixels("grey"),
     "pixels_rgb": pixels("rgb"),
+    "pieces": pieces,
 }
 """Names are permanent: stored bundles say them."""
 
@@ -186,7 +207,7 @@ def _reader(tree: str | Prepared, places: Mapping[str, int]) -> Reader:
     inputs = [_reader(inner, places) for inner in tree.inputs]
     if tree.function == CROSS:
         return lambda values: _crossed([read(values) for read in inputs])
-    apply, (read,) = FUNCTIONS[tree.function](*tree.params), inputs
+    apply, (read,) = FUNCTIONS[tree.function](*tree.params, *((tree.data,) if tree.data else ())), inputs
     return lambda values: apply(read(values))
 
 

@@ -66,7 +66,11 @@ class Bundle:
         files = read_bundle(Path(folder), verify=verify)
         contents = files.files
         decoder = Decoder.from_json(parse_object(contents["decoder.json"], "decoder.json", files.folder))
-        signature = Signature.from_json(parse_object(contents["signature.json"], "signature.json", files.folder))
+        by_digest = {entry["digest"]: name for name, entry in files.manifest["files"].items()}
+        signature = Signature.from_json(
+            parse_object(contents["signature.json"], "signature.json", files.folder),
+            lambda digest: contents[by_digest[digest]],
+        )
         if decoder.needs_key:
             given = key() if callable(key) else key
             decoder = decoder.with_key(given if given is not None else find_key(files.folder))

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.packing import Layout
+from penstock.bundle.preparing import Fetch
 from penstock.bundle.specs import TargetSpec
 from penstock.errors import BundleError, NewerFormat
 
@@ -116,8 +117,8 @@ class Signature:
         }
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> Signature:
-        """The signature of its stored form.
+    def from_json(cls, plain: Mapping[str, Any], fetch: Fetch | None = None) -> Signature:
+        """The signature of its stored form; `fetch` finds the files that it names.
 
         Raises
         ------
@@ -138,7 +139,7 @@ class Signature:
                 model=plain["model"],
                 task=Task(plain["task"]),
                 target=TargetSpec.from_json(plain["target"]),
-                layout=Layout.from_json(plain["layout"]),
+                layout=Layout.from_json(plain["layout"], fetch),
                 columns=tuple(
                     InputColumn(
                         column["name"],

@@ -138,6 +138,20 @@ class Constant:
         return "a finite number or a text"
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that is not empty."""
+
+    def holds(self, value: object) -> bool:
+        return isinstance(value, str) and bool(value.strip())
+
+    def bad_values(self) -> list[Value]:
+        return ["", " ", 1, True]
+
+    def __str__(self) -> str:
+        return "a text"
+
+
 def defaults(part: type) -> dict[str, Any]:
     """Parameters of a part's constructor with their defaults, in order."""
     return {name: p.default for name, p in inspect.signature(part).parameters.items()}

@@ -2,15 +2,15 @@
 
 A step that is worked out by the decoder has a method ``preparation(kinds)``: for the kinds of its column arguments, the
 function from their trees to the tree of its result, or None where the graph does it. A step of the graph that wants texts in
-another form than their words has a property ``reading``, the name of the function that is applied to them first (or that name
-and its whole numbers).
+another form than their words has a property ``reading``: the name of the function that is applied to them first, that name
+and its whole numbers, or the function itself as a tree over nothing.
 """
 
 from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -87,11 +87,10 @@ class PreparedStrings:
         self.names[name] = tree
         return Source(name, kind, level, prepared=tree)
 
-    def read(self, block: Block, reading: str | tuple[str, tuple[int, ...]]) -> Block:
+    def read(self, block: Block, reading: str | tuple[str, tuple[int, ...]] | Prepared) -> Block:
         """A block with its texts in the form in which a step wants them."""
-        function, params = (reading, ()) if isinstance(reading, str) else reading
         return tuple(
-            self.source(_around(function, tree_of(piece), params), piece.kind, piece.level + 1)
+            self.source(_around(reading, tree_of(piece)), piece.kind, piece.level + 1)
             if isinstance(piece, Source) and piece.kind is Kind.TEXT
             else piece
             for piece in block
@@ -154,7 +153,10 @@ def shown(tree: Tree) -> str:
     return f"{before[:-1]}, {said}]" if isinstance(inner, Prepared) and before.endswith("]") else f"{before} [{said}]"
 
 
-def _around(function: str, tree: Tree, params: tuple[int, ...] = ()) -> Prepared:
+def _around(reading: str | tuple[str, tuple[int, ...]] | Prepared, tree: Tree) -> Prepared:
+    if isinstance(reading, Prepared):
+        return replace(reading, inputs=(tree,))
+    function, params = (reading, ()) if isinstance(reading, str) else reading
     if isinstance(tree, Prepared) and function == "tokens":
         return tree
     return Prepared(function, (tree,), params)

@@ -304,7 +304,7 @@ class _Resolver:
         if hasattr(made_step, "preparation"):
             sources, blocks = self.strings.call(made_step, call, blocks, origin)
             made += sources
-        reading = getattr(made_step, "reading", None)
+        reading = _reading(made_step, call, origin)
         if reading is not None:
             blocks = tuple(self.strings.read(block, reading) for block in blocks)
         for argument, block in zip(call.arguments, blocks, strict=False):
@@ -358,6 +358,15 @@ class _Resolver:
         for column in self.columns.values():
             kinds[str(column.kind)] += 1
         return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no columns"
+
+
+def _reading(step: Any, call: Call, origin: Origin) -> Any:
+    """In which form a step wants texts; a file that it lacks for that is told with its place."""
+    try:
+        reading = getattr(step, "reading", None)
+    except RecipeError as error:
+        raise origin.error(call.at, error.what, error.why, error.way_out) from error
+    return reading
 
 
 def _too_deep(at: int, origin: Origin) -> RecipeError:

@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
     from penstock.bundle.decoder import Frame
     from penstock.ledger.run import Run
+    from penstock.objects.store import ObjectStore
 
 
-def scores_of(model: bytes, layout: dict[str, Any], frame: Frame, scale: dict[str, float] | None) -> np.ndarray:
+def scores_of(
+    model: bytes, layout: dict[str, Any], frame: Frame, scale: dict[str, float] | None, objects: ObjectStore
+) -> np.ndarray:
     """Probabilities (n, K), or values (n,) in the target's units, of a model graph.
 
     Parameters
     ----------
-    scale : mean and std of the target; None for classes.
+    scale : mean and std of the target; None for classes. objects : where the files lie that the layout names.
     """
     import numpy as np
 
@@ -28,7 +31,7 @@ def scores_of(model: bytes, layout: dict[str, Any], frame: Frame, scale: dict[st
     from penstock.bundle.packing import Layout, pack
 
     session = open_session(model)
-    feeds = Layout.from_json(layout)
+    feeds = Layout.from_json(layout, objects.get)
     parts = [
         session.run(None, pack(frame.take(slice(start, start + 8192)), feeds))[0]
         for start in range(0, max(len(frame), 1), 8192)
@@ -57,9 +60,15 @@ def evaluate(context: Context, run: Run, inputs: dict[str, Any], params: dict[st
     rows = of_inputs(context, inputs)
     frame, y = rows.valid
     candidate = json.loads(context.objects.get(inputs["candidate"]))
-    prediction = scores_of(context.objects.get(inputs["model"]), candidate["layout"], frame, candidate["scale"])
+    prediction = scores_of(
+        context.objects.get(inputs["model"]), candidate["layout"], frame, candidate["scale"], context.objects
+    )
     baseline = scores_of(
-        context.objects.get(candidate["baseline"]), candidate["baseline_layout"], frame, candidate["scale"]
+        context.objects.get(candidate["baseline"]),
+        candidate["baseline_layout"],
+        frame,
+        candidate["scale"],
+        context.objects,
     )
     note = "after selection: these rows chose the model"
     if rows.spent:

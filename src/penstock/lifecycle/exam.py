@@ -183,7 +183,7 @@ def _candidate(project: Project, chosen: ModelVersion) -> dict[str, Any]:
 
 def _baseline(project: Project, candidate: dict[str, Any], frame: Frame) -> np.ndarray:
     model = project.objects.get(candidate["baseline"])
-    return scores_of(model, candidate["baseline_layout"], frame, candidate["scale"])
+    return scores_of(model, candidate["baseline_layout"], frame, candidate["scale"], project.objects)
 
 
 def _champion(project: Project, chosen: ModelVersion, bundle: Bundle) -> dict[str, Bundle]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import BadParameter
 from penstock.lifecycle.own_steps import use_steps
 from penstock.lifecycle.recipes import SUITS, head_of, recipe_of, tail_of
+from penstock.lifecycle.sentence_models import keep_files, keep_with
 from penstock.lifecycle.stages import CODE, Context
 from penstock.project.project import Project
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 OPERATION = "features"
 CHUNK_ROWS = 4_096
+LARGE = 1_000_000
+"""Bytes from which the size of a graph is told."""
 NARROW = 10
 """Rows for each feature below which a model may learn them by heart."""
 
@@ -40,7 +43,9 @@ def features(context: Context, run: Run, inputs: dict[str, Any], params: dict[st
     recipe = Recipe.parse(params["recipe"], name="the recipe")
     if recipe.steps:
         use_steps(context.objects, recipe.steps)
+    keep_with(run, context.objects, recipe)
     fitted = fit_recipe(recipe, tail, frame, version.decoder.columns, y, version.target.task, params["seed"])
+    keep_files(run, fitted.layout.files)
     run.keep("graph", fitted.model(), media="application/onnx")
     described = {"format": 1, "layout": fitted.layout.to_json(), "names": list(fitted.names), "rows": len(frame)}
     described["choices"] = [
@@ -111,6 +116,8 @@ class Fitted:
         if len(self.names) > 40:
             lines.append(f"  and {len(self.names) - 40:,} more")
         lines += [line for selection in self.choices for line in _selected(selection)]
+        if len(self.graph) >= LARGE:
+            lines.append(f"the graph has {len(self.graph) / 1e6:,.1f} MB, and each bundle that is made of it as many")
         if self.costs["columns"] or self.costs["saved"]:
             lines.append(_priced(self.costs))
         return "\n".join([*lines, *(f"  warning: {warning}" for warning in self.warnings)])
@@ -248,11 +255,11 @@ def apply(
     if version.decoder.history is not None:
         frame = version.decoder.history.onto(frame)
     returned = find_returned(project.ledger, project.objects, version, frame)
-    _write(output, fitted, frame)
+    _write(project, output, fitted, frame)
     return Applied(table.name, str(output), fitted.run, len(frame), len(fitted.names), len(problems), returned)
 
 
-def _write(path: Path, fitted: Fitted, frame: Frame) -> None:
+def _write(project: Project, path: Path, fitted: Fitted, frame: Frame) -> None:
     """One column for each feature, in chunks; the file takes its name when all rows are in it."""
     import pyarrow as pa
     import pyarrow.csv as pacsv
@@ -264,14 +271,14 @@ def _write(path: Path, fitted: Fitted, frame: Frame) -> None:
     with atomic_file(asked(path)) as file:
         writer = pq.ParquetWriter(file, schema) if path.suffix == ".parquet" else pacsv.CSVWriter(file, schema)
         with writer:
-            for block in _chunks(fitted, frame):
+            for block in _chunks(project, fitted, frame):
                 writer.write_batch(pa.record_batch([pa.array(column) for column in block.T], schema=schema))
 
 
-def _chunks(fitted: Fitted, frame: Frame) -> Iterator[np.ndarray]:
+def _chunks(project: Project, fitted: Fitted, frame: Frame) -> Iterator[np.ndarray]:
     from penstock.bundle.graph import open_session
     from penstock.bundle.packing import Layout, pack
 
-    session, layout = open_session(fitted.graph), Layout.from_json(fitted.layout)
+    session, layout = open_session(fitted.graph), Layout.from_json(fitted.layout, project.objects.get)
     for start in range(0, len(frame), CHUNK_ROWS):
         yield session.run(None, pack(frame.take(slice(start, start + CHUNK_ROWS)), layout))[0]

@@ -40,7 +40,7 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
     valid, _ = rows.valid
     candidate = json.loads(context.objects.get(inputs["candidate"]))
     report = json.loads(context.objects.get(inputs["report"]))
-    layout = Layout.from_json(candidate["layout"])
+    layout = Layout.from_json(candidate["layout"], context.objects.get)
     used = {*layout.numbers, *layout.strings, *layout.times}
     specs = [spec for spec in rows.decoder.columns if spec.name in used]
     novelty = fit_novelty(train, layout, seed=params["seed"])

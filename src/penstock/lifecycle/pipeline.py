@@ -23,6 +23,7 @@ from penstock.lifecycle.recipe import read_recipe, recipe
 from penstock.lifecycle.register import register
 from penstock.lifecycle.results import RunResult
 from penstock.lifecycle.search import search
+from penstock.lifecycle.sentence_models import models_of
 from penstock.lifecycle.settings import Settings, overriding
 from penstock.lifecycle.stages import Context, Listener, Stages
 from penstock.project.project import Project
@@ -63,7 +64,9 @@ def train(stages: Stages, dataset: str, *, budget: str | None, override: str | N
 
     stages.before_work = partial(check_declaration, project, dataset, budget=budget)  # refused now rather than late
     text = read_recipe(project)
-    written = stages.do("recipe", recipe, {"dataset": dataset}, {"text": text, **steps_of(project, text)})
+    written = stages.do(
+        "recipe", recipe, {"dataset": dataset}, {"text": text, **steps_of(project, text), **models_of(project, text)}
+    )
     limited = row_limit(stages.context, dataset)
     spent = seen_envelopes(
         stages, {"dataset": dataset, "recipe": digest(written, "recipe"), **limited}, settings.search

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import RecipeError
 from penstock.lifecycle.limits import row_limit
 from penstock.lifecycle.own_steps import use_steps
+from penstock.lifecycle.sentence_models import keep_with
 from penstock.lifecycle.stages import Context
 from penstock.project.project import Project
 
@@ -42,6 +43,7 @@ def recipe_text(path: Path) -> str | None:
 def recipe(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Check the recipe, or suggest one (and write it for the user to edit) where there is none."""
     from penstock.data.versions import load_version
+    from penstock.features.pins import pinned
     from penstock.features.recipe import Recipe
     from penstock.objects.files import write_atomic
 
@@ -57,6 +59,9 @@ def recipe(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         use_steps(context.objects, steps)
         parsed = replace(parsed, steps=steps)
         run.keep("steps", context.objects.get(steps), media="text/x-python")
+    if models := params.get("models"):
+        parsed = pinned(parsed, models.__getitem__)
+        keep_with(run, context.objects, parsed)
     parsed.check(version.decoder.columns)
     run.keep("recipe", parsed.canonical().encode(), media="application/toml")
 

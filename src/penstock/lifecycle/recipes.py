@@ -12,6 +12,7 @@ from penstock.errors import NotFound, ProjectError
 from penstock.experiments.sheets import Sheet, table
 from penstock.lifecycle.own_steps import broken_duties, steps_of, use_steps
 from penstock.lifecycle.recipe import recipe_text
+from penstock.lifecycle.sentence_models import keep_models
 from penstock.lifecycle.stages import Context
 from penstock.project.project import Project
 
@@ -54,7 +55,7 @@ def recipe_of(project: Project, file: Path | None) -> tuple[str, Recipe]:
     if steps := steps_of(project, text).get("steps"):
         use_steps(project.objects, steps)
         recipe = replace(recipe, steps=steps)
-    return path.name, recipe
+    return path.name, keep_models(project, recipe)
 
 
 def tail_of(learner: str | None, project: Project) -> Tail:

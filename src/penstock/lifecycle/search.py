@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.lifecycle.own_steps import use_steps
 from penstock.lifecycle.rows import Rows, of_inputs
+from penstock.lifecycle.sentence_models import keep_files, use_models
 from penstock.lifecycle.stages import Context
 from penstock.objects.digests import canonical_json, digest_of
 
@@ -67,6 +68,7 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         media="application/json",
     )
     run.output("model", model)
+    keep_files(run, {**result.layout.files, **result.fitted_baseline.layout.files})
     run.output("learner", result.candidate.learner)
     run.output("parity", parity.to_json())
     run.output("trials", [t.number for t in result.trials])
@@ -88,6 +90,7 @@ def problem_of(context: Context, rows: Rows, recipe_digest: str, params: dict[st
     recipe = Recipe.parse(context.objects.get(recipe_digest).decode(), name=context.project.declaration.recipe.file)
     if recipe.steps:
         use_steps(context.objects, recipe.steps)
+    use_models(context.objects, recipe)
     return SearchProblem(
         recipe=recipe,
         specs=rows.decoder.columns,

@@ -108,6 +108,7 @@ def build(
         "signature.json": canonical_json(signature.to_json()),
         "card.json": canonical_json(card),
         "card.md": render_card(card).encode(),
+        **{f"tokens-{digest.rpartition(':')[2][:16]}.json": data for digest, data in signature.layout.files.items()},
     }
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "draft"

@@ -17,7 +17,7 @@ RUNTIME = ("numpy", "onnxruntime")
 """Distributions that `penstock.bundle` needs."""
 SERVER = (*RUNTIME, "starlette", "uvicorn", "uvloop", "httptools", "msgspec", "orjson", "prometheus-client")
 """Distributions that `penstock.serving` needs."""
-OPTIONAL = {"pixels_grey": "pillow", "pixels_rgb": "pillow"}
+OPTIONAL = {"pixels_grey": "pillow", "pixels_rgb": "pillow", "pieces": "tokenizers"}
 """Preparation -> the distribution that it needs; only bundles that have it need that."""
 _IMPORT_NAMES = {"prometheus_client": "prometheus-client", "PIL": "pillow"}
 
