@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from penstock.data.ingest import IngestResult, ingest
+from penstock.data.ingest import ingest
+from penstock.data.result import IngestResult
 from penstock.data.source import Source
 from penstock.data.sources.file import FileSource
 from penstock.ledger.ledger import Ledger

@@ -21,7 +21,7 @@ from penstock.objects.store import ObjectStore, open_store
 def small_chunks() -> Iterator[None]:
     """Chunks of 64 rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cuts, "CHUNK_ROWS", 64)
+        patch.setattr(chunks, "CHUNK_ROWS", 64)
         patch.setattr(cuts, "LOOK_ROWS", 64)
         patch.setattr(cuts, "SMALL_ROWS", 16)
         yield
@@ -124,10 +124,30 @@ def test_a_parent_that_cannot_be_followed_costs_nothing_but_the_rows() -> None:
 @given(
     versions=st.lists(st.lists(st.integers(0, 30), max_size=400), min_size=2, max_size=4),
     step=st.sampled_from([1, 50, 1000]),
+    most_bytes=st.sampled_from([1, 500, chunks.CHUNK_BYTES]),
 )
-def test_whatever_the_parent_is_the_rows_are_the_rows(versions: list[list[int]], step: int) -> None:
-    """With rows that repeat, so that ends are found in wrong places too."""
-    objects, like = open_store("memory://"), list[dict[str, Any]]()
-    for numbers in versions:
-        like = store(objects, numbers, like, step)
-        assert read(objects, like) == numbers
+def test_whatever_the_parent_is_the_rows_are_the_rows(versions: list[list[int]], step: int, most_bytes: int) -> None:
+    """With rows that repeat, so that ends are found in wrong places too; the size of batches does not matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "CHUNK_BYTES", most_bytes)
+        objects, like = open_store("memory://"), list[dict[str, Any]]()
+        for numbers in versions:
+            after = store(objects, numbers, like, step)
+            assert read(objects, after) == numbers
+            assert store(objects, numbers, like, 17) == after
+            assert store(objects, numbers, after) == after
+            like = after
+
+
+def test_a_chunk_ends_before_it_has_too_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the rows alone, and one row may have more; what its bytes ended is no small chunk that is put together with others."""
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 300)
+    objects = open_store("memory://")
+    before = store(objects, ROWS, [])
+    assert {chunk["rows"] for chunk in before[:-1]} == {11}  # of 24 bytes, and two of text in most rows
+    assert all(chunk["full"] for chunk in before[:-1])
+    assert len(followed(before)) == len(before) > cuts.SMALL_CHUNKS
+    after = store(objects, [*ROWS, *range(2000, 2010)], before)
+    assert new_rows(after, before) <= 12
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 1)
+    assert [chunk["rows"] for chunk in store(objects, ROWS[:5], [])] == [1] * 5

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, Kind
-from penstock.data.fingerprints import canonical_text, fingerprints, frame_fingerprints, positions, row_hashes
+from penstock.data.canonical import canonical_text
+from penstock.data.fingerprints import fingerprints, frame_fingerprints, positions, row_hashes
 
 KEY = bytes(range(64))
 

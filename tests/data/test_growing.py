@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from penstock.data.cuts import CHUNK_ROWS
+from penstock.data.chunks import CHUNK_ROWS
 from penstock.data.versions import load_memory, load_part, stored_objects
 
 if TYPE_CHECKING:

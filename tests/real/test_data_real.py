@@ -11,8 +11,9 @@ import pytest
 
 from penstock.bundle.decoder import Kind
 from penstock.bundle.kinds import Task
-from penstock.data.ingest import IngestResult, ingest
+from penstock.data.ingest import ingest
 from penstock.data.profile import profile
+from penstock.data.result import IngestResult
 from penstock.data.sources.file import FileSource
 from penstock.data.versions import load_part
 from penstock.errors import SourceError

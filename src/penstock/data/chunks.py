@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK_ROWS = 65_536
+CHUNK_BYTES = 64 * 1024 * 1024
+SEALED_BYTES = 16 * 1024 * 1024
+"""What is put together of rows stays under both: of a chunk, and of a chunk of an envelope, as several of these are filled at a
+time. Counted are eight bytes a value, and those of its text."""
 _TARGET = "y"
 
 

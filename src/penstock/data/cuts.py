@@ -1,8 +1,8 @@
 """Where rows are cut into chunks: like the version before, so that its chunks are named again wherever the rows are the same.
 
-A first version is cut every `CHUNK_ROWS` rows. A later one follows the chunks of its parent: rows that were appended make new chunks, rows that
-were changed, put in or taken out make the chunk that held them new, and behind it the cuts fall into step again at the last row of a
-chunk of the parent. Rows in another order share nothing, as the order is kept. Many small chunks, of many small appends, are put together.
+A first version is cut every `CHUNK_ROWS` rows, and before a chunk would hold more than `CHUNK_BYTES`. A later one follows the
+chunks of its parent: rows that were appended make new chunks, rows that were changed, put in or taken out make the chunk that held
+them new, and behind it the cuts fall into step again at the last row of a chunk of the parent. Rows in another order share nothing, as the order is kept. Many small chunks, of many small appends, are put together.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.data.chunks import CHUNK_ROWS
+from penstock.data import chunks
+from penstock.data.waiting import Waiting
 from penstock.errors import DamagedStore, NotFound
 from penstock.objects.digests import digest_of
 from penstock.objects.store import ObjectStore
@@ -20,26 +21,27 @@ from penstock.objects.store import ObjectStore
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SMALL_ROWS = CHUNK_ROWS // 4
+SMALL_ROWS = chunks.CHUNK_ROWS // 4
 SMALL_CHUNKS = 16
 """From the first small chunk on the parent is not followed where it has more small ones than this."""
-LOOK_ROWS = CHUNK_ROWS
+LOOK_ROWS = chunks.CHUNK_ROWS
 """So many rows may have been put in at one place; behind more, nothing is in step again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A chunk of the parent: its digest, and its rows."""
+    """A chunk of the parent: its digest, its rows, and whether its bytes left no room for more rows."""
 
     object: str
     rows: int
+    full: bool = False
 
 
 def followed(stored: Iterable[dict[str, Any]], *, exactly: bool = False) -> list[Known]:
     """The chunks of a parent's part that are followed. `exactly`: all, as the same version is made again."""
-    chunks = [Known(chunk["object"], int(chunk["rows"])) for chunk in stored]
-    small = [number for number, chunk in enumerate(chunks) if chunk.rows < SMALL_ROWS]
-    return chunks if exactly or len(small) <= SMALL_CHUNKS else chunks[: small[0]]
+    known = [Known(chunk["object"], int(chunk["rows"]), chunk.get("full", False)) for chunk in stored]
+    small = [number for number, chunk in enumerate(known) if chunk.rows < SMALL_ROWS and not chunk.full]
+    return known if exactly or len(small) <= SMALL_CHUNKS else known[: small[0]]
 
 
 class Cutter:
@@ -62,66 +64,65 @@ class Cutter:
         self._known = deque(known)
         self._encode = encode
         self._decode = decode
-        self._tables: list[pa.Table] = []
-        self._rows = 0
+        self._waiting = Waiting(chunks.CHUNK_BYTES)
         self._passed = 0  # rows of known chunks whose end was not found again
+        self._differs = False  # the next known chunk is not what the first rows that wait are
         self.stored: list[dict[str, Any]] = []
 
     def add(self, table: pa.Table) -> None:
         """The next rows. What is full is stored."""
-        if table.num_rows:
-            self._tables.append(table)
-            self._rows += table.num_rows
-            if self._rows >= self._enough():
-                self._cut(last=False)
+        self._waiting.add(table)
+        self._cut(last=False)
 
     def close(self) -> list[dict[str, Any]]:
-        """Store what is left; digest and rows of each chunk, as a manifest has them."""
+        """Store what is left; digest and rows of each chunk, as a manifest has them. ``full`` stands where its bytes ended it."""
         self._cut(last=True)
         return self.stored
 
-    def _enough(self) -> int:
-        """Rows from which on something can be decided."""
-        return self._passed + self._known[0].rows + LOOK_ROWS if self._known else CHUNK_ROWS
+    def _look(self) -> int:
+        """Up to which row the end of the next known chunk is looked for."""
+        expected = self._passed + self._known[0].rows
+        return self._waiting.reach(expected, LOOK_ROWS, chunks.CHUNK_BYTES)
+
+    def _decided(self) -> bool:
+        """Whether enough rows wait for that."""
+        expected, look = self._passed + self._known[0].rows, self._look()
+        return expected < len(self._waiting) and (look < len(self._waiting) or look == expected + LOOK_ROWS)
 
     def _cut(self, *, last: bool) -> None:
-        import pyarrow as pa
+        while self._known and len(self._waiting):
+            if self._is_next():
+                continue
+            if not (last or self._decided()):
+                return
+            self._find_end()
+        while rows := len(self._waiting) if last else self._waiting.full():
+            self._store(rows)
 
-        if not self._rows:
+    def _is_next(self) -> bool:
+        """Whether the first rows are the next known chunk; then they are stored as it was."""
+        known = self._known[0]
+        if self._passed or self._differs or len(self._waiting) < known.rows:
+            return False
+        data = self._encode(self._waiting.table().slice(0, known.rows))
+        self._differs = digest_of(data) != known.object
+        if not self._differs:
+            self._known.popleft()
+            self._put(data, known.rows, full=known.full)
+        return not self._differs
+
+    def _find_end(self) -> None:
+        """Store the rows up to the end of the next known chunk, where that is found."""
+        expected, look = self._passed + self._known[0].rows, self._look()
+        end = self._end_of(self._known.popleft(), self._waiting.table().slice(0, look), expected)
+        self._differs = False
+        if end is not None:
+            self._passed = 0
+            self._store(end)
             return
-        whole = pa.concat_tables(self._tables)
-        start = 0
-        while self._known and (last or whole.num_rows - start >= self._enough()):
-            end = self._follow(whole.slice(start))
-            start += end
-            if start == whole.num_rows:
-                break
-        left = whole.num_rows - start
-        if not self._known or last:
-            size = left if last else left - left % CHUNK_ROWS
-            self._store(whole.slice(start, size))
-            start += size
-        rest = whole.slice(start)
-        self._tables, self._rows = [rest] if rest.num_rows else [], rest.num_rows
-
-    def _follow(self, rows: pa.Table) -> int:
-        """Store the rows up to the end of the next known chunk, where that is found; how many they were."""
-        known = self._known.popleft()
-        if self._passed == 0 and rows.num_rows >= known.rows:
-            data = self._encode(rows.slice(0, known.rows))
-            if digest_of(data) == known.object:
-                self.stored.append({"object": self._objects.put(data), "rows": known.rows})
-                return known.rows
-        expected = self._passed + known.rows
-        end = self._end_of(known, rows.slice(0, expected + LOOK_ROWS), expected)
-        if end is None:
-            self._passed += known.rows
-            if self._passed > 4 * CHUNK_ROWS:  # another order, or other rows altogether
-                self._known.clear()
-            return 0
-        self._passed = 0
-        self._store(rows.slice(0, end))
-        return end
+        self._passed = expected
+        if expected > 4 * chunks.CHUNK_ROWS or self._waiting.size(expected) > 2 * chunks.CHUNK_BYTES:
+            self._known.clear()  # another order, or other rows altogether
 
     def _end_of(self, known: Known, rows: pa.Table, expected: int) -> int | None:
         """The number of rows up to the last row of a known chunk, nearest to where it was; None where it is not among them."""
@@ -138,10 +139,19 @@ class Cutter:
         found = np.flatnonzero(same) + 1
         return int(found[np.abs(found - expected).argmin()]) if len(found) else None
 
-    def _store(self, rows: pa.Table) -> None:
-        for start in range(0, rows.num_rows, CHUNK_ROWS):
-            chunk = rows.slice(start, CHUNK_ROWS)
-            self.stored.append({"object": self._objects.put(self._encode(chunk)), "rows": chunk.num_rows})
+    def _store(self, rows: int) -> None:
+        """Store the first rows that wait, as few chunks as can be."""
+        while rows:
+            end = self._waiting.end_of_chunk(0)
+            size = min(rows, end)
+            full = size == end and size < min(len(self._waiting), chunks.CHUNK_ROWS)
+            self._put(self._encode(self._waiting.table().slice(0, size)), size, full=full)
+            rows -= size
+
+    def _put(self, data: bytes, rows: int, *, full: bool) -> None:
+        """Store the first rows that wait as the bytes of a chunk."""
+        self.stored.append({"object": self._objects.put(data), "rows": rows, **({"full": True} if full else {})})
+        self._waiting.drop(rows)
 
 
 def _equal_to(rows: pa.Table, row: pa.Table) -> Any:

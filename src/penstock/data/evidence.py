@@ -19,6 +19,7 @@ MISSING_MARKERS = frozenset(
 """Texts that stand for nothing, where they occur. (``none`` is not one: it is often an answer.)"""
 
 _NUMBER_CHARACTERS = b"0123456789+-.eE\n"
+_AT_ONCE = 1000  # texts that are put together; long ones are refused by the first of them
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,11 @@ class Evidence:
         sequence = sequence[sequence >= 0]
         counts = np.bincount(sequence, minlength=len(number_of))
         texts = list(number_of)
-        order = sorted(range(len(texts)), key=lambda i: (-counts[i], texts[i]))
+        by_text = np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)
+        order = by_text[np.argsort(-counts[by_text], kind="stable")]
         rank = np.empty(len(texts), dtype=np.int64)
         rank[order] = np.arange(len(texts))
-        return cls([texts[i] for i in order], counts[order], rank[sequence], len(rows), blank, share)
+        return cls([texts[i] for i in order.tolist()], counts[order], rank[sequence], len(rows), blank, share)
 
     @property
     def filled(self) -> int:
@@ -83,9 +85,9 @@ class Evidence:
     def without(self, texts: Sequence[str]) -> Evidence:
         """The same, with some values taken for nothing."""
         gone = set(texts)
-        keep = np.array([text not in gone for text in self.texts], dtype=bool)
-        if keep.all():
+        if gone.isdisjoint(self.texts):
             return self
+        keep = np.array([text not in gone for text in self.texts], dtype=bool)
         rank = np.cumsum(keep) - 1
         sequence = rank[self.sequence[keep[self.sequence]]]
         kept = [text for text in self.texts if text not in gone]
@@ -98,11 +100,12 @@ def plain_numbers(texts: Sequence[str]) -> np.ndarray | None:
     >>> plain_numbers(["1", "-2.5", "1e3"]).tolist(), plain_numbers(["1", "nan"])
     ([1.0, -2.5, 1000.0], None)
     """
-    joined = "\n".join(texts)
-    if not joined.isascii() or joined.encode().translate(None, _NUMBER_CHARACTERS):
-        return None
+    for start in range(0, len(texts), _AT_ONCE):
+        joined = "\n".join(texts[start : start + _AT_ONCE])
+        if not joined.isascii() or joined.encode().translate(None, _NUMBER_CHARACTERS):
+            return None
     try:
-        numbers = np.array([float(text) for text in texts], dtype=np.float64)
+        numbers = np.fromiter(map(float, texts), np.float64, len(texts))
     except ValueError:
         return None
     return numbers if np.isfinite(numbers).all() else None

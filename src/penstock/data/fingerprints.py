@@ -15,8 +15,6 @@ Source: Bellare and Micciancio (1997), "A new paradigm for collision-free hashin
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -25,31 +23,11 @@ import numpy as np
 
 from penstock.bundle.decoder import EncodedColumn, Frame, Kind
 from penstock.bundle.kinds import MISSING_TIME
-from penstock.bundle.numbers import number_text
+from penstock.data.canonical import canonical_text, canonical_texts, number_texts
 
 SIZE_BYTES = 16
 _ROW, _CONTENT = (blake2b(person=use, digest_size=SIZE_BYTES) for use in (b"row", b"content"))  # never the same hash
 _AT_ONCE = 1 << 20  # rows; Python's objects for them are gone before the next ones come
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
-
-
-def canonical_text(text: str) -> str:
-    """One text for every way of writing the same value.
-
-    >>> [canonical_text(t) for t in (" 1.50", "+1", "1e3", "007", "True", "cafe\\u0301 ")]
-    ['1.5', '1', '1000', '7', 'true', 'café']
-    """
-    text = text.strip()
-    if _WHOLE.fullmatch(text):
-        return str(int(text))
-    if _NUMBER.fullmatch(text):
-        number = float(text)
-        return number_text(number) if np.isfinite(number) else text
-    if not text.isascii():
-        return unicodedata.normalize("NFC", text)
-    lower = text.lower()
-    return lower if lower in ("true", "false") else text
 
 
 def row_hashes(columns: Mapping[str, EncodedColumn], n_rows: int) -> np.ndarray:
@@ -63,7 +41,7 @@ def row_hashes(columns: Mapping[str, EncodedColumn], n_rows: int) -> np.ndarray:
 def raw_lanes(name: str, column: EncodedColumn) -> np.ndarray:
     """What each distinct value of a raw column adds to a row's hash: uint64, shape (values + 1, 2); the last row, which code -1
     picks, adds nothing."""
-    return _lanes_of(name, [None if value is None else canonical_text(value) for value in column.values], _ROW)
+    return _lanes_of(name, canonical_texts(column.values), _ROW)
 
 
 def frame_hashes(frame: Frame, names: Iterable[str]) -> np.ndarray:
@@ -86,7 +64,8 @@ def text_lanes(name: str, texts: Sequence[str | None]) -> np.ndarray:
 
 def decoded_lanes(name: str, values: np.ndarray, kind: Kind) -> np.ndarray:
     """What each of some decoded values adds to a row's hash of `frame_hashes`: uint64, shape (m, 2)."""
-    return _lanes_of(name, _texts(values.tolist(), kind), _CONTENT)[:-1]
+    texts = number_texts(values) if kind is Kind.NUMERIC else _texts(values.tolist(), kind)
+    return _lanes_of(name, texts, _CONTENT)[:-1]
 
 
 def fingerprints(hashes: np.ndarray, key: bytes) -> np.ndarray:
@@ -112,8 +91,7 @@ def frame_fingerprints(frame: Frame, names: Iterable[str], key: bytes) -> np.nda
 
 def value_hashes(column: EncodedColumn, key: bytes) -> np.ndarray:
     """Keyed 64-bit hashes of the canonical values of one column: uint64, shape (n_rows,); 0 where missing."""
-    texts = [None if value is None else canonical_text(value) for value in column.values]
-    lanes = _lanes_of("", texts, blake2b(key=_key(key, b"value"), digest_size=SIZE_BYTES))
+    lanes = _lanes_of("", canonical_texts(column.values), blake2b(key=_key(key, b"value"), digest_size=SIZE_BYTES))
     return np.ascontiguousarray(lanes[:, 0])[column.codes]
 
 
@@ -146,15 +124,15 @@ def _lanes(digest: bytes) -> np.ndarray:
 def _lanes_of(name: str, texts: Sequence[str | None], use: blake2b) -> np.ndarray:
     prefix = use.copy()
     prefix.update(name.encode() + b"\0")
-    digests = []
+    copy, digests, nothing = prefix.copy, [], bytes(SIZE_BYTES)
     for text in texts:
         if not text:
-            digests.append(bytes(SIZE_BYTES))
+            digests.append(nothing)
             continue
-        state = prefix.copy()
+        state = copy()
         state.update(text.encode("utf-8", "surrogatepass"))
         digests.append(state.digest())
-    digests.append(bytes(SIZE_BYTES))
+    digests.append(nothing)
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
 
 
@@ -164,13 +142,13 @@ def encode(array: np.ndarray, kind: Kind) -> tuple[list[str | None], np.ndarray]
 
     encoded = pa.array(array, from_pandas=kind is Kind.NUMERIC).dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    if kind is Kind.NUMERIC:
+        return number_texts(encoded.dictionary.to_numpy(zero_copy_only=False)), codes
     return _texts(encoded.dictionary.to_pylist(), kind), codes
 
 
 def _texts(values: list[Any], kind: Kind) -> list[str | None]:
-    """Canonical texts of decoded values."""
-    if kind is Kind.NUMERIC:
-        return [None if value != value else number_text(value) for value in values]
+    """Canonical texts of decoded values that are no numbers."""
     if kind is Kind.DATETIME:
         return [None if value == MISSING_TIME else f"@{value}" for value in values]
     return [None if value is None else canonical_text(value) for value in values]

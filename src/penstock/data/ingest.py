@@ -15,21 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, TargetSpec
+from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn
 from penstock.bundle.history import Past
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.privacy.protecting import Protector
 from penstock.bundle.specs import Label
 from penstock.data import fingerprints as prints
 from penstock.data.dealing import Dealer, Dealt, columns_needed
-from penstock.data.decode import Unread, decode
+from penstock.data.decode import decode
 from penstock.data.evidence import Evidence
 from penstock.data.gather import Gathered, Gatherer
 from penstock.data.history import finding_of, looked_back, needed, with_history
 from penstock.data.infer import Inference, check_names, infer
-from penstock.data.kinds import ColumnFinding
 from penstock.data.lineages import redealt_from
 from penstock.data.memory import RowMemory
+from penstock.data.outcomes import leave_out_unknown_classes, outcomes_of
 from penstock.data.privacy.applying import (
     NONE,
     Decisions,
@@ -44,9 +44,10 @@ from penstock.data.privacy.keyed import privacy_key
 from penstock.data.privacy.survey import refuse_undecided, survey_batches, undecided
 from penstock.data.redeal import Earlier
 from penstock.data.request import Request
+from penstock.data.result import IngestResult
 from penstock.data.seal import opened_envelopes
 from penstock.data.source import Source, joined_columns
-from penstock.data.split import LEFT_OUT, PARTS, TEST, TRAIN, VALID, SplitSettings, distinct
+from penstock.data.split import TEST, TRAIN, SplitSettings, distinct
 from penstock.data.store import (
     RowWriter,
     Stored,
@@ -57,45 +58,14 @@ from penstock.data.store import (
     next_envelopes,
     store_memory,
 )
-from penstock.data.target import infer_target
+from penstock.data.unreadable import Unreadable
 from penstock.data.versions import DatasetVersion, VersionDiff, diff_of, load_memory, load_version, own_inputs
 from penstock.errors import NotFound, SourceError
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
 
-STRATA_OF_NUMBERS = 10
 LOCK_WAIT_S = 3600.0
-
-
-@dataclass(frozen=True)
-class IngestResult:
-    """What came of reading a source.
-
-    Attributes
-    ----------
-    version : the data-set version. known : it was there already, from the same bytes and options.
-    columns : what was found of each column, and why. task, why_task : what is predicted, and why so.
-    read_why : what was detected of the file's form.
-    diff : what changed from the parent; None without one.
-    warnings : what a person should look at.
-    personal : of each column that holds personal data or was decided on: what was found, and the action; it quotes no value.
-    """
-
-    version: DatasetVersion
-    columns: tuple[ColumnFinding, ...]
-    task: Task
-    why_task: str
-    read_why: tuple[str, ...]
-    diff: dict[str, Any] | None
-    warnings: tuple[str, ...]
-    known: bool = False
-    personal: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def rows(self) -> dict[str, int]:
-        """Rows of each part."""
-        return {part: self.version.rows[part] for part in PARTS}
 
 
 def ingest(
@@ -168,7 +138,7 @@ def ingest(
             current = head if head is not None and _source_version(objects, head) == record.digest else record.digest
             if head != current:
                 ledger.datasets.set_head(project, current)
-            return _result(load_version(objects, current), record.details, known=True)
+            return IngestResult.of(load_version(objects, current), record.details, known=True)
         parent = (record.parent if again else None) if record is not None else head
         old = load_version(objects, parent).keyed(ledger) if parent is not None else None
         made = load_version(objects, record.digest) if record is not None else None
@@ -182,7 +152,7 @@ def ingest(
             details=details, project=None if again else project, run=run,
             replaces=None if again or work.earlier is None else work.earlier.version,
         )  # fmt: skip
-        return _result(version, details, known=False)
+        return IngestResult.of(version, details, known=False)
 
 
 def _known(ledger: Ledger, objects: ObjectStore, request: Request) -> DatasetRecord | None:
@@ -199,23 +169,6 @@ def _source_version(objects: ObjectStore, digest: str) -> str:
     while version.appended_rows and version.parent is not None:
         version = load_version(objects, version.parent)
     return version.digest
-
-
-def _result(version: DatasetVersion, details: Mapping[str, Any], *, known: bool) -> IngestResult:
-    columns = tuple(
-        ColumnFinding(c["name"], Kind(c["kind"]), c["why"], tuple(c["warnings"])) for c in details["columns"]
-    )
-    return IngestResult(
-        version,
-        columns,
-        version.target.task,
-        details["why_task"],
-        tuple(details["read_why"]),
-        details["diff"],
-        tuple(details["warnings"]),
-        known,
-        tuple(details.get("personal", ())),
-    )
 
 
 @dataclass
@@ -258,7 +211,7 @@ class _Work:
         personal = self._personal(gathered)
         target = gathered.kept[request.target].encoded()
 
-        labelled, outcomes = self._outcomes(target)
+        labelled, outcomes = outcomes_of(target, request, self.warnings)
         if self.old is not None and self.old.appended_rows:
             self.warnings.append(
                 f"{self.old.appended_rows} labelled rows had been added to the version before; the source does not hold them"
@@ -272,7 +225,7 @@ class _Work:
 
         found = self._infer(gathered, target, parts, parent)
         y, _ = found.decoder.decode_target_columns(target)
-        self._leave_out_unknown_classes(y, parts, found.decoder.target)
+        leave_out_unknown_classes(y, parts, found.decoder.target, self.warnings)
         envelope = self._envelopes(dealt, outcomes, parent)
         decoder = with_history(found.decoder, request.history) if request.history else found.decoder
         behind = looked_back(decoder, {name: gathered.kept[name].encoded() for name in keep}, y, parts)
@@ -282,7 +235,7 @@ class _Work:
         now = RowMemory.of(
             row=dealt.row,
             content=content,
-            target=prints.value_hashes(target, key),
+            target=np.concatenate([prints.value_hashes(part, key) for part in gathered.kept[request.target].parts()]),
             group=dealt.group[:, 0],
             part=parts,
             envelope=envelope,
@@ -395,29 +348,6 @@ class _Work:
                 "already; bring new rows to fill envelopes with"
             )
 
-    def _outcomes(self, column: EncodedColumn) -> tuple[np.ndarray, np.ndarray]:
-        """Which rows have a target, and the stratum of each: class, or tenth of the numbers. Shapes (n,).
-
-        This looks at the target of all rows, to refuse a hopeless one early and to deal the rows evenly.
-        """
-        request, everything = self.request, np.arange(len(column))
-        found = infer_target(
-            request.target,
-            Evidence.of(column, everything),
-            task=request.task,
-            positive=request.positive,
-            missing=request.missing,
-        )
-        y, _ = Decoder((), found.spec).decode_target_columns(column)
-        labelled = ~np.isnan(y) if found.spec.task is Task.REGRESSION else y >= 0
-        left_out = int((~labelled).sum())
-        if left_out:
-            self.warnings.append(f"{left_out} of {len(column)} rows have no target and are left out")
-        if found.spec.task is not Task.REGRESSION:
-            return labelled, y
-        edges = np.quantile(y[labelled], np.arange(1, STRATA_OF_NUMBERS) / STRATA_OF_NUMBERS)
-        return labelled, np.searchsorted(edges, np.where(labelled, y, 0.0), side="right").astype(np.int64)
-
     def _infer(
         self, gathered: Gathered, target: EncodedColumn, parts: np.ndarray, parent: DatasetVersion | None
     ) -> Inference:
@@ -446,21 +376,6 @@ class _Work:
         )
         return replace(found, columns=findings, decoder=with_protections(found.decoder, of, key))
 
-    def _leave_out_unknown_classes(self, y: np.ndarray, parts: np.ndarray, target: TargetSpec | None) -> None:
-        """Rows of a class that no training row has: no model can answer it, so it is told, and they are left out."""
-        if target is None or target.task is Task.REGRESSION:
-            unread = np.isnan(y) & (parts >= 0)
-        else:
-            unread = (y < 0) & (parts >= 0)
-        if not unread.any():
-            return
-        where = ", ".join(f"{int((unread & (parts == part)).sum())} in {PARTS[part]}" for part in (VALID, TEST))
-        self.warnings.append(
-            f"{int(unread.sum())} rows have a target that no training row has ({where}); they are left out: "
-            "add training rows of it, or leave those outcomes out of the question"
-        )
-        parts[unread] = LEFT_OUT
-
     def _envelopes(self, dealt: Dealt, strata: np.ndarray, parent: DatasetVersion | None) -> np.ndarray:
         """The envelope of each test row, -1 for all others: int16, shape (n,)."""
         envelope = np.where(dealt.part == TEST, dealt.envelope, np.int16(-1))
@@ -483,34 +398,6 @@ class _Work:
         except NotFound:
             self.warnings.append("the fingerprints of the version before are lost: what changed is not known")
             return None
-
-
-@dataclass
-class Unreadable:
-    """Values that cannot be read, counted by column; a training row of each as an example."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    training: dict[str, int] = field(default_factory=dict)  # of these, in training rows
-    examples: dict[str, str] = field(default_factory=dict)
-
-    def add(self, unread: list[Unread], parts: np.ndarray, start: int) -> None:
-        """Those of a batch whose first row is row `start` of all. `parts`: of all rows."""
-        for one in unread:
-            self.counts[one.column] = self.counts.get(one.column, 0) + len(one.rows)
-            trained = np.flatnonzero(parts[start + one.rows] == TRAIN)
-            if len(trained):
-                self.training[one.column] = self.training.get(one.column, 0) + len(trained)
-                at = trained[0]
-                why = one.problems[int(one.codes[at])].why
-                self.examples.setdefault(one.column, f" (row {start + int(one.rows[at]) + 1}: {why})")
-
-    def told(self) -> list[str]:
-        return [
-            f"column {name!r}: {count} {'value cannot' if count == 1 else 'values cannot'} be read and count as missing"
-            f"{self.examples.get(name, '')}"
-            for name, count in self.counts.items()
-            if count
-        ]
 
 
 def changed_source(source: Source) -> SourceError:

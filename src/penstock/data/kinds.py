@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -49,15 +51,16 @@ def infer_column(
     kind : the user's word, which is taken.
     missing : the user's missing markers; by default those of `MISSING_MARKERS` that occur.
     """
-    markers = tuple(
-        sorted({text for text in evidence.texts if text in MISSING_MARKERS} if missing is None else missing)
-    )
+    markers = tuple(sorted(MISSING_MARKERS.intersection(evidence.texts) if missing is None else missing))
     known = evidence.without(markers)
     spec, finding = _Column(name, known, total_rows, markers, missing is not None).infer(kind)
     notes = []
     if evidence.blank:
         notes.append(f"{evidence.blank} hold white space only")
-    found = {text: int(count) for text, count in zip(evidence.texts, evidence.counts, strict=True)}
+    said = frozenset(spec.missing)
+    found = (
+        {text: int(n) for text, n in zip(evidence.texts, evidence.counts, strict=True) if text in said} if said else {}
+    )
     told = [f"{marker!r} in {found[marker]} rows" for marker in spec.missing if marker in found]
     if told:
         notes.append(f"missing where it says {', '.join(told)}")
@@ -84,14 +87,14 @@ class _Column:
             if values.filled == values.rows:
                 return self._found(Kind.CONSTANT, f"every training row says {one}")
             return self._found(Kind.BINARY, f"{one} or nothing")
-        if values.distinct == 2 and {text.lower() for text in values.texts} == {"true", "false"}:
+        if values.distinct == 2 and _truths(values.texts) == {"true", "false"}:
             return self._found(Kind.BINARY, "true or false", boolean_text=True)
         numbers = number_format(values.texts)
         if numbers is not None:
             if (dates := date_format(values, self.name)) is not None:
                 return self._found(Kind.DATETIME, dates.why, dates.warnings, formats=dates.formats)
             return self._numbers(numbers.numbers, numbers.why, decimal=numbers.decimal, thousands=numbers.thousands)
-        if {text.lower() for text in values.texts} <= {"true", "false"}:
+        if _truths(values.texts):
             return self._found(Kind.BINARY, "true or false in several spellings", boolean_text=True)
         almost = self._numbers_but_for_few_texts()
         return almost if almost is not None else self._texts()
@@ -121,12 +124,11 @@ class _Column:
             return self._found(kind, f"{why}: {dates.why}" if dates else why, formats=formats)
         if kind is Kind.TEXT:
             return self._found(kind, why)
-        lower = {text.lower() for text in self.values.texts}
         return self._found(
             kind,
             why,
             numeric_text=self._same_number_same_text(),
-            boolean_text=bool(lower) and lower <= {"true", "false"},
+            boolean_text=bool(_truths(self.values.texts)),
         )
 
     def _unreadable_numbers(self) -> tuple[str, ...]:
@@ -212,7 +214,7 @@ class _Column:
 
     def _numbers_but_for_few_texts(self) -> tuple[ColumnSpec, ColumnFinding] | None:
         values = self.values
-        other = [text for text in values.texts if plain_numbers([text]) is None]
+        other = list(islice((text for text in values.texts if plain_numbers([text]) is None), 3))
         if len(other) > 2 or values.distinct < 10 or self.markers_given:
             return None
         rows = sum(int(values.counts[values.texts.index(text)]) for text in other)
@@ -263,6 +265,17 @@ class _Column:
 
 def _is_id_name(name: str) -> bool:
     return _ID_NAME.search(name) is not None or _CAMEL_ID.search(name) is not None
+
+
+def _truths(texts: Sequence[str]) -> set[str]:
+    """Which of "true" and "false" these texts are, in whatever case; none where one is something else."""
+    found: set[str] = set()
+    for text in texts:
+        lower = text.lower() if len(text) <= 5 else ""
+        if lower not in ("true", "false"):
+            return set()
+        found.add(lower)
+    return found
 
 
 def _leading_zero(text: str) -> bool:

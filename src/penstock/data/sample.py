@@ -5,7 +5,7 @@ Kinds and formats are inferred from what is kept. A table of which every row fit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,17 +16,19 @@ from penstock.data.source import Batch
 
 KEEP_BYTES = 256 * 1024 * 1024
 KEEP_ROWS = 1 << 20
-"""What is kept stays under both; a value counts as its UTF-8 bytes and four more."""
+"""All rows are kept where they stay under both; a value counts as its UTF-8 bytes and four more."""
+DRAWN_BYTES = 64 * 1024 * 1024
+"""Where they do not, what is drawn of them stays under this: enough to tell kinds and formats."""
 
 _ALL = 1 << 64
 
 
 @dataclass
 class Sample:
-    """Rows by the hash of their number in the source, below a limit that is halved until they fit.
+    """All rows; or those whose number's hash lies below a limit, which is halved until they fit.
 
-    Which rows are kept follows from the rows alone, not from where batches end: the limit is the largest of 1, 1/2, 1/4, ...
-    at which all rows of the source that lie below it fit. A row's number decides, not what it holds, so that a row which
+    Which rows are kept follows from the rows alone, not from where batches end: the limit is the largest of 1/2, 1/4, ... at
+    which all rows of the source that lie below it fit. A row's number decides, not what it holds, so that a row which
     is repeated a million times is neither kept as often nor lost altogether.
 
     Attributes
@@ -56,7 +58,7 @@ class Sample:
 
     @property
     def columns(self) -> Mapping[str, EncodedColumn]:
-        """Name -> text of the rows that are kept. A column is put together each time it is asked for."""
+        """Name -> text of the rows that are kept. A column is put together each time it is asked for, and kept by nobody."""
         return _Joined(self._batches)
 
     def add(self, batch: Batch) -> None:
@@ -71,9 +73,13 @@ class Sample:
             self._batches.append(batch)
             self._rows.append(rows)
             self._sizes.append(sizes)
-        while sum(map(len, self._rows)) > KEEP_ROWS or sum(int(s.sum()) for s in self._sizes) > KEEP_BYTES:
+        while not self._fits():
             self._limit //= 2
             self._thin()
+
+    def _fits(self) -> bool:
+        size = KEEP_BYTES if self.whole else min(KEEP_BYTES, DRAWN_BYTES)
+        return sum(map(len, self._rows)) <= KEEP_ROWS and sum(int(sizes.sum()) for sizes in self._sizes) <= size
 
     def _drawn(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray(mix(rows.astype(np.uint64)) < np.uint64(self._limit))
@@ -94,13 +100,27 @@ class _Joined(Mapping[str, EncodedColumn]):
     def __getitem__(self, name: str) -> EncodedColumn:
         if name not in self._batches[0].names:
             raise KeyError(name)
-        return Batch.join([batch.select([name]) for batch in self._batches]).columns[name]
+        return joined(batch.columns[name] for batch in self._batches)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._batches[0].names if self._batches else ())
 
     def __len__(self) -> int:
         return len(self._batches[0].names) if self._batches else 0
+
+
+def joined(columns: Iterable[EncodedColumn]) -> EncodedColumn:
+    """Columns one below the other; distinct values in order of appearance.
+
+    >>> joined([EncodedColumn.of(["a", None]), EncodedColumn.of(["b", "a"])]).codes.tolist()
+    [0, -1, 1, 0]
+    """
+    place: dict[str | None, int] = {}
+    codes = [np.empty(0, dtype=np.int32)]
+    for column in columns:
+        new = np.array([*(place.setdefault(value, len(place)) for value in column.values), -1], dtype=np.int32)
+        codes.append(new[column.codes])  # code -1 picks the last
+    return EncodedColumn(list(place), np.concatenate(codes))
 
 
 def _bytes_of_rows(batch: Batch) -> np.ndarray:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_CELLS = 4_000_000
-BATCH_BYTES = 64 * 1024 * 1024
+BATCH_BYTES = 32 * 1024 * 1024
 """A batch holds as many rows as stay under both: values (rows x columns), and bytes of their text."""
 
 

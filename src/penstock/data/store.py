@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from penstock.data.memory import RowMemory, entries_bytes
 from penstock.data.seal import encrypt, key_id, opened_envelopes, retire
 from penstock.data.split import MIN_ENVELOPE_ROWS, PARTS, TEST, TRAIN, VALID, SplitSettings, envelopes_of
 from penstock.data.versions import DatasetVersion, Envelope, format_of
+from penstock.data.waiting import Waiting
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
 
@@ -35,7 +36,7 @@ class Stored:
 class RowWriter:
     """Takes decoded rows as they come and stores them: training and validation rows in chunks, test rows sealed.
 
-    At most a chunk of each part and of each envelope is in memory. Test rows are written nowhere in the clear. Which chunks
+    At most a chunk of each part and of each envelope is in memory (of a part that follows an earlier version a few). Test rows are written nowhere in the clear. Which chunks
     come of the rows does not depend on how many are added at a time.
     """
 
@@ -51,7 +52,7 @@ class RowWriter:
             part: Cutter(objects, (like or {}).get(part, ()), chunks.table_bytes, chunks.bytes_table)
             for part in (TRAIN, VALID)
         }
-        self._envelopes: dict[int, _Pile] = {}
+        self._envelopes: dict[int, Waiting] = {}
         self._sealed: dict[int, list[dict[str, Any]]] = {}
 
     def add(self, arrays: Sequence[pa.Array], y: np.ndarray, parts: np.ndarray, envelope: np.ndarray) -> None:
@@ -67,57 +68,26 @@ class RowWriter:
         for part, cutter in self._parts.items():
             cutter.add(table.filter(pa.array(parts == part)))
         for index in np.unique(envelope[parts == TEST]).tolist():
-            pile = self._envelopes.setdefault(index, _Pile())
-            pile.add(table.filter(pa.array(envelope == index)))
-            for chunk in pile.full():
-                self._seal(index, chunk)
+            waiting = self._envelopes.setdefault(index, Waiting(chunks.SEALED_BYTES))
+            waiting.add(table.filter(pa.array(envelope == index)))
+            while rows := waiting.full():
+                self._seal(index, waiting, rows)
 
     def close(self) -> Stored:
         """Store what is left, and tell where everything is."""
-        for index, pile in self._envelopes.items():
-            for chunk in pile.rest():
-                self._seal(index, chunk)
+        for index, waiting in self._envelopes.items():
+            while len(waiting):
+                self._seal(index, waiting, waiting.end_of_chunk(0))
         parts = {PARTS[part]: cutter.close() for part, cutter in self._parts.items()}
         return Stored(parts, [_envelope(index, self._sealed[index]) for index in sorted(self._sealed)])
 
-    def _seal(self, index: int, chunk: pa.Table) -> None:
+    def _seal(self, index: int, waiting: Waiting, rows: int) -> None:
+        """Store the first rows that wait for an envelope."""
+        chunk = waiting.table().slice(0, rows)
         before = self._sealed.setdefault(index, [])
         sealed = encrypt(self._ledger, self._lineage, index, chunks.table_bytes(chunk), len(before))
-        before.append({"object": self._objects.put(sealed), "rows": chunk.num_rows})
-
-
-class _Pile:
-    """Rows that wait until they are a chunk."""
-
-    def __init__(self) -> None:
-        self._tables: list[pa.Table] = []
-        self._rows = 0
-
-    def add(self, table: pa.Table) -> None:
-        if table.num_rows:
-            self._tables.append(table)
-            self._rows += table.num_rows
-
-    def full(self) -> Iterator[pa.Table]:
-        """The chunks that are full."""
-        if self._rows >= chunks.CHUNK_ROWS:
-            whole = self._whole()
-            start = 0
-            while self._rows - start >= chunks.CHUNK_ROWS:
-                yield whole.slice(start, chunks.CHUNK_ROWS)
-                start += chunks.CHUNK_ROWS
-            self._tables, self._rows = [], 0
-            self.add(whole.slice(start))
-
-    def rest(self) -> Iterator[pa.Table]:
-        """The last chunk, which is not full."""
-        if self._rows:
-            yield self._whole()
-
-    def _whole(self) -> pa.Table:
-        import pyarrow as pa
-
-        return pa.concat_tables(self._tables)
+        before.append({"object": self._objects.put(sealed), "rows": rows})
+        waiting.drop(rows)
 
 
 def store_part(objects: ObjectStore, frame: Frame, y: np.ndarray, decoder: Decoder) -> list[dict[str, Any]]:

@@ -55,14 +55,15 @@ def quiet_connection() -> duckdb.DuckDBPyConnection:
 def duck_batches(path: Path, layout: Layout, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """The rows of a file in order, columns named by place."""
     with quiet_connection() as connection:
-        yield from _select(connection, path, layout).to_arrow_reader(batch_rows)
+        if layout.format == "parquet":
+            selected, rows = _select_parquet(connection, path)
+            batch_rows = min(batch_rows, rows)
+        else:
+            selected = _select(connection, path, layout)
+        yield from selected.to_arrow_reader(batch_rows)
 
 
 def _select(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout) -> duckdb.DuckDBPyRelation:
-    if layout.format == "parquet":
-        connection.execute("set timezone = 'UTC'")
-        columns = _parquet_as_text(connection, path)
-        return connection.sql(f"select {columns} from read_parquet(?, hive_partitioning = false)", params=[str(path)])
     if layout.format in ("jsonl", "json"):
         pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in layout.fields]
         columns = ", ".join(f"v[{i + 1}] as c{i}" for i in range(len(pointers)))
@@ -89,13 +90,30 @@ def _select(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout) -
     return connection.sql(f"select * from read_csv(?, {arguments})", params=[str(path), *settings.values()])
 
 
-def _parquet_as_text(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
-    """A select list that writes every column as text: NaN as nothing, instants in UTC with their zone."""
+def _select_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[duckdb.DuckDBPyRelation, int]:
+    """The rows, and how many are asked for at a time. Every column as text: NaN as nothing, instants in UTC with their zone. Arrow reads the usual types, as DuckDB holds whole
+    row groups of a file in memory, several at a time."""
+    from penstock.objects.parquet import is_plain, open_pages, piece_rows, pieces
+
+    connection.execute("set timezone = 'UTC'")
     described = connection.execute(
         "describe select * from read_parquet(?, hive_partitioning = false)", [str(path)]
     ).fetchall()
+    file = open_pages(path)
+    rows = piece_rows(file.metadata)
+    if len(described) == len(file.schema_arrow) and is_plain(file.schema_arrow):
+        connection.execute("set threads = 1")
+        names = [(f"c{i}", kind) for i, (_, kind, *_) in enumerate(described)]
+        return connection.from_arrow(pieces(file)).select(_as_text(names, path)), rows
+    columns = _as_text([(name, kind) for name, kind, *_ in described], path)
+    selected = connection.sql(f"select {columns} from read_parquet(?, hive_partitioning = false)", params=[str(path)])
+    return selected, rows
+
+
+def _as_text(described: list[tuple[str, str]], path: Path) -> str:
+    """A select list that writes columns as text."""
     columns = []
-    for position, (name, kind, *_) in enumerate(described):
+    for position, (name, kind) in enumerate(described):
         quoted = '"' + name.replace('"', '""') + '"'
         if kind in ("DOUBLE", "FLOAT"):
             value = f"case when isnan({quoted}) then null else {quoted}::varchar end"

@@ -336,7 +336,7 @@ def _codes(columns: Sequence[EncodedColumn], numbers: Sequence[Mapping[str, int]
 
 
 def _plain(value: str | None) -> str:
-    from penstock.data.fingerprints import canonical_text
+    from penstock.data.canonical import canonical_text
 
     return canonical_text(value) if value else ""
 
