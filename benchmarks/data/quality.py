@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from penstock.bundle.decoder import Kind
+from penstock.data.quality.check import Finding
 from penstock.data.quality.report import QUALITY_CHECKS, judge
 from penstock.data.quality.view import View
 
@@ -208,19 +209,50 @@ def shifted(seed: int) -> View:
     return view_of(columns, y)
 
 
-def hungry(seed: int) -> View:
-    """100 rows of a rule that needs many more."""
+def product(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """A rule of products, which needs many rows to be learned."""
     dice = np.random.default_rng(seed)
-    x = dice.normal(size=(150, 8))
-    y = (x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3] + 0.3 * dice.normal(size=150) > 0).astype(np.int64)
+    x = dice.normal(size=(rows, 8))
+    return x, (x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3] + 0.3 * dice.normal(size=rows) > 0).astype(np.int64)
+
+
+def hungry(seed: int) -> View:
+    """800 rows of a rule that is half learned by then."""
+    x, y = product(seed, 1000)
     return view_of({f"x{i}": x[:, i] for i in range(8)}, y)
+
+
+def fed(seed: int) -> View:
+    """12,000 rows of a simple rule with much noise: nothing is left to be learned."""
+    dice = np.random.default_rng(seed)
+    x = dice.normal(size=(15_000, 3))
+    return view_of(
+        {f"x{i}": x[:, i] for i in range(3)}, (x[:, 0] + 1.5 * dice.normal(size=15_000) > 0).astype(np.int64)
+    )
+
+
+def still(seed: int) -> View:
+    """A sensor that says one number in the first fifth of the rows."""
+    columns, y = sound(seed)
+    columns["income"][:300] = columns["income"][0]
+    return view_of(columns, y)
+
+
+def during(seed: int) -> View:
+    """Six honest columns that make a fair model, and one that was written down during what is to be foretold."""
+    dice = np.random.default_rng(seed)
+    x = dice.normal(size=(ROWS, 6))
+    y = (x.sum(axis=1) / 3 + dice.normal(size=ROWS) > 0.5).astype(np.int64)
+    columns: Columns = {f"x{i}": x[:, i] for i in range(6)}
+    columns["duration"] = dice.gamma(2.0, np.where(y == 1, 8.0, 1.0))
+    return view_of(columns, y)
 
 
 PLANTED: dict[str, Callable[[int], View]] = {
     "duplicate-rows": repeated, "split-duplicates": held_out_too, "near-duplicate-texts": near_texts,
-    "label-conflicts": conflicts, "label-errors": wrong_labels, "too-good-column": leak, "target-copy": copy,
+    "label-conflicts": conflicts, "label-errors": wrong_labels, "too-good-column": leak, "dominant-column": during, "target-copy": copy,
     "filled-by-outcome": filled, "time-travel": later, "identifier-leak": ordered, "constant-columns": constant,
-    "redundant-columns": redundant, "class-imbalance": unbalanced, "rare-classes": rare, "scale-jumps": jump,
+    "redundant-columns": redundant, "class-imbalance": unbalanced, "rare-classes": rare, "scale-jumps": jump, "standing-still": still,
     "part-shift": shifted, "enough-rows": hungry,
 }  # fmt: skip
 
@@ -237,21 +269,77 @@ def sound_views(seed: int) -> list[View]:
     return [view_of(columns, y), view_of(texts, y_texts), view_of(named, y_named), view_of(numbers, target)]
 
 
+def strong(seed: int) -> View:
+    """A very good model of many columns, the strongest with a third of the weight."""
+    dice = np.random.default_rng(seed)
+    x = dice.normal(size=(ROWS, 6))
+    y = (x @ np.array([1.5, 1, 1, 1, 1, 1]) + 0.5 * dice.normal(size=ROWS) > 0).astype(np.int64)
+    return view_of({f"x{i}": x[:, i] for i in range(6)}, y)
+
+
+def forecasts(seeds: int) -> dict[str, object]:
+    """`enough-rows` of 800 rows of the product rule: what it says, and what twice as many rows really bring (on 20,000 others)."""
+    from penstock.data.quality.learning_curve import measured
+    from penstock.data.quality.models import answers, boosted, strength
+
+    x_test, y_test = product(10_000, 20_000)
+    gains = []
+    for seed in range(8):
+        reached = []
+        x, y = product(20_000 + seed, 1600)
+        for rows in (800, 1600):
+            model = boosted(classification=True, seed=0).fit(x[:rows], y[:rows])
+            reached.append(strength(y_test, answers(model, x_test, 2), 2))
+        gains.append(reached[1] - reached[0])
+    true = float(np.mean(gains))
+    within, middle = 0, []
+    for seed in range(seeds):
+        drawn = measured(hungry(seed)).gains(800)
+        low, gain, high = np.quantile(drawn, [0.1, 0.5, 0.9])
+        within += bool(low <= true <= high)
+        middle.append(float(gain))
+    return {
+        "true gain": round(true, 3),
+        "forecast": [round(min(middle), 3), round(max(middle), 3)],
+        "interval holds it": within,
+        "of": seeds,
+    }
+
+
+def _outcome(found: Sequence[Finding]) -> list[str]:
+    return ["more would help" if one.failed else "enough" if one.judged else "cannot tell" for one in found]
+
+
 def main(seeds: int) -> None:
     """Print both figures of every check."""
-    false, tables, found = Counter[str](), 0, Counter[str]()
+    false, tables, found, enough, dominant = Counter[str](), 0, Counter[str](), Counter[str](), 0
+    sound_enough = Counter[str]()
     for seed in range(seeds):
         for view in sound_views(1000 * seed):
             tables += 1
-            false.update({one.id for one in judge(view) if one.failed})
+            said = judge(view)
+            false.update({one.id for one in said if one.failed})
+            sound_enough.update(_outcome([one for one in said if one.id == "enough-rows"]))
         for check, plant in PLANTED.items():
             found[check] += any(one.failed for one in judge(plant(seed), only=(check,)))
+        enough.update(_outcome(judge(fed(seed), only=("enough-rows",))))
+        dominant += any(one.failed for one in judge(strong(seed), only=("dominant-column",)))
         print(f"{seed + 1} of {seeds}", file=sys.stderr, flush=True)
     rows = [
         {"check": one.id, "false_alarms": false[one.id], "of": tables, "found": found[one.id], "planted": seeds}
         for one in QUALITY_CHECKS
     ]
     print(json.dumps(rows, indent=1))
+    told = {
+        "1,200 rows of the sound tables": sound_enough,
+        "12,000 rows of a simple rule": enough,
+        "forecasts": forecasts(seeds),
+    }
+    print(
+        json.dumps(
+            {"enough-rows": told, "dominant-column of a strong, sound model": f"{dominant} of {seeds}"}, indent=1
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def test_rows_that_are_or_will_be_sealed_show_nothing(
     opened = Project(project)
     version = load_version(opened.objects, opened.ledger.datasets.head("shop") or "")
     parts = load_memory(opened.objects, version)
-    (batch,) = FileSource(opened.source).batches()
+    (batch,) = FileSource(project / "data/raw/customers.csv").batches()
     row = prints.fingerprints(key_hashes(batch.columns["id"]), opened.ledger.secret("fingerprints"))
     part, _ = parts.parts_of_rows(row)
     assert (part == TEST).sum() == breach["hidden"]

@@ -328,6 +328,50 @@ def test_no_plain_value_is_to_be_read_anywhere(
     assert leaks(project, secrets, told + opened_envelopes(project, tmp_path)) == []
 
 
+def test_a_contract_is_of_protected_values_and_nothing_that_breaks_it_shows_a_plain_one(
+    decided: Path, penstock: Cli, rows_of: Cli, write_rows: Cli, source: Path, tmp_path: Path
+) -> None:
+    """Inferred anew, its own source keeps it; personal values in wrong columns break it, and are told by their rows alone."""
+    project = Path(shutil.copytree(decided, tmp_path / "shop"))
+    declare(project, {**DECIDED, "boss": "keep: needed for a test"})
+    (project / "contract.toml").unlink()
+    assert penstock(project, "run", "--budget", "1 trials").code == 0
+    text = (project / "contract.toml").read_text(encoding="utf-8")
+    assert "[columns.boss]\nkind = " in text
+    kept = penstock(project, "data", "check", str(source)).body
+    assert (kept["breaches"], kept["unreadable"]) == ([], 0)
+    rows = with_persons(rows_of(N, seed=3))
+    for i, row in enumerate(rows[:60]):
+        p = person(8000 + i)
+        row |= {"born": p["mail"], "pay": p["phone"], "age": p["account"], "job": p["mail"], "mail": "", "boss": ""}
+        row["remark"] = f"{p['mail']} {p['phone']} " * 200
+    broken = write_rows(tmp_path / "broken.csv", rows, "bought")
+    told = [penstock(project, "data", "check", str(broken))]
+    found = {(b["id"], b["about"]) for b in told[0].body["breaches"]}
+    assert {
+        ("contract-kind", "born"),
+        ("contract-kind", "pay"),
+        ("contract-kind", "age"),
+        ("contract-missing", "mail"),
+    } <= found
+    job = next(b for b in told[0].body["breaches"] if b["about"] == "job")
+    assert {e["value"] for e in job["examples"]} == {"'[email]'"}
+    assert "values" not in "".join(job["accept"])
+    for row in rows:
+        row["age"] = "41"  # what cannot be read in a column that is not personal, `predict` refuses and shows
+    asked = write_rows(tmp_path / "asked.csv", rows, "bought")
+    told.append(penstock(project, "predict", "--input", str(asked), "--output", "answers.csv"))
+    declared = (project / "penstock.toml").read_text(encoding="utf-8")
+    (project / "penstock.toml").write_text(declared.replace(str(source), str(broken)), encoding="utf-8")
+    told += [penstock(project, "run"), penstock(project, "data", "accept", "--reason", "to see what is written")]
+    assert (told[-2].error["code"], told[-1].code) == ("contract-broken", 0), told[-1]
+    accepted = (project / "contract.toml").read_text(encoding="utf-8")
+    hidden = secrets_of(range(8000, 8060))
+    said = "\n".join([text, accepted, *(one.out + one.err for one in told)]).encode()
+    assert leaks(project, hidden, said) == []
+    assert leaks(tmp_path / "nowhere", secrets_of(range(N)), said) == []
+
+
 def test_what_is_served_is_what_was_learned(
     decided: Path, penstock: Cli, serve: Cli, rows_of: Cli, tmp_path: Path
 ) -> None:

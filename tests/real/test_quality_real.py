@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ KNOWN: dict[str, tuple[str, str, tuple[str, ...], set[tuple[str, str | None]]]] 
         # rows are in the order of time; the economic figures stand for the month
         {
             ("identifier-leak", None),
+            ("dominant-column", "duration"),  # known only after the call
             ("redundant-columns", "cons.conf.idx"),
             ("scale-jumps", "emp.var.rate"),
             ("scale-jumps", "euribor3m"),
@@ -38,7 +40,12 @@ KNOWN: dict[str, tuple[str, str, tuple[str, ...], set[tuple[str, str | None]]]] 
         {("identifier-leak", None)},  # rows are in geographic order
     ),
     "titanic": ("titanic/titanic.csv", "Survived", (), set()),
-    "elec2": ("elec2/elec.csv.gz", "class", (), set()),
+    "elec2": (
+        "elec2/elec.csv.gz",
+        "class",
+        (),
+        {("standing-still", "vicprice"), ("standing-still", "vicdemand"), ("standing-still", "transfer")},
+    ),
     "sms": (
         "sms_spam/SMSSpamCollection.tsv",
         "c1",
@@ -54,6 +61,20 @@ KNOWN: dict[str, tuple[str, str, tuple[str, ...], set[tuple[str, str | None]]]] 
 }
 
 
+def keep_and_read_again(project: Path) -> None:
+    """Decide to keep what was found to be personal; the data set is made anew, and nothing is learned from it."""
+    from penstock.lifecycle.ingest import current_dataset
+    from penstock.lifecycle.stages import Context, Stages
+    from penstock.project.project import Project
+
+    declaration = project / "penstock.toml"
+    declaration.write_text(
+        re.sub(r'"undecided:[^"]*"', '"keep: public texts"', declaration.read_text("utf-8")), "utf-8"
+    )
+    with Stages(Context(Project(project)), "run") as stages:
+        current_dataset(stages)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
 def test_what_is_known_to_be_wrong_is_found(penstock: Callable[..., Any], tmp_path: Path, name: str) -> None:
@@ -61,6 +82,8 @@ def test_what_is_known_to_be_wrong_is_found(penstock: Callable[..., Any], tmp_pa
     file, target, options, expected = KNOWN[name]
     made = penstock(tmp_path, "new", "shop", "--data", str(DATA / file), "--target", target, *options)
     assert made.code == 0, made
+    if made.body["personal"]:  # telephone numbers in messages: these texts are public
+        keep_and_read_again(tmp_path / "shop")
     done = penstock(tmp_path / "shop", "data", "quality")
     found = {(f["id"], f["about"]) for f in done.body["findings"] if f["failed"]}
     assert expected <= found

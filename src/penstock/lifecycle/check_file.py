@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import NotFound
-from penstock.lifecycle.contract import file_as_declared, lines_of, may_show, parsed, read_contract
+from penstock.lifecycle.contract import file_as_declared, lines_of, may_show, parsed, personal_of, read_contract
 from penstock.lifecycle.stages import Context
 from penstock.project.project import Project
 
@@ -97,7 +97,8 @@ def check_file(project: Project, file: Path | str) -> FileCheck:
     source = file_as_declared(project, path)
     checker = None
     if text is not None:
-        checker = Checker(parsed(project, text), source.names, may_show(Context(project), project))
+        contract, how = parsed(project, text), personal_of(project)
+        checker = Checker(contract, source.names, may_show(Context(project), project), **how)
     version = None if head is None else load_version(project.objects, head).keyed(project.ledger)
     memory = None if version is None else load_memory(project.objects, version)
     key = project.ledger.secret("fingerprints")

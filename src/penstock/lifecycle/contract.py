@@ -97,6 +97,47 @@ def may_show(context: Context, project: Project) -> MayShow:
     return Unsealed.of(context.ledger, context.objects, version, declared["target"], settings, declared.get("key"))
 
 
+def personal_of(project: Project, privacy: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What of a file is personal, as `Checker` asks for it: `personal`, and `without` the columns of which nothing is kept.
+
+    Values are judged as the newest version keeps them. A column that will be kept in another way from the next ingest on is
+    looked for, and not judged.
+
+    Parameters
+    ----------
+    privacy : what was declared when a stage was made; by default what is declared now.
+    """
+    from penstock.data.contract.personal import Personal
+    from penstock.data.versions import load_version
+    from penstock.lifecycle.ingest import declared_privacy
+
+    said = declared_privacy(project) if privacy is None else privacy
+    if not any(said.values()):
+        return {}
+    actions: dict[str, str] = said["actions"]
+    head = project.ledger.datasets.head(project.name)
+    decoder = None if head is None else load_version(project.objects, head).keyed(project.ledger).decoder
+    kept_as = {} if decoder is None else {c.name: c.privacy.action for c in decoder.columns if c.privacy is not None}
+    unlike = {name for name in actions.keys() | kept_as.keys() if not _alike(actions.get(name), kept_as.get(name))}
+    return {
+        "personal": Personal(
+            None if decoder is None else decoder.protector,
+            frozenset((*actions, *said["kept"], *kept_as)),
+            frozenset(unlike),
+            tuple(said["off"]),
+        ),
+        "without": frozenset(name for name, action in actions.items() if action.partition(":")[0].strip() == "drop"),
+    }
+
+
+def _alike(declared: str | None, kept_as: str | None) -> bool:
+    from penstock.bundle.privacy.actions import parse_action
+
+    if declared is None or kept_as is None:
+        return declared is kept_as
+    return parse_action(declared).text == parse_action(kept_as).text
+
+
 # ---- the stage
 
 
@@ -112,7 +153,8 @@ def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, 
     now = datetime.fromisoformat(params["as_of"]) if params["as_of"] else datetime.now(UTC)
     opened = open_declared(context, params, inputs=inputs)
     opened.refuse_other(inputs, replayed=context.replay is not None)
-    found = check_source(parsed(project, text), opened.whole, may_show(context, project), now=now)
+    how = personal_of(project, params.get("privacy", {}))
+    found = check_source(parsed(project, text), opened.whole, may_show(context, project), now=now, **how)
     run.output("inferred", False)
     run.output("rows", found.rows)
     run.output("passed", found.passed)
@@ -184,7 +226,7 @@ def _identity(
     day = datetime.now(UTC).date().isoformat() + "T00:00:00+00:00" if "newest_within" in text else None
     as_of = day if day is not None and parsed(context.project, text).looks_at_the_clock else None
     inputs = {**source, "contract": digest_of(text.encode())}
-    read = {key: declared[key] for key in ("path", "options", "reading", "files") if key in declared}
+    read = {key: declared[key] for key in ("path", "options", "reading", "files", "privacy") if key in declared}
     return inputs, {**read, "as_of": as_of}
 
 
@@ -207,6 +249,7 @@ def infer_text(context: Context, dataset: str) -> str:
         dropped=context.project.declaration.data.drop,
         rows=int(version.manifest["source"]["rows"]),
         unreadable=details.get("unreadable", {}),
+        unlisted=context.project.declaration.privacy.kept,
     )
 
 
@@ -254,13 +297,16 @@ def check_labelled(stages: Stages, rows: LabelledRows, override: str | None) -> 
     target = project.declaration.data.target
     names = [name for name in contract.columns if name != target and any(name in row for row in rows.rows)]
     columns = {name: EncodedColumn.of([text_of(row.get(name)) for row in rows.rows]) for name in names}
+    how = personal_of(project)
+    if "personal" in how:
+        how["personal"] = replace(how["personal"], protector=None)  # what was asked is journalled protected
     columns[target] = EncodedColumn.of([text_of(label) for label in rows.labels])
     checker = Checker(
         contract,
         list(columns),
         may_show(context, project),
         part_of_file=True,
-        without=frozenset(contract.columns) - set(columns),
+        **{**how, "without": frozenset(contract.columns) - set(columns)},
     )
     checker.add(Batch.of(columns))
     found = checker.result()
@@ -270,13 +316,15 @@ def check_labelled(stages: Stages, rows: LabelledRows, override: str | None) -> 
 
 
 def text_of(value: Any) -> str | None:
-    """A JSON value as a file would write it.
+    """A JSON value as a file would write it; of a protected value what stands behind its mark.
 
-    >>> [text_of(value) for value in (None, True, 1.0, "x")]
-    [None, 'true', '1', 'x']
+    >>> [text_of(value) for value in (None, True, 1.0, "x", {"hash": "h3f"})]
+    [None, 'true', '1', 'x', 'h3f']
     """
     from penstock.bundle.numbers import number_text
 
+    if isinstance(value, dict) and len(value) == 1:
+        (value,) = value.values()
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -299,6 +347,11 @@ def check_asked(project: Project, path: Path, options: ReadOptions, target: str)
     if text is None:
         return None
     contract = parsed(project, text)
-    without = frozenset({target} | {name for name, rules in contract.columns.items() if rules.kind is None})
+    how = personal_of(project)
+    without = {
+        target,
+        *how.pop("without", ()),
+        *(name for name, rules in contract.columns.items() if rules.kind is None),
+    }
     source = FileSource(path, options)
-    return check_source(contract, source, everything, part_of_file=True, without=without)
+    return check_source(contract, source, everything, part_of_file=True, without=frozenset(without), **how)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.data.sources.kind import NotFetched
 from penstock.errors import ContractError
-from penstock.lifecycle.contract import file_as_declared, infer_text, may_show, note_inferred, parsed, read_contract
+from penstock.lifecycle.contract import (
+    file_as_declared,
+    infer_text,
+    may_show,
+    note_inferred,
+    parsed,
+    personal_of,
+    read_contract,
+)
 from penstock.lifecycle.source import open_declared
 from penstock.lifecycle.stages import Context, Stages
 from penstock.objects.digests import digest_of
@@ -83,7 +91,7 @@ def accept(project: Project, file: Path | None = None, *, column: str | None = N
     else:
         source, place = file_as_declared(project, file), str(file)
     digest = source.digest()
-    found = check_source(contract, source, may_show(context, project))
+    found = check_source(contract, source, may_show(context, project), **personal_of(project))
     chosen = [b for b in found.breaches if column is None or b.about == column]
     if column is not None and not chosen:
         raise NotFound(

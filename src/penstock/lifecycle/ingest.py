@@ -38,7 +38,7 @@ def declared_ingest(project: Project) -> dict[str, Any]:
         **({} if data.key is None else {"key": data.key}),
         **({"files": dict(split.files)} if split.files else {}),
         **({"history": _history(project)} if project.declaration.history else {}),
-        **_declared_privacy(project),
+        **({"privacy": privacy} if any((privacy := declared_privacy(project)).values()) else {}),
     }
 
 
@@ -59,12 +59,12 @@ def _history(project: Project) -> dict[str, dict[str, Any]]:
     }
 
 
-def _declared_privacy(project: Project) -> dict[str, Any]:
+def declared_privacy(project: Project) -> dict[str, Any]:
+    """What becomes of personal columns: actions, kept ones, and the kinds that are not looked for."""
     privacy = project.declaration.privacy
     dropped = _never_fetched(project)
     actions = {column: action for column, action in privacy.actions.items() if column not in dropped}
-    said = {"actions": actions, "kept": list(privacy.kept), "off": list(privacy.off)}
-    return {"privacy": said} if any(said.values()) else {}
+    return {"actions": actions, "kept": list(privacy.kept), "off": list(privacy.off)}
 
 
 def _never_fetched(project: Project) -> frozenset[str]:

@@ -12,6 +12,7 @@ LIMITS: dict[str, float] = {
     "label-conflicts": 0.01,
     "label-errors": 0.03,
     "too-good-column": 0.95,
+    "dominant-column": 3.0,
     "target-copy": 0.98,
     "filled-by-outcome": 0.5,
     "time-travel": 0.01,
@@ -21,6 +22,7 @@ LIMITS: dict[str, float] = {
     "class-imbalance": 0.1,
     "rare-classes": 20.0,
     "scale-jumps": 3.0,
+    "standing-still": 0.1,
     "part-shift": 0.6,
     "enough-rows": 0.01,
 }

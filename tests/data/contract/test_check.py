@@ -16,6 +16,7 @@ from penstock.data.contract.breach import Breach, merged
 from penstock.data.contract.check import RULES, Checked, Checker, explain_rule
 from penstock.data.contract.edit import apply_edits
 from penstock.data.contract.parse import parse_contract
+from penstock.data.contract.personal import Personal
 from penstock.data.contract.unsealed import MayShow, everything, nothing
 from penstock.data.source import Batch
 from penstock.errors import NotFound
@@ -158,9 +159,35 @@ def test_what_is_sealed_is_counted_and_not_shown() -> None:
 
 def test_personal_values_are_masked() -> None:
     """Their rows are named, their values are not."""
-    found = broken('[columns.a]\nkind = "categorical"\nvalues = ["x"]\n', {"a": ["Ada", "x"]}, masked=frozenset({"a"}))
+    found = broken(
+        '[columns.a]\nkind = "categorical"\nvalues = ["x"]\n',
+        {"a": ["Ada", "x"]},
+        personal=Personal(names=frozenset({"a"})),
+    )
     assert found.examples == ((1, "***"),)
     assert "Ada" not in str(found.to_json())
+
+
+def test_what_looks_like_personal_data_is_shown_in_no_column_and_put_into_no_list() -> None:
+    """Hits are replaced by their kind; a code of digits stays, and may be accepted."""
+    told = broken(
+        '[columns.a]\nkind = "categorical"\nvalues = ["x"]\n',
+        {"a": ["x", "ada@example.org", "20231130", "call +44 20 7946 0958"]},
+    )
+    assert [value for _, value in told.examples] == ["'[email]'", "'20231130'", "'call [phone]'"]
+    assert told.edit == {("columns", "a", "values"): ["x", "20231130"], ("columns", "a", "exceptions"): 0.5}
+    assert told.hidden == 2
+
+
+def test_a_column_of_another_kind_takes_the_rules_along_that_compare_it() -> None:
+    """What accepts the breach leaves a contract that can be read."""
+    text = '[columns.a]\nkind = "numeric"\n\n[columns.b]\nkind = "numeric"\n\n[rules."a b"]\nthat = "a <= b"\n'
+    table = {"a": ["p", "q", "9", "8"], "b": ["1", "2", "3", "4"]}
+    edit = merged(held(text, table).breaches)
+    assert edit[("rules", "a b")] is None
+    changed = apply_edits(text, edit)
+    assert parse_contract(changed).comparisons == ()
+    assert held(changed, table).passed
 
 
 def test_every_rule_documents_itself() -> None:

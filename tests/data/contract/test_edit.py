@@ -72,3 +72,11 @@ def test_what_cannot_be_edited_says_what_to_write() -> None:
         '[columns]\nage = { kind = "numeric", at_most = 2 }\n', {("columns", "age", "at_most"): 3}, "so"
     )
     assert tomllib.loads(inline)["columns"]["age"] == {"kind": "numeric", "at_most": 3}
+
+
+def test_a_table_that_goes_leaves_the_others_and_their_comments() -> None:
+    """In the middle and at the end; what stands above the next table stays."""
+    text = '[rules."a b"]  # why\nthat = "x <= y"\n\n# of the customer\n[rules.c]\nthat = "x <= z"\n'
+    first = apply_edits(text, {("rules", "a b"): None})
+    assert first == '\n\n# of the customer\n[rules.c]\nthat = "x <= z"\n'
+    assert apply_edits(text, {("rules", "c"): None}) == '[rules."a b"]  # why\nthat = "x <= y"\n\n# of the customer\n'

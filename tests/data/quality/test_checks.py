@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from penstock.bundle.decoder import MISSING_TIME, Kind
+from penstock.data.quality.models import influences, strength
 from penstock.data.quality.report import QUALITY_CHECKS, explain_quality, judge
 from penstock.data.quality.view import SealedCounts
 from penstock.data.split import SplitSettings
@@ -249,15 +250,74 @@ def test_parts_that_differ_are_told_apart(view: Any, judged: Any) -> None:
     assert "income" not in test.why
 
 
-def test_a_curve_that_still_rises_says_that_more_rows_would_help(view: Any, judged: Any) -> None:
-    """And a flat one that they would not."""
-    dice = np.random.default_rng(7)
-    x = dice.normal(size=(2000, 12))
-    hard = np.sin(3 * x[:, 0]) + np.sin(3 * x[:, 1]) * x[:, 2] + x[:, 3]
-    columns = {f"x{i}": x[:, i] for i in range(12)}
-    assert only(judged("enough-rows", view(columns, hard))).failed
-    easy = np.where(x[:, 0] > 0, 1.0, 0.0) + dice.normal(0, 0.01, 2000)
-    assert not only(judged("enough-rows", view(columns, easy), 0.03)).failed
+def test_a_curve_says_enough_more_or_that_it_cannot_tell(view: Any, judged: Any) -> None:
+    """A rule of products wants more rows, a simple one has enough; of noise, and of few rows of a flat curve, nothing can be told."""
+    dice = np.random.default_rng(0)
+    x = dice.normal(size=(1000, 8))
+    columns = {f"x{i}": x[:, i] for i in range(8)}
+    product = (x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3] + 0.3 * dice.normal(size=1000) > 0).astype(np.int64)
+    more = only(judged("enough-rows", view(columns, product)))
+    assert more.failed
+    assert more.why.startswith("800 more rows would bring about 0.0")
+    simple = (x[:, 0] > 0).astype(np.int64)
+    enough = only(judged("enough-rows", view(columns, simple)))
+    assert (enough.failed, enough.judged) == (False, True)
+    noise = only(judged("enough-rows", view(columns, dice.integers(0, 2, 1000))))
+    assert not noise.judged
+    assert "nothing was learned yet" in noise.why
+    half = (x[:, 0] + 0.3 * x[:, 1] * x[:, 2] + dice.normal(size=1000) > 0).astype(np.int64)
+    unsure = only(judged("enough-rows", view(columns, half)))
+    assert not unsure.judged
+    assert "cannot tell: 800 more rows would bring about" in unsure.why
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_how_far_rows_move_a_figure_is_what_drawing_them_again_shows(classes: int) -> None:
+    """The same figure as `strength`, and the standard error of a bootstrap within a fifth."""
+    dice = np.random.default_rng(1)
+    y = dice.integers(0, classes, 400) if classes else dice.normal(size=400)
+    answer = dice.random((400, max(1, classes)))
+    if classes:
+        answer[np.arange(400), y] += 0.3
+    else:
+        answer = y[:, None] + dice.normal(size=(400, 1)) * 0.7
+    value, moved = influences(y, answer, classes)
+    assert value == pytest.approx(strength(y, answer, classes))
+    assert moved.mean() == pytest.approx(0, abs=1e-9)
+    drawn = [influences(y[rows], answer[rows], classes)[0] for rows in dice.integers(0, 400, (300, 400))]
+    assert np.sqrt((moved**2).sum()) / 400 == pytest.approx(np.std(drawn), rel=0.2)
+
+
+def test_a_column_that_carries_a_very_good_model_is_named(view: Any, judged: Any) -> None:
+    """Written down during what is to be foretold; a strong column among others as strong together is none."""
+    dice = np.random.default_rng(0)
+    x = dice.normal(size=(1000, 6))
+    y = (x.sum(axis=1) / 3 + dice.normal(size=1000) > 0.5).astype(np.int64)
+    columns = {f"x{i}": x[:, i] for i in range(6)}
+    one = only(judged("dominant-column", view({**columns, "seconds": dice.gamma(2.0, np.where(y == 1, 8.0, 1.0))}, y)))
+    assert (one.failed, one.about) == (True, "seconds")
+    weak = only(judged("dominant-column", view(columns, y)))
+    assert not weak.judged
+    sure = (x @ np.array([1.5, 1, 1, 1, 1, 1]) + 0.5 * dice.normal(size=1000) > 0).astype(np.int64)
+    assert not only(judged("dominant-column", view(columns, sure))).failed
+
+
+def test_a_column_that_stands_still_and_then_moves_is_found(view: Any, judged: Any) -> None:
+    """One value or none over a fifth of the rows; what seldom changes, or has one frequent value, does not stand still."""
+    columns, y = sound()
+    dice = np.random.default_rng(0)
+    columns |= {"sensor": dice.normal(size=len(y)), "filled": dice.normal(size=len(y))}
+    columns["sensor"][400:700] = 7.0
+    columns["filled"][:300] = np.nan
+    columns |= {
+        "month": np.arange(len(y)) // 300 * 1.0,
+        "rare": (dice.random(len(y)) < 0.02) * 1.0,
+        "often": (dice.random(len(y)) < 0.3) * 1.0,
+    }
+    found = {one.about: one.why for one in judged("standing-still", view(columns, y)) if one.failed}
+    assert found.keys() == {"sensor", "filled"}
+    assert "is '7.0' in 300 rows from row 400 on" in found["sensor"]
+    assert "has no value in 300 rows from row 0 on" in found["filled"]
 
 
 ODD = {

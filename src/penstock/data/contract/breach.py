@@ -97,7 +97,8 @@ class Breach:
 def merged(breaches: Sequence[Breach]) -> Edit:
     """One edit that accepts all of these.
 
-    Of two shares of exceptions the larger holds; where a column gets another kind, what was about the old one goes.
+    Of two shares of exceptions the larger holds; where a column gets another kind, what was about the old one goes, and of a table that
+    goes nothing else is changed.
     """
     edit: Edit = {}
     for breach in breaches:
@@ -106,7 +107,8 @@ def merged(breaches: Sequence[Breach]) -> Edit:
     for breach in breaches:  # once more, as what another rule of the column asks for may have come later
         if any(key[-1] == "kind" for key in breach.edit or {}):
             edit.update({key: value for key, value in (breach.edit or {}).items() if value is None})
-    return edit
+    gone = {path for path, value in edit.items() if value is None}
+    return {path: value for path, value in edit.items() if not any(path[:n] in gone for n in range(1, len(path)))}
 
 
 def toml_lines(edit: Edit) -> list[str]:

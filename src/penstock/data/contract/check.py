@@ -6,8 +6,8 @@ Memory holds one batch, a few counts and, for each column that must be unique, 8
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any
@@ -18,7 +18,8 @@ from penstock.bundle.kinds import Kind
 from penstock.data.contract import whole_rules as whole
 from penstock.data.contract.breach import EXAMPLES, MAX_NEW_VALUES, Breach, Edit, Tally, literal, rounded_up
 from penstock.data.contract.contract import ColumnRules, Comparison, Contract, microseconds_of
-from penstock.data.contract.rules import VALUE_RULES, ValueRule
+from penstock.data.contract.personal import NOBODY, Personal
+from penstock.data.contract.rules import VALUE_RULES, KindRule, ValueRule
 from penstock.data.contract.seen import SeenValues
 from penstock.data.contract.unsealed import MayShow, Sight
 from penstock.data.contract.values import Values
@@ -62,7 +63,7 @@ class Checker:
     Parameters
     ----------
     names : columns of the rows.
-    may_show : which rows may be shown. masked : columns whose values are never shown.
+    may_show : which rows may be shown. personal : what of the file is personal: judged as it is kept, and never shown.
     now : the instant at which freshness is judged.
     part_of_file : the rows are no whole file: they may be few, old, and need no value of their own.
     without : columns of the contract that these rows need not have (the target, when it is asked for).
@@ -71,7 +72,7 @@ class Checker:
     contract: Contract
     names: Sequence[str]
     may_show: MayShow
-    masked: frozenset[str] = frozenset()
+    personal: Personal = NOBODY
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     part_of_file: bool = False
     without: frozenset[str] = frozenset()
@@ -79,9 +80,8 @@ class Checker:
 
     def __post_init__(self) -> None:
         self.names = [name for name in self.names if name != FILE_COLUMN]  # made on the way, not a column of the file
-        held = [
-            rules for name, rules in self.contract.columns.items() if name in self.names and name not in self.without
-        ]
+        unasked = self.without | self.personal.unlike
+        held = [rules for name, rules in self.contract.columns.items() if name in self.names and name not in unasked]
         self.columns = {rules.name: _Column(rules, self.part_of_file) for rules in held}
         self.compared = {
             rule: Tally()
@@ -97,8 +97,8 @@ class Checker:
         kept: dict[str, Values] = {}
         needed = {side for rule in self.compared for side in (rule.left, rule.right)}
         for name, column in self.columns.items():
-            values = Values.of(columns[name], column.rules.spec)
-            column.add(values, _Batch(self.rows, sight, name in self.masked))
+            values, unread = self.personal.read(column.rules.spec, columns)
+            column.add(values, _Batch(self.rows, sight, name in self.personal.names, self.personal.conceal), unread)
             if name in needed:
                 kept[name] = values
         for rule, tally in self.compared.items():
@@ -116,14 +116,17 @@ class Checker:
         tally.hidden += int((~seen).sum())
         sides = [side for side in (rule.left, rule.right) if isinstance(side, str)]
         for row in rows[seen][: EXAMPLES - len(tally.examples)].tolist():
-            told = (f"{side} {_shown(kept[side], row, side in self.masked)}" for side in sides)
+            told = (
+                f"{side} {_shown(kept[side], row, side in self.personal.names, self.personal.conceal)}"
+                for side in sides
+            )
             tally.examples.append((self.rows + row + 1, ", ".join(told)))
 
     def result(self) -> Checked:
         """What broke, of all rows so far; columns in the order of the contract."""
         found = list(self._of_table())
         for column in self.columns.values():
-            found += column.breaches(self.rows, self.now)
+            found += (self._with_rules(breach) for breach in column.breaches(self.rows, self.now))
         for rule, tally in self.compared.items():
             if tally.rows > rule.exceptions * self.rows:
                 edit: Edit = {("rules", rule.id, "exceptions"): rounded_up(tally.rows / self.rows)}
@@ -142,6 +145,13 @@ class Checker:
         absent = len(self.contract.columns)
         asked = sum(column.asked for column in self.columns.values()) + len(self.compared) + absent
         return Checked(self.rows, asked + (not self.contract.new_columns) + self._asks_rows(), tuple(found))
+
+    def _with_rules(self, breach: Breach) -> Breach:
+        """A column that gets another kind can be compared no more: what accepts that takes the rules out that speak of it."""
+        if breach.edit is None or ("columns", breach.about, "kind") not in breach.edit:
+            return breach
+        gone = [rule.id for rule in self.contract.comparisons if breach.about in (rule.left, rule.right)]
+        return replace(breach, edit={**breach.edit, **{("rules", rule): None for rule in gone}})
 
     def _asks_rows(self) -> int:
         bounds = (self.contract.rows_at_least, self.contract.rows_at_most)
@@ -189,6 +199,7 @@ class _Batch:
     first: int
     sight: Sight
     masked: bool
+    conceal: Callable[[str], str]
 
     def count(self, tally: Tally, rows: np.ndarray, values: Values, measure: np.ndarray | None) -> None:
         """Add rows (positions) to a tally."""
@@ -217,6 +228,9 @@ class _Batch:
                 tally.high = float(found.max()) if tally.high is None else max(tally.high, float(found.max()))
         for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
             text = values.texts[code]
+            if _concealed(values, code, self.conceal) != text:  # what must not be shown cannot be put into the contract
+                tally.hidden += count
+                continue
             if text in tally.texts or len(tally.texts) < MAX_NEW_VALUES:
                 tally.texts[text] += count
 
@@ -229,7 +243,14 @@ class _Batch:
 
     def _example(self, tally: Tally, rows: np.ndarray, values: Values) -> None:
         for row in rows[: EXAMPLES - len(tally.examples)].tolist():
-            tally.examples.append((self.first + row + 1, _shown(values, row, self.masked)))
+            tally.examples.append((self.first + row + 1, _shown(values, row, self.masked, self.conceal)))
+
+    def count_unread(self, tally: Tally, rows: np.ndarray) -> None:
+        """As `count`, of raw values of a personal column that cannot be read: nothing is known of them but where they are."""
+        tally.rows += len(rows)
+        tally.hidden += len(rows)
+        for row in rows[self.sight.of(rows)][: EXAMPLES - len(tally.examples)].tolist():
+            tally.examples.append((self.first + row + 1, MASK))
 
 
 class _Column:
@@ -248,14 +269,17 @@ class _Column:
     def asked(self) -> int:
         return len(self.tallies) + (self.rules.missing_at_most is not None) + (self.seen is not None) + self.fresh
 
-    def add(self, values: Values, batch: _Batch) -> None:
+    def add(self, values: Values, batch: _Batch, unread: np.ndarray) -> None:
+        """More rows; `unread`: those whose raw value could not be protected."""
         for rule, tally in self.tallies.items():
+            if rule.id == KindRule.id and len(unread):
+                batch.count_unread(tally, unread)
             bad = rule.broken(self.rules, values)
             if bad.any():
                 measure = _lengths(values) if rule.id == "contract-length" else _measure(values)
                 batch.count(tally, np.flatnonzero(values.rows_with(bad)), values, measure)
         if self.rules.missing_at_most is not None:
-            rows = np.flatnonzero(values.rows_with(values.missing, null=True))
+            rows = np.setdiff1d(np.flatnonzero(values.rows_with(values.missing, null=True)), unread, assume_unique=True)
             if len(rows):
                 batch.count_missing(self.missing, rows, values)
         if self.seen is not None:
@@ -326,14 +350,20 @@ def _lengths(values: Values) -> np.ndarray:
     return np.fromiter((len(text.strip()) for text in values.texts), np.int64, len(values.texts))
 
 
-def _shown(values: Values, row: int, masked: bool) -> str:
+def _shown(values: Values, row: int, masked: bool, conceal: Callable[[str], str]) -> str:
     code = int(values.codes[row])
     if code < 0:
         return "missing"
     if masked:
         return MASK
-    text = values.texts[code]
+    text = _concealed(values, code, conceal)
     return repr(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "...")
+
+
+def _concealed(values: Values, code: int, conceal: Callable[[str], str]) -> str:
+    """A value as it may be shown; numbers and instants, where they are read as such, as they are."""
+    text = values.texts[code]
+    return text if values.kind in (Kind.NUMERIC, Kind.DATETIME) and values.present[code] else conceal(text)
 
 
 def _time(seconds: float) -> str:

@@ -46,6 +46,8 @@ def _set(text: str, path: tuple[str, ...], value: Any, note: str) -> str | None:
     if isinstance(value, dict):  # a table of its own
         comment = f"  # {note}" if note else ""
         return text if path in places.keys else f"{text.rstrip()}\n\n[{header(path)}]{comment}\n"
+    if value is None and path in places.keys and _is_header(text, places.keys[path].at):
+        return _without_table(text, places, path)
     if path in places.keys:
         start = places.keys[path].at
         begin = text.index("=", start + len(_key_at(text, start))) + 1
@@ -70,6 +72,22 @@ def _set(text: str, path: tuple[str, ...], value: Any, note: str) -> str | None:
     if line_end < 0:
         return f"{text}\n{line}\n"
     return f"{text[: line_end + 1]}{line}\n{text[line_end + 1 :]}"
+
+
+def _is_header(text: str, at: int) -> bool:
+    return text[text.rfind("\n", 0, at) + 1 : at].lstrip().startswith("[")
+
+
+def _without_table(text: str, places: Positions, path: tuple[str, ...]) -> str:
+    """The text without a table; comments that stand above the next one stay."""
+    headers = sorted(text.rfind("\n", 0, key.at) + 1 for key in places.keys.values() if _is_header(text, key.at))
+    start = text.rfind("\n", 0, places.keys[path].at) + 1
+    end = next((at for at in headers if at > start), len(text))
+    lines = text[start:end].splitlines(keepends=True)
+    above = len(lines)
+    while end < len(text) and lines[above - 1].lstrip().startswith("#"):
+        above -= 1
+    return text[:start].rstrip() + ("\n\n" + "".join(lines[above:]) + text[end:] if end < len(text) else "\n")
 
 
 def _key_at(text: str, at: int) -> str:

@@ -1,9 +1,9 @@
 """A contract proposed from the training rows of a version: each line with the reason, and room for what chance may bring.
 
 How much room: a value of a new row lies beyond all of n others with a chance of 1/(n + 1) on each side, but how far beyond
-depends on the tail. Light tails get half of the range on either side, heavy ones a factor of ten. Values that
-no row showed are as frequent as those that one row showed (Good-Turing), and the upper bound of what none of n rows showed is
-3/n (the rule of three).
+depends on the tail. Light tails get half of the range on either side, heavy ones a factor of ten; and as no tail is known for
+sure, 3/n of new rows may lie beyond even that. Values that no row showed are as frequent as those that one row showed
+(Good-Turing), and the upper bound of what none of n rows showed is 3/n (the rule of three).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ RARE = 30  # rows of the rarest value, below which there may be others as rare
 SKEWED = 1.5  # the upper quarter about the median against the lower one, from which on 0 is taken for a wall
 LONGER = 1.3  # so many times the reach of a normal tail, from which on a tail is longer than that
 HEAVY = 20.0  # the largest number against the spread of the middle half, beyond which a tail is heavy
+BEYOND = "one row in so many may lie beyond all others by chance (3/n)"
 DAY = 86_400_000_000
 
 _ENDS = re.compile(
@@ -68,6 +69,7 @@ def infer_contract(
     dropped: Sequence[str] = (),
     rows: int = 0,
     unreadable: Mapping[str, int] | None = None,
+    unlisted: Sequence[str] = (),
 ) -> str:
     """The text of a contract.
 
@@ -75,10 +77,14 @@ def infer_contract(
     ----------
     frame, y : training rows. dropped : columns of the file that are not kept; they may be there or not.
     rows : of the whole file. unreadable : column -> training rows whose value could not be read.
+    unlisted : columns whose values are personal and kept: no line holds any of them, nor how far they reach.
     """
     tables = [
         _table(rows),
-        *(_column(spec, frame[spec.name], (unreadable or {}).get(spec.name, 0)) for spec in columns),
+        *(
+            _column(spec, frame[spec.name], (unreadable or {}).get(spec.name, 0), spec.name not in unlisted)
+            for spec in columns
+        ),
     ]
     tables.append(_target(target, y))
     for name in dropped:
@@ -100,7 +106,7 @@ def _table(rows: int) -> _Table:
     return table
 
 
-def _column(spec: ColumnSpec, values: np.ndarray, unreadable: int) -> _Table:
+def _column(spec: ColumnSpec, values: np.ndarray, unreadable: int, listed: bool = True) -> _Table:
     table = _Table(("columns", spec.name))
     table.put("kind", str(spec.kind))
     for key in ("missing", "decimal", "thousands", "formats", "timezone"):
@@ -119,13 +125,17 @@ def _column(spec: ColumnSpec, values: np.ndarray, unreadable: int) -> _Table:
         return table
     _missing(table, int(absent.sum()) - unreadable, n)
     if unreadable:
-        table.put(
-            "exceptions",
-            rounded_up(min(1.0, 2 * unreadable / n)),
-            f"{unreadable} of {n} training rows cannot be read as {spec.kind}",
-        )
-    if len(present):
+        share = 2 * unreadable / n
+        if spec.kind is Kind.NUMERIC:
+            share = max(share, 3 / n)
+        why = f"{unreadable} of {n} training rows cannot be read as {spec.kind}"
+        table.put("exceptions", rounded_up(min(1.0, share)), why)
+    elif spec.kind is Kind.NUMERIC and listed and len(present):
+        table.put("exceptions", rounded_up(min(1.0, 3 / n)), BEYOND)
+    if len(present) and listed:
         _OF_KIND[spec.kind](table, present)
+    elif spec.kind is Kind.IDENTIFIER and len(np.unique(present.astype(str))) == len(present):
+        table.put("unique", True, f"each of {len(present)} training rows has its own; no value is written here")
     return table
 
 
@@ -299,6 +309,7 @@ def _target(target: TargetSpec, y: np.ndarray) -> _Table:
                 table.put(key, list(value) if isinstance(value, tuple) else value)
         _missing(table, 0, len(y))
         if len(y) >= MIN_ROWS:
+            table.put("exceptions", rounded_up(3 / len(y)), BEYOND)
             _numeric(table, y)
         return table
     kind = Kind.BINARY if len(target.classes) == 2 else Kind.CATEGORICAL

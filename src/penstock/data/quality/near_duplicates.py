@@ -16,10 +16,10 @@ class NearDuplicateTexts:
     """Texts that are nearly the same as an earlier one.
 
     What it does
-        Finds texts that share four fifths of their word triples with an earlier text (Jaccard similarity, candidates by
-        MinHash), and counts them within training rows, and between training and validation or test rows; of test rows the
+        Finds texts that share four fifths of their words and pairs of words with an earlier text (Jaccard similarity, candidates
+        by MinHash), and counts them within training rows, and between training and validation or test rows; of test rows the
         sealing step tells the number. It fails where their share of all rows that were looked at exceeds the limit (2 %).
-        At most 20,000 rows of each part are looked at, drawn by a seed.
+        At most 20,000 rows of each part are looked at, drawn by a seed, and of each text the first 300 words.
     Why it matters
         The hash that keeps equal rows in one part does not know that a text was only re-sent with another name in it. Such
         rows let a model recite, and the score comes out too high.

@@ -10,6 +10,7 @@ from typing import Any
 from penstock.data.quality.balance import ClassImbalance, RareClasses
 from penstock.data.quality.check import Finding, QualityCheck
 from penstock.data.quality.columns import ConstantColumns, RedundantColumns
+from penstock.data.quality.dominant import DominantColumn
 from penstock.data.quality.duplicates import DuplicateRows, LabelConflicts, SplitDuplicates
 from penstock.data.quality.label_errors import LabelErrors
 from penstock.data.quality.leakage import FilledByOutcome, TargetCopy, TooGoodColumn
@@ -17,6 +18,7 @@ from penstock.data.quality.learning_curve import EnoughRows
 from penstock.data.quality.near_duplicates import NearDuplicateTexts
 from penstock.data.quality.part_shift import PartShift
 from penstock.data.quality.scale_jumps import ScaleJumps
+from penstock.data.quality.standing_still import StandingStill
 from penstock.data.quality.time_travel import IdentifierLeak, TimeTravel
 from penstock.data.quality.view import View
 from penstock.errors import NotFound
@@ -29,6 +31,7 @@ QUALITY_CHECKS: tuple[QualityCheck, ...] = (
     LabelConflicts(),
     LabelErrors(),
     TooGoodColumn(),
+    DominantColumn(),
     TargetCopy(),
     FilledByOutcome(),
     TimeTravel(),
@@ -38,6 +41,7 @@ QUALITY_CHECKS: tuple[QualityCheck, ...] = (
     ClassImbalance(),
     RareClasses(),
     ScaleJumps(),
+    StandingStill(),
     PartShift(),
     EnoughRows(),
 )

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from penstock.bundle.kinds import MISSING_TIME, Kind
+from penstock.bundle.kinds import Kind
 from penstock.data.quality.check import Finding, failures_or_nearest, finding, unjudged
+from penstock.data.quality.orders import orders_of
 from penstock.data.quality.view import View
 
 BLOCKS, LEAST_PER_BLOCK = 24, 25
 WIDE = 3  # blocks on each side of a cut that are compared
 APART = 0.8  # Kolmogorov-Smirnov distance from which on two sides have little in common
-
-
-MOST_TIMES = 3  # columns of instants that are looked at as an order of the rows
 
 
 class ScaleJumps:
@@ -39,7 +37,7 @@ class ScaleJumps:
     id = "scale-jumps"
 
     def judge(self, view: View, limit: float) -> Sequence[Finding]:
-        orders = [(order, by) for order, by in _orders(view) if len(order) >= 2 * LEAST_PER_BLOCK]
+        orders = [(order, by) for order, by in orders_of(view) if len(order) >= 2 * LEAST_PER_BLOCK]
         if not orders:
             return [unjudged(self, limit, f"{view.train.n_rows} training rows are too few to cut into blocks")]
         found = []
@@ -55,23 +53,6 @@ class ScaleJumps:
             else:
                 found.append(finding(self, name, 1.0, limit, f"no jump by {by}"))
         return failures_or_nearest(self, found, limit, "there are no numeric columns")
-
-
-def _orders(view: View) -> list[tuple[np.ndarray, str]]:
-    """Training rows in the order of each time, those without one left out, and in that of the source; and what tells it.
-
-    A column of instants may be a date of birth, by which no file was written: so the order of the source is looked at, too.
-    """
-    instants = view.of_kind(Kind.DATETIME)
-    dealt_by = view.split.column or ""
-    usable = view.split.by.startswith("time:") and dealt_by in view.train
-    orders = []
-    for by in dict.fromkeys([*([dealt_by] if usable else []), *instants[:MOST_TIMES]]):
-        column = view.train[by]
-        there = column != MISSING_TIME if view.train.kinds[by] is Kind.DATETIME else ~view.train.missing(by)
-        rows = np.flatnonzero(there)
-        orders.append((rows[np.argsort(column[rows], kind="stable")], by))
-    return [*orders, (np.arange(view.train.n_rows), "the order of the source")]
 
 
 def _largest(values: np.ndarray, blocks: int) -> tuple[float, int, float, float]:

@@ -1,0 +1,79 @@
+"""`dominant-column`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from penstock.bundle.kinds import Kind
+from penstock.data.quality.check import Finding, failures_or_nearest, finding, unjudged
+from penstock.data.quality.leakage import alone
+from penstock.data.quality.models import boosted, out_of_fold, strength
+from penstock.data.quality.view import View, some_rows
+
+LEAST_ROWS = 200
+MOST_ROWS = 6000  # that the models learn from: a difference that matters shows on them
+CANDIDATES = 2  # columns, the strongest alone, without which a model is fitted
+STRONG = 0.8  # of a model with all columns: a weak one gives nothing away
+LEAST_ERROR = 0.02  # below this the ratio says nothing any more
+
+
+class DominantColumn:
+    """A model is very good, and one column alone makes it so.
+
+    What it does
+        Fits small boosted trees to all inputs and to all but one, for the two columns that foretell the target best by themselves, and
+        compares what is left to perfection on rows that were not learned from: 1 - (2 AUC - 1) of a class, 1 - R squared of a number. The
+        figure is how many times as large it is without the column. It fails above the limit (3 times). Only models with at least 0.8 are
+        judged, and only columns that foretell more by themselves than all others together. Texts are not left out. At most 6,000 rows are used, drawn by a seed.
+    Why it matters
+        That one of many columns carries a very good model is how a leak looks that is not perfect: it is written down during or after what
+        is to be foretold. The rows cannot tell it from an honest column as strong; who knows when it is filled can.
+    Example that fails
+        `duration`, the length of a call, foretells with 2 AUC - 1 of 0.63 whether the client subscribes in that call. With it a model
+        reaches 0.89, without it 0.58: four times as far from perfection. Before the call, when the model is asked, nobody knows it.
+    What to do
+        Ask when the column is filled. If not before the question is asked, drop it (`[data] drop`). If it is, raise the limit or turn the
+        check off, and watch the column when serving: all depends on it.
+    Reference
+        Kaufman, Rosset, Perlich & Stitelman (2012), Leakage in data mining, ACM TKDD 6(4).
+    """
+
+    id = "dominant-column"
+
+    def judge(self, view: View, limit: float) -> Sequence[Finding]:
+        rows = some_rows(len(view.sample), view.seed, MOST_ROWS)
+        y = view.sample_y[rows]
+        names = [name for name in view.inputs if view.train.kinds[name] is not Kind.TEXT]
+        if len(y) < LEAST_ROWS or len(names) < 2:
+            return [unjudged(self, limit, "there are too few rows or columns")]
+        if len(np.unique(y)) < 2:
+            return [unjudged(self, limit, "the target has one value")]
+        X, k = view.X[rows], len(view.classes) if view.is_classification else 0
+        owner = np.array([name for name, _ in view.encoder.columns for _ in range(view.encoder.width(name))])
+
+        def reached(keep: np.ndarray) -> float:
+            answer = out_of_fold(
+                lambda: boosted(classification=bool(k), seed=view.seed), X[:, keep], y, k, seed=view.seed
+            )
+            return strength(y, answer, k)
+
+        all_of_them = reached(np.ones(len(owner), dtype=bool))
+        if all_of_them < STRONG:
+            why = f"a model with all columns reaches {all_of_them:.2f}, which is not too good to be true"
+            return [unjudged(self, limit, why)]
+        by_itself = {name: alone(view, view.sample_frame[name], view.train.kinds[name]) for name in names}
+        best = sorted(names, key=lambda name: -np.nan_to_num(by_itself[name], nan=-1.0))[:CANDIDATES]
+        found = []
+        for name in best:
+            without = reached(owner != name)
+            times = (1 - without) / max(1 - all_of_them, LEAST_ERROR)
+            of = "2 AUC - 1" if k else "R squared"
+            if by_itself[name] <= without:
+                why = f"all columns but {name} reach {without:.2f}, more than the {by_itself[name]:.2f} of it alone"
+                found.append(unjudged(self, limit, why))
+                continue
+            why = f"{of} is {all_of_them:.2f} with all columns, {without:.2f} without it, and {by_itself[name]:.2f} with it alone"
+            found.append(finding(self, name, times, limit, why))
+        return failures_or_nearest(self, found, limit, "there are no columns")
