@@ -11,7 +11,10 @@ import pyarrow.csv as pacsv
 import pytest
 
 from penstock.bundle.runtime import Bundle
+from penstock.errors import BadParameter
 from penstock.serving.batch import predict_files
+from penstock.serving.journal import read
+from penstock.serving.settings import HistorySettings, JournalSettings, ServeSettings
 from penstock.serving.slots import fill_and_switch
 from penstock.testing.toy_bundle import write_toy_bundle
 
@@ -87,3 +90,89 @@ def test_the_description_names_the_history(client: Any) -> None:
     """And the fields that are read for it."""
     text = client.get("/openapi.json").text
     assert "strictly earlier" in text
+
+
+# ---------------------------------------------------------------- kept by the server
+
+EARLIER = [{**row, "joined": f"2024-01-{1 + i:02}"} for i, row in enumerate(ROWS)]
+"""A row a day."""
+
+
+def answers_of_a_file(bundle: Bundle, folder: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    source, output = folder / "rows.jsonl", folder / "answers.csv"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    predict_files(bundle, source, output)
+    return list(pacsv.read_csv(output).to_pylist())
+
+
+@pytest.fixture
+def workers(bundle: Bundle, tmp_path: Path, open_client: Callable[..., Any]) -> Callable[..., Any]:
+    """Workers over one journal, that keep rows."""
+    fill_and_switch(tmp_path / "serving", bundle.folder, model="toy", version=1, digest=bundle.digest)
+    return lambda **history: open_client(history=HistorySettings(**{"rows": 100, **history}))
+
+
+def test_rows_asked_one_after_another_are_answered_as_in_a_file(
+    workers: Callable[..., Any], bundle: Bundle, tmp_path: Path
+) -> None:
+    """Two workers in turns, one of them restarted: to the last bit, and journalled with what was worked out."""
+    batch = answers_of_a_file(bundle, tmp_path, EARLIER)
+    both = [workers(), workers()]
+    for i, row in enumerate(EARLIER):
+        if i == 11:
+            both[1].worker.close()
+            both[1] = workers()
+        (online,) = both[i % 2].predict(row)
+        assert ("income" in online["missing"]) == (i < 2)
+        assert online["probabilities"]["yes"] == batch[i]["p_yes"]
+    written = [row for record in read(both[0].journal, kinds=["predict"]) for row in record.rows]
+    by_time = sorted(written, key=lambda row: row["joined"])
+    assert [row["joined"] for row in by_time] == [row["joined"] for row in EARLIER]
+    assert by_time[4]["income"] == 23.0  # of ages 20 and 26
+
+
+def test_late_rows_are_earlier_rows_and_a_request_does_not_see_itself(workers: Callable[..., Any]) -> None:
+    """The time of a row decides, not when it was asked; rows of one request do not see each other."""
+    client = workers()
+    client.post("/predict", {"rows": [EARLIER[4], EARLIER[2]]})
+    (record,) = read(client.journal, kinds=["predict"])
+    assert [row["income"] for row in record.rows] == [None, None]
+    client.predict(EARLIER[6])
+    client.predict(EARLIER[0])
+    client.predict({**EARLIER[6], "joined": "2024-03-01"})
+    incomes = [row["income"] for record in read(client.journal, kinds=["predict"]) for row in record.rows][2:]
+    assert incomes == [29.0, None, (20 + 26 + 32 + 38) / 4]
+
+
+def test_no_more_rows_are_kept_than_columns_need_or_the_declaration_says(workers: Callable[..., Any]) -> None:
+    """The latest of a key by their time (at least the five that the column looks back at), of the keys asked last."""
+    client = workers(rows=1, keys=1)
+    for row in [*EARLIER[::2], *EARLIER[::-2]]:
+        client.predict(row)
+    ((view, *_), *_) = [book.views for book in client.worker.remembered._books.values()]
+    client.predict(EARLIER[1])
+    assert list(view.kept) == [("pilot",)]
+    assert [len(kept) for kept in view.kept.values()] == [5]
+
+
+def test_a_row_with_a_key_that_is_asked_again_counts_once(workers: Callable[..., Any]) -> None:
+    client = workers()
+    for _ in range(3):
+        client.predict({**EARLIER[0], "id": "a"})
+    client.predict({**EARLIER[2], "id": "b"})
+    client.predict(EARLIER[4])
+    (last,) = list(read(client.journal, kinds=["predict"]))[-1].rows
+    assert last["income"] == 23.0
+
+
+def test_what_is_sent_along_comes_before_what_is_kept(workers: Callable[..., Any]) -> None:
+    """A history in the request is the whole history; an empty one is none."""
+    client = workers()
+    client.predict(EARLIER[0])
+    (none,) = client.predict(EARLIER[2], history=[])
+    assert "income" in none["missing"]
+
+
+def test_rows_are_kept_only_where_all_are_journalled() -> None:
+    with pytest.raises(BadParameter, match="sample"):
+        ServeSettings(history=HistorySettings(rows=5), journal=JournalSettings(sample=0.5)).check()

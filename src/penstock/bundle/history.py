@@ -136,6 +136,15 @@ class History:
         )
         return [next(filled) if isinstance(row, dict) else row for row in rows]
 
+    def key_of(self, past: Past, row: Mapping[str, Any]) -> tuple[tuple[Any, ...], Any] | None:
+        """Whose row a raw row is to a column, and its time, both decoded; None where one is missing or cannot be read."""
+        try:
+            key = tuple(self._readers[name](row.get(name)) for name in past.by)
+            time = self._readers[past.over](row.get(past.over))
+        except Unreadable:
+            return None
+        return None if time is None or time != time or None in key else (key, time)
+
     def _decoded(self, rows: Sequence[Mapping[str, Any]], path: str | None) -> Frame:
         columns, kinds = {}, {}
         for spec in self.specs:

@@ -39,11 +39,12 @@ def live_bundle(project: Project) -> tuple[SlotEntry, Bundle]:
 
 def server_settings(declared: ServingSection) -> ServeSettings:
     """What `[serving]` says, as a server takes it."""
-    from penstock.serving.settings import JournalSettings, ServeSettings
+    from penstock.serving.settings import HistorySettings, JournalSettings, ServeSettings
 
     journal = declared.journal
     return ServeSettings(
         max_body_bytes=declared.max_body_bytes,
         deadline_ms=declared.deadline_ms,
         journal=JournalSettings(keep_days=journal.keep_days, max_bytes=journal.max_bytes, sample=journal.sample),
+        history=HistorySettings(rows=declared.history.rows, keys=declared.history.keys),
     )

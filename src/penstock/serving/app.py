@@ -118,15 +118,25 @@ class App:
         else:
             loaded = serving.live
         if "history" not in request:
-            return loaded, rows, body
+            if not self._remembers(loaded):
+                return loaded, rows, body
+            self._refuse_many(rows)
+            filled = list(self._worker.remembered.fill(loaded.bundle.decoder, rows))
+            return loaded, filled, orjson.dumps({"rows": filled})
         self._refuse_many(rows)
         filled = _filled(loaded, rows, request["history"])
         return loaded, filled, orjson.dumps({"rows": filled})
+
+    def _remembers(self, loaded: Loaded) -> bool:
+        return bool(self._worker.settings.history.rows) and loaded.bundle.decoder.history is not None
 
     async def ask(self, loaded: Loaded, rows: Rows) -> Rows:
         """Answers with their ids, journalled and counted, for protocols whose requests are no rows by themselves."""
         started_ns = perf_counter_ns()
         try:
+            if self._remembers(loaded):
+                self._refuse_many(rows)
+                rows = list(self._worker.remembered.fill(loaded.bundle.decoder, rows))
             kept, answers = await self._answers(loaded, rows)
             body = orjson.dumps({"rows": kept})
             told: Rows = orjson.loads(self._keep(loaded, body, answers, started_ns))

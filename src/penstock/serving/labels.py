@@ -8,7 +8,7 @@ with the latest `at` holds.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from penstock.errors import NotFound
 from penstock.serving.instants import iso_now, iso_of, parse_instant
 from penstock.serving.journal import JournalWriter, Record, find_record, is_expired, to_record
 from penstock.serving.prediction_ids import PredictionId, parse_id
-from penstock.serving.segments import ReadReport, payloads, read_header, read_segment, segments
+from penstock.serving.scanning import JournalScan
 
 ReadKey = Callable[[object], str | None]
 
@@ -75,8 +75,8 @@ class LabelBook:
         self.folder = folder
         self._labels: dict[str, list[Label]] = {}  # prediction id -> labels in the order of writing
         self._keys: dict[str, str] = {}  # key -> id of the latest prediction; filled once a label comes by key
-        self._label_scan = _Scan(folder)
-        self._key_scan = _Scan(folder)
+        self._label_scan = JournalScan(folder)
+        self._key_scan = JournalScan(folder)
         self._recent: dict[tuple[int, int], Record] = {}
         self._lock = threading.Lock()
 
@@ -221,35 +221,6 @@ class _RejectedError(Exception):
     def __init__(self, code: str, why: str) -> None:
         super().__init__(why)
         self.code, self.why = code, why
-
-
-class _Scan:
-    """Reads a growing journal on from where it stopped the last time."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._read: dict[int, int] = {}  # segment -> offset up to which it was read
-
-    def new_payloads(self, start: bytes) -> Iterator[bytes]:
-        for number, path in segments(self.folder):
-            offset = self._read.get(number, 0)
-            try:
-                if path.stat().st_size == offset:
-                    continue
-            except FileNotFoundError:
-                continue
-            buffer = read_segment(path, offset)
-            first = 0
-            if offset == 0:
-                header = read_header(buffer, path)
-                if header is None:
-                    continue
-                first = header[1]
-                self._read[number] = first
-            for at, payload in payloads(buffer, first, path.name, ReadReport()):
-                self._read[number] = offset + at + 8 + len(payload)
-                if payload.startswith(start):
-                    yield payload
 
 
 def _answers(payload: bytes) -> list[dict[str, Any]]:

@@ -17,6 +17,13 @@ class JournalSettings(msgspec.Struct, frozen=True):
     segment_age_s: float = 3600.0
 
 
+class HistorySettings(msgspec.Struct, frozen=True):
+    """How many earlier rows a server remembers for the columns that look back."""
+
+    rows: int = 0  # of one key: those with the latest times; 0: none are kept
+    keys: int = 100_000  # those that were asked last
+
+
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one server behaves."""
 
@@ -24,6 +31,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_rows: int = 10_000  # of one request
     deadline_ms: float | None = None  # answers that take longer are counted as late
     journal: JournalSettings = JournalSettings()
+    history: HistorySettings = HistorySettings()
     poll_ms: float = 25.0  # how often a worker looks whether slots.json has changed
     stop_after_s: float = 30.0  # how long a stopping server waits for requests in flight
     keep_alive_s: float = 65.0
@@ -40,6 +48,14 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _check(f"[serving] {name}", getattr(self, name), low, high)
         for name, (low, high) in _JOURNAL_BOUNDS.items():
             _check(f"[serving.journal] {name}", getattr(self.journal, name), low, high)
+        for name, (low, high) in _HISTORY_BOUNDS.items():
+            _check(f"[serving.history] {name}", getattr(self.history, name), low, high)
+        if self.history.rows and self.journal.sample < 1:
+            raise BadParameter(
+                f"[serving.history] keeps rows, and [serving.journal] sample is {self.journal.sample:g}",
+                why="earlier rows are read from the journal, and some would not be in it",
+                way_out="write sample = 1.0, or rows = 0 and send the history along",
+            )
         if self.grpc_port is not None:
             _check("[serving] grpc_port", self.grpc_port, 0, 65_535)
         if self.deadline_ms is not None:
@@ -55,6 +71,7 @@ _BOUNDS: Bounds = {
     "stop_after_s": (0.1, 3600.0),
     "keep_alive_s": (1.0, 3600.0),
 }
+_HISTORY_BOUNDS: Bounds = {"rows": (0, 10_000), "keys": (1, 10_000_000)}
 _JOURNAL_BOUNDS: Bounds = {
     "keep_days": (0.0, None),
     "max_bytes": (1_000_000, None),

@@ -15,6 +15,7 @@ from penstock.serving.follower import Serving, SlotFollower
 from penstock.serving.journal import JournalWriter
 from penstock.serving.labels import LabelBook, LabelResult
 from penstock.serving.metrics import Metrics
+from penstock.serving.remembered import RememberedRows
 from penstock.serving.settings import ServeSettings
 
 
@@ -46,6 +47,8 @@ class Worker:
         self.journal = JournalWriter(ServingFolder(state_dir).journal, settings.journal)
         self.metrics = Metrics(state_dir, self._follower.acknowledgement.name, deadline_ms=settings.deadline_ms)
         self._labels = LabelBook(ServingFolder(state_dir).journal)
+        self.remembered = RememberedRows(ServingFolder(state_dir).journal, settings.history)
+        self.remembered.read([slot.bundle.decoder for slot in self.serving.by_version.values()])
         self._one_at_a_time = asyncio.Lock()
         self.failure: PenstockError | None = None  # why it could not start; for whoever started it
 

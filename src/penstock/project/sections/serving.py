@@ -19,6 +19,16 @@ class JournalSection(Section, frozen=True):
         yield from not_positive(self, "max_bytes")
 
 
+class HistorySection(Section, frozen=True):
+    rows: int = 0  # earlier rows of one key that the server keeps for [history]; 0: none
+    keys: int = 100_000
+
+    def faults(self) -> Iterator[Fault]:
+        if not 0 <= self.rows <= 10_000:
+            yield "rows", f"{self.rows} is not from 0 to 10,000", "write for example 1000"
+        yield from not_positive(self, "keys")
+
+
 class ServingSection(Section, frozen=True):
     deadline_ms: float | None = None  # answers later than this are counted by `monitor`
     abstain_below: float | None = None
@@ -26,8 +36,15 @@ class ServingSection(Section, frozen=True):
     extra_fields: Literal["refuse", "ignore"] = "refuse"
     max_body_bytes: int = 10 * 2**20
     journal: JournalSection = JournalSection()
+    history: HistorySection = HistorySection()
 
     def faults(self) -> Iterator[Fault]:
+        if self.history.rows and self.journal.sample < 1:
+            yield (
+                "history",
+                "earlier rows are read from the journal, and with sample below 1 some are not in it",
+                "write sample = 1.0",
+            )
         if self.abstain_below is not None and not 0 <= self.abstain_below < 1:
             yield "abstain_below", f"{self.abstain_below} is not a probability", "write for example 0.6"
         yield from not_positive(self, "max_body_bytes", "deadline_ms")
