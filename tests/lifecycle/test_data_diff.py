@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from penstock.lifecycle.data_diff import diff_data
+from penstock.project.workspace import Workspace
+
 Cli = Callable[..., Any]
 
 
@@ -27,7 +30,7 @@ def folder(tmp_path: Path, penstock: Cli) -> Path:
 
 def test_rows_of_a_table_are_compared_by_key_or_content(folder: Path, penstock: Cli) -> None:
     """Counts, columns, and the distributions that differ."""
-    keyed = penstock(folder, "data", "diff", "t.csv", "--key", "id").body
+    keyed = penstock(folder, "data", "diff", "t.csv@2", "--key", "id").body
     assert keyed["rows"] == {"added": 100, "removed": 100, "changed": 400, "unchanged": 0}
     assert keyed["columns"] == {"added": ["c"], "removed": []}
     assert (keyed["first"], keyed["second"], keyed["kind"]) == ("t.csv@1", "t.csv@2", "table")
@@ -43,7 +46,7 @@ def test_what_cannot_be_compared_is_told(folder: Path, penstock: Cli) -> None:
     """A first version, a key that is none, one that is in no column."""
     assert penstock(folder, "data", "diff", "t.csv@1").error["code"] == "not-found"
     for key in ("kind", "nothing"):
-        assert penstock(folder, "data", "diff", "t.csv", "--key", key).error["code"] == "bad-parameter"
+        assert penstock(folder, "data", "diff", "t.csv@2", "--key", key).error["code"] == "bad-parameter"
 
 
 def test_files_of_a_folder_are_named(tmp_path: Path, penstock: Cli) -> None:
@@ -57,7 +60,7 @@ def test_files_of_a_folder_are_named(tmp_path: Path, penstock: Cli) -> None:
     (images / "b").write_text("other", encoding="utf-8")
     (images / "d").write_text("d", encoding="utf-8")
     penstock(tmp_path, "data", "add", "images")
-    found = penstock(tmp_path, "data", "diff", "images").body
+    found = penstock(tmp_path, "data", "diff", "images@latest").body
     assert found["files"] == {"added": ["d"], "changed": ["b"], "removed": ["a"]}
     assert found["rows"] is None
 
@@ -70,10 +73,10 @@ def test_of_a_data_set_only_training_rows_are_described(projects: Any, tmp_path:
     lines = source.read_text(encoding="utf-8").splitlines()
     source.write_text("\n".join(lines[: len(lines) - 200]) + "\n", encoding="utf-8")
     assert penstock(project, "data", "add", str(source)).code == 0
-    item = penstock(project, "data", "diff", source.relative_to(project).as_posix()).body
+    item = penstock(project, "data", "diff", source.relative_to(project).as_posix() + "@2").body
     assert item["rows"]["removed"] == 200
     assert item["shifts"] == []
-    assert "sealed" in item["notes"][0]
+    assert "sealed" in item["notes"][-1]
     assert penstock(project, "run", "--budget", "1 trials").code in (0, 1)
     found = penstock(project, "data", "diff", "current").body
     assert found["rows"]["removed"] == 200
@@ -82,3 +85,64 @@ def test_of_a_data_set_only_training_rows_are_described(projects: Any, tmp_path:
     mixed = penstock(project, "data", "diff", "current", source.relative_to(project).as_posix())
     assert mixed.error["code"] == "bad-parameter"
     assert penstock(project, "data", "diff", "current", "--key", "id").error["code"] == "bad-parameter"
+
+
+def test_an_item_without_a_version_is_compared_with_the_disk(folder: Path, penstock: Cli) -> None:
+    """As `git diff` does: the newest version first, rows where a table has changed, nothing where nothing has."""
+    same = penstock(folder, "data", "diff", "t.csv").body
+    assert (same["first"], same["second"]) == ("t.csv@2", "t.csv on the disk")
+    assert same["files"] == {"added": [], "changed": [], "removed": []}
+    assert same["rows"] is None
+    assert diff_data(Workspace(folder), "t.csv").to_text() == "t.csv@2 -> t.csv on the disk\nnothing has changed"
+    (folder / "t.csv").write_text(rows(range(110, 650), more=",1", shift=20), encoding="utf-8")
+    found = penstock(folder, "data", "diff", "t.csv", "--key", "id").body
+    assert found["rows"] == {"added": 50, "removed": 10, "changed": 0, "unchanged": 490}
+    assert penstock(folder, "data", "log", "t.csv").body["items"][0]["number"] == 2, "nothing was added"
+    (folder / "t.csv").unlink()
+    gone = penstock(folder, "data", "diff", "t.csv").error
+    assert gone["code"] == "not-found"
+    assert "checkout t.csv@2" in gone["try"]
+
+
+def test_files_of_a_folder_are_compared_with_the_disk(tmp_path: Path, penstock: Cli) -> None:
+    """Also a table in it, and several."""
+    (tmp_path / "d").mkdir()
+    for name in ("a.csv", "b.csv", "c"):
+        (tmp_path / "d" / name).write_text(rows(range(20)), encoding="utf-8")
+    penstock(tmp_path, "data", "add", "d")
+    (tmp_path / "d" / "a.csv").write_text(rows(range(25)), encoding="utf-8")
+    (tmp_path / "d" / "c").unlink()
+    (tmp_path / "d" / "e").write_text("new", encoding="utf-8")
+    found = penstock(tmp_path, "data", "diff", "d").body
+    assert found["files"] == {"added": ["e"], "changed": ["a.csv"], "removed": ["c"]}
+    assert found["rows"] == {"added": 5, "removed": 0, "changed": 0, "unchanged": 20}
+    (tmp_path / "d" / "b.csv").write_text(rows(range(2)), encoding="utf-8")
+    several = penstock(tmp_path, "data", "diff", "d").body
+    assert several["rows"] is None
+    assert "several files" in several["notes"][0]
+
+
+def test_a_version_is_compared_with_the_one_before_that_is_left(folder: Path, penstock: Cli) -> None:
+    """The one in between is forgotten."""
+    (folder / "t.csv").write_text(rows(range(7)), encoding="utf-8")
+    penstock(folder, "data", "add", "t.csv")
+    assert penstock(folder, "data", "remove", "t.csv@2").body["planned"]
+    assert penstock(folder, "data", "remove", "t.csv@2", "--yes").body["left"] == 2
+    found = penstock(folder, "data", "diff", "t.csv@3").body
+    assert (found["first"], found["second"]) == ("t.csv@1", "t.csv@3")
+    assert found["rows"]["removed"] == 493
+
+
+def test_the_declared_key_tells_rows_apart_where_it_fits(folder: Path, penstock: Cli) -> None:
+    """Where it has a value twice, or is no column, rows are their content."""
+    file, text = folder / "penstock.toml", '[data]\nsource = "other.csv"\ntarget = "a"\nkey = "{}"\n'
+    file.write_text(text.format("id"), encoding="utf-8")
+    found = penstock(folder, "data", "diff", "t.csv@2").body
+    assert found["rows"] == {"added": 100, "removed": 100, "changed": 400, "unchanged": 0}
+    assert "'id', the declared key" in found["notes"][0]
+    file.write_text(text.format("kind"), encoding="utf-8")
+    found = penstock(folder, "data", "diff", "t.csv@2").body
+    assert found["rows"]["changed"] == 0
+    assert "does not tell them apart" in found["notes"][0]
+    file.write_text(text.format("nothing"), encoding="utf-8")
+    assert penstock(folder, "data", "diff", "t.csv@2").body["notes"] == []

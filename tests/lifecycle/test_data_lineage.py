@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,41 @@ def test_a_row_leads_to_the_versions_that_hold_it(tmp_path: Path, penstock: Cli,
     if "\nkey = " not in text:
         file.write_text(text.replace("[data]", '[data]\nkey = "id"', 1), encoding="utf-8")
     assert penstock(project, "run", "--budget", "1 trials").code in (0, 1)
+    registered = penstock(project, "models").body["versions"]
+    names = [f"{one['name']}@{one['version']}" for one in registered]
+    assert len(names) == 1
     header, *lines = source.read_text(encoding="utf-8").splitlines()
     at = header.split(",").index("id")
     parts = []
+    counts = {"train": 0, "valid": 0, "sealed or left out": 0}
     for line in lines[:12]:
         row = penstock(project, "data", "lineage", "current", "--row", line.split(",")[at]).body["row"]
-        parts.append(row["versions"][-1]["part"])
+        (held,) = row["versions"]
+        parts.append(held["part"])
+        counts[held["part"]] += 1
+        assert held["models"] == ([] if held["part"] == "sealed or left out" else names), (
+            "a model has seen what it learned from"
+        )
     assert set(parts) <= {"train", "valid", "sealed or left out"}
     assert "train" in parts
+    assert sum(counts.values()) == 12
     assert penstock(project, "data", "lineage", "current", "--row", "no such key").body["row"]["versions"] == []
+
+
+def test_predictions_are_counted_by_the_model_version_that_answered(
+    served: Any, penstock: Cli, rows_of: Callable[..., list[dict[str, Any]]]
+) -> None:
+    """From the journal: rows, requests, first and last instant; none before anything was asked."""
+    before = penstock(served.project, "data", "lineage", "current").body
+    assert before["predictions"] == []
+    first = datetime.now(UTC)
+    served.predict(rows_of(120, 5))  # 50, 50 and 20 in a request
+    assert served.ask("POST", "/predict", {"rows": "none"})[0] >= 400, "what was refused is no prediction"
+    served.close()
+    last = datetime.now(UTC)
+    (told,) = penstock(served.project, "data", "lineage", "current").body["predictions"]
+    model = before["models"][0]
+    assert (told["model"], told["version"]) == (model["model"], model["version"])
+    assert (told["rows"], told["requests"]) == (120, 3)
+    began, ended = (datetime.fromisoformat(told[name]) for name in ("first_at", "last_at"))
+    assert first - timedelta(seconds=1) <= began <= ended <= last + timedelta(seconds=1)

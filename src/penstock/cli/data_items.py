@@ -1,4 +1,4 @@
-"""`penstock data add`, `status`, `checkout`, `verify`, `gc`: files and folders of any kind as versions."""
+"""`penstock data add`, `status`, `checkout`, `verify`, `remove`, `gc`: files and folders of any kind as versions."""
 
 from __future__ import annotations
 
@@ -64,6 +64,19 @@ def verify(item: str | None, discard: bool, as_json: bool) -> int:
     with _Bytes(quiet=as_json) as told:
         found = verify_items(workspace_here(), item, discard=discard, tell=told.objects)
     return emit(found, as_json=as_json)
+
+
+@click.command("remove")
+@click.argument("item")  # NAME with all its versions, or NAME@VERSION.
+@click.option("--yes", "-y", "yes", is_flag=True, help="Forget them; without it they are only named.")
+@click.option("--why", default="", help="Recorded with your name.")
+@json_option
+def remove(item: str, yes: bool, why: str, as_json: bool) -> int:
+    """Forget a version of a data item, or an item with all its versions; `data gc` then frees what nothing else needs."""
+    from penstock.data.items.removing import remove as remove_versions
+    from penstock.experiments.looking.here import workspace_here
+
+    return emit(remove_versions(workspace_here(), item, why=why, dry=not yes), as_json=as_json)
 
 
 @click.command("gc")

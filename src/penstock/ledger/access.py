@@ -132,6 +132,10 @@ class Access:
         details = {"verb": verb, "part": part, "rows": rows, "name": name, "host": Process.current().host}
         self._audit.append(READ, digest, {**details, **({"run": run} if run else {})}, account())
 
+    def require(self, digest: str, *, name: str, verb: str) -> None:
+        """Refuse where a version is restricted to others, who asks to do something with it but to read it. Errors: as `read`."""
+        self._check(digest, name, verb, "")
+
     def log(self, digest: str | None = None) -> list[Event]:
         """Who read or was refused, restricted or freed versions; of one, or of all; newest first."""
         kinds = [READ, REFUSED, "restrict data", "unrestrict data"]

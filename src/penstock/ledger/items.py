@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
@@ -11,6 +12,9 @@ from penstock.ledger.database import Connection, Database
 from penstock.ledger.process import Process, user
 from penstock.ledger.schema import insert, read
 
+_KEPT = "digest <> ''"
+"""Of a version that is forgotten a row without digest stays, which holds its number."""
+
 
 @dataclass(frozen=True, slots=True)
 class ItemVersion:
@@ -18,7 +22,7 @@ class ItemVersion:
 
     Attributes
     ----------
-    name, number : which item, and which version of it, from 1 without gaps.
+    name, number : which item, and which version of it, from 1; gaps are versions that are forgotten.
     digest : of the tree that holds it (`penstock.objects.tree`). content : of its files alone: equal for equal files.
     kind : ``file`` or ``folder``. place : where it was added from, relative to the workspace where it lies in it.
     files, size_bytes : how many files, and their bytes together.
@@ -91,7 +95,7 @@ class Items:
                     return newest, False
             version = ItemVersion(
                 name=name,
-                number=1 if newest is None else newest.number + 1,
+                number=_last_number(connection, name) + 1,
                 digest=digest,
                 content=content,
                 kind=kind,
@@ -106,6 +110,22 @@ class Items:
             )
             insert(connection, "data_items", asdict(version))
         return version, True
+
+    def remove(self, versions: Iterable[ItemVersion]) -> None:
+        """Forget versions: nothing of them stays but their numbers, which are not given again.
+
+        A version is a row without digest from then on, so that it keeps no object.
+        """
+        gone = {"digest": "", "content": "", "details": "{}"}
+        with self._database.write() as connection:
+            for version in versions:
+                connection.execute(
+                    "UPDATE data_items SET digest = :digest, content = :content, details = :details "
+                    "WHERE name = :name AND number = :number",
+                    name=version.name,
+                    number=version.number,
+                    **gone,
+                )
 
     def newest(self, name: str) -> ItemVersion | None:
         """The newest version of an item, None where there is none of this name."""
@@ -134,7 +154,7 @@ class Items:
             start = which.removeprefix("sha256:")
             found = [v for v in versions if v.digest[7:].startswith(start) or v.content[7:].startswith(start)]
         if len(found) != 1:
-            numbers = f"1 to {versions[0].number}" if len(versions) > 1 else "1"
+            numbers = f"{versions[-1].number} to {versions[0].number}" if len(versions) > 1 else str(versions[0].number)
             raise NotFound(
                 f"there is no version {which!r} of {name!r}" if not found else f"{which!r} is more than one version",
                 why=f"it has {numbers}",
@@ -144,7 +164,7 @@ class Items:
 
     def log(self, name: str | None = None) -> list[ItemVersion]:
         """Versions of an item, or of all, newest first."""
-        where = "" if name is None else "WHERE name = :name "
+        where = f"WHERE {_KEPT} " if name is None else f"WHERE name = :name AND {_KEPT} "
         given = {} if name is None else {"name": name}
         with self._database.read() as connection:
             rows = connection.all(f"SELECT * FROM data_items {where}ORDER BY at DESC, name, number DESC", **given)
@@ -153,7 +173,7 @@ class Items:
     def names(self) -> list[str]:
         """All names, in order."""
         with self._database.read() as connection:
-            return sorted(connection.values("SELECT DISTINCT name FROM data_items"))
+            return sorted(connection.values(f"SELECT DISTINCT name FROM data_items WHERE {_KEPT}"))
 
     def _no_item(self, name: str) -> NotFound:
         import difflib
@@ -170,5 +190,12 @@ class Items:
 
 
 def _newest(connection: Connection, name: str) -> ItemVersion | None:
-    row = connection.one("SELECT * FROM data_items WHERE name = :name ORDER BY number DESC LIMIT 1", name=name)
+    where = f"WHERE name = :name AND {_KEPT}"
+    row = connection.one(f"SELECT * FROM data_items {where} ORDER BY number DESC LIMIT 1", name=name)
     return None if row is None else ItemVersion(**read("data_items", row))
+
+
+def _last_number(connection: Connection, name: str) -> int:
+    """Of all versions that there were, also those that are forgotten."""
+    found = connection.values("SELECT MAX(number) FROM data_items WHERE name = :name", name=name)
+    return int(next(iter(found), None) or 0)

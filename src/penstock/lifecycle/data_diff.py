@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from penstock.data.items.naming import names_version
 from penstock.data.references import Reference, find_version
 from penstock.errors import BadParameter, NotFound
 from penstock.project.workspace import Workspace
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from penstock.data.shift import Shift
     from penstock.ledger.items import ItemVersion
+    from penstock.objects.tree import Tree
 
 SHOWN = 10
 
@@ -72,6 +75,8 @@ class DataDiff:
             lines += ["distributions that differ by more than chance:", *(shift.to_text() for shift in beyond)]
         elif self.shifts:
             lines.append("no distribution differs by more than chance")
+        if self.rows is None and not any(self.files.values()):
+            lines.append("nothing has changed")
         return "\n".join([*lines, *self.notes])
 
 
@@ -80,8 +85,10 @@ def diff_data(workspace: Workspace, first: str, second: str | None = None, *, ke
 
     Parameters
     ----------
-    second : by default `first` is compared with the version before it (of a data set, its parent).
-    key : column that tells the rows of tables apart; of data sets it is declared, and this is refused.
+    second : by default `first` is compared with the version before it (of a data set, its parent). An item that is named without a
+        version is compared with what lies on the disk: its newest version comes first.
+    key : column that tells the rows of tables apart; by default the declared one, where both tables have it and it does. Of data sets it is
+        declared, and this is refused.
 
     Raises
     ------
@@ -89,6 +96,8 @@ def diff_data(workspace: Workspace, first: str, second: str | None = None, *, ke
     BadParameter : a data set and an item cannot be compared, or the key is none.
     """
     new = find_version(workspace, first)
+    if second is None and new.item is not None and not names_version(workspace, first, new.item):
+        return _working(workspace, new.item, key)
     old = _before(workspace, new)
     if second is not None:
         old, new = new, find_version(workspace, second)
@@ -114,10 +123,11 @@ def _before(workspace: Workspace, new: Reference) -> Reference:
         parent = workspace.ledger.datasets.get(new.digest).parent
         earlier = None if parent is None else Reference(parent, parent[7:19], None)
     else:
-        earlier = None
-        if new.item.number > 1:
-            version = workspace.ledger.items.get(f"{new.item.name}@{new.item.number - 1}")
-            earlier = Reference(version.digest, version.reference, version)
+        number = new.item.number
+        before = [
+            v for v in workspace.ledger.items.log(new.item.name) if v.number < number
+        ]  # newest first; some may be forgotten
+        earlier = Reference(before[0].digest, before[0].reference, before[0]) if before else None
     return earlier or new
 
 
@@ -157,8 +167,6 @@ def _plain(values: np.ndarray, kind: Any) -> np.ndarray:
 
 
 def _items(workspace: Workspace, old: ItemVersion, new: ItemVersion, key: str | None) -> DataDiff:
-    from penstock.data.items.naming import path_of, place_of
-    from penstock.data.items.tables import changed_rows, is_table
     from penstock.objects.tree import read_tree
 
     if old.digest == new.digest:
@@ -171,29 +179,81 @@ def _items(workspace: Workspace, old: ItemVersion, new: ItemVersion, key: str | 
     pairs = {path: path for path in before.files.keys() & now.files.keys()}
     if one:
         pairs = dict(zip(before.files, now.files, strict=True))
-    changed = sorted(p for p, q in pairs.items() if before.files[p].digest != now.files[q].digest)
     files = {
         "added": [] if one else sorted(now.files.keys() - before.files.keys()),
-        "changed": changed,
+        "changed": sorted(p for p, q in pairs.items() if before.files[p].digest != now.files[q].digest),
         "removed": [] if one else sorted(before.files.keys() - now.files.keys()),
     }
+
+    def put(path: str, place: Path) -> None:
+        with place.open("wb") as file:
+            file.writelines(now.stream(now.files[pairs[path]]))
+
+    return _told(workspace, old, new.reference, new.place, before, files, put, key)
+
+
+def _working(workspace: Workspace, item: ItemVersion, key: str | None) -> DataDiff:
+    """The newest version of an item against what lies at its place, as `git diff` does."""
+    from penstock.data.items.naming import path_of
+    from penstock.data.items.scan import scan
+    from penstock.data.items.state import compare
+    from penstock.objects.tree import read_tree
+
+    workspace.ledger.access.read(item.digest, part="files", rows=item.files, name=item.reference)
+    path = path_of(workspace, item.place)
+    found = scan(path)
+    if found.kind != item.kind:
+        raise NotFound(
+            f"the {item.kind} of {item.name} is not at its place",
+            why=f"{path} is {'not there' if found.kind == 'absent' else f'a {found.kind}'}",
+            way_out=f"restore it with `penstock data checkout {item.reference}`, or name a version, such as {item.reference}",
+        )
+    added, changed, removed = compare(workspace, item, path, found)
+    before = read_tree(workspace.objects, item.digest)
+    if item.kind == "file" and added:  # it was added under another name
+        added, changed, removed = [], list(before.files), []
+    files = {"added": added, "changed": changed, "removed": removed}
+
+    def put(name: str, place: Path) -> None:
+        place.symlink_to(found.file_of(path, name).absolute())
+
+    return _told(workspace, item, f"{item.place} on the disk", item.place, before, files, put, key)
+
+
+def _told(
+    workspace: Workspace,
+    old: ItemVersion,
+    second: str,
+    place: str,
+    before: Tree,
+    files: dict[str, list[str]],
+    put: Callable[[str, Path], None],
+    key: str | None,
+) -> DataDiff:
+    """What became of files; where one table alone has changed, of its rows too. `put` puts the new one of a path somewhere."""
+    from penstock.data.items.naming import path_of, place_of
+    from penstock.data.items.tables import changed_rows, is_table
+
+    changed = files["changed"]
     tables = [path for path in changed if is_table(path)]
-    if len(tables) != 1 or len(changed) > 1:
+    if len(changed) != 1 or not tables:
         notes = () if not tables else ("several files changed: name items of one table each to compare their rows",)
-        return DataDiff(old.reference, new.reference, old.kind, None, files, notes=notes)
+        return DataDiff(old.reference, second, old.kind, None, files, notes=notes)
     (path,) = tables
+    declared = workspace.declaration.data.key
     with TemporaryDirectory(prefix="diff-", dir=workspace.state) as folder:
         places = [Path(folder, side, Path(path).name) for side in ("before", "now")]
-        for place, tree, name in ((places[0], before, path), (places[1], now, pairs[path])):
-            place.parent.mkdir()
-            with place.open("wb") as file:
-                file.writelines(tree.stream(tree.files[name]))
-        found = changed_rows(*places, key=key)
+        for one in places:
+            one.parent.mkdir()
+        with places[0].open("wb") as file:
+            file.writelines(before.stream(before.files[path]))
+        put(path, places[1])
+        found = changed_rows(*places, key=key, declared=declared)
     source = workspace.declaration.data.source
-    shifts, notes = tuple(found["shifts"]), ()
-    if source and place_of(workspace, path_of(workspace, source)) == new.place:
+    shifts, told = tuple(found["shifts"]), list(found["notes"])
+    if source and place_of(workspace, path_of(workspace, source)) == place:
         shifts = ()
-        notes = (
-            "distributions are not told: rows that are sealed are in this file; compare the versions of the data set",
+        told.append(
+            "distributions are not told: rows that are sealed are in this file; compare the versions of the data set"
         )
-    return DataDiff(old.reference, new.reference, "table", found["rows"], files, found["columns"], shifts, notes)
+    return DataDiff(old.reference, second, "table", found["rows"], files, found["columns"], shifts, tuple(told))

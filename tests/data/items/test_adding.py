@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,32 @@ def test_every_version_of_a_folder_comes_back_exactly(
     for number in sorted(numbers, reverse=True):
         checkout(workspace, f"d@{number}")
         assert contents(place) == numbers[number]
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_files_are_no_problem(workspace: Workspace) -> None:
+    """Few objects, a list of 50 bytes per file, seconds of work; one change costs its part; all of it comes back."""
+    folder = workspace.root / "d"
+    for i in range(100_000):
+        place = folder / str(i % 317)
+        if i < 317:
+            place.mkdir(parents=True)
+        (place / f"{i:06}.txt").write_bytes(b"%d\n" % i)
+    began = time.process_time()
+    added = add(workspace, folder)
+    assert time.process_time() - began < 30
+    assert added.version.files == 100_000
+    assert len(list(workspace.objects.digests())) < 150
+    plain = sum(len(b"%d\n" % i) for i in range(100_000))
+    assert stored_bytes(workspace) - plain < 60 * 100_000
+    (folder / "3" / "000003.txt").write_bytes(b"another\n")
+    assert add(workspace, folder).new_bytes < 500_000
+    began = time.process_time()
+    assert states(workspace).exit_code == 0
+    assert time.process_time() - began < 10
+    (folder / "5" / "000005.txt").unlink()
+    assert states(workspace).items[0].removed == ("5/000005.txt",)
+    done = checkout(workspace, "d@1")
+    assert (done.written, done.kept) == (2, 99_998)
+    assert (folder / "3" / "000003.txt").read_bytes() == b"3\n"
+    assert (folder / "5" / "000005.txt").read_bytes() == b"5\n"

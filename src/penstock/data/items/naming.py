@@ -73,3 +73,8 @@ def find_item(workspace: Workspace, reference: str) -> ItemVersion:
             if version.place == place:
                 return items.get(f"{version.name}@{which}" if at else version.name)
         raise
+
+
+def names_version(workspace: Workspace, reference: str, found: ItemVersion) -> bool:
+    """Whether a reference that led to `found` names a version, and not the item alone, whose path may hold an ``@``."""
+    return reference != found.name and place_of(workspace, Path(reference)) != found.place

@@ -22,10 +22,11 @@ def is_table(name: str) -> bool:
     return name.lower().endswith(ENDINGS)
 
 
-def changed_rows(before: Path, now: Path, *, key: str | None = None) -> dict[str, Any]:
+def changed_rows(before: Path, now: Path, *, key: str | None = None, declared: str | None = None) -> dict[str, Any]:
     """Rows added, removed and changed, columns added and removed. The tables must fit into memory, as codes of their distinct values.
 
     Without a key a row is its content (of the columns that both have), in any order: none is changed, only added or removed.
+    `declared` is a key that is taken where both have it and it tells their rows apart; a note says which.
 
     Raises
     ------
@@ -38,6 +39,13 @@ def changed_rows(before: Path, now: Path, *, key: str | None = None) -> dict[str
     shared = [name for name in names_new if name in old.columns]
     if key is not None and key not in shared:
         raise BadParameter(f"{key!r} is not a column of both", why=f"both have {', '.join(shared)}", way_out="name one")
+    notes = []
+    if key is None and declared is not None and declared in shared:
+        if all(_is_key(table, declared) for table in (old, new)):
+            key = declared
+            notes.append(f"rows are told apart by {key!r}, the declared key")
+        else:
+            notes.append(f"rows are their content: the declared key {declared!r} does not tell them apart here")
     prints = [_prints(table, shared) for table in (old, new)]
     if key is None:
         a, b = (Counter(p.tolist()) for p in prints)
@@ -59,6 +67,7 @@ def changed_rows(before: Path, now: Path, *, key: str | None = None) -> dict[str
     return {
         "rows": rows,
         "key": key,
+        "notes": notes,
         "columns": {
             "added": [n for n in names_new if n not in old.columns],
             "removed": [n for n in names_old if n not in new.columns],
@@ -70,6 +79,12 @@ def changed_rows(before: Path, now: Path, *, key: str | None = None) -> dict[str
 def _prints(table: Batch, names: list[str]) -> np.ndarray:
     hashes = np.ascontiguousarray(row_hashes({name: table.columns[name] for name in names}, len(table)))
     return hashes.view("V16").ravel()
+
+
+def _is_key(table: Batch, name: str) -> bool:
+    """Whether a column has another value in each row."""
+    codes = table.columns[name].codes
+    return bool(len(np.unique(codes)) == len(codes))
 
 
 def _keys(table: Batch, key: str) -> list[str | None]:

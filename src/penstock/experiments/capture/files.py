@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
@@ -212,7 +212,7 @@ def keep_outputs(
     for entry in entries_of(folder):
         if is_inside(entry.path):
             place = _free(masker.mask(entry.path), entries)
-            entries[place] = replace(entry, path=place)
+            entries[place] = entry._replace(path=place)
         else:
             left.add(masker.mask(entry.path), "its name cannot be stored")
     inside = os.path.realpath(folder) + os.sep

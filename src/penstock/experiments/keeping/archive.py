@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from penstock import __version__
 from penstock.errors import ArchiveError, DamagedStore, NewerFormat, NotFound, StoreFull
+from penstock.experiments.keeping.carried import ask_for_carried, objects_of
 from penstock.ledger.arriving import checked
-from penstock.objects.digests import canonical_json, digests_within, hex_of
+from penstock.objects.digests import canonical_json, hex_of
 from penstock.objects.files import atomic_file, copy_hashing, naming_full_disk
 from penstock.objects.tree import MEDIA, read_tree
 from penstock.project.workspace import Workspace
@@ -107,19 +108,18 @@ def export_runs(workspace: Workspace, ids: Iterable[str], path: Path) -> Exporte
     Raises
     ------
     NotFound : there is no such run. ArchiveError : `path` is there already. StoreFull : no space is left.
-    AccessError : a run worked on a version of the data that is restricted to others.
+    AccessError : a run took or names a version of the data, or read a file of an item, that is restricted to others.
     """
     if path.exists():
         raise ArchiveError(
             f"{path} is there already", why="an archive is never written over", way_out="name another file"
         )
     records = _with_children(workspace, ids)
+    ask_for_carried(workspace, records.values())
     needed: dict[str, None] = {}
     lost: list[dict[str, str]] = []
     for record in records.values():
-        for name, digest in _objects_of(record):
-            if name == "dataset":  # rows of it may be in what the run kept
-                workspace.ledger.access.read(digest, part="run", verb="export", run=record.id)
+        for name, digest in objects_of(record):
             if not workspace.objects.has(digest):
                 if name in record.artifacts or name in ("log", "source"):
                     lost.append({"run": record.id, "name": name})
@@ -165,16 +165,6 @@ def _with_children(workspace: Workspace, ids: Iterable[str]) -> dict[str, RunRec
             found[record.id] = record
             waiting += workspace.ledger.children(record.id, deleted=None)
     return found
-
-
-def _objects_of(record: RunRecord) -> Iterator[tuple[str, str]]:
-    """Name -> digest of everything that a run made or took."""
-    if record.log:
-        yield "log", record.log
-    for name, artifact in record.artifacts.items():
-        yield name, artifact["digest"]
-    yield from digests_within(record.inputs)
-    yield from digests_within(record.outputs, "outputs")
 
 
 def _tree_objects(objects: ObjectStore, digest: str, run: str, name: str, lost: list[dict[str, str]]) -> Iterator[str]:

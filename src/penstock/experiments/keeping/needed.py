@@ -72,7 +72,8 @@ def mentioned_objects(ledger: Ledger, objects: ObjectStore) -> set[str]:
     """Every digest that anything in the ledger mentions, in whatever column, and all that these lead to.
 
     More than what is needed, and never less: runs, also queued, running and thrown-away ones, models, data sets, data items. Only the
-    audit trail, which tells of what is gone, and the digests of files that are remembered to save time keep nothing.
+    audit trail, which tells of what is gone, restrictions, which outlive what they are of, and the digests of files that are remembered to
+    save time keep nothing.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def mentioned_objects(ledger: Ledger, objects: ObjectStore) -> set[str]:
 
     found: set[str] = set()
     for table, columns in tables().items():
-        if table in ("events", "file_stats", "migrations", "locks", "secrets"):
+        if table in ("events", "file_stats", "migrations", "locks", "secrets", "restrictions"):
             continue
         texts = [name for name, (kind, *_) in columns.items() if kind in ("text", "json")]
         for row in ledger.ask(f"SELECT {', '.join(texts)} FROM {table}"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from penstock.errors import ArchiveError, MissingExtra
+from penstock.experiments.keeping.carried import ask_for_carried
 from penstock.experiments.mlflow.files import ARTIFACT
 from penstock.experiments.mlflow.metrics import points_of, recorded
 from penstock.experiments.mlflow.place import MODEL_PREFIX
@@ -92,10 +93,11 @@ def export_mlflow(workspace: Workspace, ids: Sequence[str], path: Path) -> Expor
     Raises
     ------
     MissingExtra : MLflow is not installed. NotFound : there is no such run. ArchiveError : `path` is no database of
-    MLflow. StoreFull : no space is left.
+    MLflow. StoreFull : no space is left. AccessError : a run took a version of the data that is restricted to others.
     """
     path = path.absolute()
     records = _chosen(workspace, ids)
+    ask_for_carried(workspace, records)
     files = path.with_name(f"{path.stem}-artifacts")
     store = _open(path, files)
     writer = _Writer(workspace, store)

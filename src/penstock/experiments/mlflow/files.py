@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from penstock.ledger.ledger import Ledger
@@ -52,7 +51,7 @@ def joined(objects: ObjectStore, known: Tree, new: Tree) -> Tree:
     SourceError : a file of one is a folder of the other.
     """
     shift = len(known.packs)
-    moved = [replace(f, pack=None if f.pack is None else f.pack + shift) for f in new.files.values()]
+    moved = [f._replace(pack=None if f.pack is None else f.pack + shift) for f in new.files.values()]
     kept = [file for path, file in known.files.items() if path not in new.files]
     return _tree(objects, [*known.packs, *new.packs], [*kept, *moved])
 
@@ -72,7 +71,7 @@ def _tree(objects: ObjectStore, packs: list[str], files: list[TreeFile]) -> Tree
     """A tree of stored files; packs that none of them needs are left out."""
     needed = sorted({packs[file.pack] for file in files if file.pack is not None})
     numbers = {pack: number for number, pack in enumerate(needed)}
-    moved = [replace(f, pack=None if f.pack is None else numbers[packs[f.pack]]) for f in files]
+    moved = [f._replace(pack=None if f.pack is None else numbers[packs[f.pack]]) for f in files]
     by_path = {file.path: file for file in sorted(moved, key=lambda file: file.path)}
     content = content_of((file.path, file.mode, file.digest) for file in moved)
     body = canonical_json(Tree(objects, "", content, needed, by_path).to_json())

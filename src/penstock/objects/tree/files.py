@@ -6,9 +6,8 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock.errors import SourceError
 from penstock.objects.digests import digest_of_json
@@ -17,8 +16,7 @@ _OUTSIDE = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)|[\0\\]|^[A-Za-z]:")
 """A part that is empty or of dots only, letters that separate elsewhere, a drive."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A file that shall be part of a tree.
 
     Attributes
@@ -35,8 +33,7 @@ class Entry:
     executable: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A part of a file that was cut: `size` bytes at `offset` of the pack with the number `pack`, or an object of its own without."""
 
     digest: str
@@ -45,8 +42,7 @@ class Piece:
     offset: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class TreeFile:
+class TreeFile(NamedTuple):
     """A file of a tree.
 
     Attributes

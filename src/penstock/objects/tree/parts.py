@@ -13,7 +13,6 @@ changed or taken out change the parts that they are in, and no others.
 from __future__ import annotations
 
 import json
-import os.path
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -53,12 +52,16 @@ def part_of(files: Sequence[TreeFile], packs: Sequence[str]) -> bytes:
     sizes, places, skips = [], [], []
     cut: list[list[Any]] = []
     digests, inner = [], []
-    before = ""
+    before, below = "", 0
     for number, file in enumerate(files):
         path = file.path
-        shared = len(os.path.commonprefix((before, path)))  # noqa: RUF071 - letters are meant
+        shared = below if path[:below] == before[:below] else 0
+        for ours, theirs in zip(path[shared:], before[shared:], strict=False):
+            if ours != theirs:
+                break
+            shared += 1
         paths += (shared, path[shared:])
-        before = path
+        before, below = path, path.rfind("/") + 1
         sizes.append(file.size)
         digests.append(file.digest[7:])
         if file.pack is None or file.offset is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -134,7 +134,7 @@ class _Writer:
 
         def placed(file: TreeFile) -> TreeFile:
             if file.pack == _OWN:
-                return replace(file, pack=None, offset=None)
+                return file._replace(pack=None, offset=None)
             if file.pieces:
                 cut = []
                 for piece in file.pieces:
@@ -142,7 +142,7 @@ class _Writer:
                         pack, at = places[piece.digest]
                         piece = Piece(piece.digest, piece.size, numbers[pack], at)
                     cut.append(piece)
-                return replace(file, pieces=tuple(cut))
+                return file._replace(pieces=tuple(cut))
             pack, at = places[file.digest]
             return TreeFile(file.path, file.mode, file.size, file.digest, numbers[pack], at)
 
