@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from penstock import __version__
 from penstock.errors import ArchiveError, DamagedStore, NewerFormat, NotFound, StoreFull
-from penstock.experiments.keeping.carried import ask_for_carried, objects_of
+from penstock.experiments.looking.carried import ask_for_carried, objects_of
 from penstock.ledger.arriving import checked
 from penstock.objects.digests import canonical_json, hex_of
 from penstock.objects.files import atomic_file, copy_hashing, naming_full_disk

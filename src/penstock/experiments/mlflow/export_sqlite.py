@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from penstock.errors import ArchiveError, MissingExtra
-from penstock.experiments.keeping.carried import ask_for_carried
+from penstock.experiments.looking.carried import ask_for_carried
 from penstock.experiments.mlflow.files import ARTIFACT
 from penstock.experiments.mlflow.metrics import points_of, recorded
 from penstock.experiments.mlflow.place import MODEL_PREFIX

@@ -10,7 +10,7 @@ import pytest
 from penstock.data.items.adding import add
 from penstock.errors import AccessError
 from penstock.experiments.keeping.archive import export_runs
-from penstock.experiments.keeping.carried import ask_for_carried
+from penstock.experiments.looking.carried import ask_for_carried
 from penstock.ledger import access
 from penstock.objects.digests import digest_of
 from penstock.project.workspace import Workspace
