@@ -11,7 +11,7 @@ import pyarrow.csv as pacsv
 import pytest
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import BadParameter
+from penstock.errors import BadParameter, SchemaMismatch
 from penstock.serving.batch import predict_files
 from penstock.serving.journal import read
 from penstock.serving.settings import HistorySettings, JournalSettings, ServeSettings
@@ -176,3 +176,30 @@ def test_what_is_sent_along_comes_before_what_is_kept(workers: Callable[..., Any
 def test_rows_are_kept_only_where_all_are_journalled() -> None:
     with pytest.raises(BadParameter, match="sample"):
         ServeSettings(history=HistorySettings(rows=5), journal=JournalSettings(sample=0.5)).check()
+
+
+# ---------------------------------------------------------------- of a file
+
+
+def test_a_file_with_its_history_is_answered_as_a_file_of_all_rows(bundle: Bundle, tmp_path: Path) -> None:
+    """The later half, with the earlier half as `--history`: the same bits; without it, they see less."""
+    whole = answers_of_a_file(bundle, tmp_path, EARLIER)
+    earlier, later = tmp_path / "earlier.jsonl", tmp_path / "later.jsonl"
+    earlier.write_text("".join(json.dumps(row) + "\n" for row in EARLIER[:12]), encoding="utf-8")
+    later.write_text("".join(json.dumps(row) + "\n" for row in EARLIER[12:]), encoding="utf-8")
+    predict_files(bundle, later, tmp_path / "with.csv", history=earlier)
+    predict_files(bundle, later, tmp_path / "without.csv")
+    with_it, without = (pacsv.read_csv(tmp_path / name).to_pylist() for name in ("with.csv", "without.csv"))
+    assert [row["p_yes"] for row in with_it] == [row["p_yes"] for row in whole[12:]]
+    assert [row["p_yes"] for row in without] != [row["p_yes"] for row in whole[12:]]
+
+
+def test_a_history_of_nothing_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    """One that holds no time or key, and one for a model that does not look back."""
+    (tmp_path / "rows.csv").write_text("age,job,joined\n20,nurse,2024-01-01\n")
+    (tmp_path / "odd.csv").write_text("x\n1\n")
+    with pytest.raises(SchemaMismatch, match="nothing to look back at"):
+        predict_files(bundle, tmp_path / "rows.csv", tmp_path / "a.csv", history=tmp_path / "odd.csv")
+    plain = Bundle.load(write_toy_bundle(tmp_path / "plain"))
+    with pytest.raises(SchemaMismatch, match="no column that looks back"):
+        predict_files(plain, tmp_path / "rows.csv", tmp_path / "a.csv", history=tmp_path / "rows.csv")

@@ -27,6 +27,7 @@ from penstock.cli.output import PATH, emit, json_option
     show_default=True,
     help='A value that cannot be read: "refuse" or "missing".',
 )
+@click.option("--history", "history", type=PATH, help="A file of earlier rows, for the columns of [history].")
 @click.option("--no-header", "no_header", is_flag=True, help="The file has no header.")
 @click.option("--columns", "columns", help="Names of the columns, separated by commas.")
 @click.option("--delimiter", "delimiter", help="Default: found.")
@@ -39,6 +40,7 @@ def predict(
     version: int | None,
     bundle: Path | None,
     unreadable: Literal["refuse", "missing"],
+    history: Path | None,
     no_header: bool,
     columns: str | None,
     delimiter: str | None,
@@ -55,6 +57,7 @@ def predict(
         version=version,
         bundle=bundle,
         on_unreadable=unreadable,
+        history=history,
         header=not no_header,
         columns=tuple(c.strip() for c in columns.split(",")) if columns else None,
         delimiter=delimiter,

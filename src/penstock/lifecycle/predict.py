@@ -60,6 +60,7 @@ def predict_files(
     version: int | None = None,
     bundle: Path | str | None = None,
     on_unreadable: Literal["refuse", "missing"] = "refuse",
+    history: Path | str | None = None,
     header: bool = True,
     columns: tuple[str, ...] | None = None,
     delimiter: str | None = None,
@@ -74,6 +75,7 @@ def predict_files(
     version : of the project's registry; default: the live one, or the champion, or the newest that passed.
     bundle : a bundle folder; then no project is needed.
     on_unreadable : ``"refuse"`` (an error that names the field, nothing is written) or ``"missing"``.
+    history : a file of earlier rows, for columns that look back.
     """
     from penstock.objects.tabular import ReadOptions
     from penstock.serving.batch import predict_files as predict_batch
@@ -93,7 +95,14 @@ def predict_files(
         project = project or Project.here()
         number, loaded = _bundle_of(project, version)
         broken = _held(project, Path(source), options)
-    done = predict_batch(loaded, Path(source), Path(output), read_options=options, on_unreadable=on_unreadable)
+    done = predict_batch(
+        loaded,
+        Path(source),
+        Path(output),
+        read_options=options,
+        on_unreadable=on_unreadable,
+        history=None if history is None else Path(history),
+    )
     return PredictResult(
         rows=done.rows,
         files=len(done.files),

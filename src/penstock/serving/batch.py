@@ -59,6 +59,7 @@ def predict_files(
     *,
     read_options: ReadOptions | None = None,
     on_unreadable: OnUnreadable = "refuse",
+    history: Path | None = None,
 ) -> BatchResult:
     """Answer every row of a file, or of all files of a folder in the order of their names.
 
@@ -71,6 +72,8 @@ def predict_files(
         warning.
     output : ``.csv``, ``.csv.gz`` or ``.parquet``; for a folder also a folder, which gets one file for each.
     on_unreadable : a value that cannot be read refuses the job, or counts as missing.
+    history : a file of earlier rows, written as the input is, which the rows of each input see besides those of their own file
+        where the model has columns that look back.
 
     Raises
     ------
@@ -85,8 +88,9 @@ def predict_files(
     asked(Path(output))
     jobs = _jobs(Path(input), Path(output), result)
     _refuse_overwriting(jobs)
+    earlier = None if history is None else _earlier(bundle, history, options)
     for sources, target in jobs:
-        job = _Job(bundle, options, on_unreadable, result)
+        job = _Job(bundle, options, on_unreadable, result, earlier)
         with _writer(target, job.schema()) as write:
             for source in sources:
                 job.read(source, write)
@@ -157,7 +161,15 @@ def _checked(output: Path) -> Path:
 class _Job:
     """Reads the files of one output, row by row in order."""
 
-    def __init__(self, bundle: Bundle, options: ReadOptions, on_unreadable: OnUnreadable, result: BatchResult) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        options: ReadOptions,
+        on_unreadable: OnUnreadable,
+        result: BatchResult,
+        earlier: Frame | None = None,
+    ) -> None:
+        self._earlier = earlier
         self._bundle, self._options, self._on_unreadable, self._result = bundle, options, on_unreadable, result
         signature = bundle.signature
         self._inputs = [column.name for column in signature.columns]
@@ -223,11 +235,19 @@ class _Job:
         able = [p for p in history.columns if p.name not in there and there.issuperset(p.needs)]
         if not able:
             return {}
-        read = Decoder(tuple(spec for spec in history.specs if spec.name in there), None)
-        names = [spec.name for spec in read.columns]
-        frames = [read.decode_columns({name: _encoded(b.column(name)) for name in names})[0] for b in batches]
-        frame = History(tuple(able), history.specs).onto(Frame.concat(frames)) if frames else None
-        return {} if frame is None else {past.name: frame[past.name] for past in able}
+        earlier = self._earlier
+        read = Decoder(
+            tuple(s for s in history.specs if s.name in there and (earlier is None or s.name in earlier)), None
+        )
+        able = [past for past in able if set(past.needs) <= {spec.name for spec in read.columns}]
+        frames = [_looked_at(read, batch) for batch in batches]
+        if not frames or not able:
+            return {}
+        before = 0 if earlier is None else len(earlier)
+        if earlier is not None:
+            frames.insert(0, earlier.select([spec.name for spec in read.columns]))
+        frame = History(tuple(able), history.specs).onto(Frame.concat(frames))
+        return {past.name: frame[past.name][before:] for past in able}
 
     def _answers(
         self, path: Path, batch: pa.RecordBatch, first: int, behind: Mapping[str, np.ndarray]
@@ -263,6 +283,39 @@ class _Job:
         more = [pa.array(values, mask=np.isnan(values)) for values in content]
         novelty = pa.array(answers.novelty.astype(np.float64))
         return pa.RecordBatch.from_arrays([pa.array(rows), prediction, decisions, novelty, *more], schema=schema)
+
+
+def _looked_at(read: Decoder, batch: pa.RecordBatch) -> Frame:
+    return read.decode_columns({spec.name: _encoded(batch.column(spec.name)) for spec in read.columns})[0]
+
+
+def _earlier(bundle: Bundle, path: Path, options: ReadOptions) -> Frame:
+    """What columns that look back read of a file of earlier rows.
+
+    Raises
+    ------
+    SchemaMismatch : the model does not look back, or no such column can be worked out from the file.
+    """
+    from penstock.objects.tabular import detect, text_batches
+
+    history = bundle.decoder.history
+    if history is None:
+        raise SchemaMismatch(
+            "the model has no column that looks back at earlier rows",
+            why="so that no history says anything to it",
+            way_out="leave --history out; such columns are declared as [history] in penstock.toml",
+        )
+    detected = detect(path, options)
+    read = Decoder(tuple(spec for spec in history.specs if spec.name in detected.names), None)
+    there = {spec.name for spec in read.columns}
+    if not any(there.issuperset(past.needs) for past in history.columns):
+        raise SchemaMismatch(
+            f"the history {path.name} has nothing to look back at",
+            why=f"it has {_listed(detected.names)}; columns that look back read {_listed([s.name for s in history.specs])}",
+            way_out="give earlier rows with the columns of key, time and value",
+        )
+    frames = [_looked_at(read, batch) for batch in text_batches(path, detected, _BATCH_ROWS)]
+    return Frame.concat(frames) if frames else Frame({}, {}, 0)
 
 
 def _encoded(column: pa.Array) -> EncodedColumn:
