@@ -46,3 +46,16 @@ def test_every_section_is_there() -> None:
     assert re.search(r"<td>x0</td><td>x15</td><td class=\"num\">1\.000</td>", page)
     assert page.count("Distribution of x") == 16
     assert "mean of y by x0" in made(Task.REGRESSION)
+
+
+def test_bars_of_few_rows_tell_how_many_and_instants_are_described() -> None:
+    """Each value of a small whole number has its bar; days, weekday and gap stand under a column of instants."""
+    rooms = np.array([2.0] * 200 + [3.0] * 193 + [9.0] * 6 + [11.0])
+    at = np.random.default_rng(0).integers(10**15, 10**15 + 10**13, 400)
+    frame = Frame({"rooms": rooms, "at": at}, {"rooms": Kind.NUMERIC, "at": Kind.DATETIME})
+    target = TargetSpec("y", Task.BINARY, ("no", "yes"))
+    page = to_html(survey(frame, np.arange(400) % 3 // 2, target), name="shop", target="y")
+    assert ">9 (6 rows)</text>" in page
+    assert ">11 (1 row)</text>" in page
+    assert ">2</text>" in page
+    assert re.search(r"\d+ different days; most on \w+ \(\d+%\); the longest gap is [\d.]+ days, from 2001-", page)

@@ -20,7 +20,9 @@ from penstock.evaluation.render import page, shown
 
 MOST_RELATIONS = 12
 MOST_CARDS = 200
+FEW_ROWS = 30  # a bar of fewer says little: their number stands beside its label
 LONGEST = 18  # characters of a label under a bar
+RANGE = 24  # of a label that may be two dates
 STRONG = 0.5
 _DAY_US = 86_400_000_000
 
@@ -142,7 +144,10 @@ def _relation(one: Relation, what: str) -> dict[str, Any]:
         f"{label[:200]}: {shown(value)} ({n:,} rows)"
         for label, value, n in zip(one.labels, one.values, one.rows, strict=True)
     ]
-    labels = [_short(label) for label in one.labels]
+    labels = [
+        f"{_short(label, RANGE)} ({n} row{'s' * (n != 1)})" if n < FEW_ROWS else _short(label, RANGE)
+        for label, n in zip(one.labels, one.rows, strict=True)
+    ]
     axis = Axis(_short(what, 40), low * 1.05, high * 1.05)
     plot = _columns(one.values, labels, tips, name=f"{what} by {one.column}", y=axis, style="s1")
     return {"column": one.column, "strength": f"{one.strength:.3f}", "plot": plot}

@@ -204,3 +204,15 @@ def test_tables_with_hardly_a_row_or_a_value_are_surveyed(rows: int, regression:
     page = to_html(found, name="<script>", target="y")
     assert "<script" not in page
     assert "<b>" not in page
+
+
+def test_whole_numbers_with_few_values_are_grouped_by_them() -> None:
+    """Other numbers, and whole ones with many values, by ranges; a value that is not there is a group of its own."""
+    children = np.array([0, 2, 2, 7, np.nan, 0] * 20)
+    group, names = groups_of(children, Kind.NUMERIC)
+    assert names == ["0", "2", "7", "(missing)"]
+    assert group[:6].tolist() == [0, 1, 1, 2, 3, 0]
+    _, many = groups_of(np.arange(200) * 1000.0, Kind.NUMERIC)
+    assert many[:2] == ["< 19,900", "19,900 to 39,800"]
+    _, fractions = groups_of(np.array([0.5, 1.0, 2.0] * 20), Kind.NUMERIC)
+    assert fractions[0] == "< 0.5"

@@ -126,17 +126,22 @@ def _column(spec: ColumnSpec, values: np.ndarray, unreadable: int, listed: bool 
     _missing(table, int(absent.sum()) - unreadable, n)
     if unreadable:
         share = 2 * unreadable / n
-        if spec.kind is Kind.NUMERIC:
+        if spec.kind is Kind.NUMERIC and _measured(present):
             share = max(share, 3 / n)
         why = f"{unreadable} of {n} training rows cannot be read as {spec.kind}"
         table.put("exceptions", rounded_up(min(1.0, share)), why)
-    elif spec.kind is Kind.NUMERIC and listed and len(present):
+    elif spec.kind is Kind.NUMERIC and listed and _measured(present):
         table.put("exceptions", rounded_up(min(1.0, 3 / n)), BEYOND)
     if len(present) and listed:
         _OF_KIND[spec.kind](table, present)
     elif spec.kind is Kind.IDENTIFIER and len(np.unique(present.astype(str))) == len(present):
         table.put("unique", True, f"each of {len(present)} training rows has its own; no value is written here")
     return table
+
+
+def _measured(x: np.ndarray) -> bool:
+    """Whether numbers have fractions: of counts not one is let pass, as a fraction among them is a fault by itself."""
+    return bool((np.floor(x) != x).any())
 
 
 def _means_nothing(key: str, kind: Kind) -> bool:
@@ -309,7 +314,8 @@ def _target(target: TargetSpec, y: np.ndarray) -> _Table:
                 table.put(key, list(value) if isinstance(value, tuple) else value)
         _missing(table, 0, len(y))
         if len(y) >= MIN_ROWS:
-            table.put("exceptions", rounded_up(3 / len(y)), BEYOND)
+            if _measured(y):
+                table.put("exceptions", rounded_up(3 / len(y)), BEYOND)
             _numeric(table, y)
         return table
     kind = Kind.BINARY if len(target.classes) == 2 else Kind.CATEGORICAL

@@ -26,7 +26,7 @@ class Relation:
     ----------
     strength : share of the target's variation between the groups, 0 to 1: the correlation ratio (eta squared) of a number,
         the mean of it over the classes weighted by their variance (Goodman and Kruskal's tau) of a class.
-    labels : the groups: tenths of a number, frequent values of a category, years or tenths of instants, tenths of text lengths.
+    labels : the groups: the values of a whole number that has few, else tenths of it, frequent values of a category, years or tenths of instants, tenths of text lengths.
     rows : in each group. values : of the shown class (its share) or of the target (its mean), by group.
     """
 
@@ -46,6 +46,9 @@ def groups_of(array: np.ndarray, kind: Kind) -> tuple[np.ndarray, list[str]]:
         numbers = _numbers(array, kind)
         there = np.isfinite(numbers)
         known = numbers[there]
+        if kind is not Kind.DATETIME and (few := _few_values(known)) is not None:
+            group = np.searchsorted(few, np.where(there, numbers, few[0])).astype(np.int64)
+            return _with_missing(group, [f"{value:.15g}" for value in few], there)
         edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else np.empty(0)
         group = np.searchsorted(edges, np.where(there, numbers, 0.0), side="right").astype(np.int64)
         names = _ranges(edges, kind)
@@ -142,16 +145,25 @@ def _numbers(array: np.ndarray, kind: Kind) -> np.ndarray:
     return np.array([np.nan if text is None else len(text.split()) for text in array], dtype=np.float64)
 
 
+def _few_values(known: np.ndarray) -> np.ndarray | None:
+    """The values of numbers that are whole and few, ascending: each is a group of its own; None of other numbers."""
+    some = known[: 10 * MOST_VALUES]
+    if not len(known) or len(np.unique(some)) > BINS or (np.floor(some) != some).any():
+        return None  # known from the first rows: sorting all of them takes long
+    values = np.unique(known)
+    return values if len(values) <= BINS and (np.floor(values) == values).all() else None
+
+
 def _ranges(edges: np.ndarray, kind: Kind) -> list[str]:
     def text(edge: float) -> str:
         if kind is Kind.DATETIME:
             return str(np.datetime64(int(edge), "us").astype("datetime64[D]"))
-        return f"{edge:.4g}"
+        return f"{float(f'{edge:.4g}'):,.0f}" if 1e4 <= abs(edge) < 1e15 else f"{edge:.4g}"
 
     if not len(edges):
         return ["(all)"]
     told = [text(edge) for edge in edges]
-    return [f"under {told[0]}", *(f"{told[i]} to {told[i + 1]}" for i in range(len(told) - 1)), f"from {told[-1]}"]
+    return [f"< {told[0]}", *(f"{told[i]} to {told[i + 1]}" for i in range(len(told) - 1)), f"from {told[-1]}"]
 
 
 def _with_missing(group: np.ndarray, names: list[str], there: np.ndarray) -> tuple[np.ndarray, list[str]]:
