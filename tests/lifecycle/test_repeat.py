@@ -71,6 +71,35 @@ def test_all_steps_are_done_again(penstock: Cli, folder: Path) -> None:
     assert (again.body["verdict"], again.body["differences"]) == ("identical", [])
 
 
+def test_a_pipeline_is_exported_with_the_steps_that_it_knew(penstock: Cli, folder: Path, tmp_path: Path) -> None:
+    """They lie inside an earlier run; without them it could not be done again elsewhere. One that was purged is named."""
+    (folder / "use.py").write_text(
+        "import time; print('loss:', 0.5); open('end.txt', 'w').write(open('out.json').read())\n"
+    )
+    (folder / "penstock.toml").write_text(
+        '[[step]]\nname = "one"\nrun = "python train.py"\ninputs = ["train.py"]\noutputs = ["out.json"]\n'
+        '[[step]]\nname = "two"\nrun = "python use.py"\ninputs = ["use.py", "out.json"]\noutputs = ["end.txt"]\n'
+    )
+    first = penstock(folder, "run").body["run"]
+    (folder / "use.py").write_text((folder / "use.py").read_text() + "# changed\n")
+    second = penstock(folder, "run").body
+    known = second["steps"][0]
+    assert [step["status"] for step in second["steps"]] == ["known", "ran"]
+    told = penstock(folder, "export", "runs", str(tmp_path / "runs.zip"), second["run"]).body
+    assert known["run"] in told["runs"]
+    assert first not in told["runs"]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    penstock(elsewhere, "import", str(tmp_path / "runs.zip"))
+    assert penstock(elsewhere, "reproduce", second["run"]).body["verdict"] == "identical"
+    penstock(elsewhere, "delete", known["run"])
+    penstock(elsewhere, "purge", "--yes")
+    error = penstock(elsewhere, "reproduce", second["run"]).error
+    assert error["what"] == f"step 'one' of run {second['run']} cannot be done again"
+    lost = penstock(elsewhere, "export", "runs", str(tmp_path / "less.zip"), second["run"]).body["lost"]
+    assert lost == [{"run": second["run"], "name": f"step one (run {known['run']})"}]
+
+
 def test_what_differs_in_a_step_stands_at_the_top(penstock: Cli, folder: Path) -> None:
     """As it does for a script: whoever reads the JSON need not know which kind of run it was."""
     (folder / "train.py").write_text("import random\nprint('loss:', random.random())\n")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from penstock.errors import DeclarationError, ProjectError
+from penstock.errors import DeclarationError, NotFound, ProjectError
 
 if TYPE_CHECKING:
     from penstock.experiments.reproducing.verdict import ScriptReproduction
@@ -110,24 +110,35 @@ def reproduce(
     return StepsReproduction(record.id, found) if several else found[0]
 
 
+def _step(workspace: Workspace, record: RunRecord, step: dict[str, Any]) -> RunRecord:
+    try:
+        return workspace.ledger.get(step["run"])
+    except NotFound:
+        raise ProjectError(
+            f"step {step['name']!r} of run {record.id} cannot be done again",
+            why=f"its run {step['run']} is not here: it was purged, or left out when the pipeline was exported",
+            way_out=f"reproduce the steps that are here one by one: penstock runs --batch {record.id}",
+        ) from None
+
+
 def _scripts_of(workspace: Workspace, record: RunRecord) -> list[RunRecord] | None:
     """The runs of scripts that a run stands for; None where it is none of scripts.
 
     Raises
     ------
-    ProjectError : it is a batch.
+    ProjectError : it is a batch, or a step of it is not here any more.
     """
     from penstock.experiments.batches.batch import OPERATION as BATCH
     from penstock.experiments.reproducing.reproduce import is_script
     from penstock.experiments.steps.graph import OPERATION as STEPS
 
     if record.operation == STEPS:
-        runs = [step["run"] for step in record.outputs.get("steps", []) if step.get("run")]
-        if not runs:
+        steps = [step for step in record.outputs.get("steps", []) if step.get("run")]
+        if not steps:
             raise ProjectError(
                 f"run {record.id} has no steps to do again", why="none of them ran", way_out="name another run"
             )
-        return [workspace.ledger.get(one) for one in runs]
+        return [_step(workspace, record, step) for step in steps]
     if record.operation == BATCH and record.outputs.get("kind") != "script":
         raise ProjectError(
             f"run {record.id} is a batch",

@@ -129,7 +129,17 @@ def test_convergence_tells_its_time() -> None:
     (finding,) = found(loss=falling(200))
     assert finding.kind == "converged"
     assert finding.elapsed_s == pytest.approx(97, abs=10)
-    assert "changed nothing" in finding.why
+    assert "stays at 0.2005, to within 2 % of all its progress, since step 99" in finding.why
+    assert "the last 50% of the run brought no more" in finding.why
+
+
+def test_a_short_curve_that_still_falls_has_not_converged() -> None:
+    """1/n over five epochs: its bend is no noise, and its last step still brought a fifth of what was left."""
+    for n in (5, 6, 7):
+        assert "converged" not in kinds(
+            loss=[1 / i for i in range(1, n + 1)], val_loss=[1.1 / i for i in range(1, n + 1)]
+        ), n
+    assert "converged" in kinds(loss=[1.0, 0.3, 0.1, 0.1, 0.1, 0.1])
 
 
 def test_a_number_that_is_none_is_always_told() -> None:

@@ -65,3 +65,12 @@ def test_what_was_not_committed(bench: Any, cli: Any, said: Any) -> None:
     bench.workspace.ledger.keep(run, "diff", b"--- a/x\n+++ b/x\n", media="text/x-diff")
     assert said("show", run, "--diff") == "--- a/x\n+++ b/x\n"
     assert cli("show", run, "--diff", "--log").error["code"] == "usage"
+
+
+def test_the_words_of_a_command_are_shown(bench: Any, said: Any) -> None:
+    """Its name alone, `sh` or `Rscript`, does not say what ran; they can be pasted into a shell."""
+    argv = ["Rscript", "train it.R", "--fast"]
+    run = bench.add(
+        "r", {}, operation="Rscript", inputs={"target": {"kind": "command", "name": "Rscript", "argv": argv}}
+    )
+    assert "  command Rscript 'train it.R' --fast\n" in said("show", run)

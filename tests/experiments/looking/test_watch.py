@@ -107,6 +107,15 @@ def test_one_look(trained: Any, cli: Any, said: Any) -> None:
     assert body["status"] == "done"
 
 
+def test_an_interrupted_run_has_no_duration(bench: Any, said: Any) -> None:
+    """Nobody saw its end; the line ends with its status."""
+    code = "import sys; from pathlib import Path; from penstock.project.workspace import Workspace; "
+    code += "print(Workspace(Path(sys.argv[1])).ledger.begin('train.py', params={'lr': 1}))"
+    root = str(bench.workspace.root)
+    run = subprocess.run([sys.executable, "-c", code, root], capture_output=True, text=True, check=True).stdout.strip()
+    assert said("watch", run, "--once").splitlines()[0] == f"run {run}: train.py, interrupted"
+
+
 def test_nothing_goes_on(trained: Any, cli: Any) -> None:
     """Without a name it looks for a run that does."""
     assert cli("watch").error["code"] == "not-found"

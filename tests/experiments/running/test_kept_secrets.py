@@ -147,3 +147,41 @@ def test_a_secret_in_the_words_of_a_batch_is_given_again_and_never_queued(place:
     with pytest.raises(FlagError, match="'url' holds a secret and cannot be queued"):
         one.queue(quiet)
     assert OTHER.encode() not in place.everything()
+
+
+SHELL = ("sh", "-c", 'echo "given: $@"; echo "$*" > "$PENSTOCK_OUTPUT/all.txt"', "x")
+
+
+def test_a_secret_flag_of_a_command_is_masked_wherever_it_is_printed(place: Any) -> None:
+    """Nothing is known of a command's flags but the name that was given."""
+    done = place.run(f"api_key={SECRET}", "lr=0.5", command=SHELL)
+    assert place.record(done).params == {"api_key": "***", "lr": 0.5}
+    assert place.console(done) == b"given: --api_key *** --lr 0.5\n"
+    assert SECRET.encode() not in place.everything()
+
+
+def test_a_secret_in_the_words_of_a_command_is_masked_and_never_needed_again(place: Any) -> None:
+    """It is in no output and no queue, and what would need it again is refused: `***` is no password."""
+    from penstock.errors import FlagError
+    from penstock.experiments.batches.batch import resume_batch
+    from penstock.experiments.reproducing.reproduce import reproduce_script
+    from penstock.experiments.running.options import RunOptions
+    from penstock.lifecycle.script import flags_of, prepare
+
+    words = (*SHELL, "--password", SECRET, f"--token={OTHER}")
+    quiet = RunOptions(echo=False, interactive=False)
+    done = place.run(command=words)
+    assert place.console(done) == b"given: --password *** --token=***\n"
+    with pytest.raises(FlagError, match="the command 'sh' held a secret"):
+        reproduce_script(place.workspace, place.record(done))
+    batch: Any = prepare(["lr=[1,2]"], command=words, cwd=place.root).run_batch(quiet)
+    assert [trial.status for trial in batch.trials] == ["done", "done"]
+    with pytest.raises(FlagError, match="the command 'sh' held a secret"):
+        resume_batch(place.workspace, batch.id, lambda target, cwd, python: flags_of(place.workspace, target, cwd), n=3)
+    with pytest.raises(FlagError, match="the command 'sh' holds a secret and cannot be queued"):
+        prepare([], command=words, cwd=place.root).queue(quiet)
+    with pytest.raises(FlagError, match="the command 'sh' holds a secret and cannot be queued"):
+        prepare(["lr=[1,2]"], command=words, cwd=place.root).run_batch(quiet, queue=True)
+    everything = place.everything()
+    assert SECRET.encode() not in everything
+    assert OTHER.encode() not in everything

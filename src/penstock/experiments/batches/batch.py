@@ -71,7 +71,7 @@ def run_batch(
     """
     space = parse_space(words, flags)
     options = options or RunOptions()
-    masker = masker_of(workspace, flags, space.fixed, options)
+    masker = masker_of(workspace, target, flags, space.fixed, options)
     options = options.masked(masker)
     plan = make_plan(
         space,
@@ -91,7 +91,7 @@ def run_batch(
         from penstock.experiments.batches.queue import enqueue_batch
 
         return enqueue_batch(workspace, target, flags, space, plan, cwd=cwd, options=options)
-    inputs = {**options.inputs, **batch_inputs(workspace, target, plan, cwd, options)}
+    inputs = {**options.inputs, **batch_inputs(workspace, target.masked(masker), plan, cwd, options)}
     ledger = workspace.ledger
     with ledger.run(
         OPERATION,
@@ -149,7 +149,7 @@ def resume_batch(
     flags = flags_of(target, cwd, options.python)
     all_words = unmasked(plan.words, words, flags)
     space = parse_space(all_words, flags)
-    masker = masker_of(workspace, flags, space.fixed, options)
+    masker = masker_of(workspace, target, flags, space.fixed, options)
     options = options.masked(masker)
     again = make_plan(
         space,

@@ -119,9 +119,9 @@ def enqueue(
     options = options or RunOptions()
     assigned = single(words, flags)
     values = flags.values(assigned)
-    masker = masker_of(workspace, flags, values, options)
+    masker = masker_of(workspace, target, flags, values, options)
     options = options.masked(masker)
-    _refuse_secrets(assigned, flags, masker)
+    _refuse_secrets(target, assigned, flags, masker)
     where = {**target.to_json(workspace.root), "cwd": _below(cwd, workspace.root)}
     shown = {n: MASK if flags.find(n).secret and v else masker.value(n, v) for n, v in values.items()}
     what = " ".join([target.name, *(f"{name}={show(value)}" for name, value in assigned.items())])
@@ -142,7 +142,7 @@ def enqueue_batch(
     ------
     FlagError : a flag is secret.
     """
-    _refuse_secrets(space.words, flags, masker_of(workspace, flags, space.fixed, options))
+    _refuse_secrets(target, space.words, flags, masker_of(workspace, target, flags, space.fixed, options))
     what = f"batch of {target.name}: {' '.join(plan.words)} ({plan.search}{f', {plan.n} trials' if plan.n else ''})"
     inputs = batch_inputs(workspace, target, plan, cwd, options)
     return _enqueue(workspace, target, BATCH, dict(space.words), inputs, _spec(BATCH, what, options), options)
@@ -180,7 +180,13 @@ def _spec(kind: str, what: str, options: RunOptions) -> dict[str, Any]:
     return {"format": FORMAT, "kind": kind, "what": what, "at": now_text(), "options": options.kept()}
 
 
-def _refuse_secrets(assigned: Mapping[str, Any], flags: FlagSet, masker: Masker) -> None:
+def _refuse_secrets(target: Target, assigned: Mapping[str, Any], flags: FlagSet, masker: Masker) -> None:
+    if target.masked(masker) != target:
+        raise FlagError(
+            f"the command {target.name!r} holds a secret and cannot be queued",
+            why="its words would have to be kept until the run begins, and secrets are not recorded",
+            way_out="let it read a variable of the environment, or run it at once",
+        )
     for name, value in assigned.items():
         secret = flags.find(name).secret
         if secret or masker.mask_json(value) != value:

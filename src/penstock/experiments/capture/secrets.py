@@ -179,20 +179,33 @@ class Masker:
         >>> Masker().argv(["train.R", "--db-password", "x1", "--api-key=k2", "--lr", "0.1"])
         ['train.R', '--db-password', '***', '--api-key=***', '--lr', '0.1']
         """
-        shown: list[str] = []
+        return [
+            self.mask(before) if secret is None else f"{before}{MASK if secret else ''}"
+            for before, secret in self._named(words)
+        ]
+
+    def values_in(self, words: Iterable[str]) -> list[str]:
+        """What `argv` masks for the name before it.
+
+        >>> Masker().values_in(["train.R", "--db-password", "x1", "--api-key=k2", "--lr", "0.1"])
+        ['x1', 'k2']
+        """
+        return [secret for _, secret in self._named(words) if secret]
+
+    def _named(self, words: Iterable[str]) -> Iterable[tuple[str, str | None]]:
+        """Each word of a command line as what may be shown of it and the value of a secret name behind that; None: it has none."""
         after_secret = False
         for word in words:
             name, equals, value = word.partition("=")
             if after_secret and not word.startswith("--"):
-                shown.append(MASK)
+                yield "", word
                 after_secret = False
             elif equals and self.is_secret(name.lstrip("-")) and not re.search(r"[\s/]", name):
-                shown.append(f"{name}={MASK if value else ''}")
+                yield f"{name}=", value
                 after_secret = False
             else:
-                shown.append(self.mask(word))
+                yield word, None
                 after_secret = word.startswith("-") and not equals and self.is_secret(word.lstrip("-"))
-        return shown
 
     def mask(self, text: str) -> str:
         """A text without secrets. Its line ends stay; what cannot be encoded (lone surrogates) stays too."""

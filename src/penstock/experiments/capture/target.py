@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from penstock.errors import ScriptError
+from penstock.errors import FlagError, ScriptError
+
+if TYPE_CHECKING:
+    from penstock.experiments.capture.secrets import Masker
 
 Kind = Literal["script", "module", "notebook", "command"]
 _PROGRAMS = {
@@ -50,9 +53,27 @@ class Target:
             body["argv"] = [body["path"] if word == file else word for word in self.argv]
         return body
 
+    def masked(self, masker: Masker) -> Target:
+        """As it may be recorded: without the secrets in the words of a command."""
+        return replace(self, argv=tuple(masker.argv(self.argv)))
+
     @classmethod
     def from_json(cls, body: dict[str, Any], root: Path) -> Target:
-        """A recorded target, its relative paths under `root`, which may be another folder than that of the run."""
+        """A recorded target, its relative paths under `root`, which may be another folder than that of the run.
+
+        Raises
+        ------
+        FlagError : a secret stood in the words of its command, which is not recorded: it cannot be run again.
+        """
+        from penstock.experiments.capture.secrets import MASK
+
+        if any(MASK in word for word in body.get("argv", ())):
+            raise FlagError(
+                f"the command {body['name']!r} held a secret",
+                why="secrets are not recorded, so it cannot be run again as it was",
+                way_out=f"run it anew with the secret as a flag (`penstock run name=value -- {body['name']} ...`), which can be "
+                "given again, or let it read a variable of the environment",
+            )
         path = (root / body["path"]) if body.get("path") else None
         argv = tuple(str(path) if path and word == body["path"] else word for word in body.get("argv", ()))
         return cls(body["kind"], body["name"], path, body.get("module"), argv)

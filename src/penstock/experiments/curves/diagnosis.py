@@ -21,6 +21,8 @@ from penstock.experiments.sheets import took
 
 FEWEST = 5
 """Points below which a curve is not judged."""
+SURE = 8
+"""Blocks below which the noise of a curve is not known well enough to hide a slope in it."""
 RISE = 4.5  # of the noise of a block: the least of 24 means alone lies 2 below the level
 SURE_RISE = 6.5  # where nothing else speaks for it
 STEADY = 1.5  # Mann and Kendall's z: three blocks in a row reach 1.57
@@ -190,7 +192,7 @@ def _overfitting(train: Trend, valid: Trend) -> Finding | None:
 def _no_progress(trend: Trend) -> Finding | None:
     """Nothing was learned: neither a clear change from start to end, nor a steady direction."""
     n = len(trend.level)
-    if n < 8:
+    if n < SURE:
         return None
     third = n // 3
     gained = sum(trend.level[:third]) / third - sum(trend.level[-third:]) / third
@@ -213,7 +215,7 @@ def _no_progress(trend: Trend) -> Finding | None:
 def _unfinished(trend: Trend) -> Finding | None:
     """The last quarter still brought a good part of all progress."""
     n = len(trend.level)
-    if n < 8:
+    if n < SURE:
         return None
     at = n - n // 4
     last = trend.level[at - 1 :]
@@ -293,7 +295,9 @@ def _stairs(trend: Trend) -> Iterable[Finding]:
 def _converged(trend: Trend) -> Finding | None:
     """Since when the series stays where it ended."""
     n = len(trend.level)
-    near = max(0.02 * trend.progress, CLEAR * trend.noise)
+    near = 0.02 * trend.progress
+    if n >= SURE:  # of fewer, a slope cannot be told from noise
+        near = max(near, CLEAR * trend.noise)
     if n < FEWEST or trend.progress < 2 * near:
         return None
     since = n
@@ -306,11 +310,12 @@ def _converged(trend: Trend) -> Finding | None:
         return None
     point = _first_near(trend, trend.blocks[since - 1].step, near)
     rest = 1 - _share_of_steps(trend, point)
+    within = "its noise" if near > 0.02 * trend.progress else "2 % of all its progress"
     return Finding(
         "converged",
         trend.name,
-        f"{trend.name} reached {trend.shown(trend.end)} at step {point.step:g} ({took(point.elapsed_s)}); the "
-        f"{rest:.0%} of the run after it changed nothing",
+        f"{trend.name} stays at {trend.shown(trend.end)}, to within {within}, since step {point.step:g} "
+        f"({took(point.elapsed_s)}): the last {rest:.0%} of the run brought no more",
         point.step,
         point.elapsed_s,
         {"level": trend.end * trend.sign, "rest": rest},

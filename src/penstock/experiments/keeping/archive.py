@@ -114,10 +114,10 @@ def export_runs(workspace: Workspace, ids: Iterable[str], path: Path) -> Exporte
         raise ArchiveError(
             f"{path} is there already", why="an archive is never written over", way_out="name another file"
         )
-    records = _with_children(workspace, ids)
+    lost: list[dict[str, str]] = []
+    records = _with_children(workspace, ids, lost)
     ask_for_carried(workspace, records.values())
     needed: dict[str, None] = {}
-    lost: list[dict[str, str]] = []
     for record in records.values():
         for name, digest in objects_of(record):
             if not workspace.objects.has(digest):
@@ -156,7 +156,7 @@ def import_runs(workspace: Workspace, path: Path) -> Imported:
     return Imported(str(path), sorted(taken), sorted(records.keys() - set(taken)), objects)
 
 
-def _with_children(workspace: Workspace, ids: Iterable[str]) -> dict[str, RunRecord]:
+def _with_children(workspace: Workspace, ids: Iterable[str], lost: list[dict[str, str]]) -> dict[str, RunRecord]:
     found: dict[str, RunRecord] = {}
     waiting = [workspace.ledger.get(reference) for reference in ids]
     while waiting:
@@ -164,7 +164,19 @@ def _with_children(workspace: Workspace, ids: Iterable[str]) -> dict[str, RunRec
         if record.id not in found:
             found[record.id] = record
             waiting += workspace.ledger.children(record.id, deleted=None)
+            waiting += _known_steps(workspace, record, lost)
     return found
+
+
+def _known_steps(workspace: Workspace, record: RunRecord, lost: list[dict[str, str]]) -> Iterator[RunRecord]:
+    """The runs that a pipeline of steps took as known: they lie inside an earlier one, and it is not whole without them."""
+    steps = record.outputs.get("steps")
+    for step in steps if isinstance(steps, list) else ():
+        if isinstance(step, dict) and step.get("status") == "known" and isinstance(step.get("run"), str):
+            try:
+                yield workspace.ledger.get(step["run"])
+            except NotFound:  # purged since
+                lost.append({"run": record.id, "name": f"step {step.get('name')} (run {step['run']})"})
 
 
 def _tree_objects(objects: ObjectStore, digest: str, run: str, name: str, lost: list[dict[str, str]]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +146,8 @@ def _head(r: RunRecord) -> list[str]:
         lines.append(f"  UNSEALED: it opened {opened} itself, and may have seen test rows")
     started = f"  started {r.started_at}" + (f", took {took(r.seconds)}" if r.seconds is not None else "")
     lines.append(started + (f", by {r.who} on {r.host}" if r.who else ""))
+    if argv := r.inputs.get("target", {}).get("argv"):
+        lines.append(f"  command {_short(shlex.join(argv))}")
     if "exit_status" in r.outputs:
         lines.append(f"  exit status {r.outputs['exit_status']}")
     if r.outputs.get("stopped"):

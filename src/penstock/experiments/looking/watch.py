@@ -65,8 +65,8 @@ class Glance:
 
     def lines(self, *, width: int = 80, height: int = 24) -> list[Drawn]:
         """The picture for a terminal of this size."""
-        head = f"run {self.record.id}: {clean(self.record.operation)}, {self.record.status}, {took(self.seconds)}"
-        lines = [_line(head)]
+        time = f", {took(self.seconds)}" if self.seconds is not None else ""  # nobody saw the end of an interrupted run
+        lines = [_line(f"run {self.record.id}: {clean(self.record.operation)}, {self.record.status}{time}")]
         flags = " ".join(f"{n}={shown(v, 20)}" for n, v in self.record.params.items() if not isinstance(v, dict))
         if flags:
             lines.append(_line("  " + (flags if len(flags) < width - 2 else flags[: width - 5] + "...")))

@@ -108,7 +108,8 @@ class ScriptReproduction:
 
     def to_text(self) -> str:
         lines = [
-            f"run {self.run} ({self.operation}): {self.verdict}; {self.compared} results compared with run {self.again}"
+            f"run {self.run} ({self.operation}): {self.verdict}; {self.compared} result{'s' if self.compared != 1 else ''} "
+            f"compared with run {self.again}"
         ]
         causes = self._with_causes
         lines += [

@@ -68,7 +68,7 @@ class Surroundings:
         section, script = declaration.run, declaration.scripts.get(target.name)
         python = options.python or _from(workspace.root, section.python) or sys.executable
         made = command(target, flags, values, python=python, cwd=cwd, given=options.assigned)
-        masker = masker_of(workspace, flags, values, options)
+        masker = masker_of(workspace, target, flags, values, options)
         around = cls(
             workspace, target, options.masked(masker), cwd, section, script, python, made, masker, flags, values
         )
@@ -132,9 +132,7 @@ class Surroundings:
 
     def recorded_target(self) -> dict[str, Any]:
         """What is run, so that it can be run again."""
-        body = self.target.to_json(self.workspace.root)
-        if "argv" in body:
-            body["argv"] = self.masker.argv(body["argv"])
+        body = self.target.masked(self.masker).to_json(self.workspace.root)
         body["cwd"] = os.path.relpath(self.cwd, self.workspace.root)
         return body
 
@@ -264,15 +262,20 @@ def _from(root: Path, program: str | None) -> str | None:
     return program if program is None or os.sep not in program else os.path.join(root, program)
 
 
-def masker_of(workspace: Workspace, flags: FlagSet, values: Mapping[str, Any], options: RunOptions) -> Masker:
-    """One that knows the values of all secret flags and variables of a program."""
-    secrets = [str(v) for n, v in values.items() if v not in (None, "") and is_secret_flag(flags, n)]
+def masker_of(
+    workspace: Workspace, target: Target, flags: FlagSet, values: Mapping[str, Any], options: RunOptions
+) -> Masker:
+    """One that knows the values of all secret flags and variables of a program, and those in the words of a command."""
     names = workspace.declaration.run.secrets
+    secrets = [str(v) for n, v in values.items() if v not in (None, "") and is_secret_flag(flags, n)]
+    secrets += Masker(names).values_in(target.argv)
     return Masker.of_environment({**os.environ, **options.env}, names=names, values=secrets)
 
 
 def is_secret_flag(flags: FlagSet, name: str) -> bool:
-    """Whether a flag's value is never recorded."""
+    """Whether a flag's value is never recorded. A command has no flags of its own: there the name that was given tells."""
+    if flags.open:
+        return flags.find(name).secret
     flag = flags.get(name)
     return flag is not None and flag.secret
 
