@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from penstock.data.chunks import CHUNK_ROWS
-from penstock.data.versions import load_memory, load_part, stored_objects
+from penstock.data.split import PARTS
+from penstock.data.versions import diff, load_memory, load_part, stored_objects
 
 if TYPE_CHECKING:
     from tests.data.conftest import Stores
@@ -71,3 +72,33 @@ def test_labelled_rows_that_join_leave_the_chunks_as_they_are(stores: Stores, cu
     done = append_rows(stores.ledger, stores.objects, first.digest, frame.take(slice(0, 20)), y[:20])
     assert done.version.manifest["parts"]["train"][0] == first.manifest["parts"]["train"][0]
     assert len(stored_objects(stores.objects, done.version.digest) & before) >= 3
+
+
+def test_rows_that_are_there_once_more_add_to_what_was_counted(stores: Stores) -> None:
+    """A table that repeats itself: what is remembered stays where it is, and is the same as if it had been written anew."""
+    dice = np.random.default_rng(0)
+    lines = [f"{i},{a:.6f},{i % 3 == 0}" for i, a in enumerate(dice.normal(size=8000))]
+    more = [lines[i] for i in dice.integers(0, len(lines), 80)] + [f"{9000 + i},0.5,True" for i in range(20)]
+    texts = ["\n".join(["id,a,y", *rows]) + "\n" for rows in (lines, lines + more, lines + more * 2, lines[50:] + more)]
+    before: set[str] = set()
+    versions = []
+    for number, text in enumerate(texts):
+        version = stores.ingest(text).version
+        needed = stored_objects(stores.objects, version.digest)
+        if number in (1, 2):
+            assert version.manifest["format"] == 4
+            new = [c["object"] for c in version.manifest["fingerprints"] if c["object"] not in before]
+            assert sum(stores.objects.stat(digest).size_bytes for digest in new) < 30_000
+        memory = load_memory(stores.objects, version)
+        assert memory.count.sum() == text.count("\n") - 1
+        assert len(set(memory.keys().to_pylist())) == len(memory.part), "each entry once"
+        present = (memory.count > 0) & (memory.part >= 0)
+        rows = {name: int(memory.count[present & (memory.part == part)].sum()) for part, name in enumerate(PARTS)}
+        assert rows == {name: version.rows[name] for name in PARTS}
+        before |= needed
+        versions.append(version)
+    for text, version in zip(texts[-2:], versions[-2:], strict=True):
+        assert stores.ingest(text, again=version is versions[-1]).version is not None
+    assert stores.ingest(texts[-1], again=True).version.digest == versions[-1].digest
+    found = diff(stores.objects, versions[0], versions[1])
+    assert (found.added, found.removed, found.changed) == (100, 0, 0)

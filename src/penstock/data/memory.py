@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -73,6 +73,23 @@ class RowMemory:
     def joined(cls, one: RowMemory, other: RowMemory) -> RowMemory:
         names = ("row", "content", "target", "group", "part", "envelope", "count")
         return cls.of(**{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in names})
+
+    def added_up(self) -> RowMemory:
+        """The same where entries that are alike are one; of rows that were left out and are gone nothing is left."""
+        one = RowMemory.of(**{name.name: getattr(self, name.name) for name in fields(self)})
+        kept = (one.part != LEFT_OUT) | (one.count != 0)
+        return one if kept.all() else RowMemory(**{name.name: getattr(one, name.name)[kept] for name in fields(self)})
+
+    def keys(self) -> pa.FixedSizeBinaryArray:
+        """What makes each entry what it is but its count, as bytes: two entries with the same are of rows that are alike."""
+        return as_array(_alike(self.row, self.content, self.target, self.group, self.part, self.envelope))
+
+    def take(self, places: np.ndarray, count: np.ndarray) -> RowMemory:
+        """Some entries, with other counts."""
+        return RowMemory(
+            self.row[places], self.content[places], self.target[places], self.group[places], self.part[places],
+            self.envelope[places], count,
+        )  # fmt: skip
 
     def remembered(self) -> RowMemory:
         """The same without any row present (count 0): how a later version knows rows that left and may come back."""

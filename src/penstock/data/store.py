@@ -10,6 +10,7 @@ import numpy as np
 
 from penstock.bundle.decoder import Decoder, Frame
 from penstock.data import chunks
+from penstock.data.counting import Change
 from penstock.data.cuts import Cutter, Known, followed
 from penstock.data.memory import RowMemory, entries_bytes
 from penstock.data.seal import encrypt, key_id, opened_envelopes, retire
@@ -132,6 +133,9 @@ def store_memory(
 ) -> str | list[dict[str, Any]]:
     """Store what a version remembers of its rows: one object of a first version, else chunks that follow those of `like`.
 
+    Rows that are there once more, or once less, change counts all over: what was counted before stays where it is, and a last chunk adds to it
+    (`penstock.data.counting`).
+
     `before` : what `like` remembers.
     """
     if like is None or before is None:
@@ -141,6 +145,15 @@ def store_memory(
         known = [{"object": known, "rows": len(before.part)}]
         if exactly and len(before.part) == len(memory.part):
             return objects.put(memory.to_bytes())
+    change = Change.of(before, memory)
+    if exactly and change.is_none:
+        return list(known)  # read a moment ago, so that it is there
+    added = change.table(objects, known)
+    if added is not None:
+        cutter = Cutter(objects, followed(known), entries_bytes, chunks.bytes_table)
+        cutter.add(added)
+        *others, last = cutter.close()
+        return [*others, {**last, "adds": True}]
     cutter = Cutter(objects, followed(known, exactly=exactly), entries_bytes, chunks.bytes_table)
     cutter.add(memory.to_table())
     return cutter.close()

@@ -23,9 +23,9 @@ from penstock.ledger.ledger import Ledger
 from penstock.objects.digests import canonical_json, digest_of
 from penstock.objects.store import ObjectStore
 
-FORMAT = 3
+FORMAT = 4
 """2: an envelope of more than a chunk of rows lies in several objects. 3: what is remembered of the rows lies in chunks, those that
-stayed the same in those of the parent. A version is of the oldest format that says what it is."""
+stayed the same in those of the parent. 4: entries of a later chunk add to the counts of those before. A version is of the oldest format that says what it is."""
 
 
 def own_inputs(decoder: Decoder) -> list[str]:
@@ -60,7 +60,7 @@ class Envelope:
 def format_of(envelopes: Iterable[Envelope], memory: str | list[dict[str, Any]]) -> int:
     """The oldest format that says it."""
     if isinstance(memory, list):
-        return 3
+        return 4 if any(chunk.get("adds") for chunk in memory) else 3
     return 2 if any(envelope.more for envelope in envelopes) else 1
 
 
@@ -242,7 +242,8 @@ def load_memory(objects: ObjectStore, version: DatasetVersion) -> RowMemory:
     import pyarrow as pa
 
     stored = [chunks.bytes_table(objects.get(digest)) for digest in memory_objects(version.manifest)]
-    return RowMemory.from_table(pa.concat_tables(stored))
+    memory = RowMemory.from_table(pa.concat_tables(stored))
+    return memory.added_up() if version.manifest["format"] >= 4 else memory
 
 
 @dataclass(frozen=True)
