@@ -100,6 +100,13 @@ def test_a_pipeline_is_exported_with_the_steps_that_it_knew(penstock: Cli, folde
     assert lost == [{"run": second["run"], "name": f"step one (run {known['run']})"}]
 
 
+def test_a_folder_of_scripts_needs_no_project(penstock: Cli, folder: Path) -> None:
+    """`lineage` draws its runs, and `run` alone says how a script is run."""
+    run = penstock(folder, "run", "-y", "train.py").body["id"]
+    assert run in [one["id"] for one in penstock(folder, "lineage", run).body["runs"]]
+    assert "`penstock run SCRIPT`" in penstock(folder, "run").error["try"]
+
+
 def test_what_differs_in_a_step_stands_at_the_top(penstock: Cli, folder: Path) -> None:
     """As it does for a script: whoever reads the JSON need not know which kind of run it was."""
     (folder / "train.py").write_text("import random\nprint('loss:', random.random())\n")

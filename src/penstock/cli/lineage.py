@@ -12,7 +12,7 @@ from penstock.cli.output import emit, json_option
 @json_option
 def lineage(ref: str, as_json: bool) -> int:
     """Draw the runs and artifacts upstream and downstream."""
+    from penstock.experiments.looking.here import workspace_here
     from penstock.lifecycle.look import show_lineage
-    from penstock.project.project import Project
 
-    return emit(show_lineage(Project.here(), ref), as_json=as_json)
+    return emit(show_lineage(workspace_here(), ref), as_json=as_json)

@@ -133,10 +133,15 @@ def _refuse_others(context: click.Context, what: str) -> None:
 
 
 def _pipeline(budget: str | None, override: str | None, why: bool, as_json: bool) -> int:
+    from penstock.errors import ProjectError
     from penstock.lifecycle.pipeline import explain, run_project
     from penstock.project.project import Project
 
-    project = Project.here()
+    try:
+        project = Project.here()
+    except ProjectError as error:
+        way_out = f"{error.way_out}; a script of your own needs none: `penstock run SCRIPT`"
+        raise ProjectError(error.what, why=error.why, way_out=way_out) from None
     if why:
         return emit(explain(project, budget=budget, override=override), as_json=as_json)
     from penstock.cli.progress import Progress

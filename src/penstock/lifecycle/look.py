@@ -7,13 +7,14 @@ import inspect
 from penstock.errors import NotFound
 from penstock.experiments.sheets import Listing, Sheet
 from penstock.project.project import Project
+from penstock.project.workspace import Workspace
 
 
-def show_lineage(project: Project, ref: str) -> Sheet:
-    """Upstream and downstream of a run, a digest, or the number of a version."""
+def show_lineage(workspace: Workspace, ref: str) -> Sheet:
+    """Upstream and downstream of a run, a digest, or the number of a version. Runs of scripts need no project."""
     if ref.isdecimal():
-        ref = project.ledger.registry.get(project.name, int(ref)).bundle
-    lineage = project.ledger.lineage(ref)
+        ref = workspace.ledger.registry.get(workspace.name, int(ref)).bundle
+    lineage = workspace.ledger.lineage(ref)
     return Sheet(lineage.to_json(), lineage.to_text())
 
 

@@ -74,8 +74,14 @@ def asked(path: Path) -> Path:
 
     Raises
     ------
-    StoreError : there is no such folder, or it is none.
+    StoreError : there is no such folder, or it is none; or the name is ``-``, which elsewhere stands for stdout.
     """
+    if str(path) == "-":
+        raise StoreError(
+            "- is no file to write to",
+            why="a file is written whole or not at all, so it cannot go to stdout",
+            way_out="name a file; what --json prints goes to stdout",
+        )
     path = path.absolute()
     if not path.parent.is_dir():
         raise StoreError(

@@ -208,3 +208,10 @@ def test_five_hundred_runs_are_compared(bench: Any, cli: Any) -> None:
         bench.add(str(i), {"lr": i}, [{"step": 0, "loss": float(i)}])
     assert len(cli("compare", "--filter", "lr>=0").body["runs"]) == 60
     assert len(cli("compare", "--filter", "lr>=0", "--limit", "7").body["runs"]) == 7
+
+
+def test_a_file_is_never_called_like_stdout(trained: Any, cli: Any) -> None:
+    """`-` would become a file of that name, which few tools can remove."""
+    answer = cli("compare", "--csv", "-")
+    assert answer.error["what"] == "- is no file to write to"
+    assert not (trained.workspace.root / "-").exists()
