@@ -224,13 +224,13 @@ def served(project_at: Callable[..., Path]) -> Iterator[Any]:
 class Served:
     """A server of a project without a socket: what it is asked and answers goes to the project's journal."""
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Path, settings: Any = None) -> None:
         from penstock.serving.app import App
         from penstock.serving.server import ServeSettings
         from penstock.serving.worker import Worker
 
         self.project = project
-        self.worker = Worker(project / ".penstock" / "serving", ServeSettings())
+        self.worker = Worker(project / ".penstock" / "serving", settings or ServeSettings())
         self.app = App(self.worker)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:

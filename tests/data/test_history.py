@@ -7,6 +7,7 @@ import pytest
 
 from penstock.bundle.history import Past
 from penstock.bundle.kinds import Kind, Task
+from penstock.data.history import thin_past
 from penstock.data.split import SplitSettings
 from penstock.data.versions import load_part
 from penstock.errors import DeclarationError
@@ -101,3 +102,14 @@ def test_a_class_or_a_dropped_column_is_refused(stores):
         stores.ingest(classes, history=(Past("m", "lag", "day", (), "y", rows=1),))
     with pytest.raises(DeclarationError, match="is dropped"):
         stores.ingest(classes, history=(MEAN,), drop=("shop",))
+
+
+@pytest.mark.parametrize(("by", "warned"), [("random", 1), ("time:day", 0), ("group:store", 0), ("column:part", 0)])
+def test_a_random_split_is_told_to_thin_the_past(by: str, warned: int) -> None:
+    """With the share of rows that training rows can look back at; a split by time shows them what served rows see."""
+    past = Past("before", "lag", "day", (), "price", rows=1)
+    parts = np.array([0, 0, 0, 1, 2, -1], np.int8)
+    told = thin_past([past], by, parts)
+    assert len(told) == warned
+    assert all("60%" in warning and 'by = "time:day"' in warning for warning in told)
+    assert thin_past([], by, parts) == []

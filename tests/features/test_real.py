@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,56 @@ from penstock.features.suggest import suggest
 from penstock.features.tail import LINEAR, TREES
 
 DATA = Path(os.environ.get("PENSTOCK_DATA", Path(__file__).parents[3] / "shared" / "data"))
-TABLES = {
+COMPAS = [
+    "id",
+    "compas_screening_date",
+    "sex",
+    "age",
+    "age_cat",
+    "race",
+    "juv_fel_count",
+    "decile_score",
+    "juv_misd_count",
+    "juv_other_count",
+    "priors_count",
+    "days_b_screening_arrest",
+    "c_jail_in",
+    "c_jail_out",
+    "c_offense_date",
+    "c_arrest_date",
+    "c_days_from_compas",
+    "c_charge_degree",
+    "c_charge_desc",
+    "is_recid",
+    "r_charge_degree",
+    "r_days_from_arrest",
+    "r_offense_date",
+    "r_charge_desc",
+    "r_jail_in",
+    "r_jail_out",
+    "violent_recid",
+    "is_violent_recid",
+    "vr_charge_degree",
+    "vr_offense_date",
+    "vr_charge_desc",
+    "type_of_assessment",
+    "decile_score_2",
+    "score_text",
+    "screening_date",
+    "v_type_of_assessment",
+    "v_decile_score",
+    "v_score_text",
+    "v_screening_date",
+    "in_custody",
+    "out_custody",
+    "priors_count_2",
+    "start",
+    "end",
+    "event",
+    "two_year_recid",
+]
+"""Its file has two columns of one name, twice: they are named, as `--columns` does."""
+TABLES: dict[str, tuple[str, dict[str, Any]]] = {
     "bank_marketing/bank-additional-full.csv.gz": ("y", {}),
     "adult/adult.csv.gz": ("income", {}),
     "california_housing/housing.csv.gz": ("median_house_value", {}),
@@ -25,6 +75,7 @@ TABLES = {
     "sms_spam/SMSSpamCollection.tsv": ("c1", {"header": False, "quote": "none"}),
     "german_credit/german.csv": ("c21", {"header": False}),
     "elec2/elec.csv.gz": ("class", {}),
+    "compas/compas-scores-two-years.csv.gz": ("two_year_recid", {"columns": tuple(COMPAS)}),
     "imdb_reviews/imdb_25k.csv.gz": ("label", {}),
     "kddcup99/kddcup.data_10_percent.gz": ("c42", {"header": False}),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,18 @@ def test_it_is_checked_and_held_to_the_contract(penstock: Cli, project: Path) ->
     body = penstock(project, "recipe", "check", "mine.toml").body
     assert body["own_steps"] == {"halve": []}
     assert body["steps"] == {"halve": 2}
+
+
+def test_the_check_needs_no_pytest(project: Path) -> None:
+    """It is a command for users: a process without pytest, and without assertions, finds the same."""
+    code = (
+        "import sys; sys.modules['pytest'] = None\n"
+        "from penstock.cli.app import run; code = run(['recipe', 'check', 'mine.toml'])\n"
+        "assert_ = [m for m in sys.modules if m.startswith('penstock.testing')]; print(code, assert_)"
+    )
+    done = subprocess.run([sys.executable, "-O", "-c", code], cwd=project, capture_output=True, text=True, check=True)
+    assert "keeps the contract" in done.stdout
+    assert done.stdout.splitlines()[-1] == "0 []"
 
 
 def test_a_broken_duty_is_named(penstock: Cli, project: Path, steps: Path) -> None:

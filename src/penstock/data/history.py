@@ -97,6 +97,18 @@ def looked_back(
     return history.values(frame, rank)
 
 
+def thin_past(pasts: Sequence[Past], split_by: str, parts: np.ndarray) -> list[str]:
+    """A warning where training rows look back at fewer rows than a served row will: a random split leaves out some of each past."""
+    if not pasts or split_by != "random":
+        return []
+    dealt, trained = int(np.count_nonzero(parts >= 0)), int(np.count_nonzero(parts == TRAIN))
+    share = trained / max(dealt, 1)
+    return [
+        f"[history] of training rows is made of training rows alone, {share:.0%} of all at random, while a served row sees all: sums and"
+        f' counts will be larger, lags nearer; [split] by = "time:{pasts[0].over}" trains on what is served'
+    ]
+
+
 def finding_of(past: Past) -> ColumnFinding:
     """What is said of a column that looks back."""
     said = past.take if past.of is None else f"{past.take} of {past.of!r}"

@@ -25,7 +25,7 @@ from penstock.data.dealing import Dealer, Dealt, columns_needed
 from penstock.data.decode import decode
 from penstock.data.evidence import Evidence
 from penstock.data.gather import Gathered, Gatherer
-from penstock.data.history import finding_of, looked_back, needed, with_history
+from penstock.data.history import finding_of, looked_back, needed, thin_past, with_history
 from penstock.data.infer import Inference, check_names, infer
 from penstock.data.lineages import redealt_from
 from penstock.data.memory import RowMemory
@@ -228,6 +228,7 @@ class _Work:
         leave_out_unknown_classes(y, parts, found.decoder.target, self.warnings)
         envelope = self._envelopes(dealt, outcomes, parent)
         decoder = with_history(found.decoder, request.history) if request.history else found.decoder
+        self.warnings += thin_past(request.history, request.split.by, parts)
         behind = looked_back(decoder, {name: gathered.kept[name].encoded() for name in keep}, y, parts)
 
         lineage = parent.lineage if parent else request.key

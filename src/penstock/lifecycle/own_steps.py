@@ -89,27 +89,19 @@ def use_steps(objects: ObjectStore, digest: str) -> tuple[type, ...]:
 
 
 def broken_duties(step: type) -> list[str]:
-    """What of the contract of steps a class does not keep, with its default parameters: ``"test name: why"``.
+    """What of the contract of steps a class does not keep, with its default parameters: ``"duty: why"``."""
+    from penstock.features.duties import BrokenDuty, NotAsked, StepDuties
 
-    Raises
-    ------
-    MissingExtra : pytest is not installed, in which the contract is written.
-    """
-    import importlib
-
-    from penstock import parts
-
-    pytest: Any = parts.need("pytest", extra="test", used_for="holding a step to its contract")
-    contract = importlib.import_module("penstock.testing.step").StepContract
     broken = []
-    for duty in sorted(name for name in dir(contract) if name.startswith("test_")):
+    for duty in sorted(name for name in dir(StepDuties) if name.startswith("test_")):
         try:
-            getattr(contract(), duty)(step())
-        except pytest.skip.Exception:
+            getattr(StepDuties(), duty)(step())
+        except NotAsked:
             continue
         except Exception as error:  # noqa: BLE001 - whatever a step of the project does, it is told
             words = " ".join(str(error).split())[:200]
-            broken.append(f"{duty.removeprefix('test_').replace('_', ' ')}: {type(error).__name__} {words}".rstrip())
+            why = words if isinstance(error, BrokenDuty) else f"{type(error).__name__} {words}"
+            broken.append(f"{duty.removeprefix('test_').replace('_', ' ')}: {why}".rstrip(": "))
     return broken
 
 

@@ -7,277 +7,36 @@ Inherit and supply the fixture `step`, a step with the parameters that you want 
         def step(self):
             return MyStep(strength=3)
 
-`odd_columns` makes the table on which a step is tried, `apply` runs a fitted step as the graph does.
+`odd_columns` makes the table on which a step is tried, `apply` runs a fitted step as the graph does. The duties themselves need no
+pytest: they are `penstock.features.duties.StepDuties`, which `penstock recipe check` asks, too.
 """
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import onnx
 import pytest
-import spox
-import spox.opset.ai.onnx.ml.v3 as ml3
 
-from penstock.bundle.graph import open_session
-from penstock.bundle.kinds import INPUT_KINDS, MISSING_TIME, Kind, Task
-from penstock.bundle.packing import FLOAT32_MAX
-from penstock.errors import BadParameter
-from penstock.features.bounds import check_parameters, defaults
-from penstock.features.graph import ELEMENT, INPUT_OF, step_model
-from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Target
+from penstock.features.duties import (
+    ODD,
+    NotAsked,
+    StepDuties,
+    apply,
+    forms_of,
+    model,
+    odd_columns,
+    same_bits,
+)
 
-ODD: dict[Form, list[Any]] = {
-    Form.NUMBERS: [
-        *[np.nan, 0.0, -0.0, 1.0, float(np.nextafter(np.float32(1), np.float32(2))), -1.5, 1e-45, 16777217.0],
-        *[FLOAT32_MAX, -FLOAT32_MAX, 3.25, 3.25, 1e9, 1e9 + 64],
-    ],
-    Form.STRINGS: [
-        "",
-        "a",
-        "a",
-        "b",
-        "ä€😀",
-        "العربية",
-        "never seen",
-        " ",
-        "A",
-        "1",
-        "1.0",
-        "x" * 300,
-        "a\x1fb",
-        "0\x1fa",
-    ],
-    Form.TEXTS: [
-        *[
-            "",
-            "free prize",
-            "free free free",
-            "prize",
-            "ä€ 中文 prize",
-            "a b c d e f g",
-            "free prize now",
-            "x " * 99 + "x",
-        ],
-        *["now", "unseen words only", "free prize free prize", "b a", "a b", "0"],
-    ],
-    Form.TIMES: [
-        *[
-            MISSING_TIME,
-            0,
-            -1,
-            1,
-            951_782_400_000_000,
-            951_868_800_000_000,
-            -62_135_596_800_000_000,
-            253_402_300_799_999_999,
-        ],
-        *[
-            4_107_456_000_000_000,
-            -2_203_891_200_000_000,
-            86_399_999_999,
-            86_400_000_000,
-            1_700_000_000_000_000,
-            -86_400_000_001,
-        ],
-    ],
-}
-"""Values that went wrong somewhere: missing, extreme, adjacent, non-ASCII, on a boundary."""
-
-_ARRAY: dict[Form, type] = {
-    Form.NUMBERS: np.float32,
-    Form.STRINGS: object,
-    Form.TEXTS: object,
-    Form.TIMES: np.int64,
-}
+__all__ = ["ODD", "StepContract", "apply", "forms_of", "model", "odd_columns", "same_bits"]
 
 
-def odd_columns(form: Form, n_rows: int = 40, n_columns: int = 2, seed: int = 0) -> Columns:
-    """Columns of odd values, drawn at random, named ``c0``, ``c1``, ..."""
-    drawn = np.random.default_rng(seed).integers(0, len(ODD[form]), (n_rows, n_columns))
-    values: np.ndarray = np.empty((n_rows, n_columns), dtype=_ARRAY[form])
-    for row, column in np.ndindex(n_rows, n_columns):
-        values[row, column] = ODD[form][drawn[row, column]]
-    return Columns(values, tuple(f"c{j}" for j in range(n_columns)), form)
-
-
-def model(fitted: FittedStep, inputs: Sequence[Columns]) -> bytes:
-    """A fitted step as a model of its own."""
-    return step_model(fitted, [columns.form for columns in inputs], [len(columns.names) for columns in inputs])
-
-
-def apply(fitted: FittedStep, *inputs: Columns) -> np.ndarray:
-    """Run a fitted step in a graph of its own: (n, len(fitted.names))."""
-    session = open_session(model(fitted, inputs))
-    output: np.ndarray = session.run(None, {f"x{i}": columns.values for i, columns in enumerate(inputs)})[0]
-    return output
-
-
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal in type, shape and every bit; any NaN is like any other."""
-    if a.dtype != b.dtype or a.shape != b.shape:
-        return False
-    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
-
-
-def forms_of(step: Any) -> list[Form]:
-    """The forms that a step takes with its parameters."""
-    objection = getattr(step, "objection", lambda kind: None)
-    return sorted({FORMS[kind] for kind in step.takes if objection(kind) is None})
-
-
-class StepContract:
+class StepContract(StepDuties):
     """What `penstock.features.step.Step` and `FittedStep` promise."""
-
-    @staticmethod
-    def _fitted(step: Any, form: Form, **of: int) -> tuple[FittedStep, list[Columns]]:
-        inputs = [odd_columns(form, seed=10 + i, **of) for i in range(step.arity)]
-        target = Target(np.arange(len(inputs[0])) % 2, Task.BINARY)
-        return step.fit(inputs, target, seed=7), inputs
-
-    def test_it_declares_itself(self, step: Any) -> None:
-        """Name, kinds, and a bound for each parameter of the constructor, whose defaults are inside."""
-        assert step.name.isidentifier()
-        assert step.takes
-        assert step.takes <= INPUT_KINDS
-        assert step.gives is None or step.gives in INPUT_KINDS
-        assert list(step.bounds) == list(defaults(type(step)))
-        check_parameters(type(step)())
-        assert type(step).__doc__
-
-    def test_the_constructor_only_stores(self, step: Any) -> None:
-        """Parameters are attributes under their own names; nothing else is there before a fit, or after it."""
-        assert set(vars(step)) == set(step.bounds)
-        self._fitted(step, forms_of(step)[0])
-        assert set(vars(step)) == set(step.bounds)
-
-    def test_every_declared_bound_is_enforced_and_worded(self, step: Any) -> None:
-        """A value just outside is refused with the parameter's name and what it must be."""
-        for name, bound in step.bounds.items():
-            for bad in bound.bad_values():
-                with pytest.raises(BadParameter, match=name) as refused:
-                    check_parameters(type(step)(**{name: bad}))
-                assert str(bound) in refused.value.why
-
-    def test_the_same_fit_gives_the_same_bytes(self, step: Any) -> None:
-        """Nothing in the graph depends on the clock, on hashing or on an earlier fit."""
-        for form in forms_of(step):
-            (first, inputs), (second, _) = self._fitted(step, form), self._fitted(step, form)
-            assert first.names == second.names
-            if first.names:
-                assert model(first, inputs) == model(first, inputs) == model(second, inputs)
-
-    def test_outputs_have_the_names_and_the_type_that_are_declared(self, step: Any) -> None:
-        """One name per column of the block; names begin with the column's; numbers are float32, never infinite."""
-        for form in forms_of(step):
-            fitted, inputs = self._fitted(step, form)
-            if not fitted.names:
-                continue
-            output = apply(fitted, *inputs)
-            assert output.shape == (len(inputs[0]), len(fitted.names))
-            assert all(name.startswith(inputs[0].names) for name in fitted.names)
-            if (step.gives or form) in (Kind.NUMERIC, Form.NUMBERS):
-                assert output.dtype == np.float32
-                assert not np.isinf(output).any()
-
-    def test_a_batch_equals_its_rows_bit_for_bit(self, step: Any) -> None:
-        """Each row's outputs depend on that row alone, also for values that were not there in the fit."""
-        for form in forms_of(step):
-            fitted, _ = self._fitted(step, form)
-            if not fitted.names:
-                continue
-            fresh = [odd_columns(form, n_rows=37, seed=90 + i) for i in range(step.arity)]
-            session = open_session(model(fitted, fresh))
-            whole = session.run(None, {f"x{i}": columns.values for i, columns in enumerate(fresh)})[0]
-            for row in range(len(fresh[0])):
-                feeds = {f"x{i}": columns.values[row : row + 1] for i, columns in enumerate(fresh)}
-                assert same_bits(session.run(None, feeds)[0], whole[row : row + 1])
-
-    def test_training_values_differ_from_serving_values_only_where_that_is_declared(self, step: Any) -> None:
-        """A step is cross-fitted by declaration; its training values have the shape and type of its outputs."""
-        for form in forms_of(step):
-            fitted, inputs = self._fitted(step, form)
-            assert isinstance(fitted, CrossFitted) is getattr(step, "cross_fitted", False)
-            if isinstance(fitted, CrossFitted):
-                assert fitted.training_values.shape == (len(inputs[0]), len(fitted.names))
-                assert fitted.training_values.dtype == np.float32
-                assert np.isfinite(fitted.training_values).all()
-
-    def test_a_fit_leaves_its_inputs_alone(self, step: Any) -> None:
-        """Other steps read the same arrays."""
-        for form in forms_of(step):
-            _, inputs = self._fitted(step, form)
-            for i, columns in enumerate(inputs):
-                assert same_bits(columns.values, odd_columns(form, seed=10 + i).values)
-
-    def test_a_fitted_step_travels_between_processes(self, step: Any) -> None:
-        """It pickles, and writes the same graph on the other side."""
-        for form in forms_of(step):
-            fitted, inputs = self._fitted(step, form)
-            again = pickle.loads(pickle.dumps(fitted))  # noqa: S301
-            assert again.names == fitted.names
-            if fitted.names:
-                assert model(again, inputs) == model(fitted, inputs)
-
-    def test_the_graph_has_standard_operators_only(self, step: Any) -> None:
-        """So that it runs in C++, a browser or a phone."""
-        for form in forms_of(step):
-            fitted, inputs = self._fitted(step, form)
-            if fitted.names:
-                proto = onnx.load_from_string(model(fitted, inputs))
-                assert {node.domain for node in proto.graph.node} <= {"", "ai.onnx", "ai.onnx.ml"}
-                onnx.checker.check_model(proto)
-
-    def test_it_can_stand_in_one_graph_with_trees(self, step: Any) -> None:
-        """Learners and novelty write `TreeEnsembleRegressor` of ai.onnx.ml 3; a step must not need a version without it."""
-        x = spox.argument(spox.Tensor(np.float32, ("n", 1)))
-        leaf: dict[str, Any] = {"nodes_modes": ["LEAF"], "nodes_values": [0.0], "target_weights": [1.0]}
-        numbers = ("treeids", "nodeids", "featureids", "truenodeids", "falsenodeids")
-        leaf |= {f"nodes_{name}": [0] for name in numbers} | {
-            f"target_{name}": [0] for name in ("treeids", "nodeids", "ids")
-        }
-        trees = ml3.tree_ensemble_regressor(x, n_targets=1, **leaf)
-        for form in forms_of(step):
-            fitted, inputs = self._fitted(step, form)
-            if fitted.names:
-                blocks = [
-                    spox.argument(spox.Tensor(ELEMENT[INPUT_OF[form]], ("n", len(columns.names)))) for columns in inputs
-                ]
-                named = {f"x{i}": block for i, block in enumerate(blocks)}
-                both = spox.build({"trees": x, **named}, {"answer": trees, "features": fitted.emit(blocks)})
-                open_session(both.SerializeToString())
-
-    def test_one_row_and_a_column_without_values_can_be_fitted(self, step: Any) -> None:
-        """Small tables end in an output or in no output, never in an error."""
-        missing = {Form.NUMBERS: np.nan, Form.STRINGS: "", Form.TEXTS: "", Form.TIMES: MISSING_TIME}
-        for form in forms_of(step):
-            one = [odd_columns(form, n_rows=1, n_columns=1, seed=i) for i in range(step.arity)]
-            nothing = [
-                Columns(np.full((5, 1), missing[form], dtype=_ARRAY[form]), ("c0",), form) for _ in range(step.arity)
-            ]
-            for inputs in (one, nothing):
-                target = Target(np.zeros(len(inputs[0]), np.int64), Task.BINARY)
-                fitted = step.fit(inputs, target, seed=0)
-                if fitted.names:
-                    assert apply(fitted, *inputs).shape == (len(inputs[0]), len(fitted.names))
 
     def test_columns_side_by_side_are_fitted_as_each_alone(self, step: Any) -> None:
         """What `columnwise` claims: neighbours do not change each other's outputs."""
-        if not step.columnwise:
-            pytest.skip("this step looks at several columns together, and says so")
-        for form in forms_of(step):
-            both = odd_columns(form)
-            target = Target(np.arange(len(both)) % 2, Task.BINARY)
-            fitted = step.fit([both], target, seed=0)
-            together = dict(zip(fitted.names, apply(fitted, both).T, strict=True)) if fitted.names else {}
-            alone: dict[str, np.ndarray] = {}
-            for j, name in enumerate(both.names):
-                one = Columns(both.values[:, j : j + 1], (name,), form)
-                fitted = step.fit([one], target, seed=0)
-                if fitted.names:
-                    alone.update(zip(fitted.names, apply(fitted, one).T, strict=True))
-            assert together.keys() == alone.keys()
-            assert all(same_bits(together[name], alone[name]) for name in alone)
+        try:
+            super().test_columns_side_by_side_are_fitted_as_each_alone(step)
+        except NotAsked as reason:
+            pytest.skip(str(reason))

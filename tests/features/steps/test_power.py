@@ -26,7 +26,7 @@ def test_it_is_the_transform_of_its_power(block, power):
 
 @pytest.mark.parametrize("standardise", [True, False])
 def test_it_is_the_power_transformer(block, standardise):
-    """The same power, and the same numbers within 1e-4 (two optimisers stop at different digits), NaN kept."""
+    """The same power, and the same numbers within 1e-5 (the powers themselves differ by some 1e-8, where two optimisers stop), NaN kept."""
     generator = np.random.default_rng(5)
     train = np.column_stack([generator.lognormal(size=400), -generator.gamma(2, 3, 400), generator.normal(size=400)])
     train = train.astype(np.float32)
@@ -34,8 +34,8 @@ def test_it_is_the_power_transformer(block, standardise):
     theirs = PowerTransformer(standardize=standardise).fit(train.astype(np.float64))
     columns = block(Form.NUMBERS, *train.T)
     fitted = Power(standardise).fit([columns], None, seed=0)
-    assert np.allclose(fitted.power, theirs.lambdas_, atol=1e-4)
-    assert np.allclose(apply(fitted, columns), theirs.transform(train.astype(np.float64)), atol=1e-4, equal_nan=True)
+    assert np.allclose(fitted.power, theirs.lambdas_, atol=1e-6)
+    assert np.allclose(apply(fitted, columns), theirs.transform(train.astype(np.float64)), atol=1e-5, equal_nan=True)
 
 
 def test_with_the_same_power_it_is_the_power_transformer_within_1e_5(block):

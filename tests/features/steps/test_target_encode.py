@@ -91,7 +91,7 @@ def test_learners_and_later_steps_learn_from_the_cross_fitted_values(table):
     assert np.array_equal(training[:, 0], serving[:, 0])
     assert not np.allclose(training[:, 2], serving[:, 2])
     crossed = training[:, 2].astype(np.float64)
-    assert np.allclose(training[:, 1], (crossed - crossed.mean()) / crossed.std(), atol=1e-4)
+    assert np.allclose(training[:, 1], (crossed - crossed.mean()) / crossed.std(), atol=1e-5)
     with pytest.raises(ValueError, match="the rows of the fit"):
         fitted.transform_training(frame.take(slice(0, 5)))
     assert np.array_equal(fitted.transform(frame.take(slice(3, 4)))[0], serving[3])
