@@ -104,16 +104,16 @@ def test_a_file_that_changes_while_it_is_copied_leaves_nothing(
     penstock: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bytes read and bytes recorded are the same, or it is refused."""
-    from penstock.data import ingest
+    from penstock.data.sources.file import FileSource
 
-    honest = ingest.read
+    honest = FileSource.batches
 
-    def changing(path: Path, options: Any) -> Any:
-        with path.open("a", encoding="utf-8") as file:
+    def changing(source: FileSource, *more: Any) -> Any:
+        with source.path.open("a", encoding="utf-8") as file:
             file.write("9,9,y\n")
-        return honest(path, options)
+        return honest(source, *more)
 
-    monkeypatch.setattr(ingest, "read", changing)
+    monkeypatch.setattr(FileSource, "batches", changing)
     done = new(penstock, tmp_path, table())
     assert done.code == 2
     assert done.error["code"] == "source"
