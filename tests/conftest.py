@@ -18,8 +18,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 TARGETS = {"binary": "bought", "multiclass": "grade", "regression": "price"}
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 
 def pytest_configure() -> None:

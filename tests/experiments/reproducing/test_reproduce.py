@@ -410,3 +410,17 @@ def test_trials_and_queued_runs_without_a_default_are_done_again(place: Place) -
     ]  # fmt: skip
     for record in records:
         assert place.again(record).verdict == "identical"
+
+
+def test_one_result_is_counted_as_one() -> None:
+    """A script that only prints has one."""
+    from penstock.experiments.reproducing.verdict import ScriptReproduction
+
+    def told(compared: int) -> ScriptReproduction:
+        return ScriptReproduction(
+            run="a", again="b", operation="t.py", verdict="identical", differences=[], compared=compared, env="same"
+        )
+
+    assert "identical; 1 result compared" in told(1).to_text()
+    assert " 1 result was compared." in told(1).to_markdown()
+    assert " 2 results were compared." in told(2).to_markdown()

@@ -137,7 +137,7 @@ class ScriptReproduction:
             f"## {mark} `{self.operation}` is {'reproducible' if self.exit_code == 0 else 'not reproducible'}: {self.verdict}",
             "",
             f"Run `{self.run}` was done again as `{self.again}` in a clean folder, in {_ENV[self.env]}. "
-            f"{self.compared} results were compared.",
+            f"{self.compared} result{' was' if self.compared == 1 else 's were'} compared.",
             "",
         ]
         if self.metrics:
