@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from penstock.data.chunks import CHUNK_ROWS
+from penstock.data.seal import unsealed
 from penstock.data.split import PARTS
 from penstock.data.versions import diff, load_memory, load_part, stored_objects
 
@@ -89,6 +90,15 @@ def test_rows_that_are_there_once_more_add_to_what_was_counted(stores: Stores) -
             assert version.manifest["format"] == 4
             new = [c["object"] for c in version.manifest["fingerprints"] if c["object"] not in before]
             assert sum(stores.objects.stat(digest).size_bytes for digest in new) < 30_000
+        if number in (1, 2):
+            sealed = [(e, f) for e, f in zip(versions[-1].envelopes, version.envelopes, strict=True) if e != f]
+            assert sealed, "a row that is repeated joins the envelope that holds it"
+            for earlier, later in sealed:
+                assert later.objects[: len(earlier.objects)] == earlier.objects, "what was sealed stays as it is"
+                assert later.ends == (*earlier.ends, earlier.rows)
+            for envelope in version.envelopes:
+                rows_inside, _ = unsealed(stores.ledger, stores.objects, version, envelope)
+                assert rows_inside.n_rows == envelope.rows
         memory = load_memory(stores.objects, version)
         assert memory.count.sum() == text.count("\n") - 1
         assert len(set(memory.keys().to_pylist())) == len(memory.part), "each entry once"

@@ -52,6 +52,7 @@ from penstock.data.store import (
     RowWriter,
     Stored,
     cuts_like,
+    ends_like,
     finish,
     first_new_envelope,
     manifest_of,
@@ -298,7 +299,8 @@ class _Work:
         """The second reading: decode, store and seal. Also the fingerprints of the decoded rows, uint64, shape (n, 2)."""
         inputs = own_inputs(decoder)
         like = cuts_like(self.made or self._parent_of_lineage(), exactly=self.made is not None)
-        writer = RowWriter(self.ledger, self.objects, lineage, like)
+        ends = ends_like(self.made or self._parent_of_lineage(), exactly=self.made is not None)
+        writer = RowWriter(self.ledger, self.objects, lineage, like, ends)
         unreadable = Unreadable()
         content = np.empty((gathered.n_rows, 2), dtype=np.uint64)
         start = 0

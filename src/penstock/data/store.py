@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LEFT_OUT_NAME = "left_out"
+MOST_ENDS = 8
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class RowWriter:
         objects: ObjectStore,
         lineage: str,
         like: Mapping[int, Iterable[Known]] | None = None,
+        ends: Mapping[int, tuple[int, ...]] | None = None,
     ) -> None:
         self._ledger, self._objects, self._lineage = ledger, objects, lineage
         self._parts = {
@@ -54,6 +56,7 @@ class RowWriter:
             for part in (TRAIN, VALID)
         }
         self._envelopes: dict[int, Waiting] = {}
+        self._ends = ends or {}
         self._sealed: dict[int, list[dict[str, Any]]] = {}
 
     def add(self, arrays: Sequence[pa.Array], y: np.ndarray, parts: np.ndarray, envelope: np.ndarray) -> None:
@@ -69,7 +72,7 @@ class RowWriter:
         for part, cutter in self._parts.items():
             cutter.add(table.filter(pa.array(parts == part)))
         for index in np.unique(envelope[parts == TEST]).tolist():
-            waiting = self._envelopes.setdefault(index, Waiting(chunks.SEALED_BYTES))
+            waiting = self._envelopes.setdefault(index, Waiting(chunks.SEALED_BYTES, self._ends.get(index, ())))
             waiting.add(table.filter(pa.array(envelope == index)))
             while rows := waiting.full():
                 self._seal(index, waiting, rows)
@@ -80,7 +83,9 @@ class RowWriter:
             while len(waiting):
                 self._seal(index, waiting, waiting.end_of_chunk(0))
         parts = {PARTS[part]: cutter.close() for part, cutter in self._parts.items()}
-        return Stored(parts, [_envelope(index, self._sealed[index]) for index in sorted(self._sealed)])
+        return Stored(
+            parts, [_envelope(index, self._sealed[index], self._ends.get(index, ())) for index in sorted(self._sealed)]
+        )
 
     def _seal(self, index: int, waiting: Waiting, rows: int) -> None:
         """Store the first rows that wait for an envelope."""
@@ -111,9 +116,22 @@ def seal_rows(
     return _envelope(index, stored)
 
 
-def _envelope(index: int, stored: list[dict[str, Any]]) -> Envelope:
+def _envelope(index: int, stored: list[dict[str, Any]], ends: tuple[int, ...] = ()) -> Envelope:
     first, *more = (chunk["object"] for chunk in stored)
-    return Envelope(index, sum(chunk["rows"] for chunk in stored), first, tuple(more))
+    rows = sum(chunk["rows"] for chunk in stored)
+    return Envelope(index, rows, first, tuple(more), tuple(end for end in ends if end < rows))
+
+
+def ends_like(version: DatasetVersion | None, *, exactly: bool = False) -> dict[int, tuple[int, ...]]:
+    """By envelope, the numbers of rows after which a chunk ends: where the earlier versions ended, so that their chunks stay.
+
+    `exactly`: those of the version itself, which is made again. After `MOST_ENDS` of them the envelope is sealed in one piece again.
+    """
+    if version is None:
+        return {}
+    if exactly:
+        return {envelope.index: envelope.ends for envelope in version.envelopes}
+    return {e.index: (*e.ends, e.rows) for e in version.envelopes if len(e.ends) < MOST_ENDS}
 
 
 def cuts_like(version: DatasetVersion | None, *, exactly: bool = False) -> dict[int, list[Known]]:

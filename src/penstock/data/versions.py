@@ -36,12 +36,16 @@ def own_inputs(decoder: Decoder) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Sealed test rows: `object` is the digest of their encrypted bytes, `more` those of the chunks that follow."""
+    """Sealed test rows: `object` is the digest of their encrypted bytes, `more` those of the chunks that follow.
+
+    `ends` : numbers of rows after which a chunk ends since an earlier version ended there.
+    """
 
     index: int
     rows: int
     object: str
     more: tuple[str, ...] = ()
+    ends: tuple[int, ...] = ()
 
     @property
     def objects(self) -> tuple[str, ...]:
@@ -50,11 +54,17 @@ class Envelope:
 
     def to_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = {"index": self.index, "rows": self.rows, "object": self.object}
-        return {**plain, "more": list(self.more)} if self.more else plain
+        if self.more:
+            plain["more"] = list(self.more)
+        if self.ends:
+            plain["ends"] = list(self.ends)
+        return plain
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Envelope:
-        return cls(plain["index"], plain["rows"], plain["object"], tuple(plain.get("more", ())))
+        return cls(
+            plain["index"], plain["rows"], plain["object"], tuple(plain.get("more", ())), tuple(plain.get("ends", ()))
+        )
 
 
 def format_of(envelopes: Iterable[Envelope], memory: str | list[dict[str, Any]]) -> int:

@@ -1,12 +1,13 @@
 """Rows that wait until they are a chunk, and how many of them are one.
 
-A chunk ends after `chunks.CHUNK_ROWS` rows, or before the row with which it would hold more than so many bytes: rows of long
+A chunk ends after `chunks.CHUNK_ROWS` rows, or where it is told to, or before the row with which it would hold more than so many bytes: rows of long
 texts, or of many columns, would else need memory without bound. Where it ends follows from the rows alone, not from how many
 were added at a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,10 +24,13 @@ class Waiting:
     Parameters
     ----------
     most_bytes : of a chunk, as `bytes_of_rows` counts them; one row may have more.
+    ends : numbers of rows after which a chunk ends in any case, rising.
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, ends: Sequence[int] = ()) -> None:
         self._most_bytes = most_bytes
+        self._ends_of_chunks = list(ends)
+        self._dropped = 0
         self._tables: list[pa.Table] = []
         self._ends = np.zeros(1, dtype=np.int64)  # bytes before each row, and behind the last: shape (rows + 1,)
         self._added: list[np.ndarray] = []
@@ -50,6 +54,7 @@ class Waiting:
 
     def drop(self, rows: int) -> None:
         """Take the first ones away."""
+        self._dropped += rows
         rest = self.table().slice(rows)
         self._tables = [rest] if rest.num_rows else []
         self._ends = self._bytes()[rows:]
@@ -57,11 +62,16 @@ class Waiting:
     def full(self) -> int:
         """Rows of the first chunk, if its end is certain; else 0."""
         end = self.end_of_chunk(0)
-        return end if end < len(self) or end == chunks.CHUNK_ROWS else 0
+        return end if end < len(self) or end == self._most_rows(0) else 0
 
     def end_of_chunk(self, start: int) -> int:
         """Where a chunk ends that begins at a row."""
-        return self.reach(start, chunks.CHUNK_ROWS, self._most_bytes)
+        return self.reach(start, self._most_rows(start), self._most_bytes)
+
+    def _most_rows(self, start: int) -> int:
+        """Of a chunk that begins at a row."""
+        begin = self._dropped + start
+        return min([chunks.CHUNK_ROWS, *(end - begin for end in self._ends_of_chunks if end > begin)])
 
     def reach(self, start: int, rows: int, size: int) -> int:
         """Where as many rows end as stay under both, one at least; the number of rows that wait, where all do."""
