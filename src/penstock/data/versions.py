@@ -306,7 +306,7 @@ def diff(objects: ObjectStore, old: DatasetVersion, new: DatasetVersion) -> Vers
 def diff_of(old: DatasetVersion, before: RowMemory, new: DatasetVersion, now: RowMemory) -> VersionDiff:
     """As `diff`, with what both remember of their rows."""
     comparable = (old.lineage, old.row_key) == (new.lineage, new.row_key)
-    keyed = comparable and new.row_key is not None
+    keyed = comparable and new.row_key is not None and old.inputs == new.inputs  # else each row differs by a column
     was, is_now = _census(before, comparable, keyed), _census(now, comparable, keyed)
     added = removed = changed = unchanged = 0
     added_to = dict.fromkeys(PARTS, 0)

@@ -66,7 +66,7 @@ def _changes(diff: dict[str, Any] | None) -> str:
     rows, columns = diff["rows"], diff["columns"]
     found = [f"+{rows['added']} -{rows['removed']} rows"]
     if rows["changed"]:
-        found.append(f"{rows['changed']} with another target")
+        found.append(f"{rows['changed']} changed")
     found += [f"column {name} is new" for name in columns["added"]]
     found += [f"column {name} is gone" for name in columns["removed"]]
     return ", ".join(found)
