@@ -20,6 +20,9 @@ from penstock.serving.journal import to_record
 from penstock.serving.scanning import JournalScan
 from penstock.serving.settings import HistorySettings
 
+SLOTS = 2
+"""Versions that a server holds."""
+
 
 class RememberedRows:
     """The latest rows of each key, by one worker. May be shared between threads."""
@@ -39,18 +42,19 @@ class RememberedRows:
             return [book.filled(row) if isinstance(row, dict) else row for row in rows]
 
     def read(self, decoders: Sequence[Decoder]) -> None:
-        """Read what is journalled, ahead of the first request; what belongs to no decoder of these is forgotten."""
+        """Read what is journalled, ahead of the first request."""
         with self._lock:
-            wanted = [d for d in decoders if d.history is not None] if self.settings.rows else []
-            for digest in set(self._books) - {d.digest for d in wanted}:
-                del self._books[digest]
-            for decoder in wanted:
-                self._book(decoder).read()
+            for decoder in decoders if self.settings.rows else ():
+                if decoder.history is not None:
+                    self._book(decoder).read()
 
     def _book(self, decoder: Decoder) -> _Book:
-        if decoder.digest not in self._books:
-            self._books[decoder.digest] = _Book.of(decoder, self.folder, self.settings)
-        return self._books[decoder.digest]
+        """The book of a decoder; those of versions that are in no slot any more go."""
+        book = self._books.pop(decoder.digest, None) or _Book.of(decoder, self.folder, self.settings)
+        self._books[decoder.digest] = book
+        while len(self._books) > SLOTS:
+            del self._books[next(iter(self._books))]
+        return book
 
 
 @dataclass(order=True, slots=True)
