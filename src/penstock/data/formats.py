@@ -17,8 +17,10 @@ from penstock.data.evidence import Evidence, plain_numbers
 NUMBER_FORMATS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"))
 """(decimal mark, thousands mark), tried in this order."""
 
+MAX_FORMATS = 6  # that one column may mix
 MIN_DATE_SHARE = 0.98  # of the rows with a value; a few broken dates do not make a column of dates a text
 
+_ZONED = re.compile(r":\d\d(?:\.\d+)?\s?(?:Z|[+-]\d\d:?\d\d)$")
 _DAYS_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
 _MONTHS_FIRST = tuple(p.replace("%d", "%D").replace("%m", "%d").replace("%D", "%m") for p in _DAYS_FIRST)
 _NAMED = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %Y", "%b %Y")
@@ -89,7 +91,7 @@ def date_format(evidence: Evidence, name: str) -> DateFormat | None:
     chosen: list[str] = []
     covered = np.zeros(len(texts), dtype=bool)
     warnings: list[str] = []
-    while len(chosen) < 3 and not covered.all():
+    while len(chosen) < MAX_FORMATS and not covered.all():
         gains = {p: int(evidence.counts[mask & ~covered].sum()) for p, mask in readable.items()}
         best = max(gains.values(), default=0)
         if best == 0:
@@ -105,8 +107,19 @@ def date_format(evidence: Evidence, name: str) -> DateFormat | None:
         covered |= readable[pattern]
     if not chosen or evidence.counts[covered].sum() < MIN_DATE_SHARE * evidence.filled:
         return None
+    warnings += _without_zone(evidence)
     why = " and ".join("ISO dates" if pattern == "iso" else f"dates as {pattern}" for pattern in chosen)
     return DateFormat(tuple(chosen), why, tuple(warnings))
+
+
+def _without_zone(evidence: Evidence) -> list[str]:
+    """Whether some instants say their time zone, and others do not."""
+    zoned = np.array([bool(_ZONED.search(text)) for text in evidence.texts], dtype=bool)
+    clocks = np.array([":" in text for text in evidence.texts], dtype=bool)
+    plain = int(evidence.counts[clocks & ~zoned].sum())
+    if not zoned.any() or not plain:
+        return []
+    return [f"{plain} instants name no time zone, others do: those without are read as UTC"]
 
 
 def _may_be_date(text: str) -> bool:

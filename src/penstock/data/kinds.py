@@ -23,6 +23,8 @@ MAX_CODES = 200
 SENTINELS = (99.0, 999.0, 9999.0, 99999.0, 999999.0, -1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0)
 
 _ID_NAME = re.compile(r"(^|[_\W])(id|ids|uuid|guid|index|rowid|rownum|row)$|[a-z](Id|ID|UUID)$", re.IGNORECASE)
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_INFINITE = frozenset({"inf", "infinity", "∞"})
 _CAMEL_ID = re.compile(r"[a-z](Id|ID|UUID)$")
 _CODE_NAME = re.compile(r"(^|[_\W])(zip|zipcode|postcode|postal|code|cd|type)$|[a-z](Code|Type|Zip)$", re.IGNORECASE)
 
@@ -148,14 +150,14 @@ class _Column:
         distinct = len(np.unique(numbers))
         form: dict[str, Any] = {"decimal": decimal, "thousands": thousands}
         tail = f"; {note}" if note else ""
+        rounded = _rounded(self.name, values.texts, numbers)
         if distinct == 1:
             kind = Kind.CONSTANT if values.filled == values.rows else Kind.BINARY
-            return self._found(kind, f"one number only, {plain(numbers[0])}{tail}", numeric_text=True, **form)
+            return self._found(kind, f"one number only, {plain(numbers[0])}{tail}", rounded, numeric_text=True, **form)
         if distinct == 2:
             low, high = sorted(set(numbers.tolist()))
-            return self._found(
-                Kind.BINARY, f"two numbers, {plain(low)} and {plain(high)}{tail}", numeric_text=True, **form
-            )
+            why = f"two numbers, {plain(low)} and {plain(high)}{tail}"
+            return self._found(Kind.BINARY, why, rounded, numeric_text=True, **form)
         whole = bool((numbers == np.floor(numbers)).all())
         if any(map(_leading_zero, values.texts)):
             zeros = "digits with leading zeros name things, they do not count"
@@ -171,7 +173,7 @@ class _Column:
                 return self._found(Kind.CATEGORICAL, why, numeric_text=True, **form)
         sort = "whole numbers" if whole else "numbers"
         why = f"{distinct} different {sort} from {plain(numbers.min())} to {plain(numbers.max())}{tail}"
-        return self._found(Kind.NUMERIC, why, self._sentinels(numbers), **form)
+        return self._found(Kind.NUMERIC, why, (*rounded, *self._sentinels(numbers)), **form)
 
     def _whole_numbers_that_name_rows(self, numbers: np.ndarray) -> str:
         values = self.values
@@ -214,18 +216,34 @@ class _Column:
 
     def _numbers_but_for_few_texts(self) -> tuple[ColumnSpec, ColumnFinding] | None:
         values = self.values
-        other = list(islice((text for text in values.texts if plain_numbers([text]) is None), 3))
+        no_numbers = (text for text in values.texts if plain_numbers([text]) is None)
+        endless = {text for text in values.texts if text.lower().lstrip("+-") in _INFINITE}
+        other = list(islice((text for text in no_numbers if text not in endless), 3))
         if len(other) > 2 or values.distinct < 10 or self.markers_given:
             return None
-        rows = sum(int(values.counts[values.texts.index(text)]) for text in other)
+        other += sorted(endless)
         rest = values.without(other)
+        rows = values.filled - rest.filled
         numbers = plain_numbers(rest.texts)
         if numbers is None or rows > 0.5 * values.filled:
             return None
         markers = tuple(sorted({*self.markers, *other}))
         spec, finding = replace(self, values=rest, markers=markers)._numbers(numbers, "")
         told = " and ".join(map(_shown, other))
-        return spec, replace(finding, why=f"{finding.why}; {told} is no number and taken for missing")
+        are = "is no number" if len(other) == 1 else "are no numbers"
+        return spec, replace(finding, why=f"{finding.why}; {told} {are} and taken for missing")
+
+    def _mostly_numbers(self) -> tuple[str, ...]:
+        """Of a column of texts, whether half of its rows hold numbers."""
+        other = [text for text in self.values.texts if plain_numbers([text]) is None]
+        rows = self.values.filled - self.values.without(other).filled
+        if 2 * rows > self.values.filled or not other:
+            return ()
+        named, what = "" if len(other) == 1 else f" and {len(other) - 1} others", _share(1 - rows / self.values.filled)
+        return (
+            f"{what} of the values are numbers, {_shown(other[0])}{named} are not, so that it is read as text: "
+            f'kinds.{self.name} = "numeric" under [data] reads the numbers and takes the rest for missing',
+        )
 
     # ---- texts
 
@@ -254,7 +272,9 @@ class _Column:
                 f"{values.distinct} different values in {values.filled} rows: few repeat, little can be learned",
             )
         amounts = sum(bool(re.fullmatch(r"[^\w\s]?\s?[\d.,]+\s?\D{0,3}", text)) for text in values.texts)
-        if amounts > 0.9 * values.distinct and any(char.isdigit() for char in values.texts[0]):
+        if mixed := self._mostly_numbers():
+            warnings = mixed
+        elif amounts > 0.9 * values.distinct and any(char.isdigit() for char in values.texts[0]):
             example = _shown(values.texts[0])
             warnings += (
                 f"values such as {example} look like numbers with a unit: write them without it to use them so",
@@ -265,6 +285,18 @@ class _Column:
 
 def _is_id_name(name: str) -> bool:
     return _ID_NAME.search(name) is not None or _CAMEL_ID.search(name) is not None
+
+
+def _rounded(name: str, texts: Sequence[str], numbers: np.ndarray) -> tuple[str, ...]:
+    """Whether whole numbers lose digits, as they are too long for 64-bit floats."""
+    long = np.flatnonzero(np.abs(numbers) > 2**53).tolist()
+    lost = [texts[i] for i in long if _WHOLE.fullmatch(texts[i]) and int(texts[i]) != int(numbers[i])]
+    if not lost:
+        return ()
+    return (
+        f"whole numbers beyond 2^53 are rounded, {len(lost)} different ones such as {_shown(lost[0])}: if they name things rather than "
+        f'count them, say kinds.{name} = "categorical" under [data]',
+    )
 
 
 def _truths(texts: Sequence[str]) -> set[str]:
