@@ -12,6 +12,7 @@ from penstock.data.items.checkout import checkout
 from penstock.data.items.verifying import verify
 from penstock.errors import DamagedStore, NotFound
 from penstock.objects.local import LocalStore
+from penstock.objects.tree import read_tree
 from penstock.project.workspace import Workspace
 
 from .folders import contents, table, write
@@ -115,3 +116,21 @@ def test_truncated_and_empty_objects_are_damage(workspace: Workspace, folder: Pa
         verify(workspace, discard=True)
         add(workspace, folder)
         assert verify(workspace).exit_code == 0
+
+
+@pytest.mark.parametrize("how", ["damaged", "missing"])
+def test_a_part_of_the_list_of_many_files_is_told_and_made_again(workspace: Workspace, how: str) -> None:
+    """The list itself is whole; the version is named, and `data add` stores the part anew."""
+    folder = write(workspace.root / "d", {f"{i % 5}/{i}": b"%d" % i for i in range(1200)})
+    version = add(workspace, folder).version
+    part = read_tree(workspace.objects, version.digest).parts[0]
+    path = workspace.objects.path_of(part)  # type: ignore[attr-defined]
+    if how == "damaged":
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    else:
+        path.unlink()
+    found = verify(workspace, discard=True)
+    assert (found.exit_code, found.wrong) == (1, {part: how})
+    assert [(one.kind, one.name, one.objects) for one in found.hurt] == [("item", "d@1", (part,))]
+    add(workspace, folder)
+    assert verify(workspace).exit_code == 0

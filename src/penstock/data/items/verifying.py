@@ -173,7 +173,7 @@ def _hurt(workspace: Workspace, wrong: dict[str, str], only: str | None) -> list
 def _of_list(objects: ObjectStore, kind: str, name: str, digest: str, wrong: dict[str, str]) -> list[Hurt]:
     """An item or a data set: it needs its list, and all objects that this names."""
     from penstock.data.versions import stored_objects
-    from penstock.objects.tree import read_tree
+    from penstock.objects.tree import named_objects, read_tree
 
     if wrong.get(digest) == DAMAGED:
         return [Hurt(kind, name, (digest,))]
@@ -185,12 +185,12 @@ def _of_list(objects: ObjectStore, kind: str, name: str, digest: str, wrong: dic
         else:
             tree, needed = None, stored_objects(objects, digest)
     except NotFound:
-        if not objects.has(digest):
+        if kind != "item" or not objects.has(digest):
             wrong[digest] = MISSING
             return [Hurt(kind, name, (digest,))]
-        tree, needed = None, {digest, *led_to(objects, digest)[0]}  # parts of the list are lost: it names what it needs
+        tree, needed = None, named_objects(objects, digest)  # parts of the list are lost: it names what it needs
     except DamagedStore:
-        tree, needed = None, {digest, *led_to(objects, digest)[0]}
+        tree, needed = None, named_objects(objects, digest)
     for lost in needed - wrong.keys():
         if not objects.has(lost):
             wrong[lost] = MISSING

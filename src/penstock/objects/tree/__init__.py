@@ -40,7 +40,7 @@ from penstock.objects.tree.files import (
     is_inside,
     reading_order,
 )
-from penstock.objects.tree.manifest import MEDIA, read_tree
+from penstock.objects.tree.manifest import MEDIA, named_objects, read_tree
 from penstock.objects.tree.reading import Tree
 from penstock.objects.tree.writing import SMALL_BYTES, store_tree, write_tree
 
@@ -54,6 +54,7 @@ __all__ = [
     "content_of",
     "entries_of",
     "is_inside",
+    "named_objects",
     "read_tree",
     "reading_order",
     "store_tree",

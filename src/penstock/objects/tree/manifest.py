@@ -77,6 +77,14 @@ def read_tree(objects: ObjectStore, digest: str) -> Tree:
         ) from error
 
 
+def named_objects(objects: ObjectStore, digest: str) -> set[str]:
+    """Digests of what a manifest itself names, its own among them: where it is split and a part is lost, all that the tree needs."""
+    import json
+
+    body = json.loads(objects.get(digest))
+    return {digest, *(d for name in ("packs", "objects", "parts") for d in body.get(name, ()) if is_digest(d))}
+
+
 def _digest(value: Any) -> str:
     if not is_digest(value):
         raise ValueError(f"{value!r} is no digest")
