@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.data.lineages import redealt_from
 from penstock.data.sources.kind import NotFetched
+from penstock.errors import SourceError
 from penstock.ledger.envelopes import RETIRED
 from penstock.lifecycle.contract import check_source_of, write_first
 from penstock.lifecycle.privacy import refuse_open_decisions
-from penstock.lifecycle.source import declared_source, open_declared, tell
+from penstock.lifecycle.source import declared_source, open_declared, source_is_there, tell
 from penstock.lifecycle.stages import Context, Stages, WouldRun
 from penstock.project.project import Project
 from penstock.project.sections.data import is_database
@@ -137,6 +138,12 @@ def current_dataset(stages: Stages, override: str | None = None) -> str:
     if stages.operation != "new":
         refuse_open_decisions(project)
     declared = declared_ingest(project)
+    if not source_is_there(project):
+        raise SourceError(
+            f"the source {project.declaration.data.source} is not there",
+            why="penstock.toml names it under [data], and nothing lies at this path",
+            way_out="put it there, or correct [data] source",
+        )
     try:
         opened = open_declared(context, declared, dry=stages.dry)
     except NotFetched as error:

@@ -178,7 +178,11 @@ def new_project(
     }
     declared |= {name: value for name, value in options.items() if value is not None}
     place = str(source.resolve()) if source.is_file() else declared["source"]
-    personal = _personal([place, *(str(file.resolve()) for file in others.values())], declared)
+    try:
+        personal = _personal([place, *(str(file.resolve()) for file in others.values())], declared)
+    except PenstockError as error:
+        _name_as_given(error, Path(place), data)
+        raise
     stays = any(one.must_be_decided for one in personal)
     if stays:
         declared["source"] = place
@@ -205,6 +209,25 @@ def new_project(
     return NewResult(project=str(folder), target=target, personal=told, **result)
 
 
+_READING = frozenset(
+    (
+        "source",
+        "format",
+        "delimiter",
+        "quote",
+        "header",
+        "columns",
+        "encoding",
+        "file_column",
+        "query",
+        "cursor",
+        "key",
+        "drop",
+    )
+)
+"""The keys of `[data]` that say how rows are read; the others are checked with the whole declaration."""
+
+
 def _personal(places: Sequence[str], declared: Mapping[str, Any]) -> list[PersonalColumn]:
     """What the files hold of personal data, before anything of them is stored; the strongest evidence for each column."""
     from penstock.data.privacy.recogniser import ORDER
@@ -217,10 +240,9 @@ def _personal(places: Sequence[str], declared: Mapping[str, Any]) -> list[Person
     if declared.get("format") == "images":
         return []
     found: dict[str, PersonalColumn] = {}
-    known = {field.name for field in msgspec.structs.fields(DataSection)}
     with tempfile.TemporaryDirectory() as scratch:
         for place in places:
-            said = {name: value for name, value in {**declared, "source": place}.items() if name in known}
+            said = {name: value for name, value in {**declared, "source": place}.items() if name in _READING}
             params = declared_source(msgspec.convert(said, DataSection))
             source = open_source(settings_of(params), Around(root=Path.cwd(), scratch=Path(scratch)))
             for one in survey(source):
