@@ -52,22 +52,10 @@ def read_contract(project: Project) -> str | None:
 
 
 def parsed(project: Project, text: str) -> Contract:
-    """The contract of a text; errors name the declared file.
-
-    Of a column whose values are protected it only asks that it is there: its rules would judge, and its messages quote,
-    either the plain values or what became of them.
-    """
-    from penstock.data.contract.contract import ColumnRules
+    """The contract of a text; errors name the declared file."""
     from penstock.data.contract.parse import parse_contract
 
-    contract = parse_contract(text, name=project.declaration.contract.file)
-    hides = project.declaration.privacy.hides
-    columns = {
-        name: ColumnRules(name, optional=rules.optional) if hides(name) else rules
-        for name, rules in contract.columns.items()
-    }
-    comparisons = tuple(c for c in contract.comparisons if not hides(c.left) and not hides(str(c.right)))
-    return replace(contract, columns=columns, comparisons=comparisons)
+    return parse_contract(text, name=project.declaration.contract.file)
 
 
 def file_as_declared(project: Project, path: Path) -> Source:

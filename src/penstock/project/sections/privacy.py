@@ -45,10 +45,6 @@ class PrivacySection(Section, frozen=True):
         done = {c: action for c, action in self.decided.items() if c not in self.kept}
         return {**done, **dict.fromkeys(self.undecided, "drop")}
 
-    def hides(self, column: str) -> bool:
-        """Whether values of a column may not be shown: in messages, logs and reports."""
-        return column in self.actions
-
 
 def _is_open(written: str) -> bool:
     return written.strip().startswith(UNDECIDED)
