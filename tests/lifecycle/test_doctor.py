@@ -199,7 +199,10 @@ def test_a_broken_declaration_is_a_finding(penstock: Cli, project_at: Cli) -> No
 def test_the_trail_is_shown_on_request(penstock: Cli, project_at: Cli) -> None:
     """Who, when, what; the details are JSON."""
     events = penstock(project_at("live"), "doctor", "--trail").body["events"]
-    assert [event["what"] for event in events] == ["seal", "open envelope", "deploy"]
+    done = [
+        event["what"] for event in events if event["what"] != "read data"
+    ]  # which every stage that reads rows leaves
+    assert done == ["seal", "open envelope", "deploy"]
     assert all(event["at"].endswith("Z") and event["who"] for event in events)
     json.dumps(events)
 

@@ -151,7 +151,7 @@ def test_a_run_that_was_killed_before_it_had_added_the_labelled_rows_adds_them_n
         patch.setattr(append, "append_labelled", interrupted)
         assert penstock(project, "run").code == 130
     explained = penstock(project, "run", "--why").body
-    assert [step["name"] for step in explained["known"]] == ["ingest"]
+    assert [step["name"] for step in explained["known"]] == ["contract", "ingest"]
     assert explained["would_run"][0]["name"] == "append"
 
 

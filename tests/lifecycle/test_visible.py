@@ -19,9 +19,14 @@ from penstock.project.project import Project
 Cli = Callable[..., Any]
 
 
+def source_of(project: Path) -> Path:
+    """The file that the project declares."""
+    return project / Project(project).declaration.data.source
+
+
 def source_ids(project: Path) -> set[str]:
     """The identifiers of all rows of the source."""
-    with Project(project).source.open(encoding="utf-8", newline="") as file:
+    with source_of(project).open(encoding="utf-8", newline="") as file:
         return {row["id"] for row in csv.DictReader(file)}
 
 
@@ -120,7 +125,7 @@ def test_a_step_that_reads_the_rows_runs_again_when_they_change(penstock: Cli, p
     assert told("run", "--steps") == {"learn": "ran", "other": "ran"}
     assert told("run", "--steps") == {"learn": "known", "other": "known"}
     assert told("status") == {"learn": "known", "other": "known"}
-    source = Project(project).source
+    source = source_of(project)
     lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
     source.write_text("".join(lines[:-3]), encoding="utf-8")
     assert told("status") == {"learn": "stale", "other": "known"}

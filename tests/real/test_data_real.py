@@ -12,6 +12,7 @@ import pytest
 from penstock.bundle.decoder import Kind
 from penstock.bundle.kinds import Task
 from penstock.data.ingest import ingest
+from penstock.data.privacy.applying import Decisions
 from penstock.data.profile import profile
 from penstock.data.result import IngestResult
 from penstock.data.sources.file import FileSource
@@ -100,9 +101,11 @@ def read(tmp_path: Path) -> Any:
 
     def run(file: str, target: str, **how: Any) -> tuple[LocalStore, IngestResult]:
         with Ledger.open(tmp_path / "ledger.db", objects) as ledger:
-            return objects, ingest(
-                ledger, objects, source=FileSource(DATA / file, how.pop("options", DEFAULTS)), target=target, **how
-            )
+            source = FileSource(DATA / file, how.pop("options", DEFAULTS))
+            kept = Decisions(
+                {}, kept=tuple(source.names)
+            )  # texts of these sets hold addresses; here they are read as they are
+            return objects, ingest(ledger, objects, source=source, target=target, privacy=kept, **how)
 
     return run
 

@@ -214,7 +214,9 @@ def _identity(
     day = datetime.now(UTC).date().isoformat() + "T00:00:00+00:00" if "newest_within" in text else None
     as_of = day if day is not None and parsed(context.project, text).looks_at_the_clock else None
     inputs = {**source, "contract": digest_of(text.encode())}
-    read = {key: declared[key] for key in ("path", "options", "reading", "files", "privacy") if key in declared}
+    read = {
+        key: declared[key] for key in ("path", "options", "reading", "joins", "files", "privacy") if key in declared
+    }
     return inputs, {**read, "as_of": as_of}
 
 
@@ -224,10 +226,11 @@ def _identity(
 def infer_text(context: Context, dataset: str) -> str:
     """The text of a contract for a version, with the reason for each line, from training rows alone."""
     from penstock.data.contract.infer import infer_contract
-    from penstock.data.versions import load_part, load_version
+    from penstock.data.doors import read_part
+    from penstock.data.versions import load_version
 
     version = load_version(context.objects, dataset)
-    frame, y = load_part(context.objects, version, "train")
+    frame, y = read_part(context.ledger, context.objects, version, "train")
     details = context.ledger.datasets.get(dataset).details
     return infer_contract(
         version.decoder.columns,

@@ -234,6 +234,7 @@ def _personal(places: Sequence[str], declared: Mapping[str, Any]) -> list[Person
     from penstock.data.privacy.survey import survey
     from penstock.data.sources.kind import Around
     from penstock.data.sources.opening import open_source
+    from penstock.data.sources.snapshots import PassingSnapshots
     from penstock.lifecycle.source import declared_source, settings_of
     from penstock.project.sections.data import DataSection
 
@@ -244,7 +245,8 @@ def _personal(places: Sequence[str], declared: Mapping[str, Any]) -> list[Person
         for place in places:
             said = {name: value for name, value in {**declared, "source": place}.items() if name in _READING}
             params = declared_source(msgspec.convert(said, DataSection))
-            source = open_source(settings_of(params), Around(root=Path.cwd(), scratch=Path(scratch)))
+            around = Around(root=Path.cwd(), scratch=Path(scratch), snapshots=PassingSnapshots())
+            source = open_source(settings_of(params), around)
             for one in survey(source):
                 before = found.get(one.name)
                 if before is None or ORDER.index(before.confidence) < ORDER.index(one.confidence):

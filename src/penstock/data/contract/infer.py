@@ -267,14 +267,10 @@ def _identifier(table: _Table, values: np.ndarray) -> None:
         table.put("unique", True, f"each of {len(texts)} training rows has its own")
     _lengths(table, texts)
     forms = {re.sub(r"[0-9]+", "0", text) for text in texts.tolist()[:50_000]}
-    lengths = {len(text) for text in texts.tolist()}
-    if len(forms) == 1 and len(lengths) == 1 and not texts[0].isdecimal():
-        pattern = "".join(
-            f"[0-9]{{{len(part)}}}" if part.isdecimal() else re.escape(part)
-            for part in re.split(r"([0-9]+)", texts[0])
-            if part
-        )
-        table.put("pattern", pattern, "the form of every training row")
+    if len(forms) == 1 and not texts[0].isdecimal():
+        parts = [part for part in re.split(r"([0-9]+)", texts[0]) if part]
+        pattern = "".join("[0-9]+" if part.isdecimal() else re.escape(part) for part in parts)
+        table.put("pattern", pattern, "the form of every training row; counters may grow by a digit")
 
 
 def _lengths(table: _Table, texts: np.ndarray) -> None:
