@@ -81,7 +81,7 @@ def test_a_query_is_reproduced_though_its_database_is_gone(tmp_path: Path, monke
     new_project("p", data="sqlite:///shop.db", query="SELECT * FROM t", target="y", drop=("id",))
     first, _, _ = version(tmp_path / "p")
     shutil.move("shop.db", "away.db")
-    with pytest.raises(SourceError, match="is not there"):
+    with pytest.raises(SourceError, match="there is no database"):
         version(tmp_path / "p")
     project = Project(tmp_path / "p")
     (ingested,) = project.ledger.runs(operation="ingest")

@@ -138,7 +138,7 @@ def current_dataset(stages: Stages, override: str | None = None) -> str:
     if stages.operation != "new":
         refuse_open_decisions(project)
     declared = declared_ingest(project)
-    if not source_is_there(project):
+    if not is_database(project.declaration.data.source) and not source_is_there(project):
         raise SourceError(
             f"the source {project.declaration.data.source} is not there",
             why="penstock.toml names it under [data], and nothing lies at this path",

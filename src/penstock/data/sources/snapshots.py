@@ -69,7 +69,6 @@ class Snapshot:
         )  # fmt: skip
 
 
-@final
 class Snapshots:
     """Snapshots in a ledger and its object store.
 
