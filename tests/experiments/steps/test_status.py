@@ -83,7 +83,7 @@ def test_the_stages_of_a_project_are_shown(project_at: Any, penstock: Cli, set_l
     project = project_at("run")
     stages = penstock(project, "status").body["stages"]
     assert {stage["status"] for stage in stages} == {"known"}
-    assert [stage["name"] for stage in stages][:2] == ["ingest", "recipe"]
+    assert [stage["name"] for stage in stages][:3] == ["contract", "ingest", "recipe"]
     set_line(project, "search", "seed = 9")
     told = {stage["name"]: stage["status"] for stage in penstock(project, "status").body["stages"]}
     assert told["recipe"] == "known"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar, final
 from penstock.bundle.kinds import Kind
 from penstock.bundle.preparing import Prepared
 from penstock.features.bounds import Bound, Text, Whole
+from penstock.features.embedding import PACKAGE
 from penstock.features.kinds import TEXTS
 from penstock.features.ops import floats, ints, ml, op, texts
-from penstock.features.sentences import INPUT, OUTPUT, PACKAGE, SentenceModel, sentence_model
+from penstock.features.sentences import INPUT, OUTPUT, SentenceModel, sentence_model
 from penstock.features.step import Columns, Target
 from penstock.features.vocabulary import MISSING
 
