@@ -34,6 +34,12 @@ def iban(account: int) -> str:
     return f"DE{98 - int(body + '131400') % 97:02d}{body}"
 
 
+def _time_of_its_own(i: int) -> str:
+    """A time of day that no other row has, so that no shifted instant can be another row's plain one."""
+    second = i * 61 % 86_400
+    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+
+
 def person(i: int) -> dict[str, str]:
     """The personal values of a row: each is found nowhere but in it."""
     dice = random.Random(i)
@@ -46,7 +52,7 @@ def person(i: int) -> dict[str, str]:
         "client_ip": f"{dice.randrange(70, 200)}.{dice.randrange(70, 250)}.{dice.randrange(70, 250)}.{dice.randrange(100, 250)}",
         "device": f"0A:1B:{i // 256:02X}:{i % 256:02X}:{dice.randrange(16, 256):02X}:{dice.randrange(16, 256):02X}",
         "born": f"{1940 + i % 60}-{1 + i % 12:02d}-{11 + i % 17:02d}T{i % 24:02d}:{i % 60:02d}:{dice.randrange(10, 60)}",
-        "seen_at": f"{2015 + i % 8}-{1 + i % 12:02d}-{11 + i % 17:02d}T{i % 24:02d}:{i % 60:02d}:{dice.randrange(10, 60)}",
+        "seen_at": f"{2015 + i % 8}-{1 + i % 12:02d}-{11 + i % 17:02d}T{_time_of_its_own(i)}",
         "postcode": f"{dice.randrange(10, 99)}{100 + i % 900}-{i:04d}",
         "pay": f"{30_000 + i * 131 + 0.37:.2f}",
         "boss": f"Zqname{i:05d} Zqfamily{i:05d}",
