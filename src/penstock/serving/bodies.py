@@ -67,7 +67,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
         size += len(message["body"])
         if size > limit:
             parts.clear()
-            await _drain(receive, limit * _DRAINED)
+            if message.get("more_body"):  # after the last part nothing comes, and waiting for it would have no end
+                await _drain(receive, limit * _DRAINED)
             raise _too_large(limit)
         parts.append(message["body"])
     return b"".join(parts)
