@@ -9,11 +9,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from penstock.serving.asked import Rows
 from penstock.serving.bodies import read_body, refuse_strange_pages
 from penstock.serving.follower import Loaded
 from penstock.serving.worker import Worker
 
-Rows = list[dict[str, Any]]
+CLOSED = 499
+"""The status of a request whose client went away."""
+
 Ask = Callable[[Loaded, Rows], Awaitable[list[dict[str, Any]]]]
 """Rows to answers with their ids; raises what `/predict` refuses."""
 
@@ -55,7 +58,7 @@ def answering(handler: Handler, refuse: Refusal) -> Handler:
         try:
             return await handler(request)
         except Gone:
-            return Response(status_code=499)
+            return Response(status_code=CLOSED)
         except Exception as error:  # noqa: BLE001  # told to the client, and to the log where it is ours
             return refuse(error)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+import orjson
+
 from penstock.errors import PenstockError, RequestError, ServingError, StoreFull
 
 log = logging.getLogger("penstock.serving")
@@ -25,3 +27,13 @@ def refused(error: Exception) -> tuple[int, dict[str, str]]:
         "try": "tell whoever runs this server",
         "path": "",
     }
+
+
+def refusal(error: Exception) -> tuple[int, bytes]:
+    """Status and body for an error, in the one shape of the server's own addresses."""
+    status, said = refused(error)
+    return status, error_body(said)
+
+
+def error_body(error: dict[str, str]) -> bytes:
+    return orjson.dumps({"error": error})

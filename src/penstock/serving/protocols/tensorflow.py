@@ -17,8 +17,9 @@ from starlette.routing import Route
 from penstock.bundle.signature import Signature
 from penstock.errors import RequestError
 from penstock.serving.addresses import address
+from penstock.serving.asked import Rows
 from penstock.serving.bodies import parse_object
-from penstock.serving.door import Door, Handler, Rows, answering, in_words
+from penstock.serving.door import Door, Handler, answering, in_words
 from penstock.serving.follower import Loaded
 from penstock.serving.protocols.columns import columns_of_answers, rows_of_columns, rows_of_lists
 from penstock.serving.protocols.tensors import BYTES, inputs_of, outputs_of

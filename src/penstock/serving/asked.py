@@ -1,0 +1,115 @@
+"""A prediction request of `/predict`, read: its rows, and what it says of how they are to be answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.errors import RequestError
+from penstock.serving.bodies import parse_object
+from penstock.serving.follower import Loaded, Serving
+
+Rows = list[dict[str, Any]]
+
+_NO_HISTORY = object()
+_FIELDS = ("rows", "version", "history")
+
+
+@dataclass(slots=True)
+class Asked:
+    """What a request asks, by whichever protocol.
+
+    Attributes
+    ----------
+    body : an object with "rows" as it came in, to be journalled as it is; None where the protocol writes rows in another way.
+    version : the version that is asked; None: the live one.
+    """
+
+    rows: Rows
+    body: bytes | None = None
+    version: int | None = None
+    history: object = _NO_HISTORY
+
+    @property
+    def has_history(self) -> bool:
+        """Whether earlier rows came along."""
+        return self.history is not _NO_HISTORY
+
+
+def read_asked(body: bytes) -> Asked:
+    """
+    Raises
+    ------
+    RequestError : status 400; the body is no such request.
+    """
+    request = parse_object(body)
+    rows = request.get("rows")
+    if type(rows) is not list:
+        raise _wrong_rows(request)
+    if len(request) == 1:
+        return Asked(rows, body)
+    for name in request:
+        if name not in _FIELDS:
+            raise RequestError(
+                f"unknown field {name!r}",
+                why='a request has "rows" and optionally "version" and "history"',
+                way_out="leave it out; fields of a row go inside the row",
+                path=name,
+                code="unknown-field",
+            )
+    version = request.get("version")
+    if version is not None and type(version) is not int:
+        raise RequestError(
+            f"version is {_kind(version)}",
+            why="a version is a whole number",
+            way_out='write "version": 1, or leave it out to ask the live one',
+            path="version",
+            code="wrong-type",
+        )
+    return Asked(rows, body, version, request.get("history", _NO_HISTORY))
+
+
+def chosen(asked: Asked, serving: Serving) -> Loaded:
+    """The version that is asked.
+
+    Raises
+    ------
+    RequestError : status 404; no slot holds it.
+    """
+    if asked.version is None:
+        return serving.live
+    loaded = serving.by_version.get(asked.version)
+    if loaded is None:
+        raise RequestError(
+            f"version {asked.version} is in no slot of this server",
+            why=f"it holds: {', '.join(str(v) for v in sorted(serving.by_version))}",
+            way_out="ask one of these, or leave the version out to ask the live one",
+            path="version",
+            code="unknown-version",
+            status=404,
+        )
+    return loaded
+
+
+def _wrong_rows(request: dict[str, Any]) -> RequestError:
+    if "rows" not in request:
+        return RequestError(
+            'the field "rows" is missing',
+            why="there is nothing to predict",
+            way_out='write {"rows": [{"field": value, ...}]}',
+            path="rows",
+            code="missing-field",
+        )
+    return RequestError(
+        f'"rows" is {_kind(request["rows"])}',
+        why="it must be a list of objects",
+        way_out='write {"rows": [{"field": value, ...}]}',
+        path="rows",
+        code="wrong-type",
+    )
+
+
+def _kind(value: Any) -> str:
+    """What a JSON value is, in words."""
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
