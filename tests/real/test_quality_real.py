@@ -18,6 +18,13 @@ pytestmark = [
 ]
 
 NO_HEADER = ("--no-header", "--quote", "none")
+COMPAS = (
+    "id compas_screening_date sex age age_cat race juv_fel_count decile_score juv_misd_count juv_other_count priors_count "
+    "days_b_screening_arrest c_jail_in c_jail_out c_offense_date c_arrest_date c_days_from_compas c_charge_degree c_charge_desc is_recid "
+    "r_charge_degree r_days_from_arrest r_offense_date r_charge_desc r_jail_in r_jail_out violent_recid is_violent_recid vr_charge_degree "
+    "vr_offense_date vr_charge_desc type_of_assessment decile_score_2 score_text screening_date v_type_of_assessment v_decile_score "
+    "v_score_text v_screening_date in_custody out_custody priors_count_2 start end event two_year_recid"
+)  # two names come twice in the file
 KNOWN: dict[str, tuple[str, str, tuple[str, ...], set[tuple[str, str | None]]]] = {
     "bank": (
         "bank_marketing/bank-additional-full.csv.gz",
@@ -30,6 +37,11 @@ KNOWN: dict[str, tuple[str, str, tuple[str, ...], set[tuple[str, str | None]]]] 
             ("redundant-columns", "cons.conf.idx"),
             ("scale-jumps", "emp.var.rate"),
             ("scale-jumps", "euribor3m"),
+            # of calls of an earlier campaign nothing is known before the autumn of 2008; all clients were called by telephone at first
+            ("standing-still", "pdays"),
+            ("standing-still", "previous"),
+            ("standing-still", "poutcome"),
+            ("standing-still", "contact"),
         },
     ),
     "adult": ("adult/adult.csv.gz", "income", (), {("redundant-columns", "educational-num")}),
@@ -56,7 +68,32 @@ KNOWN: dict[str, tuple[str, str, tuple[str, ...], set[tuple[str, str | None]]]] 
         "imdb_reviews/imdb_25k.csv.gz",
         "label",
         (),
-        {("too-good-column", "rating"), ("target-copy", "rating")},
+        {("too-good-column", "rating"), ("target-copy", "rating"), ("dominant-column", "rating")},
+    ),
+    "compas": (
+        "compas/compas-scores-two-years.csv.gz",
+        "two_year_recid",
+        ("--columns", COMPAS.replace(" ", ",")),
+        {
+            # what was written down because a person was charged again: `r_*`, `is_recid`; and when the watch over them ended: `event`, `end`
+            ("too-good-column", "r_offense_date"),
+            *(
+                ("dominant-column", name)
+                for name in ("r_offense_date", "r_charge_degree", "r_charge_desc", "is_recid", "event", "end")
+            ),
+            *(
+                ("filled-by-outcome", f"r_{name}")
+                for name in ("charge_degree", "offense_date", "charge_desc", "days_from_arrest")
+            ),
+            *(("filled-by-outcome", f"r_{name}") for name in ("jail_in", "jail_out")),
+            *(("constant-columns", name) for name in ("violent_recid", "type_of_assessment", "v_type_of_assessment")),
+            *(
+                ("redundant-columns", name)
+                for name in ("decile_score_2", "priors_count_2", "screening_date", "v_screening_date")
+            ),
+            # of those screened last, only people who were charged again are in the file
+            ("standing-still", "is_recid"),
+        },
     ),
 }
 

@@ -302,6 +302,40 @@ def test_a_column_that_carries_a_very_good_model_is_named(view: Any, judged: Any
     assert not only(judged("dominant-column", view(columns, sure))).failed
 
 
+def test_columns_that_hide_each_other_are_named_together(view: Any, judged: Any) -> None:
+    """Four consequences of the outcome, each harmless beside the others; of many strong columns none is named."""
+    dice = np.random.default_rng(0)
+    x = dice.normal(size=(1500, 12))
+    y = (x[:, :6].sum(axis=1) / 3 + dice.normal(size=1500) > 0.5).astype(np.int64)
+    columns = {f"x{i}": x[:, i] for i in range(12)}
+    after = {}
+    for i, wrong in enumerate((0.03, 0.04, 0.05, 0.1)):
+        after[f"after{i}"] = np.where(dice.random(1500) < wrong, 1 - y, y) * 1.0
+    found = judged("dominant-column", view({**columns, **after}, y))
+    assert {one.about for one in found if one.failed} == {"after0", "after1", "after2", "after3"}
+    assert all("without the 4 columns that foretell most alone" in one.why for one in found)
+    factor = dice.normal(size=1500)  # many measurements of one thing, as of cells under a microscope
+    measured = {f"m{i}": factor + 0.5 * dice.normal(size=1500) for i in range(12)}
+    honest = (factor + 0.3 * dice.normal(size=1500) > 0).astype(np.int64)
+    assert not [one for one in judged("dominant-column", view(measured, honest)) if one.failed]
+
+
+def test_rows_sorted_by_class_are_one_finding_on_their_order(view: Any, judged: Any) -> None:
+    """Not one for each column that is the same within a class; a sensor that hung across the classes is named still."""
+    dice = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 500)
+    columns = {f"x{i}": np.where(y == i % 3, 0.0, dice.normal(size=1500)) for i in range(8)}
+    columns["sensor"] = dice.normal(size=1500)
+    columns["sensor"][300:800] = 7.0
+    part = np.zeros(1500)
+    found = {one.about: one for one in judged("standing-still", view(columns, y, part=part)) if one.failed}
+    assert found.keys() == {None, "sensor"}
+    assert "within one class 8 columns stand still (x0, x1, x2, x3, x4 and 3 more)" in found[None].why
+    shuffled = dice.permutation(1500)
+    mixed = {name: column[shuffled] for name, column in columns.items()}
+    assert not [one for one in judged("standing-still", view(mixed, y[shuffled], part=part)) if one.failed]
+
+
 def test_a_column_that_stands_still_and_then_moves_is_found(view: Any, judged: Any) -> None:
     """One value or none over a fifth of the rows; what seldom changes, or has one frequent value, does not stand still."""
     columns, y = sound()
