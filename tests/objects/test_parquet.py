@@ -73,7 +73,7 @@ def test_a_text_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
 def test_a_file_without_rows_has_none(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"a": pa.array([], pa.string())}), path)
-    assert len(list(duck.duck_batches(path, _Layout(), 10))) == 0
+    assert len(list(duck.parquet_batches(path, 10))) == 0
 
 
 class _Layout:

@@ -12,7 +12,7 @@ import pytest
 
 from penstock.bundle.runtime import Bundle
 from penstock.errors import BadParameter, SchemaMismatch
-from penstock.serving.batch import predict_files
+from penstock.serving.batch.job import predict_files
 from penstock.serving.journal import read
 from penstock.serving.settings import HistorySettings, JournalSettings, ServeSettings
 from penstock.serving.slots import fill_and_switch

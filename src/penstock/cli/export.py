@@ -163,9 +163,10 @@ def onnx() -> Exporter:
     click.option("--schedule", "schedule", default="@daily", show_default=True, help="When; also a cron expression."),
     click.option("--rows", "rows", help="What the batch job reads; may hold {{ ds }} and other places of Airflow."),
     click.option("--answers", "answers", help="What the batch job writes."),
+    click.option("--query", "query", help="SQL for the batch job, where it reads a database."),
 )
-def airflow(schedule: str, rows: str | None, answers: str | None) -> Exporter:
+def airflow(schedule: str, rows: str | None, answers: str | None, query: str | None) -> Exporter:
     from penstock.packaging.exports.as_airflow import Airflow
     from penstock.project.project import Project
 
-    return Airflow(Project.here().root, schedule, rows, answers)
+    return Airflow(Project.here().root, schedule, rows, answers, query)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from penstock.data.source import Source
     from penstock.feedback.rows import LabelledRows
     from penstock.ledger.run import Run
-    from penstock.objects.tabular import ReadOptions
 
 GATE = "contract"
 SHOWN = 20  # breaches of one message
@@ -325,14 +324,13 @@ def text_of(value: Any) -> str | None:
     return str(value)
 
 
-def check_asked(project: Project, path: Path, options: ReadOptions, target: str) -> Checked | None:
+def check_asked(project: Project, source: Source, target: str) -> Checked | None:
     """Hold rows that a model is to answer against the contract; None where there is none, or it is not to be looked at.
 
     Row numbers and values are shown: these rows are asked about and not dealt.
     """
     from penstock.data.contract.check import check_source
     from penstock.data.contract.unsealed import everything
-    from penstock.data.sources.file import FileSource
 
     text = None if project.declaration.contract.at_predict == "off" else read_contract(project)
     if text is None:
@@ -344,5 +342,4 @@ def check_asked(project: Project, path: Path, options: ReadOptions, target: str)
         *how.pop("without", ()),
         *(name for name, rules in contract.columns.items() if rules.kind is None),
     }
-    source = FileSource(path, options)
     return check_source(contract, source, everything, part_of_file=True, without=frozenset(without), **how)

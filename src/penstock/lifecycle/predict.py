@@ -1,27 +1,40 @@
-"""`penstock predict`: files in, answers out, streamed; the same answers as online, bit for bit."""
+"""`penstock predict`: rows of any source in, answers out, streamed; the same answers as online, bit for bit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import BadParameter, ContractBroken
+from penstock.errors import BadParameter, ContractBroken, PenstockError
 from penstock.lifecycle.bundles import bundle_of
 from penstock.project.live import live_bundle
 from penstock.project.project import Project
 from penstock.serving.slots import read_slots
 
 if TYPE_CHECKING:
+    from penstock.bundle.frame import Frame
     from penstock.objects.tabular import ReadOptions
+    from penstock.serving.batch.answering import Answering
+    from penstock.serving.batch.done import Done, Place
+    from penstock.serving.batch.inputs import Input
+    from penstock.serving.batch.job import BatchResult
 
 MAX_TOLD = 10  # rules of one file that a warning names
+MAX_NAMED = 10  # files that the text names
 
 
 @dataclass(frozen=True)
 class PredictResult:
-    """Outcome of `penstock predict`."""
+    """Outcome of `penstock predict`.
+
+    Attributes
+    ----------
+    skipped : files that were answered before. refused : files that could not be answered while a folder was watched.
+    """
 
     rows: int
     files: int
@@ -30,17 +43,25 @@ class PredictResult:
     model: str
     version: int | None
     warnings: list[str]
+    unreadable: int = 0
+    skipped: list[str] = field(default_factory=list)
+    refused: list[dict[str, str]] = field(default_factory=list)
 
-    exit_code = 0
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.refused else 0
 
     def to_json(self) -> dict[str, Any]:
         return {
             "rows": self.rows,
             "files": self.files,
             "abstained": self.abstained,
+            "unreadable": self.unreadable,
             "output": self.output,
             "model": self.model,
             "version": self.version,
+            "skipped": self.skipped,
+            "refused": self.refused,
             "warnings": self.warnings,
         }
 
@@ -49,7 +70,29 @@ class PredictResult:
         lines = [f"{self.rows} rows of {self.files} file(s) answered by {by}: {self.output}"]
         if self.abstained:
             lines.append(f"  {self.abstained} rows: abstained")
+        if self.unreadable:
+            lines.append(f"  {self.unreadable} values that cannot be read: taken as missing")
+        if self.skipped:
+            more = f" and {len(self.skipped) - MAX_NAMED} more" if len(self.skipped) > MAX_NAMED else ""
+            lines.append(f"  answered before, left as they are: {', '.join(self.skipped[:MAX_NAMED])}{more}")
+        lines += [f"  not answered: {r['input']}: {r['what']}" for r in self.refused]
         return "\n".join([*lines, *(f"  warning: {w}" for w in self.warnings)])
+
+
+@dataclass(frozen=True)
+class Following:
+    """That a folder is to be watched.
+
+    Attributes
+    ----------
+    stop : set when the file in hand is to be the last. every_s : between two looks. quiet_s : so long nobody writes to a whole file.
+    told : a line for each file that was answered or refused.
+    """
+
+    stop: Event
+    every_s: float = 1.0
+    quiet_s: float = 2.0
+    told: Callable[[str], None] = lambda line: None
 
 
 def predict_files(
@@ -59,26 +102,34 @@ def predict_files(
     project: Project | None = None,
     version: int | None = None,
     bundle: Path | str | None = None,
+    query: str = "",
     on_unreadable: Literal["refuse", "missing"] = "refuse",
+    keep: Sequence[str] = (),
     history: Path | str | None = None,
+    again: bool = False,
+    following: Following | None = None,
     header: bool = True,
     columns: tuple[str, ...] | None = None,
     delimiter: str | None = None,
     quote: str | None = None,
     encoding: str = "utf-8",
 ) -> PredictResult:
-    """Answer every row of a file or of a folder of files; within a project they are held against its contract first.
+    """Answer every row of a source; within a project the rows are held against its contract first.
 
     Parameters
     ----------
-    source, output : files, or two folders.
+    source : a file, folder, glob, bucket, or a database with ``?table=`` or a `query`.
+    output : a file (``.csv``, ``.csv.gz``, ``.parquet``), which appears whole; or a folder, a prefix of a bucket or a table, where the answers
+        to each file are kept once: what was answered before is left as it is.
     version : of the project's registry; default: the live one, or the champion, or the newest that passed.
     bundle : a bundle folder; then no project is needed.
-    on_unreadable : ``"refuse"`` (an error that names the field, nothing is written) or ``"missing"``.
+    on_unreadable : ``"refuse"`` (an error that names the field, nothing of that file is written) or ``"missing"``.
+    keep : columns of the input that go into the output, too.
     history : a file of earlier rows, for columns that look back.
+    again : answer also what was answered before.
+    following : watch the folder instead of answering what lies there now.
     """
     from penstock.objects.tabular import ReadOptions
-    from penstock.serving.batch import predict_files as predict_batch
 
     if on_unreadable not in ("refuse", "missing"):
         raise BadParameter(
@@ -86,60 +137,254 @@ def predict_files(
             why="known are 'refuse' and 'missing'",
             way_out="--unreadable missing",
         )
-    number: int | None = None
     options = ReadOptions(header=header, columns=columns, delimiter=delimiter, quote=quote, encoding=encoding)
-    broken: list[str] = []
-    if bundle is not None:
-        loaded = Bundle.load(bundle)
-    else:
+    if bundle is None:
         project = project or Project.here()
-        number, loaded = _bundle_of(project, version)
-        broken = _held(project, Path(source), options)
-    done = predict_batch(
-        loaded,
-        Path(source),
-        Path(output),
-        read_options=options,
-        on_unreadable=on_unreadable,
-        history=None if history is None else Path(history),
-    )
-    return PredictResult(
-        rows=done.rows,
-        files=len(done.files),
-        abstained=done.abstained,
-        output=str(output),
-        model=loaded.signature.model,
-        version=number,
-        warnings=[*broken, *done.warnings],
-    )
+    elif version is not None:
+        raise BadParameter(
+            "--version and --bundle are both given", why="either names what answers", way_out="leave one of them out"
+        )
+    model = _Model(project if bundle is None else None, version, bundle, on_unreadable, tuple(keep), history, options)
+    job = _Job(str(source), str(output), options, query, model, again)
+    if following is not None:
+        return job.follow(following)
+    return job.do()
 
 
-def _held(project: Project, source: Path, options: ReadOptions) -> list[str]:
+@dataclass
+class _Model:
+    """What answers: a bundle, a version, or what is live at the moment."""
+
+    project: Project | None
+    version: int | None
+    bundle: Path | str | None
+    on_unreadable: Literal["refuse", "missing"]
+    keep: tuple[str, ...]
+    history: Path | str | None
+    options: ReadOptions
+    _now: tuple[Answering, int | None] | None = None
+    _epoch: int = -1
+
+    @property
+    def named(self) -> bool:
+        return self.version is not None or self.bundle is not None
+
+    def __call__(self) -> tuple[Answering, int | None]:
+        """The model that answers next."""
+        if self._now is None or self._switched():
+            self._now = self._load()
+        return self._now
+
+    def look(self, given: Input) -> list[str]:
+        return [] if self.project is None else _held(self.project, given)
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the answers beside the rows and the model."""
+        from penstock.objects.files import sha256_file
+
+        return {
+            "read": self.options.to_json(),
+            "on_unreadable": self.on_unreadable,
+            "keep": list(self.keep),
+            "history": None if self.history is None else sha256_file(Path(self.history)),
+        }
+
+    def _switched(self) -> bool:
+        if self.project is None or self.named:
+            return False
+        return read_slots(self.project.serving_state).epoch != self._epoch
+
+    def _load(self) -> tuple[Answering, int | None]:
+        from penstock.serving.batch.answering import Answering
+
+        number: int | None = None
+        if self.bundle is not None:
+            loaded = Bundle.load(self.bundle)
+        else:
+            assert self.project is not None
+            if not self.named:
+                self._epoch = read_slots(self.project.serving_state).epoch
+            number, loaded = _bundle_of(self.project, self.version)
+        made = Answering(loaded, on_unreadable=self.on_unreadable, keep=self.keep, earlier=self._earlier(loaded))
+        return made, number
+
+    def _earlier(self, loaded: Bundle) -> Frame | None:
+        if self.history is None:
+            return None
+        from penstock.serving.batch.history import earlier_rows
+        from penstock.serving.batch.inputs import FileInput
+
+        return earlier_rows(loaded, FileInput(Path(self.history), self.options))
+
+
+@dataclass
+class _Job:
+    """What is read, where the answers go, and what answers."""
+
+    source: str
+    output: str
+    options: ReadOptions
+    query: str
+    model: _Model
+    again: bool
+
+    def do(self) -> PredictResult:
+        """Answer what is there now."""
+        from penstock.lifecycle.predict_inputs import find_inputs, places_of, refuse_to_read_answers
+        from penstock.serving.batch.done import output_name
+        from penstock.serving.batch.job import answer_each, answer_together, refuse_overwriting
+
+        found = find_inputs(self.source, self.options, query=self.query, scratch=self._scratch())
+        together = self._is_one_file(found.single)
+        refuse_to_read_answers(self.source, found.base, self.output)
+        if "://" not in self.output:
+            read, target = places_of(found.parts), Path(self.output)
+            refuse_overwriting(read.values(), [target] if together else [target / output_name(name) for name in read])
+        if together:
+            files, name = self._one_file()
+            done = answer_together(self.model()[0], found.parts, files, name, shown=self.output, look=self.model.look)
+        else:
+            done = answer_each(self._each(self._place()), found.parts)
+        done.warnings[:0] = found.warnings
+        return self._result(done)
+
+    def follow(self, following: Following) -> PredictResult:
+        """Answer what comes, until it is said to stop."""
+        from penstock.lifecycle.predict_inputs import base_of, refuse_to_read_answers, watched
+        from penstock.serving.batch.watching import Watch, follow
+
+        if self._is_one_file(False):
+            raise BadParameter(
+                f"the answers of a watched folder do not go into one file ({self.output})",
+                why="a file is written whole, and it is not known when the last input has come",
+                way_out="name a folder, a prefix of a bucket, or a table of a database",
+            )
+        refuse_to_read_answers(self.source, base_of(self.source), self.output)
+
+        def told(done: Done) -> None:
+            following.told(f"{done.input}: {done.rows} rows answered by version {done.version}: {done.output}"
+                           if done.version is not None else f"{done.input}: {done.rows} rows answered: {done.output}")  # fmt: skip
+
+        def told_refused(name: str, error: PenstockError) -> None:
+            following.told(f"{name}: not answered: {error}")
+
+        watch = Watch(watched(self.source, self.options, scratch=self._scratch()), following.quiet_s)
+        each = self._each(self._place())
+        self.model()  # what is wrong with it is told before anything comes
+        followed = follow(each, watch, following.stop, every_s=following.every_s, told=told, told_refused=told_refused)
+        refused = [{"input": n, "code": e.code, "what": e.what} for n, e in sorted(followed.refused.items())]
+        return self._result(followed.result, refused)
+
+    # ------------------------------------------------------------ where the answers go
+
+    def _is_one_file(self, single: bool) -> bool:
+        """Whether the answers go into one file. `single`: the input is one table, rather than files that are answered one by one.
+
+        Raises
+        ------
+        BadParameter : it looks like a file of a form that cannot be written.
+        """
+        from penstock.project.sections.data import is_database
+        from penstock.serving.batch.writing import ENDINGS, checked
+
+        output = self.output
+        local = "://" not in output
+        if is_database(output) or output.endswith("/") or (local and Path(output).is_dir()):
+            return False
+        if output.lower().endswith(ENDINGS) or single or (local and Path(output).suffix):
+            checked(output)
+            return True
+        return False
+
+    def _one_file(self) -> tuple[Any, str]:
+        from penstock.objects.files import asked
+        from penstock.objects.named import FolderFiles, is_bucket, open_named
+
+        if is_bucket(self.output):
+            place, _, name = self.output.rpartition("/")
+            return open_named(place), name
+        path = asked(Path(self.output))
+        return FolderFiles(path.parent), path.name
+
+    def _place(self) -> Place:
+        from penstock.objects.named import FolderFiles, open_named
+        from penstock.project.sections.data import is_database
+        from penstock.serving.batch.done import FilePlace
+
+        if is_database(self.output):
+            from penstock.lifecycle.answer_tables import AnswerTable
+
+            table = AnswerTable(self.output)
+            if (
+                self.source.partition("?")[0] == table.database.partition("?")[0]
+                and f"table={table.table}" in self.source
+            ):
+                raise BadParameter(
+                    f"the output table {table.table!r} is the input, too",
+                    why="its rows would be replaced by their answers",
+                    way_out="write to another table",
+                )
+            return table
+        files = open_named(self.output)
+        if isinstance(files, FolderFiles):
+            files.sweep()
+        return FilePlace(files)
+
+    def _each(self, place: Place) -> Any:
+        from penstock.serving.batch.job import Each
+
+        return Each(
+            place,
+            self.model,
+            self.model.settings(),
+            named=self.model.named,
+            again=self.again,
+            look=self.model.look,
+        )
+
+    def _scratch(self) -> Path | None:
+        return None if self.model.project is None else self.model.project.state / "fetched"
+
+    def _result(self, done: BatchResult, refused: list[dict[str, str]] | None = None) -> PredictResult:
+        answering, number = self.model()
+        return PredictResult(
+            rows=done.rows,
+            files=len(done.files),
+            abstained=done.abstained,
+            output=self.output,
+            model=answering.bundle.signature.model,
+            version=number,
+            warnings=done.warnings,
+            unreadable=done.unreadable,
+            skipped=done.skipped,
+            refused=refused or [],
+        )
+
+
+def _held(project: Project, given: Input) -> list[str]:
     """What breaks the contract among the rows to answer, as warnings.
 
     Raises
     ------
-    ContractBroken : ``[contract] at_predict`` is "stop"; nothing is answered.
+    ContractBroken : ``[contract] at_predict`` is "stop"; none of these rows is answered.
     """
     from penstock.lifecycle.contract import check_asked, lines_of
-    from penstock.serving.batch import tables_of
+    from penstock.lifecycle.predict_inputs import as_source
 
     name, stop = project.declaration.contract.file, project.declaration.contract.at_predict == "stop"
-    warnings = []
-    for path in tables_of(source):
-        found = check_asked(project, path, options, project.declaration.data.target)
-        if found is None or found.passed:
-            continue
-        if stop:
-            raise ContractBroken(
-                f"{path} breaks {name}\n" + "\n".join(lines_of(found.breaches)),
-                why='nothing was answered, as [contract] at_predict = "stop"',
-                way_out='have the rows put right, or change the contract; at_predict = "warn" answers and warns',
-                breaches=[breach.to_json() for breach in found.breaches],
-            )
-        warnings += [f"{path.name} breaks {name}: {b.id} {b.about}: {b.why}" for b in found.breaches[:MAX_TOLD]]
-        if len(found.breaches) > MAX_TOLD:
-            warnings.append(f"{path.name} breaks {len(found.breaches) - MAX_TOLD} more rules of {name}")
+    found = check_asked(project, as_source(given), project.declaration.data.target)
+    if found is None or found.passed:
+        return []
+    if stop:
+        raise ContractBroken(
+            f"{given.name} breaks {name}\n" + "\n".join(lines_of(found.breaches)),
+            why='none of its rows was answered, as [contract] at_predict = "stop"',
+            way_out='have the rows put right, or change the contract; at_predict = "warn" answers and warns',
+            breaches=[breach.to_json() for breach in found.breaches],
+        )
+    warnings = [f"{given.name} breaks {name}: {b.id} {b.about}: {b.why}" for b in found.breaches[:MAX_TOLD]]
+    if len(found.breaches) > MAX_TOLD:
+        warnings.append(f"{given.name} breaks {len(found.breaches) - MAX_TOLD} more rules of {name}")
     return warnings
 
 

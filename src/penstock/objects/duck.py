@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,14 +53,16 @@ def quiet_connection() -> duckdb.DuckDBPyConnection:
 
 
 def duck_batches(path: Path, layout: Layout, batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """The rows of a file in order, columns named by place."""
+    """The rows of a file of text in order, columns named by place."""
     with quiet_connection() as connection:
-        if layout.format == "parquet":
-            selected, rows = _select_parquet(connection, path)
-            batch_rows = min(batch_rows, rows)
-        else:
-            selected = _select(connection, path, layout)
-        yield from selected.to_arrow_reader(batch_rows)
+        yield from _select(connection, path, layout).to_arrow_reader(batch_rows)
+
+
+def parquet_batches(path: Path, batch_rows: int, numbers: Collection[int] = ()) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file in order, columns named by place; those in `numbers` as float64, where they are such."""
+    with quiet_connection() as connection:
+        selected, rows = _select_parquet(connection, path, numbers)
+        yield from selected.to_arrow_reader(min(batch_rows, rows))
 
 
 def _select(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout) -> duckdb.DuckDBPyRelation:
@@ -90,7 +92,9 @@ def _select(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout) -
     return connection.sql(f"select * from read_csv(?, {arguments})", params=[str(path), *settings.values()])
 
 
-def _select_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[duckdb.DuckDBPyRelation, int]:
+def _select_parquet(
+    connection: duckdb.DuckDBPyConnection, path: Path, numbers: Collection[int]
+) -> tuple[duckdb.DuckDBPyRelation, int]:
     """The rows, and how many are asked for at a time. Every column as text: NaN as nothing, instants in UTC with their zone. Arrow reads the usual types, as DuckDB holds whole
     row groups of a file in memory, several at a time."""
     from penstock.objects.parquet import is_plain, open_pages, piece_rows, pieces
@@ -104,18 +108,25 @@ def _select_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[
     if len(described) == len(file.schema_arrow) and is_plain(file.schema_arrow):
         connection.execute("set threads = 1")
         names = [(f"c{i}", kind) for i, (_, kind, *_) in enumerate(described)]
-        return connection.from_arrow(pieces(file)).select(_as_text(names, path)), rows
-    columns = _as_text([(name, kind) for name, kind, *_ in described], path)
+        return connection.from_arrow(pieces(file)).select(_as_text(names, path, numbers)), rows
+    columns = _as_text([(name, kind) for name, kind, *_ in described], path, numbers)
     selected = connection.sql(f"select {columns} from read_parquet(?, hive_partitioning = false)", params=[str(path)])
     return selected, rows
 
 
-def _as_text(described: list[tuple[str, str]], path: Path) -> str:
-    """A select list that writes columns as text."""
+_NUMBERS = frozenset(
+    {"DOUBLE", "FLOAT", "BIGINT", "INTEGER", "SMALLINT", "TINYINT", "UINTEGER", "USMALLINT", "UTINYINT"}
+)
+
+
+def _as_text(described: list[tuple[str, str]], path: Path, numbers: Collection[int] = ()) -> str:
+    """A select list that writes columns as text, and some as float64."""
     columns = []
     for position, (name, kind) in enumerate(described):
         quoted = '"' + name.replace('"', '""') + '"'
-        if kind in ("DOUBLE", "FLOAT"):
+        if position in numbers and kind in _NUMBERS:
+            value = f"{quoted}::double"
+        elif kind in ("DOUBLE", "FLOAT"):
             value = f"case when isnan({quoted}) then null else {quoted}::varchar end"
         elif kind == "BLOB":
             raise SourceError(

@@ -12,13 +12,13 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import BadParameter, SourceError
-from penstock.objects.duck import bad_byte, broken_gzip, duck_batches, json_fields, read_error
+from penstock.objects.duck import bad_byte, broken_gzip, duck_batches, json_fields, parquet_batches, read_error
 from penstock.objects.recode import RECODED, recoded_batches
 from penstock.objects.sniff import MIXED, NO_DELIMITER, guess, line_end, records
 
@@ -170,18 +170,31 @@ def open_text_batches(
     return text_batches(path, detect(path, options), batch_rows)
 
 
-def text_batches(path: Path, detected: Detected, batch_rows: int = 50_000) -> Iterator[pa.RecordBatch]:
-    """As `open_text_batches`, for a file that was looked at already."""
+def text_batches(
+    path: Path, detected: Detected, batch_rows: int = 50_000, numbers: Collection[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """As `open_text_batches`, for a file that was looked at already.
+
+    Parameters
+    ----------
+    numbers : columns that come as float64, NaN or null where there is nothing, if a Parquet file holds them as integers or floats.
+    """
     import duckdb
     import pyarrow as pa
 
     before = _identity(path)
     count = 0
-    read = recoded_batches if detected.encoding in RECODED or detected.line_end == MIXED else duck_batches
+    if detected.format == "parquet":
+        wanted = frozenset(i for i, name in enumerate(detected.names) if name in numbers)
+        found = parquet_batches(path, batch_rows, wanted)
+    elif detected.encoding in RECODED or detected.line_end == MIXED:
+        found = recoded_batches(path, detected, batch_rows)
+    else:
+        found = duck_batches(path, detected, batch_rows)
     try:
-        for batch in read(path, detected, batch_rows):
+        for batch in found:
             count += batch.num_rows
-            columns = [column.cast(pa.string()) for column in batch.columns]
+            columns = [c if pa.types.is_float64(c.type) else c.cast(pa.string()) for c in batch.columns]
             yield pa.RecordBatch.from_arrays(columns, names=list(detected.names))
     except (duckdb.Error, pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise read_error(path, detected, error) from error

@@ -81,7 +81,7 @@ def test_nothing_is_fetched_where_nothing_has_changed(
     bucket.put("a.csv", table(range(30)))
     digest = place.open(bucket.url("*.csv")).digest()
     with monkeypatch.context() as patch:
-        patch.setattr(RemoteSource, "_fetch", lambda *_: pytest.fail("fetched"))
+        patch.setattr(RemoteSource, "fetch", lambda *_: pytest.fail("fetched"))
         assert place.open(bucket.url("*.csv")).digest() == digest
     bucket.put("b.csv", table(range(5)))
     assert place.open(bucket.url("*.csv")).digest() != digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,8 @@ def test_a_batch_job_needs_both_its_ends(shipment: Callable[..., Shipment], tmp_
     """An input without an output is refused."""
     with pytest.raises(ExportError, match="no input, or no output"):
         export(Airflow(tmp_path, rows="in.csv"), shipment(), tmp_path / "a")
+    with pytest.raises(ExportError, match="no input, or no output"):
+        export(Airflow(tmp_path, query="SELECT 1"), shipment(), tmp_path / "a")
 
 
 @pytest.mark.parametrize("batch", [True, False])
@@ -44,6 +47,26 @@ def test_the_file_is_python_and_names_the_project(
     assert str(project) in constants
     assert "0 6 * * *" in constants
     assert ("'in box/{{ ds }}.csv'" in constants) is batch
+
+
+def test_the_batch_job_is_the_command_that_answers(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """What the task runs is taken by `penstock predict` as it is: a query into a table, each word in its option."""
+    from penstock.cli.predict import predict
+
+    rows = "sqlite:///it's.db"
+    exporter = Airflow(
+        tmp_path, rows=rows, answers="sqlite:///out.db?table=a b", query="SELECT * FROM t WHERE d = '{{ ds }}'"
+    )
+    text = (export(exporter, shipment(), tmp_path / "a").folder / "toy_dag.py").read_text()
+    (line,) = [line for line in text.splitlines() if line.lstrip().startswith("predict = ")]
+    words: list[str] = []
+    made = eval(line.partition(" = ")[2], {"command": lambda name, *given, **more: words.extend(given)})
+    assert made is None
+    (verb, *arguments) = shlex.split(" ".join(words))
+    assert verb == "predict"
+    asked = predict.make_context("predict", arguments).params
+    assert (asked["source"], asked["output"]) == (rows, "sqlite:///out.db?table=a b")
+    assert asked["query"] == "SELECT * FROM t WHERE d = '{{ ds }}'"
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -178,6 +179,9 @@ def _postgres(url: str, secrets: Secrets) -> Iterator[Asked]:
             connection.read_only = True
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.execute("SET LOCAL TIME ZONE 'UTC'")
+            connection.execute(
+                "SET LOCAL synchronize_seqscans = off"
+            )  # asked twice, a table gives its rows in one order
             yield _Postgres(connection)
     except psycopg.Error as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -231,6 +235,26 @@ def quoted(name: str) -> str:
     '"my table"'
     """
     return '"' + name.replace('"', '""') + '"'
+
+
+def clean_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The columns of a query as they are called from here on.
+
+    Raises
+    ------
+    SourceError : two have one name, or one has none.
+    """
+    from penstock.objects.tabular import clean
+
+    cleaned = tuple(clean(name) for name in names)
+    twice = [name for name, count in Counter(cleaned).items() if count > 1]
+    if twice or not all(cleaned):
+        raise SourceError(
+            f"the query gives two columns called {twice[0]!r}" if twice else "the query gives a column without a name",
+            why="every column has one name",
+            way_out='give one of them another name in the query: SELECT a.id AS id, b.id AS "b_id", ...',
+        )
+    return cleaned
 
 
 def text_of(value: Any, column: str) -> str | None:

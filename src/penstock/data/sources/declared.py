@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from penstock.data.source import Source
 
@@ -24,4 +26,37 @@ class DeclaredSource(Source, Protocol):
     @property
     def kept(self) -> str | None:
         """Digest under which the rows themselves are kept, where the place cannot be asked for them again; else None."""
+        ...
+
+
+@runtime_checkable
+class InTables(Protocol):
+    """A source that consists of tables in files, and gives them one by one as well: what a batch job answers file by file."""
+
+    def tables(self) -> Sequence[TableFile]:
+        """The files as they are now, in the order of their names."""
+        ...
+
+
+class TableFile(Protocol):
+    """One of them.
+
+    Attributes
+    ----------
+    name : relative to the folder or bucket, with ``/``. constants : columns that the names of its folders say.
+    identity : what its store says of its content without reading it; "" where that is no proof.
+    place : its path on this machine; None where it is elsewhere.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def constants(self) -> Mapping[str, str | None]: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def place(self) -> Path | None: ...
+
+    def fetched(self) -> AbstractContextManager[Path]:
+        """The file on this machine, for as long as it is read."""
         ...

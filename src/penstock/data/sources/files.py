@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,20 @@ class Entry:
 
     name: str
     path: Path
+
+    identity = ""  # size and time are no proof of what a local file holds
+
+    @property
+    def constants(self) -> Mapping[str, str | None]:
+        return partitions_of(self.name)
+
+    @property
+    def place(self) -> Path | None:
+        return self.path
+
+    @contextmanager
+    def fetched(self) -> Iterator[Path]:
+        yield self.path
 
 
 class Glob:
@@ -105,6 +120,9 @@ class TableFiles:
 
     @cached_property
     def entries(self) -> list[Entry]:
+        return self._list()
+
+    def tables(self) -> list[Entry]:
         return self._list()
 
     @property

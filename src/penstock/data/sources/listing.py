@@ -88,6 +88,12 @@ def partitions_of(name: str) -> Mapping[str, str | None]:
     return found
 
 
-def nothing_there(place: str, way_out: str) -> SourceError:
+class NothingThere(SourceError):
+    """A glob, a folder or a prefix without files that could be read."""
+
+
+def nothing_there(place: str, way_out: str) -> NothingThere:
     """The error of a glob or folder without files."""
-    return SourceError(f"{place} names no file", why="no file lies there, or none whose form is known", way_out=way_out)
+    return NothingThere(
+        f"{place} names no file", why="no file lies there, or none whose form is known", way_out=way_out
+    )

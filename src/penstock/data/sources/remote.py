@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, final
 from penstock.data.sources.file import FileSource, options_of
 from penstock.data.sources.files import Entry, TableFiles, digest_of_files
 from penstock.data.sources.kind import Around, SourceSettings, changed, described
-from penstock.data.sources.listing import TABLES, is_glob, nothing_there, suffix_of
+from penstock.data.sources.listing import TABLES, is_glob, nothing_there, partitions_of, suffix_of
 from penstock.errors import SourceError
 
 if TYPE_CHECKING:
@@ -61,6 +61,39 @@ class RemoteFile:
     @property
     def identity(self) -> str:
         return f"{self.size} {self.tag} {self.changed_at}"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RemoteEntry:
+    """A file of the bucket, to be read by itself; fetched when it is, and removed after."""
+
+    source: RemoteSource
+    file: RemoteFile
+
+    @property
+    def name(self) -> str:
+        return self.file.key
+
+    @property
+    def constants(self) -> Mapping[str, str | None]:
+        return partitions_of(self.file.key)
+
+    @property
+    def identity(self) -> str:
+        return self.file.identity if self.file.tag else ""
+
+    @property
+    def place(self) -> Path | None:
+        return None
+
+    @contextmanager
+    def fetched(self) -> Iterator[Path]:
+        path = self.source.fetch(self.file)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
 
 @final
@@ -105,6 +138,9 @@ class RemoteSource:
     @property
     def contents(self) -> Mapping[str, str]:
         return {} if self._single else self._digests()
+
+    def tables(self) -> list[RemoteEntry]:
+        return [RemoteEntry(self, file) for file in self._list()]
 
     def digest(self) -> str:
         digests = self._digests()
@@ -164,7 +200,7 @@ class RemoteSource:
             if digest is None:
                 from penstock.objects.files import sha256_file
 
-                digest = sha256_file(self._fetch(file))
+                digest = sha256_file(self.fetch(file))
                 if cache is not None:
                     cache.remember_digest(url, file.identity, digest)
             found[file.key] = digest
@@ -184,12 +220,12 @@ class RemoteSource:
     @cached_property
     def _fetched(self) -> FileSource | TableFiles:
         """The files as they were when the source was opened, on this machine."""
-        entries = [Entry(file.key, self._fetch(file)) for file in self.listed]
+        entries = [Entry(file.key, self.fetch(file)) for file in self.listed]
         if self._single:
             return FileSource(entries[0].path, self._settings.options, self._settings.place, self._settings.file_column)
         return TableFiles(self._settings, replace(self._around, root=self._folder), lambda: entries)
 
-    def _fetch(self, file: RemoteFile) -> Path:
+    def fetch(self, file: RemoteFile) -> Path:
         """A file of the bucket on this machine, fetched once."""
         import obstore
 

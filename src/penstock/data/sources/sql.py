@@ -195,18 +195,7 @@ class _Fetch:
         self, names: Sequence[str], rows: Iterator[Sequence[Any]], cursor: int | None = None
     ) -> tuple[tuple[str, ...], Iterator[tuple[list[str | None], Any]]]:
         """Clean names, and of each row the texts (none of dropped columns) and the value of the cursor."""
-        from penstock.objects.tabular import clean
-
-        cleaned = [clean(name) for name in names]
-        twice = [name for name, count in Counter(cleaned).items() if count > 1]
-        if twice or not all(cleaned):
-            raise SourceError(
-                f"the query gives two columns called {twice[0]!r}"
-                if twice
-                else "the query gives a column without a name",
-                why="every column has one name",
-                way_out='give one of them another name in the query: SELECT a.id AS id, b.id AS "b_id", ...',
-            )
+        cleaned = databases.clean_names(names)
         kept = [name not in self.settings.drop for name in cleaned]
 
         def texts() -> Iterator[tuple[list[str | None], Any]]:
@@ -220,7 +209,7 @@ class _Fetch:
                     value,
                 )
 
-        return tuple(cleaned), texts()
+        return cleaned, texts()
 
     def _stored(
         self, names: tuple[str, ...], texts: Iterator[list[str | None]]

@@ -17,26 +17,33 @@ class Airflow:
     ----------
     project : folder of the project on the machine that runs the tasks.
     schedule : when it runs: a preset of Airflow or a cron expression.
-    rows, answers : what the batch job reads and writes, for ``penstock predict``; None leaves the job out. They may hold
-        Airflow's places, such as ``{{ ds }}``.
+    rows, answers : what the batch job reads and writes, for ``penstock predict``: files, folders, buckets, tables; None leaves the
+        job out. They may hold Airflow's places, such as ``{{ ds }}``. Into a folder, a bucket or a table each file is answered once, so
+        that a task that is tried again goes on where it was.
+    query : SQL, where `rows` is a database.
     """
 
     name: ClassVar[str] = "airflow"
 
     def __init__(
-        self, project: Path, schedule: str = "@daily", rows: str | None = None, answers: str | None = None
+        self,
+        project: Path,
+        schedule: str = "@daily",
+        rows: str | None = None,
+        answers: str | None = None,
+        query: str | None = None,
     ) -> None:
-        self.project, self.schedule, self.rows, self.answers = project, schedule, rows, answers
+        self.project, self.schedule, self.rows, self.answers, self.query = project, schedule, rows, answers, query
 
     def write(self, shipment: Shipment, folder: Path) -> list[str]:
         """
         Raises
         ------
-        ExportError : only one of `rows` and `answers` is given.
+        ExportError : only one of `rows` and `answers` is given, or a query without them.
         """
         from penstock.errors import ExportError
 
-        if (self.rows is None) != (self.answers is None):
+        if (self.rows is None) != (self.answers is None) or (self.query is not None and self.rows is None):
             raise ExportError(
                 "the batch job has no input, or no output",
                 why="--rows names what is read, --answers what is written",
@@ -51,6 +58,7 @@ class Airflow:
             schedule=self.schedule,
             rows=None if self.rows is None else quoted(self.rows),
             answers=None if self.answers is None else quoted(self.answers),
+            query=None if self.query is None else quoted(self.query),
         )
         (folder / name).write_text(text, encoding="utf-8")
         return [f"copy {name} into Airflow's folder of DAGs; `penstock` must be installed where its tasks run"]

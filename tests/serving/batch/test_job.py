@@ -17,8 +17,8 @@ import pytest
 
 from penstock.bundle.runtime import Bundle
 from penstock.errors import BadParameter, SchemaMismatch, SourceError, StoreError, StoreFull
-from penstock.serving import batch
-from penstock.serving.batch import predict_files
+from penstock.serving.batch import answering, inputs
+from penstock.serving.batch.job import predict_files
 
 NAMES = ["age", "income", "job", "member", "joined", "note", "id"]
 
@@ -129,24 +129,19 @@ def test_rows_keep_their_order_over_chunks(toy: Bundle, tmp_path: Path, monkeypa
     """Streamed in small pieces, the output is the same file."""
     source = write_csv(tmp_path / "in.csv", rows(3000))
     predict_files(toy, source, tmp_path / "whole.csv")
-    monkeypatch.setattr(batch, "_BATCH_ROWS", 2048)
+    monkeypatch.setattr(inputs, "READ_ROWS", 64)
+    monkeypatch.setattr(answering, "BATCH_ROWS", 100)
     predict_files(toy, source, tmp_path / "pieces.csv")
     assert (tmp_path / "pieces.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
-def test_a_folder_becomes_one_file_or_a_folder(toy: Bundle, tmp_path: Path) -> None:
-    """In the order of the names."""
-    source = tmp_path / "in"
-    source.mkdir()
+def test_several_files_become_one(toy: Bundle, tmp_path: Path) -> None:
+    """In the order in which they are given; rows are counted on."""
     first, second = rows(20, seed=2), rows(30, seed=3)
-    write_csv(source / "a.csv", first)
-    write_parquet(source / "b.parquet", second)
-    result = predict_files(toy, source, tmp_path / "all.parquet")
-    assert (result.rows, len(result.files), len(result.outputs)) == (50, 2, 1)
+    files = [write_csv(tmp_path / "a.csv", first), write_parquet(tmp_path / "b.parquet", second)]
+    result = predict_files(toy, files, tmp_path / "all.parquet")
+    assert (result.rows, result.files, len(result.outputs)) == (50, ["a.csv", "b.parquet"], 1)
     assert pq.read_table(tmp_path / "all.parquet").to_pylist() == online(toy, first + second)
-    result = predict_files(toy, source, tmp_path / "out")
-    assert [path.name for path in result.outputs] == ["a.csv", "b.parquet"]
-    assert pq.read_table(tmp_path / "out" / "b.parquet").to_pylist() == online(toy, second)
 
 
 def test_absent_and_extra_columns_are_told(toy: Bundle, tmp_path: Path) -> None:
@@ -217,22 +212,10 @@ def test_answers_never_take_the_place_of_their_rows(toy: Bundle, tmp_path: Path)
     source = write_csv(tmp_path / "in.csv", rows(3))
     before = source.read_bytes()
     (tmp_path / "also.csv").symlink_to(source)
-    for given, output in [(source, source), (source, tmp_path / "also.csv"), (tmp_path, tmp_path), (tmp_path, source)]:
+    for given, output in [(source, source), (source, tmp_path / "also.csv"), ([source, source], source)]:
         with pytest.raises(BadParameter, match="is an input, too"):
             predict_files(toy, given, output)
     assert source.read_bytes() == before
-
-
-def test_files_of_a_folder_that_are_no_tables_are_left_out(toy: Bundle, tmp_path: Path) -> None:
-    """With a warning each; a folder with none that is one is refused."""
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "README.txt").write_text("Read me.\n")
-    with pytest.raises(SourceError, match="holds no tables"):
-        predict_files(toy, tmp_path / "in", tmp_path / "out")
-    write_csv(tmp_path / "in" / "a.csv.gz", rows(3))
-    result = predict_files(toy, tmp_path / "in", tmp_path / "out")
-    assert [path.name for path in result.files] == ["a.csv.gz"]
-    assert [warning for warning in result.warnings if "README.txt" in warning]
 
 
 def test_a_folder_that_is_not_there_is_not_made(toy: Bundle, tmp_path: Path) -> None:
