@@ -43,7 +43,7 @@ A code is permanent: scripts, tests and HTTP replies rely on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -221,27 +221,39 @@ class ExportError(PenstockError):
 class RequestError(PenstockError):
     """A request that cannot be answered. `path` names the field, as in ``rows[3].age``; `status` is the HTTP status.
 
+    `headers` go out with the refusal, such as ``retry-after``.
+
     `code` is per instance here: ``bad-json``, ``wrong-type``, ``unknown-field``, ``unknown-version``, ``too-large`` ...
     """
 
     code = "bad-request"
 
     def __init__(
-        self, what: str, why: str, way_out: str, *, path: str = "", code: str = "bad-request", status: int = 400
+        self,
+        what: str,
+        why: str,
+        way_out: str,
+        *,
+        path: str = "",
+        code: str = "bad-request",
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(what, why, way_out)
-        self.path, self.status = path, status
+        self.path, self.status, self.headers = path, status, dict(headers or {})
         self.code = code  # type: ignore[misc]  # refines the class's own code
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_request_error, (self.what, self.why, self.way_out, self.path, self.code, self.status))
+        return (_request_error, (self.what, self.why, self.way_out, self.path, self.code, self.status, self.headers))
 
     def to_json(self) -> dict[str, Any]:
         return {**super().to_json(), "path": self.path}
 
 
-def _request_error(what: str, why: str, way_out: str, path: str, code: str, status: int) -> RequestError:
-    return RequestError(what, why, way_out, path=path, code=code, status=status)
+def _request_error(
+    what: str, why: str, way_out: str, path: str, code: str, status: int, headers: Mapping[str, str]
+) -> RequestError:
+    return RequestError(what, why, way_out, path=path, code=code, status=status, headers=headers)
 
 
 class ServingError(PenstockError):

@@ -26,6 +26,7 @@ VERBS = (
     "deploy",
     "rollback",
     "serve",
+    "tokens",
     "predict",
     "monitor",
     "label",

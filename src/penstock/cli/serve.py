@@ -26,12 +26,17 @@ def serve(host: str, port: int, workers: int, grpc_port: int | None) -> int:
     from penstock.cli.output import say
     from penstock.project.live import server_settings
     from penstock.project.project import Project
+    from penstock.serving.openness import open_to_all
     from penstock.serving.server import serve as serve_state
 
     project = Project.here()
     settings = server_settings(project.declaration.serving)
     if grpc_port is not None:
         settings = msgspec.structs.replace(settings, grpc_port=grpc_port)
+
+    warning = open_to_all(project.serving_state, host, settings.consumers)
+    if warning:
+        say(warning)
 
     def announce(address: str, grpc: str | None) -> None:
         beside = "" if grpc is None else f", gRPC on {grpc}"

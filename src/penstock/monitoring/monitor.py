@@ -60,6 +60,7 @@ class MonitorReport:
     alpha: float
     notes: tuple[str, ...] = ()
     pictures: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    consumers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def alarm(self) -> bool:
@@ -90,6 +91,7 @@ class MonitorReport:
             "checks": [check.to_json() for check in self.checks],
             "alarm": self.alarm,
             "alpha": self.alpha,
+            "consumers": dict(self.consumers),
             "warnings": list(self.notes),
         }
 
@@ -111,6 +113,9 @@ class MonitorReport:
         if unjudged_checks:
             reasons = dict.fromkeys(check.why for check in unjudged_checks)
             lines.append(f"  {len(unjudged_checks)} not judged: {'; '.join(list(reasons)[:3])}")
+        if self.consumers:
+            asked = ", ".join(f"{name or 'no token'} {count:,}" for name, count in self.consumers.items())
+            lines.append(f"  requests by consumer: {asked}")
         lines += [f"  note: {note}" for note in self.notes]
         lines.append(
             f"  note: the chance of a false alarm is {self.alpha:.3g} for this look, and again for every further one"
@@ -171,6 +176,7 @@ def monitor(
         alpha=settings.alpha,
         notes=window.notes,
         pictures=tuple(pictures(view, found)),
+        consumers=window.consumers,
     )
 
 

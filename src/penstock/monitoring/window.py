@@ -38,6 +38,7 @@ class Window:
     frame, answered, ids : decoded rows, their answers, and their prediction ids (object, shape (n_kept,)).
     requests : answered requests; latencies_ms : of them, float64.
     refused : requests refused, by code.
+    consumers : answered requests of each declared consumer; "" without a token. Empty where nobody sent one.
     notes : what was left out or thinned, in words.
     """
 
@@ -53,6 +54,7 @@ class Window:
     latencies_ms: np.ndarray = field(default_factory=lambda: np.empty(0))
     refused: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    consumers: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, frame: Frame, answered: Answered, *, model: str = "model", version: int = 0) -> Window:
@@ -85,6 +87,7 @@ def read_window(
     waiting_rows: list[Mapping[str, Any]] = []
     waiting: list[Mapping[str, Any]] = []
     refused: Counter[str] = Counter()
+    consumers: Counter[str] = Counter()
     others: Counter[str] = Counter()
     latencies: list[float] = []
     requests = rows = 0
@@ -106,6 +109,7 @@ def read_window(
             continue
         first = record.at if first is None else min(first, record.at)
         requests += 1
+        consumers[record.consumer] += 1
         rows += len(record.answers)
         if len(latencies) < _MOST_TIMES:
             latencies.append(record.latency_ms)
@@ -134,6 +138,7 @@ def read_window(
         np.array(latencies, dtype=np.float64),
         dict(refused),
         tuple(notes),
+        dict(sorted(consumers.items())) if any(consumers) else {},
     )
 
 

@@ -35,8 +35,12 @@ def naming_full_disk(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A file to write into that takes the name `path` when the block ends, and disappears when the block raises.
+
+    Parameters
+    ----------
+    mode : who may read and write it, from its first byte on; less what the process masks (umask).
 
     Raises
     ------
@@ -46,7 +50,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     with naming_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(unfinished, "xb") as file:
+            with open(unfinished, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -58,14 +62,14 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Put `data` at `path`: a reader, or the next start after a crash, sees all of it or what was there before.
 
     Raises
     ------
     StoreFull : no space is left; `path` is as it was before.
     """
-    with atomic_file(path) as file:
+    with atomic_file(path, mode=mode) as file:
         file.write(data)
 
 

@@ -44,6 +44,7 @@ def server_settings(declared: ServingSection) -> ServeSettings:
     journal = declared.journal
     return ServeSettings(
         max_body_bytes=declared.max_body_bytes,
+        consumers=declared.consumers,
         deadline_ms=declared.deadline_ms,
         journal=JournalSettings(keep_days=journal.keep_days, max_bytes=journal.max_bytes, sample=journal.sample),
         history=HistorySettings(rows=declared.history.rows, keys=declared.history.keys),

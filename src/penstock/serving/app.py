@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, RequestError
 from penstock.serving.asked import Asked, Rows, chosen, read_asked
-from penstock.serving.bodies import read_body, refuse_strange_pages
-from penstock.serving.door import CLOSED, Door
+from penstock.serving.bodies import read_body, refuse_unwanted
+from penstock.serving.callers import ASKING, Asking, Caller, is_turned_away, scope_of
+from penstock.serving.door import CLOSED, Door, refusing
 from penstock.serving.follower import Loaded
+from penstock.serving.heads import Heads, heads_of, request_id_of
 from penstock.serving.metrics import PREDICTED
 from penstock.serving.predicting import Predicting
-from penstock.serving.refusals import refusal, refused
-from penstock.serving.routes import ROUTE_OF, protocol_of, routes
+from penstock.serving.refusals import headers_of, refusal, refused
+from penstock.serving.routes import ROUTE_OF, protocol_of, refuse_of, routes
 from penstock.serving.worker import Worker
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class App:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._callers = worker.callers
         self._predicting = Predicting(worker)
         door = Door(worker, self.ask)
         self._rest = routes(door)
@@ -49,8 +52,15 @@ class App:
         started_ns = perf_counter_ns()
         worker = self._worker
         status = 200
+        heads = heads_of(scope)
+        caller = None
+        more = []
         try:
-            refuse_strange_pages(scope)
+            if heads:
+                more = _named(heads)
+            caller = self._admit(heads, "predict")
+            if heads:
+                refuse_unwanted(scope, heads)
             body = await read_body(scope, receive, worker.settings.max_body_bytes)
             if body is None:
                 worker.metrics.request("predict", CLOSED)
@@ -62,15 +72,26 @@ class App:
         except Exception as error:  # noqa: BLE001  # the outermost door: told to the client and to the log
             status, content = refusal(error)
             worker.metrics.request("predict", status)
-            self._predicting.journal_error(status, error)
+            if not is_turned_away(error):
+                self._predicting.journal_error(status, error)
+            more += [(name.encode(), value.encode()) for name, value in headers_of(error).items()]
+        if caller is not None:
+            self._callers.counts.add(caller.name, status)
         await send(
             {
                 "type": "http.response.start",
                 "status": status,
-                "headers": [_JSON, (b"content-length", b"%d" % len(content))],
+                "headers": [_JSON, (b"content-length", b"%d" % len(content)), *more],
             }
         )
         await send({"type": "http.response.body", "body": content})
+
+    def _admit(self, heads: Heads, scope: str | None) -> Caller | None:
+        """Who asks, if they may; journal and log know from here on. Raises as `Callers.admit`."""
+        caller = self._callers.admit(heads, scope)
+        if caller is not None or heads:
+            ASKING.set(Asking.of(caller, request_id_of(heads)))
+        return caller
 
     async def ask(self, loaded: Loaded, rows: Rows) -> Rows:
         """Answers with their ids, journalled and counted, for protocols whose requests are no rows by themselves."""
@@ -83,12 +104,31 @@ class App:
         return told
 
     async def _other(self, route: str, scope: Scope, receive: Receive, send: Send) -> None:
+        heads = heads_of(scope)
+        more = _named(heads)
+        caller: Caller | None = None
+
         async def counting(message: Any) -> None:
             if message["type"] == "http.response.start":
                 self._worker.metrics.request(route, message["status"])
+                if caller is not None:
+                    self._callers.counts.add(caller.name, message["status"])
+                if more:
+                    message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
+        try:
+            caller = self._admit(heads, scope_of(scope["method"], scope["path"]))
+        except RequestError as error:
+            await refusing(error, refuse_of(route))(scope, receive, counting)
+            return
         await self._rest(scope, receive, counting)
+
+
+def _named(heads: Heads) -> list[tuple[bytes, bytes]]:
+    """The id of a request, as its answer repeats it."""
+    given = request_id_of(heads)
+    return [] if given is None else [(b"x-request-id", given.encode())]
 
 
 def _grpc_of(door: Door) -> GrpcServer | None:

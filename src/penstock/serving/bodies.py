@@ -8,26 +8,37 @@ import orjson
 from starlette.types import Receive, Scope
 
 from penstock.errors import RequestError
+from penstock.serving.heads import Heads
 
 _DRAINED = 8  # a body up to this many times the limit is read and thrown away, so that its sender hears why
 
 
-def refuse_strange_pages(scope: Scope) -> None:
-    """Refuse what a web page of another origin sends: a stranger's page must not write to the journal of a server here.
+def refuse_unwanted(scope: Scope, heads: Heads) -> None:
+    """Refuse by its headers what is not to be read.
 
-    Browsers name the page's origin with every such request; programs send no such header.
+    That is what a web page of another origin sends: a stranger's page must not write to the journal of a server here.
+    Browsers name the page's origin with every such request; programs send no such header. And a packed body: of what a few
+    bytes unpack to there is no limit.
 
     Raises
     ------
-    RequestError : status 403.
+    RequestError : status 403, or 415.
     """
-    origin, hosts = None, []
-    for name, value in scope["headers"]:
-        if name == b"origin":
-            origin = value
-        elif name in (b"host", b"x-forwarded-host"):
-            hosts.append(value)
-    if origin is None or origin.rpartition(b"//")[2] in hosts:
+    encoding = heads.get(b"content-encoding", b"identity").lower()
+    if encoding != b"identity":
+        raise RequestError(
+            f"the body is packed ({encoding.decode('latin-1')[:40]})",
+            why="this server reads bodies as they are",
+            way_out="send it without content-encoding",
+            code="packed-body",
+            status=415,
+            headers={"accept-encoding": "identity"},
+        )
+    origin = heads.get(b"origin")
+    if origin is None:
+        return
+    hosts = [value for name, value in scope["headers"] if name in (b"host", b"x-forwarded-host")]
+    if origin.rpartition(b"//")[2] in hosts:
         return
     raise RequestError(
         f"a page of {origin.decode('latin-1')!r} may not ask this server",

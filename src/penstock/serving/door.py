@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.serving.asked import Rows
-from penstock.serving.bodies import read_body, refuse_strange_pages
+from penstock.serving.bodies import read_body, refuse_unwanted
 from penstock.serving.follower import Loaded
+from penstock.serving.heads import heads_of
+from penstock.serving.refusals import headers_of
 from penstock.serving.worker import Worker
 
 CLOSED = 499
@@ -39,7 +41,7 @@ class Door:
         ------
         RequestError : a stranger's page sends it, or it is too large. Gone : the client went away.
         """
-        refuse_strange_pages(request.scope)
+        refuse_unwanted(request.scope, heads_of(request.scope))
         body = await read_body(request.scope, request.receive, self.worker.settings.max_body_bytes)
         if body is None:
             raise Gone
@@ -60,9 +62,16 @@ def answering(handler: Handler, refuse: Refusal) -> Handler:
         except Gone:
             return Response(status_code=CLOSED)
         except Exception as error:  # noqa: BLE001  # told to the client, and to the log where it is ours
-            return refuse(error)
+            return refusing(error, refuse)
 
     return answer
+
+
+def refusing(error: Exception, refuse: Refusal) -> Response:
+    """A refusal in a protocol's shape, with the headers that belong to it."""
+    response = refuse(error)
+    response.headers.update(headers_of(error))
+    return response
 
 
 def in_words(error: dict[str, Any]) -> str:

@@ -36,3 +36,13 @@ class ServingFolder:
     @property
     def metrics(self) -> Path:
         return self.root / "metrics"
+
+    @property
+    def tokens(self) -> Path:
+        """Who may ask, with digests of their tokens; read and written by the owner alone."""
+        return self.root / "tokens.json"
+
+    @property
+    def rates(self) -> Path:
+        """How much of its rate each consumer has used, shared by the workers."""
+        return self.root / "rates"

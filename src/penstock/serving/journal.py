@@ -64,6 +64,8 @@ class Record:
     labels: Sequence[dict[str, Any]] = ()
     status: int = 0
     code: str = ""
+    consumer: str = ""  # who asked, where tokens are asked for
+    request_id: str = ""  # the client's own name for its request
 
 
 class JournalWriter:
@@ -143,9 +145,10 @@ class JournalWriter:
         """Record labels that were accepted together."""
         self._note({"kind": "label", "at": iso(time.time_ns()), "labels": labels})
 
-    def error(self, status: int, code: str) -> None:
+    def error(self, status: int, code: str, consumer: str = "") -> None:
         """Record that a prediction request was refused: for the error rate, without what it held."""
-        self._note({"kind": "error", "at": iso(time.time_ns()), "status": status, "code": code})
+        who = {"consumer": consumer} if consumer else {}
+        self._note({"kind": "error", "at": iso(time.time_ns()), "status": status, "code": code, **who})
 
     def sync(self) -> None:
         """Have everything written so far on the disk."""
@@ -333,7 +336,7 @@ def to_record(payload: bytes) -> Record:
     if head["kind"] == "label":
         return Record("label", at, labels=head["labels"])
     if head["kind"] == "error":
-        return Record("error", at, status=head["status"], code=head["code"])
+        return Record("error", at, status=head["status"], code=head["code"], consumer=head.get("consumer", ""))
     request_end = head_end + head["request_bytes"]
     answers = orjson.loads(payload[request_end:])
     for row, value in head.get("withheld", {}).items():
@@ -347,6 +350,8 @@ def to_record(payload: bytes) -> Record:
         orjson.loads(payload[head_end:request_end])["rows"],
         answers,
         head["latency_ms"],
+        consumer=head.get("consumer", ""),
+        request_id=head.get("request_id", ""),
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.serving import consumer_counts
 from penstock.serving.acknowledgements import workers
 from penstock.serving.folder import ServingFolder
 
@@ -33,7 +34,7 @@ ROUTES = (
     "mlflow",
     "grpc",
 )
-STATUSES = (200, 400, 403, 404, 405, 413, 499, 500, 503, 0)  # 499: the client went away; 0: any other
+STATUSES = (200, 400, 401, 403, 404, 405, 413, 415, 429, 499, 500, 503, 0)  # 499: the client went away; 0: any other
 BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 COUNTERS = {
     "penstock_rows": "Rows predicted.",
@@ -101,6 +102,7 @@ def clear_metrics(state_dir: Path) -> None:
     """Forget the counters of an earlier server. Called once, before the first worker starts."""
     for path in ServingFolder(state_dir).metrics.glob(f"*{_ENDING}"):
         path.unlink(missing_ok=True)
+    consumer_counts.clear_consumer_counts(state_dir)
 
 
 class _Collector:
@@ -116,6 +118,14 @@ class _Collector:
             if total[place]:
                 requests.add_metric([route, str(status or "other")], total[place])
         yield requests
+        asked = CounterMetricFamily(
+            "penstock_consumer_requests", "Requests of declared consumers.", labels=["consumer", "outcome"]
+        )
+        for consumer, outcomes in consumer_counts.counts(self._state_dir).items():
+            for outcome, count in zip(consumer_counts.OUTCOMES, outcomes, strict=True):
+                if count:
+                    asked.add_metric([consumer, outcome], count)
+        yield asked
         counts = total[_BUCKETS:_SECONDS]
         running = 0.0
         buckets = []

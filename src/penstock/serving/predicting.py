@@ -13,6 +13,7 @@ import orjson
 from penstock.bundle.runtime import Bundle
 from penstock.errors import PenstockError, RequestError, StoreFull
 from penstock.serving.asked import Asked, Rows
+from penstock.serving.callers import ASKING
 from penstock.serving.follower import Loaded
 from penstock.serving.metrics import (
     ABSTENTIONS,
@@ -58,8 +59,9 @@ class Predicting:
     def journal_error(self, status: int, error: Exception) -> None:
         """Record that a prediction request was refused."""
         code = error.code if isinstance(error, PenstockError) else "internal"
+        who = ASKING.get()
         try:
-            self._worker.journal.error(status, code)
+            self._worker.journal.error(status, code, "" if who is None else who.consumer)
         except StoreFull as full:
             log.error("%s", full)
 
@@ -95,9 +97,9 @@ class Predicting:
         worker = self._worker
         values, journal = worker.metrics.values, worker.journal
         latency_ns = perf_counter_ns() - started_ns
-        predictions = journal.predictions(
-            loaded.origin, body, answers, at_ns=time_ns(), latency_ms=latency_ns / 1_000_000
-        )
+        who = ASKING.get()
+        origin = loaded.origin if who is None else loaded.origin + who.record
+        predictions = journal.predictions(origin, body, answers, at_ns=time_ns(), latency_ms=latency_ns / 1_000_000)
         limit = loaded.novelty_limit
         for answer in answers:
             if answer["missing"]:

@@ -35,5 +35,10 @@ def refusal(error: Exception) -> tuple[int, bytes]:
     return status, error_body(said)
 
 
+def headers_of(error: Exception) -> dict[str, str]:
+    """What goes out with a refusal, such as ``www-authenticate`` or ``retry-after``."""
+    return error.headers if isinstance(error, RequestError) else {}
+
+
 def error_body(error: dict[str, str]) -> bytes:
     return orjson.dumps({"error": error})

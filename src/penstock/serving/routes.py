@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from penstock.errors import PenstockError, RequestError
 from penstock.serving.bodies import parse_object
-from penstock.serving.door import CLOSED, Door, Gone
+from penstock.serving.door import CLOSED, Door, Gone, Refusal, refusing
 from penstock.serving.follower import Serving
 from penstock.serving.metrics import LABELS
 from penstock.serving.openapi import describe
@@ -40,6 +40,11 @@ _PROTOCOLS = {"v2": "open-inference", "v1": "tensorflow", "invocations": "mlflow
 def protocol_of(path: str) -> str:
     """The protocol that an address belongs to, as metrics name it."""
     return _PROTOCOLS.get(path[1:].partition("/")[0], "other")
+
+
+def refuse_of(route: str) -> Refusal:
+    """How an error is told to clients of a route, as metrics name it."""
+    return _REFUSALS.get(route, _refuse)
 
 
 def routes(door: Door) -> Starlette:
@@ -146,9 +151,20 @@ async def _answered_before(_: Request) -> Response:
     raise AssertionError("POST /predict is answered before the routes; this one is here for the other methods")
 
 
-async def _any_error(_: Request, error: Exception) -> Response:
+def _refuse(error: Exception) -> Response:
     status, content = refusal(error)
     return Response(content, status, media_type="application/json")
+
+
+_REFUSALS: dict[str, Refusal] = {
+    "open-inference": open_inference.refuse,
+    "tensorflow": tensorflow.refuse,
+    "mlflow": mlflow.refuse,
+}
+
+
+async def _any_error(_: Request, error: Exception) -> Response:
+    return refusing(error, _refuse)
 
 
 async def _gone(_: Request, error: Exception) -> Response:

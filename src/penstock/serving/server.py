@@ -14,6 +14,8 @@ import msgspec
 
 from penstock.errors import PenstockError, ServingError
 from penstock.serving.metrics import clear_metrics
+from penstock.serving.openness import open_to_all
+from penstock.serving.rates import clear_rates
 from penstock.serving.settings import ServeSettings
 from penstock.serving.slots import read_slots
 
@@ -62,6 +64,7 @@ def serve(
         )
     listening = _listen(host, port)
     clear_metrics(state_dir)
+    clear_rates(state_dir)
     address = _address(host, listening)
     ready = (lambda grpc_port: on_ready(address, _grpc_address(host, grpc_port))) if on_ready else (lambda _: None)
     with listening:
@@ -178,6 +181,9 @@ def main(arguments: list[str] | None = None) -> int:
 
             work(options.state_dir, options.fd, settings)
         else:
+            warning = open_to_all(options.state_dir, options.host, settings.consumers)
+            if warning:
+                print(warning, file=sys.stderr, flush=True)
             serve(
                 options.state_dir,
                 host=options.host,

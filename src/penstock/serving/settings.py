@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from penstock.errors import BadParameter
@@ -29,6 +31,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     max_body_bytes: int = 10 * 2**20
     max_rows: int = 10_000  # of one request
+    consumers: Literal["auto", "declared", "any"] = "auto"  # who may ask without a token: see penstock.serving.callers
     deadline_ms: float | None = None  # answers that take longer are counted as late
     journal: JournalSettings = JournalSettings()
     history: HistorySettings = HistorySettings()

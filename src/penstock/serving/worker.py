@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from starlette.types import Receive, Send
 
 from penstock.errors import PenstockError, ServingError
+from penstock.serving.callers import Callers
 from penstock.serving.folder import ServingFolder
 from penstock.serving.follower import Serving, SlotFollower
 from penstock.serving.journal import JournalWriter
@@ -46,6 +47,7 @@ class Worker:
             raise
         self.journal = JournalWriter(ServingFolder(state_dir).journal, settings.journal)
         self.metrics = Metrics(state_dir, self._follower.acknowledgement.name, deadline_ms=settings.deadline_ms)
+        self.callers = Callers(state_dir, self._follower.acknowledgement.name, consumers=settings.consumers)
         self._labels = LabelBook(ServingFolder(state_dir).journal)
         self.remembered = RememberedRows(ServingFolder(state_dir).journal, settings.history)
         self.remembered.read([slot.bundle.decoder for slot in self.serving.by_version.values()])
@@ -89,7 +91,7 @@ class Worker:
                 self.failure = error
                 await send({"type": "lifespan.startup.failed", "message": ""})
                 return
-        following = asyncio.create_task(self._follower.follow())
+        following = asyncio.gather(self._follower.follow(), self.callers.follow())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if beside is not None:

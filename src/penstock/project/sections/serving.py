@@ -35,6 +35,7 @@ class ServingSection(Section, frozen=True):
     abstain_when_novel: bool = False
     extra_fields: Literal["refuse", "ignore"] = "refuse"
     max_body_bytes: int = 10 * 2**20
+    consumers: Literal["auto", "declared", "any"] = "auto"  # who is answered without a token
     journal: JournalSection = JournalSection()
     history: HistorySection = HistorySection()
 

@@ -9,13 +9,15 @@ from penstock import __version__
 from penstock.errors import RequestError, ServingError
 from penstock.parts import need
 from penstock.serving.addresses import address
+from penstock.serving.callers import ANY, ASKING, Asking
 from penstock.serving.door import Door, in_words
 from penstock.serving.follower import Loaded
+from penstock.serving.heads import NOTED, request_id_of
 from penstock.serving.protocols.columns import rows_of_columns
 from penstock.serving.protocols.grpc_messages import METHODS, SERVICE, message
 from penstock.serving.protocols.open_inference import EXTENSIONS
 from penstock.serving.protocols.tensors import BYTES, DTYPES, chosen, from_bytes, metadata, shaped, tensors_of
-from penstock.serving.refusals import refused
+from penstock.serving.refusals import headers_of, refused
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -58,7 +60,7 @@ class GrpcServer:
         self._server = grpc.aio.server(options=options)
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(
-                self._answering(grpc, _methods(self._door)[name]),
+                self._answering(grpc, name, _methods(self._door)[name]),
                 request_deserializer=message(f"{name}Request").FromString,
                 response_serializer=message(f"{name}Response").SerializeToString,
             )
@@ -80,26 +82,49 @@ class GrpcServer:
         if self._server is not None:
             await self._server.stop(grace_s)
 
-    def _answering(self, grpc: Any, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
+    def _answering(self, grpc: Any, name: str, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
         codes = {
             400: grpc.StatusCode.INVALID_ARGUMENT,
+            401: grpc.StatusCode.UNAUTHENTICATED,
+            403: grpc.StatusCode.PERMISSION_DENIED,
             404: grpc.StatusCode.NOT_FOUND,
             413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+            429: grpc.StatusCode.RESOURCE_EXHAUSTED,
             503: grpc.StatusCode.UNAVAILABLE,
         }
-        metrics = self._door.worker.metrics
+        metrics, callers = self._door.worker.metrics, self._door.worker.callers
+        scope = _SCOPES.get(name, ANY)
 
         async def answer(request: Any, context: Any) -> Any:
+            caller = None
             try:
+                heads = _heads(context)
+                caller = callers.admit(heads, scope)
+                ASKING.set(Asking.of(caller, request_id_of(heads)))
                 response = await method(request)
             except Exception as error:  # noqa: BLE001  # told to the client, and to the log where it is ours
                 status, said = refused(error)
                 metrics.request("grpc", status)
-                await context.abort(codes.get(status, grpc.StatusCode.INTERNAL), in_words(said))
+                if caller is not None:
+                    callers.counts.add(caller.name, status)
+                more = tuple(headers_of(error).items())
+                await context.abort(codes.get(status, grpc.StatusCode.INTERNAL), in_words(said), more)
             metrics.request("grpc", 200)
+            if caller is not None:
+                callers.counts.add(caller.name, 200)
             return response
 
         return answer
+
+
+_SCOPES = {"ServerLive": None, "ServerReady": None, "ModelInfer": "predict"}
+"""What a method needs; any token where it is not named."""
+
+
+def _heads(context: Any) -> dict[bytes, bytes]:
+    """What the metadata of a call say to the server itself, as headers of HTTP do."""
+    said = ((str(name).encode(), value) for name, value in context.invocation_metadata() or ())
+    return {name: value if isinstance(value, bytes) else value.encode() for name, value in said if name in NOTED}
 
 
 def _methods(door: Door) -> dict[str, Method]:

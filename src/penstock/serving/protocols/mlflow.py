@@ -24,7 +24,14 @@ from penstock.serving.protocols.columns import rows_of_columns, rows_of_lists
 from penstock.serving.refusals import refused
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-_CODES = {400: "BAD_REQUEST", 404: "RESOURCE_DOES_NOT_EXIST", 403: "PERMISSION_DENIED", 413: "BAD_REQUEST"}
+_CODES = {
+    400: "BAD_REQUEST",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "RESOURCE_DOES_NOT_EXIST",
+    413: "BAD_REQUEST",
+    429: "REQUEST_LIMIT_EXCEEDED",
+}
 
 
 def routes(door: Door) -> list[Route]:
@@ -53,7 +60,7 @@ def routes(door: Door) -> list[Route]:
         return Response("\n", 200 if is_ready else 404, media_type="text/plain")
 
     return [
-        Route("/invocations", answering(invocations, _refuse), methods=["POST"]),
+        Route("/invocations", answering(invocations, refuse), methods=["POST"]),
         Route("/ping", ping),
     ]
 
@@ -119,7 +126,8 @@ def _json(content: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-def _refuse(error: Exception) -> Response:
+def refuse(error: Exception) -> Response:
+    """An error in the shape that clients of this protocol read."""
     status, said = refused(error)
     code = _CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_PARAMETER_VALUE")
     return _json({"error_code": code, "message": in_words(said), "code": said["code"], "path": said["path"]}, status)

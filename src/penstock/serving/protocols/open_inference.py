@@ -68,7 +68,7 @@ def routes(door: Door) -> list[Route]:
         return _json(entries)
 
     def at(path: str, handler: Handler, method: str = "GET") -> Route:
-        return Route(f"/v2{path}", answering(handler, _refuse), methods=[method])
+        return Route(f"/v2{path}", answering(handler, refuse), methods=[method])
 
     of_model = ("/models/{model}", "/models/{model}/versions/{version}")
     return [
@@ -99,6 +99,7 @@ def _json(content: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-def _refuse(error: Exception) -> Response:
+def refuse(error: Exception) -> Response:
+    """An error in the shape that clients of this protocol read."""
     status, said = refused(error)
     return _json({"error": in_words(said), "code": said["code"], "path": said["path"]}, status)

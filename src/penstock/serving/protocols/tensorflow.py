@@ -64,7 +64,7 @@ def routes(door: Door) -> list[Route]:
         return _json(describe(loaded.entry.model, loaded.entry.version, loaded.bundle.signature))
 
     def at(path: str, handler: Handler, method: str = "GET") -> Route:
-        return Route(path, answering(handler, _refuse), methods=[method])
+        return Route(path, answering(handler, refuse), methods=[method])
 
     model = "/v1/models/{model}"
     places = (model, model + "/versions/{version}", model + "/labels/{label}")
@@ -145,7 +145,8 @@ def _json(content: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-def _refuse(error: Exception) -> Response:
+def refuse(error: Exception) -> Response:
+    """An error in the shape that clients of this protocol read."""
     status, said = refused(error)
     return _json({"error": in_words(said), "code": said["code"], "path": said["path"]}, status)
 

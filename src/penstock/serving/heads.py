@@ -1,0 +1,26 @@
+"""What the headers of a request say to the server itself, in one look: most requests say nothing, and cost nothing more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from starlette.types import Scope
+
+Heads = Mapping[bytes, bytes]
+
+NOTED = frozenset({b"origin", b"authorization", b"content-encoding", b"x-request-id", b"traceparent"})
+"""Headers that are looked at; of one that comes twice, the last."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+
+
+def heads_of(scope: Scope) -> Heads:
+    """The noted headers of a request."""
+    return {name: value for name, value in scope["headers"] if name in NOTED}
+
+
+def request_id_of(heads: Heads) -> str | None:
+    """The id that the client gave its request; None where it gave none, or one that could do harm in a log."""
+    given = heads.get(b"x-request-id")
+    return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else None

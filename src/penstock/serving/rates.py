@@ -1,0 +1,70 @@
+"""Rates of consumers, held over all workers of a server together.
+
+The rule: a consumer gets its rate from the server as a whole, whichever worker its connections happen to reach; after a pause
+it may ask for one second's worth at once, at least one request. Workers share one number per consumer, the instant at which it
+would be level again (the virtual scheduling algorithm of ATM's generic cell rate, ITU-T I.371), in a file that is locked
+for the microsecond of its change.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from penstock.serving.consumer_counts import shared_map
+from penstock.serving.folder import ServingFolder
+
+_AT = struct.Struct("<d")
+
+
+class Rate:
+    """The allowance of one consumer, shared by every process that opens it under the same name."""
+
+    def __init__(self, state_dir: Path, name: str, per_s: float) -> None:
+        self.per_s = per_s
+        self._gap_s = 1 / per_s
+        self._burst_s = max(1.0, self._gap_s)  # how far ahead of level a consumer may be after its request
+        path = ServingFolder(state_dir).rates / name
+        self._shared = shared_map(path, _AT.size)
+        self._lock = path.open("rb") if path.exists() else None  # None: the disk is full, and each worker counts alone
+
+    def wait_s(self, now: float | None = None) -> float:
+        """Take one request from the allowance and give 0; or take none, and give the seconds until there is one.
+
+        Parameters
+        ----------
+        now : of the clock that all processes of a machine share; default: `time.monotonic`.
+        """
+        now = time.monotonic() if now is None else now
+        with self._alone():
+            (level_at,) = _AT.unpack_from(self._shared)
+            if not now <= level_at <= now + self._burst_s:  # long ago; or of a clock before the machine's restart
+                level_at = now
+            after = level_at + self._gap_s
+            over = after - now - self._burst_s
+            if over > 1e-9:
+                return float(over)
+            _AT.pack_into(self._shared, 0, after)
+            return 0.0
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if self._lock is None:
+            yield
+            return
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+
+def clear_rates(state_dir: Path) -> None:
+    """Forget what was used at an earlier server. Called once, before the first worker starts."""
+    folder = ServingFolder(state_dir).rates
+    for path in folder.glob("*") if folder.is_dir() else ():
+        path.unlink(missing_ok=True)
