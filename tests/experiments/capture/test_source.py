@@ -250,25 +250,25 @@ def test_the_memory_of_written_files_does_not_grow_without_end(root: Path) -> No
     assert taken(root) == {"train.py"}
 
 
-def test_five_thousand_written_files_cost_less_than_a_second(root: Path) -> None:
+def test_five_thousand_written_files_cost_less_than_a_second_of_cpu(root: Path) -> None:
     names = [f"out/{number}.txt" for number in range(5000)]
     write(root, "train.py", *names)
-    begin = time.perf_counter()
+    begin = time.process_time()
     Written(Workspace(root)).remember({str(root / name): None for name in names})
-    remembered = time.perf_counter()
+    remembered = time.process_time()
     assert taken(root) == {"train.py"}
     assert remembered - begin < 1
-    assert time.perf_counter() - remembered < 1
+    assert time.process_time() - remembered < 1
 
 
-def test_five_thousand_files_take_less_than_a_second(root: Path) -> None:
+def test_five_thousand_files_take_moments_of_cpu(root: Path) -> None:
     """And far less where nothing has changed."""
     for i in range(5000):
         write(root, f"pkg{i % 50}/m{i}.py", text=f"x = {i}\n" * 50)
     times = []
     for _ in range(2):
-        start = time.monotonic()
+        start = time.process_time()
         assert snapshot(Workspace(root)).files == 5000
-        times.append(time.monotonic() - start)
-    assert times[0] < 3  # measured: 0.4 s on two busy cores; the benchmark holds it to 1 s
+        times.append(time.process_time() - start)
+    assert times[0] < 2  # of CPU, whatever else runs here; the benchmark holds it to 1 s
     assert times[1] < times[0]
