@@ -1,14 +1,16 @@
-"""What versions of data cost: a large file, many small ones, an append; beside hashing and copying, and beside DVC.
+"""What versions of data cost: a large file, many small ones, data sets that grow; beside hashing and copying, and beside DVC.
 
-    python benchmarks/data/versions.py [--dvc PROGRAM] [--mb 1000] [--files 20000]
+    python benchmarks/data/versions.py [--dvc PROGRAM | --install-dvc] [--mb 1000] [--files 20000] [--rows 500000] [--data DIR]
 
 Prints a Markdown table, with medians of runs that take turns with those of the reference, by the clock and in seconds of processors. All of it
-runs in one process after the other, in a temporary folder; `--dvc` is the program of another environment.
+runs in one process after the other, in a temporary folder; `--dvc` is the program of another environment, `--install-dvc` makes one with
+`pip` in the folder that is removed at the end. `--data` holds kddcup99 (as `kddcup.data_10_percent.gz`, anywhere below).
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import os
 import resource
 import shutil
@@ -21,8 +23,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
+from penstock.data.ingest import ingest
 from penstock.data.items.adding import add
+from penstock.data.sources.file import FileSource
+from penstock.ledger.ledger import Ledger
 from penstock.objects.files import atomic_file, copy_hashing
+from penstock.objects.local import LocalStore
+from penstock.objects.tabular import ReadOptions
 from penstock.project.workspace import Workspace
 
 
@@ -30,13 +39,59 @@ def main() -> None:
     """All scenarios."""
     words = argparse.ArgumentParser()
     words.add_argument("--dvc", help="program of DVC")
-    words.add_argument("--mb", type=int, default=1000)
-    words.add_argument("--files", type=int, default=20_000)
+    words.add_argument("--install-dvc", action="store_true")
+    words.add_argument("--mb", type=int, default=1000, help="of the large file; 0: none")
+    words.add_argument("--files", type=int, default=20_000, help="0: none")
+    words.add_argument("--rows", type=int, default=500_000, help="of the data set that grows; 0: none")
+    words.add_argument("--data", type=Path)
     asked = words.parse_args()
     print("| scenario | s (of processors) | reference, s (of processors) | ratio | to reach |\n|---|--:|--:|--:|---|")
     with tempfile.TemporaryDirectory(prefix="versions-") as folder:
-        large(Path(folder, "large"), asked.mb)
-        small(Path(folder, "small"), asked.files, asked.dvc)
+        if asked.mb:
+            large(Path(folder, "large"), asked.mb)
+        if asked.rows:
+            grown(Path(folder, "grown"), f"{asked.rows:,} rows of ten different numbers", _numbers(asked.rows))
+        if asked.data:
+            lines = gzip.decompress(next(asked.data.rglob("kddcup.data_10_percent.gz")).read_bytes()).splitlines(True)
+            grown(Path(folder, "kdd"), f"kddcup99, {len(lines):,} rows, most of them repeated", lines)
+        if asked.files:
+            dvc = _dvc(Path(folder, "dvc")) if asked.install_dvc else asked.dvc
+            small(Path(folder, "small"), asked.files, dvc)
+
+
+def _dvc(place: Path) -> str:
+    """The program of DVC, in an environment of its own."""
+    subprocess.run([sys.executable, "-m", "venv", place], check=True)
+    subprocess.run([place / "bin/python", "-m", "pip", "install", "-q", "dvc"], check=True)
+    version = subprocess.run([place / "bin/dvc", "--version"], check=True, capture_output=True, text=True)
+    print(f"DVC {version.stdout.strip()}", file=sys.stderr)
+    return str(place / "bin/dvc")
+
+
+def _numbers(rows: int) -> list[bytes]:
+    """Lines of a table in which no number comes twice."""
+    dice = np.random.default_rng(0)
+    table = dice.normal(size=(rows, 10))
+    return [b"%s,%d\n" % (b",".join(b"%.6f" % v for v in row), row[0] > 0) for row in table]
+
+
+def grown(root: Path, name: str, lines: list[bytes]) -> None:
+    """A data set, then the same table with 1 % more rows: new bytes of all objects, and seconds of the second reading of it."""
+    root.mkdir()
+    file, objects = root / "table.csv", LocalStore(root / "objects")
+    before = int(len(lines) / 1.01)
+    target = f"c{lines[0].count(b',') + 1}"
+    stored: list[int] = []
+    with Ledger.open(root / "ledger.db", objects) as ledger:
+        for rows in (before, len(lines)):
+            file.write_bytes(b"".join(lines[:rows]))
+            with measured() as took:
+                ingest(ledger, objects, source=FileSource(file, ReadOptions(header=False)), target=target)
+            stored.append(sum(p.stat().st_size for p in (root / "objects").glob("??/*")))
+    distinct = len(set(lines[before:]) - set(lines[:before])) / len(set(lines[:before]))
+    share = stored[1] / stored[0] - 1
+    told = f"{distinct:.2%} more different rows"
+    print(f"| data set of {name}: 1 % more rows | {took} | {told} | {share:.2%} stored | about 1 % |")
 
 
 def large(root: Path, mb: int) -> None:

@@ -23,7 +23,7 @@ def small_chunks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "CHUNK_ROWS", 64)
         patch.setattr(cuts, "LOOK_ROWS", 64)
-        patch.setattr(cuts, "SMALL_ROWS", 16)
+        patch.setattr(chunks, "SMALL_ROWS", 16)
         yield
 
 

@@ -183,7 +183,7 @@ def _append(
     version = DatasetVersion(
         {
             **manifest,
-            "format": format_of(sealed.values(), remembered),
+            "format": format_of(sealed.values(), remembered, manifest["parts"]),
             "parent": old.digest,
             "envelopes": [sealed[index].to_json() for index in sorted(sealed)],
             "rows": {name: count + added.get(name, within_gap) for name, count in old.rows.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,11 @@ CHUNK_BYTES = 64 * 1024 * 1024
 SEALED_BYTES = 16 * 1024 * 1024
 """What is put together of rows stays under both: of a chunk, and of a chunk of an envelope, as several of these are filled at a
 time. Counted are eight bytes a value, and those of its text."""
+SMALL_ROWS = CHUNK_ROWS // 4
+"""Chunks with fewer rows than these are packed, where a version has a parent."""
 _TARGET = "y"
+_PACKED = b"\x28\xb5\x2f\xfd"  # how a frame of Zstandard begins
+_PACKED_LEVEL = 9
 
 
 def split_rows(frame: Frame, y: np.ndarray) -> Iterator[tuple[Frame, np.ndarray]]:
@@ -58,12 +62,18 @@ def table_bytes(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def bytes_table(data: bytes) -> pa.Table:
-    """The table of `table_bytes`."""
+def packed(data: bytes) -> bytes:
+    """A chunk made smaller once more: of few rows, what Parquet says of each column (some 200 bytes) is more than the rows are."""
     import pyarrow as pa
+
+    return bytes(pa.Codec("zstd", compression_level=_PACKED_LEVEL).compress(data, asbytes=True))
+
+
+def bytes_table(data: bytes) -> pa.Table:
+    """The table of `table_bytes`, packed or not."""
     import pyarrow.parquet as pq
 
-    return pq.read_table(pa.BufferReader(data), use_threads=False)
+    return pq.read_table(_opened(data), use_threads=False)
 
 
 def to_bytes(frame: Frame, y: np.ndarray, specs: Sequence[ColumnSpec]) -> bytes:
@@ -72,7 +82,7 @@ def to_bytes(frame: Frame, y: np.ndarray, specs: Sequence[ColumnSpec]) -> bytes:
 
 
 def from_bytes(data: bytes, specs: Sequence[ColumnSpec]) -> tuple[Frame, np.ndarray]:
-    """The rows of `to_bytes`.
+    """The rows of `to_bytes`, packed or not.
 
     Raises
     ------
@@ -82,7 +92,7 @@ def from_bytes(data: bytes, specs: Sequence[ColumnSpec]) -> tuple[Frame, np.ndar
     import pyarrow.parquet as pq
 
     strings = [f"c{i}" for i, spec in enumerate(specs) if _type(spec.kind) == pa.string()]
-    table = pq.read_table(pa.BufferReader(data), read_dictionary=strings, use_threads=False)
+    table = pq.read_table(_opened(data), read_dictionary=strings, use_threads=False)
     if table.num_columns != len(specs) + 1:
         raise DamagedStore(
             f"a chunk of rows has {table.num_columns - 1} columns, the decoder declares {len(specs)}",
@@ -109,6 +119,13 @@ def empty(specs: Sequence[ColumnSpec], *, classification: bool) -> tuple[Frame, 
     columns: dict[str, np.ndarray] = {spec.name: np.empty(0, dtype=types.get(spec.kind, object)) for spec in specs}
     y = np.empty(0, dtype=np.int64 if classification else np.float64)
     return Frame(columns, {spec.name: spec.kind for spec in specs}, 0), y
+
+
+def _opened(data: bytes) -> Any:
+    import pyarrow as pa
+
+    reader = pa.BufferReader(data)
+    return pa.BufferReader(pa.CompressedInputStream(reader, "zstd").read()) if data.startswith(_PACKED) else reader
 
 
 def _type(kind: Kind) -> object:

@@ -21,7 +21,6 @@ from penstock.objects.store import ObjectStore
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SMALL_ROWS = chunks.CHUNK_ROWS // 4
 SMALL_CHUNKS = 16
 """From the first small chunk on the parent is not followed where it has more small ones than this."""
 LOOK_ROWS = chunks.CHUNK_ROWS
@@ -30,17 +29,21 @@ LOOK_ROWS = chunks.CHUNK_ROWS
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A chunk of the parent: its digest, its rows, and whether its bytes left no room for more rows."""
+    """A chunk of the parent: its digest, its rows, whether its bytes left no room for more rows, and whether it is packed."""
 
     object: str
     rows: int
     full: bool = False
+    packed: bool = False
 
 
 def followed(stored: Iterable[dict[str, Any]], *, exactly: bool = False) -> list[Known]:
     """The chunks of a parent's part that are followed. `exactly`: all, as the same version is made again."""
-    known = [Known(chunk["object"], int(chunk["rows"]), chunk.get("full", False)) for chunk in stored]
-    small = [number for number, chunk in enumerate(known) if chunk.rows < SMALL_ROWS and not chunk.full]
+    known = [
+        Known(chunk["object"], int(chunk["rows"]), chunk.get("full", False), chunk.get("packed", False))
+        for chunk in stored
+    ]
+    small = [number for number, chunk in enumerate(known) if chunk.rows < chunks.SMALL_ROWS and not chunk.full]
     return known if exactly or len(small) <= SMALL_CHUNKS else known[: small[0]]
 
 
@@ -51,6 +54,7 @@ class Cutter:
     ----------
     known : the chunks to follow.
     encode : the bytes of a chunk. decode : the table of these bytes, with the columns that `add` is given.
+    pack : whether new chunks of few rows are packed.
     """
 
     def __init__(
@@ -59,11 +63,14 @@ class Cutter:
         known: Iterable[Known],
         encode: Callable[[pa.Table], bytes],
         decode: Callable[[bytes], pa.Table],
+        *,
+        pack: bool = False,
     ) -> None:
         self._objects = objects
         self._known = deque(known)
         self._encode = encode
         self._decode = decode
+        self._pack = pack
         self._waiting = Waiting(chunks.CHUNK_BYTES)
         self._passed = 0  # rows of known chunks whose end was not found again
         self._differs = False  # the next known chunk is not what the first rows that wait are
@@ -75,7 +82,8 @@ class Cutter:
         self._cut(last=False)
 
     def close(self) -> list[dict[str, Any]]:
-        """Store what is left; digest and rows of each chunk, as a manifest has them. ``full`` stands where its bytes ended it."""
+        """Store what is left; digest and rows of each chunk, as a manifest has them. ``full`` stands where its bytes ended it, ``packed``
+        where it is packed."""
         self._cut(last=True)
         return self.stored
 
@@ -105,10 +113,11 @@ class Cutter:
         if self._passed or self._differs or len(self._waiting) < known.rows:
             return False
         data = self._encode(self._waiting.table().slice(0, known.rows))
+        data = chunks.packed(data) if known.packed else data
         self._differs = digest_of(data) != known.object
         if not self._differs:
             self._known.popleft()
-            self._put(data, known.rows, full=known.full)
+            self._put(data, known.rows, full=known.full, packed=known.packed)
         return not self._differs
 
     def _find_end(self) -> None:
@@ -145,12 +154,14 @@ class Cutter:
             end = self._waiting.end_of_chunk(0)
             size = min(rows, end)
             full = size == end and size < min(len(self._waiting), chunks.CHUNK_ROWS)
-            self._put(self._encode(self._waiting.table().slice(0, size)), size, full=full)
+            data, pack = self._encode(self._waiting.table().slice(0, size)), self._pack and size < chunks.SMALL_ROWS
+            self._put(chunks.packed(data) if pack else data, size, full=full, packed=pack)
             rows -= size
 
-    def _put(self, data: bytes, rows: int, *, full: bool) -> None:
+    def _put(self, data: bytes, rows: int, *, full: bool, packed: bool) -> None:
         """Store the first rows that wait as the bytes of a chunk."""
-        self.stored.append({"object": self._objects.put(data), "rows": rows, **({"full": True} if full else {})})
+        marks = {name: True for name, is_so in (("full", full), ("packed", packed)) if is_so}
+        self.stored.append({"object": self._objects.put(data), "rows": rows, **marks})
         self._waiting.drop(rows)
 
 

@@ -298,9 +298,10 @@ class _Work:
     ) -> tuple[Stored, np.ndarray]:
         """The second reading: decode, store and seal. Also the fingerprints of the decoded rows, uint64, shape (n, 2)."""
         inputs = own_inputs(decoder)
-        like = cuts_like(self.made or self._parent_of_lineage(), exactly=self.made is not None)
-        ends = ends_like(self.made or self._parent_of_lineage(), exactly=self.made is not None)
-        writer = RowWriter(self.ledger, self.objects, lineage, like, ends)
+        followed, exactly = self.made or self._parent_of_lineage(), self.made is not None
+        pack = followed is not None and not exactly  # a first version is cut and stored as it always was
+        like, ends = cuts_like(followed, exactly=exactly), ends_like(followed, exactly=exactly)
+        writer = RowWriter(self.ledger, self.objects, lineage, like, ends, pack=pack)
         unreadable = Unreadable()
         content = np.empty((gathered.n_rows, 2), dtype=np.uint64)
         start = 0

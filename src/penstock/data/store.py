@@ -35,11 +35,25 @@ class Stored:
     envelopes: list[Envelope]
 
 
+@dataclass(frozen=True)
+class Ends:
+    """What the chunks of an envelope follow.
+
+    Attributes
+    ----------
+    after : numbers of rows after which one ends. chunks : how many were there before. packed : which of these are packed.
+    """
+
+    after: tuple[int, ...] = ()
+    chunks: int = 0
+    packed: tuple[int, ...] = ()
+
+
 class RowWriter:
     """Takes decoded rows as they come and stores them: training and validation rows in chunks, test rows sealed.
 
     At most a chunk of each part and of each envelope is in memory (of a part that follows an earlier version a few). Test rows are written nowhere in the clear. Which chunks
-    come of the rows does not depend on how many are added at a time.
+    come of the rows does not depend on how many are added at a time. `pack`: new chunks of few rows are packed.
     """
 
     def __init__(
@@ -48,15 +62,17 @@ class RowWriter:
         objects: ObjectStore,
         lineage: str,
         like: Mapping[int, Iterable[Known]] | None = None,
-        ends: Mapping[int, tuple[int, ...]] | None = None,
+        ends: Mapping[int, Ends] | None = None,
+        *,
+        pack: bool = False,
     ) -> None:
         self._ledger, self._objects, self._lineage = ledger, objects, lineage
         self._parts = {
-            part: Cutter(objects, (like or {}).get(part, ()), chunks.table_bytes, chunks.bytes_table)
+            part: Cutter(objects, (like or {}).get(part, ()), chunks.table_bytes, chunks.bytes_table, pack=pack)
             for part in (TRAIN, VALID)
         }
         self._envelopes: dict[int, Waiting] = {}
-        self._ends = ends or {}
+        self._ends, self._pack = ends or {}, pack
         self._sealed: dict[int, list[dict[str, Any]]] = {}
 
     def add(self, arrays: Sequence[pa.Array], y: np.ndarray, parts: np.ndarray, envelope: np.ndarray) -> None:
@@ -72,7 +88,7 @@ class RowWriter:
         for part, cutter in self._parts.items():
             cutter.add(table.filter(pa.array(parts == part)))
         for index in np.unique(envelope[parts == TEST]).tolist():
-            waiting = self._envelopes.setdefault(index, Waiting(chunks.SEALED_BYTES, self._ends.get(index, ())))
+            waiting = self._envelopes.setdefault(index, Waiting(chunks.SEALED_BYTES, self._of(index).after))
             waiting.add(table.filter(pa.array(envelope == index)))
             while rows := waiting.full():
                 self._seal(index, waiting, rows)
@@ -84,15 +100,21 @@ class RowWriter:
                 self._seal(index, waiting, waiting.end_of_chunk(0))
         parts = {PARTS[part]: cutter.close() for part, cutter in self._parts.items()}
         return Stored(
-            parts, [_envelope(index, self._sealed[index], self._ends.get(index, ())) for index in sorted(self._sealed)]
+            parts, [_envelope(index, self._sealed[index], self._of(index).after) for index in sorted(self._sealed)]
         )
+
+    def _of(self, index: int) -> Ends:
+        return self._ends.get(index, Ends())
 
     def _seal(self, index: int, waiting: Waiting, rows: int) -> None:
         """Store the first rows that wait for an envelope."""
         chunk = waiting.table().slice(0, rows)
         before = self._sealed.setdefault(index, [])
-        sealed = encrypt(self._ledger, self._lineage, index, chunks.table_bytes(chunk), len(before))
-        before.append({"object": self._objects.put(sealed), "rows": rows})
+        number, known = len(before), self._of(index)
+        pack = number in known.packed if number < known.chunks else self._pack and rows < chunks.SMALL_ROWS
+        plain = chunks.table_bytes(chunk)
+        sealed = encrypt(self._ledger, self._lineage, index, chunks.packed(plain) if pack else plain, number)
+        before.append({"object": self._objects.put(sealed), "rows": rows, "packed": pack})
         waiting.drop(rows)
 
 
@@ -119,19 +141,22 @@ def seal_rows(
 def _envelope(index: int, stored: list[dict[str, Any]], ends: tuple[int, ...] = ()) -> Envelope:
     first, *more = (chunk["object"] for chunk in stored)
     rows = sum(chunk["rows"] for chunk in stored)
-    return Envelope(index, rows, first, tuple(more), tuple(end for end in ends if end < rows))
+    packed = tuple(number for number, chunk in enumerate(stored) if chunk.get("packed"))
+    return Envelope(index, rows, first, tuple(more), tuple(end for end in ends if end < rows), packed)
 
 
-def ends_like(version: DatasetVersion | None, *, exactly: bool = False) -> dict[int, tuple[int, ...]]:
-    """By envelope, the numbers of rows after which a chunk ends: where the earlier versions ended, so that their chunks stay.
+def ends_like(version: DatasetVersion | None, *, exactly: bool = False) -> dict[int, Ends]:
+    """By envelope, where its chunks end and which are packed: as in the earlier versions, so that their chunks stay.
 
     `exactly`: those of the version itself, which is made again. After `MOST_ENDS` of them the envelope is sealed in one piece again.
     """
     if version is None:
         return {}
     if exactly:
-        return {envelope.index: envelope.ends for envelope in version.envelopes}
-    return {e.index: (*e.ends, e.rows) for e in version.envelopes if len(e.ends) < MOST_ENDS}
+        return {e.index: Ends(e.ends, len(e.objects), e.packed) for e in version.envelopes}
+    return {
+        e.index: Ends((*e.ends, e.rows), len(e.objects), e.packed) for e in version.envelopes if len(e.ends) < MOST_ENDS
+    }
 
 
 def cuts_like(version: DatasetVersion | None, *, exactly: bool = False) -> dict[int, list[Known]]:
@@ -194,7 +219,7 @@ def manifest_of(
     """What a version is. `parts` : of all its rows, int8, shape (n,). `memory` : where the stored fingerprints are."""
     rows = {name: int((parts == part).sum()) for part, name in enumerate(PARTS)}
     return {
-        "format": format_of(stored.envelopes, memory),
+        "format": format_of(stored.envelopes, memory, stored.parts),
         "kind": "dataset",
         "lineage": lineage,
         "parent": parent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,9 +23,9 @@ from penstock.ledger.ledger import Ledger
 from penstock.objects.digests import canonical_json, digest_of
 from penstock.objects.store import ObjectStore
 
-FORMAT = 4
+FORMAT = 5
 """2: an envelope of more than a chunk of rows lies in several objects. 3: what is remembered of the rows lies in chunks, those that
-stayed the same in those of the parent. 4: entries of a later chunk add to the counts of those before. A version is of the oldest format that says what it is."""
+stayed the same in those of the parent. 4: entries of a later chunk add to the counts of those before. 5: chunks of few rows are packed. A version is of the oldest format that says what it is."""
 
 
 def own_inputs(decoder: Decoder) -> list[str]:
@@ -38,7 +38,8 @@ def own_inputs(decoder: Decoder) -> list[str]:
 class Envelope:
     """Sealed test rows: `object` is the digest of their encrypted bytes, `more` those of the chunks that follow.
 
-    `ends` : numbers of rows after which a chunk ends since an earlier version ended there.
+    `ends` : numbers of rows after which a chunk ends since an earlier version ended there. `packed` : numbers of the chunks that are
+    packed.
     """
 
     index: int
@@ -46,6 +47,7 @@ class Envelope:
     object: str
     more: tuple[str, ...] = ()
     ends: tuple[int, ...] = ()
+    packed: tuple[int, ...] = ()
 
     @property
     def objects(self) -> tuple[str, ...]:
@@ -58,17 +60,29 @@ class Envelope:
             plain["more"] = list(self.more)
         if self.ends:
             plain["ends"] = list(self.ends)
+        if self.packed:
+            plain["packed"] = list(self.packed)
         return plain
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Envelope:
         return cls(
-            plain["index"], plain["rows"], plain["object"], tuple(plain.get("more", ())), tuple(plain.get("ends", ()))
+            plain["index"],
+            plain["rows"],
+            plain["object"],
+            tuple(plain.get("more", ())),
+            tuple(plain.get("ends", ())),
+            tuple(plain.get("packed", ())),
         )
 
 
-def format_of(envelopes: Iterable[Envelope], memory: str | list[dict[str, Any]]) -> int:
+def format_of(
+    envelopes: Iterable[Envelope], memory: str | list[dict[str, Any]], parts: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> int:
     """The oldest format that says it."""
+    envelopes = list(envelopes)
+    if any(e.packed for e in envelopes) or any(chunk.get("packed") for part in parts.values() for chunk in part):
+        return 5
     if isinstance(memory, list):
         return 4 if any(chunk.get("adds") for chunk in memory) else 3
     return 2 if any(envelope.more for envelope in envelopes) else 1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from penstock.bundle.decoder import MISSING_TIME, Kind
+from penstock.data.quality.learning_curve import Curve
 from penstock.data.quality.models import influences, strength
 from penstock.data.quality.report import QUALITY_CHECKS, explain_quality, judge
 from penstock.data.quality.view import SealedCounts
@@ -269,6 +270,25 @@ def test_a_curve_says_enough_more_or_that_it_cannot_tell(view: Any, judged: Any)
     unsure = only(judged("enough-rows", view(columns, half)))
     assert not unsure.judged
     assert "cannot tell: 800 more rows would bring about" in unsure.why
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95])
+@pytest.mark.parametrize("slope", [0.15, 0.5, 0.85])
+def test_an_interval_of_a_gain_holds_the_true_one_as_often_as_it_says(confidence: float, slope: float) -> None:
+    """Of curves that follow a power law, steep or flat, with errors as large as they are said to be; and nothing wrong is said at 95 %."""
+    dice = np.random.default_rng(0)
+    rows, error = np.array([100, 200, 400, 800]), np.array([0.02, 0.014, 0.01, 0.007])
+    weight = 0.4 / 100.0**-slope
+    true = weight * (1200.0**-slope - 2400.0**-slope)
+    held, wrong = 0, 0
+    for seed in range(60):
+        score = 0.9 - weight * rows.astype(np.float64) ** -slope + dice.normal(0, error)
+        gains = Curve(rows, score, np.diag(error**2)).gains(1200, seed=seed)
+        low, high = np.quantile(gains, [(1 - confidence) / 2, (1 + confidence) / 2])
+        held += low <= true <= high
+        wrong += high < LIMITS["enough-rows"] < true or low > LIMITS["enough-rows"] > true
+    assert held >= (confidence - 0.1) * 60
+    assert wrong <= (1 - confidence) * 60
 
 
 @pytest.mark.parametrize("classes", [0, 2, 3])
