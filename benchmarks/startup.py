@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=15)
     repeats = parser.parse_args().repeats
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled: so is this, by its first run
     python, penstock = sys.executable, str(Path(sys.executable).parent / "penstock")
     with tempfile.TemporaryDirectory() as scratch:
         project = make_project(Path(scratch))

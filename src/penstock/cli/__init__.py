@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-_ALLOCATIONS = 20_000
+_ALLOCATIONS = 50_000
 """Between two looks for garbage; with Python's 700, a tenth of the time until a program starts went into looking."""
 
 

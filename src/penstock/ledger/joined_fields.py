@@ -10,7 +10,7 @@ from typing import final
 from penstock.ledger.fields import FALSE, TRUE, Binder, Unfit, as_number, escaped, joined, like, sure
 from penstock.ledger.query import Word
 
-_MEANINGS = frozenset({"nan", "none", "null", "true", "false"})
+MEANINGS = frozenset({"nan", "none", "null", "true", "false"})
 """Words that are more than texts."""
 _LOOKS_NUMERIC = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
 
@@ -64,6 +64,14 @@ class Json:
     def _is_text(self) -> str:
         return f"{self.kind} = '{'text' if self.bind.sqlite else 'string'}'"
 
+    def holds_number(self) -> str:
+        """Whether it is a finite number."""
+        return sure(self._is_number)
+
+    def holds_word(self) -> str:
+        """Whether it is a text, and not one that stands for a number that JSON lacks."""
+        return sure(f"({self._is_text} AND {self.text} NOT IN ('NaN', 'Infinity', '-Infinity'))")
+
     def present(self) -> str:
         return f"({self.kind} IS NOT NULL)"
 
@@ -93,7 +101,7 @@ class Json:
         """Equal to one of any number of values: those without a meaning of their own are asked for in two lists."""
         plain, others = [], {}
         for v in values:
-            if v.quoted or v.text.lower() not in _MEANINGS:
+            if v.quoted or v.text.lower() not in MEANINGS:
                 plain.append(v)
             else:
                 others[v.text.lower()] = v
@@ -109,7 +117,7 @@ class Json:
     def compare(self, operator: str, value: Word) -> str:
         if (number := as_number(value)) is not None:
             return sure(f"{self.number} {operator} {self.bind(number)}")
-        return sure(f"({self._is_text} AND {self.text} {operator} {self.bind(value.text)})")
+        return sure(f"({self.holds_word()} AND {self.text} {operator} {self.bind(value.text)})")
 
     def contains(self, value: Word) -> str:
         return sure(like(self.text, value.text, self.bind))

@@ -76,8 +76,7 @@ class Catalog:
         if source is not None:
             return bool(self._ask(f"SELECT 1 AS found FROM {source} WHERE name = :name LIMIT 1", {"name": name}))
         binder = Binder(sqlite=self.sqlite)
-        field = joined_fields.Json(binder, "r.params", (name,))
-        return bool(self._ask(f"SELECT 1 AS found FROM runs r WHERE {field.present()} LIMIT 1", binder.params))
+        return self.any(joined_fields.Json(binder, "r.params", (name,)).present(), binder)
 
     def names(self, kind: Kind) -> list[str]:
         """All flags, metrics or tags, sorted."""
@@ -88,6 +87,10 @@ class Catalog:
         else:
             query = f"SELECT DISTINCT name FROM {'run_metrics' if kind == 'metric' else 'run_tags'}"
         return sorted(row.name for row in self._ask(query, binder.params))
+
+    def any(self, condition: str, binder: Binder) -> bool:
+        """Whether some run fits a condition whose values are in a binder."""
+        return bool(self._ask(f"SELECT 1 AS found FROM runs r WHERE {condition} LIMIT 1", binder.params))
 
     def empty(self) -> bool:
         return not self._ask("SELECT 1 AS found FROM runs LIMIT 1", {})
@@ -123,7 +126,7 @@ def order(text: str, catalog: Catalog) -> Where:
     for part in (p.strip() for p in text.split(",")):
         name = resolve(part.removeprefix("-"), catalog)
         way = "DESC" if part.startswith("-") else "ASC"
-        field = _field_of(name, binder, now_utc())
+        field = field_of(name, binder)
         terms += [f"{sql} {way} NULLS LAST" for sql in field.order()]
     return Where(", ".join([*terms, "r.id DESC"]), binder.params)
 
@@ -226,7 +229,7 @@ class _Writer:
 
     def _test(self, test: Test) -> str:
         name = resolve(test.name.text, self._catalog, filter_text=self._text, column=test.name.column)
-        field = _field_of(name, self.binder, self._now)
+        field = field_of(name, self.binder, self._now)
         if test.operator == "has":
             return field.truth()
         if test.operator == "is":
@@ -268,8 +271,8 @@ def _gathered(parts: Sequence[Condition]) -> list[Condition]:
     return [Test(names[text], "in", tuple(found)) for text, found in values.items()] + others
 
 
-def _field_of(name: Name, binder: Binder, now: datetime) -> Field:
-    """How a name is read from the tables."""
+def field_of(name: Name, binder: Binder, now: datetime | None = None) -> Field:
+    """How a name is read from the tables. `now` : what instants such as ``7d`` count from."""
     if name.kind == "flag":
         return joined_fields.Json(binder, "r.params", (name.name,))
     if name.kind == "metric":
@@ -278,7 +281,7 @@ def _field_of(name: Name, binder: Binder, now: datetime) -> Field:
         return joined_fields.Tag(binder, name.name)
     if name.kind == "series":
         return joined_fields.Json(binder, "r.outputs", ("series", name.name, name.statistic))
-    return _property(name.name, binder, now)
+    return _property(name.name, binder, now or now_utc())
 
 
 def _property(name: str, binder: Binder, now: datetime) -> Field:

@@ -39,15 +39,17 @@ class Prepared:
     @cached_property
     def is_batch(self) -> bool:
         """Whether the words ask for more than one run."""
-        from penstock.experiments.batches.space import is_batch
+        from penstock.experiments.batches.words import is_batch
 
         return is_batch(self.words, self.flags)
 
     def table(self, *, width: int = 120) -> str:
         """Every flag with its value, where it comes from, and its help, in lines of so many letters."""
-        from penstock.experiments.batches.space import single, table
+        from penstock.experiments.batches.words import single
 
         if self.is_batch:
+            from penstock.experiments.batches.space import table
+
             return table(self.words, self.flags, width=width)
         return self.flags.table(single(self.words, self.flags), width=width)
 
@@ -58,7 +60,7 @@ class Prepared:
         ------
         FlagError : a word is wrong; nothing was run.
         """
-        from penstock.experiments.batches.space import single
+        from penstock.experiments.batches.words import single
         from penstock.experiments.running.run import run_target
 
         assigned = single(self.words, self.flags)

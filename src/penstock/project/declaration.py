@@ -5,7 +5,6 @@ Every section has defaults: a file with ``[data] source`` and ``target`` alone i
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import Any, get_origin
@@ -110,6 +109,8 @@ def _refuse_unknown_keys(raw: dict[str, Any], struct: type[msgspec.Struct], name
     for key, value in raw.items():
         where = f"{path}.{key}" if path else key
         if key not in fields:
+            import difflib
+
             near = difflib.get_close_matches(key, fields, 1, 0.5)
             raise DeclarationError(
                 f"{name}: there is no setting {where!r}",

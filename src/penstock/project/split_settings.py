@@ -18,7 +18,7 @@ USUAL_VALUES = {
 """What a column says of a row's part, where no mapping is declared; small and capital letters are alike."""
 FILE_COLUMN = "(file)"
 """By files, the column of the source that says which file a row is from; no column of the data set."""
-_GAP = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([smhdw]?)\s*")
+_GAP = r"\s*([0-9]+(?:\.[0-9]+)?)\s*([smhdw]?)\s*"
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _HOW = {"random": False, "files": False, "time": True, "group": True, "column": True}
 """Ways of dealing, and whether each names a column."""
@@ -199,5 +199,5 @@ def parsed_gap(gap: str | float) -> tuple[float, str] | None:
     >>> parsed_gap("36h"), parsed_gap(3), parsed_gap("soon")
     ((36.0, 'h'), (3.0, ''), None)
     """
-    found = _GAP.fullmatch(str(gap))
+    found = re.fullmatch(_GAP, str(gap))
     return None if found is None else (float(found[1]), found[2])

@@ -16,11 +16,10 @@ from penstock.experiments.batches.space import (
     Choices,
     Range,
     complete,
-    is_batch,
     parse_space,
-    single,
     table,
 )
+from penstock.experiments.batches.words import is_batch, single
 from penstock.experiments.flags.flag import Flag
 from penstock.experiments.flags.flag_set import FlagSet
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.experiments.capture.files import DeclaredOutputs, keep_outputs, stamps_of, take_inputs
+from penstock.experiments.capture.declared import DeclaredOutputs, stamps_of
+from penstock.experiments.capture.files import keep_outputs, take_inputs
 from penstock.experiments.capture.source import snapshot
 from penstock.objects.digests import digest_of
 from penstock.objects.tree import read_tree

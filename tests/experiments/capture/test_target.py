@@ -103,6 +103,22 @@ def test_what_cannot_be_run_is_refused_with_the_nearest(
     assert way_out in refused.value.way_out
 
 
+@pytest.mark.parametrize(
+    ("what", "shown"), [({"module": "pkg.train"}, "-m pkg.train"), ({"command": ["echo", "a"]}, "-- echo a")]
+)
+def test_a_file_beside_a_module_or_a_command_is_refused_as_one_too_many(
+    folder: Path, what: dict[str, object], shown: str
+) -> None:
+    """And not taken for a flag that is written wrongly."""
+    for words in (["train.py"], ["lr=1", "train.py"], ["gone.ipynb"]):
+        with pytest.raises(ScriptError, match="both a file and a") as told:
+            parse(folder, *words, **what)
+        assert told.value.why == f"{words[-1]} and {shown} each say what to run"
+        assert f"`penstock run {words[-1]} ...` or `penstock run {shown}`" in told.value.way_out
+    _, rest = parse(folder, "config=other.py", "quick", **what)
+    assert rest == ["config=other.py", "quick"]
+
+
 def test_a_link_to_nothing_is_said_to_be_one(folder: Path) -> None:
     """And is never what was meant by another name."""
     (folder / "dangling.py").symlink_to("gone.py")

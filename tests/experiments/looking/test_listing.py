@@ -124,3 +124,23 @@ def test_a_batch_is_not_ranked_beside_its_trials(bench: Any, cli: Any) -> None:
     assert ids("--operation", "batch", "--filter", "lr~loguniform") == [batch]
     assert ids("--filter", "operation=batch and lr~loguniform") == [batch]
     assert cli("delete", "--filter", "lr<zzz").body["deleted"] == [second]
+
+
+def test_a_number_that_is_compared_with_a_word_is_named_where_nothing_fits(bench: Any, cli: Any, said: Any) -> None:
+    """And the other way round: neither is ever so. What may be so, and is not, needs no hint."""
+    for lr in (0.1, float("nan")):
+        bench.add("x", {"lr": lr, "opt": "adam", "mixed": lr if lr == 0.1 else "auto"})
+    hints = {
+        "lr<abc": "lr is a number in every run, and 'abc' is none",
+        "opt=sgd or (lr>=abc and not opt=adam)": "lr is a number in every run, and 'abc' is none",
+        'flag:lr<"0.3"': "flag:lr is a number in every run, and in quotes 0.3 is a text: write flag:lr<0.3",
+        "opt<3": 'opt is a text in every run, and 3 is a number: opt<"3" compares it as a text',
+    }
+    for text, hint in hints.items():
+        assert said("runs", "--filter", text).strip() == f"no run fits: {hint}"
+        assert cli("runs", "--filter", text).body["warnings"] == [hint]
+        assert cli("compare", "--filter", text).error["why"] == f"no run fits: {hint}"
+    for text in ("lr<0.01", "opt=3", "lr=none", "mixed<aaa", "opt<aaa", "status=failed"):
+        assert said("runs", "--filter", text).strip() == "no run fits"
+        assert cli("runs", "--filter", text).body["warnings"] == []
+    assert len(ids(cli("runs", "--filter", "not lr<abc"))) == 2

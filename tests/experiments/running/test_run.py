@@ -177,6 +177,25 @@ def test_a_failing_script_is_failed_with_its_own_last_words_and_its_exit_status(
     assert run.metrics == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("print('loss: 1')\nsys.exit(3)", "it does not say why; the last line that it printed: loss: 1"),
+        ("sys.exit(3)", "it does not say why"),
+        ("print('loss: 1')\nprint('no such table', file=sys.stderr)\nsys.exit(3)", "no such table"),
+        (
+            "import traceback\ntry: 1 / 0\nexcept Exception: traceback.print_exc(file=sys.stdout)\nprint('bye')\nsys.exit(3)",
+            "ZeroDivisionError: division by zero (train.py, line 3)",
+        ),
+    ],
+)
+def test_what_a_script_printed_last_is_no_reason_for_its_failure(place: Any, text: str, why: str) -> None:
+    """Only what it said of errors is one; a line of its output is told as such."""
+    record = place.record(place.run_text(f"import sys\n{text}\n", echo=False))
+    assert record.error["what"] == "train.py ended with exit status 3"
+    assert record.error["why"] == why
+
+
 @pytest.mark.parametrize("status", [1, 3, 77, 255])
 def test_the_exit_status_is_the_programs_own(place: Any, status: int) -> None:
     """A shell sees what it would see without Penstock."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import FlagError, ProjectError
 from penstock.experiments.batches.batch import OPERATION as BATCH
 from penstock.experiments.batches.batch import batch_inputs
-from penstock.experiments.batches.space import single
+from penstock.experiments.batches.words import single
 from penstock.experiments.capture.target import Target
 from penstock.experiments.flags.flag import MASK
 from penstock.experiments.flags.values import show

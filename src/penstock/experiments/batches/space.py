@@ -13,29 +13,24 @@ A flag that takes several values at once has ``[64,32]`` as its own value withou
 
 from __future__ import annotations
 
-import difflib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, final
 
 from penstock.errors import FlagError
+from penstock.experiments.batches.words import QUOTES, single_value, spec_of
 from penstock.experiments.flags.flag import MASK
 from penstock.experiments.flags.flag_set import WIDTH
 from penstock.experiments.flags.values import show, split_list
 
 if TYPE_CHECKING:
-    from penstock.experiments.flags.flag import Flag
     from penstock.experiments.flags.flag_set import FlagSet
 
-RANGES = ("uniform", "loguniform", "int", "range")
 MOST_VALUES = 100_000
 """Of one list."""
-_CALL = re.compile(r"([A-Za-z_]+)\[(.*)\]", re.DOTALL)
 _NO_JSON = ("Infinity", "-Infinity", "NaN")
-_QUOTES = "\"'"
 
 
 @dataclass(frozen=True)
@@ -124,11 +119,6 @@ class Space:
         return found
 
 
-def is_batch(words: Sequence[str], flags: FlagSet) -> bool:
-    """Whether flag words ask for more than one run."""
-    return any(_spec(value, flags.get(name)) is not None for name, _, value in (word.partition("=") for word in words))
-
-
 def parse_space(words: Sequence[str], flags: FlagSet) -> Space:
     """Read flag words. Every value in them is checked as that of a single run would be.
 
@@ -140,9 +130,9 @@ def parse_space(words: Sequence[str], flags: FlagSet) -> Space:
     several: list[tuple[str, str, tuple[str, str]]] = []
     for word in words:
         name, equals, value = word.partition("=")
-        spec = _spec(value, flags.get(name))
+        spec = spec_of(value, flags.get(name))
         if spec is None:
-            fixed.append(f"{name}={_plain(value)}" if equals else word)
+            fixed.append(f"{name}={single_value(value)}" if equals else word)
         else:
             several.append((name, value, spec))
     shared = flags.assign(fixed)
@@ -198,9 +188,9 @@ class _Reader:
 
     def _unquoted(self, item: str) -> str:
         """An item as a word of its own. Quotes around it belong to the list where its flag takes any text."""
-        if self.flag.type == "str" and len(item) > 1 and item[0] == item[-1] and item[0] in _QUOTES:
+        if self.flag.type == "str" and len(item) > 1 and item[0] == item[-1] and item[0] in QUOTES:
             return item[1:-1]
-        return _plain(item)
+        return single_value(item)
 
     def _items(self, body: str) -> list[str]:
         """The values of a list: parted by commas that are in no quotes and no inner brackets."""
@@ -209,9 +199,9 @@ class _Reader:
             why = "there is nothing between two commas" if items else "the list is empty"
             raise self.wrong(why, 'write values between them; "" is the empty text')
         for item in items:
-            if item[0] in _QUOTES and (len(item) < 2 or item[-1] != item[0]):
+            if item[0] in QUOTES and (len(item) < 2 or item[-1] != item[0]):
                 raise self.wrong(f"the quote {item[0]} is not closed", "close it")
-            if item[0] not in _QUOTES and any(item.count(a) != item.count(b) for a, b in ("[]", "()", "{}")):
+            if item[0] not in QUOTES and any(item.count(a) != item.count(b) for a, b in ("[]", "()", "{}")):
                 raise self.wrong(f"the brackets in {item} do not match", f'put that value in quotes: "{item}"')
         return items
 
@@ -254,23 +244,6 @@ class _Reader:
         return ends
 
 
-def single(words: Sequence[str], flags: FlagSet) -> dict[str, Any]:
-    """What the words of a single run assign: as `FlagSet.assign`, and ``layers="[64,32]"`` means the list, as in a batch.
-
-    Raises
-    ------
-    FlagError : a word is wrong, or one has several values.
-    """
-    space = parse_space(words, flags)
-    for name in space.dimensions:
-        raise FlagError(
-            f"{name}={space.words[name]} has several values",
-            why="that asks for a batch, and this is a single run",
-            way_out=f'write one value, or {name}="{space.words[name]}" in quotes where it is meant as it stands',
-        )
-    return space.fixed
-
-
 def table(words: Sequence[str], flags: FlagSet, *, width: int = WIDTH) -> str:
     """As `FlagSet.table`, for a batch: where a flag has several values, what is tried stands in the place of its value."""
     space = parse_space(words, flags)
@@ -289,48 +262,6 @@ def complete(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:
         for name, dimension in space.dimensions.items()
     }
     return {**space.fixed, **own}
-
-
-def _spec(value: str, flag: Flag | None) -> tuple[str, str] | None:
-    """(kind, body) of a word of several values; the kind of a list is "". None for a single value.
-
-    >>> _spec("[1,2]", None), _spec("int[1:3]", None), _spec('"[1,2]"', None), _spec("a[0]", None)
-    (('', '1,2'), ('int', '1:3'), None, None)
-    """
-    if value.startswith("[") and value.endswith("]"):
-        own = flag is not None and flag.multiple and not value[1:].lstrip().startswith("[")
-        return None if own else ("", value[1:-1])
-    called = _CALL.fullmatch(value)
-    if called is None:
-        return None
-    if called[1] in RANGES:
-        return called[1], called[2]
-    if called[1] == "choice":
-        return "", called[2]
-    near = difflib.get_close_matches(called[1], (*RANGES, "choice"), 1, 0.75)
-    if near and ":" in called[2]:
-        raise FlagError(
-            f"{value!r} is no range",
-            why=f"there is no {called[1]!r}; known are {', '.join(RANGES)}",
-            way_out=f"write {near[0]}[{called[2]}], or put the value in quotes where it is meant as it stands",
-        )
-    return None
-
-
-def _plain(value: str) -> str:
-    """A single value without the quotes or the backslash that keep it from being taken for several.
-
-    >>> _plain('"[64,32]"'), _plain('"a"'), _plain("\\\\[1]")
-    ('[64,32]', '"a"', '[1]')
-    """
-    if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES and _looks_several(value[1:-1]):
-        return value[1:-1]
-    return value[1:] if value.startswith("\\") and _looks_several(value[1:]) else value
-
-
-def _looks_several(value: str) -> bool:
-    called = _CALL.fullmatch(value)
-    return (value.startswith("[") and value.endswith("]")) or (called is not None and called[1] in (*RANGES, "choice"))
 
 
 def _size(dimension: Dimension) -> int | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -59,6 +58,8 @@ class Interpreter:
         """
         if str(python) in ("", sys.executable):
             return cls.here()
+        import subprocess  # seldom: most scripts run in our own interpreter
+
         try:
             done = subprocess.run(
                 [str(python), "-c", _ASK], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL
@@ -159,10 +160,13 @@ def _distributions(path: Iterable[str]) -> dict[str, tuple[str, str]]:
 def canonical_name(name: str) -> str:
     """The one way to write a package's name (PEP 503).
 
-    >>> canonical_name("Ruamel_YAML.clib")
-    'ruamel-yaml-clib'
+    >>> canonical_name("Ruamel_YAML.clib"), canonical_name("a-_-.b")
+    ('ruamel-yaml-clib', 'a-b')
     """
-    return re.sub(r"[-_.]+", "-", name).lower()
+    name = name.lower().replace("_", "-").replace(".", "-")
+    while "--" in name:
+        name = name.replace("--", "-")
+    return name
 
 
 def _told_version(place: str) -> str:
@@ -179,7 +183,8 @@ def _told_version(place: str) -> str:
 def _direct(name: str, folder: str) -> str | None:
     """The line of a package that came from elsewhere than an index; its commit or folder is part of it."""
     try:
-        body = json.loads(Path(folder, "direct_url.json").read_text(encoding="utf-8"))
+        with open(os.path.join(folder, "direct_url.json"), "rb") as file:
+            body = json.loads(file.read())
         url = str(body["url"])
     except (OSError, ValueError, KeyError):  # from an index: there is no such file
         return None
@@ -256,8 +261,17 @@ def gpus(system: Path = Path("/")) -> list[str]:
 
 def chosen_variables(variables: Mapping[str, str], names: Iterable[str], masker: Masker) -> dict[str, str]:
     """The variables that matter, and those that were asked for; secrets among them are ``***``."""
-    wanted = re.compile("|".join(re.escape(n).replace(r"\*", ".*") for n in (*VARIABLES, *names)))
-    return {name: str(masker.value(name, variables[name])) for name in sorted(variables) if wanted.fullmatch(name)}
+    patterns = (*VARIABLES, *names)
+    exact = {pattern for pattern in patterns if "*" not in pattern}
+    begins = tuple(pattern[:-1] for pattern in patterns if pattern.find("*") == len(pattern) - 1)
+    others = [p for p in patterns if "*" in p[:-1]]
+    within = re.compile("|".join(re.escape(p).replace(r"\*", ".*") for p in others)) if others else None
+    chosen = [
+        name
+        for name in sorted(variables)
+        if name in exact or name.startswith(begins) or (within is not None and within.fullmatch(name))
+    ]
+    return {name: str(masker.value(name, variables[name])) for name in chosen}
 
 
 def _texts(folder: Path, pattern: str) -> list[str]:
@@ -273,6 +287,8 @@ def _text(path: str) -> str:
 
 
 def _printed(*command: str) -> str:
+    import subprocess
+
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=5).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):

@@ -157,41 +157,6 @@ class Outputs:
     masked: list[str] = field(default_factory=list)
 
 
-@final
-class DeclaredOutputs:
-    """The files that match ``[run] outputs``: looked at before the run and after it, to see which of them it wrote.
-
-    Parameters
-    ----------
-    patterns : globs relative to the workspace (``**`` for any folders); a folder means all files in it.
-    """
-
-    def __init__(self, workspace: Workspace, patterns: Iterable[str]) -> None:
-        self._root = workspace.root
-        self._patterns = tuple(patterns)
-        self._before = {file: _stamp(file) for file in self._matching()}
-
-    def written(self) -> list[Path]:
-        """Those that are new or have changed since, in the order of their names."""
-        return [Path(file) for file in self._matching() if self._before.get(file) != _stamp(file)]
-
-    def _matching(self) -> Iterator[str]:
-        found: set[str] = set()
-        for pattern in self._patterns:
-            import glob
-
-            for name in glob.iglob(pattern, root_dir=self._root, recursive=True, include_hidden=True):
-                place = os.path.join(self._root, name)
-                if os.path.isdir(place):
-                    found.update(os.path.join(folder, file) for folder, _, names in os.walk(place) for file in names)
-                else:
-                    found.add(os.path.normpath(place))
-        for file in sorted(found):
-            parts = os.path.relpath(file, self._root).split(os.sep)
-            if ".penstock" not in parts and ".git" not in parts and os.path.isfile(file):
-                yield file
-
-
 def keep_outputs(
     workspace: Workspace, folder: Path, declared: Iterable[Path] = (), *, masker: Masker = NO_SECRETS
 ) -> Outputs:
@@ -200,7 +165,7 @@ def keep_outputs(
     Parameters
     ----------
     folder : the run's own folder of files (``PENSTOCK_OUTPUT``), which may be missing. Its files keep their names.
-    declared : others, such as `DeclaredOutputs.written` gives; named relative to the workspace.
+    declared : others, such as `penstock.experiments.capture.declared.DeclaredOutputs.written` gives; named relative to the workspace.
 
     Raises
     ------
@@ -313,25 +278,4 @@ def _shown(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def stamps_of(root: Path, patterns: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """Of the files that match globs: path -> size, time of change (ns) and inode."""
-    found: dict[str, tuple[int, ...]] = {}
-    for pattern in patterns:
-        import glob  # with most runs, not at all
-
-        for name in sorted(glob.glob(pattern, root_dir=root, recursive=True)):
-            path = os.path.abspath(root / name)
-            if (stamp := _stamp(path)) is not None:
-                found[path] = stamp
-    return found
-
-
-def _stamp(file: str) -> tuple[int, int, int] | None:
-    try:
-        status = os.stat(file)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-__all__ = ["DeclaredOutputs", "Inputs", "Outputs", "keep_outputs", "stamps_of", "take_inputs"]
+__all__ = ["Inputs", "Outputs", "keep_outputs", "take_inputs"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +180,8 @@ def _ignored(folder: Path) -> bool:
 
 def _git(folder: Path, *arguments: str, limit_bytes: int = -1) -> bytes:
     """What Git prints, or the first of it; ended after `_TIMEOUT_S`. Raises: GitFailed."""
+    import subprocess  # not needed where there is no repository
+
     try:
         process = subprocess.Popen(
             ["git", *arguments],

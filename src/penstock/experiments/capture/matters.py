@@ -34,15 +34,23 @@ TEXT = frozenset((
 
 _PROSE = frozenset(("md", "rst", "txt", "tex", "bib", "html", "css", "gitignore", "editorconfig"))
 
-_SECRET = re.compile(
-    r"""(?ix) \.env(\..+)? | \.envrc | .*\.(pem|key|p12|pfx|p8|jks|keystore|kdbx|ppk|asc|gpg|age) | id_(rsa|dsa|ecdsa|ed25519)(_.*)? |
-    [._]netrc | \.pgpass | \.pypirc | \.npmrc | \.htpasswd | \.git-credentials | \.dockercfg | \.s3cfg | \.boto | \.my\.cnf | kubeconfig |
+_KEYS = frozenset((
+    "pem", "key", "p12", "pfx", "p8", "jks", "keystore", "kdbx", "ppk", "asc", "gpg", "age", "tfvars",
+))  # fmt: skip
+"""Endings of keys, and of what holds them."""
+_KEPT_APART = frozenset((
+    ".env", ".envrc", ".netrc", "_netrc", ".pgpass", ".pypirc", ".npmrc", ".htpasswd", ".git-credentials", ".dockercfg", ".s3cfg", ".boto",
+    ".my.cnf", "kubeconfig", "kaggle.json", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519",
+))  # fmt: skip
+"""Names of files in which tools keep keys and passwords."""
+_BEGINS = (".env.", "id_rsa_", "id_dsa_", "id_ecdsa_", "id_ed25519_", "terraform.tfstate")
+_WORDS = ("cred", "secret", "account", "token", "password")
+_OF_WORDS = r"""(?x)
     (.*credentials?|(.*[-_.])?creds?)([-_.].*)?(?<!\.py)(?<!\.md)(?<!\.r) | .*secrets?([-_.].*)?\.(toml|ya?ml|json|env|ini|cfg|conf|txt|properties) |
-    client[-_]secrets?.*\.json | service[-_]?account.*\.json | .*[-_.]?token(s)?\.(json|txt|pickle) | kaggle\.json | passwords?(\..*)? |
-    terraform\.tfstate.* | .*\.tfvars"""
-)
-_EXAMPLE = re.compile(r"(?i).*[._-](example|sample|template|dist|tpl)(\.\w+)?")
-_EVENTS = re.compile(r"events\.out\.tfevents\..*")
+    client[-_]secrets?.*\.json | service[-_]?account.*\.json | .*[-_.]?token(s)?\.(json|txt|pickle) | passwords?(\..*)?"""
+"""Names with one of the words that are those of secrets. (`re` compiles it at the first such name: most folders have none.)"""
+_EXAMPLE = r"(?i).*[._-](example|sample|template|dist|tpl)(\.\w+)?"
+_EVENTS = "events.out.tfevents."
 
 
 def secret_file(path: str) -> bool:
@@ -53,8 +61,14 @@ def secret_file(path: str) -> bool:
     >>> [secret_file(p) for p in (".env.example", "secrets.py", "sacred.json", "tokenizer.json", "credentials.py", "environment.yml")]
     [False, False, False, False, False, False]
     """
-    name = path.rpartition("/")[2]
-    return bool(_SECRET.fullmatch(name)) and not _EXAMPLE.fullmatch(name)
+    name = path.rpartition("/")[2].casefold()
+    secret = (
+        name in _KEPT_APART
+        or ending(name) in _KEYS
+        or name.startswith(_BEGINS)
+        or (any(word in name for word in _WORDS) and re.fullmatch(_OF_WORDS, name) is not None)
+    )
+    return secret and not re.fullmatch(_EXAMPLE, name)
 
 
 def ending(path: str) -> str:
@@ -76,7 +90,7 @@ def why_not(path: str) -> str | None:
     """Why a file is no source, as far as its name tells; None where it may be."""
     if secret_file(path):
         return "it looks like keys or passwords"
-    if ending(path) in DATA or _EVENTS.fullmatch(path.rpartition("/")[2]):
+    if ending(path) in DATA or path.rpartition("/")[2].startswith(_EVENTS):
         return "data, a model, a picture or an archive, by its name"
     return None
 

@@ -18,7 +18,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from penstock.errors import DamagedStore, NewerFormat, NotFound
 from penstock.experiments.capture import git
@@ -28,8 +28,11 @@ from penstock.experiments.capture.places import place_of
 from penstock.experiments.capture.written import WHY, Written
 from penstock.objects.digests import digest_of
 from penstock.objects.store import ObjectStore
-from penstock.objects.tree import Entry, Tree, content_of, is_inside, read_tree, store_tree
+from penstock.objects.tree.files import Entry, content_of, is_inside
 from penstock.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from penstock.objects.tree import Tree
 
 CACHE = Path("cache", "source.json")
 SETTLED_NS = 2 * 10**9
@@ -122,6 +125,8 @@ class _Taken:
             content = content_of((one.path, 0o755 if one.executable else 0o644, one.digest or "") for one in found)
             if content == before["content"]:
                 return self._told(before["digest"], content, found)
+        from penstock.objects.tree import read_tree, store_tree
+
         for one in changed:
             self._read(one)
         found = [one for one in found if one.digest is not None]
@@ -302,6 +307,8 @@ class _Cache:
 def _open(objects: ObjectStore, known: dict[str, Any] | None) -> Tree | None:
     if known is None:
         return None
+    from penstock.objects.tree import read_tree
+
     try:
         return read_tree(objects, known["digest"])
     except (NotFound, DamagedStore, NewerFormat):  # then everything is stored anew

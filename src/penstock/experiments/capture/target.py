@@ -123,8 +123,10 @@ def parse_target(
             way_out="keep one of the two",
         )
     if command:
+        _refuse_file(words, cwd, "a command", f"-- {' '.join(command)}")
         return _command(command, cwd, root), list(words)
     if module is not None:
+        _refuse_file(words, cwd, "a module", f"-m {module}")
         return _module(module, cwd, root, python), list(words)
     if not words:
         raise ScriptError(
@@ -134,6 +136,23 @@ def parse_target(
         )
     first, *rest = words
     return _file(first, cwd, root), rest
+
+
+def _refuse_file(words: Sequence[str], cwd: Path, other: str, shown: str) -> None:
+    """A file beside a module or a command: only one of them can be run. (A word with = is a flag, whatever it is called.)"""
+    file = next((word for word in words if "=" not in word and _looks_runnable(word, cwd)), None)
+    if file is not None:
+        raise ScriptError(
+            f"both a file and {other} are named",
+            why=f"{file} and {shown} each say what to run",
+            way_out=f"keep one of the two: `penstock run {file} ...` or `penstock run {shown}`; where the file is a value of a flag, "
+            f"write NAME={file}",
+        )
+
+
+def _looks_runnable(word: str, cwd: Path) -> bool:
+    ending = os.path.splitext(word)[1].lower()
+    return ending in (".py", ".ipynb") or (ending in _PROGRAMS and (cwd / word).is_file())
 
 
 def _file(word: str, cwd: Path, root: Path) -> Target:

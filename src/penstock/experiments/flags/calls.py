@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.experiments.flags.module import Env
 from penstock.experiments.flags.parser_calls import ASKS, add_parser, method_of_parser, new_parser
 from penstock.experiments.flags.plain import computed, is_plain, method_of
 from penstock.experiments.flags.things import (
@@ -13,7 +14,6 @@ from penstock.experiments.flags.things import (
     Bound,
     Called,
     Class,
-    Env,
     Function,
     Instance,
     Lazy,

@@ -19,7 +19,7 @@ from penstock.experiments.flags.from_constants import flags_of_constants, flags_
 from penstock.experiments.flags.values import same
 
 if TYPE_CHECKING:
-    from penstock.experiments.flags.things import Module
+    from penstock.experiments.flags.module import Module
     from penstock.project.sections.runs import FlagSection, ScriptSection
 
 _ASKS = re.compile(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from penstock.experiments.flags.module import Env
 from penstock.experiments.flags.plain import is_plain
-from penstock.experiments.flags.things import NO_CALL, UNKNOWN, Called, Env, Named
+from penstock.experiments.flags.things import NO_CALL, UNKNOWN, Called, Named
 
 if TYPE_CHECKING:
     from penstock.experiments.flags.reader import Reader

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import final
 
-from penstock.experiments.flags.things import Module
+from penstock.experiments.flags.module import Module
 
 _MAY_PARSE = re.compile(rb"argparse|ArgumentParser|add_argument|parse_args|click|typer")
 _PARSING = threading.Lock()

@@ -6,7 +6,8 @@ import ast
 from typing import Any
 
 from penstock.experiments.flags.files import Files
-from penstock.experiments.flags.things import Env, Lazy, Named
+from penstock.experiments.flags.module import Env
+from penstock.experiments.flags.things import Lazy, Named
 
 
 def imported(node: ast.Import, files: Files) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from penstock.experiments.flags.things import UNKNOWN, Argument, Env, Named, Parser, Reached, Subparsers
+from penstock.experiments.flags.module import Env
+from penstock.experiments.flags.things import UNKNOWN, Argument, Named, Parser, Reached, Subparsers
 
 if TYPE_CHECKING:
     from penstock.experiments.flags.reader import Reader

@@ -7,8 +7,9 @@ from penstock.experiments.flags.flag import Flag
 from penstock.experiments.flags.from_argparse import flags_of_parser
 from penstock.experiments.flags.from_click import flags_of_click
 from penstock.experiments.flags.from_typer import flags_of_app, flags_of_function
+from penstock.experiments.flags.module import Module
 from penstock.experiments.flags.reader import Reader
-from penstock.experiments.flags.things import Called, Function, Module, Parser, TyperApp
+from penstock.experiments.flags.things import Called, Function, Parser, TyperApp
 
 
 def flags_of_module(module: Module, files: Files) -> tuple[list[Flag], str, list[str]]:

@@ -13,17 +13,16 @@ from typing import Any, final
 from penstock.experiments.flags import calls, displays
 from penstock.experiments.flags.files import CannotRead, Files
 from penstock.experiments.flags.imports import imported, imported_from
+from penstock.experiments.flags.module import Env, Module
 from penstock.experiments.flags.plain import BUILTINS, binary, boolean, compare, is_plain, unary
 from penstock.experiments.flags.things import (
     UNKNOWN,
     Bound,
     Called,
     Class,
-    Env,
     Function,
     Instance,
     Lazy,
-    Module,
     Named,
     Parser,
     Reached,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock.experiments.flags.module import Env
 
 
 class _Unknown:
@@ -21,31 +24,6 @@ class _Unknown:
 UNKNOWN = _Unknown()
 NO_CALL = ast.Call(func=ast.Name(id="unknown", ctx=ast.Load()), args=[], keywords=[])
 """For what stands in brackets without being called."""
-
-
-@dataclass(eq=False, repr=False)
-class Env:
-    """Names and their values: of a module, a class or a call."""
-
-    module: Module
-    names: dict[str, Any] = field(default_factory=dict)
-    outer: Env | None = None
-    of_class: bool = False  # seen by the class's own statements, but not by its methods
-
-
-@dataclass(eq=False, repr=False)
-class Module:
-    """A file of the user's own."""
-
-    path: Path
-    tree: ast.Module
-    label: str  # how it is named to a person
-    package: Path | None  # the folder that relative imports begin at
-    env: Env = field(init=False)
-    executed: bool = False
-
-    def __post_init__(self) -> None:
-        self.env = Env(self)
 
 
 @dataclass(frozen=True)

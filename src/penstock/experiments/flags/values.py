@@ -11,15 +11,12 @@ import math
 import re
 from typing import Any
 
-INT = re.compile(r"[+-]?[0-9]+(_[0-9]+)*", re.ASCII)
-BASED = re.compile(r"0x[0-9a-f]+|0o[0-7]+|0b[01]+", re.ASCII | re.IGNORECASE)
-FLOAT = re.compile(
-    r"[+-]?([0-9]+(_[0-9]+)*\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(inf(inity)?|nan)", re.ASCII | re.IGNORECASE
-)
-PLAIN_INT = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
-PLAIN_FLOAT = re.compile(
-    r"-?(0|[1-9][0-9]*)?\.([0-9]*[1-9]|0)|-?(0|[1-9][0-9]*)(\.[0-9]+)?e[+-]?[0-9]+", re.ASCII | re.IGNORECASE
-)
+# Written here, compiled by `re` when a word is first read: most runs are given few words, or none.
+_INT = r"[+-]?[0-9]+(_[0-9]+)*"
+_BASED = r"0x[0-9a-f]+|0o[0-7]+|0b[01]+"
+_FLOAT = r"[+-]?([0-9]+(_[0-9]+)*\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(inf(inity)?|nan)"
+_PLAIN_INT = r"-?(0|[1-9][0-9]{0,17})"
+_PLAIN_FLOAT = r"-?(0|[1-9][0-9]*)?\.([0-9]*[1-9]|0)|-?(0|[1-9][0-9]*)(\.[0-9]+)?e[+-]?[0-9]+"
 WORDS = {
     "true": True,
     "false": False,
@@ -64,7 +61,7 @@ def read_value(text: str, type_: str) -> Any:
     if type_ == "int":
         return _int(word)
     if type_ == "float":
-        if not FLOAT.fullmatch(word):
+        if not _is(_FLOAT, word):
             raise NotOfType("a number")
         return float(word)
     raise AssertionError(type_)
@@ -73,11 +70,11 @@ def read_value(text: str, type_: str) -> Any:
 def _int(word: str) -> int:
     if len(word) > 4000:
         raise NotOfType("a whole number of fewer digits")
-    if INT.fullmatch(word):
+    if _is(_INT, word):
         return int(word)
-    if BASED.fullmatch(word):
+    if _is(_BASED, word):
         return int(word, 0)
-    if "e" in word.lower() and FLOAT.fullmatch(word):
+    if "e" in word.lower() and _is(_FLOAT, word):
         number = float(word)  # 1e6 is a whole number too
         if number.is_integer() and abs(number) <= 2**53:
             return int(number)
@@ -93,9 +90,9 @@ def read_literal(text: str) -> Any:
     word = text.strip()
     if word.lower() in WORDS:
         return WORDS[word.lower()]
-    if PLAIN_INT.fullmatch(word):
+    if _is(_PLAIN_INT, word):
         return int(word)
-    if PLAIN_FLOAT.fullmatch(word):
+    if _is(_PLAIN_FLOAT, word):
         number = float(word)
         return number if math.isfinite(number) else text
     if len(word) > 1 and word[0] == word[-1] and word[0] in "\"'":
@@ -139,6 +136,10 @@ def split_list(text: str) -> list[str]:
             start = i + 1
     last = body[start:].strip()
     return [*found, last] if last or found else []
+
+
+def _is(pattern: str, word: str) -> bool:
+    return re.fullmatch(pattern, word, re.ASCII | re.IGNORECASE) is not None
 
 
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}

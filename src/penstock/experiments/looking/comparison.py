@@ -212,9 +212,12 @@ def compare_runs(
     """
     runs, more = chosen_runs(workspace, references, filter_text=filter_text, batch=batch, sort=sort, limit=limit)
     if not runs:
+        from penstock.ledger.query_hints import misfits
+
+        hints = misfits(filter_text, catalog_of(workspace)) if filter_text is not None else []
         raise BadParameter(
             "there is nothing to compare",
-            why="no run fits",
+            why="no run fits" + (f": {'; '.join(hints)}" if hints else ""),
             way_out="name runs, or list what there is: `penstock runs`",
         )
     flags = list(dict.fromkeys(name for run in runs for name in run.params))

@@ -146,6 +146,11 @@ def list_runs(
         empty = "nothing was thrown away"
     else:
         empty = "no run fits" if condition and filter_text else "no runs yet; start with `penstock run`"
+    if not runs and filter_text is not None:
+        from penstock.ledger.query_hints import misfits
+
+        if hints := misfits(filter_text, catalog):
+            empty, body["warnings"] = f"no run fits: {'; '.join(hints)}", hints
     return Listing(body, header, rows, empty, _below(runs, more, limit, about.inside, batch, everything))
 
 

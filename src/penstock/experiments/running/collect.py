@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.experiments.capture.console import join_console
+from penstock.experiments.capture.declared import stamps_of
+from penstock.experiments.capture.files import keep_outputs, take_inputs
 from penstock.experiments.capture.opened import Opened
 from penstock.experiments.capture.places import name_of, place_of
 from penstock.experiments.capture.secrets import Masker
@@ -17,6 +19,7 @@ from penstock.experiments.metrics.series import Series
 from penstock.experiments.running.surroundings import OUTPUT
 from penstock.ledger.run import LOG_NAME, store_artifact
 from penstock.objects.files import naming_full_disk
+from penstock.objects.tree import read_tree
 
 if TYPE_CHECKING:
     from penstock.project.workspace import Workspace
@@ -79,8 +82,17 @@ def collect(left: Leftovers) -> Collected:
 
 
 def tidy(folder: Path) -> None:
-    """Remove the folder of a run whose end is recorded: all that was in it is in the store."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folder of a run whose end is recorded, as far as it can be removed: all that was in it is in the store.
+
+    (As `shutil.rmtree`, which takes longer to load than a folder with three files takes to go.)
+    """
+    for place, folders, names in os.walk(folder, topdown=False):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        for name in (*names, *links):
+            with suppress(OSError):
+                os.unlink(os.path.join(place, name))
+        with suppress(OSError):
+            os.rmdir(place)
 
 
 def _series(left: Leftovers, found: Collected) -> None:
@@ -104,8 +116,6 @@ def _console(left: Leftovers, found: Collected) -> None:
 
 def _read(left: Leftovers, found: Collected) -> None:
     """The files that it read, and those that `[run] inputs` declares."""
-    from penstock.experiments.capture.files import stamps_of, take_inputs
-
     opened = left.opened
     declared = stamps_of(left.workspace.root, left.inputs)
     paths = dict.fromkeys([*declared, *opened.read])
@@ -146,8 +156,6 @@ def _written(left: Leftovers, found: Collected) -> None:
     """The files that it wrote: those in its folder, and those that are declared. Others are named."""
     output = left.folder / OUTPUT
     if left.declared or (output.is_dir() and any(output.iterdir())):
-        from penstock.experiments.capture.files import keep_outputs
-
         kept = keep_outputs(left.workspace, output, left.declared, masker=left.masker)
         found.files = kept.files
         if kept.tree is not None:
@@ -181,8 +189,6 @@ def _remember(left: Leftovers) -> None:
     files = dict.fromkeys(path for path in written if left.masker.mask(path) == path)
     changed = left.opened.read.keys() & files.keys()
     if changed and left.source is not None:
-        from penstock.objects.tree import read_tree
-
         source = read_tree(left.workspace.objects, left.source).files
         for path in changed:
             if place_of(left.workspace.root, Path(path)) in source:
@@ -212,8 +218,6 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _tree(left: Leftovers, digest: str) -> dict[str, Any]:
-    from penstock.objects.tree import read_tree
-
     return {"digest": digest, "size_bytes": read_tree(left.workspace.objects, digest).size_bytes, "media": TREE}
 
 

@@ -6,7 +6,7 @@ import re
 
 from penstock.errors import DeclarationError
 
-_TEXT = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*([smhd]?)\s*")
+_TEXT = r"\s*(\d+(?:\.\d+)?|\.\d+)\s*([smhd]?)\s*"
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -20,7 +20,7 @@ def seconds(text: str, *, what: str) -> float:
     >>> seconds("1.5m", what="--timeout"), seconds("20", what="--timeout")
     (90.0, 20.0)
     """
-    found = _TEXT.fullmatch(text)
+    found = re.fullmatch(_TEXT, text)
     if found is None or float(found[1]) <= 0:
         raise DeclarationError(
             f"{what} is {text!r}, which is no duration",

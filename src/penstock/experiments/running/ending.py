@@ -16,13 +16,14 @@ def why_failed(
     name: str,
     run_id: str,
     ended: Ended,
-    printed: bytes,
+    printed: tuple[bytes, bytes],
     *,
     timeout_s: float | None,
     out_of_memory: bool,
     has_input: bool,
 ) -> ScriptFailed:
-    """The error of a program that ended badly, with its own last words."""
+    """The error of a program that ended badly, with its own last words. `printed` : the ends of its stderr and of its stdout."""
+    errors, output = printed
     see = f"look at what it printed: `penstock show {run_id} --log`"
     if ended.why == "timeout":
         patience = " and killed, as it did not" if ended.signal == 9 else ""
@@ -52,26 +53,36 @@ def why_failed(
         if ended.signal == 9 and out_of_memory:
             why = "the system ended it, as memory ran out"
         elif ended.signal in (4, 6, 7, 8, 11):
-            why = last_words(printed) or "it crashed in native code: a bug of a library, or of its use"
+            why = last_words(errors) or "it crashed in native code: a bug of a library, or of its use"
         return ScriptFailed(
             f"{name} was killed by {shown}",
             why=why,
             way_out="use less memory, such as smaller batches" if out_of_memory else see,
             exit_status=ended.status,
         )
-    if not has_input and b"EOFError" in printed[-2048:]:
+    if not has_input and b"EOFError" in (errors or output)[-2048:]:
         return ScriptFailed(
             f"{name} asked for input, and there is none",
-            why=last_words(printed) or "its input is at its end",
+            why=last_words(errors or output) or "its input is at its end",
             way_out="run it in a terminal, or give it a file: penstock run ... < answers.txt",
             exit_status=ended.status,
         )
     return ScriptFailed(
         f"{name} ended with exit status {ended.status}",
-        why=last_words(printed) or "it does not say why",
+        why=_reason(errors, output),
         way_out=see,
         exit_status=ended.status,
     )
+
+
+def _reason(errors: bytes, output: bytes) -> str:
+    """What a program said of its failure. What it printed last is no reason, unless it is an error of Python: only a place to look."""
+    if words := last_words(errors):
+        return words
+    words = last_words(output)
+    if b"Traceback (most recent call last)" in output:
+        return words
+    return f"it does not say why; the last line that it printed: {words}" if words else "it does not say why"
 
 
 def last_words(printed: bytes) -> str:

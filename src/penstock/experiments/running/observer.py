@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from penstock.experiments.capture.opened import Opened
-from penstock.experiments.metrics.lines import PrintedMetrics
 from penstock.experiments.metrics.series import Appender, Series, Tail
 from penstock.experiments.metrics.thinning import Thinning
 from penstock.experiments.running.options import MetricsListener
@@ -17,6 +16,7 @@ from penstock.experiments.running.options import MetricsListener
 if TYPE_CHECKING:
     from penstock.experiments.capture.seals import Seals
     from penstock.experiments.metrics.events import EventFiles, Scalar
+    from penstock.experiments.metrics.lines import PrintedMetrics
 
 _PASSED_OVER = frozenset({".git", ".penstock", "node_modules", "__pycache__", ".venv", "venv", "site-packages"})
 _MOST_FOLDERS = 5000
@@ -52,7 +52,8 @@ class Observer:
         self.series = Series(mask)
         self.opened = Opened(folder, watch)
         self._seals = seals
-        self.printed = PrintedMetrics(self._printed, patterns)
+        self._patterns = patterns
+        self._lines: PrintedMetrics | None = None
         self.stop_reason = ""
         self._listener = listener
         self._tail = Tail(log)
@@ -83,9 +84,9 @@ class Observer:
                 f"{self.thinning.left_out:,} of {self.thinning.seen:,} printed lines with metrics are not in the log, see [run] printed_lines; "
                 "the summaries count all"
             )
-        if self.printed.refused:
+        if self._lines is not None and self._lines.refused:
             found.append(
-                f"more than 1,000 names of metrics were printed; {self.printed.refused!r} and others are left out"
+                f"more than 1,000 names of metrics were printed; {self._lines.refused!r} and others are left out"
             )
         if self.series.too_many:
             found.append("more than 5,000 metrics were logged; the later ones are in the log only")
@@ -99,6 +100,14 @@ class Observer:
         if self._events is not None:
             found += [f"TensorBoard's file {damaged}" for damaged in self._events.damaged()]
         return found
+
+    def printed(self, data: bytes) -> None:
+        """A piece of what the program prints. What reads it is made when there is some."""
+        if self._lines is None:
+            from penstock.experiments.metrics.lines import PrintedMetrics
+
+            self._lines = PrintedMetrics(self._printed, self._patterns)
+        self._lines.feed(data)
 
     def look(self) -> None:
         """Take note of everything that is new."""
@@ -117,7 +126,8 @@ class Observer:
 
     def finish(self, cwd: Path, output: Path) -> None:
         """The last look. Event files that were written past Python are searched for where TensorFlow was used."""
-        self.printed.flush()
+        if self._lines is not None:
+            self._lines.flush()
         self.opened.look()
         for folder in (output, *([cwd] if "tensorflow" in self.opened.uses else [])):
             for path in _written_since(folder, self._clock):

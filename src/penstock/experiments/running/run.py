@@ -108,6 +108,8 @@ class _Running:
 
             watching = Watching(around, run, self.process, seals, started)
             around.record_start(run, before)
+            import penstock.experiments.running.recover  # noqa: F401 - for the end: loaded while the program runs
+
             ended = watching.until_the_end()
         observer = watching.observer
         out_of_memory = ended.signal == 9 and kills_for_memory() > memory_kills

@@ -14,7 +14,7 @@ from penstock.experiments.capture.secrets import MASK, Masker
 from penstock.experiments.running.options import RunOptions
 
 if TYPE_CHECKING:
-    from penstock.experiments.capture.files import DeclaredOutputs
+    from penstock.experiments.capture.declared import DeclaredOutputs
     from penstock.experiments.capture.git import State
     from penstock.experiments.capture.target import Target
     from penstock.experiments.flags.command import Command
@@ -156,7 +156,7 @@ class Surroundings:
     def look_before(self) -> Before:
         """What has to be looked at before the program can change it: the source, the repository, declared outputs."""
         from penstock.experiments.capture import git
-        from penstock.experiments.capture.files import DeclaredOutputs, stamps_of
+        from penstock.experiments.capture.declared import DeclaredOutputs, stamps_of
         from penstock.experiments.capture.places import name_of
         from penstock.experiments.capture.source import snapshot
 

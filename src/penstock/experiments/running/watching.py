@@ -40,7 +40,7 @@ class Watching:
             mask=around.masker.mask,
         )
         self._out = Printed(
-            around.masker, self.console, shown(options, "stdout"), self.observer.printed.feed, label=options.label
+            around.masker, self.console, shown(options, "stdout"), self.observer.printed, label=options.label
         )
         self._err = Printed(around.masker, self.console, shown(options, "stderr"), label=options.label)
 
@@ -62,9 +62,9 @@ class Watching:
         return self._options.cancel is not None and self._options.cancel.is_set() and not self.observer.stop_reason
 
     @property
-    def last_printed(self) -> bytes:
-        """The end of what it said of errors, or of all it said."""
-        return self._err.tail or self._out.tail
+    def last_printed(self) -> tuple[bytes, bytes]:
+        """The end of what it said of errors, and the end of what else it printed."""
+        return self._err.tail, self._out.tail
 
     def _tick(self) -> None:
         self.observer.look()

@@ -31,18 +31,22 @@ To change the format: raise `FORMAT` in `manifest`, and keep reading every older
 
 from __future__ import annotations
 
-from penstock.objects.tree.files import (
-    Entry,
-    Piece,
-    TreeFile,
-    content_of,
-    entries_of,
-    is_inside,
-    reading_order,
-)
-from penstock.objects.tree.manifest import MEDIA, named_objects, read_tree
-from penstock.objects.tree.reading import Tree
-from penstock.objects.tree.writing import SMALL_BYTES, store_tree, write_tree
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock.objects.tree.files import Entry, Piece, TreeFile, content_of, entries_of, is_inside, reading_order
+    from penstock.objects.tree.manifest import MEDIA, named_objects, read_tree
+    from penstock.objects.tree.reading import Tree
+    from penstock.objects.tree.writing import SMALL_BYTES, store_tree, write_tree
+
+_MODULES = {
+    "files": ("Entry", "Piece", "TreeFile", "content_of", "entries_of", "is_inside", "reading_order"),
+    "manifest": ("MEDIA", "named_objects", "read_tree"),
+    "reading": ("Tree",),
+    "writing": ("SMALL_BYTES", "store_tree", "write_tree"),
+}
+"""Each is loaded when a name of it is first used: a run whose source is as it was neither reads nor writes a tree."""
 
 __all__ = [
     "MEDIA",
@@ -60,3 +64,11 @@ __all__ = [
     "store_tree",
     "write_tree",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            found = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,17 +7,18 @@ import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from penstock.errors import SourceError
-from penstock.objects.cutting import aimed_bytes, pieces
 from penstock.objects.digests import digest_of
 from penstock.objects.store import ObjectStore, changed_while_read
 from penstock.objects.tree.files import Entry, Piece, TreeFile, check_paths, packed_digests, packed_sizes
 from penstock.objects.tree.manifest import store_manifest
 from penstock.objects.tree.packs import NewPacks
 from penstock.objects.tree.reading import Tree
-from penstock.objects.tree.threads import Threads
+
+if TYPE_CHECKING:
+    from penstock.objects.tree.threads import Threads
 
 SMALL_BYTES = 256 * 2**10
 """Files below this size are packed."""
@@ -104,9 +105,7 @@ class _Writer:
         self._piece_of = {} if known is None else {p.digest: p for f in known.files.values() for p in f.pieces}
         self._waiting: dict[str, _Known] = {}  # digest -> bytes that the known tree has in a pack
         self._files: list[TreeFile] = []  # those in packs have no place yet
-        self._threads = (
-            Threads() if cut else None
-        )  # much is to be stored: they help, and a small tree has no need of them
+        self._threads = _threads() if cut else None
         self._packs = NewPacks(objects, None if self._threads is None else self._threads.storing)
 
     def __enter__(self) -> _Writer:
@@ -204,6 +203,8 @@ class _Writer:
     def _large_cut(
         self, entry: Entry, opened: BinaryIO, before: os.stat_result, mode: int, threads: Threads
     ) -> TreeFile:
+        from penstock.objects.cutting import aimed_bytes, pieces
+
         earlier = None if self._known is None else self._known.files.get(entry.path)
         aimed = aimed_bytes(before.st_size, None if earlier is None else earlier.aimed)
         apart = aimed >= APART_BYTES and not (earlier is not None and packed_digests(earlier))
@@ -252,6 +253,13 @@ class _Writer:
             else:
                 self._packs.add(digest, _bytes_at(known.file, known.offset, known.size, digest))
         return old
+
+
+def _threads() -> Threads:
+    """Where much is to be stored they help; a small tree has no need of them, and does not load them."""
+    from penstock.objects.tree.threads import Threads
+
+    return Threads()
 
 
 def _mode(entry: Entry, status: os.stat_result) -> int:

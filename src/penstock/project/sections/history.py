@@ -10,7 +10,7 @@ from penstock.project.sections.section import Fault, Section
 
 UNITS = {"ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
 """Microseconds."""
-_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|h|d|w)")
+_SPAN = r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|h|d|w)"
 
 
 class HistorySection(Section, frozen=True):
@@ -54,6 +54,6 @@ def span(text: str) -> int | None:
     >>> span("1.5h")
     5400000000
     """
-    found = _SPAN.fullmatch(text.strip())
+    found = re.fullmatch(_SPAN, text.strip())
     microseconds = round(float(found[1]) * UNITS[found[2]]) if found else 0
     return microseconds or None

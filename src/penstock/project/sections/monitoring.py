@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 
 from penstock.project.quality import LIMITS
@@ -28,6 +27,8 @@ class QualitySection(Section, frozen=True):
     def faults(self) -> Iterator[Fault]:
         for key, check in [("off", check) for check in self.off] + [("limits", check) for check in self.limits]:
             if check not in LIMITS:
+                import difflib
+
                 near = difflib.get_close_matches(check, LIMITS, 1, 0.5)
                 yield (
                     key,
