@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.errors import DamagedStore, NewerFormat, NotFound, SourceError
+from penstock.objects import cutting
 from penstock.objects.digests import canonical_json, digest_of
 from penstock.objects.local import LocalStore
 from penstock.objects.store import ObjectStore, open_store
@@ -67,6 +68,31 @@ def test_what_is_stored_comes_back(store: LocalStore, tmp_path: Path) -> None:
     assert tree.size_bytes == sum(map(len, files.values()))
     assert tree.objects() == set(store.digests()), "a manifest, a pack, and the large file"
     assert len(tree.objects()) == 3
+
+
+def test_the_files_of_a_folder_are_its_regular_files_in_order(tmp_path: Path) -> None:
+    """Links are not followed, and what is no file is passed over; a folder that is not there has none."""
+    folder = write(tmp_path / "in", {"b.txt": b"1", "a/z": b"2", "a/b/c": b"3", "a.txt": b"4", "ü/ x": b"5"})
+    (folder / "link.txt").symlink_to("a.txt")
+    (folder / "dangling").symlink_to("gone")
+    (folder / "folder").symlink_to("a")
+    (folder / "empty").mkdir()
+    os.mkfifo(folder / "fifo")
+    found = list(entries_of(folder))
+    assert [entry.path for entry in found] == ["a.txt", "b.txt", "a/z", "a/b/c", "ü/ x"]
+    assert all(Path(entry.file) == folder / entry.path for entry in found)
+    assert list(entries_of(tmp_path / "gone")) == []
+
+
+def test_the_tree_that_is_written_is_the_one_that_is_read(store: LocalStore, tmp_path: Path) -> None:
+    """Whoever writes one need not read it."""
+    files = {"b": b"1", "a/c": b"2", "big": os.urandom(400_000), "a/d": b"1"}
+    written = write_tree(store, entries_of(write(tmp_path / "in", files)))
+    again = read_tree(store, written.digest)
+    assert list(written.files.items()) == list(again.files.items())
+    assert (written.content, written.packs, written.size_bytes) == (again.content, again.packs, again.size_bytes)
+    assert written.objects() == again.objects()
+    assert {path: written.read(path) for path in written.files} == files
 
 
 def test_a_tree_of_nothing_is_a_tree(store: LocalStore, tmp_path: Path) -> None:
@@ -421,7 +447,7 @@ def test_a_file_that_grows_while_it_is_cut_is_refused(
 ) -> None:
     """What was read is then neither the old file nor the new one."""
     source = write(tmp_path / "in", {"t.csv": rows(100_000)})
-    cut = trees.pieces
+    cut = cutting.pieces
 
     def growing(file, aimed):  # type: ignore[no-untyped-def]
         for piece in cut(file, aimed):
@@ -429,7 +455,7 @@ def test_a_file_that_grows_while_it_is_cut_is_refused(
             with open(source / "t.csv", "ab") as more:
                 more.write(b"1,2,3\n")
 
-    monkeypatch.setattr(trees, "pieces", growing)
+    monkeypatch.setattr(cutting, "pieces", growing)
     with pytest.raises(SourceError, match="changed while it was being read"):
         store_tree(store, entries_of(source), cut=True)
 

@@ -185,8 +185,13 @@ def _script(
     if not agreed(prepared, sure=given["yes"] or as_json or given["queue"]):
         return NOT_RUN
     options = _options(prepared.workspace, given, as_json)
+    if not batch and given["queue"]:
+        return emit(prepared.queue(options), as_json=as_json)
     if not batch:
-        done = prepared.queue(options) if given["queue"] else prepared.run(options)
+        from penstock.cli.files_line import FilesLine
+
+        with FilesLine(quiet=as_json) as line:
+            done = prepared.run(replace(options, on_files=line.show))
         return emit(done, as_json=as_json)
     from penstock.cli.batch_line import BatchLine
     from penstock.experiments.running.interrupts import ended_in_good_order

@@ -58,6 +58,15 @@ def test_nothing_is_left_in_the_folder_of_a_run_that_is_recorded(place: Any) -> 
     assert not (place.workspace.runs_folder / run.id).exists()
 
 
+def test_who_asks_is_told_how_far_the_keeping_of_files_is(place: Any) -> None:
+    """Each file as it is kept, and as it is removed from the folder of the run."""
+    told: list[tuple[str, int, int]] = []
+    text = "import os\nfor i in range(3): open(f\"{os.environ['PENSTOCK_OUTPUT']}/{i}.txt\", 'w').write('x')\n"
+    run = place.run_text(text, on_files=lambda *one: told.append(one))
+    assert run.files == 3
+    assert told == [(what, done, 3) for what in ("keeping", "removing") for done in (1, 2, 3)]
+
+
 def test_the_source_is_recorded_as_it_was_when_the_run_began(place: Any) -> None:
     """A script that changes itself does not change its record."""
     run = place.run_text("import pathlib\npathlib.Path(__file__).write_text('changed')\n")

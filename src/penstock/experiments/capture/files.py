@@ -5,9 +5,10 @@ Both are kept as trees (`penstock.objects.tree`), so that fifty thousand files a
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from penstock.experiments.capture.places import name_of, record_name, tree_path
 from penstock.experiments.capture.secrets import Masker
 from penstock.objects.files import naming_full_disk
 from penstock.objects.store import ObjectStore
-from penstock.objects.tree import SMALL_BYTES, Entry, entries_of, is_inside, read_tree, store_tree
+from penstock.objects.tree import SMALL_BYTES, Entry, entries_of, is_inside, read_tree, write_tree
 from penstock.project.workspace import Workspace
 
 SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/System/", "/Library/")
@@ -40,12 +41,14 @@ class Inputs:
     tree : digest of the tree of those that were kept; None where none was.
     left_out : ``{"path", "why"}`` of what has no digest.
     of_source : names of those that are in the source snapshot, which has their digests.
+    size_bytes : of those that were kept, together.
     """
 
     files: dict[str, str] = field(default_factory=dict)
     tree: str | None = None
     left_out: list[dict[str, Any]] = field(default_factory=list)
     of_source: list[str] = field(default_factory=list)
+    size_bytes: int = 0
 
 
 def take_inputs(
@@ -128,14 +131,12 @@ def take_inputs(
             entries[place] = Entry(place, Path(file), digest)
     if not entries:
         return Inputs(dict(sorted(files.items())), None, left.told, sorted(of_source))
-    tree = read_tree(
-        workspace.objects,
-        store_tree(
-            workspace.objects, entries.values(), leave=lambda entry, why: left.add(record_name(entry.path), why)
-        ),
+    tree = write_tree(
+        workspace.objects, entries.values(), leave=lambda entry, why: left.add(record_name(entry.path), why)
     )
     files |= {record_name(path): file.digest for path, file in tree.files.items()}
-    return Inputs(dict(sorted(files.items())), tree.digest if tree.files else None, left.told, sorted(of_source))
+    digest = tree.digest if tree.files else None
+    return Inputs(dict(sorted(files.items())), digest, left.told, sorted(of_source), tree.size_bytes)
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,12 @@ class Outputs:
 
 
 def keep_outputs(
-    workspace: Workspace, folder: Path, declared: Iterable[Path] = (), *, masker: Masker = NO_SECRETS
+    workspace: Workspace,
+    folder: Path,
+    declared: Iterable[Path] = (),
+    *,
+    masker: Masker = NO_SECRETS,
+    tell: Callable[[int, int], None] | None = None,
 ) -> Outputs:
     """Keep what a run wrote. Values that are secret are kept out of names, and of text files unless ``[run] mask_files`` is false.
 
@@ -166,6 +172,7 @@ def keep_outputs(
     ----------
     folder : the run's own folder of files (``PENSTOCK_OUTPUT``), which may be missing. Its files keep their names.
     declared : others, such as `penstock.experiments.capture.declared.DeclaredOutputs.written` gives; named relative to the workspace.
+    tell : told how many files have been read, and of how many, after each.
 
     Raises
     ------
@@ -195,7 +202,13 @@ def keep_outputs(
         return Outputs(left_out=left.told)
     with _masked(entries, masker, workspace) as masked:
         chosen = {**entries, **masked}.values()
-        tree = read_tree(objects, store_tree(objects, chosen, leave=lambda entry, why: left.add(entry.path, why)))
+        done = itertools.count(1)
+        tree = write_tree(
+            objects,
+            chosen,
+            leave=lambda entry, why: left.add(entry.path, why),
+            tell=None if tell is None else lambda *_: tell(next(done), len(chosen)),
+        )
     return Outputs(tree.digest if tree.files else None, len(tree.files), tree.size_bytes, left.told, sorted(masked))
 
 

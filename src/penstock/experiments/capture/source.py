@@ -125,14 +125,14 @@ class _Taken:
             content = content_of((one.path, 0o755 if one.executable else 0o644, one.digest or "") for one in found)
             if content == before["content"]:
                 return self._told(before["digest"], content, found)
-        from penstock.objects.tree import read_tree, store_tree
+        from penstock.objects.tree import write_tree
 
         for one in changed:
             self._read(one)
         found = [one for one in found if one.digest is not None]
         known = _open(self._objects, before)
         entries = [Entry(one.path, Path(one.file), one.digest, one.executable) for one in found]
-        tree = read_tree(self._objects, store_tree(self._objects, entries, known))
+        tree = write_tree(self._objects, entries, known)
         self._cache.write(
             {one.path: [*one.stamp, one.digest] for one in found if self._now_ns - one.mtime_ns >= SETTLED_NS}, tree
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from penstock.ledger.ledger import Ledger
 from penstock.objects.digests import canonical_json
 from penstock.objects.store import ObjectStore
-from penstock.objects.tree import MEDIA, Entry, Tree, TreeFile, content_of, entries_of, read_tree, store_tree
+from penstock.objects.tree import MEDIA, Entry, Tree, TreeFile, content_of, entries_of, read_tree, write_tree
 
 ARTIFACT = "files"
 MOST_PACKS = 64
@@ -25,7 +25,7 @@ def tree_of(ledger: Ledger, run_id: str) -> Tree | None:
 
 def add_files(ledger: Ledger, run_id: str, files: Mapping[str, Path]) -> None:
     """Add files to those of a run: path within the tree -> the file. One of the same path is replaced."""
-    new = read_tree(ledger.objects, store_tree(ledger.objects, [Entry(path, file) for path, file in files.items()]))
+    new = write_tree(ledger.objects, [Entry(path, file) for path, file in files.items()])
     _change(ledger, run_id, lambda known: new if known is None else joined(ledger.objects, known, new))
 
 
@@ -81,7 +81,7 @@ def _tree(objects: ObjectStore, packs: list[str], files: list[TreeFile]) -> Tree
 def _packed_again(objects: ObjectStore, tree: Tree) -> Tree:
     with tempfile.TemporaryDirectory() as folder:
         tree.extract(Path(folder))
-        return read_tree(objects, store_tree(objects, entries_of(Path(folder))))
+        return write_tree(objects, entries_of(Path(folder)))
 
 
 __all__ = ["ARTIFACT", "add_files", "joined", "remove_files", "tree_of"]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from penstock.experiments.capture.opened import Opened
 from penstock.experiments.capture.places import name_of, place_of
 from penstock.experiments.capture.secrets import Masker
 from penstock.experiments.metrics.series import Series
+from penstock.experiments.running.options import FilesListener
 from penstock.experiments.running.surroundings import OUTPUT
 from penstock.ledger.run import LOG_NAME, store_artifact
 from penstock.objects.files import naming_full_disk
@@ -42,6 +44,7 @@ class Leftovers:
     inputs : globs of files that it depends on whether it was seen to read them or not.
     stamps : of those, as `stamps_of` gave them before it began.
     unsealed : sealed file -> how it was seen to be opened. sealed : all that are.
+    on_files : see `penstock.experiments.running.options.FilesListener`.
     """
 
     workspace: Workspace
@@ -56,6 +59,7 @@ class Leftovers:
     stamps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     unsealed: dict[str, str] = field(default_factory=dict)
     sealed: Sequence[Path] = ()
+    on_files: FilesListener | None = None
 
 
 @dataclass
@@ -81,16 +85,20 @@ def collect(left: Leftovers) -> Collected:
     return found
 
 
-def tidy(folder: Path) -> None:
+def tidy(folder: Path, *, files: int = 0, tell: FilesListener | None = None) -> None:
     """Remove the folder of a run whose end is recorded, as far as it can be removed: all that was in it is in the store.
 
-    (As `shutil.rmtree`, which takes longer to load than a folder with three files takes to go.)
+    (As `shutil.rmtree`, which takes longer to load than a folder with three files takes to go.) `tell` is told of each file; `files` are in it, about.
     """
+    removed = 0
     for place, folders, names in os.walk(folder, topdown=False):
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
         for name in (*names, *links):
             with suppress(OSError):
                 os.unlink(os.path.join(place, name))
+            if tell is not None and removed < files:
+                removed += 1
+                tell("removing", removed, files)
         with suppress(OSError):
             os.rmdir(place)
 
@@ -149,17 +157,18 @@ def _read(left: Leftovers, found: Collected) -> None:
     if rows := [path for path in opened.read if path.startswith(f"{left.workspace.state}{os.sep}")]:
         found.inputs["rows_read"] = [name_of(left.workspace.root, Path(path)) for path in rows]
     if taken.tree is not None:
-        found.artifacts["inputs"] = _tree(left, taken.tree)
+        found.artifacts["inputs"] = _tree(taken.tree, taken.size_bytes)
 
 
 def _written(left: Leftovers, found: Collected) -> None:
     """The files that it wrote: those in its folder, and those that are declared. Others are named."""
     output = left.folder / OUTPUT
     if left.declared or (output.is_dir() and any(output.iterdir())):
-        kept = keep_outputs(left.workspace, output, left.declared, masker=left.masker)
+        tell = None if left.on_files is None else partial(left.on_files, "keeping")
+        kept = keep_outputs(left.workspace, output, left.declared, masker=left.masker, tell=tell)
         found.files = kept.files
         if kept.tree is not None:
-            found.artifacts["files"] = _tree(left, kept.tree)
+            found.artifacts["files"] = _tree(kept.tree, kept.size_bytes)
             found.outputs["files"] = kept.files
         if kept.masked:
             found.outputs["files_masked"] = kept.masked[:MOST_TOLD]
@@ -217,8 +226,8 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} others" if len(names) > 3 else "")
 
 
-def _tree(left: Leftovers, digest: str) -> dict[str, Any]:
-    return {"digest": digest, "size_bytes": read_tree(left.workspace.objects, digest).size_bytes, "media": TREE}
+def _tree(digest: str, size_bytes: int) -> dict[str, Any]:
+    return {"digest": digest, "size_bytes": size_bytes, "media": TREE}
 
 
 def _of_passage(line: Mapping[str, Any]) -> bool:

@@ -15,6 +15,8 @@ KEPT = ("python", "timeout_s", "outputs", "metrics")
 """Options that are recorded with what runs later: with a batch, which may be resumed, and in the queue."""
 MetricsListener = Callable[[dict[str, float]], str | None]
 """Told each line of metrics, such as ``{"step": 3, "loss": 0.5}``; a text that it returns stops the run, with this reason."""
+FilesListener = Callable[[str, int, int], None]
+"""Told what is done with the files that a run wrote ("keeping", then "removing" from its folder), of how many, and of how many in all."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class RunOptions:
     note : a text recorded with the run.
     on_metrics : see `MetricsListener`.
     on_begin : told the id once it is recorded as running; of a batch, its own.
+    on_files : see `FilesListener`; fifty thousand files take seconds.
     cancel : once set, the run is ended and recorded as interrupted (for runs in threads, which get no Ctrl-C of their own).
     source : digest of the snapshot, where one was taken already (all runs of a batch share one).
     outputs, metrics : patterns that replace those of the declaration.
@@ -58,6 +61,7 @@ class RunOptions:
     note: str | None = None
     on_metrics: MetricsListener | None = None
     on_begin: Callable[[str], None] | None = None
+    on_files: FilesListener | None = None
     cancel: threading.Event | None = None
     source: str | None = None
     outputs: tuple[str, ...] | None = None

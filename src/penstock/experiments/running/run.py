@@ -89,7 +89,7 @@ class _Running:
         from penstock.experiments.running.collect import tidy
         from penstock.experiments.running.recover import recover
 
-        tidy(run.folder)
+        tidy(run.folder, files=result.files, tell=options.on_files)
         recover(around.workspace)
         return result
 
@@ -171,6 +171,7 @@ class _Running:
                 stamps=before.stamps,
                 unsealed=observer.unsealed,
                 sealed=self.options.watch,
+                on_files=self.options.on_files,
             )
         )
         if observer.thinning.left_out:

@@ -133,12 +133,22 @@ def reading_order(file: TreeFile) -> tuple[int, str]:
 
 def entries_of(folder: Path) -> Iterator[Entry]:
     """All regular files below a folder. Links are not followed; what JSON cannot name is refused by `store_tree`."""
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            file = Path(place, name)
-            if file.is_file() and not file.is_symlink():
-                yield Entry(file.relative_to(folder).as_posix(), file)
+    waiting = [("", str(folder))]
+    while waiting:
+        below, place = waiting.pop()
+        try:
+            with os.scandir(place) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:  # it is not there, or not for us to read
+            continue
+        inner = []
+        for entry in entries:
+            path = below + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                inner.append((f"{path}/", entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                yield Entry(path, entry.path)
+        waiting += reversed(inner)
 
 
 def check_paths(paths: Sequence[str]) -> None:
