@@ -252,12 +252,12 @@ class Served:
         response = asyncio.run(ask())
         return response.status_code, response.json()
 
-    def predict(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def predict(self, rows: list[dict[str, Any]], **more: Any) -> list[dict[str, Any]]:
         """Answers to rows; the targets and empty fields are not sent."""
         asked = [{n: v for n, v in row.items() if n not in TARGETS.values() and v is not None} for row in rows]
         answers: list[dict[str, Any]] = []
         for start in range(0, len(asked), 50):
-            status, body = self.ask("POST", "/predict", {"rows": asked[start : start + 50]})
+            status, body = self.ask("POST", "/predict", {"rows": asked[start : start + 50], **more})
             assert status == 200, body
             answers += body["predictions"]
         return answers

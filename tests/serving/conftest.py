@@ -18,7 +18,9 @@ import pytest
 
 from penstock.bundle.runtime import Bundle
 from penstock.serving.app import App
+from penstock.serving.loading import graph_bytes_of
 from penstock.serving.server import ServeSettings
+from penstock.serving.shelf import Shelf, put_on_shelf
 from penstock.serving.slots import SlotState, fill_and_switch
 from penstock.serving.worker import Worker
 from penstock.testing.toy_bundle import write_toy_bundle
@@ -48,6 +50,26 @@ def deploy(toys: Callable[..., Path], tmp_path: Path) -> Callable[..., SlotState
         return fill_and_switch(tmp_path / "serving", folder, model="toy", version=version, digest=digest, **more)
 
     return into
+
+
+@pytest.fixture
+def shelve(toys: Callable[..., Path], tmp_path: Path) -> Callable[..., Shelf]:
+    """Puts a toy on the shelf of `tmp_path / "serving"`: ``shelve(model, version, of=toy_version)``."""
+
+    def put(model: str, version: int, *, of: int = 1, task: str = "binary", **more: Any) -> Shelf:
+        bundle = Bundle.load(toys(of, task))
+        size = graph_bytes_of(bundle)
+        return put_on_shelf(
+            tmp_path / "serving",
+            bundle.folder,
+            model=model,
+            version=version,
+            digest=bundle.digest,
+            graph_bytes=size,
+            **more,
+        )
+
+    return put
 
 
 class Client:

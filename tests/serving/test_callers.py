@@ -146,7 +146,8 @@ def test_every_route_of_the_server_has_a_scope_that_was_chosen(client: Client) -
     """What changes something and was forgotten in the table needs admin: none of ours is forgotten."""
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         for method in methods:
-            assert scope_of(method.upper(), path.replace("{model}", "toy")) != "admin", (method, path)
+            changes = path.startswith("/v2/repository/models/")
+            assert (scope_of(method.upper(), path.replace("{model}", "toy")) == "admin") is changes, (method, path)
 
 
 def test_the_policies(deploy: Deploy, open_client: Callable[..., Client], tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def label() -> None:
 @click.option("--author", "author", help="Who labelled, where the file does not say.")
 @json_option
 def import_(file: Path, author: str | None, as_json: bool) -> int:
-    """Take labels from a table with the columns label and id (of the prediction) or key, and optionally author and at.
+    """Take labels from a table with the columns label and id (of the prediction) or key, and optionally model, author and at.
 
     The project's own names for target and key column do as well. Importing the same file again changes nothing."""
     from penstock.feedback.labels import import_labels

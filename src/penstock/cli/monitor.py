@@ -12,10 +12,13 @@ from penstock.cli.output import emit, json_option
     "--since", "since", help='An instant (ISO 8601) or a length ("2h", "7d"). Default: the last deploy or monitor.'
 )
 @click.option("--until", "until", help="An instant (ISO 8601). Default: now.")
+@click.option(
+    "--model", "model", metavar="MODEL[:VERSION]", help="Of the shelf, or the other slot. Default: what is live."
+)
 @json_option
-def monitor(since: str | None, until: str | None, as_json: bool) -> int:
+def monitor(since: str | None, until: str | None, model: str | None, as_json: bool) -> int:
     """Check a window of the journal: missing, unknown, drift, novelty, confidence, latency, errors, live quality."""
     from penstock.lifecycle.monitor import monitor_project
     from penstock.project.project import Project
 
-    return emit(monitor_project(Project.here(), since=since, until=until), as_json=as_json)
+    return emit(monitor_project(Project.here(), since=since, until=until, model=model), as_json=as_json)

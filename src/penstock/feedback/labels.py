@@ -13,10 +13,12 @@ from penstock.project.live import live_bundle
 from penstock.project.project import Project
 from penstock.serving.instants import iso_of, parse_instant
 from penstock.serving.journal import read
+from penstock.serving.judges import judges_of
 from penstock.serving.labels import accept_labels, read_labels
 from penstock.serving.prediction_ids import parse_id
+from penstock.serving.shelf import read_shelf
 
-FIELDS = ("id", "key", "label", "author", "at")
+FIELDS = ("id", "key", "model", "label", "author", "at")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class ImportResult:
 
 
 def import_labels(project: Project, file: Path | str, *, author: str | None = None) -> ImportResult:
-    """Take labels from a table with the columns `label` and `id` or `key`, and optionally `author` and `at`.
+    """Take labels from a table with the columns `label` and `id` or `key`, and optionally `model`, `author` and `at`.
 
     The project's own names are taken, too: that of the target for `label`, that of the key column for `key`. Importing the same file again changes nothing; a label that differs is a correction.
 
@@ -63,7 +65,7 @@ def import_labels(project: Project, file: Path | str, *, author: str | None = No
             f"{path.name} is no table of labels",
             why=f"its columns are {', '.join(table.column_names)}",
             way_out=f"name them label (or {data.target}), id or key{f' (or {data.key})' if data.key else ''}, "
-            "and optionally author and at",
+            "and optionally model, author and at",
         )
     items = []
     for row in table.to_pylist():
@@ -71,8 +73,11 @@ def import_labels(project: Project, file: Path | str, *, author: str | None = No
         if data.key == "id" and "key" not in item and parse_id(item.get("id", "")) is None:
             item = {"key" if name == "id" else name: value for name, value in item.items()}
         items.append({"author": author, **item} if author else item)
-    _, bundle = live_bundle(project)
-    result = accept_labels(project.journal_folder, items, bundle.decoder, bundle.read_key)
+    entry, bundle = live_bundle(project)
+    others = judges_of(project.serving_state, read_shelf(project.serving_state), {(entry.model, entry.version): bundle})
+    result = accept_labels(
+        project.journal_folder, items, bundle.decoder, bundle.read_key, model=entry.model, others=others
+    )
     record_label_events(project)
     return ImportResult(result.accepted, [r.to_json() for r in result.rejected])
 

@@ -27,13 +27,14 @@ class LabelledRows:
         return len(self.ids)
 
 
-def labelled_rows(journal: Path, *, without: Mapping[str, Any]) -> LabelledRows:
+def labelled_rows(journal: Path, *, without: Mapping[str, Any], model: str | None = None) -> LabelledRows:
     """All journalled predictions that have a label.
 
     Parameters
     ----------
     without : prediction id -> label of those that are left out, because an earlier data-set version has them already.
         One whose label was corrected since is not left out.
+    model : whose predictions are meant, where a server answers for several; None: all.
     """
     from penstock.serving.journal import read  # here: a run with nothing to do needs no journal, and no numpy
     from penstock.serving.labels import read_labels
@@ -45,6 +46,10 @@ def labelled_rows(journal: Path, *, without: Mapping[str, Any]) -> LabelledRows:
     }
     found: list[tuple[str, dict[str, Any], Any]] = []
     for record in read(journal, kinds=("predict",)):
+        if model is not None and record.model != model:
+            for answer in record.answers:
+                labels.pop(answer["id"], None)  # of another model, not lost
+            continue
         for row, answer in zip(record.rows, record.answers, strict=True):
             prediction = answer["id"]
             if prediction in labels:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import BadParameter
 from penstock.feedback.labels import record_label_events
-from penstock.project.live import live_bundle
+from penstock.project.live import asked_bundle
 from penstock.project.project import Project
 from penstock.serving.instants import parse_instant
 from penstock.serving.labels import read_labels
@@ -42,11 +42,14 @@ class MonitorResult:
         return f"{self.report.to_text()}\n  page: {self.page}"
 
 
-def monitor_project(project: Project, *, since: str | None = None, until: str | None = None) -> MonitorResult:
-    """Compare a window with what the live version was trained and tested on.
+def monitor_project(
+    project: Project, *, since: str | None = None, until: str | None = None, model: str | None = None
+) -> MonitorResult:
+    """Compare a window with what the live version, or another one that the server answers for, was trained and tested on.
 
     Parameters
     ----------
+    model : ``MODEL[:VERSION]``, as it is asked; default: what is live.
     since : an instant (ISO 8601) or a length back from `until` (``"2h"``); default: the last deploy or the end of the last
         monitored window, whichever is later.
     until : an instant; default: now.
@@ -61,9 +64,10 @@ def monitor_project(project: Project, *, since: str | None = None, until: str | 
     from penstock.monitoring.window import read_window
     from penstock.objects.files import write_atomic
 
-    entry, bundle = live_bundle(project)
+    name, _, version = (model or "").partition(":")
+    entry, bundle = asked_bundle(project, name or None, version or None)
     end = _instant(until, "--until") if until else datetime.now(UTC)
-    start = _start(project, since, end)
+    start = _start(project, since, end, model)
     record_label_events(project)
     d = project.declaration
     settings = MonitorSettings(
@@ -71,9 +75,17 @@ def monitor_project(project: Project, *, since: str | None = None, until: str | 
     )
     inputs = {"bundle": entry.bundle}
     params = {"since": None if start is None else start.isoformat(), "until": end.isoformat()}
+    if model is not None:
+        params["model"] = model
     with project.ledger.run("monitor", inputs=inputs, params=params, project=project.name) as run:
         window = read_window(
-            project.journal_folder, bundle.decoder, bundle.signature, entry.version, since=start, until=end
+            project.journal_folder,
+            bundle.decoder,
+            bundle.signature,
+            entry.version,
+            since=start,
+            until=end,
+            model=entry.model,
         )
         report = monitor(
             window,
@@ -95,8 +107,8 @@ def monitor_project(project: Project, *, since: str | None = None, until: str | 
     return MonitorResult(replace(report), run.id, str(page.relative_to(project.root)))
 
 
-def _start(project: Project, since: str | None, end: datetime) -> datetime | None:
-    """Where the window begins."""
+def _start(project: Project, since: str | None, end: datetime, model: str | None) -> datetime | None:
+    """Where the window begins: of a model that is named, looks at that one count."""
     if since is not None:
         length = _LENGTH.fullmatch(since.strip())
         if length:
@@ -104,8 +116,10 @@ def _start(project: Project, since: str | None, end: datetime) -> datetime | Non
         return _instant(since, "--since")
     ledger = project.ledger
     deploys = [r for r in ledger.runs("deploy", "done", limit=50, project=project.name) if r.outputs.get("deployed")]
-    looks = ledger.runs("monitor", "done", limit=1, project=project.name)
-    marks = [r.started_at for r in deploys[:1]] + [r.params["until"] for r in looks]
+    looks = ledger.runs("monitor", "done", limit=50, project=project.name)
+    marks = [r.params["until"] for r in looks if r.params.get("model") == model][:1]
+    if model is None:
+        marks += [r.started_at for r in deploys[:1]]
     return max((parse_instant(mark) for mark in marks), default=None)
 
 

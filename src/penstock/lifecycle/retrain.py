@@ -54,14 +54,14 @@ def retrain_project(
         had = labels_within(
             stages.context, registered.dataset
         )  # not those of the head: a killed retrain goes on from there
-        rows = labelled_rows(project.journal_folder, without=had)
+        rows = labelled_rows(project.journal_folder, without=had, model=project.name)
         if len(rows) < settings.minimum_labels:
             raise ProjectError(
                 f"{len(rows)} new labelled predictions are too few to retrain",
                 why=f"[retrain] minimum_labels is {settings.minimum_labels}",
                 way_out="bring labels with `penstock label import` or POST /labels, or lower the minimum",
             )
-        rows = labelled_rows(project.journal_folder, without=labels_within(stages.context, dataset))
+        rows = labelled_rows(project.journal_folder, without=labels_within(stages.context, dataset), model=project.name)
         if len(rows):
             check_labelled(stages, rows, override)
             dataset = append_labelled(stages, dataset, rows)

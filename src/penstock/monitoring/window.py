@@ -72,6 +72,7 @@ def read_window(
     until: datetime | None = None,
     cap: int = CAP,
     seed: int = 0,
+    model: str | None = None,
 ) -> Window:
     """The traffic of one version from `since` (included) to `until` (excluded).
 
@@ -79,10 +80,11 @@ def read_window(
     ----------
     journal : the folder of the journal.
     decoder, signature : of the bundle that is watched.
-    version : its number; answers of other versions are counted and left out.
+    model : the name under which it is asked; default: the signature's. version : its number; answers of other versions are counted and left out.
     cap : rows kept; of more, a uniform sample.
     """
     until = until or datetime.now(UTC)
+    name = model or signature.model
     kept = _Sample(cap, seed)
     waiting_rows: list[Mapping[str, Any]] = []
     waiting: list[Mapping[str, Any]] = []
@@ -104,7 +106,7 @@ def read_window(
         if record.kind == "error":
             refused[record.code or str(record.status)] += 1
             continue
-        if (record.model, record.version) != (signature.model, version):
+        if (record.model, record.version) != (name, version):
             others[f"{record.model} {record.version}"] += len(record.answers)
             continue
         first = record.at if first is None else min(first, record.at)
@@ -119,14 +121,14 @@ def read_window(
             decode()
     decode()
     frame, answered, ids = kept.rows()
-    notes = [f"{count:,} rows were answered by {name} and are left out" for name, count in sorted(others.items())]
+    notes = [f"{count:,} rows were answered by {other} and are left out" for other, count in sorted(others.items())]
     if rows > len(frame):
         notes.append(f"of {rows:,} rows a uniform sample of {len(frame):,} is compared")
     if requests > len(latencies):
         notes.append(f"latencies are those of the first {len(latencies):,} requests")
     start = since or first
     return Window(
-        signature.model,
+        name,
         version,
         iso_of(start) if start else None,
         iso_of(until),

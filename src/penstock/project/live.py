@@ -37,6 +37,45 @@ def live_bundle(project: Project) -> tuple[SlotEntry, Bundle]:
     return entry, Bundle.load(project.serving_state / entry.path, key=project.privacy_key)
 
 
+def asked_bundle(project: Project, model: str | None = None, version: str | None = None) -> tuple[SlotEntry, Bundle]:
+    """A version that the server answers for, and its bundle: what is live, another slot, or what stands on the shelf.
+
+    Parameters
+    ----------
+    model : None: that of the slots. version : as in a request: a number, ``latest``, ``champion``, a slot or a label.
+
+    Raises
+    ------
+    NotFound : neither slots nor shelf hold it. ServingError : nothing was deployed.
+    """
+    from penstock.errors import NotFound
+    from penstock.serving.shelf import read_shelf
+
+    live = live_entry(project)
+    if version in (None, "champion", "live") and model in (None, live.model):
+        return live_bundle(project)
+    slots, shelf = read_slots(project.serving_state), read_shelf(project.serving_state)
+    name = model or live.model
+    offered: list[tuple[SlotEntry, tuple[str, ...]]] = [
+        (entry, (slot,)) for slot, entry in slots.slots.items() if entry is not None and entry.model == name
+    ]
+    offered += [(one.as_slot, one.labels) for one in shelf.of(name)]
+    word = version or ("champion" if any("champion" in labels for _, labels in offered) else "latest")
+    if word == "latest" and offered:
+        word = str(max(entry.version for entry, _ in offered))
+    for entry, labels in offered:
+        if word == str(entry.version) or word in labels:
+            key = project.privacy_key if name == live.model else None
+            return entry, Bundle.load(project.serving_state / entry.path, key=key)
+    all_held = [*(entry for entry in slots.slots.values() if entry), *(one.as_slot for one in shelf.entries)]
+    held = [f"{one.model}:{one.version}" for one in all_held]
+    raise NotFound(
+        f"the server does not answer for {name}" + ("" if version is None else f" version {version}"),
+        why=f"slots and shelf hold {', '.join(held)}",
+        way_out="name one of these, or put it on the shelf: penstock models shelve",
+    )
+
+
 def server_settings(declared: ServingSection) -> ServeSettings:
     """What `[serving]` says, as a server takes it."""
     from penstock.serving.settings import HistorySettings, JournalSettings, ServeSettings
@@ -46,6 +85,7 @@ def server_settings(declared: ServingSection) -> ServeSettings:
         max_body_bytes=declared.max_body_bytes,
         consumers=declared.consumers,
         deadline_ms=declared.deadline_ms,
+        memory_mb=declared.memory_mb,
         journal=JournalSettings(keep_days=journal.keep_days, max_bytes=journal.max_bytes, sample=journal.sample),
         history=HistorySettings(rows=declared.history.rows, keys=declared.history.keys),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ class Acknowledgement:
     refused: int = 0
     error: dict[str, str] | None = None
     at: str = ""
+    shelf: int = 0  # the epoch of shelf.json that it follows
 
     @property
     def name(self) -> str:
@@ -47,20 +49,29 @@ class AcknowledgementFile:
     def __init__(self, state_dir: Path) -> None:
         self._folder = ServingFolder(state_dir).acks
         self._now = Acknowledgement(os.getpid(), process_start(os.getpid()) or 0)
+        self._changing = threading.Lock()  # the slots and the shelf are followed side by side
         self.name = self._now.name
         self._write()
 
     def serves(self, epoch: int, model: str, version: int, slot: str) -> None:
         """This worker answers with this epoch from now on."""
-        self._now = replace(
-            self._now, epoch=epoch, model=model, version=version, slot=slot, refused=0, error=None, at=iso_now()
-        )
-        self._write()
+        with self._changing:
+            self._now = replace(
+                self._now, epoch=epoch, model=model, version=version, slot=slot, refused=0, error=None, at=iso_now()
+            )
+            self._write()
 
     def refuses(self, epoch: int, error: PenstockError) -> None:
         """This worker could not follow to `epoch`, and answers as before."""
-        self._now = replace(self._now, refused=epoch, error=error.to_json(), at=iso_now())
-        self._write()
+        with self._changing:
+            self._now = replace(self._now, refused=epoch, error=error.to_json(), at=iso_now())
+            self._write()
+
+    def follows_shelf(self, epoch: int) -> None:
+        """This worker offers what stands on the shelf with this epoch."""
+        with self._changing:
+            self._now = replace(self._now, shelf=epoch)
+            self._write()
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -121,6 +132,32 @@ def wait_for_epoch(state_dir: Path, epoch: int, timeout_s: float = 10.0) -> list
             raise ServingError(
                 f"not every worker has switched within {timeout_s:g} s",
                 why=f"waiting for process {pids}, which serves epoch {late[0].epoch} where {epoch} was set",
+                way_out="look at the server's log on stderr; restart the server if it hangs",
+            )
+        time.sleep(_POLL_S)
+
+
+def wait_for_shelf(state_dir: Path, epoch: int, timeout_s: float = 30.0) -> list[Acknowledgement]:
+    """Wait until every living worker that serves offers what stands on the shelf with `epoch` or a later one.
+
+    Returns
+    -------
+    the workers, as they are now; empty where no server runs.
+
+    Raises
+    ------
+    ServingError : the time is over.
+    """
+    ends = time.monotonic() + timeout_s
+    while True:
+        now = workers(state_dir)
+        late = [worker.pid for worker in now if worker.epoch != STARTING and worker.shelf < epoch]
+        if not late:
+            return now
+        if time.monotonic() >= ends:
+            raise ServingError(
+                f"not every worker offers what is on the shelf within {timeout_s:g} s",
+                why=f"waiting for process {', '.join(map(str, late))}",
                 way_out="look at the server's log on stderr; restart the server if it hangs",
             )
         time.sleep(_POLL_S)

@@ -66,7 +66,7 @@ class App:
                 worker.metrics.request("predict", CLOSED)
                 return
             asked = read_asked(body)
-            loaded = chosen(asked, worker.serving)
+            loaded = await chosen(asked, worker)
             content = b"%b%b}" % (loaded.opening, await self._predicting.answer(loaded, asked, started_ns))
             worker.metrics.values[PREDICTED] += 1
         except Exception as error:  # noqa: BLE001  # the outermost door: told to the client and to the log

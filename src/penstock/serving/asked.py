@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.errors import RequestError
 from penstock.serving.bodies import parse_object
-from penstock.serving.follower import Loaded, Serving
+from penstock.serving.follower import Loaded
+
+if TYPE_CHECKING:
+    from penstock.serving.worker import Worker
 
 Rows = list[dict[str, Any]]
 
 _NO_HISTORY = object()
-_FIELDS = ("rows", "version", "history")
+_FIELDS = ("rows", "version", "model", "history")
 
 
 @dataclass(slots=True)
@@ -22,13 +25,14 @@ class Asked:
     Attributes
     ----------
     body : an object with "rows" as it came in, to be journalled as it is; None where the protocol writes rows in another way.
-    version : the version that is asked; None: the live one.
+    version : the version that is asked; None: the live one. model : the model that is asked; None: that of the slots.
     """
 
     rows: Rows
     body: bytes | None = None
-    version: int | None = None
+    version: int | str | None = None
     history: object = _NO_HISTORY
+    model: str | None = None
 
     @property
     def has_history(self) -> bool:
@@ -52,43 +56,42 @@ def read_asked(body: bytes) -> Asked:
         if name not in _FIELDS:
             raise RequestError(
                 f"unknown field {name!r}",
-                why='a request has "rows" and optionally "version" and "history"',
+                why='a request has "rows" and optionally "model", "version" and "history"',
                 way_out="leave it out; fields of a row go inside the row",
                 path=name,
                 code="unknown-field",
             )
     version = request.get("version")
-    if version is not None and type(version) is not int:
+    if version is not None and type(version) not in (int, str):
         raise RequestError(
             f"version is {_kind(version)}",
-            why="a version is a whole number",
+            why='a version is a whole number, or a word such as "latest"',
             way_out='write "version": 1, or leave it out to ask the live one',
             path="version",
             code="wrong-type",
         )
-    return Asked(rows, body, version, request.get("history", _NO_HISTORY))
+    model = request.get("model")
+    if model is not None and type(model) is not str:
+        raise RequestError(
+            f"model is {_kind(model)}",
+            why="a model is named by a text",
+            way_out='write "model": "name", or leave it out to ask the live one',
+            path="model",
+            code="wrong-type",
+        )
+    return Asked(rows, body, version, request.get("history", _NO_HISTORY), model)
 
 
-def chosen(asked: Asked, serving: Serving) -> Loaded:
-    """The version that is asked.
+async def chosen(asked: Asked, worker: Worker) -> Loaded:
+    """The version that is asked; one that has to be loaded first is waited for.
 
     Raises
     ------
-    RequestError : status 404; no slot holds it.
+    RequestError : status 404, this server does not offer it; 503, it cannot be loaded.
     """
-    if asked.version is None:
-        return serving.live
-    loaded = serving.by_version.get(asked.version)
-    if loaded is None:
-        raise RequestError(
-            f"version {asked.version} is in no slot of this server",
-            why=f"it holds: {', '.join(str(v) for v in sorted(serving.by_version))}",
-            way_out="ask one of these, or leave the version out to ask the live one",
-            path="version",
-            code="unknown-version",
-            status=404,
-        )
-    return loaded
+    if asked.version is None and asked.model is None:
+        return worker.serving.live
+    return await worker.models.find(asked.model, asked.version)
 
 
 def _wrong_rows(request: dict[str, Any]) -> RequestError:

@@ -17,6 +17,15 @@ class ServingFolder:
         return self.root / "slots.json"
 
     @property
+    def shelf(self) -> Path:
+        return self.root / "shelf.json"
+
+    @property
+    def shelved(self) -> Path:
+        """Copies of the bundles that the shelf names, in a folder for each model."""
+        return self.root / "shelf"
+
+    @property
     def lock(self) -> Path:
         """Held (flock) while slots.json is read, changed and replaced."""
         return self.root / "slots.lock"

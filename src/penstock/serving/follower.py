@@ -15,10 +15,11 @@ from pathlib import Path
 import orjson
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import BundleError, PenstockError, ServingError
+from penstock.errors import PenstockError, ServingError
 from penstock.serving.acknowledgements import AcknowledgementFile
 from penstock.serving.folder import ServingFolder
 from penstock.serving.journal import origin_of
+from penstock.serving.loading import load_bundle
 from penstock.serving.slots import SlotEntry, SlotState, read_slots
 
 log = logging.getLogger("penstock.serving")
@@ -131,27 +132,7 @@ class SlotFollower:
     def _bundle(self, entry: SlotEntry) -> Bundle:
         if entry.bundle in self._bundles:
             return self._bundles[entry.bundle]
-        folder = self.state_dir / entry.path
-        try:
-            bundle = Bundle.load(folder)
-            if bundle.digest != entry.bundle:
-                raise BundleError(
-                    f"the bundle of {entry.model} version {entry.version} is not the one that was deployed",
-                    why=f"its digest is {bundle.digest}, slots.json names {entry.bundle}",
-                    way_out="deploy that version again",
-                )
-            bundle.decoder.require_key()  # before the first request, not at it
-            bundle.self_test()
-        except PenstockError:
-            raise
-        except Exception as error:  # the runtime may raise anything over a bad graph; live goes on
-            log.exception("the bundle in %s cannot be loaded", folder)
-            raise BundleError(
-                f"the bundle of {entry.model} version {entry.version} cannot be loaded",
-                why=f"{type(error).__name__}: {error}",
-                way_out="deploy another version, and report this one",
-            ) from error
-        return bundle
+        return load_bundle(self.state_dir, entry)
 
     def _acknowledge(self, state: SlotState) -> None:
         entry = state.live_entry

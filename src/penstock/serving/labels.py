@@ -8,7 +8,7 @@ with the latest `at` holds.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,15 @@ from penstock.bundle.kinds import Kind
 from penstock.bundle.raw import Unreadable
 from penstock.bundle.specs import ColumnSpec
 from penstock.bundle.values import column_reader
-from penstock.errors import NotFound
+from penstock.errors import BundleError, NotFound
 from penstock.serving.instants import iso_now, iso_of, parse_instant
 from penstock.serving.journal import JournalWriter, Record, find_record, is_expired, to_record
+from penstock.serving.judges import Judge, Judges, ReadKey
 from penstock.serving.prediction_ids import PredictionId, parse_id
 from penstock.serving.scanning import JournalScan
 
-ReadKey = Callable[[object], str | None]
-
 _plain_key: ReadKey = column_reader(ColumnSpec("key", Kind.IDENTIFIER))
-_FIELDS = frozenset({"id", "key", "label", "author", "at"})
+_FIELDS = frozenset({"id", "key", "model", "label", "author", "at"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Label:
 @dataclass(frozen=True, slots=True)
 class Rejection:
     index: int
-    code: str  # "unknown-prediction", "expired", "bad-label", "missing-field"
+    code: str  # "unknown-prediction", "expired", "bad-label", "missing-field", "unknown-model"
     why: str
 
     def to_json(self) -> dict[str, Any]:
@@ -74,21 +73,35 @@ class LabelBook:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._labels: dict[str, list[Label]] = {}  # prediction id -> labels in the order of writing
-        self._keys: dict[str, str] = {}  # key -> id of the latest prediction; filled once a label comes by key
+        self._keys: dict[
+            tuple[str, str], str
+        ] = {}  # model and key -> id of the latest prediction; filled once a label comes by key
         self._label_scan = JournalScan(folder)
         self._key_scan = JournalScan(folder)
         self._recent: dict[tuple[int, int], Record] = {}
         self._lock = threading.Lock()
 
-    def judge(self, items: Sequence[Any], decoder: Decoder, read_key: ReadKey | None = None) -> LabelResult:
+    def judge(
+        self,
+        items: Sequence[Any],
+        decoder: Decoder,
+        read_key: ReadKey | None = None,
+        *,
+        model: str | None = None,
+        others: Judges | None = None,
+    ) -> LabelResult:
         """Decide on each label, and say what has to be stored. Stores nothing itself.
 
         Parameters
         ----------
-        items : objects with "id" or "key", "label", and optionally "author" and "at".
+        items : objects with "id" or "key", "label", and optionally "model" (whose latest prediction with that key is meant), "author"
+            and "at".
         decoder : of the bundle that is live; its target says which labels there are.
         read_key : brings a raw key into the form that answers carry: `Bundle.read_key`. Default: as an identifier.
+        model : the name of the model that is live; others : who judges labels of predictions that other versions, or other models,
+            gave. Without them all are judged by `decoder`.
         """
+        judging = _Judging(Judge(decoder, read_key or _plain_key), model, others)
         with self._lock:
             self._read_labels()
             if any(isinstance(item, Mapping) and item.get("id") is None for item in items):
@@ -98,7 +111,7 @@ class LabelBook:
             now = iso_now()
             for index, item in enumerate(items):
                 try:
-                    label = self._label(item, decoder, read_key or _plain_key, now)
+                    label = self._label(item, judging, now)
                 except _RejectedError as no:
                     rejected.append(Rejection(index, no.code, no.why))
                     continue
@@ -117,7 +130,7 @@ class LabelBook:
             self._read_labels()
             return {prediction: _holding(labels) for prediction, labels in self._labels.items()}
 
-    def _label(self, item: Any, decoder: Decoder, read_key: ReadKey, now: str) -> Label:
+    def _label(self, item: Any, judging: _Judging, now: str) -> Label:
         if not isinstance(item, Mapping):
             raise _RejectedError("bad-label", f"each label is an object, this is {type(item).__name__}")
         unknown = sorted(set(item) - _FIELDS)
@@ -128,26 +141,44 @@ class LabelBook:
         author, at = item.get("author") or "", item.get("at")
         if not isinstance(author, str):
             raise _RejectedError("bad-label", '"author" must be text')
-        key = None if item.get("key") is None else _read(read_key, item["key"])
+        prediction, record, key = self._prediction(item, judging)
         return Label(
-            id=self._prediction(item.get("id"), key),
-            label=_target_value(item["label"], decoder),
+            id=prediction,
+            label=_target_value(item["label"], judging.of(record).decoder),
             at=now if at is None else _instant(at),
             author=author,
             key=key,
         )
 
-    def _prediction(self, prediction_id: Any, key: str | None) -> str:
-        if prediction_id is not None:
-            return self._known_id(prediction_id)
+    def _prediction(self, item: Mapping[str, Any], judging: _Judging) -> tuple[str, Record, str | None]:
+        """The prediction that a label names, the record that holds it, and the key as answers carry it."""
+        model, key = item.get("model"), item.get("key")
+        if model is not None and not isinstance(model, str):
+            raise _RejectedError("bad-label", '"model" must be text')
+        if item.get("id") is not None:
+            prediction, record = self._known_id(item["id"])
+            if model is not None and model != record.model:
+                raise _RejectedError(
+                    "unknown-prediction", f"{prediction} was answered by {record.model!r}, not {model!r}"
+                )
+            return prediction, record, None if key is None else _read(judging.of(record).read_key, key)
         if key is None:
             raise _RejectedError("missing-field", 'a label names its prediction by "id" or by "key"; it has neither')
-        found = self._keys.get(key)
+        whose = model if model is not None else judging.model
+        text = _read(judging.reader(whose), key)
+        found = self._latest(whose, text)
         if found is None:
-            raise _RejectedError("unknown-prediction", f"no journalled prediction has the key {key!r}")
-        return self._known_id(found)
+            of = "" if model is None else f" of {model!r}"
+            raise _RejectedError("unknown-prediction", f"no journalled prediction{of} has the key {text!r}")
+        return (*self._known_id(found), text)
 
-    def _known_id(self, text: Any) -> str:
+    def _latest(self, model: str | None, key: str) -> str | None:
+        """The latest prediction with a key, of one model or of any."""
+        if model is not None:
+            return self._keys.get((model, key))
+        return max((found for (_, one), found in self._keys.items() if one == key), default=None)
+
+    def _known_id(self, text: Any) -> tuple[str, Record]:
         parts = parse_id(text) if isinstance(text, str) else None
         if parts is None:
             raise _RejectedError("unknown-prediction", f"{text!r} is not a prediction id (26 letters and digits)")
@@ -159,7 +190,7 @@ class LabelBook:
             ) from None
         if parts.row >= len(record.answers):
             raise _RejectedError("unknown-prediction", f"that request had {len(record.answers)} rows")
-        return str(parts)
+        return str(parts), record
 
     def _record(self, parts: PredictionId) -> Record:
         """The record of an id; the labels of one request usually come together, so the last one is remembered."""
@@ -182,20 +213,29 @@ class LabelBook:
         for payload in self._key_scan.new_payloads(b'{"kind":"predict"'):
             if b'"key":' not in payload:
                 continue
-            for answer in _answers(payload):
+            model, answers = _answers(payload)
+            for answer in answers:
                 if answer.get("key") is not None:
-                    key = answer["key"]
+                    key = (model, answer["key"])
                     self._keys[key] = max(answer["id"], self._keys.get(key, ""))  # ids sort by time
 
 
-def accept_labels(folder: Path, items: Sequence[Any], decoder: Decoder, read_key: ReadKey | None = None) -> LabelResult:
+def accept_labels(
+    folder: Path,
+    items: Sequence[Any],
+    decoder: Decoder,
+    read_key: ReadKey | None = None,
+    *,
+    model: str | None = None,
+    others: Judges | None = None,
+) -> LabelResult:
     """Judge labels against a journal and store those that are new, from a process that is no server (`label import`).
 
     Raises
     ------
     StoreFull : no space is left.
     """
-    result = LabelBook(folder).judge(items, decoder, read_key)
+    result = LabelBook(folder).judge(items, decoder, read_key, model=model, others=others)
     if result.new:
         with JournalWriter(folder) as writer:
             writer.labels([label.to_json() for label in result.new])
@@ -223,9 +263,39 @@ class _RejectedError(Exception):
         self.code, self.why = code, why
 
 
-def _answers(payload: bytes) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Judging:
+    """Who judges the labels of one request."""
+
+    live: Judge
+    model: str | None
+    others: Judges | None
+
+    def of(self, record: Record) -> Judge:
+        """The judge of the version that answered; of one that is nowhere any more, its model's that is live."""
+        if self.others is not None:
+            try:
+                found = self.others(record.model, record.version)
+            except BundleError as damaged:
+                raise _RejectedError(
+                    "unknown-model", f"the bundle of {record.model!r} cannot be read: {damaged.why}"
+                ) from None
+            if found is not None:
+                return found
+        if self.model is None or record.model == self.model:
+            return self.live
+        raise _RejectedError("unknown-model", f"{record.model!r} version {record.version} is no longer offered here")
+
+    def reader(self, model: str | None) -> ReadKey:
+        """What reads a key before the prediction is known that it belongs to."""
+        return self.live.read_key if model == self.model else _plain_key
+
+
+def _answers(payload: bytes) -> tuple[str, list[dict[str, Any]]]:
+    """The model that answered, and what it answered."""
     head_end = payload.index(b"\n") + 1
-    return orjson.loads(payload[head_end + orjson.loads(payload[:head_end])["request_bytes"] :])
+    head = orjson.loads(payload[:head_end])
+    return head["model"], orjson.loads(payload[head_end + head["request_bytes"] :])
 
 
 def _target_value(value: Any, decoder: Decoder) -> Any:

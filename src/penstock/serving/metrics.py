@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from penstock.serving import consumer_counts
 from penstock.serving.acknowledgements import workers
 from penstock.serving.folder import ServingFolder
+from penstock.serving.model_metrics import ENDING as MODELS_ENDING
+from penstock.serving.model_metrics import collect_models
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -100,8 +102,9 @@ PREDICTED = _PLACES["predict", 200]
 
 def clear_metrics(state_dir: Path) -> None:
     """Forget the counters of an earlier server. Called once, before the first worker starts."""
-    for path in ServingFolder(state_dir).metrics.glob(f"*{_ENDING}"):
-        path.unlink(missing_ok=True)
+    for ending in (_ENDING, MODELS_ENDING):
+        for path in ServingFolder(state_dir).metrics.glob(f"*{ending}"):
+            path.unlink(missing_ok=True)
     consumer_counts.clear_consumer_counts(state_dir)
 
 
@@ -146,6 +149,7 @@ class _Collector:
             info = GaugeMetricFamily("penstock_live", "The version that is live.", labels=["model", "version", "slot"])
             info.add_metric([live.entry.model, str(live.entry.version), live.slot], 1)
             yield info
+        yield from collect_models(self._state_dir, self._serving)
 
 
 def _sum(state_dir: Path) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from penstock.bundle.kinds import Kind
@@ -10,10 +11,11 @@ from penstock.serving.follower import Loaded
 from penstock.serving.protocols.described import protocol_paths
 
 
-def describe(loaded: Loaded) -> dict[str, Any]:
-    """The description of this server while `loaded` is live."""
+def describe(loaded: Loaded, models: Sequence[str] = ()) -> dict[str, Any]:
+    """The description of this server to whoever asks `loaded`, with the names of all `models` that may be asked."""
     signature = loaded.bundle.signature
     entry = loaded.entry
+    names = sorted({entry.model, *models})
     classifies = signature.task.is_classification
     classes = list(signature.target.classes)
     label: dict[str, Any] = {"enum": classes} if classes else {"type": "number"}
@@ -58,15 +60,16 @@ def describe(loaded: Loaded) -> dict[str, Any]:
             "description": "Served by Penstock.",
         },
         "paths": {
-            "/predict": {"post": _predict(example, looks_back=loaded.bundle.decoder.history is not None)},
+            "/predict": {"post": _predict(example, names, looks_back=loaded.bundle.decoder.history is not None)},
             "/labels": {"post": _labels(label)},
             "/healthz": {"get": _get("The process is alive.")},
             "/readyz": {"get": {**_get("A slot is live and has passed its self-test."), **_or_not_ready()}},
-            "/model": {"get": {**_get("Signature, card and lineage of the live version."), **_or_not_ready()}},
+            "/model": {"get": _about_any("Signature, card and lineage of a version.")},
+            "/models": {"get": {**_get("Every version that may be asked, and its state."), **_or_not_ready()}},
             "/metrics": {"get": _get("Counters for Prometheus.", "text/plain")},
-            "/openapi.json": {"get": {**_get("This description."), **_or_not_ready()}},
+            "/openapi.json": {"get": _about_any("This description.")},
             "/": {"get": _get("A page to try a row.", "text/html")},
-            **protocol_paths(entry.model, signature),
+            **protocol_paths(names, signature),
         },
         "components": {"schemas": {"Row": row, "Prediction": prediction, "Error": _ERROR}},
     }
@@ -115,7 +118,7 @@ _HISTORY = {
 }
 
 
-def _predict(example: dict[str, Any], *, looks_back: bool) -> dict[str, Any]:
+def _predict(example: dict[str, Any], models: list[str], *, looks_back: bool) -> dict[str, Any]:
     request = {
         "type": "object",
         "required": ["rows"],
@@ -123,7 +126,11 @@ def _predict(example: dict[str, Any], *, looks_back: bool) -> dict[str, Any]:
         "properties": {
             "rows": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}},
             **({"history": _HISTORY} if looks_back else {}),
-            "version": {"type": ["integer", "null"], "description": "A version in either slot; default: the live one."},
+            "model": {"anyOf": [{"enum": models}, {"type": "null"}], "description": "Default: the one in the slots."},
+            "version": {
+                "type": ["integer", "string", "null"],
+                "description": "A number, latest, champion, a slot or a label; default: what answers by itself.",
+            },
         },
     }
     answer = {
@@ -132,7 +139,7 @@ def _predict(example: dict[str, Any], *, looks_back: bool) -> dict[str, Any]:
         "properties": {
             "model": {"type": "string"},
             "version": {"type": "integer"},
-            "slot": {"enum": ["blue", "green"]},
+            "slot": {"enum": ["blue", "green", "shelf"]},
             "predictions": {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}},
         },
     }
@@ -151,6 +158,7 @@ def _labels(label: dict[str, Any]) -> dict[str, Any]:
         "properties": {
             "id": {**text, "description": "of the prediction"},
             "key": {"description": "of the row, where the id is not known: its latest prediction"},
+            "model": {**text, "description": "whose latest prediction with that key; default: of the one in the slots"},
             "label": label,
             "author": text,
             "at": {**text, "description": "ISO 8601, default now; the latest holds"},
@@ -160,7 +168,7 @@ def _labels(label: dict[str, Any]) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "index": {"type": "integer"},
-            "code": {"enum": ["unknown-prediction", "expired", "bad-label", "missing-field"]},
+            "code": {"enum": ["unknown-prediction", "expired", "bad-label", "missing-field", "unknown-model"]},
             "why": {"type": "string"},
         },
     }
@@ -193,6 +201,14 @@ def _refusals(*more: str) -> dict[str, Any]:
 def _get(text: str, media: str = "application/json") -> dict[str, Any]:
     schema = {"type": "object"} if media == "application/json" else {"type": "string"}
     return {"summary": text, "responses": {"200": {"description": text, "content": {media: {"schema": schema}}}}}
+
+
+def _about_any(text: str) -> dict[str, Any]:
+    """An address that answers about the live version, or about another one where its query names it."""
+    described = _get(text)
+    described["responses"] |= {status: _refusals("404")[status] for status in ("404", "503")}
+    names = ("model", "version")
+    return {**described, "parameters": [{"name": n, "in": "query", "schema": {"type": "string"}} for n in names]}
 
 
 def _or_not_ready() -> dict[str, Any]:

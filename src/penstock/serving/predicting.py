@@ -79,7 +79,7 @@ class Predicting:
                 )
             return declared.fill(asked.rows, asked.history)
         if declared is not None and self._worker.settings.history.rows:
-            return list(self._worker.remembered.fill(loaded.bundle.decoder, asked.rows))
+            return list(self._worker.remembered.fill(loaded.bundle.decoder, asked.rows, model=loaded.entry.model))
         return asked.rows
 
     def _too_many(self, rows: Rows) -> RequestError:

@@ -20,8 +20,8 @@ from penstock.serving.journal import to_record
 from penstock.serving.scanning import JournalScan
 from penstock.serving.settings import HistorySettings
 
-SLOTS = 2
-"""Versions that a server holds."""
+BOOKS = 8
+"""Decoders whose rows are remembered at a time: those of both slots, and some of the shelf."""
 
 
 class RememberedRows:
@@ -29,30 +29,32 @@ class RememberedRows:
 
     def __init__(self, folder: Path, settings: HistorySettings) -> None:
         self.folder, self.settings = folder, settings
-        self._books: dict[str, _Book] = {}  # by the decoder's digest
+        self._books: dict[tuple[str, str], _Book] = {}  # by the model, and the decoder's digest
         self._lock = threading.Lock()
 
-    def fill(self, decoder: Decoder, rows: Sequence[Any]) -> Sequence[Any]:
-        """Rows with what they see of earlier ones; they do not see each other. What a row has already is left alone."""
+    def fill(self, decoder: Decoder, rows: Sequence[Any], *, model: str) -> Sequence[Any]:
+        """Rows with what they see of earlier ones of their model; they do not see each other. What a row has already is left
+        alone."""
         if not self.settings.rows or decoder.history is None:
             return rows
         with self._lock:
-            book = self._book(decoder)
+            book = self._book(model, decoder)
             book.read()
             return [book.filled(row) if isinstance(row, dict) else row for row in rows]
 
-    def read(self, decoders: Sequence[Decoder]) -> None:
-        """Read what is journalled, ahead of the first request."""
+    def read(self, decoders: Sequence[tuple[str, Decoder]]) -> None:
+        """Read what is journalled, ahead of the first request; each decoder comes with the name of its model."""
         with self._lock:
-            for decoder in decoders if self.settings.rows else ():
+            for model, decoder in decoders if self.settings.rows else ():
                 if decoder.history is not None:
-                    self._book(decoder).read()
+                    self._book(model, decoder).read()
 
-    def _book(self, decoder: Decoder) -> _Book:
-        """The book of a decoder; those of versions that are in no slot any more go."""
-        book = self._books.pop(decoder.digest, None) or _Book.of(decoder, self.folder, self.settings)
-        self._books[decoder.digest] = book
-        while len(self._books) > SLOTS:
+    def _book(self, model: str, decoder: Decoder) -> _Book:
+        """The book of a decoder; those that were not asked for longest go."""
+        key = (model, decoder.digest)
+        book = self._books.pop(key, None) or _Book.of(model, decoder, self.folder, self.settings)
+        self._books[key] = book
+        while len(self._books) > BOOKS:
             del self._books[next(iter(self._books))]
         return book
 
@@ -79,11 +81,11 @@ class _View:
 class _Book:
     """What the rows of one decoder are to each other."""
 
-    def __init__(self, views: Sequence[_View], fields: Sequence[str], keys: int, scan: JournalScan) -> None:
-        self.views, self.fields, self.keys, self.scan = views, fields, keys, scan
+    def __init__(self, model: str, views: Sequence[_View], fields: Sequence[str], keys: int, scan: JournalScan) -> None:
+        self.model, self.views, self.fields, self.keys, self.scan = model, views, fields, keys, scan
 
     @classmethod
-    def of(cls, decoder: Decoder, folder: Path, settings: HistorySettings) -> _Book:
+    def of(cls, model: str, decoder: Decoder, folder: Path, settings: HistorySettings) -> _Book:
         history, target = decoder.history, decoder.target
         assert history is not None
         together: dict[tuple[Any, ...], list[Past]] = {}
@@ -97,12 +99,14 @@ class _Book:
             )
             for pasts in together.values()
         ]
-        return cls(views, [spec.name for spec in history.specs], settings.keys, JournalScan(folder))
+        return cls(model, views, [spec.name for spec in history.specs], settings.keys, JournalScan(folder))
 
     def read(self) -> None:
         """Read on."""
         for payload in self.scan.new_payloads(b'{"kind":"predict"'):
             record = to_record(payload)
+            if record.model != self.model:
+                continue
             for row, answer in zip(record.rows, record.answers, strict=False):
                 self._add(row, answer["id"], answer.get("key"))
 

@@ -15,8 +15,9 @@ from starlette.routing import Route
 from penstock.errors import PenstockError, RequestError
 from penstock.serving.bodies import parse_object
 from penstock.serving.door import CLOSED, Door, Gone, Refusal, refusing
-from penstock.serving.follower import Serving
+from penstock.serving.follower import Loaded
 from penstock.serving.metrics import LABELS
+from penstock.serving.models import Offered
 from penstock.serving.openapi import describe
 from penstock.serving.page import page
 from penstock.serving.protocols import mlflow, open_inference, tensorflow
@@ -26,6 +27,7 @@ ROUTE_OF = {
     "/predict": "predict",
     "/labels": "labels",
     "/model": "model",
+    "/models": "model",
     "/openapi.json": "model",
     "/metrics": "metrics",
     "/healthz": "health",
@@ -64,16 +66,22 @@ def routes(door: Door) -> Starlette:
         serving = worker.serving
         return _json({"status": "ready", "version": serving.live.entry.version, "epoch": serving.epoch})
 
-    async def model(_: Request) -> Response:
-        serving = worker.serving
-        return _json(_described(serving))
+    async def named(request: Request) -> Loaded:
+        """What `?model=` and `?version=` name; what is live, where they are not there."""
+        return await worker.models.find(request.query_params.get("model"), request.query_params.get("version"))
+
+    async def model(request: Request) -> Response:
+        return _json(_described(await named(request), worker.serving.epoch))
+
+    async def models(_: Request) -> Response:
+        return _json({"models": [_listed(one) for one in worker.models.offered()], "shelf": worker.models.shelf.epoch})
 
     async def metrics(_: Request) -> Response:
         text = await asyncio.to_thread(worker.metrics.render, worker.serving_or_none)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    async def openapi(_: Request) -> Response:
-        return _json(describe(worker.serving.live))
+    async def openapi(request: Request) -> Response:
+        return _json(describe(await named(request), [one.model for one in worker.models.offered()]))
 
     async def home(_: Request) -> Response:
         return HTMLResponse(page(), headers={"content-security-policy": _PAGE_POLICY})
@@ -86,6 +94,7 @@ def routes(door: Door) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/model", model),
+            Route("/models", models),
             Route("/metrics", metrics),
             Route("/openapi.json", openapi),
             *open_inference.routes(door),
@@ -108,15 +117,28 @@ _PAGE_POLICY = (
 )
 
 
-def _described(serving: Serving) -> dict[str, Any]:
+def _listed(one: Offered) -> dict[str, Any]:
+    """An entry of the answer of `/models`."""
+    return {
+        "model": one.model,
+        "version": one.version,
+        "slot": one.place,
+        "labels": list(one.labels),
+        "state": one.state,
+        "reason": one.reason,
+        "memory_bytes": one.memory_bytes,
+    }
+
+
+def _described(loaded: Loaded, epoch: int) -> dict[str, Any]:
     """The answer of `/model`."""
-    entry, bundle = serving.live.entry, serving.live.bundle
+    entry, bundle = loaded.entry, loaded.bundle
     manifest = bundle.manifest
     return {
         "model": entry.model,
         "version": entry.version,
-        "slot": serving.live.slot,
-        "epoch": serving.epoch,
+        "slot": loaded.slot,
+        "epoch": epoch,
         "signature": bundle.signature.to_json(),
         "card": bundle.card,
         "deployment": entry.deployment,

@@ -38,6 +38,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poll_ms: float = 25.0  # how often a worker looks whether slots.json has changed
     stop_after_s: float = 30.0  # how long a stopping server waits for requests in flight
     keep_alive_s: float = 65.0
+    memory_mb: float = 1024.0  # of one worker, for what it has loaded: the slots' own, and as much of the shelf as fits
     grpc_host: str = "127.0.0.1"
     grpc_port: int | None = None  # None: no gRPC; 0: a free port, of one worker
 
@@ -73,6 +74,7 @@ _BOUNDS: Bounds = {
     "poll_ms": (1.0, 500.0),
     "stop_after_s": (0.1, 3600.0),
     "keep_alive_s": (1.0, 3600.0),
+    "memory_mb": (1.0, None),
 }
 _HISTORY_BOUNDS: Bounds = {"rows": (0, 10_000), "keys": (1, 10_000_000)}
 _JOURNAL_BOUNDS: Bounds = {

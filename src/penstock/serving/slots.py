@@ -130,7 +130,7 @@ def fill_and_switch(
     with _changing(folder):
         before = read_slots(state_dir)
         target = folder.bundles / digest.removeprefix("sha256:")
-        _copy_bundle(bundle, target)
+        copy_bundle(bundle, target)
         entry = SlotEntry(model, version, digest, target.relative_to(state_dir).as_posix(), dict(deployment or {}))
         return _write(folder, replace(before, live=before.idle, slots={**before.slots, before.idle: entry}), before, by)
 
@@ -191,7 +191,7 @@ def _write(folder: ServingFolder, state: SlotState, before: SlotState, by: str) 
     return state
 
 
-def _copy_bundle(source: Path, target: Path) -> None:
+def copy_bundle(source: Path, target: Path) -> None:
     """Have the bundle's files at `target`, whole. A copy that is there but differs (a flipped bit) is replaced."""
     names = sorted(path.name for path in source.iterdir() if path.is_file())
     if target.is_dir() and filecmp.cmpfiles(source, target, names, shallow=False)[0] == names:

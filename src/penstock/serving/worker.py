@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,8 +16,10 @@ from penstock.serving.callers import Callers
 from penstock.serving.folder import ServingFolder
 from penstock.serving.follower import Serving, SlotFollower
 from penstock.serving.journal import JournalWriter
+from penstock.serving.judges import judges_of
 from penstock.serving.labels import LabelBook, LabelResult
 from penstock.serving.metrics import Metrics
+from penstock.serving.models import Models
 from penstock.serving.remembered import RememberedRows
 from penstock.serving.settings import ServeSettings
 
@@ -38,19 +42,26 @@ class Worker:
     """
 
     def __init__(self, state_dir: Path, settings: ServeSettings) -> None:
-        self.settings = settings
+        self.settings, self.state_dir = settings, state_dir
         self._follower = SlotFollower(state_dir, poll_ms=settings.poll_ms)
         try:
             self._follower.start()
         except BaseException:
             self._follower.acknowledgement.remove()
             raise
+        self.models = Models(
+            state_dir,
+            lambda: self.serving,
+            self._follower.acknowledgement,
+            memory_mb=settings.memory_mb,
+            poll_ms=settings.poll_ms,
+        )
         self.journal = JournalWriter(ServingFolder(state_dir).journal, settings.journal)
         self.metrics = Metrics(state_dir, self._follower.acknowledgement.name, deadline_ms=settings.deadline_ms)
         self.callers = Callers(state_dir, self._follower.acknowledgement.name, consumers=settings.consumers)
         self._labels = LabelBook(ServingFolder(state_dir).journal)
         self.remembered = RememberedRows(ServingFolder(state_dir).journal, settings.history)
-        self.remembered.read([slot.bundle.decoder for slot in self.serving.by_version.values()])
+        self.remembered.read([(slot.entry.model, slot.bundle.decoder) for slot in self.serving.by_version.values()])
         self._one_at_a_time = asyncio.Lock()
         self.failure: PenstockError | None = None  # why it could not start; for whoever started it
 
@@ -74,9 +85,14 @@ class Worker:
 
     async def take_labels(self, items: Sequence[Any]) -> LabelResult:
         """Judge labels beside the event loop, and journal those that are new."""
-        bundle = self.serving.live.bundle
+        live = self.serving.live
+        bundle = live.bundle
+        others = judges_of(self.state_dir, self.models.shelf, self.models.loaded())
+        judge = partial(
+            self._labels.judge, items, bundle.decoder, bundle.read_key, model=live.entry.model, others=others
+        )
         async with self._one_at_a_time:
-            result = await asyncio.to_thread(self._labels.judge, items, bundle.decoder, bundle.read_key)
+            result = await asyncio.to_thread(judge)
             if result.new:
                 self.journal.labels([label.to_json() for label in result.new])
         return result
@@ -91,13 +107,14 @@ class Worker:
                 self.failure = error
                 await send({"type": "lifespan.startup.failed", "message": ""})
                 return
-        following = asyncio.gather(self._follower.follow(), self.callers.follow())
+        following = asyncio.gather(self._follower.follow(), self.models.follow(), self.callers.follow())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if beside is not None:
             await beside.stop(self.settings.stop_after_s)
         following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
         await asyncio.to_thread(self.close)
         await send({"type": "lifespan.shutdown.complete"})
 

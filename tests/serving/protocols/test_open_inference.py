@@ -253,3 +253,64 @@ def test_a_regression_has_numbers_and_bounds(deploy: Any, open_client: Any) -> N
     assert list(outputs)[:3] == ["prediction", "low", "high"]
     assert outputs["prediction"]["data"][1] is None
     assert outputs["low"]["data"][0] < outputs["prediction"]["data"][0] < outputs["high"]["data"][0]
+
+
+def test_tritons_http_client_loads_and_unloads_what_the_shelf_holds(
+    deploy: Any, shelve: Any, start_server: Any, toys: Callable[..., Path]
+) -> None:
+    """In every worker at once; what is unloaded is refused, and nothing comes in that was not shelved."""
+    deploy(1)
+    shelve("fraud", 2, of=1)
+    shelve("fraud", 3, of=1)
+    server = start_server("--workers", "2")
+    client = triton_http.InferenceServerClient(f"127.0.0.1:{server.port}", concurrency=4)
+
+    def index() -> dict[tuple[str, str], str]:
+        return {(m["name"], m["version"]): m["state"] for m in client.get_model_repository_index()}
+
+    assert index() == {("fraud", "2"): "UNAVAILABLE", ("fraud", "3"): "UNAVAILABLE", ("toy", "1"): "READY"}
+    client.load_model("fraud")
+    assert set(index().values()) == {"READY"}
+    assert client.get_model_metadata("fraud")["versions"] == ["2", "3"]
+    check(client.infer("fraud", tensors(triton_http)), expected(toys))
+    client.unload_model("fraud")
+    assert index() == {("fraud", "2"): "UNAVAILABLE", ("fraud", "3"): "UNAVAILABLE", ("toy", "1"): "READY"}
+    for _ in range(6):
+        with pytest.raises(triton_http.InferenceServerException, match="was unloaded"):
+            client.infer("fraud", tensors(triton_http))
+    client.load_model("fraud")
+    check(client.infer("fraud", tensors(triton_http), model_version="2"), expected(toys))
+    client.load_model("toy")  # in a slot, so loaded already
+    for wrong, message in (
+        (lambda: client.load_model("cat"), "no model 'cat' on the shelf"),
+        (lambda: client.load_model("fraud", config="{}"), "cannot be loaded with 'config'"),
+        (lambda: client.unload_model("toy"), "is in a slot"),
+        (lambda: client.unload_model("cat"), "no model 'cat' on the shelf"),
+    ):
+        with pytest.raises(triton_http.InferenceServerException, match=message):
+            wrong()
+    client.close()
+
+
+def test_tritons_grpc_client_loads_and_unloads_what_the_shelf_holds(
+    deploy: Any, shelve: Any, start_server: Any, toys: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The same messages; a damaged bundle is told by whoever loads it."""
+    deploy(1)
+    shelve("fraud", 2, of=1)
+    bad = shelve("bad", 1, of=2).of("bad")[0]
+    server = start_server("--settings", '{"grpc_port": 0}')
+    client = triton_grpc.InferenceServerClient(server.grpc)
+    assert [(m.name, m.state) for m in client.get_model_repository_index().models] == [
+        ("bad", "UNAVAILABLE"), ("fraud", "UNAVAILABLE"), ("toy", "READY")
+    ]  # fmt: skip
+    client.load_model("fraud")
+    check(client.infer("fraud", tensors(triton_grpc)), expected(toys))
+    client.unload_model("fraud")
+    assert not client.is_model_ready("fraud")
+    with pytest.raises(triton_grpc.InferenceServerException, match="cannot be loaded with 'config'"):
+        client.load_model("fraud", config="{}")
+    (tmp_path / "serving" / bad.path / "graph.onnx").write_bytes(b"no graph")
+    with pytest.raises(triton_grpc.InferenceServerException, match=r"UNAVAILABLE.*bad version 1 cannot be asked"):
+        client.load_model("bad")
+    client.close()

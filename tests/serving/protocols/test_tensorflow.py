@@ -89,3 +89,35 @@ def test_another_model_is_not_here(client: Any) -> None:
     """Status 404."""
     assert client.post("/v1/models/cat:predict", {"instances": []}).status_code == 404
     assert client.get("/v1/models/cat").status_code == 404
+
+
+def test_the_status_of_what_the_shelf_holds_says_how_far_it_is(
+    deploy: Any, shelve: Any, open_client: Any, tmp_path: Path
+) -> None:
+    """Known, loaded once asked, damaged, unloaded; asking for the status loads nothing."""
+    import asyncio
+
+    from penstock.serving.shelf import read_shelf, set_state
+
+    deploy(1)
+    shelve("fraud", 1, labels=["champion"])
+    bad = shelve("fraud", 2, of=2).of("fraud")[1]
+    client = open_client()
+
+    def states(place: str = "") -> list[tuple[str, str]]:
+        said = client.get(f"/v1/models/fraud{place}").json()["model_version_status"]
+        return [(one["version"], one["state"]) for one in said]
+
+    assert states() == [("2", "START"), ("1", "START")]
+    assert client.post("/v1/models/fraud/labels/champion:predict", {"instances": [{"age": 41}]}).status_code == 200
+    assert states() == [("2", "START"), ("1", "AVAILABLE")]
+    assert states("/labels/champion") == [("1", "AVAILABLE")]
+    (tmp_path / "serving" / bad.path / "graph.onnx").write_bytes(b"no graph")
+    assert client.post("/v1/models/fraud/versions/2:predict", {"instances": [{"age": 41}]}).status_code == 503
+    (broken,) = client.get("/v1/models/fraud/versions/2").json()["model_version_status"]
+    assert (broken["state"], broken["status"]["error_code"]) == ("END", "UNAVAILABLE")
+    set_state(tmp_path / "serving", "fraud", "unloaded", "1")
+    asyncio.run(client.worker.models._move(read_shelf(tmp_path / "serving")))
+    assert states("/versions/1") == [("1", "END")]
+    assert client.get("/v1/models/cat").status_code == 404
+    assert client.get("/v1/models/fraud/versions/9").status_code == 404

@@ -36,6 +36,7 @@ class ServingSection(Section, frozen=True):
     extra_fields: Literal["refuse", "ignore"] = "refuse"
     max_body_bytes: int = 10 * 2**20
     consumers: Literal["auto", "declared", "any"] = "auto"  # who is answered without a token
+    memory_mb: float = 1024.0  # of one worker process, for the models that it has loaded
     journal: JournalSection = JournalSection()
     history: HistorySection = HistorySection()
 
@@ -48,4 +49,4 @@ class ServingSection(Section, frozen=True):
             )
         if self.abstain_below is not None and not 0 <= self.abstain_below < 1:
             yield "abstain_below", f"{self.abstain_below} is not a probability", "write for example 0.6"
-        yield from not_positive(self, "max_body_bytes", "deadline_ms")
+        yield from not_positive(self, "max_body_bytes", "memory_mb", "deadline_ms")

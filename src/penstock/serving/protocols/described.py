@@ -15,9 +15,9 @@ _MLFLOW_ERROR: dict[str, Any] = {
 }
 
 
-def protocol_paths(model: str, signature: Signature) -> dict[str, Any]:
-    """OpenAPI's `paths` of the Open Inference Protocol, TensorFlow Serving's and MLflow's."""
-    name = {"name": "model", "in": "path", "required": True, "schema": {"enum": [model]}}
+def protocol_paths(models: list[str], signature: Signature) -> dict[str, Any]:
+    """OpenAPI's `paths` of the Open Inference Protocol, TensorFlow Serving's and MLflow's; tensors are those of `signature`."""
+    name = {"name": "model", "in": "path", "required": True, "schema": {"enum": models}}
     return {
         "/v2": {"get": _get("Open Inference Protocol 2: the server.")},
         "/v2/health/live": {"get": _get("The process is alive.")},
@@ -27,6 +27,13 @@ def protocol_paths(model: str, signature: Signature) -> dict[str, Any]:
         "/v2/models/{model}/infer": {
             "post": {**_post("Predict columns.", _tensors(signature), _TEXT_ERROR), "parameters": [name]}
         },
+        "/v2/repository/index": {"post": _post("Every version and its state.", _INDEX, _TEXT_ERROR, gives="array")},
+        "/v2/repository/models/{model}/load": {
+            "post": {**_post("Load a model of the shelf ahead.", _LOAD, _TEXT_ERROR), "parameters": [name]}
+        },
+        "/v2/repository/models/{model}/unload": {
+            "post": {**_post("Unload a model of the shelf, and refuse it.", _LOAD, _TEXT_ERROR), "parameters": [name]}
+        },
         "/v1/models/{model}": {"get": {**_get("TensorFlow Serving: status.", "404", "503"), "parameters": [name]}},
         "/v1/models/{model}/metadata": {"get": {**_get("The signature.", "404", "503"), "parameters": [name]}},
         "/v1/models/{model}:predict": {
@@ -35,6 +42,10 @@ def protocol_paths(model: str, signature: Signature) -> dict[str, Any]:
         "/invocations": {"post": _post("MLflow: predict rows.", _frames(), _MLFLOW_ERROR, "415")},
         "/ping": {"get": _get("MLflow: a slot is live.", "404", media="text/plain")},
     }
+
+
+_INDEX: dict[str, Any] = {"type": "object", "properties": {"ready": {"type": "boolean"}}}
+_LOAD: dict[str, Any] = {"type": "object", "properties": {"parameters": {"type": "object", "maxProperties": 0}}}
 
 
 def _tensors(signature: Signature) -> dict[str, Any]:
@@ -72,10 +83,10 @@ def _get(text: str, *refused: str, media: str = "application/json") -> dict[str,
     return {"summary": text, "responses": {"200": _content(text, schema, media), **responses}}
 
 
-def _post(text: str, asked: dict[str, Any], error: dict[str, Any], *more: str) -> dict[str, Any]:
+def _post(text: str, asked: dict[str, Any], error: dict[str, Any], *more: str, gives: str = "object") -> dict[str, Any]:
     refused = {status: _content("Refused.", error) for status in ("400", "403", "404", "413", *more, "503")}
     return {
         "summary": text,
         "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
-        "responses": {"200": _content(text, {"type": "object"}), **refused},
+        "responses": {"200": _content(text, {"type": gives}), **refused},
     }

@@ -1,6 +1,7 @@
 """The messages of the Open Inference Protocol over gRPC, made from a table, so that no generated code has to keep in step with protobuf.
 
-Source: https://github.com/kserve/open-inference-protocol, `specification/protocol/open_inference_grpc.proto`.
+Source: https://github.com/kserve/open-inference-protocol, `specification/protocol/open_inference_grpc.proto`; the
+messages of the model repository are Triton's extension, https://github.com/triton-inference-server/common, `protobuf/grpc_service.proto`.
 """
 
 from __future__ import annotations
@@ -73,10 +74,46 @@ _MESSAGES: dict[str, tuple[tuple[str, int, str], ...]] = {
         ("parameters", 4, "map:.InferParameter"),
         ("contents", 5, ".InferTensorContents"),
     ),
+    "ModelRepositoryParameter": (
+        ("bool_param", 1, "bool"),
+        ("int64_param", 2, "int64"),
+        ("string_param", 3, "string"),
+        ("bytes_param", 4, "bytes"),
+    ),
+    "RepositoryIndexRequest": (("repository_name", 1, "string"), ("ready", 2, "bool")),
+    "RepositoryIndexResponse": (("models", 1, "*.RepositoryIndexResponse.ModelIndex"),),
+    "RepositoryIndexResponse.ModelIndex": (
+        ("name", 1, "string"),
+        ("version", 2, "string"),
+        ("state", 3, "string"),
+        ("reason", 4, "string"),
+    ),
+    "RepositoryModelLoadRequest": (
+        ("repository_name", 1, "string"),
+        ("model_name", 2, "string"),
+        ("parameters", 3, "map:.ModelRepositoryParameter"),
+    ),
+    "RepositoryModelLoadResponse": (),
+    "RepositoryModelUnloadRequest": (
+        ("repository_name", 1, "string"),
+        ("model_name", 2, "string"),
+        ("parameters", 3, "map:.ModelRepositoryParameter"),
+    ),
+    "RepositoryModelUnloadResponse": (),
 }
-_ONE_OF = {"InferParameter": "parameter_choice"}
+_ONE_OF = {"InferParameter": "parameter_choice", "ModelRepositoryParameter": "parameter_choice"}
 
-METHODS = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer")
+METHODS = (
+    "ServerLive",
+    "ServerReady",
+    "ModelReady",
+    "ServerMetadata",
+    "ModelMetadata",
+    "ModelInfer",
+    "RepositoryIndex",
+    "RepositoryModelLoad",
+    "RepositoryModelUnload",
+)
 """Each takes a message ``<Name>Request`` and gives ``<Name>Response``."""
 
 

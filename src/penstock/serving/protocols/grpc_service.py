@@ -8,11 +8,11 @@ from typing import Any
 from penstock import __version__
 from penstock.errors import RequestError, ServingError
 from penstock.parts import need
-from penstock.serving.addresses import address
 from penstock.serving.callers import ANY, ASKING, Asking
 from penstock.serving.door import Door, in_words
 from penstock.serving.follower import Loaded
 from penstock.serving.heads import NOTED, request_id_of
+from penstock.serving.protocols import repository
 from penstock.serving.protocols.columns import rows_of_columns
 from penstock.serving.protocols.grpc_messages import METHODS, SERVICE, message
 from penstock.serving.protocols.open_inference import EXTENSIONS
@@ -117,7 +117,13 @@ class GrpcServer:
         return answer
 
 
-_SCOPES = {"ServerLive": None, "ServerReady": None, "ModelInfer": "predict"}
+_SCOPES = {
+    "ServerLive": None,
+    "ServerReady": None,
+    "ModelInfer": "predict",
+    "RepositoryModelLoad": "admin",
+    "RepositoryModelUnload": "admin",
+}
 """What a method needs; any token where it is not named."""
 
 
@@ -128,8 +134,10 @@ def _heads(context: Any) -> dict[bytes, bytes]:
 
 
 def _methods(door: Door) -> dict[str, Method]:
-    def loaded_of(name: str, version: str) -> Loaded:
-        return address(door.worker.serving, name, version or None)
+    models = door.worker.models
+
+    async def loaded_of(name: str, version: str) -> Loaded:
+        return await models.find(name, version or None)
 
     async def server_live(_: Any) -> Any:
         return message("ServerLiveResponse")(live=True)
@@ -139,7 +147,7 @@ def _methods(door: Door) -> dict[str, Method]:
 
     async def model_ready(request: Any) -> Any:
         try:
-            loaded_of(request.name, request.version)
+            await loaded_of(request.name, request.version)
         except (RequestError, ServingError):
             return message("ModelReadyResponse")(ready=False)
         return message("ModelReadyResponse")(ready=True)
@@ -148,14 +156,18 @@ def _methods(door: Door) -> dict[str, Method]:
         return message("ServerMetadataResponse")(name="penstock", version=__version__, extensions=EXTENSIONS)
 
     async def model_metadata(request: Any) -> Any:
-        loaded = loaded_of(request.name, request.version)
-        said = metadata(loaded.entry.model, sorted(door.worker.serving.by_version), loaded.bundle.signature)
+        loaded = await loaded_of(request.name, request.version)
+        said = metadata(
+            loaded.entry.model,
+            [one.version for one in models.states_of(loaded.entry.model)],
+            loaded.bundle.signature,
+        )
         for tensor in said["outputs"]:
             tensor.pop("parameters", None)
         return message("ModelMetadataResponse")(**said)
 
     async def model_infer(request: Any) -> Any:
-        loaded = loaded_of(request.model_name, request.model_version)
+        loaded = await loaded_of(request.model_name, request.model_version)
         answers = await door.ask(loaded, rows_of_columns(_columns(request), path="inputs"))
         tensors = chosen(tensors_of(answers, loaded.bundle.signature), [output.name for output in request.outputs])
         response = message("ModelInferResponse")(
@@ -166,11 +178,36 @@ def _methods(door: Door) -> dict[str, Method]:
             response.raw_output_contents.append(tensor.to_bytes())
         return response
 
-    return dict(
-        zip(
-            METHODS, (server_live, server_ready, model_ready, server_metadata, model_metadata, model_infer), strict=True
-        )
+    async def index(request: Any) -> Any:
+        response = message("RepositoryIndexResponse")()
+        for one in repository.index(door.worker, only_ready=request.ready):
+            response.models.add(**one)
+        return response
+
+    async def load(request: Any) -> Any:
+        parameters = {
+            name: getattr(value, value.WhichOneof("parameter_choice") or "string_param")
+            for name, value in request.parameters.items()
+        }
+        await repository.load(door.worker, request.model_name, {"parameters": parameters})
+        return message("RepositoryModelLoadResponse")()
+
+    async def unload(request: Any) -> Any:
+        await repository.unload(door.worker, request.model_name)
+        return message("RepositoryModelUnloadResponse")()
+
+    answering = (
+        server_live,
+        server_ready,
+        model_ready,
+        server_metadata,
+        model_metadata,
+        model_infer,
+        index,
+        load,
+        unload,
     )
+    return dict(zip(METHODS, answering, strict=True))
 
 
 def _columns(request: Any) -> dict[str, Any]:

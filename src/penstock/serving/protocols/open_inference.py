@@ -1,6 +1,6 @@
 """The Open Inference Protocol, version 2, over REST: what KServe, Triton and MLServer speak.
 
-Source: https://github.com/kserve/open-inference-protocol. `repository/index` is Triton's extension.
+Source: https://github.com/kserve/open-inference-protocol. `repository` is Triton's extension.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from starlette.routing import Route
 
 from penstock import __version__
 from penstock.errors import RequestError
-from penstock.serving.addresses import address
+from penstock.serving.bodies import parse_object
 from penstock.serving.door import Door, Handler, answering, in_words
 from penstock.serving.follower import Loaded
+from penstock.serving.protocols import repository
 from penstock.serving.protocols.tensors import metadata, read_inference, tensors_of, write_inference
 from penstock.serving.refusals import refused
 
@@ -27,9 +28,10 @@ _HEADER = "inference-header-content-length"
 def routes(door: Door) -> list[Route]:
     """The addresses under ``/v2``."""
 
-    def loaded_of(request: Request) -> Loaded:
-        params = request.path_params
-        return address(door.worker.serving, params["model"], params.get("version"))
+    models = door.worker.models
+
+    async def loaded_of(request: Request) -> Loaded:
+        return await models.find(request.path_params["model"], request.path_params.get("version"))
 
     async def server(_: Request) -> Response:
         return _json({"name": "penstock", "version": __version__, "extensions": list(EXTENSIONS)})
@@ -42,16 +44,16 @@ def routes(door: Door) -> list[Route]:
         return _json({"ready": is_ready}, 200 if is_ready else 503)
 
     async def model(request: Request) -> Response:
-        loaded = loaded_of(request)
-        versions = sorted(door.worker.serving.by_version)
+        loaded = await loaded_of(request)
+        versions = [one.version for one in models.states_of(loaded.entry.model)]
         return _json(metadata(loaded.entry.model, versions, loaded.bundle.signature))
 
     async def model_ready(request: Request) -> Response:
-        loaded = loaded_of(request)
+        loaded = await loaded_of(request)
         return _json({"name": loaded.entry.model, "ready": True})
 
     async def infer(request: Request) -> Response:
-        loaded = loaded_of(request)
+        loaded = await loaded_of(request)
         body = await door.body(request)
         asked = read_inference(body, _header_length(request), loaded.bundle.signature)
         tensors = tensors_of(await door.ask(loaded, asked.rows), loaded.bundle.signature)
@@ -61,11 +63,19 @@ def routes(door: Door) -> list[Route]:
         return Response(content, media_type="application/octet-stream", headers={_HEADER: str(head)})
 
     async def index(request: Request) -> Response:
+        body = await door.body(request)
+        only_ready = bool(body) and parse_object(body).get("ready") is True
+        return _json(repository.index(door.worker, only_ready=only_ready))
+
+    async def load(request: Request) -> Response:
+        body = await door.body(request)
+        await repository.load(door.worker, request.path_params["model"], parse_object(body) if body else {})
+        return _json({})
+
+    async def unload(request: Request) -> Response:
         await door.body(request)
-        serving = door.worker.serving_or_none
-        held = [] if serving is None else sorted(serving.by_version.items())
-        entries = [{"name": s.entry.model, "version": str(n), "state": "READY", "reason": ""} for n, s in held]
-        return _json(entries)
+        await repository.unload(door.worker, request.path_params["model"])
+        return _json({})
 
     def at(path: str, handler: Handler, method: str = "GET") -> Route:
         return Route(f"/v2{path}", answering(handler, refuse), methods=[method])
@@ -76,6 +86,8 @@ def routes(door: Door) -> list[Route]:
         at("/health/live", live),
         at("/health/ready", ready),
         at("/repository/index", index, "POST"),
+        at("/repository/models/{model}/load", load, "POST"),
+        at("/repository/models/{model}/unload", unload, "POST"),
         *(at(path, model) for path in of_model),
         *(at(f"{path}/ready", model_ready) for path in of_model),
         *(at(f"{path}/infer", infer, "POST") for path in of_model),

@@ -1,6 +1,6 @@
 """TensorFlow Serving's REST interface: predictions by rows or by columns, status, metadata.
 
-Source: https://www.tensorflow.org/tfx/serving/api_rest. Labels name slots, or `champion`.
+Source: https://www.tensorflow.org/tfx/serving/api_rest. Labels name slots, `champion`, or what the shelf calls a version.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from starlette.routing import Route
 
 from penstock.bundle.signature import Signature
 from penstock.errors import RequestError
-from penstock.serving.addresses import address
 from penstock.serving.asked import Rows
 from penstock.serving.bodies import parse_object
 from penstock.serving.door import Door, Handler, answering, in_words
 from penstock.serving.follower import Loaded
+from penstock.serving.models import Offered
 from penstock.serving.protocols.columns import columns_of_answers, rows_of_columns, rows_of_lists
 from penstock.serving.protocols.tensors import BYTES, inputs_of, outputs_of
 from penstock.serving.refusals import refused
@@ -32,12 +32,14 @@ SIGNATURE = "serving_default"
 def routes(door: Door) -> list[Route]:
     """The addresses under ``/v1/models``."""
 
-    def loaded_of(request: Request) -> Loaded:
+    models = door.worker.models
+
+    async def loaded_of(request: Request) -> Loaded:
         params = request.path_params
-        return address(door.worker.serving, params["model"], params.get("label", params.get("version")))
+        return await models.find(params["model"], params.get("label", params.get("version")))
 
     async def predict(request: Request) -> Response:
-        loaded = loaded_of(request)
+        loaded = await loaded_of(request)
         asked = parse_object(await door.body(request), with_nan=True)
         by_rows = "instances" in asked
         answers = await door.ask(loaded, _rows(asked, loaded.bundle.signature))
@@ -50,17 +52,12 @@ def routes(door: Door) -> list[Route]:
         )
 
     async def status(request: Request) -> Response:
-        loaded, serving = loaded_of(request), door.worker.serving
-        asked = request.path_params
-        named = "version" in asked or "label" in asked
-        numbers = [loaded.entry.version] if named else sorted(serving.by_version, reverse=True)
-        ok = {"error_code": "OK", "error_message": ""}
-        return _json(
-            {"model_version_status": [{"version": str(n), "state": "AVAILABLE", "status": ok} for n in numbers]}
-        )
+        params = request.path_params
+        named = models.states_of(params["model"], params.get("label", params.get("version")))
+        return _json({"model_version_status": [_status(one) for one in reversed(named)]})
 
     async def metadata(request: Request) -> Response:
-        loaded = loaded_of(request)
+        loaded = await loaded_of(request)
         return _json(describe(loaded.entry.model, loaded.entry.version, loaded.bundle.signature))
 
     def at(path: str, handler: Handler, method: str = "GET") -> Route:
@@ -73,6 +70,16 @@ def routes(door: Door) -> list[Route]:
         *(at(f"{place}/metadata", metadata) for place in places),
         *(at(place, status) for place in places),
     ]
+
+
+_STATES = {"ready": "AVAILABLE", "loading": "LOADING", "offered": "START", "unloaded": "END", "failed": "END"}
+"""What TensorFlow Serving calls the states of a version. START: it is known, and loaded when first asked."""
+
+
+def _status(one: Offered) -> dict[str, Any]:
+    failed = one.state == "failed"
+    status = {"error_code": "UNAVAILABLE" if failed else "OK", "error_message": one.reason}
+    return {"version": str(one.version), "state": _STATES[one.state], "status": status}
 
 
 def describe(model: str, version: int, signature: Signature) -> dict[str, Any]:
