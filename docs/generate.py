@@ -1,11 +1,12 @@
 """Writes the parts of the documentation that the code already says: `python docs/generate.py`.
 
-Steps and learners into recipe.md, actions and recognisers into privacy.md, between the marks; checks.md and cli.md as a whole. A test fails where the files say
+Steps and learners into recipe.md, actions and recognisers into privacy.md, operators into edge.md, between the marks; checks.md and cli.md as a whole. A test fails where the files say
 something else.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
 from collections.abc import Collection, Iterator
@@ -45,7 +46,27 @@ def pages() -> dict[str, str]:
     privacy = (DOCS / "privacy.md").read_text(encoding="utf-8")
     privacy = between(privacy, "actions", actions_table())
     privacy = between(privacy, "recognisers", recognisers_part())
-    return {"recipe.md": recipe, "checks.md": checks_page(), "cli.md": cli_page(), "privacy.md": privacy}
+    edge = (DOCS / "edge.md").read_text(encoding="utf-8")
+    tables = _operators()
+    for mark, write in (("forms", "forms_table"), ("steps", "steps_table"), ("learners", "learners_table")):
+        edge = between(edge, mark, getattr(tables, write)())
+    return {
+        "recipe.md": recipe,
+        "checks.md": checks_page(),
+        "cli.md": cli_page(),
+        "privacy.md": privacy,
+        "edge.md": edge,
+    }
+
+
+def _operators() -> Any:
+    """The module beside this one: it loads what writes graphs."""
+    spec = importlib.util.spec_from_file_location("operators_of_graphs", DOCS / "operators.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def built_in(group: str) -> list[str]:

@@ -25,6 +25,8 @@ from penstock.objects.digests import canonical_json
 _COMMON = ("decision", "novelty", "outside")
 _CLASSIFICATION = (*_COMMON, "label", "probabilities")
 _REGRESSION = (*_COMMON, "value")
+TOLERANCE = 1e-5
+"""By how much answers may differ from those of another kind of processor, where the bundle does not say it itself."""
 _ROWS_AT_ONCE = 8192  # bounds the memory of the graph's intermediate results
 
 
@@ -226,7 +228,8 @@ class Bundle:
         """Answer the packaged examples and compare with the packaged answers.
 
         Everything must be equal; floating-point numbers may differ by 1e-5 of their size (or of the target's
-        spread), because another kind of processor rounds in another place, unless `exact`.
+        spread), because another kind of processor rounds in another place, unless `exact`. A quantised bundle states
+        how much it may be for itself: there, another last bit can become another whole step.
 
         Raises
         ------
@@ -236,7 +239,8 @@ class Bundle:
         answers = json.loads(canonical_json(self.predict(examples["rows"])))
         expected = examples["answers"]
         unit = self.signature.scale.std if self.signature.scale else 1.0
-        difference = _difference(answers, expected, "answers", tolerance=0.0 if exact else 1e-5, unit=unit)
+        tolerance = 0.0 if exact else examples.get("tolerance", TOLERANCE)
+        difference = _difference(answers, expected, "answers", tolerance=tolerance, unit=unit)
         if difference is not None:
             raise BundleError(
                 f"the bundle {self.folder} does not answer its own examples as it did when it was packaged",

@@ -47,6 +47,7 @@ VERBS = (
     "delete",
     "restore",
     "purge",
+    "quantise",
     "export",
     "import",
     "queue",

@@ -45,7 +45,7 @@ def export_model(
     if bundle is not None:
         return export(exporter, Shipment(Bundle.load(bundle)), Path(output))
     project = project or Project.here()
-    chosen = _chosen(project, version)
+    chosen = chosen_version(project, version)
     reason = overriding(override)
     if not chosen.passed and not chosen.overrides and reason is None:
         raise GateRefused(
@@ -68,7 +68,8 @@ def export_model(
     return done
 
 
-def _chosen(project: Project, version: int | None) -> ModelVersion:
+def chosen_version(project: Project, version: int | None) -> ModelVersion:
+    """A version by its number; else the live one, or the newest that passed."""
     registry = project.ledger.registry
     if version is not None:
         return registry.get(project.name, version)

@@ -96,7 +96,7 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
         run.output("bundle", keep_bundle(run, folder))
     run.output("parity", packaged.parity.to_json())
     run.output("footprint", footprint.to_json())
-    run.output("scope", _within_scope(footprint, params["scope"]))
+    run.output("scope", within_scope(footprint, params["scope"]))
 
 
 def card_of(
@@ -189,7 +189,7 @@ def _decisions(context: Context) -> list[dict[str, Any]]:
     ]
 
 
-def _within_scope(footprint: Footprint, scope: dict[str, Any]) -> list[dict[str, Any]]:
+def within_scope(footprint: Footprint, scope: dict[str, Any]) -> list[dict[str, Any]]:
     """What [scope] asks of the model's cost, and what was measured. (Judged by `deploy`.)"""
     cores = scope["cores"] or 1.0
     measured = {

@@ -16,6 +16,7 @@ from penstock.lifecycle.ingest import ingest
 from penstock.lifecycle.judge import judge
 from penstock.lifecycle.nested import nested
 from penstock.lifecycle.package import package
+from penstock.lifecycle.quantised import quantised
 from penstock.lifecycle.recipe import recipe
 from penstock.lifecycle.reproducible import OPERATION, PASSING
 from penstock.lifecycle.search import search
@@ -36,6 +37,7 @@ STAGES: dict[str, Work] = {
     "nested": nested,
     "judge": judge,
     "package": package,
+    "quantised": quantised,
 }
 """Stages that are functions of their record. `register` gives a number, which is not."""
 
@@ -45,7 +47,7 @@ PIPELINES = ("run", "retrain")
 TOLERANCE = 1e-6
 """Relative difference of a metric that still counts as the same, where bytes differ."""
 
-NOT_COMPARED = {"audit_head", "breaches", "told", "footprint", "scope", "seconds"}
+NOT_COMPARED = {"audit_head", "breaches", "told", "footprint", "forms", "scope", "seconds"}
 """Outputs that measure time, grow with the project, or show rows as far as they were dealt then."""
 
 SAME_METRICS = {"artifact", "rounding"}

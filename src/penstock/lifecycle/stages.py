@@ -31,6 +31,7 @@ CODE = {
     "nested": "1",
     "judge": "1",
     "package": "2",
+    "quantised": "1",
     "register": "1",
 }
 """Version of each stage's code: raised when the same inputs would give another result, so that old results are not reused."""

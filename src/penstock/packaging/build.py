@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,17 +141,26 @@ def _parity(bundle: Bundle, model: bytes, valid: Frame, train: Frame) -> parity.
         np.asarray(graph).reshape(expected.shape), expected, threshold=signature.decision.threshold
     )
     parity.require(checked, what="the answer graph")
-    decodable = [i for i in range(len(rows)) if i >= len(sample) or i < 200]
-    raw = [{n: raw_value(rows[n][i], bundle.decoder, n) for n in names} for i in decodable]
+    raw, different = different_alone(bundle, rows, [i for i in range(len(rows)) if i >= len(sample) or i < 200])
+    parity.require(
+        parity.Parity(raw, 0.0 if not different else float("inf"), different, 0), what="one row against a batch"
+    )
+    return checked
+
+
+def different_alone(bundle: Bundle, rows: Frame, which: Sequence[int]) -> tuple[int, int]:
+    """How many rows were asked alone, and how many of them got other bits than in one batch.
+
+    Parameters
+    ----------
+    rows : decoded; they are asked as raw values. which : their numbers.
+    """
+    names = [c.name for c in bundle.signature.columns]
+    raw = [{n: raw_value(rows[n][i], bundle.decoder, n) for n in names} for i in which]
     again, _ = bundle.decoder.decode_rows(raw)
     bulk = bundle.predict_frame(again.select(names))
     alone = (bundle.predict([row])[0] for row in raw)
-    different = [i for i, answer in enumerate(alone) if canonical_json(answer) != canonical_json(bulk.row(i))]
-    parity.require(
-        parity.Parity(len(raw), 0.0 if not different else float("inf"), len(different), 0),
-        what="one row against a batch",
-    )
-    return checked
+    return len(raw), sum(canonical_json(a) != canonical_json(bulk.row(i)) for i, a in enumerate(alone))
 
 
 def _standardised(value: np.ndarray | None, signature: Signature) -> np.ndarray:

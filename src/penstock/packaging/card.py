@@ -23,6 +23,7 @@ def render_card(card: dict[str, Any]) -> str:
         f"- **Random seed**: {model['seed']}",
         f"- **Made for**: {_params(card['scope'])}",
         "",
+        *_quantised(card.get("quantised")),
         "## Quality on validation rows",
         "",
         "These rows chose the model, so the figures are after selection. The sealed test figure is in the deployment.",
@@ -69,6 +70,21 @@ def render_card(card: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _quantised(made: dict[str, Any] | None) -> list[str]:
+    """Of a quantised model: what it was made from, and how far its answers lie from those of the exact graph."""
+    if made is None:
+        return []
+    return [
+        "## Quantised",
+        "",
+        f"Its weights are {made['form']}, made from version {made['of']['version']} (`{made['of']['bundle'][:19]}`). On validation rows its "
+        f"answers differ from the exact ones by up to {_n(made['largest'])} ({_n(made['p99'])} in 99 of 100 rows), in probability or in "
+        f"spreads of the target, and {made['changed']:.2%} of them are others. That largest difference is its tolerance: on another "
+        "kind of processor its own examples may be answered as far away.",
+        "",
+    ]
 
 
 def _decision(decision: dict[str, Any]) -> str:

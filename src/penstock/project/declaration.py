@@ -15,7 +15,14 @@ from penstock.errors import DeclarationError
 from penstock.project.sections.data import ContractSection, DataSection, ProjectSection
 from penstock.project.sections.evaluation import EvaluationSection, GateSection
 from penstock.project.sections.history import HistorySection
-from penstock.project.sections.learning import GoalSection, RecipeSection, RetrainSection, ScopeSection, SearchSection
+from penstock.project.sections.learning import (
+    GoalSection,
+    QuantiseSection,
+    RecipeSection,
+    RetrainSection,
+    ScopeSection,
+    SearchSection,
+)
 from penstock.project.sections.monitoring import MonitoringSection, QualitySection
 from penstock.project.sections.privacy import PrivacySection
 from penstock.project.sections.runs import CostSection, RunSection, ScriptSection, StepSection
@@ -33,6 +40,7 @@ class Declaration(Section, frozen=True):
     split: SplitSection = SplitSection()
     goal: GoalSection = GoalSection()
     scope: ScopeSection = ScopeSection()
+    quantise: QuantiseSection = QuantiseSection()
     contract: ContractSection = ContractSection()
     recipe: RecipeSection = RecipeSection()
     search: SearchSection = SearchSection()

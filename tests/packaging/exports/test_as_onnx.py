@@ -23,7 +23,9 @@ def test_the_program_in_python_gets_what_the_bundle_got(
 ) -> None:
     """From example.json alone, without Penstock."""
     folder = export(Onnx(), shipment(task), tmp_path / "onnx").folder
-    done = subprocess.run([sys.executable, folder / "predict.py"], capture_output=True, text=True, check=False, cwd="/")
+    program = [sys.executable, folder / "predict.py", "--time", "20"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, cwd="/")
+    assert "one row: median" in done.stdout
     assert done.returncode == 0, done.stdout + done.stderr
     assert "decision: as expected" in done.stdout
 

@@ -13,6 +13,7 @@ import numpy as np
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.graph import open_session
 from penstock.bundle.packing import pack
+from penstock.bundle.runtime import TOLERANCE
 from penstock.packaging.exports.closure import functions_of, pinned
 from penstock.packaging.exports.exporter import Shipment, copy_bundle
 from penstock.packaging.exports.in_browser import MODULES, PREPARATIONS
@@ -33,12 +34,18 @@ class Onnx:
         bundle = shipment.bundle
         copy_bundle(shipment, folder, lambda name: name != "reference.json")
         session = open_session(bundle.read("graph.onnx"))
-        rows = json.loads(bundle.read("examples.json"))["rows"]
+        packaged = json.loads(bundle.read("examples.json"))
+        rows = packaged["rows"]
         frame, _ = Decoder.from_json(json.loads(bundle.read("decoder.json"))).decode_rows(rows)
         feeds = pack(frame, bundle.signature.layout)
         names = [output.name for output in session.get_outputs()]
         outputs = dict(zip(names, session.run(names, feeds), strict=True))
-        example = {"rows": len(rows), "inputs": _plain(feeds), "outputs": _plain(outputs)}
+        example = {
+            "rows": len(rows),
+            "tolerance": packaged.get("tolerance", TOLERANCE),
+            "inputs": _plain(feeds),
+            "outputs": _plain(outputs),
+        }
         (folder / "example.json").write_text(json.dumps(example), encoding="utf-8")
         layout = bundle.signature.layout
         in_javascript = functions_of(layout) <= PREPARATIONS

@@ -1,11 +1,11 @@
-"""`[goal]`, `[scope]`, `[recipe]`, `[search]`, `[retrain]`: what is good enough, where it will work, and how it is learned."""
+"""`[goal]`, `[scope]`, `[quantise]`, `[recipe]`, `[search]`, `[retrain]`: what is good enough, where it will work, and how it is learned."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Literal
 
-from penstock.project.sections.section import Fault, Section, not_positive
+from penstock.project.sections.section import Fault, Section, Share, not_positive
 
 
 class CostsSection(Section, frozen=True):
@@ -41,6 +41,29 @@ class ScopeSection(Section, frozen=True):
 
     def faults(self) -> Iterator[Fault]:
         yield from not_positive(self, "cores", "memory_mb", "size_mb", "latency_ms", "requests_per_s")
+
+
+class QuantiseSection(Section, frozen=True):
+    forms: tuple[Literal["float16", "int8-dynamic", "int8-static", "int4"], ...] = (
+        "float16",
+        "int8-dynamic",
+        "int8-static",
+        "int4",
+    )
+    max_loss: Share = 0.01  # of the goal's metric, at the worse end of the interval
+    max_changed: Share = 0.02  # of answers
+    rows: int = 512  # training rows that calibrate
+
+    def faults(self) -> Iterator[Fault]:
+        if not self.forms:
+            yield "forms", "it names no form", "name one, or remove the setting"
+        if len(set(self.forms)) < len(self.forms):
+            yield "forms", "it names a form twice", "name each once"
+        for key in ("max_loss", "max_changed"):
+            share = getattr(self, key)
+            if not 0 <= share <= 1:
+                yield key, f"{share} is not between 0 and 1", "write a share, such as 0.01"
+        yield from not_positive(self, "rows")
 
 
 class RecipeSection(Section, frozen=True):

@@ -36,23 +36,23 @@ export async function ask(address, body) {
   }
 }
 
-/** The packaged examples are answered as they were when the model was packaged; floating-point numbers to 1e-5. */
+/** The packaged examples are answered as they were when the model was packaged; floating-point numbers to 1e-5, or to what the bundle states. */
 async function selfTest() {
-  const { rows, answers } = parsed("examples.json");
+  const { rows, answers, tolerance = 1e-5 } = parsed("examples.json");
   const got = await bundle.predict(rows);
   const unit = bundle.signature.scale?.std ?? 1;
   answers.forEach((expected, i) => {
     for (const name of Object.keys(expected).filter((name) => name !== "withheld")) {
-      if (!alike(got[i][name], expected[name], unit)) {
+      if (!alike(got[i][name], expected[name], unit, tolerance)) {
         throw new Error(`example ${i} is answered with ${name} = ${JSON.stringify(got[i][name])}, it was ${JSON.stringify(expected[name])}`);
       }
     }
   });
 }
 
-function alike(got, expected, unit) {
-  if (typeof got === "number" && typeof expected === "number") return Math.abs(got - expected) <= 1e-5 * Math.max(unit, Math.abs(expected));
+function alike(got, expected, unit, tolerance) {
+  if (typeof got === "number" && typeof expected === "number") return Math.abs(got - expected) <= tolerance * Math.max(unit, Math.abs(expected));
   if (got === null || expected === null || typeof got !== "object" || typeof expected !== "object") return got === expected;
   const keys = Object.keys(expected);
-  return keys.length === Object.keys(got).length && keys.every((key) => alike(got[key], expected[key], unit));
+  return keys.length === Object.keys(got).length && keys.every((key) => alike(got[key], expected[key], unit, tolerance));
 }
