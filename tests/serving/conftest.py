@@ -181,3 +181,21 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture(scope="module")
+def shared_server(
+    toys: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Server]]:
+    """Starts servers with the toy bundle, version 1, that a whole file of tests shares."""
+    servers = []
+
+    def start(*options: str) -> Server:
+        folder = tmp_path_factory.mktemp("shared") / "serving"
+        fill_and_switch(folder, toys(1), model="toy", version=1, digest=Bundle.load(toys(1)).digest)
+        servers.append(Server(folder, *options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

@@ -30,11 +30,11 @@ def serve(host: str, port: int, workers: int, grpc_port: int | None) -> int:
     from penstock.serving.server import serve as serve_state
 
     project = Project.here()
-    settings = server_settings(project.declaration.serving)
+    settings = server_settings(project.declaration.serving, project.root)
     if grpc_port is not None:
         settings = msgspec.structs.replace(settings, grpc_port=grpc_port)
 
-    warning = open_to_all(project.serving_state, host, settings.consumers)
+    warning = open_to_all(project.serving_state, host, settings.consumers, encrypted=settings.tls is not None)
     if warning:
         say(warning)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.bundle.runtime import Bundle
@@ -76,16 +77,26 @@ def asked_bundle(project: Project, model: str | None = None, version: str | None
     )
 
 
-def server_settings(declared: ServingSection) -> ServeSettings:
-    """What `[serving]` says, as a server takes it."""
-    from penstock.serving.settings import HistorySettings, JournalSettings, ServeSettings
+def server_settings(declared: ServingSection, folder: Path | None = None) -> ServeSettings:
+    """What `[serving]` says, as a server takes it.
 
-    journal = declared.journal
+    Parameters
+    ----------
+    folder : where the files that it names are; default: where the server is started.
+    """
+    from penstock.serving.settings import HistorySettings, JournalSettings, ServeSettings, TlsSettings
+
+    journal, tls, inside = declared.journal, declared.tls, folder or Path()
     return ServeSettings(
         max_body_bytes=declared.max_body_bytes,
         consumers=declared.consumers,
         deadline_ms=declared.deadline_ms,
         memory_mb=declared.memory_mb,
         journal=JournalSettings(keep_days=journal.keep_days, max_bytes=journal.max_bytes, sample=journal.sample),
+        header_timeout_s=declared.header_timeout_s,
+        body_timeout_s=declared.body_timeout_s,
+        keep_alive_s=declared.keep_alive_s,
+        max_connections=declared.max_connections,
+        tls=None if tls is None else TlsSettings(str(inside / tls.certificate), str(inside / tls.key)),
         history=HistorySettings(rows=declared.history.rows, keys=declared.history.keys),
     )

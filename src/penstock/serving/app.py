@@ -52,10 +52,10 @@ class App:
         started_ns = perf_counter_ns()
         worker = self._worker
         status = 200
-        heads = heads_of(scope)
         caller = None
-        more = []
+        more: list[tuple[bytes, bytes]] = []
         try:
+            heads = heads_of(scope)
             if heads:
                 more = _named(heads)
             caller = self._admit(heads, "predict")
@@ -104,8 +104,7 @@ class App:
         return told
 
     async def _other(self, route: str, scope: Scope, receive: Receive, send: Send) -> None:
-        heads = heads_of(scope)
-        more = _named(heads)
+        more: list[tuple[bytes, bytes]] = []
         caller: Caller | None = None
 
         async def counting(message: Any) -> None:
@@ -118,6 +117,8 @@ class App:
             await send(message)
 
         try:
+            heads = heads_of(scope)
+            more = _named(heads)
             caller = self._admit(heads, scope_of(scope["method"], scope["path"]))
         except RequestError as error:
             await refusing(error, refuse_of(route))(scope, receive, counting)

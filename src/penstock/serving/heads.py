@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from starlette.types import Scope
 
+from penstock.errors import RequestError
+
 Heads = Mapping[bytes, bytes]
 
 NOTED = frozenset({b"origin", b"authorization", b"content-encoding", b"x-request-id", b"traceparent"})
@@ -15,9 +17,26 @@ NOTED = frozenset({b"origin", b"authorization", b"content-encoding", b"x-request
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
+MOST_HEADERS = 200
+
+
 def heads_of(scope: Scope) -> Heads:
-    """The noted headers of a request."""
-    return {name: value for name, value in scope["headers"] if name in NOTED}
+    """The noted headers of a request.
+
+    Raises
+    ------
+    RequestError : status 431; there are too many of them.
+    """
+    headers = scope["headers"]
+    if len(headers) > MOST_HEADERS:
+        raise RequestError(
+            f"the request has {len(headers):,} headers",
+            why=f"this server reads {MOST_HEADERS}",
+            way_out="send fewer; rows belong into the body",
+            code="head-too-large",
+            status=431,
+        )
+    return {name: value for name, value in headers if name in NOTED}
 
 
 def request_id_of(heads: Heads) -> str | None:

@@ -36,7 +36,23 @@ ROUTES = (
     "mlflow",
     "grpc",
 )
-STATUSES = (200, 400, 401, 403, 404, 405, 413, 415, 429, 499, 500, 503, 0)  # 499: the client went away; 0: any other
+STATUSES = (
+    200,
+    400,
+    401,
+    403,
+    404,
+    405,
+    408,
+    413,
+    415,
+    429,
+    431,
+    499,
+    500,
+    503,
+    0,
+)  # 499: the client went away; 0: any other
 BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 COUNTERS = {
     "penstock_rows": "Rows predicted.",

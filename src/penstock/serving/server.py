@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import signal
 import socket
@@ -65,7 +66,7 @@ def serve(
     listening = _listen(host, port)
     clear_metrics(state_dir)
     clear_rates(state_dir)
-    address = _address(host, listening)
+    address = _address(host, listening, "http" if settings.tls is None else "https")
     ready = (lambda grpc_port: on_ready(address, _grpc_address(host, grpc_port))) if on_ready else (lambda _: None)
     with listening:
         if workers > 1:
@@ -83,11 +84,13 @@ def run_worker(
     import uvicorn  # here, because the supervisor does without
 
     from penstock.serving.app import App
+    from penstock.serving.connections import end_what_is_slow, guarded, limits_of
     from penstock.serving.worker import Worker
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            self._looking = asyncio.create_task(end_what_is_slow(self.server_state.connections))
             if not self.should_exit:
                 ready(None if app.grpc is None else app.grpc.port)
 
@@ -96,7 +99,7 @@ def run_worker(
     config = uvicorn.Config(
         app,
         loop="uvloop",  # named, not "auto": plain asyncio with two workers answers in 44 ms
-        http="httptools",
+        http=guarded(limits_of(settings), worker.metrics),
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -107,6 +110,9 @@ def run_worker(
         timeout_keep_alive=int(settings.keep_alive_s),
         timeout_graceful_shutdown=max(1, round(settings.stop_after_s)),
     )
+    if worker.certificate is not None:
+        config.load()
+        config.ssl = worker.certificate.context  # ours: it is loaded again when the files change
     server = Server(config)
 
     def stop(number: int, frame: object) -> None:
@@ -135,6 +141,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise _cannot_listen(host, port, error) from error
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _end_half_open_connections(listening)
     try:
         listening.bind(address)
         listening.listen(2048)
@@ -142,6 +149,15 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise _cannot_listen(host, port, error) from error
     return listening
+
+
+def _end_half_open_connections(listening: socket.socket) -> None:
+    """Have the system ask clients that are silent whether they are still there; connections inherit it."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000)):
+        option = getattr(socket, name, None)  # not every system has each
+        if option is not None:
+            listening.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> ServingError:
@@ -152,9 +168,9 @@ def _cannot_listen(host: str, port: int, error: OSError) -> ServingError:
     )
 
 
-def _address(host: str, listening: socket.socket) -> str:
+def _address(host: str, listening: socket.socket, scheme: str) -> str:
     port = listening.getsockname()[1]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _grpc_address(host: str, port: int | None) -> str | None:
@@ -181,7 +197,9 @@ def main(arguments: list[str] | None = None) -> int:
 
             work(options.state_dir, options.fd, settings)
         else:
-            warning = open_to_all(options.state_dir, options.host, settings.consumers)
+            warning = open_to_all(
+                options.state_dir, options.host, settings.consumers, encrypted=settings.tls is not None
+            )
             if warning:
                 print(warning, file=sys.stderr, flush=True)
             serve(

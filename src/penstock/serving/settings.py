@@ -26,6 +26,13 @@ class HistorySettings(msgspec.Struct, frozen=True):
     keys: int = 100_000  # those that were asked last
 
 
+class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two files in PEM. Read again when they change."""
+
+    certificate: str  # with its chain
+    key: str
+
+
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one server behaves."""
 
@@ -39,6 +46,10 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_after_s: float = 30.0  # how long a stopping server waits for requests in flight
     keep_alive_s: float = 65.0
     memory_mb: float = 1024.0  # of one worker, for what it has loaded: the slots' own, and as much of the shelf as fits
+    header_timeout_s: float = 10.0  # from the first byte of a request to the end of its headers
+    body_timeout_s: float = 30.0  # and a second more for each 64 kB; also: how long an answer waits to be read
+    max_connections: int | None = None  # of one worker; None: as many as the system lets it hold files open
+    tls: TlsSettings | None = None  # None: in the clear
     grpc_host: str = "127.0.0.1"
     grpc_port: int | None = None  # None: no gRPC; 0: a free port, of one worker
 
@@ -62,6 +73,8 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if self.grpc_port is not None:
             _check("[serving] grpc_port", self.grpc_port, 0, 65_535)
+        if self.max_connections is not None:
+            _check("[serving] max_connections", self.max_connections, 1, None)
         if self.deadline_ms is not None:
             _check("[serving] deadline_ms", self.deadline_ms, 0.001, None)
 
@@ -75,6 +88,8 @@ _BOUNDS: Bounds = {
     "stop_after_s": (0.1, 3600.0),
     "keep_alive_s": (1.0, 3600.0),
     "memory_mb": (1.0, None),
+    "header_timeout_s": (1.0, 3600.0),
+    "body_timeout_s": (1.0, 3600.0),
 }
 _HISTORY_BOUNDS: Bounds = {"rows": (0, 10_000), "keys": (1, 10_000_000)}
 _JOURNAL_BOUNDS: Bounds = {

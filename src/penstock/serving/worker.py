@@ -22,6 +22,7 @@ from penstock.serving.metrics import Metrics
 from penstock.serving.models import Models
 from penstock.serving.remembered import RememberedRows
 from penstock.serving.settings import ServeSettings
+from penstock.serving.tls import Certificate
 
 
 class Beside(Protocol):
@@ -43,6 +44,7 @@ class Worker:
 
     def __init__(self, state_dir: Path, settings: ServeSettings) -> None:
         self.settings, self.state_dir = settings, state_dir
+        self.certificate = None if settings.tls is None else Certificate(settings.tls)
         self._follower = SlotFollower(state_dir, poll_ms=settings.poll_ms)
         try:
             self._follower.start()
@@ -107,7 +109,8 @@ class Worker:
                 self.failure = error
                 await send({"type": "lifespan.startup.failed", "message": ""})
                 return
-        following = asyncio.gather(self._follower.follow(), self.models.follow(), self.callers.follow())
+        renewing = [] if self.certificate is None else [self.certificate.follow()]
+        following = asyncio.gather(self._follower.follow(), self.models.follow(), self.callers.follow(), *renewing)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if beside is not None:

@@ -29,6 +29,11 @@ class HistorySection(Section, frozen=True):
         yield from not_positive(self, "keys")
 
 
+class TlsSection(Section, frozen=True):
+    certificate: str  # a file in PEM, with its chain; relative to the project's folder
+    key: str  # a file in PEM, without a password
+
+
 class ServingSection(Section, frozen=True):
     deadline_ms: float | None = None  # answers later than this are counted by `monitor`
     abstain_below: float | None = None
@@ -37,6 +42,11 @@ class ServingSection(Section, frozen=True):
     max_body_bytes: int = 10 * 2**20
     consumers: Literal["auto", "declared", "any"] = "auto"  # who is answered without a token
     memory_mb: float = 1024.0  # of one worker process, for the models that it has loaded
+    header_timeout_s: float = 10.0  # for the head of a request
+    body_timeout_s: float = 30.0  # for its body, and a second more for each 64 kB
+    keep_alive_s: float = 65.0  # how long a connection may lie idle
+    max_connections: int | None = None  # of one worker; default: as many as the system lets it hold files open
+    tls: TlsSection | None = None
     journal: JournalSection = JournalSection()
     history: HistorySection = HistorySection()
 
@@ -49,4 +59,7 @@ class ServingSection(Section, frozen=True):
             )
         if self.abstain_below is not None and not 0 <= self.abstain_below < 1:
             yield "abstain_below", f"{self.abstain_below} is not a probability", "write for example 0.6"
-        yield from not_positive(self, "max_body_bytes", "memory_mb", "deadline_ms")
+        for name in ("header_timeout_s", "body_timeout_s", "keep_alive_s"):
+            if not 1 <= getattr(self, name) <= 3600:
+                yield name, f"{getattr(self, name)} is not from 1 to 3600", "write a number of seconds"
+        yield from not_positive(self, "max_body_bytes", "memory_mb", "deadline_ms", "max_connections")

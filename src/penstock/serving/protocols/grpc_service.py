@@ -18,6 +18,7 @@ from penstock.serving.protocols.grpc_messages import METHODS, SERVICE, message
 from penstock.serving.protocols.open_inference import EXTENSIONS
 from penstock.serving.protocols.tensors import BYTES, DTYPES, chosen, from_bytes, metadata, shaped, tensors_of
 from penstock.serving.refusals import headers_of, refused
+from penstock.serving.tls import grpc_credentials
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -67,8 +68,12 @@ class GrpcServer:
             for name in METHODS
         }
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        place, certificate = f"{self._host}:{self.port}", self._door.worker.certificate
         try:
-            self.port = self._server.add_insecure_port(f"{self._host}:{self.port}")
+            if certificate is None:
+                self.port = self._server.add_insecure_port(place)
+            else:
+                self.port = self._server.add_secure_port(place, grpc_credentials(grpc, certificate))
         except RuntimeError as error:
             raise ServingError(
                 f"gRPC cannot listen on {self._host}:{self.port}",

@@ -1,0 +1,207 @@
+"""One HTTP connection, with an end to everything that a client may do slowly, half, or without end.
+
+uvicorn parses and answers; it lets a client take as long as it likes to send a head or a body, and read its answers. Here one look each
+second over all connections ends those that take too long, so that a request that comes whole pays nothing for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from collections.abc import Set
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from penstock.serving.metrics import Metrics
+from penstock.serving.refusals import error_body
+from penstock.serving.settings import ServeSettings
+
+log = logging.getLogger("penstock.serving")
+
+HEAD_BYTES = 64 * 1024
+"""A head that is longer than this, and not complete, is refused. (One that comes in one piece may be as long as a piece: 256 KiB.)"""
+
+SLOWEST_BYTES_PER_S = 64_000
+"""A body has `body_timeout_s`, and a second more for each of so many bytes."""
+
+_LOOK_S = 1.0
+_SPARE_FILES = 128  # descriptors that are not for connections: journal, slots, bundles that are loaded
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a connection may take; times in seconds. `connections`: of one worker."""
+
+    header_s: float
+    body_s: float
+    idle_s: float
+    send_s: float
+    body_bytes: int
+    connections: int
+
+
+def limits_of(settings: ServeSettings) -> Limits:
+    """The limits of a worker, after its number of open files was raised as far as the system lets it."""
+    most = _most_files() - _SPARE_FILES
+    return Limits(
+        settings.header_timeout_s,
+        settings.body_timeout_s,
+        settings.keep_alive_s,
+        settings.body_timeout_s,
+        settings.max_body_bytes,
+        max(16, most) if settings.max_connections is None else min(settings.max_connections, max(16, most)),
+    )
+
+
+def guarded(limits: Limits, metrics: Metrics) -> type[HttpToolsProtocol]:
+    """The class of a server's connections."""
+
+    class Guarded(Connection):
+        pass
+
+    Guarded.limits, Guarded.metrics = limits, metrics
+    return Guarded
+
+
+class Connection(HttpToolsProtocol):
+    """A connection within limits. Made by `guarded`."""
+
+    limits: Limits
+    metrics: Metrics
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            self.refuse(
+                503,
+                "too-many-connections",
+                "the server has as many connections as it can hold",
+                f"that is {self.limits.connections:,} for this process",
+                "try again later; close connections that are not needed",
+            )
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.scope is None or "method" in self.scope:
+            return
+        self._head_bytes += len(data)  # the head of a request has begun, and has no end yet
+        if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.refuse(
+                431,
+                "head-too-large",
+                f"the head of the request is longer than {HEAD_BYTES:,} bytes",
+                "address and headers together must be shorter",
+                "send less in headers, and rows in the body",
+            )
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP: in the shape in which everything is refused."""
+        self.refuse(400, "bad-http", "the request is no HTTP", "it cannot be parsed", "use a client for HTTP/1.1")
+
+    def refuse(self, status: int, code: str, what: str, why: str, way_out: str) -> None:
+        """Answer by hand, and close."""
+        self.metrics.request("other", status)
+        content = error_body({"code": code, "what": what, "why": why, "try": way_out, "path": ""})
+        head = (
+            f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(content)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + content)
+        self.transport.close()
+
+    def waits_for(self) -> tuple[str, object]:
+        """What this connection waits for, and something that stays the same object for as long as it is the same wait."""
+        if self.flow is not None and self.flow.write_paused:
+            return "reader", self.transport.get_write_buffer_size()
+        if self.scope is None:
+            return "first", self
+        if "method" not in self.scope:
+            return "head", self.scope
+        if self.cycle is not None and self.cycle.more_body:
+            return "body", self.cycle
+        return "", None
+
+    def time_for(self, what: str) -> float:
+        """How long it may wait for that."""
+        limits = self.limits
+        if what == "body":
+            return limits.body_s + self._body_bytes() / SLOWEST_BYTES_PER_S
+        return {"reader": limits.send_s, "first": limits.idle_s, "head": limits.header_s}[what]
+
+    def _body_bytes(self) -> int:
+        for name, value in self.scope["headers"]:
+            if name == b"content-length":
+                return min(int(value), self.limits.body_bytes)
+        return self.limits.body_bytes
+
+    def overdue(self, what: str) -> None:
+        """End it: it has waited too long."""
+        if what == "reader":
+            self.transport.abort()
+        elif what == "first" or self.transport.is_closing() or self._is_answering():
+            self.transport.close()
+        else:
+            self.refuse(
+                408,
+                "too-slow",
+                f"the {what} of the request did not arrive in time",
+                f"it has {self.time_for(what):g} s",
+                "send it at once; over a slow network, fewer rows in one request",
+            )
+
+    def _is_answering(self) -> bool:
+        """Whether part of an answer has left, into which no other may be written."""
+        return self.cycle is not None and self.cycle.response_started and "method" in self.scope
+
+
+async def end_what_is_slow(connections: Set[Any]) -> None:
+    """Look at all connections each second, until cancelled."""
+    known: dict[Connection, tuple[str, object, float]] = {}
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        now = monotonic()
+        waiting: dict[Connection, tuple[str, object, float]] = {}
+        for one in list(connections):
+            connection = cast("Connection", one)
+            what, mark = connection.waits_for()
+            if not what:
+                continue
+            before = known.get(connection)
+            is_same = before is not None and before[0] == what and (before[1] is mark or before[1] == mark)
+            since = before[2] if before is not None and is_same else now
+            if now - since >= connection.time_for(what):
+                connection.overdue(what)
+            else:
+                waiting[connection] = what, mark, since
+        known = waiting
+
+
+def _most_files() -> int:
+    """Raise the number of files that this process may hold open to what the system lets it have, and give it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = min(hard, 1 << 20) if hard != resource.RLIM_INFINITY else 1 << 20
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return most
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (ValueError, OSError) as error:  # the system has a limit beside the one that it names
+        log.warning("this process may hold no more than %d files open: %s", soft, error)
+        return soft
+    return most
+
+
+_PHRASES = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}

@@ -1,0 +1,338 @@
+"""Clients that are slow, broken or hostile, against a real server: each is refused or cut off, and all others are answered meanwhile."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import resource
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from penstock.serving.slots import SlotState
+from penstock.testing.toy_bundle import ROWS
+
+if TYPE_CHECKING:
+    from tests.serving.conftest import Server
+
+Deploy = Callable[..., SlotState]
+Start = Callable[..., "Server"]
+BODY = json.dumps({"rows": [ROWS[0]]}).encode()
+FAST = '{"header_timeout_s": 1, "body_timeout_s": 1, "keep_alive_s": 2, "max_body_bytes": 64000}'
+
+
+def head(*headers: str, method: str = "POST", path: str = "/predict", length: int | None = None) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "host: x", "content-type: application/json", *headers]
+    if length is not None:
+        lines.append(f"content-length: {length}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+@contextmanager
+def connected(server: Server) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        yield connection
+
+
+def reply(connection: socket.socket) -> bytes:
+    """All that comes until the server closes, or one answer whose length is told."""
+    got = b""
+    while True:
+        try:
+            part = connection.recv(65536)
+        except ConnectionResetError:
+            return got
+        got += part
+        top, found, body = got.partition(b"\r\n\r\n")
+        if not part:
+            return got
+        if found and b"content-length:" in top.lower():
+            length = int(top.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            if len(body) >= length:
+                return got
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0
+
+
+def send(server: Server, data: bytes) -> tuple[int, dict[str, Any]]:
+    """What one request by hand is answered: status, and the error in our shape."""
+    with connected(server) as connection:
+        with suppress(ConnectionResetError, BrokenPipeError):
+            connection.sendall(data)
+        answer = reply(connection)
+    status = status_of(answer)
+    content = answer.partition(b"\r\n\r\n")[2]
+    return status, json.loads(content)["error"] if status >= 400 else json.loads(content)
+
+
+def is_well(server: Server) -> bool:
+    return server.ask("POST", "/predict", {"rows": [ROWS[0]]})[0] == 200
+
+
+@pytest.fixture(scope="module")
+def server(shared_server: Start) -> Server:
+    """With short times, shared by these tests: what one does to it shows in the next."""
+    return shared_server("--settings", FAST)
+
+
+# ---------------------------------------------------------------- slow
+
+
+@pytest.mark.parametrize(
+    ("begun", "says"),
+    [
+        (b"POST /pre", b"408"),
+        (b"POST /predict HTTP/1.1\r\nhost: x\r\nx-a: 1", b"408"),
+        (head(length=500) + b'{"rows"', b"408"),
+        (head("transfer-encoding: chunked") + b'5\r\n{"row', b"408"),
+        (b"", b""),
+    ],
+    ids=["in the line", "in the headers", "in the body", "in a chunk", "before anything"],
+)
+def test_who_does_not_finish_is_cut_off(server: Server, begun: bytes, says: bytes) -> None:
+    """With 408 where a request has begun, within its time; others are answered all the while."""
+    with connected(server) as connection:
+        connection.sendall(begun)
+        started = time.monotonic()
+        assert is_well(server)
+        answer = reply(connection)
+        assert time.monotonic() - started < 6
+    assert answer[9:12] == says
+    assert is_well(server)
+
+
+def test_a_byte_now_and_then_does_not_keep_a_connection(server: Server) -> None:
+    """A slow loris: the time runs from the first byte, not from the last."""
+    with connected(server) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\n")
+        started = time.monotonic()
+        closed = False
+        while not closed and time.monotonic() - started < 8:
+            try:
+                connection.sendall(b"x-a: b\r\n")
+                time.sleep(0.2)
+            except OSError:
+                closed = True
+        assert closed
+
+
+def test_who_does_not_read_the_answers_is_cut_off(deploy: Deploy, start_server: Start) -> None:
+    """Requests without end, answers never read: memory stays what it is, and the connection ends."""
+    deploy(1)
+    server = start_server("--settings", '{"header_timeout_s": 1, "body_timeout_s": 1, "keep_alive_s": 60}')
+    rows = json.dumps({"rows": [ROWS[0]] * 100}).encode()
+    request = head(length=len(rows)) + rows
+    with connected(server) as connection:
+        connection.settimeout(8)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with pytest.raises(OSError):  # reset, or a broken pipe: the system says
+            _send_for_ever(connection, request)
+    assert is_well(server)
+    assert _resident_mb(server) < 400
+
+
+def _send_for_ever(connection: socket.socket, data: bytes) -> None:
+    while True:
+        connection.sendall(data)
+
+
+def test_thousands_of_idle_connections_do_not_keep_others_from_an_answer(server_of_many: Server) -> None:
+    """Two thousand that say nothing."""
+    _hold_idle(server_of_many, 2000)
+
+
+@pytest.mark.slow
+def test_ten_thousand_idle_connections_do_not_keep_others_from_an_answer(server_of_many: Server) -> None:
+    """As many as one machine has ports for a neighbour."""
+    _hold_idle(server_of_many, 10_000)
+
+
+@pytest.fixture(scope="module")
+def server_of_many(shared_server: Start) -> Server:
+    return shared_server()
+
+
+def _hold_idle(server: Server, count: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = hard if hard != resource.RLIM_INFINITY else 1 << 20
+    if most < count + 200:
+        pytest.skip(f"this process may open {most} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + 200), hard))
+    before = _resident_mb(server)
+    with ExitStack() as held:
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for number in range(count):
+            connection = held.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            if number % 2:
+                connection.sendall(b"POST /predict HTTP/1.1\r\n")  # half of them have begun
+        started = time.monotonic()
+        for _ in range(20):
+            assert is_well(server)
+        assert time.monotonic() - started < 5
+        assert _resident_mb(server) - before < 12 + count * 0.02
+    assert is_well(server)
+
+
+def test_more_connections_than_the_process_can_hold_are_refused(deploy: Deploy, start_server: Start) -> None:
+    """With 503, and room again when others go; the server does not spin and does not die."""
+    deploy(1)
+    server = start_server("--settings", '{"max_connections": 72}')
+    with ExitStack() as held:
+        connections = [held.enter_context(connected(server)) for _ in range(90)]
+        refused = [c for c in connections[72:] if status_of(reply(c)) == 503]
+        assert len(refused) >= 10
+    time.sleep(0.3)
+    assert is_well(server)
+
+
+# ---------------------------------------------------------------- malformed
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x00\x01\x02\x03\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"POST /predict HTTP/9.9\r\nhost: x\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\ncontent-length: many\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\ncontent-length: -5\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nhost x\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nbad\x00name: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 64,
+    ],
+)  # fmt: skip
+def test_what_is_no_http_is_refused_and_closed(server: Server, data: bytes) -> None:
+    """400 in the one shape of refusals; never two meanings of one request."""
+    status, error = send(server, data)
+    assert (status, error["code"]) == (400, "bad-http")
+    assert is_well(server)
+
+
+def test_a_flood_of_headers_is_refused(server: Server) -> None:
+    """One that never ends, one of a thousand, one of a megabyte."""
+    endless = b"POST /predict HTTP/1.1\r\nhost: x\r\n" + b"".join(
+        b"x-%d: %b\r\n" % (n, b"v" * 50) for n in range(40_000)
+    )
+    assert send(server, endless)[0] in (0, 431)  # 0: the answer came while we wrote, and the system dropped it
+    status, error = send(server, head(*(f"x-{n}: v" for n in range(1000)), length=len(BODY)) + BODY)
+    assert (status, error["code"]) == (431, "head-too-large")
+    assert send(server, head("x-a: " + "v" * 1_000_000, length=len(BODY)) + BODY)[0] in (0, 431)
+    assert send(server, head(path="/predict?" + "q" * 1_000_000, length=len(BODY)) + BODY)[0] in (0, 431)
+    assert is_well(server)
+    assert _resident_mb(server) < 400
+
+
+def test_rubbish_never_harms(deploy: Deploy, start_server: Start) -> None:
+    """Three hundred requests with random bytes changed, cut or doubled: an answer below 500, or none, and no trace on stderr."""
+    deploy(1)
+    server = start_server("--settings", FAST)
+    rng = random.Random(7)
+    whole = head("x-request-id: a", length=len(BODY)) + BODY
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(len(data))
+            kind = rng.random()
+            if kind < 0.6:
+                data[at] = rng.randrange(256)
+            elif kind < 0.8:
+                del data[at:]
+            else:
+                data[at:at] = data[: rng.randrange(40)]
+            if not data:
+                data = bytearray(b"x")
+        with connected(server) as connection:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(5)
+            assert status_of(reply(connection)) < 500
+    assert is_well(server)
+    server.stop()
+    assert "Traceback" not in server.errors()
+
+
+# ---------------------------------------------------------------- bodies
+
+
+BODIES: list[tuple[str, bytes, int]] = [
+    ("nan", b'{"rows": [{"age": NaN}]}', 400),
+    ("infinity", b'{"rows": [{"age": Infinity}]}', 400),
+    ("too large a number", b'{"rows": [{"age": 1e999}]}', 400),
+    ("a number of many digits", b'{"rows": [{"age": ' + b"9" * 5000 + b"}]}", 400),
+    ("deep lists", b"[" * 30_000, 400),
+    ("deep objects", b'{"a":' * 10_000, 400),
+    ("a deep field", b'{"rows": [{"age": ' + b"[" * 900 + b"]" * 900 + b"}]}", 400),
+    ("a deep unknown field", b'{"rows": [{"zzz": ' + b"[" * 900 + b"]" * 900 + b"}]}", 400),
+    ("lone surrogate", b'{"rows": [{"job": "\\ud800"}]}', 400),
+    ("no utf-8", b'{"rows": [{"job": "\xff\xfe"}]}', 400),
+    ("utf-16", '{"rows": []}'.encode("utf-16"), 400),
+    ("a repeated key", b'{"rows": [], "rows": 5}', 400),
+    ("null", b"null", 400),
+    ("nothing", b"", 400),
+    ("a text of one megabyte", b'{"rows": [{"note": "' + b"x" * 1_000_000 + b'"}]}', 413),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), [case[1:] for case in BODIES], ids=[case[0] for case in BODIES])
+def test_wild_json_is_refused_quickly(server: Server, body: bytes, status: int) -> None:
+    """By every protocol that takes JSON: never a fault of ours, never a long wait."""
+    for path in ("/predict", "/labels", "/invocations", "/v2/models/toy/infer", "/v1/models/toy:predict"):
+        started = time.monotonic()
+        with connected(server) as connection:
+            connection.sendall(head(path=path, length=len(body)) + body)
+            got = status_of(reply(connection))
+        assert 400 <= got < 500, (path, got)
+        if path == "/predict":
+            assert got == status
+        assert time.monotonic() - started < 3
+    assert is_well(server)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "GZIP"])
+def test_a_packed_body_is_refused_before_it_is_read(server: Server, encoding: str) -> None:
+    """A bomb of a few bytes is not unpacked, by any protocol."""
+    bomb = gzip.compress(b" " * 5_000_000)
+    for path in ("/predict", "/labels", "/invocations", "/v2/models/toy/infer", "/v1/models/toy:predict"):
+        with connected(server) as connection:
+            connection.sendall(head(f"content-encoding: {encoding}", path=path, length=len(bomb)) + bomb)
+            assert status_of(reply(connection)) == 415
+    assert is_well(server)
+
+
+def test_a_body_of_another_kind_is_refused_or_read_for_what_it_is(server: Server) -> None:
+    """A form, XML, an image: refused as what they are not."""
+    for body in (b"age=41&job=nurse", b"<rows><age>41</age></rows>", b"\x89PNG\r\n\x1a\n" + bytes(50)):
+        assert send(server, head(length=len(body)) + body)[1]["code"] == "bad-json"
+    with connected(server) as connection:
+        connection.sendall(
+            b"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: application/xml\r\ncontent-length: 4\r\n\r\n<a/>"
+        )
+        assert status_of(reply(connection)) == 415
+
+
+def test_an_upgrade_is_not_followed(server: Server) -> None:
+    """To WebSocket or HTTP/2: answered as the request that it is, or refused."""
+    for wanted in ("websocket", "h2c"):
+        data = head(
+            "connection: Upgrade", f"upgrade: {wanted}", "sec-websocket-key: eA==", method="GET", path="/healthz"
+        )
+        with connected(server) as connection:
+            connection.sendall(data)
+            assert status_of(reply(connection)) in (200, 400, 408)
+    assert is_well(server)
+
+
+def _resident_mb(server: Server) -> float:
+    with open(f"/proc/{server.process.pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
