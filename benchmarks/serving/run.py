@@ -36,7 +36,7 @@ COLUMNS = 20
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def write_benchmark_bundle(folder: Path) -> Path:
+def write_benchmark_bundle(folder: Path, trees: int = 100) -> Path:
     """LightGBM on 20 numbers, with its novelty forest and decision rule, as a deployed bundle has them."""
     import lightgbm
     import spox
@@ -50,7 +50,7 @@ def write_benchmark_bundle(folder: Path) -> Path:
     X = rng.normal(size=(5000, COLUMNS))
     y = (X[:, 0] + X[:, 1] * X[:, 2] + rng.normal(size=5000) > 0).astype(int)
     settings = {"objective": "binary", "num_leaves": 31, "verbosity": -1, "num_threads": 1, "seed": 0}
-    booster = lightgbm.train(settings, lightgbm.Dataset(X, y), num_boost_round=100)
+    booster = lightgbm.train(settings, lightgbm.Dataset(X, y), num_boost_round=trees)
     specs = tuple(ColumnSpec(f"number_{i}", Kind.NUMERIC) for i in range(COLUMNS))
     layout = Layout.of(specs)
     x = spox.argument(spox.Tensor(np.float32, ("n", COLUMNS)))

@@ -28,6 +28,7 @@ VERBS = (
     "serve",
     "tokens",
     "predict",
+    "replay",
     "monitor",
     "label",
     "retrain",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import BadParameter
 from penstock.feedback.labels import record_label_events
+from penstock.lifecycle.spans import instant, start_of
 from penstock.project.live import asked_bundle
 from penstock.project.project import Project
 from penstock.serving.instants import parse_instant
@@ -18,9 +17,6 @@ from penstock.serving.slots import SlotEntry
 if TYPE_CHECKING:
     from penstock.evaluation.bootstrap import Estimate
     from penstock.monitoring.monitor import MonitorReport
-
-_LENGTH = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
-_UNIT_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ def monitor_project(
 
     name, _, version = (model or "").partition(":")
     entry, bundle = asked_bundle(project, name or None, version or None)
-    end = _instant(until, "--until") if until else datetime.now(UTC)
+    end = instant(until, "--until") if until else datetime.now(UTC)
     start = _start(project, since, end, model)
     record_label_events(project)
     d = project.declaration
@@ -110,10 +106,7 @@ def monitor_project(
 def _start(project: Project, since: str | None, end: datetime, model: str | None) -> datetime | None:
     """Where the window begins: of a model that is named, looks at that one count."""
     if since is not None:
-        length = _LENGTH.fullmatch(since.strip())
-        if length:
-            return end - timedelta(seconds=float(length[1]) * _UNIT_S[length[2]])
-        return _instant(since, "--since")
+        return start_of(since, end)
     ledger = project.ledger
     deploys = [r for r in ledger.runs("deploy", "done", limit=50, project=project.name) if r.outputs.get("deployed")]
     looks = ledger.runs("monitor", "done", limit=50, project=project.name)
@@ -129,14 +122,3 @@ def _expected(entry: SlotEntry, metric: str) -> tuple[str, Estimate] | None:
 
     test = entry.deployment.get("test", {}).get(metric)
     return None if test is None or test["value"] is None else (metric, Estimate.from_json(test))
-
-
-def _instant(text: str, option: str) -> datetime:
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise BadParameter(
-            f"{option} {text!r} is no instant",
-            why=str(error),
-            way_out="write 2026-11-20T10:00:00Z, or a length such as 2h",
-        ) from error

@@ -1,0 +1,256 @@
+"""What was answered is answered again: equal to the last bit, or it is said what differs; and where each value came from."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from penstock.lifecycle.replay import differences
+from penstock.project.project import Project
+from penstock.serving.journal import JournalWriter, origin_of
+from penstock.serving.settings import JournalSettings
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def answered(
+    projects: Any, rows_of: Cli, serve: Cli, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[dict[str, Any]]]:
+    """A live project that has answered 120 rows, and the answers. Not to be changed by a test."""
+    project = projects.copy("binary", "live", tmp_path_factory.mktemp("answered"))
+    app = serve(project)
+    rows = rows_of(120, seed=9)
+    rows[4] |= {"age": 900.0, "job": "astronaut", "member": None}
+    answers = app.predict(rows)
+    app.close()
+    return project, answers
+
+
+@pytest.fixture
+def own(answered: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> tuple[Path, list[dict[str, Any]]]:
+    """A copy of the test's own."""
+    project, answers = answered
+    return Path(shutil.copytree(project, tmp_path / "shop")), answers
+
+
+def forge(project: Path, row: dict[str, Any], answer: dict[str, Any], version: int = 1, model: str = "shop") -> str:
+    """Journal an answer that the model did not give; its id."""
+    body = orjson.dumps({"rows": [row]})
+    with JournalWriter(project / ".penstock" / "serving" / "journal") as journal:
+        said = journal.predictions(
+            origin_of(model, version, "blue"), body, [answer], at_ns=time.time_ns(), latency_ms=1.0
+        )
+    return str(orjson.loads(said)[0]["id"])
+
+
+def test_a_prediction_is_answered_again_with_the_same_bits(penstock: Cli, answered: Any) -> None:
+    """By its id, in whatever place of its request; several at once."""
+    project, answers = answered
+    one = penstock(project, "replay", answers[7]["id"])
+    assert one.code == 0, one
+    (again,) = one.body["predictions"]
+    assert (again["equal"], again["differences"], again["version"], again["by"]) == (True, [], 1, 1)
+    assert again["now"]["probabilities"] == answers[7]["probabilities"]
+    assert again["not_compared"] == []
+    several = penstock(project, "replay", *(answer["id"] for answer in answers[60:63]))
+    assert (several.body["compared"], several.body["equal"]) == (3, 3)
+
+
+def test_many_are_summed_up(penstock: Cli, answered: Any) -> None:
+    """All of a time, or a sample that is the same each time; none at all is told."""
+    project, _ = answered
+    every = penstock(project, "replay", "--since", "1h")
+    assert (every.code, every.body["compared"], every.body["equal"]) == (0, 120, 120)
+    assert every.body["versions"] == [{"version": 1, "compared": 120, "equal": 120}]
+    assert every.body["predictions"] == [], "only those that differ are told one by one"
+    assert penstock(project, "replay", "--sample", "7").body["compared"] == 7
+    none = penstock(project, "replay", "--until", "2020-01-01")
+    assert (none.code, none.error["code"]) == (2, "not-found")
+
+
+def test_the_bundle_comes_from_the_registry_when_no_slot_holds_it(penstock: Cli, own: Any) -> None:
+    """Slots and the folder of the version may be gone: its objects are in the ledger's store."""
+    project, answers = own
+    shutil.rmtree(project / "models")
+    for path in (project / ".penstock" / "serving").iterdir():
+        if path.name != "journal":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert penstock(project, "replay", answers[0]["id"]).code == 0
+
+
+def test_what_differs_is_named_and_ends_with_1(penstock: Cli, own: Any) -> None:
+    """Another probability, decision and reason; a field that no model says is told apart."""
+    project, answers = own
+    answer = {k: v for k, v in answers[0].items() if k != "id"}
+    yes = answer["probabilities"]["yes"]
+    forged = {
+        **answer, "probabilities": {**answer["probabilities"], "yes": yes + 1e-9}, "decision": "abstain", "reason": "low", "late": True,
+        "withheld": {"prediction": answer["prediction"]}, "prediction": None,
+    }  # fmt: skip
+    (row,) = _journalled(project, answers[0]["id"])
+    prediction = forge(project, row, forged)
+    done = penstock(project, "replay", prediction)
+    assert done.code == 1
+    (again,) = done.body["predictions"]
+    found = {d["field"]: (d["was"], d["now"]) for d in again["differences"]}
+    assert found["probabilities.yes"] == (yes + 1e-9, yes)
+    assert found["decision"] == ("abstain", "answer")
+    assert set(found) >= {"reason", "prediction", "withheld"}
+    assert again["not_compared"] == ["late"]
+    many = penstock(project, "replay", "--since", "1h")
+    assert (many.code, many.body["different"], len(many.body["predictions"])) == (1, 1, 1)
+    assert many.body["fields"]["decision"] == 1
+    assert many.body["largest_difference"] == pytest.approx(1e-9, rel=1e-3)
+
+
+def test_another_version_is_compared(penstock: Cli, own: Any) -> None:
+    """`--with 2` answers what version 1 did; the same bundle under another number gives the same bits."""
+    project, answers = own
+    registry = Project(project).ledger.registry
+    first = registry.get("shop", 1)
+    registry.register(
+        "shop", first.run, first.bundle, str(first.report), passed=True, overrides=[], dataset=first.dataset, metrics={}
+    )
+    done = penstock(project, "replay", answers[0]["id"], "--with", "2")
+    assert done.code == 0, done
+    assert (done.body["predictions"][0]["version"], done.body["predictions"][0]["by"]) == (1, 2)
+    assert penstock(project, "replay", answers[0]["id"], "--with", "9").error["code"] == "not-found"
+
+
+def test_an_id_that_is_not_there_is_told_with_what_may_be_meant(penstock: Cli, answered: Any) -> None:
+    """A slip in it, a key in its place, or nothing at all."""
+    project, answers = answered
+    meant = answers[8]["id"]
+    slip = penstock(project, "replay", meant[:9] + ("7" if meant[9] != "7" else "8") + meant[10:])
+    assert (slip.code, slip.error["code"]) == (2, "not-found")
+    assert "did you mean 1" in slip.error["try"]
+    key = penstock(project, "replay", answers[8]["key"])
+    assert meant in key.error["try"]
+    assert "no prediction id" not in penstock(project, "replay", "nothing").error["try"]
+
+
+def test_a_prediction_whose_part_of_the_journal_is_gone_says_so(penstock: Cli, own: Any) -> None:
+    """Deleted by age or size: told apart from an id that never was."""
+    project, answers = own
+    journal = project / ".penstock" / "serving" / "journal"
+    (row,) = _journalled(project, answers[0]["id"])
+    forge(project, row, {k: v for k, v in answers[0].items() if k != "id"})
+    min(journal.glob("*.seg")).unlink()
+    gone = penstock(project, "replay", answers[0]["id"])
+    assert gone.error["code"] == "not-found"
+    assert "deleted by age or size" in gone.error["why"]
+
+
+def test_a_bundle_that_was_purged_is_told(penstock: Cli, own: Any) -> None:
+    """Of one by the error, of many by their number."""
+    project, answers = own
+    home = Project(project)
+    shutil.rmtree(project / "models")
+    home.objects.delete(home.ledger.registry.get("shop", 1).bundle)
+    one = penstock(project, "replay", answers[0]["id"])
+    assert one.error["code"] == "not-found"
+    assert "the bundle of version 1 is not stored any more" in one.error["what"]
+    many = penstock(project, "replay", "--sample", "5")
+    assert many.body["compared"] == 0
+    assert list(many.body["lost"].values()) == [5]
+
+
+def test_what_another_model_answered_is_not_replayed_here(penstock: Cli, own: Any) -> None:
+    """Its version of the same number is another one."""
+    project, answers = own
+    prediction = forge(project, {}, {k: v for k, v in answers[0].items() if k != "id"}, model="other")
+    assert "not that of this project" in penstock(project, "replay", prediction).error["what"]
+
+
+def test_ids_and_a_window_are_not_mixed(penstock: Cli, answered: Any) -> None:
+    """Nor is a trace of thousands asked for, nor a sample of none."""
+    project, answers = answered
+    for asked in ((), (answers[0]["id"], "--since", "1h"), ("--since", "1h", "--trace"), ("--sample", "0")):
+        assert penstock(project, "replay", *asked).error["code"] == "bad-parameter", asked
+
+
+def test_nothing_said_in_two_ways_is_no_difference() -> None:
+    """A field that is absent, and one that is null; but false is not 0."""
+    assert differences({"withheld": None}, {}) == []
+    assert differences({"key": None}, {"key": None}) == []
+    assert [d.field for d in differences({"prediction": False}, {"prediction": 0})] == ["prediction"]
+    assert [d.field for d in differences({"probabilities": {"a": 0.5}}, {"probabilities": {"a": 0.5, "b": 0.5}})] == [
+        "probabilities.b"
+    ]
+
+
+# ---------------------------------------------------------------- traced
+
+
+def test_a_trace_goes_from_the_raw_value_to_the_decision(penstock: Cli, answered: Any) -> None:
+    """Every value by name; every step of the recipe is found bit for bit in the served graph."""
+    project, answers = answered
+    done = penstock(project, "replay", answers[1]["id"], "--trace")
+    assert done.code == 0, done
+    trace = done.body["predictions"][0]["trace"]
+    fields = {field["name"]: field for field in trace["fields"]}
+    assert fields["joined"]["decoded"].startswith(fields["joined"]["raw"])
+    assert (fields["age"]["kind"], fields["age"]["state"]) == ("numeric", "given")
+    steps = {step["step"].partition("(")[0]: step for step in trace["steps"]}
+    assert {"impute", "standardise", "one_hot", "tfidf", "features"} <= set(steps)
+    assert all(step["in_graph"] for step in trace["steps"]), trace["notes"]
+    imputed = {one["name"]: one["value"] for one in steps["impute"]["values"]}
+    assert imputed["age"] == pytest.approx(float(fields["age"]["raw"]), rel=1e-6)
+    assert trace["after"] == list(answers[1]["probabilities"].values())
+    assert trace["decision"]["positive"] == trace["after"][1]
+    assert trace["decision"]["decision"] == "answer"
+    assert trace["notes"] == []
+
+
+def test_what_is_missing_unknown_or_outside_shows_in_the_trace(penstock: Cli, answered: Any) -> None:
+    """And what it came to: the filled value, the novelty, the reason to abstain."""
+    project, answers = answered
+    trace = penstock(project, "replay", answers[4]["id"], "--trace").body["predictions"][0]["trace"]
+    states = {field["name"]: field["state"] for field in trace["fields"]}
+    assert (states["member"], states["job"]) == ("missing", "unknown")
+    assert "age" in trace["decision"]["outside"]
+    assert trace["decision"]["novelty"] > trace["decision"]["novelty_limit"]
+    assert trace["decision"]["decision"] == ("novel" if answers[4]["decision"] == "abstain" else "answer")
+
+
+def test_a_trace_reads_well(answered: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the terminal: decoder, recipe, score, decision."""
+    from penstock.cli.app import run
+
+    project, answers = answered
+    monkeypatch.chdir(project)
+    assert run(["replay", answers[1]["id"], "--trace"]) == 0
+    said = capsys.readouterr().out
+    assert [line.strip() for line in said.splitlines() if line.startswith("  ") and line[2] != " "][1:] == [
+        "decoder", "recipe", "score", "decision"
+    ]  # fmt: skip
+    assert "equal, bit for bit" in said
+    assert "threshold" in said
+
+
+def _journalled(project: Path, prediction: str) -> list[dict[str, Any]]:
+    from penstock.serving.journal import find
+
+    record, row = find(project / ".penstock" / "serving" / "journal", prediction)
+    return [record.rows[row]]
+
+
+def test_the_journal_is_read_with_whatever_a_later_server_adds(penstock: Cli, own: Any) -> None:
+    """A head with more fields is a record all the same."""
+    project, answers = own
+    (row,) = _journalled(project, answers[0]["id"])
+    origin = orjson.dumps({"model": "shop", "version": 1, "slot": "blue", "arm": "canary"})[1:-1]
+    folder = project / ".penstock" / "serving" / "journal"
+    with JournalWriter(folder, JournalSettings()) as journal:
+        answer = {k: v for k, v in answers[0].items() if k != "id"}
+        said = journal.predictions(
+            origin, orjson.dumps({"rows": [row]}), [answer], at_ns=time.time_ns(), latency_ms=1.0
+        )
+    assert penstock(project, "replay", orjson.loads(said)[0]["id"]).code == 0
