@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import BadParameter, BundleError, NotFound, PenstockError
+from penstock.errors import BadParameter, BundleError, NotFound, PenstockError, ServingError
 from penstock.lifecycle.bundles import bundle_of
 from penstock.lifecycle.spans import instant, start_of
+from penstock.project.live import asked_bundle
 from penstock.project.project import Project
 from penstock.serving.instants import iso_of
 from penstock.serving.journal import Record, find, read
@@ -256,6 +257,7 @@ def _same(was: Any, now: Any) -> bool:
 class _Loaded:
     version: int
     bundle: Bundle
+    ours: bool = True  # a version of this project's registry
 
 
 class _Versions:
@@ -263,29 +265,37 @@ class _Versions:
 
     def __init__(self, project: Project, named: int | None) -> None:
         self.project, self._named = project, named
-        self._loaded: dict[int, _Loaded | PenstockError] = {}
+        self._loaded: dict[tuple[str, int], _Loaded | PenstockError] = {}
         if named is not None:
             self._of(named)  # what is wrong with it is told at once
 
     def of(self, record: Record) -> _Loaded:
         if record.model and record.model != self.project.name:
-            raise NotFound(
-                f"the model {record.model!r} is not that of this project",
-                why=f"this project makes {self.project.name!r}; another one answered from the same folder",
-                way_out="replay it in the project that made it",
-            )
+            return self._of(record.version, record.model)
         return self._of(self._named if self._named is not None else record.version)
 
-    def _of(self, version: int) -> _Loaded:
-        if version not in self._loaded:
+    def _of(self, version: int, other: str = "") -> _Loaded:
+        """A version of this project, or one that stands on the shelf of its server under another model's name."""
+        asked = (other, version)
+        if asked not in self._loaded:
             try:
-                self._loaded[version] = self._load(version)
+                self._loaded[asked] = self._from_shelf(other, version) if other else self._load(version)
             except PenstockError as error:
-                self._loaded[version] = error
-        found = self._loaded[version]
+                self._loaded[asked] = error
+        found = self._loaded[asked]
         if isinstance(found, PenstockError):
             raise found
         return found
+
+    def _from_shelf(self, model: str, version: int) -> _Loaded:
+        try:
+            return _Loaded(version, asked_bundle(self.project, model, str(version))[1], ours=False)
+        except (NotFound, ServingError) as error:
+            raise NotFound(
+                f"the model {model!r} is not that of this project",
+                why=f"this project makes {self.project.name!r}; {error.why}",
+                way_out="replay it in the project that made it, or put that version on the shelf again",
+            ) from error
 
     def _load(self, version: int) -> _Loaded:
         project = self.project
@@ -308,7 +318,7 @@ def _one(versions: _Versions, record: Record, row: int, *, trace: bool = False) 
     if trace:
         from penstock.lifecycle.tracing import trace_of
 
-        traced = trace_of(versions.project, loaded.version, loaded.bundle, raw, now)
+        traced = trace_of(versions.project, loaded.version if loaded.ours else None, loaded.bundle, raw, now)
     return Replayed(
         str(was["id"]),
         iso_of(record.at),

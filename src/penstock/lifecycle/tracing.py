@@ -140,12 +140,13 @@ class Trace:
 
 
 def trace_of(
-    project: Project, version: int, bundle: Bundle, raw: Mapping[str, Any], answer: Mapping[str, Any]
+    project: Project, version: int | None, bundle: Bundle, raw: Mapping[str, Any], answer: Mapping[str, Any]
 ) -> Trace:
     """The way of one row, as the journal keeps it, through a version.
 
     Parameters
     ----------
+    version : of the project's registry; None for a bundle of another project, whose recipe is not known here.
     answer : of that version to the row.
     """
     from penstock.packaging.inside import look_inside
@@ -155,12 +156,16 @@ def trace_of(
     frame = _decoded(bundle, protected[0])
     feeds = pack(frame, signature.layout)
     inside = look_inside(bundle.read("graph.onnx"), feeds)
-    candidate = _candidate(project, version)
-    steps = _steps(project, version, candidate, feeds, inside, notes)
+    candidate = None if version is None else _candidate(project, version)
+    steps: list[Step] = []
+    if version is not None and candidate is not None:
+        steps = _steps(project, version, candidate, feeds, inside, notes)
+    else:
+        notes.append("the model was made in another project: its recipe and its calibration are not known here")
     outputs = inside.values
     if signature.task.is_classification:
         after = outputs["probabilities"]
-        before, method = _before(candidate, inside, after, notes)
+        before, method = (None, None) if candidate is None else _before(candidate, inside, after, notes)
         final = [float(p) for p in after[0]]
     else:
         method, before = None, [float(outputs["value"][0, 0])]
@@ -273,7 +278,7 @@ def _fitted(project: Project, version: int, candidate: Mapping[str, Any]) -> Fit
 
 def _before(
     candidate: Mapping[str, Any], inside: Inside, after: np.ndarray, notes: list[str]
-) -> tuple[list[float] | None, str]:
+) -> tuple[list[float] | None, str | None]:
     """The probabilities before calibration: the last values of the graph that the calibration turns into the answer."""
     from penstock.learning.calibrate import from_json
 

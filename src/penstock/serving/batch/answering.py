@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 OnUnreadable = Literal["refuse", "missing"]
-BATCH_ROWS = 32_768
+BATCH_ROWS = 8_192
 BATCH_BYTES = 16 * 1024 * 1024
 """Rows are worked on at a time until there are as many, or as many bytes of them."""
 _MOST_THREADS = 8

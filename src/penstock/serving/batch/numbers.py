@@ -39,12 +39,15 @@ def plain_numbers(column: pa.Array, spec: ColumnSpec) -> np.ndarray | None:
         if np.isinf(numbers).any():
             return None
     else:
-        missing = pa.array(["", *{marker.strip() for marker in spec.missing} - {""}], pa.string())
-        there = pc.if_else(pc.is_in(column, value_set=missing), pa.scalar(None, pa.string()), column)
         try:
-            read = there.cast(pa.float64())
-        except pa.ArrowInvalid:
-            return None
+            read = column.cast(pa.float64())
+        except pa.ArrowInvalid:  # something is no number: perhaps what stands for nothing
+            missing = pa.array(["", *{marker.strip() for marker in spec.missing} - {""}], pa.string())
+            there = pc.if_else(pc.is_in(column, value_set=missing), pa.scalar(None, pa.string()), column)
+            try:
+                read = there.cast(pa.float64())
+            except pa.ArrowInvalid:
+                return None
         numbers = read.to_numpy(zero_copy_only=False)  # null becomes NaN
         if not np.isfinite(numbers).all() and np.count_nonzero(~np.isfinite(numbers)) != read.null_count:
             return None

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
+GROUP_ROWS = 65_536
+"""Rows of a row group of Parquet, about."""
 
 
 def checked(output: str) -> str:
@@ -38,8 +40,14 @@ def write_batches(file: BinaryIO, name: str, schema: pa.Schema, batches: Iterato
         import pyarrow.parquet as pq
 
         with pq.ParquetWriter(file, schema) as writer:
+            waiting: list[pa.RecordBatch] = []
             for batch in batches:
-                writer.write_batch(batch)
+                waiting.append(batch)
+                if sum(some.num_rows for some in waiting) >= GROUP_ROWS:
+                    writer.write_table(_table(waiting))
+                    waiting = []
+            if waiting:
+                writer.write_table(_table(waiting))
     elif name.lower().endswith(".gz"):
         import gzip
 
@@ -47,6 +55,12 @@ def write_batches(file: BinaryIO, name: str, schema: pa.Schema, batches: Iterato
             _csv(cast("BinaryIO", zipped), schema, batches)
     else:
         _csv(file, schema, batches)
+
+
+def _table(batches: list[pa.RecordBatch]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_batches(batches)
 
 
 def _csv(file: BinaryIO, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
