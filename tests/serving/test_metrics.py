@@ -25,9 +25,9 @@ def samples(text: str) -> Sample:
 
 
 def test_what_a_client_causes_is_counted(deploy: Callable[..., SlotState], open_client: Callable[..., Client]) -> None:
-    """Requests by route and status, rows, abstentions, novelty, missing, unknown, lateness, labels."""
+    """Requests by route and status, rows, abstentions, novelty, missing, unknown, labels."""
     deploy(1)
-    client = open_client(deadline_ms=0.001)
+    client = open_client()
     first, *_ = client.predict(TOY_ROWS[0], {"age": 150, "job": "astronaut"})
     client.post("/labels", {"labels": [{"id": first["id"], "label": "yes"}]})
     client.post("/predict", {"rows": [{"agee": 1}]})
@@ -38,13 +38,24 @@ def test_what_a_client_causes_is_counted(deploy: Callable[..., SlotState], open_
     assert got["penstock_requests_total", (("route", "predict"), ("status", "400"))] == 2
     assert got["penstock_requests_total", (("route", "other"), ("status", "404"))] == 1
     expected = {"rows": 2, "abstentions": 1, "novel_rows": 1, "missing_fields": 4, "unknown_values": 1, "labels": 1}
-    for name, value in {**expected, "late": 1}.items():
+    for name, value in {**expected, "late": 0, "shed": 0}.items():
         assert got[f"penstock_{name}_total", ()] == value, name
     assert got["penstock_predict_seconds_count", ()] == 1
     assert got["penstock_predict_seconds_bucket", (("le", "+Inf"),)] == 1
     assert got["penstock_journal_bytes_total", ()] > 100
     assert got["penstock_live", (("model", "toy"), ("slot", "blue"), ("version", "1"))] == 1
     assert [value for (name, _), value in got.items() if name == "penstock_epoch"] == [1]
+
+
+def test_what_came_too_late_is_counted(deploy: Callable[..., SlotState], open_client: Callable[..., Client]) -> None:
+    """Answers after their deadline, and requests that were refused because no answer would have been in time."""
+    deploy(1)
+    client = open_client(deadline_ms=0.001)
+    assert client.post("/predict", {"rows": [TOY_ROWS[0]]}).status_code == 503
+    client.worker.metrics.prediction(0.2, is_late=True)
+    got = samples(client.get("/metrics").text)
+    assert (got["penstock_shed_total", ()], got["penstock_late_total", ()]) == (1, 1)
+    assert got["penstock_requests_total", (("route", "predict"), ("status", "503"))] == 1
 
 
 def test_workers_are_summed_also_dead_ones(tmp_path: Path) -> None:

@@ -24,12 +24,23 @@ _JSON_NUMBERS = frozenset((int, float))
 
 
 class ReadRows(NamedTuple):
-    """Checked rows: the feeds of the graph, and what each row lacked or had that is new."""
+    """Checked rows: their decoded values, and what each row lacked or had that is new."""
 
-    feeds: dict[str, np.ndarray]
+    table: list[list[Any]]
     missing: list[list[str]]
     unknown: list[list[str]]
     keys: list[str | None]
+
+
+def joined(parts: Sequence[ReadRows]) -> ReadRows:
+    """The rows of several requests, one after another."""
+    whole = ReadRows([], [], [], [])
+    for part in parts:
+        whole.table.extend(part.table)
+        whole.missing.extend(part.missing)
+        whole.unknown.extend(part.unknown)
+        whole.keys.extend(part.keys)
+    return whole
 
 
 class RequestReader:
@@ -156,7 +167,7 @@ class RequestReader:
             table.append(values)
             missing.append(self._missing(values) if None in values else [])
             unknown.append([name for i, name, known in self._known if values[i] not in known and values[i] is not None])
-        return ReadRows(self._feeds(table) if table else {}, missing, unknown, keys)
+        return ReadRows(table, missing, unknown, keys)
 
     def _finite_numbers(self, row: Mapping[str, Any]) -> list[Any]:
         """The numeric inputs of a row at C speed when all are finite JSON numbers, which their readers leave as they are.
@@ -185,8 +196,8 @@ class RequestReader:
             return read(self._protector.row({name: value}).get(name))
         return read(value)
 
-    def _feeds(self, table: list[list[Any]]) -> dict[str, np.ndarray]:
-        """Packed inputs of decoded rows; the same arrays as `pack` makes of a Frame."""
+    def feeds(self, table: list[list[Any]]) -> dict[str, np.ndarray]:
+        """Packed inputs of decoded rows, of one request or of several; the same arrays as `pack` makes of a Frame."""
         feeds: dict[str, np.ndarray] = {}
         if self._numbers.stop:
             numbers = [values[self._numbers] for values in table]

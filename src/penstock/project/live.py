@@ -84,7 +84,14 @@ def server_settings(declared: ServingSection, folder: Path | None = None) -> Ser
     ----------
     folder : where the files that it names are; default: where the server is started.
     """
-    from penstock.serving.settings import HistorySettings, JournalSettings, ServeSettings, TlsSettings
+    from penstock.serving.settings import (
+        BatchingSettings,
+        HistorySettings,
+        JournalSettings,
+        QueueSettings,
+        ServeSettings,
+        TlsSettings,
+    )
 
     journal, tls, inside = declared.journal, declared.tls, folder or Path()
     return ServeSettings(
@@ -99,4 +106,6 @@ def server_settings(declared: ServingSection, folder: Path | None = None) -> Ser
         max_connections=declared.max_connections,
         tls=None if tls is None else TlsSettings(str(inside / tls.certificate), str(inside / tls.key)),
         history=HistorySettings(rows=declared.history.rows, keys=declared.history.keys),
+        queue=QueueSettings(max_wait_ms=declared.queue.max_wait_ms),
+        batching=BatchingSettings(min_rows=declared.batching.min_rows, max_rows=declared.batching.max_rows),
     )

@@ -1,4 +1,5 @@
-"""The HTTP app. `POST /predict` is answered by a plain ASGI path, because there every microsecond counts; the rest by Starlette."""
+"""The HTTP app. `POST /predict` is answered by `fast_lane` or, where it is no plain request, by a plain ASGI path; the rest by
+Starlette."""
 
 from __future__ import annotations
 
@@ -9,16 +10,18 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from penstock.errors import PenstockError, RequestError
-from penstock.serving.asked import Asked, Rows, chosen, read_asked
+from penstock.serving.asked import Asked, Rows, read_asked
 from penstock.serving.bodies import read_body, refuse_unwanted
-from penstock.serving.callers import ASKING, Asking, Caller, is_turned_away, scope_of
-from penstock.serving.door import CLOSED, Door, refusing
+from penstock.serving.callers import ASKING, Asking, Caller, scope_of
+from penstock.serving.door import CLOSED, Door, came_of, refusing
+from penstock.serving.fast_lane import FastLane
 from penstock.serving.follower import Loaded
 from penstock.serving.heads import Heads, heads_of, request_id_of
 from penstock.serving.metrics import PREDICTED
 from penstock.serving.predicting import Predicting
-from penstock.serving.refusals import headers_of, refusal, refused
+from penstock.serving.refusals import headers_of, refused
 from penstock.serving.routes import ROUTE_OF, protocol_of, refuse_of, routes
+from penstock.serving.urgency import USUAL, Urgency, urgency_of
 from penstock.serving.worker import Worker
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ class App:
         self._predicting = Predicting(worker)
         door = Door(worker, self.ask)
         self._rest = routes(door)
+        self.lane = FastLane(worker, self._predicting)
         self.grpc = _grpc_of(door)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +53,6 @@ class App:
             await self._worker.lifespan(receive, send, self.grpc)
 
     async def _predict(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started_ns = perf_counter_ns()
         worker = self._worker
         status = 200
         caller = None
@@ -59,21 +62,20 @@ class App:
             if heads:
                 more = _named(heads)
             caller = self._admit(heads, "predict")
+            urgency = USUAL
             if heads:
                 refuse_unwanted(scope, heads)
+                urgency = urgency_of(heads)
             body = await read_body(scope, receive, worker.settings.max_body_bytes)
             if body is None:
                 worker.metrics.request("predict", CLOSED)
                 return
             asked = read_asked(body)
-            loaded = await chosen(asked, worker)
-            content = b"%b%b}" % (loaded.opening, await self._predicting.answer(loaded, asked, started_ns))
+            loaded, answers = await self.lane.answer(asked, came_of(scope), urgency)
+            content = b"%b%b}" % (loaded.opening, answers)
             worker.metrics.values[PREDICTED] += 1
         except Exception as error:  # noqa: BLE001  # the outermost door: told to the client and to the log
-            status, content = refusal(error)
-            worker.metrics.request("predict", status)
-            if not is_turned_away(error):
-                self._predicting.journal_error(status, error)
+            status, content = self.lane.refused(error, ASKING.get())
             more += [(name.encode(), value.encode()) for name, value in headers_of(error).items()]
         if caller is not None:
             self._callers.counts.add(caller.name, status)
@@ -93,13 +95,13 @@ class App:
             ASKING.set(Asking.of(caller, request_id_of(heads)))
         return caller
 
-    async def ask(self, loaded: Loaded, rows: Rows) -> Rows:
+    async def ask(self, loaded: Loaded, rows: Rows, came_ns: int | None = None, urgency: Urgency = USUAL) -> Rows:
         """Answers with their ids, journalled and counted, for protocols whose requests are no rows by themselves."""
-        started_ns = perf_counter_ns()
+        came_ns = perf_counter_ns() if came_ns is None else came_ns
         try:
-            told: Rows = orjson.loads(await self._predicting.answer(loaded, Asked(rows), started_ns))
+            told: Rows = orjson.loads(await self._predicting.answer(loaded, Asked(rows), came_ns, urgency))
         except PenstockError as error:
-            self._predicting.journal_error(refused(error)[0], error)
+            self._predicting.journal_error(refused(error)[0], error, ASKING.get())
             raise
         return told
 

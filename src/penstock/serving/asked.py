@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import RequestError
 from penstock.serving.bodies import parse_object
 from penstock.serving.follower import Loaded
+from penstock.serving.urgency import deadline_of
 
 if TYPE_CHECKING:
     from penstock.serving.worker import Worker
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 _NO_HISTORY = object()
-_FIELDS = ("rows", "version", "model", "history")
+_FIELDS = ("rows", "version", "model", "history", "deadline_ms")
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Asked:
     ----------
     body : an object with "rows" as it came in, to be journalled as it is; None where the protocol writes rows in another way.
     version : the version that is asked; None: the live one. model : the model that is asked; None: that of the slots.
+    deadline_ms : within which the answer is wanted; None where the body says nothing of it.
     """
 
     rows: Rows
@@ -33,6 +35,7 @@ class Asked:
     version: int | str | None = None
     history: object = _NO_HISTORY
     model: str | None = None
+    deadline_ms: float | None = None
 
     @property
     def has_history(self) -> bool:
@@ -56,7 +59,7 @@ def read_asked(body: bytes) -> Asked:
         if name not in _FIELDS:
             raise RequestError(
                 f"unknown field {name!r}",
-                why='a request has "rows" and optionally "model", "version" and "history"',
+                why='a request has "rows" and optionally "model", "version", "history" and "deadline_ms"',
                 way_out="leave it out; fields of a row go inside the row",
                 path=name,
                 code="unknown-field",
@@ -79,7 +82,10 @@ def read_asked(body: bytes) -> Asked:
             path="model",
             code="wrong-type",
         )
-    return Asked(rows, body, version, request.get("history", _NO_HISTORY), model)
+    deadline_ms = request.get("deadline_ms")
+    if deadline_ms is not None:
+        deadline_ms = deadline_of(deadline_ms, "deadline_ms")
+    return Asked(rows, body, version, request.get("history", _NO_HISTORY), model, deadline_ms)
 
 
 async def chosen(asked: Asked, worker: Worker) -> Loaded:
@@ -89,9 +95,12 @@ async def chosen(asked: Asked, worker: Worker) -> Loaded:
     ------
     RequestError : status 404, this server does not offer it; 503, it cannot be loaded.
     """
-    if asked.version is None and asked.model is None:
-        return worker.serving.live
-    return await worker.models.find(asked.model, asked.version)
+    return at_hand(asked, worker) or await worker.models.find(asked.model, asked.version)
+
+
+def at_hand(asked: Asked, worker: Worker) -> Loaded | None:
+    """The version that is asked where that is the live one, which never has to be waited for; None: ask `chosen`."""
+    return worker.serving.live if asked.version is None and asked.model is None else None
 
 
 def _wrong_rows(request: dict[str, Any]) -> RequestError:

@@ -57,18 +57,8 @@ def limits_of(settings: ServeSettings) -> Limits:
     )
 
 
-def guarded(limits: Limits, metrics: Metrics) -> type[HttpToolsProtocol]:
-    """The class of a server's connections."""
-
-    class Guarded(Connection):
-        pass
-
-    Guarded.limits, Guarded.metrics = limits, metrics
-    return Guarded
-
-
 class Connection(HttpToolsProtocol):
-    """A connection within limits. Made by `guarded`."""
+    """A connection within limits. `limits` and `metrics` are set on a subclass of each worker's own."""
 
     limits: Limits
     metrics: Metrics

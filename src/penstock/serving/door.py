@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from time import perf_counter_ns
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from penstock.serving.asked import Rows
 from penstock.serving.bodies import read_body, refuse_unwanted
 from penstock.serving.follower import Loaded
 from penstock.serving.heads import heads_of
 from penstock.serving.refusals import headers_of
+from penstock.serving.urgency import USUAL, Urgency, urgency_of
 from penstock.serving.worker import Worker
+
+CAME = "penstock.came_ns"
+"""In the scope of a request: when the socket had it, by `perf_counter_ns`; told by `fast_lane`."""
 
 CLOSED = 499
 """The status of a request whose client went away."""
 
-Ask = Callable[[Loaded, Rows], Awaitable[list[dict[str, Any]]]]
-"""Rows to answers with their ids; raises what `/predict` refuses."""
+
+class Ask(Protocol):
+    """Rows to answers with their ids; raises what `/predict` refuses.
+
+    `came_ns` is when the request was there, by `perf_counter_ns`; default: now.
+    """
+
+    def __call__(
+        self, loaded: Loaded, rows: Rows, came_ns: int | None = None, urgency: Urgency = USUAL
+    ) -> Awaitable[list[dict[str, Any]]]: ...
 
 
 class Gone(Exception):
@@ -33,6 +47,11 @@ class Door:
 
     worker: Worker
     ask: Ask
+
+    async def answers(self, request: Request, loaded: Loaded, rows: Rows, deadline_ms: float | None = None) -> Rows:
+        """The answers to an HTTP request that was read, in the time that its headers and its body leave."""
+        scope = request.scope
+        return await self.ask(loaded, rows, came_of(scope), urgency_of(heads_of(scope)).within(deadline_ms))
 
     async def body(self, request: Request) -> bytes:
         """The body of a request, within the server's limits.
@@ -78,3 +97,9 @@ def in_words(error: dict[str, Any]) -> str:
     """An error of ours in one sentence, for clients that show no more."""
     said = f"{error['what']}: {error['why']}; try: {error['try']}"
     return f"{error['path']}: {said}" if error["path"] else said
+
+
+def came_of(scope: Scope) -> int:
+    """When a request was there; now, where its server does not say."""
+    came: int | None = scope.get(CAME)
+    return perf_counter_ns() if came is None else came

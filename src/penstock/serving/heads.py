@@ -11,7 +11,9 @@ from penstock.errors import RequestError
 
 Heads = Mapping[bytes, bytes]
 
-NOTED = frozenset({b"origin", b"authorization", b"content-encoding", b"x-request-id", b"traceparent"})
+NOTED = frozenset(
+    {b"origin", b"authorization", b"content-encoding", b"x-request-id", b"traceparent", b"x-deadline-ms", b"x-priority"}
+)
 """Headers that are looked at; of one that comes twice, the last."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")

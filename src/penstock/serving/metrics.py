@@ -60,7 +60,9 @@ COUNTERS = {
     "penstock_novel_rows": "Rows unlike the training data: novelty above the limit of the model.",
     "penstock_missing_fields": "Fields that were missing or null and were filled as in training.",
     "penstock_unknown_values": "Categories that training had not seen.",
-    "penstock_late": "Prediction requests answered later than [serving] deadline_ms.",
+    "penstock_late": "Prediction requests answered later than their deadline.",
+    "penstock_shed": "Prediction requests refused because they would have waited for too long.",
+    "penstock_together": "Prediction requests answered in one execution with others that waited.",
     "penstock_labels": "Labels accepted.",
     "penstock_journal_bytes": "Bytes written to the journal.",
 }
@@ -69,7 +71,7 @@ _REQUESTS = 0
 _BUCKETS = _REQUESTS + len(ROUTES) * len(STATUSES)
 _SECONDS = _BUCKETS + len(BUCKETS_S) + 1
 _COUNTERS = _SECONDS + 1
-ROWS, ABSTENTIONS, NOVEL_ROWS, MISSING_FIELDS, UNKNOWN_VALUES, LATE, LABELS, JOURNAL_BYTES = range(
+ROWS, ABSTENTIONS, NOVEL_ROWS, MISSING_FIELDS, UNKNOWN_VALUES, LATE, SHED, TOGETHER, LABELS, JOURNAL_BYTES = range(
     _COUNTERS, _COUNTERS + len(COUNTERS)
 )
 _SIZE = _COUNTERS + len(COUNTERS)
@@ -82,9 +84,8 @@ _ENDING = ".counts"
 class Metrics:
     """One worker's counters. `values` is a view on the file: ``metrics.values[ROWS] += 3``."""
 
-    def __init__(self, state_dir: Path, name: str, *, deadline_ms: float | None = None) -> None:
+    def __init__(self, state_dir: Path, name: str) -> None:
         self.state_dir = state_dir
-        self._deadline_s = float("inf") if deadline_ms is None else deadline_ms / 1000
         folder = ServingFolder(state_dir).metrics
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{name}{_ENDING}").open("w+b") as file:
@@ -95,12 +96,12 @@ class Metrics:
     def request(self, route: str, status: int) -> None:
         self.values[_PLACES.get((route, status)) or _PLACES[route, 0]] += 1
 
-    def prediction(self, seconds: float) -> None:
-        """A prediction request that was answered, by whichever protocol, and how long it took in here."""
+    def prediction(self, seconds: float, *, is_late: bool = False) -> None:
+        """A prediction request that was answered, by whichever protocol, and how long it took in here, waiting included."""
         values = self.values
         values[_BUCKETS + bisect_left(BUCKETS_S, seconds)] += 1
         values[_SECONDS] += seconds
-        if seconds > self._deadline_s:
+        if is_late:
             values[LATE] += 1
 
     def render(self, serving: Serving | None) -> bytes:
@@ -151,7 +152,9 @@ class _Collector:
         for edge, count in zip((*BUCKETS_S, float("inf")), counts, strict=True):
             running += count
             buckets.append(("+Inf" if edge == float("inf") else str(edge), running))
-        seconds = HistogramMetricFamily("penstock_predict_seconds", "Time from request to answer, in the server.")
+        seconds = HistogramMetricFamily(
+            "penstock_predict_seconds", "Time from request to answer, in the server, waiting included."
+        )
         seconds.add_metric([], buckets, total[_SECONDS])
         yield seconds
         for place, (name, text) in enumerate(COUNTERS.items(), _COUNTERS):

@@ -131,6 +131,12 @@ def _predict(example: dict[str, Any], models: list[str], *, looks_back: bool) ->
                 "type": ["integer", "string", "null"],
                 "description": "A number, latest, champion, a slot or a label; default: what answers by itself.",
             },
+            "deadline_ms": {
+                "type": ["number", "null"],
+                "exclusiveMinimum": 0,
+                "maximum": 86_400_000,
+                "description": "From the arrival of the request; one that cannot be answered in time is refused (503).",
+            },
         },
     }
     answer = {

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter_ns, time_ns
-from typing import Any
 
 import orjson
 
-from penstock.bundle.runtime import Bundle
 from penstock.errors import PenstockError, RequestError, StoreFull
 from penstock.serving.asked import Asked, Rows
-from penstock.serving.callers import ASKING
+from penstock.serving.callers import ASKING, Asking
 from penstock.serving.follower import Loaded
 from penstock.serving.metrics import (
     ABSTENTIONS,
@@ -21,13 +19,15 @@ from penstock.serving.metrics import (
     MISSING_FIELDS,
     NOVEL_ROWS,
     ROWS,
+    SHED,
+    TOGETHER,
     UNKNOWN_VALUES,
 )
+from penstock.serving.turns import NEVER, Answered, Job, Reply, Turns
+from penstock.serving.urgency import USUAL, Urgency
 from penstock.serving.worker import Worker
 
 log = logging.getLogger("penstock.serving")
-
-_IN_THREAD_ROWS = 100  # more rows than these are predicted beside the event loop, so that others need not wait
 
 
 class Predicting:
@@ -35,38 +35,63 @@ class Predicting:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        settings = worker.settings
+        self.turns = Turns(self, max_wait_ms=settings.queue.max_wait_ms, batching=settings.batching)
+        worker.closing.append(self.turns.close)
 
-    async def answer(self, loaded: Loaded, asked: Asked, started_ns: int) -> bytes:
-        """The answers with their ids, as JSON.
+    def put(
+        self, loaded: Loaded, asked: Asked, came_ns: int, urgency: Urgency, reply: Reply, who: Asking | None
+    ) -> None:
+        """Have a request answered; `reply` is called when it is.
+
+        Parameters
+        ----------
+        who : asks, for the journal.
 
         Raises
         ------
-        RequestError : a row or the request is not what the model takes. StoreFull : the journal cannot be written.
+        RequestError : too many rows, or its turn would come too late.
         """
-        if len(asked.rows) > self._worker.settings.max_rows:
+        settings = self._worker.settings
+        if len(asked.rows) > settings.max_rows:
             raise self._too_many(asked.rows)
-        rows = self._filled(loaded, asked)
-        loaded.bundle.refuse_broken_images(rows)
-        if len(rows) > _IN_THREAD_ROWS:
-            kept, answers = await asyncio.to_thread(_predicted, loaded.bundle, rows)
-        else:
-            kept, answers = _predicted(loaded.bundle, rows)
-        body = asked.body
-        if body is None or kept is not asked.rows:
-            body = orjson.dumps({"rows": kept})  # what is journalled: nobody behind this line sees the plain values
-        return self._keep(loaded, body, answers, started_ns)
+        deadline_ms = (
+            urgency.deadline_ms if asked.deadline_ms is None else urgency.within(asked.deadline_ms).deadline_ms
+        )
+        if deadline_ms is None:
+            deadline_ms = settings.deadline_ms
+        due_ns = NEVER if deadline_ms is None else came_ns + int(deadline_ms * 1_000_000)
+        self.turns.put(Job(asked, loaded, reply, came_ns, due_ns, urgency.priority, who))
 
-    def journal_error(self, status: int, error: Exception) -> None:
+    async def answer(self, loaded: Loaded, asked: Asked, came_ns: int, urgency: Urgency = USUAL) -> bytes:
+        """The answers with their ids, as JSON.
+
+        Parameters
+        ----------
+        came_ns : when the request was there, by `perf_counter_ns`.
+
+        Raises
+        ------
+        RequestError : a row or the request is not what the model takes, or its turn would come too late.
+        StoreFull : the journal cannot be written.
+        """
+        reply = _Awaited(asyncio.get_running_loop().create_future())
+        self.put(loaded, asked, came_ns, urgency, reply, ASKING.get())
+        return await reply.future
+
+    def journal_error(self, status: int, error: Exception, who: Asking | None) -> None:
         """Record that a prediction request was refused."""
         code = error.code if isinstance(error, PenstockError) else "internal"
-        who = ASKING.get()
         try:
             self._worker.journal.error(status, code, "" if who is None else who.consumer)
         except StoreFull as full:
             log.error("%s", full)
 
-    def _filled(self, loaded: Loaded, asked: Asked) -> Rows:
+    # ------------------------------------------------------------ what `Turns` asks for
+
+    def filled(self, job: Job) -> Rows:
         """Rows with the columns that look back: from the history of the request, or from what the server remembers."""
+        loaded, asked = job.loaded, job.asked
         declared = loaded.bundle.decoder.history
         if asked.has_history:
             if declared is None:
@@ -92,13 +117,17 @@ class Predicting:
             status=413,
         )
 
-    def _keep(self, loaded: Loaded, body: bytes, answers: Rows, started_ns: int) -> bytes:
+    def keep(self, job: Job, answered: Answered) -> bytes:
         """Journal, then count what will be answered, in one go on the event loop: the ids name the place in the journal."""
+        kept, answers = answered
+        loaded, body = job.loaded, job.asked.body
+        if body is None or kept is not job.asked.rows:
+            body = orjson.dumps({"rows": kept})  # what is journalled: nobody behind this line sees the plain values
         worker = self._worker
         values, journal = worker.metrics.values, worker.journal
-        latency_ns = perf_counter_ns() - started_ns
-        who = ASKING.get()
-        origin = loaded.origin if who is None else loaded.origin + who.record
+        now = perf_counter_ns()
+        latency_ns = now - job.came_ns
+        origin = loaded.origin if job.who is None else loaded.origin + job.who.record
         predictions = journal.predictions(origin, body, answers, at_ns=time_ns(), latency_ms=latency_ns / 1_000_000)
         limit = loaded.novelty_limit
         for answer in answers:
@@ -112,11 +141,39 @@ class Predicting:
                 values[ABSTENTIONS] += 1
         values[ROWS] += len(answers)
         values[JOURNAL_BYTES] = journal.bytes_written
-        worker.metrics.prediction(latency_ns / 1_000_000_000)
+        worker.metrics.prediction(latency_ns / 1_000_000_000, is_late=now > job.due_ns)
         return predictions
 
+    def instead_ns(self, job: Job) -> int | None:
+        return None
 
-def _predicted(bundle: Bundle, rows: Rows) -> tuple[Sequence[Mapping[str, Any]], Rows]:
-    """The rows as they may be kept (themselves, where none is personal), and the answers to them."""
-    kept = bundle.protect(rows) if bundle.is_private else rows
-    return kept, bundle.predict(kept)
+    def instead(self, job: Job) -> Answered | None:
+        return None
+
+    def shed(self) -> None:
+        self._worker.metrics.values[SHED] += 1
+
+    def together(self, requests: int) -> None:
+        self._worker.metrics.values[TOGETHER] += requests
+
+
+@dataclass(slots=True)
+class _Awaited:
+    """A reply that a coroutine waits for."""
+
+    future: asyncio.Future[bytes]
+
+    @property
+    def is_gone(self) -> bool:
+        return self.future.done()
+
+    def answer(self, loaded: Loaded, predictions: bytes) -> None:
+        if not self.future.done():
+            self.future.set_result(predictions)
+
+    def refuse(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def drop(self) -> None:
+        """Whoever waited was cancelled."""

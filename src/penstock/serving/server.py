@@ -84,7 +84,8 @@ def run_worker(
     import uvicorn  # here, because the supervisor does without
 
     from penstock.serving.app import App
-    from penstock.serving.connections import end_what_is_slow, guarded, limits_of
+    from penstock.serving.connections import end_what_is_slow, limits_of
+    from penstock.serving.fast_lane import PredictProtocol
     from penstock.serving.worker import Worker
 
     class Server(uvicorn.Server):
@@ -99,7 +100,7 @@ def run_worker(
     config = uvicorn.Config(
         app,
         loop="uvloop",  # named, not "auto": plain asyncio with two workers answers in 44 ms
-        http=guarded(limits_of(settings), worker.metrics),
+        http=PredictProtocol.of(app.lane, limits_of(settings)),
         ws="none",
         lifespan="on",
         interface="asgi3",

@@ -33,13 +33,28 @@ class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str
 
 
+class QueueSettings(msgspec.Struct, frozen=True):
+    """How long requests may wait for their turn."""
+
+    max_wait_ms: float = 5000.0  # who would wait for longer is refused at once
+
+
+class BatchingSettings(msgspec.Struct, frozen=True):
+    """How many requests that wait are answered in one execution, where that is cheaper."""
+
+    min_rows: int = 2  # so many must wait
+    max_rows: int = 64  # 1: never
+
+
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one server behaves."""
 
     max_body_bytes: int = 10 * 2**20
     max_rows: int = 10_000  # of one request
     consumers: Literal["auto", "declared", "any"] = "auto"  # who may ask without a token: see penstock.serving.callers
-    deadline_ms: float | None = None  # answers that take longer are counted as late
+    deadline_ms: float | None = None  # of requests that name none themselves
+    queue: QueueSettings = QueueSettings()
+    batching: BatchingSettings = BatchingSettings()
     journal: JournalSettings = JournalSettings()
     history: HistorySettings = HistorySettings()
     poll_ms: float = 25.0  # how often a worker looks whether slots.json has changed
@@ -65,6 +80,9 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _check(f"[serving.journal] {name}", getattr(self.journal, name), low, high)
         for name, (low, high) in _HISTORY_BOUNDS.items():
             _check(f"[serving.history] {name}", getattr(self.history, name), low, high)
+        _check("[serving.queue] max_wait_ms", self.queue.max_wait_ms, 1.0, None)
+        _check("[serving.batching] min_rows", self.batching.min_rows, 2, 4096)
+        _check("[serving.batching] max_rows", self.batching.max_rows, 1, 4096)
         if self.history.rows and self.journal.sample < 1:
             raise BadParameter(
                 f"[serving.history] keeps rows, and [serving.journal] sample is {self.journal.sample:g}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,12 +59,13 @@ class Worker:
             poll_ms=settings.poll_ms,
         )
         self.journal = JournalWriter(ServingFolder(state_dir).journal, settings.journal)
-        self.metrics = Metrics(state_dir, self._follower.acknowledgement.name, deadline_ms=settings.deadline_ms)
+        self.metrics = Metrics(state_dir, self._follower.acknowledgement.name)
         self.callers = Callers(state_dir, self._follower.acknowledgement.name, consumers=settings.consumers)
         self._labels = LabelBook(ServingFolder(state_dir).journal)
         self.remembered = RememberedRows(ServingFolder(state_dir).journal, settings.history)
         self.remembered.read([(slot.entry.model, slot.bundle.decoder) for slot in self.serving.by_version.values()])
         self._one_at_a_time = asyncio.Lock()
+        self.closing: list[Callable[[], None]] = []  # what is to be closed with the worker
         self.failure: PenstockError | None = None  # why it could not start; for whoever started it
 
     @property
@@ -122,5 +123,7 @@ class Worker:
         await send({"type": "lifespan.shutdown.complete"})
 
     def close(self) -> None:
+        for close in self.closing:
+            close()
         self.journal.close()
         self._follower.acknowledgement.remove()

@@ -34,8 +34,27 @@ class TlsSection(Section, frozen=True):
     key: str  # a file in PEM, without a password
 
 
+class QueueSection(Section, frozen=True):
+    max_wait_ms: float = 5000.0  # who would wait for longer is refused at once
+
+    def faults(self) -> Iterator[Fault]:
+        if not self.max_wait_ms >= 1:
+            yield "max_wait_ms", f"{self.max_wait_ms:g} is below 1", "write for example 5000"
+
+
+class BatchingSection(Section, frozen=True):
+    min_rows: int = 2  # so many must wait before they are answered together
+    max_rows: int = 64  # in one execution; 1: never together
+
+    def faults(self) -> Iterator[Fault]:
+        if not 2 <= self.min_rows <= 4096:
+            yield "min_rows", f"{self.min_rows} is not from 2 to 4,096", "write for example 2"
+        if not 1 <= self.max_rows <= 4096:
+            yield "max_rows", f"{self.max_rows} is not from 1 to 4,096", "write for example 64, or 1 for never"
+
+
 class ServingSection(Section, frozen=True):
-    deadline_ms: float | None = None  # answers later than this are counted by `monitor`
+    deadline_ms: float | None = None  # of requests that name none themselves
     abstain_below: float | None = None
     abstain_when_novel: bool = False
     extra_fields: Literal["refuse", "ignore"] = "refuse"
@@ -49,6 +68,8 @@ class ServingSection(Section, frozen=True):
     tls: TlsSection | None = None
     journal: JournalSection = JournalSection()
     history: HistorySection = HistorySection()
+    queue: QueueSection = QueueSection()
+    batching: BatchingSection = BatchingSection()
 
     def faults(self) -> Iterator[Fault]:
         if self.history.rows and self.journal.sample < 1:

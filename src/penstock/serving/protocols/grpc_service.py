@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from time import perf_counter_ns
 from typing import Any
 
 from penstock import __version__
@@ -16,9 +17,19 @@ from penstock.serving.protocols import repository
 from penstock.serving.protocols.columns import rows_of_columns
 from penstock.serving.protocols.grpc_messages import METHODS, SERVICE, message
 from penstock.serving.protocols.open_inference import EXTENSIONS
-from penstock.serving.protocols.tensors import BYTES, DTYPES, chosen, from_bytes, metadata, shaped, tensors_of
+from penstock.serving.protocols.tensors import (
+    BYTES,
+    DTYPES,
+    chosen,
+    deadline_of_timeout,
+    from_bytes,
+    metadata,
+    shaped,
+    tensors_of,
+)
 from penstock.serving.refusals import headers_of, refused
 from penstock.serving.tls import grpc_credentials
+from penstock.serving.urgency import Urgency, urgency_of
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -34,7 +45,8 @@ _CONTENTS = {
     "FP64": "fp64_contents",
     BYTES: "bytes_contents",
 }
-Method = Callable[[Any], Awaitable[Any]]
+Method = Callable[[Any, Any], Awaitable[Any]]
+"""Message and context to message."""
 
 
 class GrpcServer:
@@ -106,7 +118,7 @@ class GrpcServer:
                 heads = _heads(context)
                 caller = callers.admit(heads, scope)
                 ASKING.set(Asking.of(caller, request_id_of(heads)))
-                response = await method(request)
+                response = await method(request, context)
             except Exception as error:  # noqa: BLE001  # told to the client, and to the log where it is ours
                 status, said = refused(error)
                 metrics.request("grpc", status)
@@ -144,23 +156,23 @@ def _methods(door: Door) -> dict[str, Method]:
     async def loaded_of(name: str, version: str) -> Loaded:
         return await models.find(name, version or None)
 
-    async def server_live(_: Any) -> Any:
+    async def server_live(_: Any, context: Any) -> Any:
         return message("ServerLiveResponse")(live=True)
 
-    async def server_ready(_: Any) -> Any:
+    async def server_ready(_: Any, context: Any) -> Any:
         return message("ServerReadyResponse")(ready=door.worker.serving_or_none is not None)
 
-    async def model_ready(request: Any) -> Any:
+    async def model_ready(request: Any, _: Any) -> Any:
         try:
             await loaded_of(request.name, request.version)
         except (RequestError, ServingError):
             return message("ModelReadyResponse")(ready=False)
         return message("ModelReadyResponse")(ready=True)
 
-    async def server_metadata(_: Any) -> Any:
+    async def server_metadata(_: Any, context: Any) -> Any:
         return message("ServerMetadataResponse")(name="penstock", version=__version__, extensions=EXTENSIONS)
 
-    async def model_metadata(request: Any) -> Any:
+    async def model_metadata(request: Any, _: Any) -> Any:
         loaded = await loaded_of(request.name, request.version)
         said = metadata(
             loaded.entry.model,
@@ -171,9 +183,11 @@ def _methods(door: Door) -> dict[str, Method]:
             tensor.pop("parameters", None)
         return message("ModelMetadataResponse")(**said)
 
-    async def model_infer(request: Any) -> Any:
+    async def model_infer(request: Any, context: Any) -> Any:
+        came_ns = perf_counter_ns()
         loaded = await loaded_of(request.model_name, request.model_version)
-        answers = await door.ask(loaded, rows_of_columns(_columns(request), path="inputs"))
+        rows = rows_of_columns(_columns(request), path="inputs")
+        answers = await door.ask(loaded, rows, came_ns, _urgency(request, context))
         tensors = chosen(tensors_of(answers, loaded.bundle.signature), [output.name for output in request.outputs])
         response = message("ModelInferResponse")(
             model_name=loaded.entry.model, model_version=str(loaded.entry.version), id=request.id
@@ -183,13 +197,13 @@ def _methods(door: Door) -> dict[str, Method]:
             response.raw_output_contents.append(tensor.to_bytes())
         return response
 
-    async def index(request: Any) -> Any:
+    async def index(request: Any, _: Any) -> Any:
         response = message("RepositoryIndexResponse")()
         for one in repository.index(door.worker, only_ready=request.ready):
             response.models.add(**one)
         return response
 
-    async def load(request: Any) -> Any:
+    async def load(request: Any, _: Any) -> Any:
         parameters = {
             name: getattr(value, value.WhichOneof("parameter_choice") or "string_param")
             for name, value in request.parameters.items()
@@ -197,7 +211,7 @@ def _methods(door: Door) -> dict[str, Method]:
         await repository.load(door.worker, request.model_name, {"parameters": parameters})
         return message("RepositoryModelLoadResponse")()
 
-    async def unload(request: Any) -> Any:
+    async def unload(request: Any, _: Any) -> Any:
         await repository.unload(door.worker, request.model_name)
         return message("RepositoryModelUnloadResponse")()
 
@@ -213,6 +227,17 @@ def _methods(door: Door) -> dict[str, Method]:
         unload,
     )
     return dict(zip(METHODS, answering, strict=True))
+
+
+def _urgency(request: Any, context: Any) -> Urgency:
+    """By the metadata, the deadline of the call, and the parameter ``timeout``."""
+    urgency = urgency_of(_heads(context))
+    left_s = context.time_remaining()
+    if left_s is not None:
+        urgency = urgency.within(max(left_s * 1000, 0.001))
+    if "timeout" in request.parameters:
+        urgency = urgency.within(deadline_of_timeout(request.parameters["timeout"].int64_param))
+    return urgency
 
 
 def _columns(request: Any) -> dict[str, Any]:

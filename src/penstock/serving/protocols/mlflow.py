@@ -53,7 +53,7 @@ def routes(door: Door) -> list[Route]:
                 code="bad-content-type",
                 status=415,
             )
-        return _json({"predictions": await door.ask(loaded, rows)})
+        return _json({"predictions": await door.answers(request, loaded, rows)})
 
     async def ping(_: Request) -> Response:
         is_ready = door.worker.serving_or_none is not None

@@ -56,7 +56,9 @@ def routes(door: Door) -> list[Route]:
         loaded = await loaded_of(request)
         body = await door.body(request)
         asked = read_inference(body, _header_length(request), loaded.bundle.signature)
-        tensors = tensors_of(await door.ask(loaded, asked.rows), loaded.bundle.signature)
+        tensors = tensors_of(
+            await door.answers(request, loaded, asked.rows, asked.deadline_ms), loaded.bundle.signature
+        )
         content, head = write_inference(loaded.entry.model, loaded.entry.version, asked, tensors)
         if head is None:
             return Response(content, media_type="application/json")

@@ -42,7 +42,7 @@ def routes(door: Door) -> list[Route]:
         loaded = await loaded_of(request)
         asked = parse_object(await door.body(request), with_nan=True)
         by_rows = "instances" in asked
-        answers = await door.ask(loaded, _rows(asked, loaded.bundle.signature))
+        answers = await door.answers(request, loaded, _rows(asked, loaded.bundle.signature))
         columns = columns_of_answers(answers, loaded.bundle.signature)
         if not by_rows:
             return _json({"outputs": columns})

@@ -20,6 +20,7 @@ from penstock.bundle.values import class_text
 from penstock.errors import RequestError
 from penstock.serving.bodies import parse_object
 from penstock.serving.protocols.columns import Answer, Row, columns_of_answers, rows_of_columns
+from penstock.serving.urgency import deadline_of
 
 DTYPES: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
@@ -48,12 +49,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Inference:
-    """A request, read: its rows, its id, and what is wanted of the answer. No `outputs` means all."""
+    """A request, read: its rows, its id, and what is wanted of the answer. No `outputs` means all.
+
+    `deadline_ms` is what the parameter ``timeout`` leaves, which Triton counts in microseconds; 0 stands for none.
+    """
 
     rows: list[Row]
     id: str | None
     outputs: tuple[Wanted, ...]
     all_binary: bool
+    deadline_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,12 +125,27 @@ def read_inference(body: bytes, header_length: int | None, signature: Signature)
     outputs = head.get("outputs") or []
     if not isinstance(outputs, list):
         raise _wrong('"outputs" are no list', "each is an object with a name", 'send [{"name": ...}]', "outputs")
+    timeout_us = of_request.get("timeout") if isinstance(of_request, dict) else None
     return Inference(
         rows_of_columns(columns, path="inputs"),
         head.get("id") if isinstance(head.get("id"), str) else None,
         tuple(_wanted(output, number) for number, output in enumerate(outputs)),
         all_binary,
+        deadline_of_timeout(timeout_us),
     )
+
+
+def deadline_of_timeout(timeout_us: Any) -> float | None:
+    """Milliseconds of the parameter ``timeout``, which Triton counts in microseconds; None and 0 stand for none.
+
+    Raises
+    ------
+    RequestError : it is no such number.
+    """
+    if timeout_us is None or timeout_us == 0:
+        return None
+    is_number = isinstance(timeout_us, int | float) and not isinstance(timeout_us, bool)
+    return deadline_of(timeout_us / 1000 if is_number else timeout_us, "the parameter timeout", timeout_us)
 
 
 def shaped(name: str, shape: Sequence[int], values: Sequence[Any], path: str) -> Sequence[Any]:

@@ -1,0 +1,498 @@
+"""Whose turn it is: requests that are read wait here until the model is free, the most urgent class first.
+
+A worker's event loop does one thing at a time. Were each request answered the moment it is read, whatever came meanwhile would
+wait unseen in its socket, uncounted, and nobody could be refused in time. So what is read waits here, where it is seen, and the loop
+looks at its sockets again after each execution of a model (or a millisecond of short ones): what arrives is known about one
+execution later at most, and no answer is later than its deadline by more than that.
+
+- Short executions are done on the loop, long ones beside it in threads, so that the loop goes on to read, to refuse and to answer
+  in a fallback's words.
+- Who waits is answered together with others where that is cheaper (see `penstock.serving.costs`); nobody is held back for it.
+- Who cannot be answered in time is told so at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import ceil
+from time import perf_counter_ns
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+from penstock.bundle.runtime import Bundle
+from penstock.errors import RequestError
+from penstock.serving.asked import Asked, Rows
+from penstock.serving.callers import Asking
+from penstock.serving.costs import Costs
+from penstock.serving.follower import Loaded
+from penstock.serving.settings import BatchingSettings
+from penstock.serving.urgency import LOW, NORMAL
+
+NEVER = 1 << 62
+"""When a request without a deadline is due."""
+
+_SLICE_NS = 1_000_000  # of short executions, after which the loop looks at its sockets again
+_BESIDE_NS = 2_000_000  # what is expected to take longer is done in a thread
+_BESIDE_ROWS = 100
+_MARGIN_NS = 2_000_000  # the event loop's timers count milliseconds
+_MOST_LAG_NS = 20_000_000
+
+Answered = tuple[Sequence[Mapping[str, Any]], Rows]
+"""The rows as they may be kept (themselves, where none is personal), and the answers to them."""
+
+
+class Reply(Protocol):
+    """Where an answer goes. Exactly one of the three is called, once, on the event loop."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody waits for it any more."""
+        ...
+
+    def answer(self, loaded: Loaded, predictions: bytes) -> None: ...
+
+    def refuse(self, error: Exception) -> None: ...
+
+    def drop(self) -> None:
+        """Its turn came, and nobody waits for it any more."""
+        ...
+
+
+class Work(Protocol):
+    """What is done for a request before and after its execution, on the event loop."""
+
+    def filled(self, job: Job) -> Rows:
+        """Its rows, as the model takes them. Raises RequestError."""
+        ...
+
+    def keep(self, job: Job, answered: Answered) -> bytes:
+        """Journal and count, and give the answers as they may leave. Raises StoreFull."""
+        ...
+
+    def instead(self, job: Job) -> Answered | None:
+        """A fallback's answers; None where the model has none."""
+        ...
+
+    def instead_ns(self, job: Job) -> int | None:
+        """How long a fallback is expected to take; None where the model has none."""
+        ...
+
+    def shed(self) -> None:
+        """A request was refused because of others."""
+        ...
+
+    def together(self, requests: int) -> None:
+        """So many requests were answered in one execution."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request that waits for its turn. Instants are those of `perf_counter_ns`.
+
+    Attributes
+    ----------
+    came_ns : when the socket had it. due_ns : when its answer must have left.
+    who : asks, for the journal.
+    """
+
+    asked: Asked
+    loaded: Loaded
+    reply: Reply
+    came_ns: int
+    due_ns: int = NEVER
+    priority: int = NORMAL
+    who: Asking | None = None
+    cost_ns: int = 0  # expected; 0 once it waits no more
+    rows: Rows | None = None  # filled
+    timer: asyncio.TimerHandle | None = None
+    is_settled: bool = False
+
+
+class Line:
+    """Jobs that wait, by priority; within one, first come, first served."""
+
+    def __init__(self) -> None:
+        self._queues: tuple[deque[Job], ...] = (deque(), deque(), deque())
+        self._costs = [0, 0, 0]  # expected, of those that wait, by priority
+        self.length = 0
+
+    def put(self, job: Job) -> None:
+        self._queues[job.priority].append(job)
+        self._costs[job.priority] += job.cost_ns
+        self.length += 1
+
+    def first(self) -> Job | None:
+        """Who is next, still waiting; who was settled meanwhile is dropped."""
+        for queue in self._queues:
+            while queue:
+                job = queue[0]
+                if not job.is_settled:
+                    return job
+                self._drop(queue)
+        return None
+
+    def take(self) -> Job | None:
+        job = self.first()
+        if job is not None:
+            self._drop(self._queues[job.priority])
+        return job
+
+    def forget(self, job: Job) -> None:
+        """It waits no more, though it stands in the queue: what it would have cost does not count."""
+        self._costs[job.priority] -= job.cost_ns
+        job.cost_ns = 0
+
+    def ahead_ns(self, priority: int) -> int:
+        """What those cost who come before a newcomer of this priority."""
+        return sum(self._costs[: priority + 1])
+
+    def _drop(self, queue: deque[Job]) -> None:
+        self.forget(queue.popleft())
+        self.length -= 1
+
+
+class Turns:
+    """One worker's queue and executions. To be used on the event loop.
+
+    Attributes
+    ----------
+    looked_ns, worked_ns : when the loop's last stretch of work began and ended: what it found in its sockets right after may
+        have come since the beginning.
+    """
+
+    def __init__(
+        self, work: Work, *, max_wait_ms: float, batching: BatchingSettings, threads: int | None = None
+    ) -> None:
+        self._work, self._batching = work, batching
+        self._max_wait_ns = max_wait_ms * 1e6
+        self._threads = threads or _processors()
+        self._free = self._threads
+        self._here, self._beside = Line(), Line()
+        self._running_ns = 0  # expected, of what threads are at
+        self._costs: WeakKeyDictionary[Bundle, Costs] = WeakKeyDictionary()  # a bundle that is unloaded goes
+        self._pool: ThreadPoolExecutor | None = None
+        self._is_called = False
+        self._lag_ns = 0.0  # by which the loop's timers strike too late, on this machine at this time
+        self.looked_ns = self.worked_ns = 0
+
+    def costs_of(self, bundle: Bundle) -> Costs:
+        """What executions of a bundle cost."""
+        found = self._costs.get(bundle)
+        if found is None:
+            found = self._costs[bundle] = Costs()
+            if bundle.tested is not None:
+                found.learn(*bundle.tested)
+        return found
+
+    def put(self, job: Job) -> None:
+        """Wait for a turn; the reply is called later.
+
+        Raises
+        ------
+        RequestError : status 503; its turn would come too late.
+        """
+        n_rows = len(job.asked.rows)
+        job.cost_ns = cost = self.costs_of(job.loaded.bundle).of(n_rows)
+        if cost > _BESIDE_NS or n_rows > _BESIDE_ROWS:
+            self._refuse_early(job, self._beside, self._wait_beside(job.priority))
+            if job.due_ns != NEVER and not self._watch(job):
+                self.costs_of(job.loaded.bundle).forget_a_little()
+                self._late(job, self._beside)
+                return
+            has_waited = self._beside.length > 0 or not self._free
+            self._beside.put(job)
+            self._start(in_time=has_waited)
+            return
+        if self._here.length:
+            self._refuse_early(job, self._here, self._here.ahead_ns(job.priority))
+        self._here.put(job)
+        self._call()
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # ------------------------------------------------------------ too many
+
+    def _wait_beside(self, priority: int) -> int:
+        if self._free and not self._beside.length:
+            return 0
+        return (self._beside.ahead_ns(priority) + self._running_ns) // self._threads
+
+    def _refuse_early(self, job: Job, line: Line, wait_ns: int) -> None:
+        """Refuse who would wait for too long, while it is early enough to ask elsewhere."""
+        if wait_ns > self._max_wait_ns:
+            self._work.shed()
+            raise overloaded(wait_ns)
+        if job.due_ns == NEVER or not wait_ns or perf_counter_ns() + wait_ns + job.cost_ns <= job.due_ns:
+            return
+        if self._work.instead_ns(job) is None:
+            self._work.shed()
+            raise too_late(line.ahead_ns(LOW))
+
+    def _watch(self, job: Job) -> bool:
+        """See to it that a job in a thread's hands or before it is settled in time; whether there is any time."""
+        at_ns = job.due_ns - (self._work.instead_ns(job) or 0) - _MARGIN_NS - int(self._lag_ns)
+        left_ns = at_ns - perf_counter_ns()
+        if left_ns <= 0:
+            return False
+        job.timer = asyncio.get_running_loop().call_later(left_ns / 1e9, self._give_up, job, at_ns)
+        return True
+
+    def _give_up(self, job: Job, at_ns: int) -> None:
+        self._lag_ns = max(0.9 * self._lag_ns, min(perf_counter_ns() - at_ns, _MOST_LAG_NS))
+        if not job.is_settled:
+            self._beside.forget(job)
+            self._late(job, self._beside)
+
+    def _late(self, job: Job, line: Line) -> None:
+        """Its own answer would be late: a fallback's, if there is one and it is no later than the model may be; else it is
+        told so."""
+        needs = self._work.instead_ns(job)
+        grace = self.costs_of(job.loaded.bundle).of(len(job.asked.rows))
+        if needs is not None and perf_counter_ns() + needs <= job.due_ns + grace:
+            try:
+                answered = self._work.instead(job)
+                assert answered is not None
+                self._answer(job, self._work.keep(job, answered))
+            except Exception as error:  # noqa: BLE001  # told to whoever asked
+                self._refuse(job, error)
+            return
+        self._work.shed()
+        self._refuse(job, too_late(line.ahead_ns(LOW)))
+
+    # ------------------------------------------------------------ who is next
+
+    def _next(self, line: Line) -> list[Job]:
+        """Who is answered in the next execution: one, or several that wait where that is cheaper."""
+        while (first := line.take()) is not None and first.reply.is_gone:
+            self._leave(first)
+        if first is None:
+            return []
+        batching = self._batching
+        most = batching.max_rows
+        if line.length + 1 < batching.min_rows or most < 2:
+            return [first]
+        bundle, rows = first.loaded.bundle, len(first.asked.rows)
+        costs = self.costs_of(bundle)
+        if rows >= most or not costs.pays(min(rows + line.length, most)):
+            return [first]
+        jobs, due, now = [first], first.due_ns, perf_counter_ns()
+        while rows < most and (job := line.first()) is not None and job.loaded.bundle is bundle:
+            rows += len(job.asked.rows)
+            due = min(due, job.due_ns)
+            if rows > most or (due != NEVER and now + costs.of(rows) > due):
+                break
+            line.take()
+            if job.reply.is_gone:
+                self._leave(job)
+            else:
+                jobs.append(job)
+        return jobs
+
+    def _leave(self, job: Job) -> None:
+        """Nobody waits for it."""
+        self._settle(job)
+        job.reply.drop()
+
+    # ------------------------------------------------------------ here
+
+    def _call(self) -> None:
+        if not self._is_called:
+            self._is_called = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Short executions, until nobody waits or it is time to look at the sockets again."""
+        self._is_called = False
+        began = now = perf_counter_ns()
+        while now - began < _SLICE_NS and (jobs := self._next(self._here)):
+            self._execute(jobs, now)
+            now = perf_counter_ns()
+        if self._here.length:
+            self._call()
+        self.looked_ns, self.worked_ns = began, now
+
+    def _execute(self, jobs: list[Job], now: int) -> None:
+        costs = self.costs_of(jobs[0].loaded.bundle)
+        ready = []
+        for job in jobs:
+            if job.due_ns != NEVER and now + costs.of(len(job.asked.rows)) > job.due_ns:
+                costs.forget_a_little()
+                self._late(job, self._here)
+            elif self._fill(job):
+                ready.append(job)
+        if not ready:
+            return
+        began = perf_counter_ns()
+        outcomes = predicted(ready)
+        good = self._keep_all(ready, outcomes)
+        if good:
+            costs.learn(good, perf_counter_ns() - began)
+
+    def _keep_all(self, jobs: list[Job], outcomes: Sequence[Answered | Exception]) -> int:
+        """Journal, count, reply; gives the number of rows that were answered, and 0 where not all were."""
+        rows, is_good = 0, True
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                is_good = False
+                self._refuse(job, outcome)
+                continue
+            rows += len(outcome[1])
+            if job.is_settled:
+                continue
+            try:
+                content = self._work.keep(job, outcome)
+            except Exception as error:  # noqa: BLE001  # told to whoever asked
+                is_good = False
+                self._refuse(job, error)
+            else:
+                self._answer(job, content)
+        if len(jobs) > 1:
+            self._work.together(len(jobs))
+        return rows if is_good else 0
+
+    # ------------------------------------------------------------ beside the loop
+
+    def _start(self, *, in_time: bool = True) -> None:
+        """Give threads that are free something to do.
+
+        Parameters
+        ----------
+        in_time : not what is expected to end too late: it would take the time of others and help nobody. What did not have to
+            wait is tried whatever is expected, so that an expectation that is wrong is found out.
+        """
+        while self._free and self._beside.length:
+            jobs = [job for job in self._next(self._beside) if self._can_start(job, in_time)]
+            if not jobs:
+                continue
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="predict")
+            self._free -= 1
+            expected = self.costs_of(jobs[0].loaded.bundle).of(sum(len(job.asked.rows) for job in jobs))
+            self._running_ns += expected
+            self._pool.submit(self._run_beside, asyncio.get_running_loop(), jobs, expected)
+
+    def _can_start(self, job: Job, in_time: bool) -> bool:
+        if in_time and job.due_ns != NEVER:
+            costs = self.costs_of(job.loaded.bundle)
+            if perf_counter_ns() + costs.of(len(job.asked.rows)) > job.due_ns:
+                costs.forget_a_little()
+                self._late(job, self._beside)
+                return False
+        return self._fill(job)
+
+    def _run_beside(self, loop: asyncio.AbstractEventLoop, jobs: list[Job], expected: int) -> None:
+        began = perf_counter_ns()
+        outcomes = predicted(jobs)
+        ns = perf_counter_ns() - began
+        loop.call_soon_threadsafe(self._done_beside, jobs, outcomes, ns, expected)
+
+    def _done_beside(self, jobs: list[Job], outcomes: list[Answered | Exception], ns: int, expected: int) -> None:
+        self._free += 1
+        self._running_ns -= expected
+        self._start()
+        if good := self._keep_all(jobs, outcomes):
+            self.costs_of(jobs[0].loaded.bundle).learn(good, ns)
+
+    # ------------------------------------------------------------ replies
+
+    def _fill(self, job: Job) -> bool:
+        try:
+            job.rows = self._work.filled(job)
+        except Exception as error:  # noqa: BLE001  # told to whoever asked
+            self._refuse(job, error)
+            return False
+        return True
+
+    def _answer(self, job: Job, content: bytes) -> None:
+        self._settle(job)
+        job.reply.answer(job.loaded, content)
+
+    def _refuse(self, job: Job, error: Exception) -> None:
+        if not job.is_settled:
+            self._settle(job)
+            job.reply.refuse(error)
+
+    def _settle(self, job: Job) -> None:
+        job.is_settled = True
+        if job.timer is not None:
+            job.timer.cancel()
+
+
+def predicted(jobs: Sequence[Job]) -> list[Answered | Exception]:
+    """The answers to jobs of one bundle, in one execution; a request that cannot be read is refused by itself."""
+    bundle = jobs[0].loaded.bundle
+    if len(jobs) == 1:
+        try:
+            return [_alone(bundle, jobs[0])]
+        except Exception as error:  # noqa: BLE001  # told to whoever asked
+            return [error]
+    outcomes: list[Any] = []
+    read, places = [], []
+    for job in jobs:
+        try:
+            kept = _kept(bundle, job)
+            read.append(bundle.read_rows(kept))
+        except Exception as error:  # noqa: BLE001  # told to whoever asked
+            outcomes.append(error)
+        else:
+            places.append(len(outcomes))
+            outcomes.append(kept)
+    try:
+        answers = bundle.answer_together(read)
+    except Exception as error:  # noqa: BLE001  # of all of them: there is no telling whose fault it is
+        return [outcome if isinstance(outcome, Exception) else error for outcome in outcomes]
+    for place, made in zip(places, answers, strict=True):
+        outcomes[place] = (outcomes[place], made)
+    return outcomes
+
+
+def _alone(bundle: Bundle, job: Job) -> Answered:
+    kept = _kept(bundle, job)
+    return kept, bundle.predict(kept)
+
+
+def _kept(bundle: Bundle, job: Job) -> Sequence[Mapping[str, Any]]:
+    rows = job.rows
+    assert rows is not None
+    bundle.refuse_broken_images(rows)
+    return bundle.protect(rows) if bundle.is_private else rows
+
+
+def too_late(wait_ns: int) -> RequestError:
+    """A request whose answer would miss its deadline."""
+    return RequestError(
+        "the answer would come after the deadline of the request",
+        why="the requests that were there before, or the model itself, take longer than it leaves",
+        way_out="ask again later, allow more time, or declare a fallback: [serving] fallback",
+        code="too-late",
+        status=503,
+        headers={"retry-after": _seconds(wait_ns)},
+    )
+
+
+def overloaded(wait_ns: int) -> RequestError:
+    """A request that would wait for too long."""
+    return RequestError(
+        "more is asked than this server can answer",
+        why=f"the request would wait for about {wait_ns / 1e9:.1f} s, and [serving.queue] max_wait_ms allows less",
+        way_out="ask again later, or start more workers: penstock serve --workers N",
+        code="overloaded",
+        status=503,
+        headers={"retry-after": _seconds(wait_ns)},
+    )
+
+
+def _seconds(wait_ns: int) -> str:
+    return str(max(1, ceil(wait_ns / 1e9)))
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
