@@ -19,9 +19,10 @@ import pytest
 from penstock.bundle.runtime import Bundle
 from penstock.serving.app import App
 from penstock.serving.loading import graph_bytes_of
+from penstock.serving.releases import Mode, Release
 from penstock.serving.server import ServeSettings
 from penstock.serving.shelf import Shelf, put_on_shelf
-from penstock.serving.slots import SlotState, fill_and_switch
+from penstock.serving.slots import SlotState, fill_and_switch, offer
 from penstock.serving.worker import Worker
 from penstock.testing.toy_bundle import write_toy_bundle
 
@@ -70,6 +71,20 @@ def shelve(toys: Callable[..., Path], tmp_path: Path) -> Callable[..., Shelf]:
         )
 
     return put
+
+
+@pytest.fixture
+def release(toys: Callable[..., Path], tmp_path: Path) -> Callable[..., SlotState]:
+    """Releases a toy version beside the live one: ``release(2, "canary", 0.5, sticky="id")``."""
+
+    def beside(version: int, mode: Mode = "canary", share: float = 0.5, task: str = "binary", **more: Any) -> SlotState:
+        folder = toys(version, task)
+        digest = Bundle.load(folder).digest
+        return offer(
+            tmp_path / "serving", folder, Release(mode, share, **more), model="toy", version=version, digest=digest
+        )
+
+    return beside
 
 
 class Client:

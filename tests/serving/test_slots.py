@@ -105,6 +105,6 @@ def test_a_file_from_elsewhere_is_told(tmp_path: Path) -> None:
     (tmp_path / "slots.json").write_text("{}")
     with pytest.raises(ServingError, match="cannot be read"):
         read_slots(tmp_path)
-    (tmp_path / "slots.json").write_text(json.dumps({**SlotState().to_json(), "format": 2}))
-    with pytest.raises(NewerFormat, match="format 2"):
+    (tmp_path / "slots.json").write_text(json.dumps({**SlotState().to_json(), "format": 3}))
+    with pytest.raises(NewerFormat, match="format 3"):
         read_slots(tmp_path)

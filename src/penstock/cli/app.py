@@ -24,6 +24,7 @@ VERBS = (
     "graph",
     "evaluate",
     "deploy",
+    "promote",
     "rollback",
     "serve",
     "tokens",

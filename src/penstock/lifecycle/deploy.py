@@ -7,27 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.bundle.privacy.keys import write_key
 from penstock.bundle.runtime import Bundle
-from penstock.errors import DeclarationError, GateRefused, NotFound, ProjectError
+from penstock.errors import DeclarationError, GateRefused, ProjectError
 from penstock.lifecycle.bundles import bundle_of
 from penstock.lifecycle.check import check_declaration
 from penstock.lifecycle.exam import FEW_ROWS, Envelope, choose_envelope, examine, keep_report
+from penstock.lifecycle.release import end, refuse_second_release
 from penstock.lifecycle.reproducible import reproducible, way_to_pass
 from penstock.lifecycle.results import DeployResult, RollbackResult
 from penstock.lifecycle.settings import overriding
 from penstock.lifecycle.settle import settle
+from penstock.lifecycle.versions import WAIT_S, chosen_version
 from penstock.project.project import Project
-from penstock.serving.acknowledgements import wait_for_epoch
-from penstock.serving.slots import fill_and_switch, prune_bundles, read_slots, restore, switch_back
+from penstock.serving.acknowledgements import wait_for_epoch, workers
+from penstock.serving.slots import SlotState, fill_and_switch, prune_bundles, read_slots, restore, switch_back
 
 if TYPE_CHECKING:
     from penstock.ledger.registry import ModelVersion
 
-WAIT_S = 60.0
-"""For another deploy or rollback to end."""
-
 
 def deploy_version(
-    project: Project, *, version: int | None = None, override: str | None = None, accept_spent: str | None = None
+    project: Project,
+    *,
+    version: int | None = None,
+    override: str | None = None,
+    accept_spent: str | None = None,
+    release: int | None = None,
 ) -> DeployResult:
     """Score a version on one sealed envelope and, if its gates pass, put it live.
 
@@ -39,6 +43,7 @@ def deploy_version(
     version : default: the challenger, or the newest that passed.
     override : the reason to deploy although a gate says no.
     accept_spent : the reason to score on an envelope that was opened before, where none is left.
+    release : the number of the release that must still go on when the slots are switched: to promote its candidate.
 
     Raises
     ------
@@ -52,7 +57,7 @@ def deploy_version(
         )
     with project.ledger.lock(f"deploy {project.name}", wait_s=WAIT_S):
         settle(project)
-        chosen = _chosen(project, version)
+        chosen = chosen_version(project, version)
         reason = overriding(override)
         _may_be_deployed(project, chosen, override)
         check_declaration(project, chosen.dataset)
@@ -87,7 +92,7 @@ def deploy_version(
             }
             run.output("deployed", deployed)
             run.output("deployment", deployment)
-            slot = _switch(project, chosen, bundle, deployment, run.id) if deployed else None
+            slot = _switch(project, chosen, bundle, deployment, run.id, release) if deployed else None
         return DeployResult(
             model=chosen.name,
             version=chosen.version,
@@ -106,6 +111,8 @@ def deploy_version(
 def rollback_project(project: Project) -> RollbackResult:
     """Put the version in the other slot back to live; returns when every server process has switched.
 
+    Where a release goes on, that is ended instead, and the live version answers alone.
+
     Raises
     ------
     ServingError : there is no version to go back to, or a server process refuses it; then nothing has changed.
@@ -113,10 +120,13 @@ def rollback_project(project: Project) -> RollbackResult:
     start = time.perf_counter()
     ledger = project.ledger  # opened first: what cannot be recorded is not done
     with ledger.lock(f"deploy {project.name}", wait_s=WAIT_S):
+        settle(project)
         before = read_slots(project.serving_state)
+        if before.release is not None:
+            return _ended(project, before, start)
         state = switch_back(project.serving_state, by="rollback")
         try:
-            workers = wait_for_epoch(project.serving_state, state.epoch)
+            switched = wait_for_epoch(project.serving_state, state.epoch)
         except BaseException:
             restore(project.serving_state, before, by="rollback was refused")
             raise
@@ -129,30 +139,43 @@ def rollback_project(project: Project) -> RollbackResult:
             ledger.registry.set_alias(entry.model, "champion", entry.version)
             run.metric("seconds", seconds)
         from_version = None if left is None else left.version
-        details = {"from": from_version, "to": entry.version, "epoch": state.epoch, "run": run.id}
+        details = {
+            "from": from_version,
+            "to": entry.version,
+            "slot": state.live,
+            "epoch": state.epoch,
+            "changed_at": state.changed_at,
+            "run": run.id,
+        }
         ledger.audit.append("rollback", entry.model, details)
-    return RollbackResult(entry.model, entry.version, state.live, round(seconds, 4), len(workers))
+    return RollbackResult(entry.model, entry.version, state.live, round(seconds, 4), len(switched))
 
 
-def _chosen(project: Project, version: int | None) -> ModelVersion:
-    registry = project.ledger.registry
-    if version is not None:
-        return registry.get(project.name, version)
-    challenger = registry.aliases(project.name).get("challenger")
-    if challenger is not None:
-        return registry.get(project.name, challenger)
-    versions = [v for v in registry.versions(project.name) if v.passed or v.overrides]
-    if not versions:
-        raise NotFound(
-            f"no version of {project.name} has passed its gates",
-            why="a model is registered by `penstock run`, and may be deployed when it passed",
-            way_out="run `penstock run`; a version that failed: penstock deploy --version N --override REASON",
-        )
-    return max(versions, key=lambda v: v.version)
+def _ended(project: Project, before: SlotState, start: float) -> RollbackResult:
+    """The release ended by hand."""
+    candidate = before.candidate
+    assert candidate is not None
+    params = {"version": candidate.version, "release": True}
+    with project.ledger.run(
+        "rollback", inputs={"bundle": candidate.bundle}, params=params, project=project.name
+    ) as run:
+        state = end(project, "rollback", f"rollback {run.id}")
+        assert state is not None
+        assert state.live_entry is not None
+        assert state.live is not None
+        seconds = time.perf_counter() - start
+        run.metric("seconds", seconds)
+    live = state.live_entry
+    return RollbackResult(
+        live.model, live.version, state.live, round(seconds, 4), len(workers(project.serving_state)), candidate.version
+    )
 
 
 def _may_be_deployed(project: Project, chosen: ModelVersion, override: str | None) -> None:
-    live = read_slots(project.serving_state).live_entry
+    state = read_slots(project.serving_state)
+    live = state.live_entry
+    if state.candidate is not None and state.candidate.bundle != chosen.bundle:
+        refuse_second_release(state)
     if live is not None and live.version == chosen.version and live.bundle == chosen.bundle:
         raise ProjectError(
             f"{chosen.name} version {chosen.version} is live already",
@@ -174,7 +197,14 @@ def _may_be_deployed(project: Project, chosen: ModelVersion, override: str | Non
         )
 
 
-def _switch(project: Project, chosen: ModelVersion, bundle: Bundle, deployment: dict[str, Any], run: str) -> str:
+def _switch(
+    project: Project,
+    chosen: ModelVersion,
+    bundle: Bundle,
+    deployment: dict[str, Any],
+    run: str,
+    release: int | None = None,
+) -> str:
     """Fill the idle slot, wait until every server process has switched, and write it down."""
     state_dir = project.serving_state
     ledger = project.ledger
@@ -189,6 +219,7 @@ def _switch(project: Project, chosen: ModelVersion, bundle: Bundle, deployment: 
         digest=chosen.bundle,
         deployment=deployment,
         by=f"deploy {run}",
+        release=release,
     )
     try:
         wait_for_epoch(state_dir, state.epoch, timeout_s=30.0)
@@ -200,7 +231,15 @@ def _switch(project: Project, chosen: ModelVersion, bundle: Bundle, deployment: 
     registry.set_alias(chosen.name, "champion", chosen.version)
     if registry.aliases(chosen.name).get("challenger") == chosen.version:
         registry.set_alias(chosen.name, "challenger", None)
-    details = {"version": chosen.version, "slot": state.live, "epoch": state.epoch, "bundle": chosen.bundle, "run": run}
+    details = {
+        "version": chosen.version,
+        "slot": state.live,
+        "epoch": state.epoch,
+        "changed_at": state.changed_at,
+        "bundle": chosen.bundle,
+        "run": run,
+        **({} if before.release is None else {"promoted": before.release.mode}),
+    }
     ledger.audit.append("deploy", chosen.name, details)
     for override in deployment["overrides"]:
         ledger.audit.append("override", chosen.name, {"at": "deploy", **override})

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from penstock.feedback.labels import record_label_events
+from penstock.lifecycle.settle import settle_if_free
 from penstock.lifecycle.spans import instant, start_of
 from penstock.project.live import asked_bundle
 from penstock.project.project import Project
@@ -17,6 +18,7 @@ from penstock.serving.slots import SlotEntry
 if TYPE_CHECKING:
     from penstock.evaluation.bootstrap import Estimate
     from penstock.monitoring.monitor import MonitorReport
+    from penstock.monitoring.view import MonitorSettings
 
 
 @dataclass(frozen=True)
@@ -56,19 +58,16 @@ def monitor_project(
     """
     from penstock.monitoring.monitor import monitor
     from penstock.monitoring.render import to_html
-    from penstock.monitoring.view import MonitorSettings
     from penstock.monitoring.window import read_window
     from penstock.objects.files import write_atomic
 
+    settle_if_free(project)
     name, _, version = (model or "").partition(":")
     entry, bundle = asked_bundle(project, name or None, version or None)
     end = instant(until, "--until") if until else datetime.now(UTC)
     start = _start(project, since, end, model)
     record_label_events(project)
-    d = project.declaration
-    settings = MonitorSettings(
-        alpha=d.monitoring.false_alarms, minimum_rows=d.monitoring.minimum_rows, deadline_ms=d.serving.deadline_ms
-    )
+    settings = monitor_settings(project)
     inputs = {"bundle": entry.bundle}
     params = {"since": None if start is None else start.isoformat(), "until": end.isoformat()}
     if model is not None:
@@ -101,6 +100,16 @@ def monitor_project(
         run.output("window", report.to_json()["window"])
         run.output("drifted", report.drifted)
     return MonitorResult(replace(report), run.id, str(page.relative_to(project.root)))
+
+
+def monitor_settings(project: Project) -> MonitorSettings:
+    """What is declared of it."""
+    from penstock.monitoring.view import MonitorSettings
+
+    d = project.declaration
+    return MonitorSettings(
+        alpha=d.monitoring.false_alarms, minimum_rows=d.monitoring.minimum_rows, deadline_ms=d.serving.deadline_ms
+    )
 
 
 def _start(project: Project, since: str | None, end: datetime, model: str | None) -> datetime | None:

@@ -163,6 +163,7 @@ class RollbackResult:
     slot: str
     seconds: float
     workers: int
+    ended: int | None = None  # the version of the release that was ended; None: the live version was changed
 
     exit_code = 0
 
@@ -173,8 +174,14 @@ class RollbackResult:
             "slot": self.slot,
             "seconds": self.seconds,
             "workers": self.workers,
+            "ended": self.ended,
         }
 
     def to_text(self) -> str:
         servers = f"{self.workers} server processes have switched" if self.workers else "no server is running"
+        if self.ended is not None:
+            return (
+                f"the release of version {self.ended} has ended: {self.model} version {self.version} answers alone "
+                f"after {self.seconds:.3f} s ({servers})"
+            )
         return f"{self.model} version {self.version} is live again in slot {self.slot} after {self.seconds:.3f} s ({servers})"

@@ -1,16 +1,25 @@
-"""After a kill: bring registry and audit trail in line with `slots.json`, which says what really is live."""
+"""After a kill, or a guard: bring registry and audit trail in line with `slots.json`, which says what really is live."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from penstock.errors import ProjectError
 from penstock.project.project import Project
-from penstock.serving.slots import read_slots
+from penstock.serving.changes import Change, read_changes
+from penstock.serving.guards import BY as GUARD
+from penstock.serving.slots import SlotState, read_slots
+
+EVENTS = ("deploy", "rollback", "release", "return")
+"""Changes of slots.json, as the audit trail names them: `return` is made by a guard, or by a server that refused."""
 
 
 def settle(project: Project) -> list[str]:
-    """Finish the bookkeeping of a deploy or rollback that was killed after its switch; gives what was put right.
+    """Finish the bookkeeping of changes of `slots.json` that nobody has written down; gives what was put right.
 
-    `slots.json` is replaced in one step and is what servers follow, so it is right. What follows the switch (the alias
-    `champion`, the event of the audit trail) may be missing where the process was killed between the two.
+    `slots.json` is replaced in one step and is what servers follow, so it is right. What follows (the alias `champion`, the event of
+    the audit trail) may be missing where a deploy or rollback was killed between the two, and is missing where a guard ended a
+    release, since servers know no ledger. To be called under the lock of a deploy.
     """
     state = read_slots(project.serving_state)
     live = state.live_entry
@@ -25,10 +34,56 @@ def settle(project: Project) -> list[str]:
     if aliases.get("challenger") == live.version:
         ledger.registry.set_alias(live.model, "challenger", None)
         done.append(f"version {live.version} is no challenger any more: it is live")
-    known = {e.details.get("epoch") for e in ledger.audit.events() if e.what in ("deploy", "rollback")}
-    if state.epoch not in known:
-        what = "rollback" if state.by.startswith("rollback") else "deploy"
-        details = {"version": live.version, "slot": state.live, "epoch": state.epoch, "by": state.by, "settled": True}
-        ledger.audit.append(what, live.model, details)
-        done.append(f"the {what} of version {live.version} is in the audit trail now")
+    known = {e.details.get("epoch") for e in ledger.audit.events() if e.what in EVENTS}
+    for change in _changes(project, state):
+        if change.epoch not in known and change.live is not None:
+            what = _event_of(change)
+            ledger.audit.append(what, change.live["model"], _details(change), GUARD if _by_guard(change) else None)
+            done.append(f"the {what} of epoch {change.epoch} is in the audit trail now")
     return done
+
+
+def settle_if_free(project: Project) -> None:
+    """`settle`, unless somebody deploys right now: they do it themselves."""
+    try:
+        with project.ledger.lock(f"deploy {project.name}"):
+            settle(project)
+    except ProjectError:
+        return
+
+
+def _changes(project: Project, state: SlotState) -> list[Change]:
+    """What the serving folder has written down; at least the state that it is in."""
+    changes = read_changes(project.serving_state, state.epoch)
+    if not changes or changes[-1].epoch != state.epoch:  # an earlier release of Penstock wrote slots.json
+        live = state.live_entry
+        assert live is not None
+        told = {"model": live.model, "version": live.version, "bundle": live.bundle, "slot": state.live}
+        changes.append(Change(state.epoch, state.changed_at, state.by, told))
+    return changes
+
+
+def _event_of(change: Change) -> str:
+    if _by_guard(change) or change.by.endswith("was refused"):
+        return "return"
+    word = change.by.partition(" ")[0]
+    return word if word in EVENTS else "deploy"
+
+
+def _by_guard(change: Change) -> bool:
+    return change.by.startswith(f"{GUARD}:")
+
+
+def _details(change: Change) -> dict[str, Any]:
+    assert change.live is not None
+    release = {} if change.release is None else {n: change.release[n] for n in ("mode", "share", "sticky")}
+    about = change.release if change.release is not None and _event_of(change) == "release" else change.live
+    return {
+        "version": about["version"],
+        "slot": about["slot"],
+        "epoch": change.epoch,
+        "changed_at": change.at,
+        "by": change.by,
+        "settled": True,
+        **release,
+    }

@@ -104,6 +104,8 @@ def read_window(
 
     for record in read(journal, since, until, ("predict", "error")):
         if record.kind == "error":
+            if record.version and (record.model, record.version) != (signature.model, version):
+                continue  # the candidate of a release failed, and the live version answered
             refused[record.code or str(record.status)] += 1
             continue
         if (record.model, record.version) != (name, version):

@@ -10,6 +10,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from penstock.errors import PenstockError, RequestError
+from penstock.serving.arms import answer_dealt
 from penstock.serving.asked import Asked, Rows, read_asked
 from penstock.serving.bodies import read_body, refuse_unwanted
 from penstock.serving.callers import ASKING, Asking, Caller, scope_of
@@ -98,12 +99,16 @@ class App:
     async def ask(self, loaded: Loaded, rows: Rows, came_ns: int | None = None, urgency: Urgency = USUAL) -> Rows:
         """Answers with their ids, journalled and counted, for protocols whose requests are no rows by themselves."""
         came_ns = perf_counter_ns() if came_ns is None else came_ns
+        arms = loaded.arms
         try:
-            told: Rows = orjson.loads(await self._predicting.answer(loaded, Asked(rows), came_ns, urgency))
+            if arms is None:
+                return _told(await self._predicting.answer(loaded, Asked(rows), came_ns, urgency))
+            by, answers = await answer_dealt(self._predicting, arms, Asked(rows), came_ns, urgency)
         except PenstockError as error:
             self._predicting.journal_error(refused(error)[0], error, ASKING.get())
             raise
-        return told
+        told = _told(answers)
+        return [{**answer, **arms.named} for answer in told] if by is arms.candidate else told
 
     async def _other(self, route: str, scope: Scope, receive: Receive, send: Send) -> None:
         more: list[tuple[bytes, bytes]] = []
@@ -132,6 +137,11 @@ def _named(heads: Heads) -> list[tuple[bytes, bytes]]:
     """The id of a request, as its answer repeats it."""
     given = request_id_of(heads)
     return [] if given is None else [(b"x-request-id", given.encode())]
+
+
+def _told(answers: bytes) -> Rows:
+    told: Rows = orjson.loads(answers)
+    return told
 
 
 def _grpc_of(door: Door) -> GrpcServer | None:

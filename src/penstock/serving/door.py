@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any, Protocol
@@ -27,7 +27,7 @@ CLOSED = 499
 
 
 class Ask(Protocol):
-    """Rows to answers with their ids; raises what `/predict` refuses.
+    """Rows to answers with their ids; raises what `/predict` refuses. An answer of a release's candidate carries `version` and `slot`.
 
     `came_ns` is when the request was there, by `perf_counter_ns`; default: now.
     """
@@ -65,6 +65,12 @@ class Door:
         if body is None:
             raise Gone
         return body
+
+
+def version_told(loaded: Loaded, answers: Sequence[Mapping[str, Any]]) -> int:
+    """Which version a response in columns names: the one that answered every row, else the one that was asked."""
+    versions = {answer.get("version", loaded.entry.version) for answer in answers}
+    return int(versions.pop()) if len(versions) == 1 else loaded.entry.version
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from time import perf_counter_ns
 from typing import Any, ClassVar, final
 
+from penstock.serving.arms import answer_dealt
 from penstock.serving.asked import Asked, at_hand, chosen, read_asked
 from penstock.serving.bodies import refuse_unwanted
 from penstock.serving.callers import ASKING, Asking, Caller, is_turned_away
@@ -69,7 +70,7 @@ class FastLane:
         try:
             asked, came_ns = read_asked(body), self.came_ns()
             loaded = at_hand(asked, self.worker)
-            if loaded is None:
+            if loaded is None or loaded.arms is not None:
                 task = asyncio.get_running_loop().create_task(self._ask_later(call, asked, came_ns))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
@@ -81,10 +82,12 @@ class FastLane:
     async def answer(self, asked: Asked, came_ns: int, urgency: Urgency) -> tuple[Loaded, bytes]:
         """Who answers a request of `/predict`, and the answers as JSON. Raises as `chosen` and `Predicting.answer`."""
         loaded = await chosen(asked, self.worker)
+        if loaded.arms is not None:
+            return await answer_dealt(self._predicting, loaded.arms, asked, came_ns, urgency)
         return loaded, await self._predicting.answer(loaded, asked, came_ns, urgency)
 
     async def _ask_later(self, call: Call, asked: Asked, came_ns: int) -> None:
-        """A request whose model may have to be loaded first."""
+        """A request whose model may have to be loaded first, or that is dealt to an arm of a release."""
         ASKING.set(call.who)
         try:
             loaded, answers = await self.answer(asked, came_ns, call.urgency)

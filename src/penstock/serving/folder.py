@@ -31,6 +31,16 @@ class ServingFolder:
         return self.root / "slots.lock"
 
     @property
+    def changes(self) -> Path:
+        """Every change of slots.json, one line each."""
+        return self.root / "changes.jsonl"
+
+    @property
+    def arms(self) -> Path:
+        """What is counted of the arms of a release: a folder for each, with a file for each process."""
+        return self.root / "arms"
+
+    @property
     def acks(self) -> Path:
         return self.root / "acks"
 

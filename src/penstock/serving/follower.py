@@ -8,18 +8,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import PenstockError, ServingError
+from penstock.errors import BundleError, PenstockError, ServingError
 from penstock.serving.acknowledgements import AcknowledgementFile
+from penstock.serving.arm_counts import ArmCounter
+from penstock.serving.arms import Arms
 from penstock.serving.folder import ServingFolder
 from penstock.serving.journal import origin_of
 from penstock.serving.loading import load_bundle
+from penstock.serving.shadow import Shadow
 from penstock.serving.slots import SlotEntry, SlotState, read_slots
 
 log = logging.getLogger("penstock.serving")
@@ -35,6 +38,8 @@ class Loaded:
     origin: bytes  # for the journal
     opening: bytes  # of a response body
     novelty_limit: float
+    counter: ArmCounter | None = None  # of its arm, while there is a release
+    arms: Arms | None = None  # of the live version: between which a request that names no version is dealt
 
     @classmethod
     def of(cls, slot: str, entry: SlotEntry, bundle: Bundle) -> Loaded:
@@ -57,12 +62,23 @@ class Serving:
     live: Loaded
     by_version: Mapping[int, Loaded]
 
+    @property
+    def arms(self) -> Arms | None:
+        """The release that goes on; None where there is none."""
+        return self.live.arms
+
+
+OpenShadow = Callable[[int, Loaded, ArmCounter], Shadow]
+"""Starts the process of a shadow, of a release of that number."""
+
 
 class SlotFollower:
     """Keeps `serving` in step with slots.json. `serving` is None while no slot is live."""
 
-    def __init__(self, state_dir: Path, *, poll_ms: float) -> None:
+    def __init__(self, state_dir: Path, *, poll_ms: float, open_shadow: OpenShadow | None = None) -> None:
         self.state_dir = state_dir
+        self._open_shadow = open_shadow
+        self._shadow: Shadow | None = None
         self.serving: Serving | None = None
         self.acknowledgement = AcknowledgementFile(state_dir)
         self._path = ServingFolder(state_dir).slots
@@ -85,7 +101,7 @@ class SlotFollower:
                 why=f"no slot is live in {self._path}",
                 way_out="run `penstock run` and `penstock deploy` first",
             )
-        self.serving = self._load(state)
+        self.serving = self._load(state, strict=False)
         self._acknowledge(state)
 
     async def follow(self) -> None:
@@ -104,16 +120,24 @@ class SlotFollower:
             log.error("slots.json is not followed: %s", error)
             return
         try:
-            serving = await asyncio.to_thread(self._load, state)
+            serving = await asyncio.to_thread(self._load, state, strict=True)
         except PenstockError as error:
             log.error("epoch %d is refused: %s", state.epoch, error)
             await asyncio.to_thread(self.acknowledgement.refuses, state.epoch, error)
             return
         self.serving = serving  # the switch: requests before it had the old one, requests after it have this one
+        if serving is None or serving.arms is None or serving.arms.shadow is None:
+            await asyncio.to_thread(self._close_shadow)
         await asyncio.to_thread(self._acknowledge, state)
 
-    def _load(self, state: SlotState) -> Serving | None:
-        """Load both slots. The live one must be good; an idle one that is not is told and left out."""
+    def _load(self, state: SlotState, *, strict: bool) -> Serving | None:
+        """Load both slots. The live one must be good; an idle one that is not is told and left out.
+
+        Parameters
+        ----------
+        strict : a candidate that cannot be loaded is refused, with its epoch. Not so at the start: there the live version
+            answers alone rather than nobody.
+        """
         live = state.live_entry
         if state.live is None or live is None:
             self._bundles = {}
@@ -124,10 +148,43 @@ class SlotFollower:
             try:
                 loaded[state.idle] = Loaded.of(state.idle, idle, self._bundle(idle))
             except PenstockError as error:
+                if strict and state.release is not None:
+                    raise
                 log.error("the idle slot %r is left out: %s", state.idle, error)
         self._bundles = {slot.entry.bundle: slot.bundle for slot in loaded.values()}
         by_version = {slot.entry.version: slot for slot in reversed(loaded.values())}  # the live one wins
-        return Serving(state.epoch, loaded[state.live], by_version)
+        released = self._released(state, loaded, strict=strict)
+        return Serving(state.epoch, released or loaded[state.live], by_version)
+
+    def _released(self, state: SlotState, loaded: Mapping[str, Loaded], *, strict: bool) -> Loaded | None:
+        """The live version with the arms of the release that goes on; None where there is none."""
+        live, candidate = loaded[state.live or ""], loaded.get(state.idle)
+        if state.release is None or candidate is None:
+            return None
+        try:
+            arms = Arms.of(self.state_dir, state.release, live, candidate, self.acknowledgement.name)
+        except BundleError as error:
+            if strict:
+                raise
+            log.error("the release is left out: %s", error)
+            return None
+        if state.release.mode == "shadow" and self._open_shadow is not None:
+            if self._shadow is None or self._shadow.settings.release != state.release.number:
+                self._close_shadow()
+                self._shadow = self._open_shadow(state.release.number, candidate, arms.counts.candidate)
+            arms.shadow = self._shadow
+        return replace(live, arms=arms)
+
+    def _close_shadow(self) -> None:
+        """End the process of a shadow whose release is over."""
+        if self._shadow is not None:
+            self._shadow.close()
+            self._shadow = None
+
+    def close(self) -> None:
+        """End what was started, and say no more."""
+        self._close_shadow()
+        self.acknowledgement.remove()
 
     def _bundle(self, entry: SlotEntry) -> Bundle:
         if entry.bundle in self._bundles:

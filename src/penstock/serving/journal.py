@@ -53,7 +53,7 @@ _HOUR_S = 3600.0
 class Record:
     """One entry of the journal. Fields that a kind does not have are empty."""
 
-    kind: str  # "predict", "label" or "error"
+    kind: str  # "predict", "shadow", "label" or "error"
     at: datetime
     model: str = ""
     version: int = 0
@@ -66,6 +66,7 @@ class Record:
     code: str = ""
     consumer: str = ""  # who asked, where tokens are asked for
     request_id: str = ""  # the client's own name for its request
+    arm: str = ""  # of a release: "live" or "candidate"; "" where the request was not dealt to one
 
 
 class JournalWriter:
@@ -141,14 +142,32 @@ class JournalWriter:
             self._write(head + request + response)
         return response
 
+    def shadow(self, origin: bytes, answers: list[dict[str, Any]], *, latency_ms: float) -> None:
+        """Record what a shadow would have answered, where predictions are journalled.
+
+        Parameters
+        ----------
+        answers : each with the id of the live version's answer to the same row, which holds the row itself.
+        """
+        at = iso(time.time_ns()).encode()
+        head = b'{"kind":"shadow","at":"%b",%b,"latency_ms":%.3f}\n' % (at, origin, latency_ms)
+        self._rotate_when_due()
+        self._write(head + orjson.dumps(answers))
+
     def labels(self, labels: Sequence[dict[str, Any]]) -> None:
         """Record labels that were accepted together."""
         self._note({"kind": "label", "at": iso(time.time_ns()), "labels": labels})
 
-    def error(self, status: int, code: str, consumer: str = "") -> None:
-        """Record that a prediction request was refused: for the error rate, without what it held."""
+    def error(self, status: int, code: str, consumer: str = "", origin: bytes = b"") -> None:
+        """Record that a prediction request was refused: for the error rate, without what it held.
+
+        Parameters
+        ----------
+        origin : the arm of a release that failed at it, made by `origin_of`; the live version has answered in its place.
+        """
         who = {"consumer": consumer} if consumer else {}
-        self._note({"kind": "error", "at": iso(time.time_ns()), "status": status, "code": code, **who})
+        of_arm = orjson.loads(b"{%b}" % origin)
+        self._note({"kind": "error", "at": iso(time.time_ns()), "status": status, "code": code, **who, **of_arm})
 
     def sync(self) -> None:
         """Have everything written so far on the disk."""
@@ -336,7 +355,22 @@ def to_record(payload: bytes) -> Record:
     if head["kind"] == "label":
         return Record("label", at, labels=head["labels"])
     if head["kind"] == "error":
-        return Record("error", at, status=head["status"], code=head["code"], consumer=head.get("consumer", ""))
+        model, version, slot = head.get("model", ""), head.get("version", 0), head.get("slot", "")
+        return Record(
+            "error",
+            at,
+            model,
+            version,
+            slot,
+            status=head["status"],
+            code=head["code"],
+            consumer=head.get("consumer", ""),
+            arm=head.get("arm", ""),
+        )
+    if head["kind"] == "shadow":
+        answers = orjson.loads(payload[head_end:])
+        who = head["model"], head["version"], head["slot"]
+        return Record("shadow", at, *who, answers=answers, latency_ms=head["latency_ms"], arm=head["arm"])
     request_end = head_end + head["request_bytes"]
     answers = orjson.loads(payload[request_end:])
     for row, value in head.get("withheld", {}).items():
@@ -352,6 +386,7 @@ def to_record(payload: bytes) -> Record:
         head["latency_ms"],
         consumer=head.get("consumer", ""),
         request_id=head.get("request_id", ""),
+        arm=head.get("arm", ""),
     )
 
 

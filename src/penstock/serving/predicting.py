@@ -79,11 +79,11 @@ class Predicting:
         self.put(loaded, asked, came_ns, urgency, reply, ASKING.get())
         return await reply.future
 
-    def journal_error(self, status: int, error: Exception, who: Asking | None) -> None:
-        """Record that a prediction request was refused."""
+    def journal_error(self, status: int, error: Exception, who: Asking | None, origin: bytes = b"") -> None:
+        """Record that a prediction request was refused, or that the arm `origin` failed at it."""
         code = error.code if isinstance(error, PenstockError) else "internal"
         try:
-            self._worker.journal.error(status, code, "" if who is None else who.consumer)
+            self._worker.journal.error(status, code, "" if who is None else who.consumer, origin)
         except StoreFull as full:
             log.error("%s", full)
 
@@ -91,21 +91,8 @@ class Predicting:
 
     def filled(self, job: Job) -> Rows:
         """Rows with the columns that look back: from the history of the request, or from what the server remembers."""
-        loaded, asked = job.loaded, job.asked
-        declared = loaded.bundle.decoder.history
-        if asked.has_history:
-            if declared is None:
-                raise RequestError(
-                    'the request has "history"',
-                    why="the model has no column that looks back at earlier rows",
-                    way_out="leave it out; such columns are declared as [history] in penstock.toml",
-                    path="history",
-                    code="unknown-field",
-                )
-            return declared.fill(asked.rows, asked.history)
-        if declared is not None and self._worker.settings.history.rows:
-            return list(self._worker.remembered.fill(loaded.bundle.decoder, asked.rows, model=loaded.entry.model))
-        return asked.rows
+        loaded = job.loaded
+        return self._worker.remembered.for_request(loaded.bundle.decoder, job.asked, model=loaded.entry.model)
 
     def _too_many(self, rows: Rows) -> RequestError:
         return RequestError(
@@ -130,15 +117,20 @@ class Predicting:
         origin = loaded.origin if job.who is None else loaded.origin + job.who.record
         predictions = journal.predictions(origin, body, answers, at_ns=time_ns(), latency_ms=latency_ns / 1_000_000)
         limit = loaded.novelty_limit
+        novel = abstentions = 0
         for answer in answers:
             if answer["missing"]:
                 values[MISSING_FIELDS] += len(answer["missing"])
             if answer["unknown"]:
                 values[UNKNOWN_VALUES] += len(answer["unknown"])
             if answer["novelty"] > limit:
-                values[NOVEL_ROWS] += 1
+                novel += 1
             if answer["decision"] != "answer":
-                values[ABSTENTIONS] += 1
+                abstentions += 1
+        values[NOVEL_ROWS] += novel
+        values[ABSTENTIONS] += abstentions
+        if loaded.counter is not None:
+            loaded.counter.answered(len(answers), abstentions, novel, latency_ns / 1_000_000_000)
         values[ROWS] += len(answers)
         values[JOURNAL_BYTES] = journal.bytes_written
         worker.metrics.prediction(latency_ns / 1_000_000_000, is_late=now > job.due_ns)

@@ -12,13 +12,17 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.history import MOST_ROWS, History, Past
+from penstock.errors import RequestError
 from penstock.serving.journal import to_record
 from penstock.serving.scanning import JournalScan
 from penstock.serving.settings import HistorySettings
+
+if TYPE_CHECKING:
+    from penstock.serving.asked import Asked
 
 BOOKS = 8
 """Decoders whose rows are remembered at a time: those of both slots, and some of the shelf."""
@@ -31,6 +35,28 @@ class RememberedRows:
         self.folder, self.settings = folder, settings
         self._books: dict[tuple[str, str], _Book] = {}  # by the model, and the decoder's digest
         self._lock = threading.Lock()
+
+    def for_request(self, decoder: Decoder, asked: Asked, *, model: str) -> list[Any]:
+        """The rows of a request with the columns that look back: from the history that came along, or from what is remembered.
+
+        Raises
+        ------
+        RequestError : the request has a history and the model none, or the history is wrong.
+        """
+        declared = decoder.history
+        if asked.has_history:
+            if declared is None:
+                raise RequestError(
+                    'the request has "history"',
+                    why="the model has no column that looks back at earlier rows",
+                    way_out="leave it out; such columns are declared as [history] in penstock.toml",
+                    path="history",
+                    code="unknown-field",
+                )
+            return declared.fill(asked.rows, asked.history)
+        if declared is not None and self.settings.rows:
+            return list(self.fill(decoder, asked.rows, model=model))
+        return asked.rows
 
     def fill(self, decoder: Decoder, rows: Sequence[Any], *, model: str) -> Sequence[Any]:
         """Rows with what they see of earlier ones of their model; they do not see each other. What a row has already is left

@@ -19,10 +19,14 @@ from typing import Any
 
 from penstock.errors import NewerFormat, ServingError
 from penstock.objects.files import naming_full_disk, sync_folder, write_atomic
+from penstock.serving.changes import Change, note_change
 from penstock.serving.folder import ServingFolder
 from penstock.serving.instants import iso_now
+from penstock.serving.releases import Release
 
-FORMAT = 1
+FORMAT = 2
+"""1 had no release. Raise it where an older release of Penstock would misread the file, and read the earlier ones in `from_json`."""
+
 SLOTS = ("blue", "green")
 
 
@@ -45,17 +49,23 @@ class SlotEntry:
 
 @dataclass(frozen=True, slots=True)
 class SlotState:
-    """The content of slots.json. Epoch 0: nothing was ever deployed here."""
+    """The content of slots.json. Epoch 0: nothing was ever deployed here. `release`: what the idle slot does meanwhile."""
 
     epoch: int = 0
     live: str | None = None
     slots: Mapping[str, SlotEntry | None] = field(default_factory=lambda: dict.fromkeys(SLOTS))
     changed_at: str = ""
     by: str = ""
+    release: Release | None = None
 
     @property
     def live_entry(self) -> SlotEntry | None:
         return self.slots[self.live] if self.live else None
+
+    @property
+    def candidate(self) -> SlotEntry | None:
+        """What is released beside the live version; None where there is no release."""
+        return self.slots[self.idle] if self.release else None
 
     @property
     def idle(self) -> str:
@@ -70,6 +80,7 @@ class SlotState:
             "slots": {name: asdict(entry) if entry else None for name, entry in self.slots.items()},
             "changed_at": self.changed_at,
             "by": self.by,
+            "release": self.release.to_json() if self.release else None,
         }
 
     @classmethod
@@ -79,14 +90,15 @@ class SlotState:
         ------
         NewerFormat : a later release of Penstock wrote it.
         """
-        if plain["format"] != FORMAT:
+        if plain["format"] not in (1, FORMAT):
             raise NewerFormat(
                 f"slots.json has format {plain['format']}",
-                why=f"this release of Penstock reads format {FORMAT}",
+                why=f"this release of Penstock reads formats up to {FORMAT}",
                 way_out="upgrade Penstock to the release that deployed here",
             )
         slots = {name: SlotEntry(**entry) if entry else None for name, entry in plain["slots"].items()}
-        return cls(plain["epoch"], plain["live"], slots, plain["changed_at"], plain["by"])
+        release = Release.from_json(plain["release"]) if plain.get("release") else None
+        return cls(plain["epoch"], plain["live"], slots, plain["changed_at"], plain["by"], release)
 
 
 def read_slots(state_dir: Path) -> SlotState:
@@ -119,24 +131,96 @@ def fill_and_switch(
     digest: str,
     deployment: Mapping[str, Any] | None = None,
     by: str = "",
+    release: int | None = None,
 ) -> SlotState:
     """Copy a bundle into the idle slot and make that slot live. Servers follow within moments: `wait_for_epoch`.
+
+    A release ends with it; where the bundle is its candidate, this promotes it.
+
+    Parameters
+    ----------
+    release : the number of the release that must still go on, where its candidate is promoted: a guard may have ended it.
 
     Raises
     ------
     StoreFull : no space is left; what was live stays live.
+    ServingError : that release is over; what was live stays live.
     """
     folder = ServingFolder(state_dir)
     with _changing(folder):
         before = read_slots(state_dir)
-        target = folder.bundles / digest.removeprefix("sha256:")
-        copy_bundle(bundle, target)
-        entry = SlotEntry(model, version, digest, target.relative_to(state_dir).as_posix(), dict(deployment or {}))
-        return _write(folder, replace(before, live=before.idle, slots={**before.slots, before.idle: entry}), before, by)
+        if release is not None and (before.release is None or before.release.number != release):
+            raise ServingError(
+                f"version {version} is released no more, and was not promoted",
+                why=f"its release has ended meanwhile: {before.by}",
+                way_out="see why with `penstock monitor`; release it again, or deploy it in spite of that",
+            )
+        entry = _filled(folder, bundle, model, version, digest, deployment)
+        slots = {**before.slots, before.idle: entry}
+        return _write(folder, replace(before, live=before.idle, slots=slots, release=None), before, by)
+
+
+def offer(
+    state_dir: Path,
+    bundle: Path,
+    release: Release,
+    *,
+    model: str,
+    version: int,
+    digest: str,
+    deployment: Mapping[str, Any] | None = None,
+    by: str = "",
+) -> SlotState:
+    """Copy a bundle into the idle slot and let it be released beside the live version, which stays as it is.
+
+    What the slot held goes back there when the release ends. Where the bundle is the candidate of a release of the same mode
+    already, that one goes on with what `release` says: another share, key or guards.
+
+    Raises
+    ------
+    ServingError : nothing is live. StoreFull : no space is left.
+    """
+    folder = ServingFolder(state_dir)
+    with _changing(folder):
+        before = read_slots(state_dir)
+        if before.live is None:
+            raise ServingError(
+                "no version is live that this one could be released beside",
+                why="a canary, a shadow and an A/B test answer or listen beside a live version",
+                way_out="deploy a version first: `penstock deploy`",
+            )
+        entry = _filled(folder, bundle, model, version, digest, deployment)
+        now, held = before.release, before.slots[before.idle]
+        if now is not None and held is not None and (held.bundle, now.mode) == (digest, release.mode):
+            begun = replace(release, number=now.number, started_at=now.started_at, displaced=now.displaced)
+        else:
+            displaced = now.displaced if now is not None else asdict(held) if held else None
+            begun = replace(release, number=before.epoch + 1, started_at=iso_now(), displaced=displaced)
+        slots = {**before.slots, before.idle: entry}
+        return _write(folder, replace(before, slots=slots, release=begun), before, by)
+
+
+def end_release(state_dir: Path, number: int | None = None, *, by: str = "") -> SlotState | None:
+    """Let the live version answer alone again, and put back what the candidate's slot held before.
+
+    Parameters
+    ----------
+    number : of the release that is meant; None: whichever there is.
+
+    Returns
+    -------
+    the new state; None where that release is over already.
+    """
+    folder = ServingFolder(state_dir)
+    with _changing(folder):
+        before = read_slots(state_dir)
+        if before.release is None or number not in (None, before.release.number):
+            return None
+        return _write(folder, _without_release(before), before, by)
 
 
 def switch_back(state_dir: Path, *, by: str = "") -> SlotState:
-    """Make the other slot live: what was live before the last switch.
+    """Make the other slot live: what was live before the last switch. Where a release goes on, end that instead.
 
     Raises
     ------
@@ -145,6 +229,8 @@ def switch_back(state_dir: Path, *, by: str = "") -> SlotState:
     folder = ServingFolder(state_dir)
     with _changing(folder):
         before = read_slots(state_dir)
+        if before.release is not None:
+            return _write(folder, _without_release(before), before, by)
         if before.slots[before.idle] is None:
             raise ServingError(
                 "there is no version to go back to",
@@ -166,7 +252,10 @@ def prune_bundles(state_dir: Path) -> list[Path]:
     """Delete copies of bundles that no slot holds any more. To be called once all workers have acknowledged."""
     folder = ServingFolder(state_dir)
     with _changing(folder):
-        kept = {entry.path for entry in read_slots(state_dir).slots.values() if entry}
+        state = read_slots(state_dir)
+        kept = {entry.path for entry in state.slots.values() if entry}
+        if state.release is not None and state.release.displaced is not None:
+            kept.add(state.release.displaced["path"])
         if not folder.bundles.is_dir():
             return []
         gone = [path for path in folder.bundles.iterdir() if path.relative_to(state_dir).as_posix() not in kept]
@@ -186,9 +275,38 @@ def _changing(folder: ServingFolder) -> Iterator[None]:
 
 def _write(folder: ServingFolder, state: SlotState, before: SlotState, by: str) -> SlotState:
     state = replace(state, epoch=before.epoch + 1, changed_at=iso_now(), by=by)
+    note_change(folder.root, _change_to(state))
     text = json.dumps(state.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     write_atomic(folder.slots, text.encode())
     return state
+
+
+def _without_release(before: SlotState) -> SlotState:
+    displaced = before.release.displaced if before.release else None
+    slots = {**before.slots, before.idle: SlotEntry(**displaced) if displaced else None}
+    return replace(before, slots=slots, release=None)
+
+
+def _change_to(state: SlotState) -> Change:
+    live, candidate, release = state.live_entry, state.candidate, state.release
+    told = None
+    if release is not None and candidate is not None:
+        said = {"number": release.number, "mode": release.mode, "share": release.share, "sticky": release.sticky}
+        told = {**said, **_named(candidate, state.idle)}
+    return Change(state.epoch, state.changed_at, state.by, None if live is None else _named(live, state.live), told)
+
+
+def _named(entry: SlotEntry, slot: str | None) -> dict[str, Any]:
+    return {"model": entry.model, "version": entry.version, "bundle": entry.bundle, "slot": slot}
+
+
+def _filled(
+    folder: ServingFolder, bundle: Path, model: str, version: int, digest: str, deployment: Mapping[str, Any] | None
+) -> SlotEntry:
+    """The entry of a bundle whose files lie in the serving folder now."""
+    target = folder.bundles / digest.removeprefix("sha256:")
+    copy_bundle(bundle, target)
+    return SlotEntry(model, version, digest, target.relative_to(folder.root).as_posix(), dict(deployment or {}))
 
 
 def copy_bundle(source: Path, target: Path) -> None:

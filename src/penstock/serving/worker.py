@@ -12,9 +12,12 @@ from typing import Any, Protocol
 from starlette.types import Receive, Send
 
 from penstock.errors import PenstockError, ServingError
+from penstock.serving.arm_counts import ArmCounter
+from penstock.serving.arms import Arms
 from penstock.serving.callers import Callers
 from penstock.serving.folder import ServingFolder
-from penstock.serving.follower import Serving, SlotFollower
+from penstock.serving.follower import Loaded, Serving, SlotFollower
+from penstock.serving.guards import GuardWatch
 from penstock.serving.journal import JournalWriter
 from penstock.serving.judges import judges_of
 from penstock.serving.labels import LabelBook, LabelResult
@@ -22,6 +25,7 @@ from penstock.serving.metrics import Metrics
 from penstock.serving.models import Models
 from penstock.serving.remembered import RememberedRows
 from penstock.serving.settings import ServeSettings
+from penstock.serving.shadow import Shadow
 from penstock.serving.tls import Certificate
 
 
@@ -45,11 +49,15 @@ class Worker:
     def __init__(self, state_dir: Path, settings: ServeSettings) -> None:
         self.settings, self.state_dir = settings, state_dir
         self.certificate = None if settings.tls is None else Certificate(settings.tls)
-        self._follower = SlotFollower(state_dir, poll_ms=settings.poll_ms)
+
+        def open_shadow(release: int, candidate: Loaded, counter: ArmCounter) -> Shadow:
+            return Shadow.of(state_dir, release, candidate, counter, settings.journal, settings.history)
+
+        self._follower = SlotFollower(state_dir, poll_ms=settings.poll_ms, open_shadow=open_shadow)
         try:
             self._follower.start()
         except BaseException:
-            self._follower.acknowledgement.remove()
+            self._follower.close()
             raise
         self.models = Models(
             state_dir,
@@ -64,6 +72,7 @@ class Worker:
         self._labels = LabelBook(ServingFolder(state_dir).journal)
         self.remembered = RememberedRows(ServingFolder(state_dir).journal, settings.history)
         self.remembered.read([(slot.entry.model, slot.bundle.decoder) for slot in self.serving.by_version.values()])
+        self.guards = GuardWatch(state_dir, self._arms)
         self._one_at_a_time = asyncio.Lock()
         self.closing: list[Callable[[], None]] = []  # what is to be closed with the worker
         self.failure: PenstockError | None = None  # why it could not start; for whoever started it
@@ -85,6 +94,10 @@ class Worker:
     @property
     def serving_or_none(self) -> Serving | None:
         return self._follower.serving
+
+    def _arms(self) -> Arms | None:
+        serving = self._follower.serving
+        return None if serving is None else serving.arms
 
     async def take_labels(self, items: Sequence[Any]) -> LabelResult:
         """Judge labels beside the event loop, and journal those that are new."""
@@ -111,7 +124,9 @@ class Worker:
                 await send({"type": "lifespan.startup.failed", "message": ""})
                 return
         renewing = [] if self.certificate is None else [self.certificate.follow()]
-        following = asyncio.gather(self._follower.follow(), self.models.follow(), self.callers.follow(), *renewing)
+        following = asyncio.gather(
+            self._follower.follow(), self.models.follow(), self.callers.follow(), self.guards.watch(), *renewing
+        )
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if beside is not None:
@@ -126,4 +141,4 @@ class Worker:
         for close in self.closing:
             close()
         self.journal.close()
-        self._follower.acknowledgement.remove()
+        self._follower.close()

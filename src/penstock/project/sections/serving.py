@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterator
 from typing import Literal
 
 from penstock.project.sections.section import Fault, Section, not_positive
+
+CANDIDATE_CHECKS = (
+    "live-quality",
+    "error-share",
+    "latency-p99",
+    "prediction-share",
+    "confidence",
+    "novelty-share",
+    "drift",
+    "missing-share",
+    "unknown-values",
+    "out-of-range",
+    "unknown-words",
+)
+"""Checks of `penstock monitor` (a test holds this list against them: they are too heavy to import here)."""
+
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+_UNIT_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds_of(length: str) -> float | None:
+    """A length of time in seconds; None where it is none, or 0.
+
+    >>> seconds_of("5m")
+    300.0
+    """
+    match = _LENGTH.fullmatch(length.strip())
+    return (float(match[1]) * _UNIT_S[match[2]] or None) if match else None
 
 
 class JournalSection(Section, frozen=True):
@@ -53,6 +83,36 @@ class BatchingSection(Section, frozen=True):
             yield "max_rows", f"{self.max_rows} is not from 1 to 4,096", "write for example 64, or 1 for never"
 
 
+class GuardsSection(Section, frozen=True):
+    """When a canary, an A/B test or a shadow ends by itself; see `penstock.serving.conditions`."""
+
+    trip: tuple[str, ...] = ("errors > 0.01",)
+    window: str = "60s"
+    minimum_requests: int = 100
+    checks: tuple[str, ...] = ("live-quality",)  # of the monitor, on the candidate's rows
+
+    def faults(self) -> Iterator[Fault]:
+        from penstock.errors import BadParameter  # here: read with each command, needed by few
+        from penstock.serving.conditions import parse
+
+        for text in self.trip:
+            try:
+                parse(text)
+            except BadParameter as error:
+                yield "trip", f"{error.what}: {error.why}", error.way_out
+        if seconds_of(self.window) is None:
+            yield "window", f"{self.window!r} is no length of time", 'write for example "60s" or "5m"'
+        for check in self.checks:
+            if check not in CANDIDATE_CHECKS:
+                near = difflib.get_close_matches(check, CANDIDATE_CHECKS, 1, 0.5)
+                yield (
+                    "checks",
+                    f"{check!r} is no check of a candidate's rows; there are {', '.join(CANDIDATE_CHECKS)}",
+                    f"write {near[0]!r}" if near else "remove it or use one of these",
+                )
+        yield from not_positive(self, "minimum_requests")
+
+
 class ServingSection(Section, frozen=True):
     deadline_ms: float | None = None  # of requests that name none themselves
     abstain_below: float | None = None
@@ -70,6 +130,7 @@ class ServingSection(Section, frozen=True):
     history: HistorySection = HistorySection()
     queue: QueueSection = QueueSection()
     batching: BatchingSection = BatchingSection()
+    guards: GuardsSection = GuardsSection()
 
     def faults(self) -> Iterator[Fault]:
         if self.history.rows and self.journal.sample < 1:

@@ -10,7 +10,7 @@ from penstock import __version__
 from penstock.errors import RequestError, ServingError
 from penstock.parts import need
 from penstock.serving.callers import ANY, ASKING, Asking
-from penstock.serving.door import Door, in_words
+from penstock.serving.door import Door, in_words, version_told
 from penstock.serving.follower import Loaded
 from penstock.serving.heads import NOTED, request_id_of
 from penstock.serving.protocols import repository
@@ -190,7 +190,7 @@ def _methods(door: Door) -> dict[str, Method]:
         answers = await door.ask(loaded, rows, came_ns, _urgency(request, context))
         tensors = chosen(tensors_of(answers, loaded.bundle.signature), [output.name for output in request.outputs])
         response = message("ModelInferResponse")(
-            model_name=loaded.entry.model, model_version=str(loaded.entry.version), id=request.id
+            model_name=loaded.entry.model, model_version=str(version_told(loaded, answers)), id=request.id
         )
         for tensor in tensors:
             response.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from penstock import __version__
 from penstock.errors import RequestError
 from penstock.serving.bodies import parse_object
-from penstock.serving.door import Door, Handler, answering, in_words
+from penstock.serving.door import Door, Handler, answering, in_words, version_told
 from penstock.serving.follower import Loaded
 from penstock.serving.protocols import repository
 from penstock.serving.protocols.tensors import metadata, read_inference, tensors_of, write_inference
@@ -56,10 +56,9 @@ def routes(door: Door) -> list[Route]:
         loaded = await loaded_of(request)
         body = await door.body(request)
         asked = read_inference(body, _header_length(request), loaded.bundle.signature)
-        tensors = tensors_of(
-            await door.answers(request, loaded, asked.rows, asked.deadline_ms), loaded.bundle.signature
-        )
-        content, head = write_inference(loaded.entry.model, loaded.entry.version, asked, tensors)
+        answers = await door.answers(request, loaded, asked.rows, asked.deadline_ms)
+        tensors = tensors_of(answers, loaded.bundle.signature)
+        content, head = write_inference(loaded.entry.model, version_told(loaded, answers), asked, tensors)
         if head is None:
             return Response(content, media_type="application/json")
         return Response(content, media_type="application/octet-stream", headers={_HEADER: str(head)})

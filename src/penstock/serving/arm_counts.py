@@ -1,0 +1,152 @@
+"""What each arm of a release did, counted by every process that answers for it, and added up by whoever asks.
+
+As `penstock.serving.metrics`: doubles in a small memory-mapped file of each process, in a folder of the release. Files of processes
+that died stay, so that no count goes down, and a server that is started again goes on counting.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import final
+
+from penstock.serving.folder import ServingFolder
+from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM
+
+ARMS = (LIVE_ARM, CANDIDATE_ARM)
+COUNTED = (
+    "requests",  # answered, or failed
+    "errors",
+    "rows",
+    "abstentions",
+    "novel_rows",
+    "compared_rows",  # of a shadow, with the live version's answers
+    "agreeing_rows",
+    "dropped",  # copies that the shadow was not given: it was busy
+)
+REQUESTS, ERRORS, ROWS, ABSTENTIONS, NOVEL, COMPARED, AGREEING, DROPPED = range(len(COUNTED))
+
+_TIMES = len(COUNTED)
+_PER_DECADE = 40  # of time: a quantile is known to within 6 %
+_FASTEST_S = 1e-5
+_BUCKETS = 7 * _PER_DECADE  # up to 100 s
+_WIDTH = _TIMES + _BUCKETS
+_SIZE = len(ARMS) * _WIDTH * 8
+_ENDING = ".arms"
+
+Counts = Sequence[float]
+"""One arm: what `COUNTED` lists, then how many requests took how long."""
+
+
+@final
+class ArmCounter:
+    """Counts one arm in one process."""
+
+    def __init__(self, values: memoryview[float]) -> None:
+        self._values = values
+
+    def answered(self, rows: int, abstentions: int, novel: int, seconds: float) -> None:
+        """A request was answered."""
+        values = self._values
+        values[REQUESTS] += 1
+        values[ROWS] += rows
+        values[ABSTENTIONS] += abstentions
+        values[NOVEL] += novel
+        values[_TIMES + _bucket(seconds)] += 1
+
+    def failed(self) -> None:
+        """A request was not answered, by this arm's fault."""
+        self._values[REQUESTS] += 1
+        self._values[ERRORS] += 1
+
+    def compared(self, rows: int, agreeing: int) -> None:
+        """Rows of a shadow beside the answers of the live version."""
+        self._values[COMPARED] += rows
+        self._values[AGREEING] += agreeing
+
+    def dropped(self) -> None:
+        """A copy that was not given to the shadow."""
+        self._values[DROPPED] += 1
+
+
+@final
+class ArmFile:
+    """One process's counts of one release."""
+
+    def __init__(self, state_dir: Path, release: int, name: str) -> None:
+        folder = _folder(state_dir, release)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{name}{_ENDING}").open("ab+") as file:
+            file.truncate(_SIZE)
+            self._map = mmap.mmap(file.fileno(), _SIZE)
+        values = memoryview(self._map).cast("d")
+        self.live = ArmCounter(values[:_WIDTH])
+        self.candidate = ArmCounter(values[_WIDTH:])
+
+
+def read_counts(state_dir: Path, release: int) -> dict[str, Counts]:
+    """The counts of both arms of a release, of all processes together."""
+    total = [0.0] * (len(ARMS) * _WIDTH)
+    for path in _folder(state_dir, release).glob(f"*{_ENDING}"):
+        data = path.read_bytes()
+        if len(data) == _SIZE:
+            total = [a + b for a, b in zip(total, memoryview(data).cast("d"), strict=True)]
+    return {arm: total[place * _WIDTH : (place + 1) * _WIDTH] for place, arm in enumerate(ARMS)}
+
+
+def minus(now: Counts, before: Counts) -> Counts:
+    """What was counted between two looks."""
+    return [a - b for a, b in zip(now, before, strict=True)]
+
+
+def figures(counts: Counts) -> dict[str, float]:
+    """Counts as the figures of `penstock.serving.conditions`; NaN where nothing was counted.
+
+    >>> figures([0.0] * (len(COUNTED) + 280))["errors"]
+    nan
+    """
+    return {
+        "requests": counts[REQUESTS],
+        "rows": counts[ROWS],
+        "errors": _share(counts[ERRORS], counts[REQUESTS]),
+        "abstentions": _share(counts[ABSTENTIONS], counts[ROWS]),
+        "novelty": _share(counts[NOVEL], counts[ROWS]),
+        "agreement": _share(counts[AGREEING], counts[COMPARED]),
+        **{f"latency_p{q}": 1000 * quantile(counts, q / 100) for q in (50, 95, 99)},
+    }
+
+
+def quantile(counts: Counts, share: float) -> float:
+    """Seconds within which that share of the requests was answered: the upper edge of its bucket; NaN where there is none."""
+    times = counts[_TIMES:]
+    wanted = share * sum(times)
+    running = 0.0
+    for place, count in enumerate(times):
+        running += count
+        if count and running >= wanted:
+            return _FASTEST_S * 10 ** ((place + 1) / _PER_DECADE)
+    return math.nan
+
+
+def forget_counts(state_dir: Path, *, but: int | None) -> None:
+    """Delete the counts of releases that are over."""
+    for folder in ServingFolder(state_dir).arms.glob("*"):
+        if folder.name != str(but):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder(state_dir: Path, release: int) -> Path:
+    return ServingFolder(state_dir).arms / str(release)
+
+
+def _bucket(seconds: float) -> int:
+    if seconds <= _FASTEST_S:
+        return 0
+    return min(_BUCKETS - 1, int(math.log10(seconds / _FASTEST_S) * _PER_DECADE))
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan

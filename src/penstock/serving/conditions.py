@@ -1,0 +1,383 @@
+"""The language in which a release is held to account: ``errors < 0.01 and latency_p99 <= 1.5 * live and rows >= 1000``.
+
+    condition  = all ("or" all)*
+    all        = one ("and" one)*
+    one        = "not" one | "(" condition ")" | comparison
+    comparison = sum ("<" | "<=" | ">" | ">=" | "=" | "!=") sum
+    sum        = product (("+" | "-") product)*
+    product    = value ("*" value)*
+    value      = number ["%"] | name | "live" | "live." name
+
+A name is a figure of the candidate; ``live`` is the same figure of the version that is live, ``live.rows`` another one of it. A
+figure that is not known (no row has a label yet) makes its comparison unknown, and nothing follows from what is unknown: neither
+a promotion nor a return.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import eq, ge, gt, le, lt, ne
+from typing import Literal, NoReturn, TypeAlias, final
+
+from penstock.errors import BadParameter
+
+NAMES = {
+    "requests": "requests that were answered or failed",
+    "rows": "rows that were answered",
+    "errors": "share of requests that the candidate could not answer and the live version then did",
+    "latency_p50": "milliseconds from request to answer: the median",
+    "latency_p95": "milliseconds: 95 of 100 are faster",
+    "latency_p99": "milliseconds: 99 of 100 are faster",
+    "abstentions": "share of rows in which the model abstained",
+    "novelty": "share of rows that are unlike its training rows",
+    "agreement": "share of rows with the same prediction as the live version (shadow only)",
+    "hours": "since the release began",
+    "labels": "rows whose outcome is known",
+    "quality": "the metric of the goal on those rows",
+    "alarms": "checks of `penstock monitor` that alarm on the candidate's rows",
+}
+"""Figures of an arm, and what they are."""
+
+SLOW_NAMES = frozenset({"labels", "quality", "alarms"})
+"""Those that are read from journal and labels, by `penstock monitor` and `penstock promote`; a server does not know them."""
+
+LIVE = "live"
+Figures: TypeAlias = Mapping[str, float]
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "<=": le,
+    ">=": ge,
+    "!=": ne,
+    "==": eq,
+    "=": eq,
+    "<": lt,
+    ">": gt,
+}
+_TOKEN = re.compile(
+    r"(?P<space>\s+)|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)(?P<percent>\s*%)?(?![\w.])"
+    r"|(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)|(?P<operator><=|>=|!=|==|[<>=+\-*()])"
+)
+_WORDS = frozenset({"and", "or", "not"})
+_DEEPEST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number, or a figure of an arm."""
+
+    number: float = math.nan
+    name: str = ""
+    of_live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Products that are added, each with its sign."""
+
+    products: tuple[tuple[int, tuple[Value, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two sums. `text` is how it was written."""
+
+    text: str
+    left: Sum
+    operator: str
+    right: Sum
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    how: Literal["and", "or"]
+    parts: tuple[Part, ...]
+
+
+Part: TypeAlias = Comparison | Not | Joined
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one comparison showed. `holds` is None where a figure is not known."""
+
+    text: str
+    left: float
+    right: float
+    holds: bool | None
+
+    def __str__(self) -> str:
+        """The comparison beside its figures."""
+        if self.holds is None:
+            return f"{self.text}: not known yet"
+        return f"{self.text}: {self.left:.4g} against {self.right:.4g}, {'yes' if self.holds else 'no'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a condition holds (None: unknown), and what each of its comparisons showed."""
+
+    holds: bool | None
+    findings: tuple[Finding, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition that was read."""
+
+    text: str
+    root: Part
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The figures that it needs."""
+        return frozenset(value.name for one in _comparisons(self.root) for value in _values(one) if value.name)
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether a server can judge it by what it counts itself."""
+        return not self.names & SLOW_NAMES
+
+    def judge(self, candidate: Figures, live: Figures) -> Verdict:
+        """Hold the condition against the figures of both arms; a figure that is absent or NaN is unknown."""
+        findings: list[Finding] = []
+        return Verdict(_judge(self.root, candidate, live, findings), tuple(findings))
+
+
+def parse(text: str) -> Condition:
+    """Read a condition.
+
+    Raises
+    ------
+    BadParameter : it cannot be read, or names a figure that there is not; says at which column, and names the nearest.
+
+    >>> parse("errors < 1% and rows >= 1000").judge({"errors": 0.02, "rows": 5000}, {}).holds
+    False
+    >>> parse("quality >= live - 0.01").judge({}, {"quality": 0.8}).holds is None
+    True
+    """
+    return Condition(text, _Reader(text).read())
+
+
+def _comparisons(part: Part) -> Iterator[Comparison]:
+    if isinstance(part, Comparison):
+        yield part
+    elif isinstance(part, Not):
+        yield from _comparisons(part.part)
+    else:
+        for one in part.parts:
+            yield from _comparisons(one)
+
+
+def _values(one: Comparison) -> Iterator[Value]:
+    for side in (one.left, one.right):
+        for _, product in side.products:
+            yield from product
+
+
+def _judge(part: Part, candidate: Figures, live: Figures, findings: list[Finding]) -> bool | None:
+    """Kleene's logic of three values: what is unknown decides nothing, and what is decided without it stays so."""
+    if isinstance(part, Comparison):
+        left, right = _total(part.left, candidate, live), _total(part.right, candidate, live)
+        unknown = math.isnan(left) or math.isnan(right)
+        holds = None if unknown else _COMPARE[part.operator](left, right)
+        findings.append(Finding(part.text, left, right, holds))
+        return holds
+    if isinstance(part, Not):
+        inner = _judge(part.part, candidate, live, findings)
+        return None if inner is None else not inner
+    verdicts = [_judge(one, candidate, live, findings) for one in part.parts]
+    decisive = part.how == "or"
+    if decisive in verdicts:
+        return decisive
+    return None if None in verdicts else not decisive
+
+
+def _total(side: Sum, candidate: Figures, live: Figures) -> float:
+    total = 0.0
+    for sign, product in side.products:
+        factor = float(sign)
+        for value in product:
+            factor *= (
+                value.number if not value.name else (live if value.of_live else candidate).get(value.name, math.nan)
+            )
+        total += factor
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    column: int
+    number: float = math.nan
+
+
+@final
+class _Reader:
+    """Reads one condition from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = list(self._read_tokens())
+        self._at = 0
+        self._depth = 0
+
+    def read(self) -> Part:
+        if len(self._tokens) == 1:
+            self._refuse("there is nothing in it", "write for example: errors < 0.01 and rows >= 1000")
+        found = self._any()
+        if self._now.kind != "end":
+            self._refuse(f"{self._now.text!r} was not expected here", "join conditions with `and` or `or`")
+        return found
+
+    def _read_tokens(self) -> Iterator[_Token]:
+        at = 0
+        while at < len(self._text):
+            match = _TOKEN.match(self._text, at)
+            if match is None:
+                self._refuse_at(
+                    at + 1, f"{self._text[at]!r} means nothing here", f"operators are {' '.join(_COMPARE)} + - *"
+                )
+            if match["number"]:
+                number = float(match["number"]) / (100 if match["percent"] else 1)
+                yield _Token("number", match.group(), at + 1, number)
+            elif match["name"]:
+                word = match["name"].lower()
+                yield _Token("word" if word in _WORDS else "name", word, at + 1)
+            elif match["operator"]:
+                yield _Token("operator", match["operator"], at + 1)
+            at = match.end()
+        yield _Token("end", "", len(self._text) + 1)
+
+    @property
+    def _now(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _next(self) -> _Token:
+        token = self._now
+        self._at += 1
+        return token
+
+    def _is(self, kind: str, *texts: str) -> bool:
+        return self._now.kind == kind and self._now.text in texts
+
+    def _any(self) -> Part:
+        parts = [self._all()]
+        while self._is("word", "or"):
+            self._next()
+            parts.append(self._all())
+        return parts[0] if len(parts) == 1 else Joined("or", tuple(parts))
+
+    def _all(self) -> Part:
+        parts = [self._one()]
+        while self._is("word", "and"):
+            self._next()
+            parts.append(self._one())
+        return parts[0] if len(parts) == 1 else Joined("and", tuple(parts))
+
+    def _one(self) -> Part:
+        negated = False
+        while self._is("word", "not"):
+            self._next()
+            negated = not negated
+        if self._is("operator", "("):
+            self._depth += 1
+            if self._depth > _DEEPEST:
+                self._refuse(f"more than {_DEEPEST} brackets are open here", "write it with fewer brackets")
+            opened = self._next()
+            found = self._any()
+            if not self._is("operator", ")"):
+                self._refuse(f"the bracket of column {opened.column} is not closed", "write the missing )")
+            self._next()
+            self._depth -= 1
+        else:
+            found = self._comparison()
+        return Not(found) if negated else found
+
+    def _comparison(self) -> Comparison:
+        start = self._now.column
+        left = self._sum()
+        if self._now.kind != "operator" or self._now.text not in _COMPARE:
+            self._refuse("a comparison was expected here", f"write one of {' '.join(_COMPARE)} and a limit")
+        operator = self._next().text
+        right = self._sum()
+        ends = self._tokens[self._at - 1]
+        text = self._text[start - 1 : ends.column - 1 + len(ends.text)]
+        names = {v.name for side in (left, right) for _, product in side.products for v in product if not v.of_live}
+        names -= {""}
+        if len(names) == 1:
+            name = next(iter(names))
+            return Comparison(text, _named(left, name), operator, _named(right, name))
+        if any(v.name == LIVE for side in (left, right) for _, product in side.products for v in product):
+            self._refuse_at(
+                start,
+                f"{text!r} does not say which figure of the live version is meant",
+                "`live` stands beside one name of the candidate; else write for example live.errors",
+            )
+        if not any(v.name for side in (left, right) for _, product in side.products for v in product):
+            self._refuse_at(start, f"{text!r} compares numbers alone", f"name a figure: {', '.join(NAMES)}")
+        return Comparison(text, left, operator, right)
+
+    def _sum(self) -> Sum:
+        sign = 1
+        if self._is("operator", "-"):
+            self._next()
+            sign = -1
+        products = [(sign, self._product())]
+        while self._is("operator", "+", "-"):
+            sign = 1 if self._next().text == "+" else -1
+            products.append((sign, self._product()))
+        return Sum(tuple(products))
+
+    def _product(self) -> tuple[Value, ...]:
+        values = [self._value()]
+        while self._is("operator", "*"):
+            self._next()
+            values.append(self._value())
+        return tuple(values)
+
+    def _value(self) -> Value:
+        token = self._now
+        if token.kind == "number":
+            self._next()
+            return Value(number=token.number)
+        if token.kind == "name":
+            self._next()
+            if token.text == LIVE:
+                return Value(name=LIVE, of_live=True)
+            of_live = token.text.startswith(f"{LIVE}.")
+            name = token.text.removeprefix(f"{LIVE}.")
+            if name not in NAMES:
+                near = difflib.get_close_matches(name, NAMES, 1, 0.5)
+                self._refuse_at(
+                    token.column,
+                    f"there is no figure {name!r}; there are {', '.join(NAMES)}",
+                    f"write {near[0]!r}" if near else "write one of these",
+                )
+            return Value(name=name, of_live=of_live)
+        found = "the end" if token.kind == "end" else repr(token.text)
+        return self._refuse(f"a name or a number was expected, but here is {found}", f"names are {', '.join(NAMES)}")
+
+    def _refuse(self, why: str, way_out: str) -> NoReturn:
+        self._refuse_at(self._now.column, why, way_out)
+
+    def _refuse_at(self, column: int, why: str, way_out: str) -> NoReturn:
+        raise BadParameter(f"the condition {self._text!r} cannot be used, column {column}", why=why, way_out=way_out)
+
+
+def _named(side: Sum, name: str) -> Sum:
+    """`live` alone, with the name that it stands for."""
+    products = tuple(
+        (sign, tuple(Value(name=name, of_live=True) if v.name == LIVE else v for v in product))
+        for sign, product in side.products
+    )
+    return Sum(products)

@@ -1,0 +1,173 @@
+"""A version beside the live one: offered without an envelope, ended by hand or by a guard, and always in the audit trail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.serving.slots import end_release, read_slots
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def project(penstock: Cli, project_at: Cli, set_line: Cli) -> Path:
+    """Version 1 is live; version 2 is the same model with another decision rule."""
+    folder: Path = project_at("live")
+    set_line(folder, "serving", "abstain_below = 0.55")
+    assert penstock(folder, "run").body["model"]["version"] == 2
+    return folder
+
+
+def state_of(project: Path) -> Any:
+    return read_slots(project / ".penstock/serving")
+
+
+def trail(penstock: Cli, project: Path) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = penstock(project, "doctor", "--trail").body["events"]
+    return events
+
+
+def test_a_canary_is_offered_without_an_envelope(penstock: Cli, project: Path) -> None:
+    """The live slot is as it was; the trail says who answers what; a larger share goes on with the same release."""
+    before = state_of(project)
+    opened = [e["what"] for e in trail(penstock, project)].count("open envelope")
+    done = penstock(project, "deploy", "--canary", "10%", "--sticky", "job")
+    assert done.code == 0
+    assert (done.body["version"], done.body["live"], done.body["slot"]) == (2, 1, "green")
+    assert done.body["release"]["share"] == 0.1
+    state = state_of(project)
+    assert (state.live, state.live_entry) == (before.live, before.live_entry)
+    event = trail(penstock, project)[-1]
+    assert event["what"] == "release"
+    assert {n: event["details"][n] for n in ("version", "mode", "share", "sticky", "epoch")} == {
+        "version": 2, "mode": "canary", "share": 0.1, "sticky": "job", "epoch": state.epoch
+    }  # fmt: skip
+    more = penstock(project, "deploy", "--canary", "50%")
+    assert more.body["release"]["number"] == done.body["release"]["number"]
+    assert more.body["release"]["sticky"] == "job"
+    assert [e["what"] for e in trail(penstock, project)].count("open envelope") == opened
+    assert penstock(project, "models").body["versions"][0]["aliases"] == ["champion"]
+
+
+def test_rollback_ends_a_release(penstock: Cli, project: Path) -> None:
+    """The live version answers alone, the candidate's slot is as it was before."""
+    before = state_of(project)
+    penstock(project, "deploy", "--ab", "0.5")
+    done = penstock(project, "rollback")
+    assert done.code == 0
+    assert (done.body["version"], done.body["ended"]) == (1, 2)
+    state = state_of(project)
+    assert (state.live, state.slots, state.release) == (before.live, before.slots, None)
+    event = trail(penstock, project)[-1]
+    assert (event["what"], event["details"]["version"], event["details"]["ended"]) == ("rollback", 1, 2)
+
+
+def test_a_deploy_of_the_candidate_opens_its_envelope_and_ends_the_release(penstock: Cli, project: Path) -> None:
+    """It is judged as any other; another version has to wait."""
+    penstock(project, "deploy", "--shadow", "--version", "2")
+    refused = penstock(project, "deploy", "--version", "1")
+    assert refused.code == 2
+    assert "released already" in refused.error["what"]
+    done = penstock(project, "deploy")
+    assert done.code == 0, done.err
+    assert done.body["version"] == 2
+    state = state_of(project)
+    assert (state.live_entry.version, state.release) == (2, None)
+    event = trail(penstock, project)[-1]
+    assert (event["what"], event["details"]["promoted"]) == ("deploy", "shadow")
+
+
+def test_what_a_guard_did_is_in_the_trail_after_the_next_command(penstock: Cli, project: Path) -> None:
+    """In its own name, with its reason and its instant, though the server knows no ledger; also of a release that was killed."""
+    penstock(project, "deploy", "--canary", "10%")
+    state = end_release(project / ".penstock/serving", by="guard: errors > 0.01 (0.2 against 0.01)")
+    assert state is not None
+    penstock(project, "monitor")
+    event = trail(penstock, project)[-1]
+    assert (event["what"], event["who"]) == ("return", "guard")
+    details = event["details"]
+    assert (details["version"], details["epoch"], details["changed_at"]) == (1, state.epoch, state.changed_at)
+    assert "errors > 0.01" in details["by"]
+    penstock(project, "monitor")
+    assert trail(penstock, project)[-1] == event
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (("--canary", "0"), "--canary is '0'"),
+        (("--ab", "110%"), "--ab is '110%'"),
+        (("--canary", "10%", "--sticky", "jbo"), "--sticky names 'jbo'"),
+        (("--canary", "10%", "--version", "1"), "live already"),
+        (("--canary", "10%", "--version", "9"), "has no version"),
+        (("--canary", "10%", "--shadow"), ""),
+        (("--shadow", "--sticky", "job"), ""),
+        (("--canary", "10%", "--override", "why"), ""),
+    ],
+)
+def test_what_cannot_be_released_is_refused(penstock: Cli, project: Path, line: tuple[str, ...], words: str) -> None:
+    """Before anything changes."""
+    before = state_of(project)
+    done = penstock(project, "deploy", *line)
+    assert done.code == 2
+    assert words in done.error["what"]
+    assert state_of(project) == before
+
+
+def test_a_version_that_did_not_pass_is_only_shown_copies(penstock: Cli, project: Path) -> None:
+    """A canary answers real requests, a shadow nobody."""
+    with (project / "penstock.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[[gates]]\nmetric = "roc_auc"\nat_least = 0.9999\n')
+    failed = penstock(project, "run").body["model"]["version"]
+    refused = penstock(project, "deploy", "--canary", "10%", "--version", str(failed))
+    assert refused.code == 2
+    assert "did not pass" in refused.error["what"]
+    assert penstock(project, "deploy", "--shadow", "--version", str(failed)).code == 0
+
+
+def test_a_damaged_bundle_is_refused_and_the_live_slot_is_untouched(penstock: Cli, project: Path, serve: Cli) -> None:
+    """Nothing is offered, neither as a canary nor as a shadow; a server answers on."""
+    app = serve(project)
+    before = state_of(project)
+    graph = project / "models/v2/graph.onnx"
+    digest = json.loads((project / "models/v2/manifest.json").read_bytes())["files"]["graph.onnx"]["digest"][7:]
+    for path in (graph, project / ".penstock/objects" / digest[:2] / digest[2:]):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.chmod(0o600)
+        path.write_bytes(data)
+    for mode in (("--canary", "100%"), ("--shadow",)):
+        done = penstock(project, "deploy", *mode)
+        assert done.code == 2
+        assert done.error["code"] == "damaged"
+    assert state_of(project) == before
+    assert app.ask("POST", "/predict", {"rows": [{}]})[1]["version"] == 1
+    app.close()
+
+
+def test_guards_are_declared(penstock: Cli, project: Path) -> None:
+    """The release carries them to the servers; one that cannot be read is refused with the place."""
+    text = (project / "penstock.toml").read_text(encoding="utf-8")
+    guards = (
+        '\n[serving.guards]\ntrip = ["errors > 2%", "latency_p99 > 2 * live"]\nwindow = "5m"\nminimum_requests = 7\n'
+    )
+    (project / "penstock.toml").write_text(text + guards, encoding="utf-8")
+    told = penstock(project, "deploy", "--shadow").body["release"]["guards"]
+    assert told == {
+        "trip": ["errors > 2%", "latency_p99 > 2 * live"],
+        "window_s": 300.0,
+        "minimum_requests": 7,
+        "checks": ["live-quality"],
+    }
+    written = json.loads((project / ".penstock/serving/slots.json").read_bytes())["release"]["guards"]
+    assert written == told
+    (project / "penstock.toml").write_text(text + guards.replace("errors", "eror"), encoding="utf-8")
+    refused = penstock(project, "deploy", "--shadow")
+    assert refused.code == 2
+    assert refused.error["code"] == "bad-declaration"
+    assert "errors" in refused.error["try"]

@@ -1,0 +1,295 @@
+"""A canary in an app of this process: who answers, what is journalled and counted, and that it costs nobody an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.bundle.runtime import Bundle
+from penstock.errors import BundleError, RequestError
+from penstock.serving.arm_counts import ArmFile, figures, quantile, read_counts
+from penstock.serving.arms import Arms
+from penstock.serving.journal import read
+from penstock.serving.releases import Dealer
+from penstock.serving.slots import SlotState, end_release
+from penstock.testing.toy_bundle import ROWS
+
+Deploy = Callable[..., SlotState]
+ROW = {"age": 30, "income": 20000, "job": "pilot", "member": False}
+KEYS = [f"customer-{n}" for n in range(40)]
+
+
+def arms_of(client: Any) -> Arms:
+    arms = client.worker.serving.arms
+    assert arms is not None
+    return arms
+
+
+def counted(client: Any, tmp_path: Path) -> dict[str, dict[str, float]]:
+    counts = read_counts(tmp_path / "serving", arms_of(client).release.number)
+    return {arm: figures(one) for arm, one in counts.items()}
+
+
+def break_predicting(monkeypatch: pytest.MonkeyPatch, broken: Bundle, error: Exception) -> None:
+    """Let one bundle fail at every request."""
+    predict = Bundle.predict
+
+    def failing(self: Bundle, *args: Any, **more: Any) -> Any:
+        if self is broken:
+            raise error
+        return predict(self, *args, **more)
+
+    monkeypatch.setattr(Bundle, "predict", failing)
+
+
+def test_a_key_has_one_arm_in_every_worker_and_while_the_share_grows(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any]
+) -> None:
+    """As the dealer says; the response names who answered, and the journal which arm."""
+    deploy(1)
+    state = release(2, "canary", 0.3, sticky="id")
+    assert state.candidate is not None
+    dealer = Dealer(state.candidate.bundle, 0.3)
+    answered = {}
+    for client in (open_client(), open_client()):
+        for key in KEYS:
+            answer = client.post("/predict", {"rows": [{**ROW, "id": key}]}).json()
+            assert answered.setdefault(key, answer["version"]) == answer["version"]
+    assert answered == {key: 2 if dealer.takes(key) else 1 for key in KEYS}
+    arms = {(record.version, record.arm) for record in read(client.journal)}
+    assert arms == {(1, "live"), (2, "candidate")}
+    release(2, "canary", 0.8, sticky="id")
+    client = open_client()
+    later = {key: client.post("/predict", {"rows": [{**ROW, "id": key}]}).json()["version"] for key in KEYS}
+    assert all(later[key] == 2 for key in KEYS if answered[key] == 2)
+    assert sum(later.values()) > sum(answered.values())
+
+
+def test_each_arm_answers_its_own_rows_of_a_request(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any]
+) -> None:
+    """In their order; the answers of the candidate name it, and labels find them by id."""
+    deploy(1)
+    state = release(2, "ab", 0.5, sticky="id")
+    assert state.candidate is not None
+    dealer = Dealer(state.candidate.bundle, 0.5)
+    client = open_client()
+    rows = [{**ROW, "id": key} for key in KEYS]
+    body = client.post("/predict", {"rows": rows}).json()
+    assert (body["version"], body["slot"]) == (1, "blue")
+    assert [answer["key"] for answer in body["predictions"]] == KEYS
+    told = [(answer.get("version", 1), answer.get("slot", "blue")) for answer in body["predictions"]]
+    assert told == [(2, "green") if dealer.takes(key) else (1, "blue") for key in KEYS]
+    alone = {key: client.predict({**ROW, "id": key})[0]["probabilities"] for key in KEYS}
+    assert all(a["probabilities"] == pytest.approx(alone[a["key"]]) for a in body["predictions"])
+    labels = [{"id": answer["id"], "label": "yes"} for answer in body["predictions"]]
+    assert client.post("/labels", {"labels": labels}).json() == {"accepted": len(KEYS), "rejected": []}
+
+
+def test_a_wrong_row_is_named_by_its_place_in_the_whole_request(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any]
+) -> None:
+    """Whichever arm would have answered it; nothing is counted against the candidate."""
+    deploy(1)
+    state = release(2, "ab", 0.5, sticky="id")
+    assert state.candidate is not None
+    dealer = Dealer(state.candidate.bundle, 0.5)
+    client = open_client()
+    for mine in (True, False):
+        rows = [{**ROW, "id": key} for key in KEYS]
+        place = max(n for n, key in enumerate(KEYS) if dealer.takes(key) is mine)
+        rows[place]["age"] = "old"
+        response = client.post("/predict", {"rows": rows})
+        assert response.status_code == 400
+        assert response.json()["error"]["path"] == f"rows[{place}].age"
+        assert f"rows[{place}]" in str(response.json()["error"])
+
+
+def test_a_request_that_names_a_version_is_not_dealt(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any]
+) -> None:
+    """It gets that version, and belongs to no arm."""
+    deploy(1)
+    release(2, "canary", 1.0)
+    client = open_client()
+    assert client.post("/predict", {"rows": [ROW], "version": 1}).json()["version"] == 1
+    assert client.post("/predict", {"rows": [ROW], "version": 2}).json()["version"] == 2
+    assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 2
+    assert [record.arm for record in read(client.journal)] == ["", "", "candidate"]
+
+
+def test_without_a_key_requests_are_dealt_by_chance(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any]
+) -> None:
+    """All rows of a request together; rows whose key is missing too."""
+    deploy(1)
+    release(2, "canary", 0.5)
+    client = open_client()
+    versions = [client.post("/predict", {"rows": [ROW, ROW]}).json()["version"] for _ in range(40)]
+    assert set(versions) == {1, 2}
+    release(2, "canary", 0.5, sticky="id")
+    client = open_client()
+    bodies = [client.post("/predict", {"rows": [ROW, {**ROW, "id": None}]}).json() for _ in range(40)]
+    assert {body["version"] for body in bodies} == {1, 2}
+    assert all("version" not in answer for body in bodies for answer in body["predictions"])
+
+
+def test_a_failure_of_the_candidate_costs_no_answer(
+    deploy: Deploy,
+    release: Deploy,
+    open_client: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The live version answers in its place, and the failure is counted and journalled against the candidate."""
+    deploy(1)
+    release(2, "canary", 1.0)
+    client = open_client()
+    break_predicting(monkeypatch, arms_of(client).candidate.bundle, MemoryError("no"))
+    body = client.post("/predict", {"rows": [ROW]}).json()
+    assert body["version"] == 1
+    assert len(body["predictions"]) == 1
+    assert counted(client, tmp_path)["candidate"]["errors"] == 1
+    error, answer = sorted(read(client.journal), key=lambda record: record.kind)
+    assert (error.kind, error.version, error.arm, error.code) == ("error", 2, "candidate", "internal")
+    assert (answer.kind, answer.version, answer.arm) == ("predict", 1, "")
+
+
+def test_a_field_that_only_the_candidate_refuses_is_held_against_it(
+    deploy: Deploy,
+    release: Deploy,
+    open_client: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A request that both refuse is the client's mistake."""
+    deploy(1)
+    release(2, "canary", 1.0)
+    client = open_client()
+    assert client.post("/predict", {"rows": [{"age": "old"}]}).status_code == 400
+    assert counted(client, tmp_path)["candidate"]["requests"] == 0
+    refusal = RequestError("unknown field 'job'", "why", "way", path="rows[0].job", code="unknown-field")
+    break_predicting(monkeypatch, arms_of(client).candidate.bundle, refusal)
+    assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 1
+    assert counted(client, tmp_path)["candidate"]["errors"] == 1
+
+
+def test_a_failure_of_the_live_version_is_counted_and_told(
+    deploy: Deploy,
+    release: Deploy,
+    open_client: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody else answers in its place: a release is not there to be relied on."""
+    deploy(1)
+    release(2, "canary", 1e-9)
+    client = open_client()
+    break_predicting(monkeypatch, arms_of(client).live.bundle, MemoryError("no"))
+    assert client.post("/predict", {"rows": [ROW]}).status_code == 500
+    assert counted(client, tmp_path)["live"]["errors"] == 1
+
+
+def test_the_arms_are_counted(deploy: Deploy, release: Deploy, open_client: Callable[..., Any], tmp_path: Path) -> None:
+    """Requests, rows, abstentions, novel rows and times, of all workers together."""
+    deploy(1)
+    release(2, "canary", 1.0)
+    for client in (open_client(), open_client()):
+        for row in ROWS:
+            client.predict(row, row)
+    told = counted(client, tmp_path)
+    assert told["live"]["requests"] == 0
+    assert told["candidate"]["requests"] == 2 * len(ROWS)
+    assert told["candidate"]["rows"] == 4 * len(ROWS)
+    answers = [a for record in read(client.journal) for a in record.answers]
+    assert told["candidate"]["abstentions"] == sum(a["decision"] == "abstain" for a in answers) / len(answers)
+    assert told["candidate"]["novelty"] > 0
+    assert 0.01 < told["candidate"]["latency_p50"] <= told["candidate"]["latency_p99"] < 10_000
+
+
+def test_a_quantile_is_known_to_within_six_percent(tmp_path: Path) -> None:
+    """From 10 microseconds to 100 seconds."""
+    counts = ArmFile(tmp_path, 1, "a")
+    times = [1e-5 * 1.05**n for n in range(300)]
+    for seconds in times:
+        counts.live.answered(1, 0, 0, seconds)
+    told = read_counts(tmp_path, 1)["live"]
+    for share in (0.5, 0.95, 0.99):
+        true = times[int(share * len(times)) - 1]
+        assert true <= quantile(told, share) <= 1.06 * true
+
+
+def test_other_protocols_name_who_answered(deploy: Deploy, release: Deploy, open_client: Callable[..., Any]) -> None:
+    """Dealt alike: tensors name the candidate where it answered all rows, MLflow's answers carry it."""
+    deploy(1)
+    release(2, "canary", 1.0)
+    client = open_client()
+    inputs = [{"name": "age", "datatype": "FP64", "shape": [1], "data": [30]}]
+    assert client.post("/v2/models/toy/infer", {"inputs": inputs}).json()["model_version"] == "2"
+    assert client.post("/v2/models/toy/versions/1/infer", {"inputs": inputs}).json()["model_version"] == "1"
+    answers = client.post("/invocations", {"dataframe_records": [ROW]}).json()["predictions"]
+    assert (answers[0]["version"], answers[0]["slot"]) == (2, "green")
+    assert client.post("/v1/models/toy:predict", {"instances": [ROW]}).status_code == 200
+    assert [record.version for record in read(client.journal)] == [2, 1, 2, 2]
+
+
+def test_a_candidate_with_another_form_of_answers_is_left_out(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any]
+) -> None:
+    """At the start of a server the live version answers alone."""
+    deploy(1)
+    release(2, "canary", 1.0, task="regression")
+    client = open_client()
+    assert client.worker.serving.arms is None
+    assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 1
+
+
+def test_a_damaged_candidate_is_refused_with_its_epoch(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any], tmp_path: Path
+) -> None:
+    """What is live is untouched; a server that starts now goes without the candidate."""
+    import asyncio
+
+    from penstock.serving.acknowledgements import wait_for_epoch, workers
+    from penstock.serving.slots import restore
+
+    before = deploy(1)
+    client = open_client()
+    state = release(2, "canary", 1.0)
+    assert state.candidate is not None
+    graph = tmp_path / "serving" / state.candidate.path / "graph.onnx"
+    graph.write_bytes(graph.read_bytes()[:-9])
+    follower = client.worker._follower
+    asyncio.run(follower._move())
+    with pytest.raises(Exception, match="refused what was deployed"):
+        wait_for_epoch(tmp_path / "serving", state.epoch, timeout_s=1.0)
+    assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 1
+    other = open_client()
+    assert other.post("/predict", {"rows": [ROW]}).json()["version"] == 1
+    restore(tmp_path / "serving", before, by="release was refused")
+    asyncio.run(follower._move())
+    assert all(worker.version == 1 for worker in workers(tmp_path / "serving"))
+
+
+def test_another_form_is_refused_by_name(toys: Callable[..., Path]) -> None:
+    """With both versions, and the way out."""
+    from penstock.serving.arms import refuse_other_form
+
+    signatures = [Bundle.load(toys(1, task)).signature for task in ("binary", "multiclass")]
+    with pytest.raises(BundleError, match="version 2 answers in another form than version 1"):
+        refuse_other_form((1, signatures[0]), (2, signatures[1]))
+
+
+def test_ending_a_release_is_followed(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A server that starts afterwards knows of no arms."""
+    deploy(1)
+    release(2, "canary", 1.0)
+    end_release(tmp_path / "serving")
+    client = open_client()
+    assert client.worker.serving.arms is None
+    assert 2 not in client.worker.serving.by_version

@@ -1,0 +1,144 @@
+"""Guards: a release that goes wrong ends by itself, within seconds, whoever sees it first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.serving import guards as guards_module
+from penstock.serving.arm_counts import ArmFile
+from penstock.serving.releases import Guards
+from penstock.serving.slots import SlotState, read_slots
+
+Deploy = Callable[..., SlotState]
+ROW = {"age": 30, "income": 20000, "job": "pilot", "member": False}
+
+
+def watched(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any], *trip: str, window_s: float = 60.0
+) -> tuple[Any, ArmFile]:
+    """A worker with a release, and counts as another worker would write them."""
+    deploy(1)
+    state = release(2, "canary", 0.5, guards=Guards(trip, window_s, 20))
+    client = open_client()
+    assert state.release is not None
+    return client, ArmFile(client.worker._follower.state_dir, state.release.number, "another")
+
+
+def test_errors_end_a_release(deploy: Deploy, release: Deploy, open_client: Callable[..., Any], tmp_path: Path) -> None:
+    """Once enough requests were seen; the live version answers alone, and the file says why."""
+    client, counts = watched(deploy, release, open_client, "errors > 1%")
+    for _ in range(19):
+        counts.candidate.failed()
+    assert client.worker.guards.look() is None
+    counts.candidate.failed()
+    reason = client.worker.guards.look()
+    assert reason == "errors > 1% (1 against 0.01)"
+    state = read_slots(tmp_path / "serving")
+    assert (state.release, state.by) == (None, f"guard: {reason}")
+    assert state.live_entry is not None
+    assert state.live_entry.version == 1
+    assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 1
+    assert client.worker.guards.look() is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "trips"),
+    [
+        ("latency_p99 > 50", True),
+        ("latency_p99 > 200", False),
+        ("latency_p99 > 3 * live", True),
+        ("abstentions > live + 0.2", True),
+        ("abstentions > 0.9", False),
+        ("novelty > 0.4", True),
+        ("quality < 0.9", False),
+    ],
+)
+def test_a_release_is_held_to_its_limits(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any], condition: str, trips: bool
+) -> None:
+    """Against numbers and against the live version; what a server cannot know trips nothing here."""
+    client, counts = watched(deploy, release, open_client, condition)
+    for _ in range(50):
+        counts.live.answered(2, 0, 0, 0.005)
+        counts.candidate.answered(2, 1, 1, 0.1)
+    assert (client.worker.guards.look() is not None) is trips
+
+
+def test_a_guard_looks_at_its_window(
+    deploy: Deploy,
+    release: Deploy,
+    open_client: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What happened before it is forgotten, good or bad."""
+    client, counts = watched(deploy, release, open_client, "errors > 50%", window_s=10.0)
+    now = [1000.0]
+    monkeypatch.setattr(guards_module.time, "monotonic", lambda: now[0])
+    for _ in range(1000):
+        counts.candidate.answered(1, 0, 0, 0.001)
+    for _ in range(5):
+        assert client.worker.guards.look() is None
+        now[0] += 4
+    for _ in range(30):
+        counts.candidate.failed()
+    assert client.worker.guards.look() is not None
+
+
+def test_a_worker_that_begins_within_a_release_does_not_judge_what_it_did_not_see(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any]
+) -> None:
+    """Where the release is older than the window."""
+    client, counts = watched(deploy, release, open_client, "errors > 1%", window_s=0.001)
+    time.sleep(0.01)
+    for _ in range(50):
+        counts.candidate.failed()
+    assert client.worker.guards.look() is None
+
+
+def test_a_guard_that_cannot_write_still_keeps_this_worker_from_asking(
+    deploy: Deploy,
+    release: Deploy,
+    open_client: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A full or read-only disk must not keep a bad candidate answering."""
+    client, counts = watched(deploy, release, open_client, "errors > 1%")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(guards_module, "end_release", refuse)
+    for _ in range(50):
+        counts.candidate.failed()
+    assert client.worker.guards.look() is None
+    assert "Permission denied" in caplog.text
+    assert {client.post("/predict", {"rows": [ROW]}).json()["version"] for _ in range(30)} == {1}
+
+
+def test_servers_follow_a_release_and_return_by_themselves(
+    deploy: Deploy, release: Deploy, start_server: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Two workers under load: no request is lost when the release begins, nor when it trips within seconds of the fault."""
+    from penstock.serving.acknowledgements import wait_for_epoch
+
+    deploy(1)
+    server = start_server("--workers", "2")
+    state = release(2, "canary", 0.5, guards=Guards(("abstentions > 0.5",), 30.0, 20))
+    wait_for_epoch(tmp_path / "serving", state.epoch)
+    connection = server.connect()
+    versions, ends = [], time.monotonic() + 30
+    while read_slots(tmp_path / "serving").release is not None and time.monotonic() < ends:
+        status, body = server.ask("POST", "/predict", {"rows": [{"age": 150}]}, on=connection)
+        assert status == 200
+        versions.append(body["version"])
+    assert set(versions) == {1, 2}
+    after = read_slots(tmp_path / "serving")
+    assert after.by.startswith("guard: abstentions > 0.5")
+    wait_for_epoch(tmp_path / "serving", after.epoch)
+    assert {server.ask("POST", "/predict", {"rows": [{"age": 150}]})[1]["version"] for _ in range(20)} == {1}
