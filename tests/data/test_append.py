@@ -59,7 +59,7 @@ def test_rows_that_are_known_go_where_they_were(stores: Stores, customers: Custo
     """A test row that comes back labelled stays a test row; a spent one validates; none trains."""
     parent = stores.ingest(customers(600)).version
     frame, y = rows_of(parent, customers(600))
-    assert find_returned(stores.ledger, stores.objects, parent, frame) == parent.rows["test"]
+    assert find_returned(stores.ledger, parent, load_memory(stores.objects, parent), frame) == parent.rows["test"]
     before = append_rows(stores.ledger, stores.objects, parent.digest, frame, y)
     assert before.returned == parent.rows["test"]
     assert before.rows == {part: parent.rows[part] for part in ("train", "valid", "test")}

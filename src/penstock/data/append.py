@@ -106,10 +106,10 @@ def append_rows(
         return _append(ledger, objects, old, frame, y, was, left_out, origin, None if again else project, run, as_of)
 
 
-def find_returned(ledger: Ledger, objects: ObjectStore, version: DatasetVersion, frame: Frame) -> int:
-    """How many of these rows decode like a test row of the version. Which ones is not told."""
+def find_returned(ledger: Ledger, version: DatasetVersion, memory: RowMemory, frame: Frame) -> int:
+    """How many of these rows decode like a test row of the version, of which `memory` is what it remembers. Which ones is not told."""
     content = prints.frame_fingerprints(frame, version.inputs, ledger.secret("fingerprints"))
-    parts, _ = load_memory(objects, version).parts_of_content(content)
+    parts, _ = memory.parts_of_content(content)
     return int((parts == TEST).sum())
 
 

@@ -113,6 +113,14 @@ def from_bytes(data: bytes, specs: Sequence[ColumnSpec]) -> tuple[Frame, np.ndar
     return Frame(columns, {spec.name: spec.kind for spec in specs}, table.num_rows), y
 
 
+def target_of(data: bytes) -> np.ndarray:
+    """The target of the rows of `to_bytes`; nothing else is read."""
+    import pyarrow.parquet as pq
+
+    values: np.ndarray = pq.read_table(_opened(data), columns=[_TARGET], use_threads=False).column(_TARGET).to_numpy()
+    return values
+
+
 def empty(specs: Sequence[ColumnSpec], *, classification: bool) -> tuple[Frame, np.ndarray]:
     """No rows, in the right types."""
     types: dict[Kind, type] = {Kind.NUMERIC: np.float64, Kind.DATETIME: np.int64}

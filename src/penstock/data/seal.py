@@ -7,7 +7,7 @@ prevents accidents and makes every use through Penstock visible; where the ledge
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -168,6 +168,15 @@ def read_spent(
 def read_sealed(ledger: Ledger, objects: ObjectStore, version: DatasetVersion, index: int) -> tuple[Frame, np.ndarray]:
     """The rows of an envelope, for the sealing step alone: it may seal them again, and tells counts only."""
     return unsealed(ledger, objects, version, _envelope_of(version, index))
+
+
+def sealed_chunks(
+    ledger: Ledger, objects: ObjectStore, version: DatasetVersion, index: int
+) -> Iterator[tuple[Frame, np.ndarray]]:
+    """As `read_sealed`, a chunk at a time."""
+    for number, digest in enumerate(_envelope_of(version, index).objects):
+        plain = decrypt(ledger, version.lineage, index, objects.get(digest), number)
+        yield chunks.from_bytes(plain, version.decoder.columns)
 
 
 def unsealed(

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from penstock.bundle.frame import Frame
+    from penstock.data.source import Batch
     from penstock.ledger.record import RunRecord
     from penstock.ledger.run import Run
+    from penstock.objects.tabular import ReadOptions
 
 OPERATION = "features"
 CHUNK_ROWS = 4_096
+CHUNK_CHARACTERS = 1_000_000
 LARGE = 1_000_000
 """Bytes from which the size of a graph is told."""
 NARROW = 10
@@ -31,14 +34,14 @@ NARROW = 10
 
 
 def features(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
-    """Stage `features`: fit a recipe, finished for a learner, on the training rows of a data-set version."""
+    """Stage `features`: fit a recipe, finished for a learner, on the training rows of a data-set version, or as many as fit into memory."""
     from penstock.data.doors import read_part
     from penstock.data.versions import load_version
     from penstock.features.fit import fit_recipe
     from penstock.features.recipe import Recipe
 
     version = load_version(context.objects, inputs["dataset"])
-    frame, y = read_part(context.ledger, context.objects, version, "train")
+    frame, y = read_part(context.ledger, context.objects, version, "train", limit=inputs.get("max_rows"))
     tail = tail_of(params["learner"], context.project)
     recipe = Recipe.parse(params["recipe"], name="the recipe")
     if recipe.steps:
@@ -72,6 +75,7 @@ class Fitted:
     known: bool
     choices: list[dict[str, Any]]
     costs: dict[str, Any]
+    sampled: tuple[str, ...] = ()
 
     exit_code = 0
 
@@ -84,11 +88,12 @@ class Fitted:
     def warnings(self) -> list[str]:
         """What a person should know about the width."""
         if len(self.names) * NARROW <= self.rows:
-            return []
+            return [*self.sampled]
         return [
+            *self.sampled,
             f"{len(self.names):,} features for {self.rows:,} training rows: with fewer than {NARROW} rows for each, most"
             " learners find patterns that are not there; keep rarer values together (min_frequency, min_df, max_features),"
-            " hash, or leave columns out"
+            " hash, or leave columns out",
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -136,14 +141,17 @@ def fit(project: Project, file: Path | None = None, learner: str | None = None, 
     RecipeError : the recipe is wrong, with line and column.
     """
     from penstock.data.versions import load_version
+    from penstock.lifecycle.limits import row_limit, told
     from penstock.objects.files import write_asked
 
     name, recipe = recipe_of(project, file)
     dataset = head_of(project)
-    recipe.check(load_version(project.objects, dataset).decoder.columns)  # with the places of the user's own text
+    version = load_version(project.objects, dataset)
+    recipe.check(version.decoder.columns)  # with the places of the user's own text
     tail_of(learner, project)
     params = {"recipe": recipe.canonical(), "learner": learner, "seed": 0}
-    inputs = {"dataset": dataset}
+    inputs: dict[str, Any] = {"dataset": dataset, **row_limit(Context(project), dataset)}
+    limit, rows = inputs.get("max_rows"), version.rows["train"]
     ledger = project.ledger
     record: RunRecord | None = ledger.find(OPERATION, ledger.key_of(OPERATION, inputs, params, CODE[OPERATION]))
     known = record is not None and ledger.intact(record)
@@ -159,7 +167,7 @@ def fit(project: Project, file: Path | None = None, learner: str | None = None, 
         write_asked(output, graph)
     return Fitted(
         name, learner, record.id, described["rows"], described["names"], graph, described["layout"], known,
-        described["choices"], described["costs"],
+        described["choices"], described["costs"], () if limit is None or limit >= rows else (told("training", limit, rows),),
     )  # fmt: skip
 
 
@@ -230,13 +238,15 @@ def apply(
 ) -> Applied:
     """Features of the rows of a table that is written as the declared source is, as CSV or Parquet; fitted on training rows.
 
+    The table is read, and the features are written, a batch at a time: it may be larger than memory. Only where the data set has columns that
+    look back are its rows taken together, as each sees the ones before it.
+
     Raises
     ------
     SourceError : the table cannot be read. BadParameter : the output is neither .csv nor .parquet.
     """
     from penstock.data.append import find_returned
-    from penstock.data.sources.file import read
-    from penstock.data.versions import load_version
+    from penstock.data.versions import load_memory, load_version
     from penstock.lifecycle.ingest import declared_ingest
     from penstock.objects.tabular import ReadOptions
 
@@ -250,16 +260,47 @@ def apply(
     version = load_version(project.objects, head_of(project))
     declared = declared_ingest(project)["options"]
     columns = None if declared["columns"] is None else tuple(declared["columns"])
-    source = read(table, ReadOptions(**{**declared, "columns": columns}))
-    frame, problems = version.keyed(project.ledger).decoder.decode_columns(source.columns)
-    if version.decoder.history is not None:
-        frame = version.decoder.history.onto(frame)
-    returned = find_returned(project.ledger, project.objects, version, frame)
-    _write(project, output, fitted, frame)
-    return Applied(table.name, str(output), fitted.run, len(frame), len(fitted.names), len(problems), returned)
+    found = _Found()
+    memory, decoder = load_memory(project.objects, version), version.keyed(project.ledger).decoder
+
+    def frames() -> Iterator[Frame]:
+        for batch in _batches(
+            table, ReadOptions(**{**declared, "columns": columns}), whole=version.decoder.history is not None
+        ):
+            frame, problems = decoder.decode_columns(batch.columns)
+            if version.decoder.history is not None:
+                frame = version.decoder.history.onto(frame)
+            found.rows += len(frame)
+            found.unreadable += len(problems)
+            found.test_rows += find_returned(project.ledger, version, memory, frame)
+            yield frame
+
+    _write(project, output, fitted, frames())
+    return Applied(
+        table.name, str(output), fitted.run, found.rows, len(fitted.names), found.unreadable, found.test_rows
+    )
 
 
-def _write(project: Project, path: Path, fitted: Fitted, frame: Frame) -> None:
+@dataclass
+class _Found:
+    """Counts of the rows of a table."""
+
+    rows: int = 0
+    unreadable: int = 0
+    test_rows: int = 0
+
+
+def _batches(table: Path, options: ReadOptions, *, whole: bool) -> Iterator[Batch]:
+    """The rows of a table a batch at a time, or all as one."""
+    from penstock.data.sources.file import FileSource, read
+
+    if whole:
+        yield read(table, options)
+    else:
+        yield from FileSource(table, options).batches()
+
+
+def _write(project: Project, path: Path, fitted: Fitted, frames: Iterator[Frame]) -> None:
     """One column for each feature, in chunks; the file takes its name when all rows are in it."""
     import pyarrow as pa
     import pyarrow.csv as pacsv
@@ -271,14 +312,33 @@ def _write(project: Project, path: Path, fitted: Fitted, frame: Frame) -> None:
     with atomic_file(asked(path)) as file:
         writer = pq.ParquetWriter(file, schema) if path.suffix == ".parquet" else pacsv.CSVWriter(file, schema)
         with writer:
-            for block in _chunks(project, fitted, frame):
+            for block in _chunks(project, fitted, frames):
                 writer.write_batch(pa.record_batch([pa.array(column) for column in block.T], schema=schema))
 
 
-def _chunks(project: Project, fitted: Fitted, frame: Frame) -> Iterator[np.ndarray]:
+def _chunks(project: Project, fitted: Fitted, frames: Iterator[Frame]) -> Iterator[np.ndarray]:
     from penstock.bundle.graph import open_session
     from penstock.bundle.packing import Layout, pack
 
     session, layout = open_session(fitted.graph), Layout.from_json(fitted.layout, project.objects.get)
-    for start in range(0, len(frame), CHUNK_ROWS):
-        yield session.run(None, pack(frame.take(slice(start, start + CHUNK_ROWS)), layout))[0]
+    for frame in frames:
+        for rows in _slices(frame):
+            yield session.run(None, pack(frame.take(rows), layout))[0]
+
+
+def _slices(frame: Frame) -> Iterator[slice]:
+    """Rows for the graph at a time: few, and few characters, each word of which becomes a value of its own there. What comes of a row does
+    not depend on those beside it."""
+    import numpy as np
+
+    texts = [column for column in frame.columns.values() if column.dtype == object]
+    start = 0
+    while start < len(frame):
+        stop = min(start + CHUNK_ROWS, len(frame))
+        sizes = np.zeros(stop - start, dtype=np.int64)
+        for column in texts:
+            sizes += np.fromiter((len(v) if v else 0 for v in column[start:stop]), np.int64, stop - start)
+        within = int(np.searchsorted(np.cumsum(sizes), CHUNK_CHARACTERS, side="right"))
+        stop = min(stop, start + max(1, within))
+        yield slice(start, stop)
+        start = stop

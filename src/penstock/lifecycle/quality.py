@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.errors import NotFound
@@ -19,6 +20,9 @@ def check_quality(
     project: Project, only: tuple[str, ...] = (), *, progress: Callable[[str], None] = lambda _: None
 ) -> QualityReport:
     """Hold the checks against the newest version: training and validation rows, and counts of sealed ones.
+
+    Of parts with more rows than fit into memory (`[search] max_rows`) so many are drawn, always the same, and it is told. Repetitions, conflicts and
+    the rows of classes are counted among all.
 
     Parameters
     ----------
@@ -40,11 +44,16 @@ def check_quality(
     from penstock.data.quality.report import QualityReport, judge
     from penstock.data.quality.sealed import count_sealed
     from penstock.data.quality.view import SealedCounts, View
-    from penstock.data.versions import load_memory, load_version
+    from penstock.data.versions import draw, load_memory, load_target, load_version
+    from penstock.lifecycle.limits import row_limit, told
+    from penstock.lifecycle.stages import Context
 
     version = load_version(project.objects, head)
-    train, y = read_part(project.ledger, project.objects, version, "train")
-    valid, y_valid = read_part(project.ledger, project.objects, version, "valid")
+    limit = row_limit(Context(project), head).get("max_rows")
+    train, y = read_part(project.ledger, project.objects, version, "train", limit=limit)
+    valid, y_valid = read_part(project.ledger, project.objects, version, "valid", limit=limit)
+    sampled = limit is not None and limit < version.rows["train"]
+    every_y = load_target(project.objects, version, "train") if sampled else y
     memory = load_memory(project.objects, version)
     counted: list[int] = []
 
@@ -55,12 +64,20 @@ def check_quality(
         return counts
 
     seed = project.declaration.split.seed
-    view = View(train, y, valid, y_valid, version.target, version.split, memory, count, seed)
+    view = View(train, y, valid, y_valid, version.target, version.split, memory, count, seed, every_y)
     found = judge(view, declared.limits, off=off, only=only, progress=progress)
     key = _key(project, view)
     keys = {row: view.train[key][row] for one in found for row in one.rows} if key is not None else {}
     rows = {part: n for part, n in version.rows.items() if part != "left_out"}
-    return QualityReport(version.digest, rows, tuple(found), sum(counted), off, key, keys)
+    warnings = []
+    if sampled and limit is not None:
+        places = draw(version.rows["train"], limit)  # findings name the rows of the part, not those of the sample
+        found = [replace(one, rows=tuple(int(places[row]) for row in one.rows)) for one in found]
+        keys = {int(places[row]): value for row, value in keys.items()}
+        warnings.append(told("training", limit, version.rows["train"]))
+    if limit is not None and limit < version.rows["valid"]:
+        warnings.append(told("validation", limit, version.rows["valid"]))
+    return QualityReport(version.digest, rows, tuple(found), sum(counted), off, key, keys, tuple(warnings))
 
 
 def _key(project: Project, view: View) -> str | None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 MAX_VALUE_BYTES = 32 * 1024 * 1024  # the longest record; DuckDB's own limit of 2 MB cuts long documents
 
+BUFFER_BYTES = 2 * MAX_VALUE_BYTES
+"""Of a file that DuckDB holds at a time, for each of its threads: by itself it takes 16 records of the longest kind, half a gigabyte.
+It must hold a record that begins anywhere in it (with less than two of them, one was lost without a word)."""
+
 
 class Layout(Protocol):
     """What must be known of a file to read it: see `penstock.objects.tabular.Detected`."""
@@ -82,6 +86,7 @@ def _select(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout) -
         "columns": {f"c{i}": "VARCHAR" for i in range(len(layout.names))},  # DuckDB takes "a" and "A" for one name
         "auto_detect": False,  # strict mode stays on; saying so as well as new_line loses every row in DuckDB 2.0.0
         "max_line_size": MAX_VALUE_BYTES,
+        "buffer_size": BUFFER_BYTES,
         "compression": "gzip" if layout.gz else "none",
         "encoding": layout.encoding,
         "hive_partitioning": False,

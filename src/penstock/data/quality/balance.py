@@ -30,9 +30,9 @@ class ClassImbalance:
     id = "class-imbalance"
 
     def judge(self, view: View, limit: float) -> Sequence[Finding]:
-        if not view.is_classification or not len(view.y):
+        if not view.is_classification or not len(view.all_y):
             return [unjudged(self, limit, "the target is a number")]
-        rows = np.bincount(view.y, minlength=len(view.classes))
+        rows = np.bincount(view.all_y, minlength=len(view.classes))
         low, high = int(rows.argmin()), int(rows.argmax())
         why = f"{rows[low]} training rows of {view.classes[low]!r}, {rows[high]} of {view.classes[high]!r}"
         return [finding(self, None, rows[low] / rows[high], limit, why, below=True)]
@@ -58,7 +58,7 @@ class RareClasses:
     def judge(self, view: View, limit: float) -> Sequence[Finding]:
         if not view.is_classification:
             return [unjudged(self, limit, "the target is a number")]
-        rows = np.bincount(view.y, minlength=len(view.classes))
+        rows = np.bincount(view.all_y, minlength=len(view.classes))
         found = [
             finding(self, name, float(count), limit, f"{count} training rows", below=True)
             for name, count in zip(view.classes, rows.tolist(), strict=True)

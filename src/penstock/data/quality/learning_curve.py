@@ -53,13 +53,14 @@ class EnoughRows:
         if len(np.unique(y)) < 2:
             return [unjudged(self, limit, "the target has one value")]
         curve = measured(view)
-        points = ", ".join(f"{score:.3f} of {rows}" for rows, score in zip(curve.rows, curve.score, strict=True))
+        points = ", ".join(f"{score:.3f} of {size}" for size, score in zip(curve.rows, curve.score, strict=True))
         if curve.score[-1] < NOTHING * curve.error:
             why = f"cannot tell: nothing was learned yet ({points} rows); more rows may change that, or better columns"
             return [unjudged(self, limit, why)]
-        gains = curve.gains(view.train.n_rows, seed=view.seed)
+        rows = len(view.all_y)
+        gains = curve.gains(rows, seed=view.seed)
         low, gain, high = (float(q) for q in np.quantile(gains, [TAIL, 0.5, 1 - TAIL]))
-        told = f"{view.train.n_rows} more rows would bring about {gain:.3f} ({low:.3f} to {high:.3f}): {points} rows"
+        told = f"{rows} more rows would bring about {gain:.3f} ({low:.3f} to {high:.3f}): {points} rows"
         if low <= limit <= high:
             return [unjudged(self, limit, f"cannot tell: {told}")]
         return [finding(self, None, gain, limit, told)]

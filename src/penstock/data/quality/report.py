@@ -54,6 +54,7 @@ class QualityReport:
     Attributes
     ----------
     rows : of each part. sealed_rows : sealed test rows that were counted. off : checks that the declaration turns off.
+    warnings : of which parts not all rows were looked at.
     key, keys : the identifier column, where there is one, and its values in the training rows that findings name.
     """
 
@@ -64,6 +65,7 @@ class QualityReport:
     off: tuple[str, ...] = ()
     key: str | None = None
     keys: Mapping[int, str | None] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def failed(self) -> list[Finding]:
@@ -82,6 +84,7 @@ class QualityReport:
             "off": list(self.off),
             "failed": bool(self.failed),
             "key": self.key,
+            "warnings": list(self.warnings),
             "findings": [{**one.to_json(), "keys": [self.keys.get(row) for row in one.rows]} for one in self.findings],
         }
 
@@ -100,6 +103,7 @@ class QualityReport:
         lines += [f"  - {_told(one)} not judged: {one.why}" for one in self.findings if not one.judged]
         if self.off:
             lines.append(f"  - turned off by [quality] off: {', '.join(self.off)}")
+        lines += [f"  - {warning}" for warning in self.warnings]
         if bad:
             lines.append(f"why it matters, and what to do: penstock explain-check {bad[0]}")
         return "\n".join(lines)

@@ -13,7 +13,7 @@ from penstock.data.quality.models import tell_apart
 from penstock.data.quality.near import nearly_same
 from penstock.data.quality.part_shift import comparable
 from penstock.data.quality.view import SealedCounts, View, some_rows
-from penstock.data.seal import opened_envelopes, read_sealed
+from penstock.data.seal import opened_envelopes, sealed_chunks
 from penstock.data.versions import DatasetVersion, join
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -31,25 +31,33 @@ def count_sealed(ledger: Ledger, objects: ObjectStore, version: DatasetVersion, 
     """
     spent = set(opened_envelopes(ledger, version.lineage))
     sealed = [envelope.index for envelope in version.envelopes if envelope.index not in spent]
-    frame, _ = join([read_sealed(ledger, objects, version, index) for index in sealed], version)
-    if frame.n_rows < LEAST_ROWS:
+    rows = sum(envelope.rows for envelope in version.envelopes if envelope.index in sealed)
+    if rows < LEAST_ROWS:
         return None
-    ledger.audit.append("count sealed rows", version.digest, {"for": "quality", "rows": frame.n_rows})
-    return _counts(view, frame)
+    ledger.audit.append("count sealed rows", version.digest, {"for": "quality", "rows": rows})
+    chosen = some_rows(rows, view.seed)
+    taken, start = [], 0
+    for index in sealed:
+        for frame, y in sealed_chunks(ledger, objects, version, index):  # one chunk and the sample are in memory
+            first, last = np.searchsorted(chosen, (start, start + frame.n_rows))
+            places = chosen[first:last] - start
+            taken.append((frame.take(places), y[places]))
+            start += frame.n_rows
+    return _counts(view, join(taken, version)[0], rows)
 
 
-def _counts(view: View, sealed: Frame) -> SealedCounts:
+def _counts(view: View, test: Frame, n_rows: int) -> SealedCounts:
+    """`test` : a sample of the `n_rows` sealed rows."""
     near: dict[str, int] = {}
-    test = sealed.take(some_rows(sealed.n_rows, view.seed))
     for name in view.of_kind(Kind.TEXT):
         seen = view.sample_frame[name]
         earlier = nearly_same(np.concatenate([seen, test[name]]))[len(seen) :]
-        near[name] = round(int(((earlier >= 0) & (earlier < len(seen))).sum()) * sealed.n_rows / max(1, test.n_rows))
+        near[name] = round(int(((earlier >= 0) & (earlier < len(seen))).sum()) * n_rows / max(1, test.n_rows))
     keep = comparable(view)
     seen = view.X_other[:, keep]
     if not keep.any() or not len(seen):
-        return SealedCounts(sealed.n_rows, near)
+        return SealedCounts(n_rows, near)
     X = view.encoder.matrix(test)[:, keep]
     pairs = len(seen) * len(X)
     area = tell_apart(seen, X, seed=view.seed)
-    return SealedCounts(sealed.n_rows, near, float(round(area * pairs * 2) / 2), pairs, len(X), len(seen))
+    return SealedCounts(n_rows, near, float(round(area * pairs * 2) / 2), pairs, len(X), len(seen))

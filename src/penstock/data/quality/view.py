@@ -48,6 +48,7 @@ class View:
     ----------
     train, valid : decoded rows in the order of the source. y, y_valid : class numbers (int64) or numbers (float64), (n,).
     memory : fingerprints of the rows of all parts; None where there is none.
+    every_y : the target of all training rows, where `train` is but some of them.
     count : gives counts of sealed test rows; asked once, and only where a check needs them.
     """
 
@@ -60,6 +61,12 @@ class View:
     memory: RowMemory | None = None
     count: Callable[[View], SealedCounts | None] = lambda _: None
     seed: int = 0
+    every_y: np.ndarray | None = None
+
+    @property
+    def all_y(self) -> np.ndarray:
+        """The target of all training rows, also of those that are not in `train`."""
+        return self.y if self.every_y is None else self.every_y
 
     @cached_property
     def sealed(self) -> SealedCounts | None:

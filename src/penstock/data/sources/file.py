@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from penstock.objects.tabular import Detected, ReadOptions
 
 READ_ROWS = 16_384  # asked of the reader at a time: rows of long texts are large
+READ_BYTES = 16 * 1024 * 1024  # of rows that are as long as the first ones
 
 
 class LocalFile:
@@ -108,8 +109,17 @@ class FileSource:
         from penstock.objects.tabular import text_batches
 
         names = self.names
-        for batch in text_batches(self.path, self.detected, READ_ROWS):
+        for batch in text_batches(self.path, self.detected, self._rows_at_a_time()):
             yield with_constants(batch, names, {self.file_column: self.path.name})
+
+    def _rows_at_a_time(self) -> int:
+        """What is asked of the reader: fewer of long rows, of which the first lines show how long they are."""
+        from penstock.objects.tabular import SAMPLE_BYTES
+
+        found = self.detected
+        if found.format in ("jsonl", "json", "parquet"):  # read by their own bounds
+            return READ_ROWS
+        return max(1, min(READ_ROWS, READ_BYTES * max(1, found.at_least_rows) // SAMPLE_BYTES))
 
 
 def read(path: str | Path, options: ReadOptions | None = None) -> Batch:
