@@ -36,7 +36,7 @@ COLUMNS = 20
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def write_benchmark_bundle(folder: Path, trees: int = 100) -> Path:
+def write_benchmark_bundle(folder: Path, trees: int = 100, *, seed: int = 0) -> Path:
     """LightGBM on 20 numbers, with its novelty forest and decision rule, as a deployed bundle has them."""
     import lightgbm
     import spox
@@ -46,7 +46,7 @@ def write_benchmark_bundle(folder: Path, trees: int = 100) -> Path:
     from penstock.packaging.answer import answer_graph
     from penstock.packaging.novelty import fit_novelty
 
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     X = rng.normal(size=(5000, COLUMNS))
     y = (X[:, 0] + X[:, 1] * X[:, 2] + rng.normal(size=5000) > 0).astype(int)
     settings = {"objective": "binary", "num_leaves": 31, "verbosity": -1, "num_threads": 1, "seed": 0}

@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from penstock.serving.server import ServeSettings
 from penstock.serving.shelf import Shelf, put_on_shelf
 from penstock.serving.slots import SlotState, fill_and_switch, offer
 from penstock.serving.worker import Worker
-from penstock.testing.toy_bundle import write_toy_bundle
+from penstock.testing.toy_bundle import ROWS, write_toy_bundle
 
 JSON = {"content-type": "application/json"}
 
@@ -214,3 +216,61 @@ def shared_server(
     yield start
     for server in servers:
         server.close()
+
+
+class Load:
+    """Clients that ask without a pause on connections that stay open, and keep every answer.
+
+    Parameters
+    ----------
+    again : connect anew where a connection breaks; such a failure is kept, too.
+    body : what is asked; default: one row.
+    """
+
+    def __init__(self, server: Server, clients: int = 4, *, again: bool = False, body: Any = None) -> None:
+        self.replies: list[dict[str, Any]] = []
+        self.failures: list[object] = []
+        self._server, self._again, self._stop = server, again, threading.Event()
+        self._body = body or {"rows": [ROWS[0]]}
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def _ask(self) -> None:
+        connection = self._server.connect()
+        while not self._stop.is_set():
+            try:
+                status, reply = self._server.ask("POST", "/predict", self._body, on=connection)
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(error)
+                connection.close()
+                if not self._again:
+                    return
+                connection = self._server.connect()
+                continue
+            if status == 200:
+                self.replies.append(reply)
+            else:
+                self.failures.append(reply)
+        connection.close()
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        self.wait(50)
+        return self
+
+    def wait(self, more: int) -> None:
+        """Until `more` further answers have come."""
+        target = len(self.replies) + more
+        while len(self.replies) < target and any(thread.is_alive() for thread in self._threads):
+            time.sleep(0.002)
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+def load_on() -> type[Load]:
+    """Clients that ask a server all the time: ``with load_on(server) as load: ...``."""
+    return Load

@@ -287,3 +287,60 @@ def test_a_request_that_looks_like_a_record_is_just_a_request(tmp_path: Path) ->
         record(writer, {"note": '{"kind":"label","at":"2026"}\n{"kind":"predict"'})
         record(writer, {"n": 2})
     assert [r.kind for r in read(tmp_path)] == ["predict", "predict"]
+
+
+def test_a_journal_that_may_be_left_out_answers_on_a_full_disk_and_is_written_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its ids tell that nothing was kept; the log hears of it twice, not at each request; labels are refused all the same."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with JournalWriter(tmp_path, JournalSettings(when_full="answer")) as writer:
+        record(writer, {"n": 1})
+        size = only_segment(tmp_path).stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40, before[1]))
+        try:
+            ids = [record(writer, {"n": n})[0] for n in range(50)]
+            with pytest.raises(StoreFull):
+                writer.labels([{"id": ids[0]}])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        (last,) = record(writer, {"n": 4})
+        find(tmp_path, last)
+        assert writer.unwritten == 50
+    assert len(set(ids)) == 50
+    with pytest.raises(NotFound) as error:
+        find(tmp_path, ids[0])
+    assert "the disk was full" in error.value.why
+    assert [r.rows[0]["n"] for r in read(tmp_path)] == [1, 4]
+    assert len(caplog.records) == 2
+
+
+def test_a_journal_that_cannot_even_begin_is_told_or_left_out(tmp_path: Path) -> None:
+    """No room for the first line of a segment: nothing half-written stays behind, and it begins once there is room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        with pytest.raises(StoreFull):
+            JournalWriter(tmp_path)
+        writer = JournalWriter(tmp_path, JournalSettings(when_full="answer"))
+        record(writer, {"n": 1})
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    record(writer, {"n": 2})
+    writer.close()
+    assert [r.rows[0]["n"] for r in read(tmp_path)] == [2]
+
+
+def test_the_journals_of_several_processes_together_stay_below_their_limit(tmp_path: Path) -> None:
+    """Also between two looks: what is open counts as if it were full."""
+    limits = JournalSettings(max_bytes=64_000)
+    writers = [JournalWriter(tmp_path, limits) for _ in range(4)]
+    largest = 0
+    for n in range(400):
+        for writer in writers:
+            record(writer, {"n": n, "note": "x" * 200})
+        largest = max(largest, sum(path.stat().st_size for _, path in segments(tmp_path)))
+    for writer in writers:
+        writer.close()
+    assert 30_000 < largest <= 64_000 + 4 * 700

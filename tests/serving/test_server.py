@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,53 +33,14 @@ Start = Callable[..., "Server"]
 ASK = {"rows": [ROWS[0]]}
 
 
-class Load:
-    """Clients that ask without a pause on connections that stay open, and keep every answer."""
-
-    def __init__(self, server: Server, clients: int = 4) -> None:
-        self.replies: list[dict[str, Any]] = []
-        self.failures: list[object] = []
-        self._server, self._stop = server, threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
-
-    def _ask(self) -> None:
-        connection = self._server.connect()
-        while not self._stop.is_set():
-            try:
-                status, reply = self._server.ask("POST", "/predict", ASK, on=connection)
-            except (OSError, http.client.HTTPException) as error:
-                self.failures.append(error)
-                return
-            if status == 200:
-                self.replies.append(reply)
-            else:
-                self.failures.append(reply)
-        connection.close()
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        self.wait(50)
-        return self
-
-    def wait(self, more: int) -> None:
-        """Until `more` further answers have come."""
-        target = len(self.replies) + more
-        while len(self.replies) < target and any(thread.is_alive() for thread in self._threads):
-            time.sleep(0.002)
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-
-def test_a_switch_under_load_loses_no_request(deploy: Deploy, start_server: Start, tmp_path: Path) -> None:
+def test_a_switch_under_load_loses_no_request(
+    load_on: Any, deploy: Deploy, start_server: Start, tmp_path: Path
+) -> None:
     """Deployments and rollbacks while four clients ask: every answer is that of the version it names."""
     deploy(1)
     server = start_server()
     state_dir = tmp_path / "serving"
-    with Load(server) as load:
+    with load_on(server) as load:
         wait_for_epoch(state_dir, deploy(2).epoch)
         load.wait(50)
         for _ in range(4):
@@ -109,11 +68,13 @@ def test_a_rollback_is_acknowledged_within_a_second(deploy: Deploy, start_server
     assert server.ask("POST", "/predict", ASK)[1]["version"] == 1
 
 
-def test_a_killed_server_has_journalled_what_it_answered(deploy: Deploy, start_server: Start, tmp_path: Path) -> None:
+def test_a_killed_server_has_journalled_what_it_answered(
+    load_on: Any, deploy: Deploy, start_server: Start, tmp_path: Path
+) -> None:
     """kill -9 while it answers."""
     deploy(1)
     server = start_server()
-    with Load(server) as load:
+    with load_on(server) as load:
         load.wait(100)
         server.stop(signal.SIGKILL)
     report = ReadReport()

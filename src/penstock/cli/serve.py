@@ -20,7 +20,7 @@ import click
 )
 @click.option("--grpc-port", "grpc_port", type=int, help="Answer gRPC on this port as well (extra: penstock[grpc]).")
 def serve(host: str, port: int, workers: int, grpc_port: int | None) -> int:
-    """Serve the live version; deploy and rollback take effect while it runs."""
+    """Serve the live version; deploy and rollback take effect while it runs. SIGHUP reads [serving] anew, without a request lost."""
     import msgspec
 
     from penstock.cli.output import say
@@ -28,11 +28,15 @@ def serve(host: str, port: int, workers: int, grpc_port: int | None) -> int:
     from penstock.project.project import Project
     from penstock.serving.openness import open_to_all
     from penstock.serving.server import serve as serve_state
+    from penstock.serving.settings import ServeSettings
 
     project = Project.here()
-    settings = server_settings(project.declaration.serving, project.root)
-    if grpc_port is not None:
-        settings = msgspec.structs.replace(settings, grpc_port=grpc_port)
+
+    def declared() -> ServeSettings:
+        settings = server_settings(Project(project.root).declaration.serving, project.root)
+        return settings if grpc_port is None else msgspec.structs.replace(settings, grpc_port=grpc_port)
+
+    settings = declared()
 
     warning = open_to_all(project.serving_state, host, settings.consumers, encrypted=settings.tls is not None)
     if warning:
@@ -42,5 +46,13 @@ def serve(host: str, port: int, workers: int, grpc_port: int | None) -> int:
         beside = "" if grpc is None else f", gRPC on {grpc}"
         say(f"{project.name} answers on {address}{beside}  (try a row there in a browser; Ctrl-C stops)")
 
-    serve_state(project.serving_state, host=host, port=port, workers=workers, settings=settings, on_ready=announce)
+    serve_state(
+        project.serving_state,
+        host=host,
+        port=port,
+        workers=workers,
+        settings=settings,
+        on_ready=announce,
+        reload=declared,
+    )
     return 0

@@ -99,7 +99,12 @@ def server_settings(declared: ServingSection, folder: Path | None = None) -> Ser
         consumers=declared.consumers,
         deadline_ms=declared.deadline_ms,
         memory_mb=declared.memory_mb,
-        journal=JournalSettings(keep_days=journal.keep_days, max_bytes=journal.max_bytes, sample=journal.sample),
+        journal=JournalSettings(
+            keep_days=journal.keep_days,
+            max_bytes=journal.max_bytes,
+            sample=journal.sample,
+            when_full=journal.when_full,
+        ),
         header_timeout_s=declared.header_timeout_s,
         body_timeout_s=declared.body_timeout_s,
         keep_alive_s=declared.keep_alive_s,

@@ -7,6 +7,7 @@ the answers as the bytes that went out.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import threading
@@ -45,8 +46,11 @@ from penstock.serving.segments import (
 )
 from penstock.serving.settings import JournalSettings
 
+log = logging.getLogger("penstock.serving")
+
 _FIRST_ROWS = tuple(row_part(row) for row in range(256))
 _HOUR_S = 3600.0
+_PARTS = 16  # segments are deleted whole: of no more than this share of `max_bytes` each, so that the limit can be held
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,18 @@ class JournalWriter:
         self.settings = settings or JournalSettings()
         self.segment = 0
         self.bytes_written = 0
+        self.unwritten = 0  # requests that were answered although the disk was full
+        self._is_full = False
         self._fd, self._first, self._offset = -1, 0, 0
+        self._segment_bytes = min(self.settings.segment_bytes, max(1_000, self.settings.max_bytes // _PARTS))
         self._swap = threading.Lock()  # guards the descriptor against the timer thread
         self._dirty = False
         self._stop = threading.Event()
-        self._open()
+        try:
+            self._open()
+        except StoreFull:
+            if self.settings.when_full == "refuse":
+                raise
         self._timer = threading.Thread(target=self._keep, name="journal-sync", daemon=True)
         self._timer.start()
 
@@ -111,26 +122,22 @@ class JournalWriter:
                 status=413,
             )
         sample = self.settings.sample
-        sampled = sample >= 1.0 or random.random() < sample
-        if sampled:
-            self._rotate_when_due()
-            prefix = id_prefix(at_ns // 1_000_000, self._segment_part, self._offset)
-        else:
-            prefix = id_prefix(at_ns // 1_000_000, segment_part(NOT_JOURNALLED), random.randrange(MAX_OFFSET))
-        if not answers:
-            return b"[]"
-        withheld = None
-        leaving = []
-        for row, answer in enumerate(answers):
-            made = {"id": prefix + (_FIRST_ROWS[row] if row < 256 else row_part(row)), **answer}
-            value = made.pop("withheld", None)
-            if value is not None:
-                if withheld is None:
-                    withheld = {}
-                withheld[str(row)] = value
-            leaving.append(made)
-        response = orjson.dumps(leaving)
-        if sampled:
+        if sample >= 1.0 or random.random() < sample:
+            try:
+                return self._journalled(origin, request, answers, at_ns, latency_ms)
+            except StoreFull as full:
+                if self.settings.when_full == "refuse":
+                    raise
+                self._goes_without(full)
+        prefix = id_prefix(at_ns // 1_000_000, segment_part(NOT_JOURNALLED), random.randrange(MAX_OFFSET))
+        return _leaving(prefix, answers)[0]
+
+    def _journalled(
+        self, origin: bytes, request: bytes, answers: list[dict[str, Any]], at_ns: int, latency_ms: float
+    ) -> bytes:
+        self._rotate_when_due()
+        response, withheld = _leaving(id_prefix(at_ns // 1_000_000, self._segment_part, self._offset), answers)
+        if answers:
             extra = b"" if withheld is None else b',"withheld":' + orjson.dumps(withheld)
             head = b'{"kind":"predict","at":"%b",%b,"latency_ms":%.3f,"request_bytes":%d%b}\n' % (
                 iso(at_ns).encode(),
@@ -141,6 +148,13 @@ class JournalWriter:
             )
             self._write(head + request + response)
         return response
+
+    def _goes_without(self, full: StoreFull) -> None:
+        """Count an answer that is in no journal; the log hears of the first of them."""
+        self.unwritten += 1
+        if not self._is_full:
+            self._is_full = True
+            log.error("answers leave without being journalled ([serving.journal] when_full): %s", full)
 
     def shadow(self, origin: bytes, answers: list[dict[str, Any]], *, latency_ms: float) -> None:
         """Record what a shadow would have answered, where predictions are journalled.
@@ -183,10 +197,10 @@ class JournalWriter:
 
     def close(self) -> None:
         """Sync and close. A segment that holds nothing is removed."""
-        if self._fd < 0:
-            return
         self._stop.set()
         self._timer.join()
+        if self._fd < 0:
+            return
         self.sync()
         with self._swap:
             if self._offset == self._first:
@@ -210,23 +224,34 @@ class JournalWriter:
         self._offset += written
         self.bytes_written += written
         self._dirty = True
+        if self._is_full:
+            self._is_full = False
+            log.warning("the journal is written again; %d requests were answered without", self.unwritten)
 
     def _full(self, why: str) -> StoreFull:
         return StoreFull(
-            "the journal cannot be written, so no answer is given",
+            "the journal cannot be written"
+            + (", so no answer is given" if self.settings.when_full == "refuse" else ""),
             why=why,
             way_out="make room on the server's disk, or lower [serving.journal] max_bytes or keep_days",
         )
 
     def _open(self) -> None:
-        self.segment, self._fd, self._first = create_segment(self.folder, iso(time.time_ns()))
+        try:
+            self.segment, self._fd, self._first = create_segment(self.folder, iso(time.time_ns()))
+        except OSError as error:
+            raise self._full(error.strerror or str(error)) from error
         self._offset = self._first
         self._segment_part = segment_part(self.segment)
         self._due = time.monotonic() + self.settings.segment_age_s
         self._retain()
 
     def _rotate_when_due(self) -> None:
-        if self._offset < self.settings.segment_bytes and time.monotonic() < self._due:
+        if self._fd < 0:  # there was no room for one yet
+            with self._swap:
+                self._open()
+            return
+        if self._offset < self._segment_bytes and time.monotonic() < self._due:
             return
         if self._offset == self._first:  # old but empty: go on with it
             self._due = time.monotonic() + self.settings.segment_age_s
@@ -238,21 +263,42 @@ class JournalWriter:
             os.close(old)
 
     def _retain(self) -> None:
-        apply_retention(self.folder, keep_days=self.settings.keep_days, max_bytes=self.settings.max_bytes)
+        kept = self.settings
+        apply_retention(
+            self.folder, keep_days=kept.keep_days, max_bytes=kept.max_bytes, segment_bytes=self._segment_bytes
+        )
 
     def _keep(self) -> None:
         next_retention = time.monotonic() + _HOUR_S
         while not self._stop.wait(1.0):
-            self.sync()
-            if time.monotonic() >= next_retention:
-                next_retention = time.monotonic() + _HOUR_S
-                self._retain()
+            try:
+                self.sync()
+                if time.monotonic() >= next_retention:
+                    next_retention = time.monotonic() + _HOUR_S
+                    self._retain()
+            except OSError as error:  # the next second tries again
+                log.error("the journal was not synced: %s", error)
 
     def __enter__(self) -> JournalWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _leaving(prefix: str, answers: list[dict[str, Any]]) -> tuple[bytes, dict[str, Any] | None]:
+    """Answers with their ids, as they may leave, and what of them is withheld, by row."""
+    withheld: dict[str, Any] | None = None
+    leaving = []
+    for row, answer in enumerate(answers):
+        made = {"id": prefix + (_FIRST_ROWS[row] if row < 256 else row_part(row)), **answer}
+        value = made.pop("withheld", None)
+        if value is not None:
+            if withheld is None:
+                withheld = {}
+            withheld[str(row)] = value
+        leaving.append(made)
+    return orjson.dumps(leaving), withheld
 
 
 def origin_of(model: str, version: int, slot: str) -> bytes:
@@ -320,7 +366,9 @@ def find(folder: Path, prediction_id: str) -> tuple[Record, int]:
 def find_record(folder: Path, parts: PredictionId) -> Record:
     """The record at a place. Raises as `find`."""
     if parts.segment == NOT_JOURNALLED:
-        raise missing_prediction(str(parts), "it was not journalled: [serving.journal] sample is below 1")
+        raise missing_prediction(
+            str(parts), "it was not journalled: [serving.journal] sample is below 1, or the disk was full"
+        )
     try:
         payload = read_payload(segment_path(folder, parts.segment), parts.offset)
     except FileNotFoundError:

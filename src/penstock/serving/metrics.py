@@ -65,15 +65,26 @@ COUNTERS = {
     "penstock_together": "Prediction requests answered in one execution with others that waited.",
     "penstock_labels": "Labels accepted.",
     "penstock_journal_bytes": "Bytes written to the journal.",
+    "penstock_not_journalled": "Prediction requests answered although the journal was full ([serving.journal] when_full).",
 }
 
 _REQUESTS = 0
 _BUCKETS = _REQUESTS + len(ROUTES) * len(STATUSES)
 _SECONDS = _BUCKETS + len(BUCKETS_S) + 1
 _COUNTERS = _SECONDS + 1
-ROWS, ABSTENTIONS, NOVEL_ROWS, MISSING_FIELDS, UNKNOWN_VALUES, LATE, SHED, TOGETHER, LABELS, JOURNAL_BYTES = range(
-    _COUNTERS, _COUNTERS + len(COUNTERS)
-)
+(
+    ROWS,
+    ABSTENTIONS,
+    NOVEL_ROWS,
+    MISSING_FIELDS,
+    UNKNOWN_VALUES,
+    LATE,
+    SHED,
+    TOGETHER,
+    LABELS,
+    JOURNAL_BYTES,
+    UNWRITTEN,
+) = range(_COUNTERS, _COUNTERS + len(COUNTERS))
 _SIZE = _COUNTERS + len(COUNTERS)
 _PLACES = {
     (route, status): r * len(STATUSES) + s for r, route in enumerate(ROUTES) for s, status in enumerate(STATUSES)

@@ -22,6 +22,7 @@ from penstock.serving.metrics import (
     SHED,
     TOGETHER,
     UNKNOWN_VALUES,
+    UNWRITTEN,
 )
 from penstock.serving.turns import NEVER, Answered, Job, Reply, Turns
 from penstock.serving.urgency import USUAL, Urgency
@@ -132,7 +133,7 @@ class Predicting:
         if loaded.counter is not None:
             loaded.counter.answered(len(answers), abstentions, novel, latency_ns / 1_000_000_000)
         values[ROWS] += len(answers)
-        values[JOURNAL_BYTES] = journal.bytes_written
+        values[JOURNAL_BYTES], values[UNWRITTEN] = journal.bytes_written, journal.unwritten
         worker.metrics.prediction(latency_ns / 1_000_000_000, is_late=now > job.due_ns)
         return predictions
 

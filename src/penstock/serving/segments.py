@@ -12,6 +12,7 @@ writer has its own newest segment before it deletes old ones. While a segment is
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -60,7 +61,12 @@ def segments(folder: Path) -> list[tuple[int, Path]]:
 
 
 def create_segment(folder: Path, started_at: str) -> tuple[int, int, int]:
-    """Claim the next number: (number, descriptor, offset of the first record). The descriptor appends and holds the lock."""
+    """Claim the next number: (number, descriptor, offset of the first record). The descriptor appends and holds the lock.
+
+    Raises
+    ------
+    OSError : no space is left; nothing half-written stays behind.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     known = segments(folder)
     number = known[-1][0] + 1 if known else 1
@@ -71,8 +77,15 @@ def create_segment(folder: Path, started_at: str) -> tuple[int, int, int]:
         except FileExistsError:
             number += 1
     fcntl.flock(fd, fcntl.LOCK_EX)
-    header = {"format": FORMAT, "kind": KIND, "segment": number, "started_at": started_at}
-    return number, fd, os.write(fd, orjson.dumps(header) + b"\n")
+    header = orjson.dumps({"format": FORMAT, "kind": KIND, "segment": number, "started_at": started_at}) + b"\n"
+    try:
+        if os.write(fd, header) != len(header):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError:
+        segment_path(folder, number).unlink(missing_ok=True)
+        os.close(fd)
+        raise
+    return number, fd, len(header)
 
 
 def frame(payload: bytes) -> bytes:
@@ -173,11 +186,16 @@ def read_payload(path: Path, offset: int) -> bytes | None:
         return payload_at(head + file.read(length), 0)
 
 
-def apply_retention(folder: Path, *, keep_days: float, max_bytes: int) -> list[Path]:
-    """Delete closed segments that are too old, then the oldest closed ones while all together are too large."""
+def apply_retention(folder: Path, *, keep_days: float, max_bytes: int, segment_bytes: int = 0) -> list[Path]:
+    """Delete closed segments that are too old, then the oldest closed ones while all together are too large.
+
+    Parameters
+    ----------
+    segment_bytes : to which open segments grow: they count as if they had, so that the limit also holds until the next look.
+    """
     now = time.time()
     found = [(path, stat) for _, path in segments(folder) if (stat := _stat(path)) is not None]
-    total = sum(stat.st_size for _, stat in found)
+    total = sum(max(stat.st_size, segment_bytes) if _is_open(path) else stat.st_size for path, stat in found)
     deleted = []
     for path, stat in found:
         too_old = stat.st_mtime < now - keep_days * 86_400
@@ -185,6 +203,22 @@ def apply_retention(folder: Path, *, keep_days: float, max_bytes: int) -> list[P
             total -= stat.st_size
             deleted.append(path)
     return deleted
+
+
+def _is_open(path: Path) -> bool:
+    """Whether a living writer holds it."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(fd)
 
 
 def _delete_closed(path: Path) -> bool:

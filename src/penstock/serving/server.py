@@ -8,8 +8,10 @@ import json
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,6 +21,9 @@ from penstock.serving.openness import open_to_all
 from penstock.serving.rates import clear_rates
 from penstock.serving.settings import ServeSettings
 from penstock.serving.slots import read_slots
+
+if TYPE_CHECKING:
+    from penstock.serving.supervisor import Reload, Team
 
 Ready = Callable[[str, str | None], None]
 """Told the address of HTTP, and that of gRPC where there is one."""
@@ -32,8 +37,11 @@ def serve(
     workers: int = 1,
     settings: ServeSettings | None = None,
     on_ready: Ready | None = None,
+    reload: Reload | None = None,
 ) -> None:
     """Answer HTTP until SIGTERM or SIGINT; then answer what is in flight, sync the journal, and return.
+
+    At SIGHUP new processes take over one after another, with new code and new settings, and no request is lost.
 
     Parameters
     ----------
@@ -42,6 +50,7 @@ def serve(
     workers : processes; a crashed one is replaced.
     settings : with `grpc_port`, gRPC is answered as well, on the same host.
     on_ready : called once with the addresses when requests are answered.
+    reload : gives the settings as they are declared at SIGHUP; default: they stay as they are.
 
     Raises
     ------
@@ -72,29 +81,92 @@ def serve(
         if workers > 1:
             from penstock.serving.supervisor import supervise
 
-            supervise(state_dir, listening, workers, settings, lambda: ready(settings.grpc_port))
+            supervise(state_dir, listening, workers, settings, lambda: ready(settings.grpc_port), reload=reload)
         else:
-            run_worker(state_dir, listening, settings, ready)
+            _serve_alone(state_dir, listening, settings, ready, reload)
+
+
+def _serve_alone(
+    state_dir: Path,
+    listening: socket.socket,
+    settings: ServeSettings,
+    ready: Callable[[int | None], None],
+    reload: Reload | None,
+) -> None:
+    """Serve from this process; at SIGHUP a process of its own takes over, and this one supervises it from then on."""
+    teams: list[Team] = []
+
+    def hand_over(grpc_port: int | None) -> bool:
+        from penstock.serving.supervisor import Team, reloaded
+
+        fresh = reloaded(reload, settings)
+        if fresh is None:
+            return False
+        team = Team(state_dir, listening, msgspec.structs.replace(fresh, grpc_port=grpc_port))
+        if team.start_beside(threading.Event()):
+            teams.append(team)
+        return bool(teams)
+
+    with listening.dup() as own:
+        run_worker(state_dir, own, settings, ready, hand_over)
+    if teams:
+        from penstock.serving.supervisor import go_on
+
+        go_on(teams[0], reload=reload)
 
 
 def run_worker(
-    state_dir: Path, listening: socket.socket, settings: ServeSettings, ready: Callable[[int | None], None]
+    state_dir: Path,
+    listening: socket.socket,
+    settings: ServeSettings,
+    ready: Callable[[int | None], None],
+    hand_over: Callable[[int | None], bool] | None = None,
 ) -> None:
-    """Serve from this process until it is told to stop."""
+    """Serve from this process until it is told to stop, or that another one has taken its place.
+
+    Parameters
+    ----------
+    hand_over : has another process take this one's place, at SIGHUP; told the port of gRPC, and gives whether it did. None in a team, whose
+        supervisor sees to that.
+    """
     import uvicorn  # here, because the supervisor does without
 
     from penstock.serving.app import App
     from penstock.serving.connections import end_what_is_slow, limits_of
+    from penstock.serving.draining import DRAIN, DRAIN_S, Terminal, drain
     from penstock.serving.fast_lane import PredictProtocol
     from penstock.serving.worker import Worker
 
     class Server(uvicorn.Server):
+        _leaving: asyncio.Task[None] | None = None
+        _renewing: asyncio.Task[None] | None = None
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             self._looking = asyncio.create_task(end_what_is_slow(self.server_state.connections))
+            loop = asyncio.get_running_loop()
+            if hand_over is None:
+                loop.add_signal_handler(DRAIN, self._leave)
+            else:
+                loop.add_signal_handler(signal.SIGHUP, self._hang_up)
             if not self.should_exit:
                 ready(None if app.grpc is None else app.grpc.port)
 
+        def _leave(self) -> None:
+            self._leaving = asyncio.create_task(drain(self, min(DRAIN_S, settings.stop_after_s)))
+
+        def _hang_up(self) -> None:
+            if terminal.is_gone:
+                self.should_exit = True
+            elif self._renewing is None or self._renewing.done():
+                self._renewing = asyncio.create_task(self._renew())
+
+        async def _renew(self) -> None:
+            assert hand_over is not None
+            if await asyncio.to_thread(hand_over, None if app.grpc is None else app.grpc.port):
+                await drain(self, min(DRAIN_S, settings.stop_after_s))
+
+    terminal = Terminal()
     worker = Worker(state_dir, settings)
     app = App(worker)
     config = uvicorn.Config(
@@ -188,11 +260,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--settings", default="{}", help="a JSON object")
+    parser.add_argument("--settings", default="{}", help="a JSON object, or @FILE with one, which SIGHUP reads again")
     parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
-        settings = msgspec.json.decode(options.settings, type=ServeSettings)
+        settings = _settings(options.settings)
         if options.fd is not None:
             from penstock.serving.supervisor import work
 
@@ -210,11 +282,27 @@ def main(arguments: list[str] | None = None) -> int:
                 workers=options.workers,
                 settings=settings,
                 on_ready=_print_addresses,
+                reload=lambda: _settings(options.settings),
             )
     except PenstockError as error:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def _settings(text: str) -> ServeSettings:
+    """
+    Raises
+    ------
+    ServingError : they are not settings of a server.
+    """
+    try:
+        given = Path(text[1:]).read_bytes() if text.startswith("@") else text.encode()
+        return msgspec.json.decode(given, type=ServeSettings)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ServingError(
+            "the settings cannot be read", why=str(error), way_out='give a JSON object such as {"max_rows": 100}'
+        ) from error
 
 
 def _print_addresses(address: str, grpc: str | None) -> None:

@@ -17,6 +17,7 @@ class JournalSettings(msgspec.Struct, frozen=True):
     sample: float = 1.0  # share of requests that are journalled
     segment_bytes: int = 64_000_000
     segment_age_s: float = 3600.0
+    when_full: Literal["refuse", "answer"] = "refuse"  # what becomes of predictions while the disk is full
 
 
 class HistorySettings(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ class JournalSection(Section, frozen=True):
     keep_days: float = 90.0
     max_bytes: int = 10 * 2**30
     sample: float = 1.0
+    when_full: Literal["refuse", "answer"] = "refuse"  # predictions, while the disk of the journal is full
 
     def faults(self) -> Iterator[Fault]:
         if not 0 < self.sample <= 1:

@@ -1,0 +1,59 @@
+"""A worker that is replaced: it takes no new connection, and has the clients of those it has go elsewhere before it ends.
+
+A server that closes a connection on which it waits may cross a request on its way, and HTTP lets nobody send that again. So each answer
+first says ``connection: close``, until no connection is left; the few on which nothing was asked for all that time are closed then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import uvicorn
+
+DRAIN = signal.SIGUSR1
+"""Tells a worker of a team that another one has taken its place."""
+
+DRAIN_S = 5.0
+"""How long clients that ask nothing may keep a worker that is replaced."""
+
+_LOOK_S = 0.02
+_CLOSE = (b"connection", b"close")
+
+
+async def drain(server: uvicorn.Server, limit_s: float) -> None:
+    """Have a server end without a request lost: those of others take the new connections from now on."""
+    for listening in server.servers:
+        listening.close()
+    server.config.encoded_headers.append(_CLOSE)  # of which the server makes the headers of all answers, each second
+    server.server_state.default_headers = [*server.server_state.default_headers, _CLOSE]
+    for connection in server.server_state.connections:
+        cycle = getattr(connection, "cycle", None)
+        if cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False  # what is being answered took its headers before
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + limit_s
+    while server.server_state.connections and not server.should_exit and loop.time() < ends:
+        await asyncio.sleep(_LOOK_S)
+    server.should_exit = True
+
+
+class Terminal:
+    """The terminal that a server was started from, if any: SIGHUP means that it is gone, or else that the server is to reload."""
+
+    def __init__(self) -> None:
+        self._was_there = any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+    @property
+    def is_gone(self) -> bool:
+        if not self._was_there:
+            return False
+        try:
+            os.close(os.open("/dev/tty", os.O_RDWR))
+        except OSError:
+            return True
+        return False
