@@ -44,6 +44,7 @@ def life(
     said["label status"] = penstock(project, "label", "status")
     said["monitor"] = penstock(project, "monitor")
     said["predict"] = penstock(project, "predict", "--input", str(source), "--output", str(folder / "answers.csv"))
+    said["replay"] = penstock(project, "replay", answers[0]["id"], "--trace")
     said["retrain"] = penstock(project, "retrain")
     said["second deploy"] = penstock(project, "deploy", "--version", str(said["retrain"].body["model"]["version"]))
     said["rollback"] = penstock(project, "rollback")
@@ -69,6 +70,7 @@ VERBS = [
     "label status",
     "monitor",
     "predict",
+    "replay",
     "retrain",
     "second deploy",
 ]
@@ -195,6 +197,20 @@ def test_labels_are_counted(life: dict[str, Any]) -> None:
     assert life["label import"].body["rejected"] == []
     status = life["label status"].body
     assert (status["predictions"], status["labels"]) == (120, 120)
+
+
+def test_replay_tells_what_was_and_what_is(life: dict[str, Any]) -> None:
+    """And the way of the row."""
+    body = life["replay"].body
+    assert {"compared", "equal", "different", "versions", "fields", "largest_difference", "lost"} <= set(body)
+    (prediction,) = body["predictions"]
+    assert {"id", "at", "model", "version", "by", "slot", "equal", "differences", "not_compared", "row"} <= set(
+        prediction
+    )
+    assert prediction["was"]["probabilities"] == prediction["now"]["probabilities"]
+    assert {"fields", "prepared", "steps", "calibration", "before", "after", "decision", "notes"} <= set(
+        prediction["trace"]
+    )
 
 
 def test_predict_writes_the_declared_columns_in_order(life: dict[str, Any], tmp_path_factory: Any) -> None:

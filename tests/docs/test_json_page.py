@@ -13,7 +13,20 @@ PAGE = Path(__file__).parents[2] / "docs/json.md"
 Cli = Callable[..., Any]
 BY_NAME = {"validation", "test", "metrics", "files"}
 """Objects whose keys are names of metrics or files; what is under each key is described."""
-FREE = {"params", "inputs", "outputs", "source", "details", "values", "classes", "packages", "baseline"}
+FREE = {
+    "params",
+    "inputs",
+    "outputs",
+    "source",
+    "details",
+    "values",
+    "classes",
+    "packages",
+    "baseline",
+    "row",
+    "was",
+    "now",
+}
 """Objects whose keys are the user's, or another page's."""
 
 
@@ -38,18 +51,24 @@ def row(verb: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def life(penstock: Cli, projects: Any, rows_of: Cli, write_rows: Cli, tmp_path_factory: Any) -> dict[str, Any]:
+def life(
+    penstock: Cli, projects: Any, rows_of: Cli, write_rows: Cli, serve: Cli, tmp_path_factory: Any
+) -> dict[str, Any]:
     """Verb -> what it printed, of a project that is live."""
     folder = tmp_path_factory.mktemp("json")
     source = write_rows(folder / "customers.csv", rows_of(300), "bought")
     project = projects.copy("binary", "live", folder)
     labels = folder / "labels.csv"
     labels.write_text("id,label\nno-such-id,yes\n", encoding="utf-8")
+    app = serve(project)
+    prediction = app.predict(rows_of(1, seed=3))[0]["id"]
+    app.close()
     evaluated = penstock(project, "runs", "--operation", "evaluate").body["runs"][0]["id"]
     lines = {
         "new": ("new", "other", "--data", str(source), "--target", "bought"),
         "run --why": ("run", "--why"),
         "predict": ("predict", "--input", str(source), "--output", str(folder / "answers.csv")),
+        "replay": ("replay", prediction, "--trace"),
         "monitor": ("monitor",),
         "label import": ("label", "import", str(labels)),
         "label status": ("label", "status"),
@@ -68,7 +87,19 @@ def life(penstock: Cli, projects: Any, rows_of: Cli, write_rows: Cli, tmp_path_f
 
 
 VERBS = (
-    *("new", "run --why", "predict", "monitor", "label import", "label status", "models", "runs", "show", "lineage"),
+    *(
+        "new",
+        "run --why",
+        "predict",
+        "replay",
+        "monitor",
+        "label import",
+        "label status",
+        "models",
+        "runs",
+        "show",
+        "lineage",
+    ),
     *("reproduce", "doctor", "data log", "data check", "data privacy", "explain-check"),
 )
 

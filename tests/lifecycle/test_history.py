@@ -92,6 +92,8 @@ def test_over_http_as_in_a_file(penstock: Cli, serve: Callable[..., Any], made: 
     finally:
         kept.close()
         sent.close()
+    again = penstock(made, "replay", "--since", "1h")  # the journal holds the rows as they were filled
+    assert (again.code, again.body["compared"], again.body["different"]) == (0, 2 * len(rows), 0)
 
 
 def test_predict_takes_the_past_from_another_file(penstock: Cli, made: Path, tmp_path: Path) -> None:

@@ -360,3 +360,42 @@ def _wait(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < end, f"{path.name} did not come"
         time.sleep(0.05)
+
+
+def test_a_watch_answers_with_what_is_live_by_then(project_at: Cli, toy: Path) -> None:
+    """After a switch the next file gets the new version; a version that was named stays."""
+    from penstock.lifecycle.predict import _Model
+    from penstock.objects.tabular import ReadOptions
+    from penstock.project.project import Project
+    from penstock.serving.slots import fill_and_switch
+
+    project = Project(project_at("live"))
+
+    def model(version: int | None) -> _Model:
+        return _Model(project, version, None, "refuse", (), None, ReadOptions())
+
+    live, named = model(None), model(1)
+    assert (live()[1], named()[1]) == (1, 1)
+    assert live() is live(), "nothing is loaded again while nothing has changed"
+    other = Bundle.load(toy)
+    fill_and_switch(project.serving_state, toy, model="shop", version=2, digest=other.digest)
+    answering, version = live()
+    assert (version, answering.bundle.digest) == (2, other.digest)
+    assert named()[1] == 1
+
+
+def test_what_it_did_reads_well() -> None:
+    """Rows, files, what was left and what could not be answered."""
+    from penstock.lifecycle.predict import PredictResult
+
+    result = PredictResult(
+        7, 2, 1, "out", "toy", None, ["a column is odd"], 3, [f"{i}.csv" for i in range(12)],
+        [{"input": "bad.csv", "code": "source", "what": "bad.csv is empty"}],
+    )  # fmt: skip
+    text = result.to_text()
+    assert "7 rows of 2 file(s) answered by toy: out" in text
+    assert "3 values that cannot be read: taken as missing" in text
+    assert "answered before, left as they are: 0.csv, 1.csv" in text
+    assert "and 2 more" in text
+    assert "not answered: bad.csv: bad.csv is empty" in text
+    assert result.exit_code == 1

@@ -64,6 +64,11 @@ def duck_batches(path: Path, layout: Layout, batch_rows: int) -> Iterator[pa.Rec
 
 def parquet_batches(path: Path, batch_rows: int, numbers: Collection[int] = ()) -> Iterator[pa.RecordBatch]:
     """The rows of a Parquet file in order, columns named by place; those in `numbers` as float64, where they are such."""
+    from penstock.objects.parquet import numbers_and_texts
+
+    if numbers and (plain := numbers_and_texts(path, numbers)) is not None:
+        yield from plain
+        return
     with quiet_connection() as connection:
         selected, rows = _select_parquet(connection, path, numbers)
         yield from selected.to_arrow_reader(min(batch_rows, rows))

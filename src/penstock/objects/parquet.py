@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,28 @@ def pieces(file: pq.ParquetFile) -> pa.RecordBatchReader:
             yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, read())
+
+
+def numbers_and_texts(path: Path, numbers: Collection[int]) -> Iterator[pa.RecordBatch] | None:
+    """The rows as they are stored, numbers as float64; None where a column is neither a text nor a number in one of these places."""
+    import pyarrow as pa
+    import pyarrow.types as kinds
+
+    file = open_pages(path)
+
+    def fits(place: int, kind: pa.DataType) -> bool:
+        number = kinds.is_integer(kind) or kinds.is_float32(kind) or kinds.is_float64(kind)
+        return kinds.is_string(kind) or (number and place in numbers)
+
+    if len(file.schema_arrow) == 0 or not all(fits(i, field.type) for i, field in enumerate(file.schema_arrow)):
+        return None
+
+    def read() -> Iterator[pa.RecordBatch]:
+        for batch in pieces(file):
+            columns = [c if kinds.is_string(c.type) else c.cast(pa.float64(), safe=False) for c in batch.columns]
+            yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+    return read()
 
 
 def piece_rows(metadata: pq.FileMetaData) -> int:

@@ -12,6 +12,7 @@ import pytest
 from tests.data.sources.conftest import table
 
 from penstock.data.source import Source
+from penstock.data.sources.declared import InTables
 from penstock.data.sources.files import united
 from penstock.data.sources.listing import partitions_of
 from penstock.errors import DeclarationError, SourceError
@@ -182,3 +183,17 @@ def test_a_name_with_brackets_is_a_file_where_there_is_one(place: Place) -> None
     """What exists is never taken for a pattern."""
     place.write("a[1].csv", table(range(4)))
     assert len(rows_of(place.open("a[1].csv").batches())) == 4
+
+
+def test_its_files_are_given_one_by_one_as_well(place: Place) -> None:
+    """With what their folders say, for who reads them by themselves."""
+    place.write("in/year=2024/a.csv", table(range(3)))
+    place.write("in/year=2025/b.csv", table(range(3, 5)))
+    source = place.open("in")
+    assert isinstance(source, InTables)
+    assert [(t.name, dict(t.constants)) for t in source.tables()] == [
+        ("year=2024/a.csv", {"year": "2024"}), ("year=2025/b.csv", {"year": "2025"})
+    ]  # fmt: skip
+    with source.tables()[0].fetched() as path:
+        assert path == place.root / "in" / "year=2024" / "a.csv"
+    assert not isinstance(place.open("in/year=2024/a.csv"), InTables)

@@ -11,6 +11,7 @@ from tests.data.sources.conftest import table
 from tests.objects.test_remote import s3  # noqa: F401 - a fixture
 
 from penstock.data.source import Source
+from penstock.data.sources.declared import InTables
 from penstock.errors import SourceError
 from penstock.testing.source import SourceContract, rows_of
 
@@ -133,3 +134,19 @@ def test_a_bucket_that_is_not_there_is_told(place: Place, bucket: Folder) -> Non
     """By its URL."""
     with pytest.raises(SourceError, match="s3://no-such-bucket-here/a"):
         place.open("s3://no-such-bucket-here/a*.csv")
+
+
+def test_its_files_are_fetched_one_by_one_and_removed_after(place: Place, bucket: Folder) -> None:
+    """What their store says of them is their identity."""
+    bucket.put("in/year=2024/a.csv", table(range(3)))
+    bucket.put("in/b.csv", table(range(3, 5)))
+    source = place.open(bucket.url("in/"))
+    assert isinstance(source, InTables)
+    first, second = source.tables()
+    assert (first.name.rpartition("/")[2], second.constants) == ("b.csv", {"year": "2024"})
+    with first.fetched() as path:
+        assert path.read_text() == table(range(3, 5))
+    assert not path.exists()
+    before = second.identity
+    bucket.put("in/year=2024/a.csv", table(range(4)))
+    assert source.tables()[1].identity != before
