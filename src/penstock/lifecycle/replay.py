@@ -225,7 +225,8 @@ def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[Differen
 
 
 ANSWER_FIELDS = frozenset(
-    {"key", "prediction", "probabilities", "interval", "decision", "reason", "withheld", "novelty", "missing", "unknown"}
+    {"key", "prediction", "probabilities", "interval", "decision", "reason", "withheld", "novelty", "missing", "unknown",
+     "fallback", "filled"}
 )  # fmt: skip
 """What a model says; see `penstock.bundle.answers`."""
 _ABSENT = object()
@@ -313,7 +314,7 @@ class _Versions:
 def _one(versions: _Versions, record: Record, row: int, *, trace: bool = False) -> Replayed:
     loaded = versions.of(record)
     was, raw = record.answers[row], record.rows[row]
-    (now,) = loaded.bundle.predict([raw], extra_fields="ignore")
+    now = _answered_as_then(loaded.bundle, raw, was)
     traced = None
     if trace:
         from penstock.lifecycle.tracing import trace_of
@@ -333,6 +334,17 @@ def _one(versions: _Versions, record: Record, row: int, *, trace: bool = False) 
         sorted(set(was) - ANSWER_FIELDS - OF_THE_SERVER),
         traced,
     )
+
+
+def _answered_as_then(bundle: Bundle, raw: Mapping[str, Any], was: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The answer of the model; of the one that answered instead of it, where the deadline of that request asked for it."""
+    late = getattr(bundle, "predict_late", None)
+    (now,) = (
+        late([raw])
+        if late is not None and was.get("fallback") == "late"
+        else bundle.predict([raw], extra_fields="ignore")
+    )
+    return dict(now)
 
 
 def _found(project: Project, prediction: str) -> tuple[Record, int]:
