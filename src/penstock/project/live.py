@@ -88,12 +88,13 @@ def server_settings(declared: ServingSection, folder: Path | None = None) -> Ser
         BatchingSettings,
         HistorySettings,
         JournalSettings,
+        LogSettings,
         QueueSettings,
         ServeSettings,
         TlsSettings,
     )
 
-    journal, tls, inside = declared.journal, declared.tls, folder or Path()
+    journal, logs, tls, inside = declared.journal, declared.logs, declared.tls, folder or Path()
     return ServeSettings(
         max_body_bytes=declared.max_body_bytes,
         consumers=declared.consumers,
@@ -109,6 +110,8 @@ def server_settings(declared: ServingSection, folder: Path | None = None) -> Ser
         body_timeout_s=declared.body_timeout_s,
         keep_alive_s=declared.keep_alive_s,
         max_connections=declared.max_connections,
+        logs=LogSettings(logs.format, logs.level, logs.sample),
+        traces=declared.traces,
         tls=None if tls is None else TlsSettings(str(inside / tls.certificate), str(inside / tls.key)),
         history=HistorySettings(rows=declared.history.rows, keys=declared.history.keys),
         queue=QueueSettings(max_wait_ms=declared.queue.max_wait_ms),

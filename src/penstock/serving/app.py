@@ -36,7 +36,7 @@ class App:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._callers = worker.callers
+        self._callers, self._watching = worker.callers, worker.watching
         self._predicting = Predicting(worker)
         door = Door(worker, self.ask)
         self._rest = routes(door)
@@ -45,11 +45,11 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            path = scope["path"]
-            if path == "/predict" and scope["method"] == "POST":
-                await self._predict(scope, receive, send)
+            answer = self._predict if scope["path"] == "/predict" and scope["method"] == "POST" else self._other
+            if self._watching is None:
+                await answer(scope, receive, send)
             else:
-                await self._other(ROUTE_OF.get(path) or protocol_of(path), scope, receive, send)
+                await self._watching.watch(answer, scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._worker.lifespan(receive, send, self.grpc)
 
@@ -91,9 +91,12 @@ class App:
 
     def _admit(self, heads: Heads, scope: str | None) -> Caller | None:
         """Who asks, if they may; journal and log know from here on. Raises as `Callers.admit`."""
+        named = request_id_of(heads) if heads else None
+        if named is not None:
+            ASKING.set(Asking.of(None, named))  # also where it is turned away
         caller = self._callers.admit(heads, scope)
-        if caller is not None or heads:
-            ASKING.set(Asking.of(caller, request_id_of(heads)))
+        if caller is not None:
+            ASKING.set(Asking.of(caller, named))
         return caller
 
     async def ask(self, loaded: Loaded, rows: Rows, came_ns: int | None = None, urgency: Urgency = USUAL) -> Rows:
@@ -110,12 +113,17 @@ class App:
         told = _told(answers)
         return [{**answer, **arms.named} for answer in told] if by is arms.candidate else told
 
-    async def _other(self, route: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        route = ROUTE_OF.get(path) or protocol_of(path)
+        status = 0
         more: list[tuple[bytes, bytes]] = []
         caller: Caller | None = None
 
         async def counting(message: Any) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 self._worker.metrics.request(route, message["status"])
                 if caller is not None:
                     self._callers.counts.add(caller.name, message["status"])
@@ -126,11 +134,15 @@ class App:
         try:
             heads = heads_of(scope)
             more = _named(heads)
-            caller = self._admit(heads, scope_of(scope["method"], scope["path"]))
+            caller = self._admit(heads, scope_of(scope["method"], path))
         except RequestError as error:
             await refusing(error, refuse_of(route))(scope, receive, counting)
             return
-        await self._rest(scope, receive, counting)
+        try:
+            await self._rest(scope, receive, counting)
+        except Exception:
+            if not status:  # Starlette raises again what it has answered, for servers that log it; here that is done
+                raise
 
 
 def _named(heads: Heads) -> list[tuple[bytes, bytes]]:

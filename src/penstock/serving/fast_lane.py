@@ -39,6 +39,7 @@ class FastLane:
         self.worker, self._predicting = worker, predicting
         self._turns = predicting.turns
         self.largest = worker.settings.max_body_bytes
+        self.is_watched = worker.watching is not None  # who tells of requests sees them in one place
         self._tasks: set[asyncio.Task[None]] = set()
 
     def came_ns(self) -> int:
@@ -210,7 +211,7 @@ class PredictProtocol(Connection):
         self._call = None
 
     def on_headers_complete(self) -> None:
-        if self.url != b"/predict" or not self._is_plain():
+        if self.url != b"/predict" or self.lane.is_watched or not self._is_plain():
             super().on_headers_complete()
             return
         call = Call(self, keep_alive=self.parser.should_keep_alive())

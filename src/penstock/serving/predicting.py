@@ -26,6 +26,7 @@ from penstock.serving.metrics import (
 )
 from penstock.serving.turns import NEVER, Answered, Job, Reply, Turns
 from penstock.serving.urgency import USUAL, Urgency
+from penstock.serving.watching import STEPS, Steps
 from penstock.serving.worker import Worker
 
 log = logging.getLogger("penstock.serving")
@@ -41,13 +42,20 @@ class Predicting:
         worker.closing.append(self.turns.close)
 
     def put(
-        self, loaded: Loaded, asked: Asked, came_ns: int, urgency: Urgency, reply: Reply, who: Asking | None
+        self,
+        loaded: Loaded,
+        asked: Asked,
+        came_ns: int,
+        urgency: Urgency,
+        reply: Reply,
+        who: Asking | None,
+        steps: Steps | None = None,
     ) -> None:
         """Have a request answered; `reply` is called when it is.
 
         Parameters
         ----------
-        who : asks, for the journal.
+        who : asks, for the journal. steps : of its trace, where it is traced.
 
         Raises
         ------
@@ -62,7 +70,7 @@ class Predicting:
         if deadline_ms is None:
             deadline_ms = settings.deadline_ms
         due_ns = NEVER if deadline_ms is None else came_ns + int(deadline_ms * 1_000_000)
-        self.turns.put(Job(asked, loaded, reply, came_ns, due_ns, urgency.priority, who))
+        self.turns.put(Job(asked, loaded, reply, came_ns, due_ns, urgency.priority, who, steps=steps))
 
     async def answer(self, loaded: Loaded, asked: Asked, came_ns: int, urgency: Urgency = USUAL) -> bytes:
         """The answers with their ids, as JSON.
@@ -77,7 +85,10 @@ class Predicting:
         StoreFull : the journal cannot be written.
         """
         reply = _Awaited(asyncio.get_running_loop().create_future())
-        self.put(loaded, asked, came_ns, urgency, reply, ASKING.get())
+        steps = STEPS.get()
+        if steps is not None:
+            steps.mark("decode")
+        self.put(loaded, asked, came_ns, urgency, reply, ASKING.get(), steps)
         return await reply.future
 
     def journal_error(self, status: int, error: Exception, who: Asking | None, origin: bytes = b"") -> None:
@@ -92,6 +103,8 @@ class Predicting:
 
     def filled(self, job: Job) -> Rows:
         """Rows with the columns that look back: from the history of the request, or from what the server remembers."""
+        if job.steps is not None:
+            job.steps.mark("wait")
         loaded = job.loaded
         return self._worker.remembered.for_request(loaded.bundle.decoder, job.asked, model=loaded.entry.model)
 
@@ -107,6 +120,9 @@ class Predicting:
 
     def keep(self, job: Job, answered: Answered) -> bytes:
         """Journal, then count what will be answered, in one go on the event loop: the ids name the place in the journal."""
+        steps = job.steps
+        if steps is not None:
+            steps.mark("predict")
         kept, answers = answered
         loaded, body = job.loaded, job.asked.body
         if body is None or kept is not job.asked.rows:
@@ -135,6 +151,8 @@ class Predicting:
         values[ROWS] += len(answers)
         values[JOURNAL_BYTES], values[UNWRITTEN] = journal.bytes_written, journal.unwritten
         worker.metrics.prediction(latency_ns / 1_000_000_000, is_late=now > job.due_ns)
+        if steps is not None:
+            steps.mark("journal")
         return predictions
 
     def instead_ns(self, job: Job) -> int | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from penstock.errors import PenstockError, ServingError
+from penstock.serving.logs import configured
 from penstock.serving.metrics import clear_metrics
 from penstock.serving.openness import open_to_all
 from penstock.serving.rates import clear_rates
@@ -77,7 +78,7 @@ def serve(
     clear_rates(state_dir)
     address = _address(host, listening, "http" if settings.tls is None else "https")
     ready = (lambda grpc_port: on_ready(address, _grpc_address(host, grpc_port))) if on_ready else (lambda _: None)
-    with listening:
+    with listening, configured(settings.logs):
         if workers > 1:
             from penstock.serving.supervisor import supervise
 

@@ -47,6 +47,14 @@ class BatchingSettings(msgspec.Struct, frozen=True):
     max_rows: int = 64  # 1: never
 
 
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is written on stderr, and how."""
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "warning"  # from "info" on, requests have lines
+    sample: float = 1.0  # share of requests that have one
+
+
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one server behaves."""
 
@@ -65,6 +73,8 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     header_timeout_s: float = 10.0  # from the first byte of a request to the end of its headers
     body_timeout_s: float = 30.0  # and a second more for each 64 kB; also: how long an answer waits to be read
     max_connections: int | None = None  # of one worker; None: as many as the system lets it hold files open
+    logs: LogSettings = LogSettings()
+    traces: bool = False  # OpenTelemetry; where to is said by the environment
     tls: TlsSettings | None = None  # None: in the clear
     grpc_host: str = "127.0.0.1"
     grpc_port: int | None = None  # None: no gRPC; 0: a free port, of one worker
@@ -92,6 +102,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if self.grpc_port is not None:
             _check("[serving] grpc_port", self.grpc_port, 0, 65_535)
+        _check("[serving.logs] sample", self.logs.sample, 0.0, 1.0)
         if self.max_connections is not None:
             _check("[serving] max_connections", self.max_connections, 1, None)
         if self.deadline_ms is not None:

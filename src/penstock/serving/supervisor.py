@@ -18,6 +18,7 @@ import msgspec
 from penstock.errors import PenstockError, ServingError
 from penstock.serving.acknowledgements import STARTING, workers
 from penstock.serving.draining import DRAIN, DRAIN_S, Terminal
+from penstock.serving.logs import configured
 from penstock.serving.settings import ServeSettings
 
 log = logging.getLogger("penstock.serving")
@@ -216,7 +217,7 @@ def work(state_dir: Path, fd: int, settings: ServeSettings) -> None:
     from penstock.serving.server import run_worker
 
     threading.Thread(target=_stop_with_supervisor, name="supervisor-watch", daemon=True).start()
-    with socket.socket(fileno=fd) as listening:
+    with socket.socket(fileno=fd) as listening, configured(settings.logs):
         run_worker(state_dir, listening, settings, lambda _: None)
 
 

@@ -32,6 +32,7 @@ from penstock.serving.costs import Costs
 from penstock.serving.follower import Loaded
 from penstock.serving.settings import BatchingSettings
 from penstock.serving.urgency import LOW, NORMAL
+from penstock.serving.watching import Steps
 
 NEVER = 1 << 62
 """When a request without a deadline is due."""
@@ -112,6 +113,7 @@ class Job:
     rows: Rows | None = None  # filled
     timer: asyncio.TimerHandle | None = None
     is_settled: bool = False
+    steps: Steps | None = None  # of its trace, where it is traced
 
 
 class Line:

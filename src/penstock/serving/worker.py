@@ -27,6 +27,7 @@ from penstock.serving.remembered import RememberedRows
 from penstock.serving.settings import ServeSettings
 from penstock.serving.shadow import Shadow
 from penstock.serving.tls import Certificate
+from penstock.serving.watching import watching_of
 
 
 class Beside(Protocol):
@@ -48,6 +49,7 @@ class Worker:
 
     def __init__(self, state_dir: Path, settings: ServeSettings) -> None:
         self.settings, self.state_dir = settings, state_dir
+        self.watching = watching_of(settings)
         self.certificate = None if settings.tls is None else Certificate(settings.tls)
 
         def open_shadow(release: int, candidate: Loaded, counter: ArmCounter) -> Shadow:
@@ -135,6 +137,8 @@ class Worker:
         with contextlib.suppress(asyncio.CancelledError):
             await following
         await asyncio.to_thread(self.close)
+        if self.watching is not None:
+            await asyncio.to_thread(self.watching.close)
         await send({"type": "lifespan.shutdown.complete"})
 
     def close(self) -> None:

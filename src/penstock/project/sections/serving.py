@@ -114,6 +114,16 @@ class GuardsSection(Section, frozen=True):
         yield from not_positive(self, "minimum_requests")
 
 
+class LogsSection(Section, frozen=True):
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "warning"  # from "info" on, requests have lines
+    sample: float = 1.0  # share of requests that have one
+
+    def faults(self) -> Iterator[Fault]:
+        if not 0 <= self.sample <= 1:
+            yield "sample", f"{self.sample} is not from 0 to 1", "write 1.0 for a line of each request"
+
+
 class ServingSection(Section, frozen=True):
     deadline_ms: float | None = None  # of requests that name none themselves
     abstain_below: float | None = None
@@ -126,6 +136,8 @@ class ServingSection(Section, frozen=True):
     body_timeout_s: float = 30.0  # for its body, and a second more for each 64 kB
     keep_alive_s: float = 65.0  # how long a connection may lie idle
     max_connections: int | None = None  # of one worker; default: as many as the system lets it hold files open
+    logs: LogsSection = LogsSection()
+    traces: bool = False  # OpenTelemetry; where to is said by the environment
     tls: TlsSection | None = None
     journal: JournalSection = JournalSection()
     history: HistorySection = HistorySection()

@@ -30,6 +30,7 @@ from penstock.serving.protocols.tensors import (
 from penstock.serving.refusals import headers_of, refused
 from penstock.serving.tls import grpc_credentials
 from penstock.serving.urgency import Urgency, urgency_of
+from penstock.serving.watching import Seen
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -110,25 +111,39 @@ class GrpcServer:
             503: grpc.StatusCode.UNAVAILABLE,
         }
         metrics, callers = self._door.worker.metrics, self._door.worker.callers
-        scope = _SCOPES.get(name, ANY)
+        scope = _SCOPES.get(name, "admin")
+        watching = self._door.worker.watching
 
         async def answer(request: Any, context: Any) -> Any:
+            heads = _heads(context)
+            if watching is None:
+                return await answered(heads, request, context, Seen())
+            watching.name(heads)
+            with watching.request("grpc", name, heads) as seen:
+                return await answered(heads, request, context, seen)
+
+        async def answered(heads: dict[bytes, bytes], request: Any, context: Any, seen: Seen) -> Any:
             caller = None
+            named = request_id_of(heads)
+            more: tuple[tuple[str, str], ...] = () if named is None else (("x-request-id", named),)
             try:
-                heads = _heads(context)
+                ASKING.set(Asking.of(None, named))
                 caller = callers.admit(heads, scope)
-                ASKING.set(Asking.of(caller, request_id_of(heads)))
+                ASKING.set(Asking.of(caller, named))
                 response = await method(request, context)
             except Exception as error:  # noqa: BLE001  # told to the client, and to the log where it is ours
-                status, said = refused(error)
-                metrics.request("grpc", status)
+                seen.status, said = refused(error)
+                metrics.request("grpc", seen.status)
                 if caller is not None:
-                    callers.counts.add(caller.name, status)
-                more = tuple(headers_of(error).items())
-                await context.abort(codes.get(status, grpc.StatusCode.INTERNAL), in_words(said), more)
+                    callers.counts.add(caller.name, seen.status)
+                more += tuple(headers_of(error).items())
+                await context.abort(codes.get(seen.status, grpc.StatusCode.INTERNAL), in_words(said), more)
+            seen.status = 200
             metrics.request("grpc", 200)
             if caller is not None:
                 callers.counts.add(caller.name, 200)
+            if more:
+                context.set_trailing_metadata(more)
             return response
 
         return answer
@@ -137,11 +152,15 @@ class GrpcServer:
 _SCOPES = {
     "ServerLive": None,
     "ServerReady": None,
+    "ModelReady": ANY,
+    "ServerMetadata": ANY,
+    "ModelMetadata": ANY,
+    "RepositoryIndex": ANY,
     "ModelInfer": "predict",
     "RepositoryModelLoad": "admin",
     "RepositoryModelUnload": "admin",
 }
-"""What a method needs; any token where it is not named."""
+"""What a method needs; `admin` where it is not named."""
 
 
 def _heads(context: Any) -> dict[bytes, bytes]:
