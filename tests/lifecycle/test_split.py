@@ -69,15 +69,15 @@ def test_times_of_training_rows_make_blocks_and_it_is_told_where_they_cannot(
     """A column that is dropped leaves random folds, with a warning."""
     from tests.learning.problems import small_problem
 
-    from penstock.lifecycle.search import _with_folds
+    from penstock.lifecycle.search import with_folds
 
     found = made(penstock, tmp_path, rows_of(600), write_rows, "--split", "time:joined", "--kind", "joined=datetime")
     assert np.array_equal(found.train_times, found.train[0]["joined"].astype(float))
-    problem, warnings = _with_folds(small_problem(), found)
+    problem, warnings = with_folds(small_problem(), found)
     assert (problem.times is not None, warnings) == (True, [])
     (tmp_path / "other").mkdir()
     dropped = made(penstock, tmp_path / "other", rows_of(600), write_rows, "--split", "time:joined", "--drop", "joined")
-    problem, warnings = _with_folds(small_problem(), dropped)
+    problem, warnings = with_folds(small_problem(), dropped)
     assert problem.times is None
     assert "folds of the training rows are random" in warnings[0]
 

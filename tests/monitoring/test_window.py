@@ -67,6 +67,21 @@ def test_answers_of_another_version_are_left_out_and_noted(bundle, tmp_path):
     assert window.notes == (f"{len(ROWS)} rows were answered by toy 2 and are left out",)
 
 
+def test_answers_of_a_fallback_are_noted_and_those_that_are_not_the_models_left_out(tmp_path):
+    """Late ones say nothing of the model; those without a field are its own declared way, and stay."""
+    policies = {"income": "fallback"}
+    bundle = Bundle.load(write_toy_bundle(tmp_path / "bundle", late=True, missing=policies))
+    with JournalWriter(tmp_path / "journal") as writer:
+        for answers in (bundle.predict_late(ROWS[:2]), bundle.predict(ROWS[:2])):
+            body = json.dumps({"rows": list(ROWS[:2])}).encode()
+            writer.predictions(origin_of("toy", 1, "blue"), body, answers, at_ns=time.time_ns(), latency_ms=1.5)
+    window = window_of(tmp_path / "journal", bundle)
+    assert (window.rows, len(window.frame)) == (4, 2)
+    late, missing = window.notes
+    assert late.startswith("2 rows were answered by the fallback")
+    assert missing.startswith("1 rows were answered by the model that does without a field")
+
+
 def test_many_rows_are_sampled_evenly_and_the_window_says_so(bundle, tmp_path):
     """Memory stays bounded; all rows are counted."""
     many = [{"age": 20 + i % 50, "job": "pilot"} for i in range(300)]

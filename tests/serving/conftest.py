@@ -170,6 +170,15 @@ class Server:
             connection.close()
         return response.status, json.loads(text)
 
+    def ask_text(self, path: str) -> tuple[int, str]:
+        """Status and text of what is no JSON."""
+        connection = self.connect()
+        connection.request("GET", path)
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        return response.status, text
+
     def errors(self) -> str:
         assert self.process.stderr is not None
         return self.process.stderr.read().decode()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -138,6 +138,32 @@ def _listed(names: list[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]} are"
 
 
+def filled(answer: Answer, missing: Sequence[str]) -> Answer:
+    """An answer where policies for missing fields are declared: which of them were filled as in training."""
+    answer["filled"] = list(missing)
+    return answer
+
+
+def by_fallback(answer: Answer, missing: list[str], columns: Collection[str]) -> Answer:
+    """The answer of a model that does without a field: which are missing, and which of those that it has were filled."""
+    answer["missing"] = missing
+    answer["filled"] = [name for name in missing if name in columns]
+    answer["fallback"] = MISSING
+    return answer
+
+
+LATE, MISSING = "late", "missing"
+"""Why another model answers instead; what an answer says as its `fallback`."""
+
+
+@dataclass(frozen=True)
+class Instead:
+    """Rows that a fallback answered: row -> its place among the fallback's answers."""
+
+    answers: Answers
+    places: Mapping[int, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Answers:
     """The answers to many rows, as arrays.
@@ -150,6 +176,8 @@ class Answers:
     label, probabilities : int64 (n,) class numbers and float32 (n, K); None for a regression.
     value, low, high : float64 (n,) in the target's units; None for a classifier (low, high also without an interval).
     keys : object (n,) of str or None, or None when the signature has no key.
+    instead : the rows that a model without their missing fields answered, where policies for missing fields are declared; the
+        arrays hold its answers, too.
 
     Values are those of the model, whether it abstained or not: what an abstained row may show is the caller's to decide,
     and `row` withholds it.
@@ -168,6 +196,7 @@ class Answers:
     low: np.ndarray | None = None
     high: np.ndarray | None = None
     keys: np.ndarray | None = None
+    instead: Instead | None = None
 
     def __len__(self) -> int:
         return len(self.decision)
@@ -176,6 +205,14 @@ class Answers:
         """The answer to row `i`, the same dict as the row path gives."""
         decision, novelty, outside = int(self.decision[i]), float(self.novelty[i]), self.outside[i]
         missing = [name for name, flag in zip(self.columns, self.missing[i].tolist(), strict=True) if flag]
+        if self.instead is not None:
+            place = self.instead.places.get(i)
+            if place is not None:
+                return by_fallback(self.instead.answers.row(place), missing, self.instead.answers.columns)
+            return filled(self._row(i, decision, novelty, outside, missing), missing)
+        return self._row(i, decision, novelty, outside, missing)
+
+    def _row(self, i: int, decision: int, novelty: float, outside: np.ndarray, missing: list[str]) -> Answer:
         unknown = [name for name, flag in zip(self.columns, self.unknown[i].tolist(), strict=True) if flag]
         key = None if self.keys is None else self.keys[i]
         if self.label is not None and self.probabilities is not None:

@@ -76,6 +76,14 @@ class RequestReader:
         if n_numbers > 1 and not any(marked_numbers(decoder.spec(name)) for name in layout.numbers):
             self._pick_numbers = itemgetter(*layout.numbers)
 
+    def part_of(self, read: ReadRows, other: RequestReader, rows: Sequence[int]) -> ReadRows:
+        """Some rows that another reader of the same decoder has read, with the columns of this one; what was missing stays
+        as the other one tells it."""
+        places = [other._names.index(name) for name in self._names]
+        table = [[read.table[i][place] for place in places] for i in rows]
+        unknown = [[name for i, name, known in self._known if v[i] not in known and v[i] is not None] for v in table]
+        return ReadRows(table, [read.missing[i] for i in rows], unknown, [read.keys[i] for i in rows])
+
     @property
     def protects(self) -> bool:
         """Whether rows hold personal columns, so that they have to be protected before they are read."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.bundle.answers import Answer, Answerer, Answers
+from penstock.bundle.answers import LATE, MISSING, Answer, Answerer, Answers, Instead, by_fallback, filled
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.format import BundleFiles, parse_object, read_bundle, read_file
 from penstock.bundle.frame import Frame, typed_array
@@ -21,7 +23,7 @@ from penstock.bundle.packing import pack
 from penstock.bundle.privacy.keys import find_key
 from penstock.bundle.requests import ReadRows, RequestReader, joined
 from penstock.bundle.signature import Signature
-from penstock.errors import BundleError, SchemaMismatch
+from penstock.errors import BundleError, RequestError, SchemaMismatch
 from penstock.objects.digests import canonical_json
 
 _COMMON = ("decision", "novelty", "outside")
@@ -41,9 +43,17 @@ class Bundle:
     signature, decoder : what it takes and gives, and how raw values are read.
     manifest : the stored manifest.
     tested : rows of the last self-test, and the nanoseconds that they took; None before.
+    fallbacks : smaller models that answer instead, by the reason: "late" and "missing".
     """
 
-    def __init__(self, files: BundleFiles, decoder: Decoder, signature: Signature, graph: bytes) -> None:
+    def __init__(
+        self,
+        files: BundleFiles,
+        decoder: Decoder,
+        signature: Signature,
+        graph: bytes,
+        fallbacks: Mapping[str, Bundle] | None = None,
+    ) -> None:
         self._files = files
         self.folder, self.digest, self.manifest = files.folder, files.digest, files.manifest
         self.decoder, self.signature = decoder, signature
@@ -52,6 +62,15 @@ class Bundle:
         self._requests = RequestReader(decoder, signature)
         self._answerer = Answerer(signature)
         self.tested: tuple[int, int] | None = None
+        self.fallbacks = dict(fallbacks or {})
+        self._refused = signature.fields_that("refuse")
+        self._routed = signature.fields_that("fallback")
+        if self._routed and MISSING not in self.fallbacks:
+            raise BundleError(
+                f"the bundle {files.folder} has no fallback for rows without {', '.join(sorted(self._routed))}",
+                why="its signature says that another model answers them",
+                way_out="package the model again",
+            )
 
     @classmethod
     def load(cls, folder: str | Path, *, verify: bool = True, key: bytes | Callable[[], bytes] | None = None) -> Bundle:
@@ -81,7 +100,23 @@ class Bundle:
             given = key() if callable(key) else key
             decoder = decoder.with_key(given if given is not None else find_key(files.folder))
         slim = BundleFiles(files.folder, files.digest, files.manifest, {})  # the rest is read again when asked for
-        return cls(slim, decoder, signature, contents["graph.onnx"])
+        fallbacks = {}
+        for why in (LATE, MISSING):
+            if (name := f"fallback-{why}.json") in contents:
+                plain = parse_object(contents[name], name, files.folder)
+                its = Signature.from_json(plain["signature"], lambda digest: contents[by_digest[digest]])
+                fallbacks[why] = cls(slim, decoder, its, contents[f"fallback-{why}.onnx"])
+        return cls(slim, decoder, signature, contents["graph.onnx"], fallbacks)
+
+    def alone(self, *, fallbacks: bool) -> Bundle:
+        """The same without refusals of missing fields, and without fallbacks where they are not wanted: for comparisons."""
+        bundle = copy(self)
+        bundle._refused = frozenset()
+        if not fallbacks:
+            bundle._routed = frozenset()
+            bundle.fallbacks = {}
+            bundle.signature = replace(self.signature, missing={})
+        return bundle
 
     # ------------------------------------------------------------ what lies in it
 
@@ -120,7 +155,7 @@ class Bundle:
     def check(self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None) -> None:
         """Refuse rows as `predict` would, without running the graph."""
         protected = self._requests.protect(rows, extra_fields=extra_fields) if self.is_private else rows
-        self._requests.read(protected, extra_fields=extra_fields)
+        self._checked(self._requests.read(protected, extra_fields=extra_fields))
 
     def read_key(self, value: object) -> str | None:
         """A raw key in the form in which answers carry it (JSON 17 and "17" are one); None when there is no key."""
@@ -145,17 +180,35 @@ class Bundle:
         if self._requests.protects:
             rows = self._requests.protect(rows, extra_fields=extra_fields)
         if len(rows) <= _ROWS_AT_ONCE:
-            return self._answer(self._requests.read(rows, extra_fields=extra_fields))
+            return self._answer(self._checked(self._requests.read(rows, extra_fields=extra_fields)))
         starts = range(0, len(rows), _ROWS_AT_ONCE)
         read = [
-            self._requests.read(rows[start : start + _ROWS_AT_ONCE], extra_fields=extra_fields, first=start)
+            self._checked(
+                self._requests.read(rows[start : start + _ROWS_AT_ONCE], extra_fields=extra_fields, first=start), start
+            )
             for start in starts
         ]
         return [answer for part in read for answer in self._answer(part)]
 
     def read_rows(self, rows: Sequence[Mapping[str, Any]]) -> ReadRows:
         """Rows (protected, where they are personal), checked and decoded, for `answer_together`. Raises as `predict`."""
-        return self._requests.read(rows)
+        return self._checked(self._requests.read(rows))
+
+    def predict_late(self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None) -> list[Answer]:
+        """The answers of the fallback for requests that the model would answer too late. Raises as `predict`; KeyError without one."""
+        answers = self.fallbacks[LATE].predict(rows, extra_fields=extra_fields)
+        for answer in answers:
+            answer["fallback"] = LATE
+        return answers
+
+    def _checked(self, read: ReadRows, first: int = 0) -> ReadRows:
+        """Refuse rows without a field that may not be missing."""
+        if self._refused:
+            for number, missing in enumerate(read.missing, first):
+                for name in missing:
+                    if name in self._refused:
+                        raise missing_value(f"rows[{number}].{name}")
+        return read
 
     def answer_together(self, parts: Sequence[ReadRows]) -> list[list[Answer]]:
         """The answers to several requests in one execution of the graph: bit for bit those that each gets alone."""
@@ -164,6 +217,23 @@ class Bundle:
         return [answers[end - len(part.table) : end] for part, end in zip(parts, ends, strict=True)]
 
     def _answer(self, read: ReadRows) -> list[Answer]:
+        """The answers to checked rows, some of them by a fallback, where their missing fields are declared so."""
+        if not self.signature.missing:
+            return self._asked(read)
+        routed = [i for i, missing in enumerate(read.missing) if not self._routed.isdisjoint(missing)]
+        if not routed:
+            return list(map(filled, self._asked(read), read.missing))
+        instead = self.fallbacks[MISSING]
+        columns = {column.name for column in instead.signature.columns}
+        others = sorted(set(range(len(read.table))).difference(routed))
+        rest = ReadRows(*([part[i] for i in others] for part in read))  # type: ignore[arg-type]
+        answers: dict[int, Answer] = dict(zip(others, map(filled, self._asked(rest), rest.missing), strict=True))
+        part = instead._requests.part_of(read, self._requests, routed)
+        for i, answer in zip(routed, instead._asked(part), strict=True):
+            answers[i] = by_fallback(answer, read.missing[i], columns)
+        return [answers[i] for i in range(len(read.table))]
+
+    def _asked(self, read: ReadRows) -> list[Answer]:
         if not read.table:
             return []
         decision, novelty, outside, *content = self._session.run(self._outputs, self._requests.feeds(read.table))
@@ -206,7 +276,7 @@ class Bundle:
             bounds = self._answerer.bounds(arrays["value"])
             if bounds is not None:
                 arrays["low"], arrays["high"] = bounds
-        return Answers(
+        answers = Answers(
             self._answerer,
             tuple(column.name for column in columns),
             decision,
@@ -217,6 +287,33 @@ class Bundle:
             keys=frame.columns[key] if key is not None else None,
             **arrays,
         )
+        return self._with_fallback(answers, frame) if self.signature.missing else answers
+
+    def _with_fallback(self, answers: Answers, frame: Frame) -> Answers:
+        """Rows without a field whose policy says so have the answers of the model that does without, as in `predict`."""
+        columns = [j for j, name in enumerate(answers.columns) if name in self._routed]
+        rows = np.flatnonzero(answers.missing[:, columns].any(axis=1))
+        if not len(rows):
+            return replace(answers, instead=Instead(answers))
+        theirs = self.fallbacks[MISSING].predict_frame(frame.take(rows))
+        for name in ("decision", "novelty", "label", "probabilities", "value", "low", "high"):
+            ours = getattr(answers, name)
+            if ours is not None:
+                ours[rows] = getattr(theirs, name)
+        places = [answers.columns.index(name) for name in theirs.columns]
+        for ours, instead in ((answers.outside, theirs.outside), (answers.unknown, theirs.unknown)):
+            ours[rows] = False
+            ours[rows[:, None], np.array(places)] = instead
+        return replace(answers, instead=Instead(theirs, {int(row): place for place, row in enumerate(rows)}))
+
+    def missing_where_refused(self, frame: Frame) -> tuple[int, str] | None:
+        """The first row of decoded rows that lacks a field that may not be missing, and the field; None where there is none."""
+        found = [
+            (int(np.argmax(gone)), name)
+            for name in sorted(self._refused)
+            if (gone := frame.missing(name) if name in frame else np.ones(len(frame), bool)).any()
+        ]
+        return min(found, default=None)
 
     def _inputs_of(self, frame: Frame) -> Frame:
         """The inputs and the key of the model; what the frame does not have is all missing."""
@@ -258,12 +355,30 @@ class Bundle:
         unit = self.signature.scale.std if self.signature.scale else 1.0
         tolerance = 0.0 if exact else examples.get("tolerance", TOLERANCE)
         difference = _difference(answers, expected, "answers", tolerance=tolerance, unit=unit)
+        for why, fallback in self.fallbacks.items():
+            plain = parse_object(self.read(f"fallback-{why}.json"), f"fallback-{why}.json", self.folder)
+            began = perf_counter_ns()
+            answers = fallback.predict(examples["rows"])
+            fallback.tested = (len(answers), perf_counter_ns() - began) if answers else None
+            again, path = json.loads(canonical_json(answers)), f"fallback {why!r}"
+            difference = difference or _difference(again, plain["answers"], path, tolerance=tolerance, unit=unit)
         if difference is not None:
             raise BundleError(
                 f"the bundle {self.folder} does not answer its own examples as it did when it was packaged",
                 why=difference,
                 way_out="check the installed onnxruntime, or package the model again on this kind of machine",
             )
+
+
+def missing_value(path: str) -> RequestError:
+    """A row without a field that the declaration wants in every row."""
+    return RequestError(
+        f"{path} is missing",
+        why=f'the model\'s declaration says [serving.missing] {path.partition(".")[2]} = "refuse"',
+        way_out="send a value for it",
+        path=path,
+        code="missing-value",
+    )
 
 
 def _open(graph: bytes, signature: Signature, outputs: Sequence[str], folder: Path) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from penstock.bundle.kinds import Kind, Task
@@ -14,6 +14,8 @@ from penstock.errors import BundleError, NewerFormat
 
 FORMAT = 1
 ExtraFields = Literal["refuse", "ignore"]
+WhenMissing = Literal["fill", "refuse", "fallback"]
+"""What becomes of a row without a value for a field: filled as in training, refused, or answered by a model that does without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Signature:
     columns : the inputs in order; the graph's output `outside` has one flag for each, in the same order.
     key : name of an identifier column that is echoed in the answer, or None.
     scale, interval : regression only.
+    missing : what becomes of a row that lacks a field; a field that is not named is filled as in training.
     """
 
     model: str
@@ -80,6 +83,11 @@ class Signature:
     scale: Scale | None = None
     interval: Interval | None = None
     goal_metric: str = ""
+    missing: Mapping[str, WhenMissing] = field(default_factory=dict)
+
+    def fields_that(self, policy: WhenMissing) -> frozenset[str]:
+        """The fields with a policy."""
+        return frozenset(name for name, given in self.missing.items() if given == policy)
 
     def to_json(self) -> dict[str, Any]:
         rule = self.decision
@@ -114,6 +122,7 @@ class Signature:
                 else None
             ),
             "goal_metric": self.goal_metric,
+            **({"missing": dict(sorted(self.missing.items()))} if self.missing else {}),
         }
 
     @classmethod
@@ -155,6 +164,7 @@ class Signature:
                 scale=Scale(**plain["scale"]) if plain["scale"] else None,
                 interval=Interval(**plain["interval"]) if plain["interval"] else None,
                 goal_metric=plain["goal_metric"],
+                missing=dict(plain.get("missing", {})),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(

@@ -43,6 +43,8 @@ def check_declaration(project: Project, dataset: str, *, budget: str | None = No
                 why=f"with {done!r} no answer could say which row it is for",
                 way_out=f'write {d.data.key} = "hash" there, or name another key',
             )
+    for column in d.serving.missing:
+        _known(column, names, "[serving.missing]")
     metric = d.goal.metric or default_metric(target.task)
     get_metric(metric, target.task)
     check_gates(declared_gates(settings.judge, metric), target.task, settings.evaluate["slices"])

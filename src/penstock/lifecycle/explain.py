@@ -9,7 +9,7 @@ from typing import Any
 from penstock.lifecycle.stages import Context, Stages, Step, WouldRun
 from penstock.project.project import Project
 
-ORDER = ("contract", "ingest", "append", "recipe", "search", "evaluate", "judge", "package", "register")
+ORDER = ("contract", "ingest", "append", "recipe", "search", "evaluate", "judge", "fallback", "package", "register")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,9 @@ def explaining(project: Project, pipeline: Callable[[Stages], Any]) -> Explanati
     except WouldRun as first:
         after = ORDER[ORDER.index(first.name) + 1 :]
         why = f"it follows {first.name}, whose result is not known yet"
-        later = [(name, why) for name in after if name != "append"]  # only where there are labelled rows
+        absent = {"append"}  # only where there are labelled rows
+        if not project.declaration.serving.declares_fallback:
+            absent.add("fallback")
+        later = [(name, why) for name in after if name not in absent]
         return Explanation(stages.steps, [(first.name, first.why), *later])
     return Explanation(stages.steps, [])

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.lifecycle.bundles import keep_bundle
+from penstock.lifecycle.fallback import fallbacks_of
 from penstock.lifecycle.rows import Rows, of_inputs
 from penstock.lifecycle.stages import Context
 
 if TYPE_CHECKING:
     from penstock.ledger.run import Run
+    from penstock.packaging.fallback import Fallback
     from penstock.packaging.footprint import Footprint
 
 
@@ -51,6 +53,7 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
         abstain_when_novel=params["abstain_when_novel"],
     )
     scale, offsets = candidate["scale"], candidate["interval"]
+    missing = params.get("missing", {})
     signature = signature_of(
         model=params["name"],
         decoder=rows.decoder,
@@ -63,8 +66,14 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
         scale=None if scale is None else Scale(scale["mean"], scale["std"]),
         interval=None if offsets is None else Interval(offsets["coverage"], offsets["low"], offsets["high"]),
         goal_metric=candidate["metric"],
+        missing={name: policy for name, policy in missing.items() if name in used},
     )
+    fallbacks: list[Fallback] = []
     card = card_of(rows, candidate, report, params, inputs, novelty.limit)
+    if "fallbacks" in inputs:
+        fallbacks, card["fallbacks"] = fallbacks_of(context, inputs, rows, signature, params)
+    if missing:
+        card["missing"] = missing
     if decisions := _decisions(context):
         card["decisions"] = decisions
         run.output("decisions", decisions)
@@ -91,6 +100,7 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
             ),
             card=card,
             audit_head=head,
+            fallbacks=fallbacks,
         )
         footprint = measure(folder)
         run.output("bundle", keep_bundle(run, folder))

@@ -13,6 +13,7 @@ from penstock.lifecycle.check import check_declaration
 from penstock.lifecycle.envelopes import seen_envelopes
 from penstock.lifecycle.evaluate import evaluate
 from penstock.lifecycle.explain import Explanation, explaining
+from penstock.lifecycle.fallback import fallback
 from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.judge import judge
 from penstock.lifecycle.limits import row_limit
@@ -83,17 +84,16 @@ def train(stages: Stages, dataset: str, *, budget: str | None, override: str | N
     if stages.refused is not None:
         ruling["refused"] = stages.refused
     verdict = stages.do("judge", judge, {"report": digest(scored, "report")}, ruling)
-    bundle = stages.do(
-        "package",
-        package,
-        {
-            **rows,
-            "model": digest(found, "model"),
-            "candidate": digest(found, "candidate"),
-            "report": digest(verdict, "report"),
-        },
-        settings.package,
-    )
+    made_from = {
+        **rows,
+        "model": digest(found, "model"),
+        "candidate": digest(found, "candidate"),
+        "report": digest(verdict, "report"),
+    }
+    if settings.fallback is not None:
+        learnt_from = {**rows, "recipe": digest(written, "recipe"), "candidate": digest(found, "candidate")}
+        made_from["fallbacks"] = digest(stages.do("fallback", fallback, learnt_from, settings.fallback), "fallbacks")
+    bundle = stages.do("package", package, made_from, settings.package)
     version = stages.do(
         "register",
         register,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from penstock.bundle.answers import LATE
 from penstock.bundle.runtime import Bundle
 from penstock.errors import BadParameter, BundleError, NotFound, PenstockError, ServingError
 from penstock.lifecycle.bundles import bundle_of
@@ -338,12 +339,10 @@ def _one(versions: _Versions, record: Record, row: int, *, trace: bool = False) 
 
 def _answered_as_then(bundle: Bundle, raw: Mapping[str, Any], was: Mapping[str, Any]) -> Mapping[str, Any]:
     """The answer of the model; of the one that answered instead of it, where the deadline of that request asked for it."""
-    late = getattr(bundle, "predict_late", None)
-    (now,) = (
-        late([raw])
-        if late is not None and was.get("fallback") == "late"
-        else bundle.predict([raw], extra_fields="ignore")
-    )
+    if was.get("fallback") == LATE and LATE in bundle.fallbacks:
+        (now,) = bundle.predict_late([raw], extra_fields="ignore")
+    else:
+        (now,) = bundle.predict([raw], extra_fields="ignore")
     return dict(now)
 
 

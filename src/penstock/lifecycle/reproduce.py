@@ -11,6 +11,7 @@ from penstock.errors import NotFound, ProjectError
 from penstock.lifecycle.append import append
 from penstock.lifecycle.contract import check
 from penstock.lifecycle.evaluate import evaluate
+from penstock.lifecycle.fallback import fallback
 from penstock.lifecycle.features import features
 from penstock.lifecycle.ingest import ingest
 from penstock.lifecycle.judge import judge
@@ -36,6 +37,7 @@ STAGES: dict[str, Work] = {
     "evaluate": evaluate,
     "nested": nested,
     "judge": judge,
+    "fallback": fallback,
     "package": package,
     "quantised": quantised,
 }

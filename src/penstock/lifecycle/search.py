@@ -37,7 +37,7 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     from penstock.learning.search import search as search_models
 
     rows = of_inputs(context, inputs)
-    problem, warnings = _with_folds(problem_of(context, rows, inputs["recipe"], params), rows)
+    problem, warnings = with_folds(problem_of(context, rows, inputs["recipe"], params), rows)
     warnings = [*warnings, *rows.told]
     metric = problem.metric
     budget = Budget.parse(params["budget"])
@@ -107,7 +107,7 @@ def problem_of(context: Context, rows: Rows, recipe_digest: str, params: dict[st
     )
 
 
-def _with_folds(problem: SearchProblem, rows: Rows) -> tuple[SearchProblem, list[str]]:
+def with_folds(problem: SearchProblem, rows: Rows) -> tuple[SearchProblem, list[str]]:
     """Folds keep to the rule of the split: groups stay whole, and folds by time learn from what is older."""
     if (groups := rows.train_groups) is not None:
         return replace(problem, groups=groups), []

@@ -21,6 +21,7 @@ class Settings:
     evaluate: dict[str, Any]
     judge: dict[str, Any]
     package: dict[str, Any]
+    fallback: dict[str, Any] | None = None  # None: no fallback is declared
 
     @classmethod
     def of(cls, project: Project, budget: str | None) -> Settings:
@@ -34,17 +35,23 @@ class Settings:
             if not g.reproducible  # judged at deploy, from the ledger
         ]
         slices = msgspec.to_builtins(d.evaluation.slices)
+        learning = {
+            "seed": d.search.seed,
+            "metric": d.goal.metric,
+            "learners": None if d.search.learners is None else list(d.search.learners),
+            **({} if d.search.imbalance is None else {"imbalance": d.search.imbalance}),
+            **({} if costs is None else {"costs": costs}),
+        }
+        late = None if d.serving.fallback == "none" else d.serving.fallback
+        without = sorted(name for name, policy in d.serving.missing.items() if policy == "fallback")
         return cls(
             search={
                 "budget": d.search.budget if budget is None else budget,
                 "strategy": d.search.strategy,
-                "seed": d.search.seed,
-                "metric": d.goal.metric,
-                "learners": None if d.search.learners is None else list(d.search.learners),
                 "workers": d.search.workers,
-                **({} if d.search.imbalance is None else {"imbalance": d.search.imbalance}),
-                **({} if costs is None else {"costs": costs}),
+                **learning,
             },
+            fallback={"late": late, "missing": without, "search": learning} if late or without else None,
             evaluate={
                 "slices": [*slices, *(column for column in d.evaluation.protected if column not in slices)],
                 "seed": d.search.seed,
@@ -61,6 +68,7 @@ class Settings:
                 "seed": d.search.seed,
                 "scope": msgspec.to_builtins(d.scope),
                 **({"privacy": d.privacy.decided} if d.privacy.decided else {}),
+                **({"missing": dict(sorted(d.serving.missing.items()))} if d.serving.missing else {}),
             },
         )
 

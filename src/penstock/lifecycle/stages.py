@@ -30,6 +30,7 @@ CODE = {
     "evaluate": "1",
     "nested": "1",
     "judge": "1",
+    "fallback": "1",
     "package": "2",
     "quantised": "1",
     "register": "1",

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.bundle.answers import LATE, MISSING
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.frame import Frame
 from penstock.bundle.signature import Signature
@@ -91,6 +92,7 @@ def read_window(
     refused: Counter[str] = Counter()
     consumers: Counter[str] = Counter()
     others: Counter[str] = Counter()
+    instead: Counter[str] = Counter()
     latencies: list[float] = []
     requests = rows = 0
     first: datetime | None = None
@@ -117,14 +119,25 @@ def read_window(
         rows += len(record.answers)
         if len(latencies) < _MOST_TIMES:
             latencies.append(record.latency_ms)
-        waiting_rows += record.rows
-        waiting += record.answers
+        for row, answer in zip(record.rows, record.answers, strict=True):
+            why = answer.get("fallback")
+            if why is not None:
+                instead[why] += 1
+            if why != LATE:  # of this version's own making, also where it is declared to do without a field
+                waiting_rows.append(row)
+                waiting.append(answer)
         if len(waiting) >= _ROWS_AT_ONCE:
             decode()
     decode()
     frame, answered, ids = kept.rows()
     notes = [f"{count:,} rows were answered by {other} and are left out" for other, count in sorted(others.items())]
-    if rows > len(frame):
+    if instead[LATE]:
+        notes.append(
+            f"{instead[LATE]:,} rows were answered by the fallback, which was in time where the model was not, and are left out"
+        )
+    if instead[MISSING]:
+        notes.append(f"{instead[MISSING]:,} rows were answered by the model that does without a field that they lack")
+    if rows - instead[LATE] > len(frame):
         notes.append(f"of {rows:,} rows a uniform sample of {len(frame):,} is compared")
     if requests > len(latencies):
         notes.append(f"latencies are those of the first {len(latencies):,} requests")

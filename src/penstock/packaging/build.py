@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,13 @@ from penstock.bundle.graph import open_session
 from penstock.bundle.kinds import Kind
 from penstock.bundle.packing import Layout, pack
 from penstock.bundle.runtime import Bundle
-from penstock.bundle.signature import DecisionRule, ExtraFields, InputColumn, Interval, Scale, Signature
+from penstock.bundle.signature import DecisionRule, ExtraFields, InputColumn, Interval, Scale, Signature, WhenMissing
 from penstock.objects.digests import canonical_json
 from penstock.packaging import parity
 from penstock.packaging.answer import answer_graph
 from penstock.packaging.card import render_card
 from penstock.packaging.examples import example_rows, raw_value
+from penstock.packaging.fallback import Fallback, is_answered
 from penstock.packaging.odd_rows import odd_rows
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def signature_of(
     scale: Scale | None,
     interval: Interval | None,
     goal_metric: str,
+    missing: Mapping[str, WhenMissing] | None = None,
 ) -> Signature:
     """What the bundle takes and gives. Example values are medians and most frequent values of training rows."""
     assert decoder.target is not None
@@ -70,6 +72,7 @@ def signature_of(
         scale=scale,
         interval=interval,
         goal_metric=goal_metric,
+        missing=missing or {},
     )
 
 
@@ -85,6 +88,7 @@ def build(
     reference: Callable[[Answers], dict[str, Any]],
     card: dict[str, Any],
     audit_head: str,
+    fallbacks: Sequence[Fallback] = (),
 ) -> Packaged:
     """Write the bundle to `folder`, after the parity gate.
 
@@ -95,6 +99,7 @@ def build(
     ----------
     model : ONNX bytes, packed inputs -> `probabilities` or `value`.
     reference : makes the reference profile from the bundle's answers to the validation rows.
+    fallbacks : models that answer instead; each is held to parity as the model itself is.
 
     Raises
     ------
@@ -110,12 +115,24 @@ def build(
         "card.md": render_card(card).encode(),
         **{f"tokens-{digest.rpartition(':')[2][:16]}.json": data for digest, data in signature.layout.files.items()},
     }
+    for fallback in fallbacks:
+        files |= fallback.files()
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "draft"
         unfinished = {"examples.json": {"format": 1, "rows": [], "answers": []}, "reference.json": {"format": 1}}
         write_bundle(draft, {**files, **{n: canonical_json(part) for n, part in unfinished.items()}}, audit_head)
         bundle = Bundle.load(draft, key=decoder.key)
-        checked = _parity(bundle, model, valid, train)
+        checked = _parity(bundle.alone(fallbacks=False), model, valid, train)
+        rows = [row for row in rows if is_answered(bundle, row)]
+        for fallback in fallbacks:
+            its = bundle.fallbacks[fallback.why]
+            _parity(its, fallback.model, valid, train)
+            files |= fallback.files(json.loads(canonical_json(its.predict(rows))))
+        if fallbacks:
+            odd = odd_rows(train.select([c.name for c in signature.columns]))
+            n_rows, different = different_alone(bundle.alone(fallbacks=True), odd, range(len(odd)))
+            largest = float("inf") if different else 0.0
+            parity.require(parity.Parity(n_rows, largest, different, 0), what="one row against a batch, with fallbacks")
         answers = json.loads(canonical_json(bundle.predict(rows)))
         files["reference.json"] = canonical_json(reference(bundle.predict_frame(valid)))
     files["examples.json"] = canonical_json({"format": 1, "rows": rows, "answers": answers})

@@ -60,6 +60,8 @@ def render_card(card: dict[str, Any]) -> str:
         lines += [f"| {s['slice']} | {s['rows']} | {_n(s['value'])} |" for s in quality["slices"][:10]]
     lines += ["", "## Inputs", "", "| column | kind | importance |", "|---|---|---|"]
     lines += [f"| `{c['name']}` | {c['kind']} | {_n(c['importance'])} |" for c in card["inputs"]]
+    if card.get("fallbacks") or card.get("missing"):
+        lines += ["", *_fallbacks(card)]
     if "costs" in card:
         lines += ["", *_costs(card["costs"])]
     lines += [
@@ -92,6 +94,19 @@ def _decision(decision: dict[str, Any]) -> str:
     text = " ".join(f"{decision['hypothesis']}".split())
     why = " ".join(decision["why"].split())
     return f"- **{decision['outcome']}** {decision['id']}: {text}" + (f" ({why})" if why else "")
+
+
+def _fallbacks(card: dict[str, Any]) -> list[str]:
+    """Which models answer instead, when, and how good they are on the same rows."""
+    metric = card["quality"]["metric"]
+    own = card["quality"]["validation"][metric]["value"]
+    lines = ["## When another model answers", ""]
+    for one in card.get("fallbacks", []):
+        when = "it would be too late itself" if one["why"] == "late" else f"a row lacks {_listed(one['fields'])}"
+        lines.append(f"- Where {when}: {one['learner']}, {metric} {_n(one['value'])} instead of {_n(own)}.")
+    does = {"fill": "filled as in training", "refuse": "refused", "fallback": "answered by a model without it"}
+    lines += [f"- A row without `{name}` is {does[policy]}." for name, policy in card.get("missing", {}).items()]
+    return lines
 
 
 def _costs(costs: dict[str, Any]) -> list[str]:

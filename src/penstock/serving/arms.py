@@ -159,7 +159,9 @@ def _of_whole(error: RequestError, places: Sequence[int]) -> RequestError:
         return error
     path = f"rows[{places[int(number)]}]{rest}"
     what = error.what.replace(f"rows[{number}]", f"rows[{places[int(number)]}]")
-    return RequestError(what, error.why, error.way_out, path=path, code=error.code, status=error.status)
+    return RequestError(
+        what, error.why, error.way_out, path=path, code=error.code, status=error.status, headers=error.headers
+    )
 
 
 def _part(asked: Asked, places: Sequence[int]) -> Asked:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from penstock.bundle.kinds import Kind
+from penstock.bundle.runtime import Bundle
 from penstock.bundle.signature import InputColumn
 from penstock.serving.follower import Loaded
 from penstock.serving.protocols.described import protocol_paths
@@ -43,6 +44,7 @@ def describe(loaded: Loaded, models: Sequence[str] = ()) -> dict[str, Any]:
             "novelty": {"type": "number"},
             "missing": {"type": "array", "items": {"type": "string"}},
             "unknown": {"type": "array", "items": {"type": "string"}},
+            **_instead(loaded.bundle),
         },
     }
     if classifies:
@@ -73,6 +75,18 @@ def describe(loaded: Loaded, models: Sequence[str] = ()) -> dict[str, Any]:
         },
         "components": {"schemas": {"Row": row, "Prediction": prediction, "Error": _ERROR}},
     }
+
+
+def _instead(bundle: Bundle) -> dict[str, Any]:
+    """What answers have where other models may answer."""
+    texts = {"type": "array", "items": {"type": "string"}}
+    said: dict[str, Any] = {}
+    if bundle.signature.missing:
+        said["filled"] = {**texts, "description": "Of those that are missing: filled as in training."}
+    if bundle.fallbacks:
+        why = "Another model answered: this one would have been late, or a field is missing."
+        said["fallback"] = {"enum": sorted(bundle.fallbacks), "description": why}
+    return said
 
 
 _ERROR: dict[str, Any] = {

@@ -9,12 +9,15 @@ from time import perf_counter_ns, time_ns
 
 import orjson
 
+from penstock.bundle.answers import LATE
 from penstock.errors import PenstockError, RequestError, StoreFull
 from penstock.serving.asked import Asked, Rows
 from penstock.serving.callers import ASKING, Asking
 from penstock.serving.follower import Loaded
 from penstock.serving.metrics import (
     ABSTENTIONS,
+    FALLBACK_LATE,
+    FALLBACK_MISSING,
     JOURNAL_BYTES,
     MISSING_FIELDS,
     NOVEL_ROWS,
@@ -144,6 +147,8 @@ class Predicting:
                 novel += 1
             if answer["decision"] != "answer":
                 abstentions += 1
+            if "fallback" in answer:
+                values[FALLBACK_LATE if answer["fallback"] == LATE else FALLBACK_MISSING] += 1
         values[NOVEL_ROWS] += novel
         values[ABSTENTIONS] += abstentions
         if loaded.counter is not None:
@@ -156,10 +161,20 @@ class Predicting:
         return predictions
 
     def instead_ns(self, job: Job) -> int | None:
-        return None
+        fallback = job.loaded.bundle.fallbacks.get(LATE)
+        return None if fallback is None else self.turns.costs_of(fallback).of(len(job.asked.rows))
 
     def instead(self, job: Job) -> Answered | None:
-        return None
+        bundle = job.loaded.bundle
+        fallback = bundle.fallbacks.get(LATE)
+        if fallback is None:
+            return None
+        began = perf_counter_ns()
+        rows = job.rows if job.rows is not None else self.filled(job)
+        kept = bundle.protect(rows) if bundle.is_private else rows
+        answered = kept, bundle.predict_late(kept)
+        self.turns.costs_of(fallback).learn(len(rows), perf_counter_ns() - began)
+        return answered
 
     def shed(self) -> None:
         self._worker.metrics.values[SHED] += 1

@@ -7,6 +7,7 @@ its largest probability is below 0.6 ("low confidence").
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +23,9 @@ from penstock.bundle.history import History, Past
 from penstock.bundle.kinds import MISSING_TIME, Kind, Task
 from penstock.bundle.packing import Layout
 from penstock.bundle.runtime import Bundle
-from penstock.bundle.signature import DecisionRule, InputColumn, Interval, Scale, Signature
+from penstock.bundle.signature import DecisionRule, InputColumn, Interval, Scale, Signature, WhenMissing
 from penstock.objects.digests import canonical_json
+from penstock.packaging.fallback import is_answered
 
 ToyTask = Literal["binary", "multiclass", "regression"]
 
@@ -64,7 +66,14 @@ _YEAR = 365 * 86_400_000_000  # microseconds
 
 
 def write_toy_bundle(
-    folder: Path, *, task: ToyTask = "binary", version: int = 1, looks_back: bool = False, toil: int = 0
+    folder: Path,
+    *,
+    task: ToyTask = "binary",
+    version: int = 1,
+    looks_back: bool = False,
+    toil: int = 0,
+    late: bool = False,
+    missing: Mapping[str, WhenMissing] | None = None,
 ) -> Path:
     """Write the toy bundle; another version is another model (other weights), with another digest.
 
@@ -73,6 +82,8 @@ def write_toy_bundle(
     looks_back : its income is a column of the history: the mean age of those with the same job who joined earlier.
     toil : so many products of matrices of 512 x 512 are worked out with each execution, whatever its rows, and come to nothing:
         some 5 ms each.
+    late : a fallback answers where the model would be too late: the same with half the weights, and without toil.
+    missing : what becomes of rows that lack a field. The fallback of those that say so has neither age nor income, nor novelty.
 
     Returns
     -------
@@ -82,6 +93,7 @@ def write_toy_bundle(
     if looks_back:
         past = Past("income", "mean", "joined", ("job",), "age", rows=5)
         decoder = replace(decoder, history=History((past,), tuple(decoder.spec(name) for name in past.needs)))
+    signature = replace(signature, missing=missing or {})
     files = {
         "decoder.json": canonical_json(decoder.to_json()),
         "signature.json": canonical_json(signature.to_json()),
@@ -91,13 +103,24 @@ def write_toy_bundle(
         "card.json": canonical_json({"format": 1, "model": signature.model, "version": version}),
         "card.md": f"# {signature.model} {version}\n\nA toy.\n".encode(),
     }
+    instead = {"late": replace(signature, missing={})} if late else {}
+    if signature.fields_that("fallback"):
+        instead["missing"] = _without_numbers(signature)
+    for why, its in instead.items():
+        files[f"fallback-{why}.onnx"] = _graph(its, slope=0.5)
+        files[f"fallback-{why}.json"] = canonical_json({"format": 1, "signature": its.to_json(), "answers": []})
     draft = Path(folder).parent / f".{Path(folder).name}.examples"
     write_bundle(draft, files, audit_head="toy")
-    answers = Bundle.load(draft).predict(ROWS)
+    bundle = Bundle.load(draft)
+    rows = [row for row in ROWS if is_answered(bundle, row)]
+    answers = bundle.predict(rows)
+    for why, its in instead.items():
+        plain = {"format": 1, "signature": its.to_json(), "answers": bundle.fallbacks[why].predict(rows)}
+        files[f"fallback-{why}.json"] = canonical_json(plain)
     for file in draft.iterdir():
         file.unlink()
     draft.rmdir()
-    files["examples.json"] = canonical_json({"format": 1, "rows": list(ROWS), "answers": answers})
+    files["examples.json"] = canonical_json({"format": 1, "rows": rows, "answers": answers})
     write_bundle(folder, files, audit_head="toy")
     return Path(folder)
 
@@ -132,13 +155,24 @@ def toy_parts(task: ToyTask) -> tuple[Decoder, Signature]:
     return Decoder(_SPECS, target), signature
 
 
+def _without_numbers(signature: Signature) -> Signature:
+    """What a model takes that does without age and income."""
+    columns = tuple(column for column in signature.columns if column.kind is not Kind.NUMERIC)
+    return replace(signature, layout=replace(signature.layout, numbers=()), columns=columns, missing={})
+
+
 def _graph(signature: Signature, *, slope: float, toil: int = 0) -> bytes:
     inputs = {
-        "numbers": argument(Tensor(np.float32, ("n", 2))),
         "strings": argument(Tensor(np.str_, ("n", 3))),
         "times": argument(Tensor(np.int64, ("n", 1))),
     }
-    numbers, outside = _numbers(inputs["numbers"])
+    if signature.layout.numbers:
+        inputs = {"numbers": argument(Tensor(np.float32, ("n", 2))), **inputs}
+        numbers, outside = _numbers(inputs["numbers"])
+    else:
+        years = _years(inputs["times"])
+        numbers = op.mul(op.concat([years, years], axis=1), _float32(0.0))
+        outside = op.less(op.concat([years] * 4, axis=1), _float32(-np.inf))
     features = op.concat([numbers, _strings(inputs["strings"]), _years(inputs["times"])], axis=1)  # (n, 6)
     novel = op.reduce_max(op.cast(outside, to=np.float32), _int64([1]), keepdims=0)  # (n,)
     novelty = op.add(op.mul(novel, _float32(0.5)), _float32(0.4))

@@ -129,6 +129,8 @@ class ServingSection(Section, frozen=True):
     abstain_below: float | None = None
     abstain_when_novel: bool = False
     extra_fields: Literal["refuse", "ignore"] = "refuse"
+    fallback: Literal["none", "prior", "linear"] = "none"  # what answers where the model would be too late
+    missing: dict[str, Literal["fill", "refuse", "fallback"]] = {}  # what becomes of rows that lack a field
     max_body_bytes: int = 10 * 2**20
     consumers: Literal["auto", "declared", "any"] = "auto"  # who is answered without a token
     memory_mb: float = 1024.0  # of one worker process, for the models that it has loaded
@@ -144,6 +146,11 @@ class ServingSection(Section, frozen=True):
     queue: QueueSection = QueueSection()
     batching: BatchingSection = BatchingSection()
     guards: GuardsSection = GuardsSection()
+
+    @property
+    def declares_fallback(self) -> bool:
+        """Whether another model is to answer in some cases."""
+        return self.fallback != "none" or "fallback" in self.missing.values()
 
     def faults(self) -> Iterator[Fault]:
         if self.history.rows and self.journal.sample < 1:

@@ -199,6 +199,8 @@ class Answering:
             frame.kinds[column] = Kind.NUMERIC
         if problems and self._on_unreadable == "refuse":
             raise _unreadable(name, problems[0], asked.first, len(problems))
+        if self._on_unreadable == "refuse" and (lacks := self.bundle.missing_where_refused(frame)) is not None:
+            raise _lacking(name, asked.first + lacks[0], lacks[1])
         answers = self.bundle.predict_frame(frame)
         withheld = int((answers.decision != ANSWER).sum())
         return _Answered(self._table(answers, asked), withheld, len(problems))
@@ -301,6 +303,14 @@ def _class_type(classes: tuple[Any, ...]) -> pa.DataType:
 
 def _plain(classes: tuple[Any, ...]) -> list[Any]:
     return list(classes) if len({type(label) for label in classes}) == 1 else [class_text(label) for label in classes]
+
+
+def _lacking(name: str, row: int, column: str) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"{name}: row {row}, column {column!r} is missing",
+        why=f'the model was declared with [serving.missing] {column} = "refuse"',
+        way_out="put the file right, or say --unreadable missing to have it filled as in training",
+    )
 
 
 def _unreadable(name: str, problem: Problem, first: int, count: int) -> SchemaMismatch:

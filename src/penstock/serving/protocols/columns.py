@@ -75,4 +75,5 @@ def columns_of_answers(answers: Sequence[Answer], signature: Signature) -> dict[
     columns["reason"] = [a["reason"] or "" for a in answers]
     columns["novelty"] = [a["novelty"] for a in answers]
     columns["id"] = [a["id"] for a in answers]
+    columns["fallback"] = [a.get("fallback", "") for a in answers]
     return columns

@@ -234,7 +234,14 @@ def outputs_of(signature: Signature) -> list[tuple[str, str, int]]:
     else:
         bounds = [] if signature.interval is None else [("low", "FP64", 0), ("high", "FP64", 0)]
         scores = [("prediction", "FP64", 0), *bounds]
-    return [*scores, ("decision", BYTES, 0), ("reason", BYTES, 0), ("novelty", "FP32", 0), ("id", BYTES, 0)]
+    return [
+        *scores,
+        ("decision", BYTES, 0),
+        ("reason", BYTES, 0),
+        ("novelty", "FP32", 0),
+        ("id", BYTES, 0),
+        ("fallback", BYTES, 0),
+    ]
 
 
 def metadata(model: str, versions: Sequence[int], signature: Signature) -> dict[str, Any]:
