@@ -186,25 +186,24 @@ def test_loss_and_changes_that_are_not_allowed_are_refused(penstock: Cli, projec
     [
         ({"target": "edge", "use": "realtime"}, "small"),
         ({"target": "browser", "use": "batch"}, "small"),
-        ({"target": "server", "use": "realtime"}, "quick"),
+        ({"target": "server", "use": "realtime"}, "quick and exact"),
         ({"target": "server", "use": "batch"}, "quick in bulk"),
     ],
 )
 def test_a_small_device_gets_the_smallest_and_a_server_the_fastest(scope: dict[str, str], chosen: str) -> None:
-    """Of those that pass: `[scope] target` and `use` say what counts."""
+    """Of those that pass, `[scope] target` and `use` say what counts; of equally fast ones the most exact is taken."""
 
-    def trial(form: str, size_mb: float, row: float, batch: float, *, passed: bool = True) -> Any:
-        figures = {
-            "footprint": SimpleNamespace(size_mb=size_mb),
-            "pace": SimpleNamespace(row_ratio=row, batch_ratio=batch),
-        }
+    def trial(form: str, size_mb: float, row: float, batch: float, p99: float, *, passed: bool = True) -> Any:
+        pace = SimpleNamespace(row_ratio=row, batch_ratio=batch)
+        figures = {"footprint": SimpleNamespace(size_mb=size_mb), "pace": pace, "moved": SimpleNamespace(p99=p99)}
         return SimpleNamespace(form=form, passed=passed, **figures)
 
     trials = [
-        trial("best of all", 0, 0, 0, passed=False),
-        trial("small", 1, 3, 3),
-        trial("quick", 2, 0.5, 2),
-        trial("quick in bulk", 3, 1, 0.5),
+        trial("best of all", 0, 0.1, 0.1, 0, passed=False),
+        trial("small", 1, 3, 3, 0),
+        trial("quick", 2, 0.5, 2, 0.1),
+        trial("quick and exact", 2, 0.52, 2, 0.01),
+        trial("quick in bulk", 3, 1, 0.5, 0.1),
     ]
     found = best({one.form: one for one in trials}, {"scope": scope, "override": None})
     assert found is not None
@@ -236,6 +235,57 @@ def test_people_read_a_table(
     assert "int8-dynamic" in said
     assert "measure again on the device" in said
     assert "next: penstock quantise --register" in said
+
+
+def test_the_page_holds_the_table_and_what_every_gate_said(penstock: Cli, project: Path) -> None:
+    """Whole, without an outside address."""
+    assert penstock(project, "quantise", "--html", "forms.html").code == 0
+    page = (project / "forms.html").read_text(encoding="utf-8")
+    for word in (*FORMS, "exact", "quantise.max_loss", "passes", "Latency and memory are those of this machine"):
+        assert word in page
+    assert "http" not in page
+
+
+def test_its_json_has_the_keys_of_the_contract(penstock: Cli, notes: Path) -> None:
+    """Scripts rely on them."""
+    body = penstock(notes, "quantise").body
+    assert {
+        "model",
+        "version",
+        "metric",
+        "forms",
+        "chosen",
+        "overrides",
+        "registered",
+        "bundle",
+        "report",
+        "run",
+    } <= set(body)
+    figures = {"form", "applies", "graph_mb", "size_mb", "memory_mb", "latency_p50_ms", "latency_p99_ms", "row_cpu_ms"}
+    figures |= {"row_ratio", "rows_per_s", "batch_ratio", "value"}
+    assert all(figures <= set(row) for row in body["forms"])
+    for row in body["forms"][1:]:
+        assert {"passed", "difference", "moved", "gates"} <= set(row)
+        assert all({"id", "passed", "value", "limit", "why"} <= set(gate) for gate in row["gates"])
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_every_task_can_be_had_in_fewer_bits(
+    penstock: Cli, project_at: Cli, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    """Small matrices are taken here, too, of which nothing is saved: an override says so and goes on."""
+    monkeypatch.setattr("penstock.packaging.quantising.weights.LEAST", 4)
+    project = project_at("run", task=task)
+    arguments = ("quantise", "--form", "int8-static", "--override", "to see it", "--register")
+    done = penstock(project, *arguments)
+    assert done.code == 0, done
+    (_, row) = done.body["forms"]
+    assert row["moved"]["strange"] == 0
+    assert row["moved"]["largest"] < 0.2
+    assert {g["id"] for g in row["gates"] if not g["passed"]} <= {"quantise.smaller", "quantise.max_changed"}
+    bundle = Bundle.load(project / done.body["bundle"])
+    bundle.self_test(exact=True)
+    assert bundle.card["quantised"]["form"] == "int8-static"
 
 
 def with_one_enormous_weight(root: Path) -> int:

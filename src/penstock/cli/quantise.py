@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from penstock.cli.output import emit, json_option
+from penstock.cli.output import PATH, emit, json_option
 
 
 @click.command()
@@ -21,8 +23,11 @@ from penstock.cli.output import emit, json_option
 @click.option(
     "--override", "override", help="Choose the one --form although a gate said no; the reason is shown for ever."
 )
+@click.option("--html", "html", type=PATH, help="Write the table, with what every gate said, as a page into this file.")
 @json_option
-def quantise(version: int | None, forms: tuple[str, ...], add: bool, override: str | None, as_json: bool) -> int:
+def quantise(
+    version: int | None, forms: tuple[str, ...], add: bool, override: str | None, html: Path | None, as_json: bool
+) -> int:
     """Try a version's graph in 16, 8 and 4 bits, and tell size, latency, quality and what of the answers moved."""
     from penstock.cli.progress import Progress
     from penstock.lifecycle.quantise import quantise_version
@@ -32,4 +37,8 @@ def quantise(version: int | None, forms: tuple[str, ...], add: bool, override: s
         result = quantise_version(
             Project.here(), version=version, forms=forms, add=add, override=override, listener=progress.stage
         )
+    if html is not None:
+        from penstock.objects.files import write_asked
+
+        write_asked(html, result.to_html().encode())
     return emit(result, as_json=as_json)

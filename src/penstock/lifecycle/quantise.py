@@ -74,8 +74,7 @@ class QuantiseResult:
                 lines.append(f"  {row['form']} does not apply: {row['why']}")
             for gate in row.get("gates", ()):
                 if not gate["passed"]:
-                    why = gate.get("why") or f"measured {gate['value']:.4g}, the scope says {gate['limit']:g}"
-                    lines.append(f"  {row['form']}: gate {gate['id']}: FAILED; {why}")
+                    lines.append(f"  {row['form']}: gate {gate['id']}: FAILED; {gate['why']}")
         lines += [f"  overridden by {o['who']}: {o['reason']}" for o in self.overrides]
         lines += [f"  warning: {warning}" for warning in self.warnings]
         lines.append(f"  {MEASURED}")
@@ -88,6 +87,24 @@ class QuantiseResult:
                 f"{self.chosen} is version {self.registered} now. next: penstock deploy --version {self.registered}"
             )
         return "\n".join(lines)
+
+    def to_html(self) -> str:
+        """The same as a page, with every gate of every form."""
+        from penstock.evaluation.render import page
+
+        return page(
+            "quantise.html",
+            package="penstock.packaging",
+            model=self.model,
+            version=self.version,
+            metric=self.metric,
+            chosen=self.chosen,
+            overrides=self.overrides,
+            header=header(self.metric),
+            rows=self.cells(),
+            forms=self.forms,
+            measured=MEASURED[0].upper() + MEASURED[1:],
+        )
 
     def cells(self) -> list[tuple[str, ...]]:
         """Rows of the table, each form that applies beside the exact graph."""

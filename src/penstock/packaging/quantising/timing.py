@@ -16,11 +16,13 @@ ROUNDS = 7
 ROUND_S = 0.02
 """Seconds that a round of one bundle is to last."""
 BATCH_ROWS = 1_024
+BATCH_S = 0.2
+"""Seconds that a batch is to take at most: of a model that takes long for a row, fewer rows are enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Medians over rounds.
+    """The shortest of all rounds: what others take away only makes a round longer.
 
     Attributes
     ----------
@@ -44,14 +46,15 @@ def pace(bundle: Bundle, beside: Bundle, row: dict[str, Any], rows: Frame) -> Pa
     ----------
     row : raw. rows : decoded; some thousands are enough.
     """
-    batch = rows.take(slice(0, BATCH_ROWS))
     alone = _in_turns(lambda: bundle.predict([row]), lambda: beside.predict([row]))
+    slowest = max(float(seconds.min()) for seconds in alone)
+    batch = rows.take(slice(0, max(16, min(BATCH_ROWS, int(BATCH_S / max(slowest, 1e-9))))))
     bulk = _in_turns(lambda: bundle.predict_frame(batch), lambda: beside.predict_frame(batch))
     return Pace(
-        row_cpu_ms=float(np.median(alone[0])) * 1e3,
-        row_ratio=float(np.median(alone[0] / alone[1])),
-        rows_per_s=len(batch) / float(np.median(bulk[0])),
-        batch_ratio=float(np.median(bulk[0] / bulk[1])),
+        row_cpu_ms=float(alone[0].min()) * 1e3,
+        row_ratio=float(alone[0].min() / alone[1].min()),
+        rows_per_s=len(batch) / float(bulk[0].min()),
+        batch_ratio=float(bulk[0].min() / bulk[1].min()),
     )
 
 
