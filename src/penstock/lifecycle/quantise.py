@@ -96,7 +96,7 @@ class QuantiseResult:
             "quantise.html",
             package="penstock.packaging",
             model=self.model,
-            version=self.version,
+            number=self.version,
             metric=self.metric,
             chosen=self.chosen,
             overrides=self.overrides,

@@ -17,7 +17,7 @@ PASSING = ("identical", "within tolerance")
 
 
 def reproducible(project: Project, version: ModelVersion) -> GateResult | None:
-    """Whether the search, the package and the report of a version were reproduced; None where no gate asks for it."""
+    """Whether the search and the package of a version, and what quantised it, were reproduced; None where no gate asks for it."""
     from penstock.evaluation.gates import GateResult
 
     declared = next((gate for gate in project.declaration.gates if gate.reproducible), None)
@@ -38,8 +38,13 @@ def reproducible(project: Project, version: ModelVersion) -> GateResult | None:
 
 def runs_behind(project: Project, version: ModelVersion) -> dict[str, str]:
     """Stage -> run of what made a version."""
-    params = project.ledger.get(version.run).params
-    return {"search": str(params["search"]), "package": str(params["package"])}
+    ledger = project.ledger
+    params = ledger.get(version.run).params
+    made = ledger.get(str(params["package"]))
+    if made.operation == "quantised":
+        exact = ledger.registry.get(version.name, int(made.params["of"]))
+        return {**runs_behind(project, exact), "quantised": made.id}
+    return {"search": str(params["search"]), "package": made.id}
 
 
 def way_to_pass(project: Project, version: ModelVersion) -> str:
