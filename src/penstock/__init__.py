@@ -25,6 +25,8 @@ _NAMES = {
     "monitor": "penstock.lifecycle.monitor:monitor_project",
     "new": "penstock.lifecycle.new:new_project",
     "predict": "penstock.lifecycle.predict:predict_files",
+    "promote": "penstock.lifecycle.promote:promote_release",
+    "release": "penstock.lifecycle.release:release_version",
     "reproduce": "penstock.lifecycle.repeat:reproduce",
     "retrain": "penstock.lifecycle.retrain:retrain_project",
     "rollback": "penstock.lifecycle.deploy:rollback_project",
@@ -32,7 +34,7 @@ _NAMES = {
     "run_script": "penstock.lifecycle.script:run_script",
 }
 
-__all__ = ["Bundle", "PenstockError", "Project", "__version__", "data", "deploy", "import_labels", "log", "monitor", "new", "predict", "reproduce", "retrain", "rollback", "run", "run_script"]  # fmt: skip
+__all__ = ["Bundle", "PenstockError", "Project", "__version__", "data", "deploy", "import_labels", "log", "monitor", "new", "predict", "promote", "release", "reproduce", "retrain", "rollback", "run", "run_script"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from penstock.serving.slots import end_release, read_slots
+from penstock.bundle.runtime import Bundle
+from penstock.errors import BadParameter
+from penstock.lifecycle.at import parse_when
+from penstock.monitoring.monitor import CHECKS
+from penstock.project.sections.serving import CANDIDATE_CHECKS
+from penstock.serving.releases import Release
+from penstock.serving.slots import end_release, offer, read_slots
 
 Cli = Callable[..., Any]
 
@@ -95,12 +106,22 @@ def test_what_a_guard_did_is_in_the_trail_after_the_next_command(penstock: Cli, 
     assert "errors > 0.01" in details["by"]
     penstock(project, "monitor")
     assert trail(penstock, project)[-1] == event
+    bundle = project / "models/v2"
+    digest = Bundle.load(bundle).digest
+    release = Release("ab", 0.5, "job")  # as a command does that is killed before it writes into the ledger
+    offer(project / ".penstock/serving", bundle, release, model="shop", version=2, digest=digest, by="release 1234")
+    assert penstock(project, "rollback").body["ended"] == 2
+    begun, ended = trail(penstock, project)[-2:]
+    assert (begun["what"], begun["details"]["version"], begun["details"]["mode"]) == ("release", 2, "ab")
+    assert begun["details"]["settled"] is True
+    assert (ended["what"], ended["details"]["ended"]) == ("rollback", 2)
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         (("--canary", "0"), "--canary is '0'"),
+        (("--canary", ""), "--canary is ''"),
         (("--ab", "110%"), "--ab is '110%'"),
         (("--canary", "10%", "--sticky", "jbo"), "--sticky names 'jbo'"),
         (("--canary", "10%", "--version", "1"), "live already"),
@@ -171,3 +192,78 @@ def test_guards_are_declared(penstock: Cli, project: Path) -> None:
     assert refused.code == 2
     assert refused.error["code"] == "bad-declaration"
     assert "errors" in refused.error["try"]
+
+
+def test_which_version_answered_is_one_command(penstock: Cli, project: Path, serve: Cli, rows_of: Cli) -> None:
+    """What was live, beside what, who put it there, and what the journal has; also what changed within that minute."""
+    app = serve(project)
+    before = datetime.now(UTC)
+    app.predict(rows_of(3))
+    app.close()
+    time.sleep(1.0)
+    penstock(project, "deploy", "--canary", "100%")
+    app = serve(project)
+    at = datetime.now(UTC)
+    app.predict(rows_of(2))
+    app.close()
+    time.sleep(1.0)
+    end_release(project / ".penstock/serving", by="guard: errors > 0.01 (1 against 0.01)")
+
+    def answered(moment: datetime, form: str = "%Y-%m-%dT%H:%M:%SZ") -> dict[str, Any]:
+        done = penstock(project, "models", "at", moment.strftime(form))
+        assert done.code == 0
+        body: dict[str, Any] = done.body
+        return body
+
+    seconds = [answered(before + timedelta(seconds=n)) for n in (0, 1)]
+    assert seconds[0]["change"]["live"]["version"] == 1
+    assert seconds[0]["change"]["release"] is None
+    assert seconds[0]["event"]["what"] == "deploy"
+    rows = [a["rows"] for second in seconds for a in second["answers"] if (a["version"], a["arm"]) == (1, "")]
+    assert sum(rows) == 3
+    later = answered(at + timedelta(seconds=1))
+    assert later["change"]["release"]["version"] == 2
+    assert later["event"]["what"] == "release"
+    seconds = [answered(at + timedelta(seconds=n)) for n in (0, 1)]
+    rows = [a["rows"] for second in seconds for a in second["answers"] if a["arm"] == "candidate"]
+    assert sum(rows) == 2
+    minute = answered(at, "%Y-%m-%d %H:%M")
+    assert minute["until"] > minute["at"]
+    told = penstock(project, "models", "at", "2001-01-01 10:00").body
+    assert (told["change"], told["answers"]) == (None, [])
+    for wrong in ("someday 14:03", "2026-13-01", "2999-01-01 10:00"):
+        assert penstock(project, "models", "at", wrong).error["code"] == "bad-parameter"
+
+
+NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)  # a Monday
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "seconds"),
+    [
+        ("2026-11-24 14:03", "2026-11-24T14:03:00+00:00", 60),
+        ("2026-11-24T14:03:05+02:00", "2026-11-24T12:03:05+00:00", 1),
+        ("Tuesday 14:03", "2026-11-24T14:03:00+00:00", 60),
+        ("mon 11:59", "2026-11-30T11:59:00+00:00", 60),
+        ("monday 12:01", "2026-11-23T12:01:00+00:00", 60),
+        ("11:00:30", "2026-11-30T11:00:30+00:00", 1),
+        ("13:00", "2026-11-29T13:00:00+00:00", 60),
+        ("yesterday 13:00", "2026-11-29T13:00:00+00:00", 60),
+    ],
+)
+def test_an_instant_is_read_as_people_say_it(text: str, at: str, seconds: int) -> None:
+    """A clock time is the last one, a day the last such day."""
+    found, length = parse_when(text, NOON)
+    assert (found.isoformat(), length.total_seconds()) == (at, seconds)
+
+
+@given(st.text(max_size=30))
+def test_whatever_is_no_instant_is_refused(text: str) -> None:
+    """With a way out, and nothing worse."""
+    with contextlib.suppress(BadParameter):
+        parse_when(text, NOON)
+
+
+def test_the_checks_of_guards_are_those_of_the_monitor() -> None:
+    """The declaration keeps their names, so that reading it does not load them."""
+    assert set(CANDIDATE_CHECKS) == {check.id for check in CHECKS}

@@ -293,3 +293,21 @@ def test_ending_a_release_is_followed(
     client = open_client()
     assert client.worker.serving.arms is None
     assert 2 not in client.worker.serving.by_version
+
+
+def test_metrics_and_model_tell_of_the_release(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any]
+) -> None:
+    """Counts of each arm, its times, and the share; nothing without a release."""
+    deploy(1)
+    assert "penstock_arm" not in open_client().get("/metrics").text
+    release(2, "canary", 1.0, sticky="job")
+    client = open_client()
+    client.predict(ROW, ROW)
+    text = client.get("/metrics").text
+    assert 'penstock_arm_rows_total{arm="candidate",version="2"} 2.0' in text
+    assert 'penstock_arm_requests_total{arm="live",version="1"} 0.0' in text
+    assert 'penstock_arm_seconds{arm="candidate",quantile="0.99",version="2"}' in text
+    assert 'penstock_release{mode="canary",sticky="job",version="2"} 1.0' in text
+    told = client.get("/model").json()["release"]
+    assert (told["mode"], told["share"], told["candidate"]) == ("canary", 1.0, {"version": 2, "slot": "green"})

@@ -36,7 +36,9 @@ def deploy(
     from penstock.lifecycle.deploy import deploy_version
     from penstock.project.project import Project
 
-    modes = [name for name, given in (("canary", canary), ("ab", ab), ("shadow", shadow)) if given]
+    modes = [
+        name for name, given in (("canary", canary is not None), ("ab", ab is not None), ("shadow", shadow)) if given
+    ]
     if len(modes) > 1:
         raise click.UsageError(f"--{modes[0]} and --{modes[1]}: a version is released in one way")
     if modes and (override is not None or accept_spent is not None):
@@ -47,7 +49,7 @@ def deploy(
         from penstock.lifecycle.release import release_version
         from penstock.serving.releases import parse_share
 
-        share = 0.0 if shadow else parse_share(canary or ab or "", f"--{modes[0]}")
+        share = 0.0 if shadow else parse_share(ab if canary is None and ab is not None else canary or "", f"--{modes[0]}")
         mode = modes[0]
         released = release_version(Project.here(), mode, version=version, share=share, sticky=sticky)  # type: ignore[arg-type]
         return emit(released, as_json=as_json)

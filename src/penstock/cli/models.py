@@ -61,3 +61,17 @@ def shelf(as_json: bool) -> int:
     from penstock.project.project import Project
 
     return emit(list_shelf(Project.here()), as_json=as_json)
+
+
+@models.command("at")
+@click.argument("instant")
+@json_option
+def at(instant: str, as_json: bool) -> int:
+    """Say which version was live at an instant, who had put it there, and what answered then.
+
+    INSTANT is "2026-11-24 14:03", "tuesday 14:03" or "14:03" (the last one); UTC unless it names another zone.
+    """
+    from penstock.lifecycle.at import which_answered
+    from penstock.project.project import Project
+
+    return emit(which_answered(Project.here(), instant), as_json=as_json)

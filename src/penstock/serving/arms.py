@@ -69,6 +69,18 @@ class Arms:
             Dealer(candidate.entry.bundle, release.share),
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """What `/model` says of it."""
+        release = self.release
+        return {
+            "mode": release.mode,
+            "share": release.share,
+            "sticky": release.sticky,
+            "candidate": {"version": self.candidate.entry.version, "slot": self.candidate.slot},
+            "started_at": release.started_at,
+            "guards": list(release.guards.trip),
+        }
+
     @property
     def named(self) -> dict[str, Any]:
         """What an answer of the candidate carries where the response names the live version."""

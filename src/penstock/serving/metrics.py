@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from penstock.serving import consumer_counts
 from penstock.serving.acknowledgements import workers
+from penstock.serving.arm_metrics import collect_arms
 from penstock.serving.folder import ServingFolder
 from penstock.serving.model_metrics import ENDING as MODELS_ENDING
 from penstock.serving.model_metrics import collect_models
@@ -183,6 +184,7 @@ class _Collector:
             info = GaugeMetricFamily("penstock_live", "The version that is live.", labels=["model", "version", "slot"])
             info.add_metric([live.entry.model, str(live.entry.version), live.slot], 1)
             yield info
+        yield from collect_arms(self._state_dir, self._serving)
         yield from collect_models(self._state_dir, self._serving)
 
 

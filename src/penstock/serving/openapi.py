@@ -45,6 +45,11 @@ def describe(loaded: Loaded, models: Sequence[str] = ()) -> dict[str, Any]:
             "missing": {"type": "array", "items": {"type": "string"}},
             "unknown": {"type": "array", "items": {"type": "string"}},
             **_instead(loaded.bundle),
+            "version": {
+                "type": "integer",
+                "description": "Only where another version than that of the response answered.",
+            },
+            "slot": {"type": "string", "description": "With `version`."},
         },
     }
     if classifies:

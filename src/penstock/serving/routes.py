@@ -142,6 +142,7 @@ def _described(loaded: Loaded, epoch: int) -> dict[str, Any]:
         "signature": bundle.signature.to_json(),
         "card": bundle.card,
         "deployment": entry.deployment,
+        "release": None if loaded.arms is None else loaded.arms.to_json(),
         "lineage": {
             "bundle": bundle.digest,
             "created_by": manifest["created_by"],

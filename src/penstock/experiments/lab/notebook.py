@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from penstock.ledger.audit import Event
     from penstock.ledger.record import RunRecord
 
-DEPLOYMENTS = ("deploy", "promote", "rollback")
+DEPLOYMENTS = ("deploy", "promote", "rollback", "release", "return")
 """Events of the audit trail that belong into the story."""
 
 
@@ -284,7 +284,13 @@ def _turn(before: Decision, now: Decision) -> str:
 
 def _deployment(event: Event) -> Entry:
     details = event.details
-    told = {"deploy": "deployed", "promote": "promoted", "rollback": "rolled back to"}[event.what]
+    told = {
+        "deploy": "deployed",
+        "promote": "promoted",
+        "rollback": "rolled back to",
+        "release": "released beside the live version",
+        "return": "returned to",
+    }[event.what]
     facts = [
         f"{name} {value}" for name, value in details.items() if isinstance(value, str | int | float) and value != ""
     ]
@@ -292,6 +298,6 @@ def _deployment(event: Event) -> Entry:
         event.at,
         event.who,
         "deployment",
-        f"{event.subject} {told}" if event.what != "rollback" else f"{told} {event.subject}",
+        f"{told} {event.subject}" if event.what in ("rollback", "return") else f"{event.subject} {told}",
         ", ".join(facts),
     )
