@@ -49,7 +49,9 @@ def deploy(
         from penstock.lifecycle.release import release_version
         from penstock.serving.releases import parse_share
 
-        share = 0.0 if shadow else parse_share(ab if canary is None and ab is not None else canary or "", f"--{modes[0]}")
+        share = (
+            0.0 if shadow else parse_share(ab if canary is None and ab is not None else canary or "", f"--{modes[0]}")
+        )
         mode = modes[0]
         released = release_version(Project.here(), mode, version=version, share=share, sticky=sticky)  # type: ignore[arg-type]
         return emit(released, as_json=as_json)
