@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import gzip
+import http.client
 import io
 import json
 import random
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -381,6 +385,126 @@ def test_a_contract_is_of_protected_values_and_nothing_that_breaks_it_shows_a_pl
     said = "\n".join([text, accepted, *(one.out + one.err for one in told)]).encode()
     assert leaks(project, hidden, said) == []
     assert leaks(tmp_path / "nowhere", secrets_of(range(N)), said) == []
+
+
+class Apart:
+    """A server of a project in a process of its own, whose output is kept beside its state."""
+
+    def __init__(self, project: Path) -> None:
+        self.log = project / ".penstock" / "server.log"
+        command = [sys.executable, "-m", "penstock.serving.server", str(project / ".penstock/serving"), "--port", "0"]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--settings", '{"grpc_port": 0}'], stdout=log, stderr=subprocess.STDOUT
+            )
+        until = time.monotonic() + 120
+        while b'"address"' not in (said := self.log.read_bytes()):
+            assert self.process.poll() is None, said
+            assert time.monotonic() < until, said
+            time.sleep(0.1)
+        told = json.loads(next(line for line in said.splitlines() if b'"address"' in line))
+        self.port, self.grpc = int(told["address"].rpartition(":")[2]), told["grpc"]
+
+    def ask(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> tuple[int, str]:
+        """Status and text."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        data = body.encode() if isinstance(body, str) else None if body is None else json.dumps(body).encode()
+        connection.request(method, path, data, {"content-type": kind})
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        return response.status, text
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+
+
+@pytest.fixture
+def apart(decided: Path, tmp_path: Path) -> Iterator[tuple[Path, Apart]]:
+    """A copy of the project, and a server of it."""
+    project = Path(shutil.copytree(decided, tmp_path / "shop"))
+    server = Apart(project)
+    yield project, server
+    server.close()
+
+
+def test_no_plain_value_is_kept_whichever_protocol_asks(apart: tuple[Path, Apart], rows_of: Cli) -> None:
+    """Open Inference over HTTP and gRPC, TensorFlow Serving and MLflow, answered and refused: not in journal, log or any other file."""
+    grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
+    from penstock.serving.protocols.grpc_messages import SERVICE, message
+
+    project, server = apart
+    rows = with_persons(rows_of(80, seed=6), first=8000)
+    names = [*DECIDED]
+    asked = [{name: float(row[name]) if name == "pay" else row[name] for name in names} for row in rows]
+    _, described = server.ask("GET", "/v2/models/shop")
+    types = {one["name"]: one["datatype"] for one in json.loads(described)["inputs"]}
+    assert {"remark", "pay"} <= types.keys()
+    types = {name: types.get(name, "BYTES") for name in names}  # what the model does not need may be sent, too
+
+    def tensors(some: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [
+            {"name": n, "datatype": types[n], "shape": [len(some)], "data": [row[n] for row in some]} for n in names
+        ]
+
+    def in_columns(some: list[dict[str, Any]]) -> dict[str, list[Any]]:
+        return {name: [row[name] for row in some] for name in names}
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(asked[60:70])
+    mail = person(8001)["mail"]
+    split = {"columns": names, "data": [[row[n] for n in names] for row in asked[50:60]]}
+    good = [
+        server.ask("POST", "/v2/models/shop/infer", {"inputs": tensors(asked[:10])}),
+        server.ask("POST", "/v1/models/shop:predict", {"instances": asked[20:30]}),
+        server.ask("POST", "/v1/models/shop:predict", {"inputs": in_columns(asked[30:40])}),
+        server.ask("POST", "/invocations", {"dataframe_records": asked[40:50]}),
+        server.ask("POST", "/invocations", {"dataframe_split": split}),
+        server.ask("POST", "/invocations", text.getvalue(), "text/csv"),
+    ]
+    assert [status for status, _ in good] == [200] * 6, good
+    wrong = [
+        server.ask("POST", "/v2/models/shop/infer", {"inputs": [{"name": "pay", "datatype": "FP64", "shape": [1], "data": [mail]}]}),
+        server.ask("POST", "/v2/models/shop/infer", {"inputs": [{"name": "mail", "datatype": mail, "shape": [1], "data": [mail]}]}),
+        server.ask("POST", f"/v2/models/{mail}/infer", {"inputs": tensors(asked[:1])}),
+        server.ask("POST", "/v1/models/shop:predict", {"instances": [{"pay": mail}]}),
+        server.ask("POST", "/v1/models/shop:predict", {"instances": [mail, mail]}),
+        server.ask("POST", "/invocations", {"dataframe_records": [{"pay": mail}]}),
+        server.ask("POST", "/invocations", f"mail,pay\n{mail},{mail}\n", "text/csv"),
+        server.ask("POST", "/invocations", f'{{"inputs": "{mail}', "application/json"),
+    ]  # fmt: skip
+    assert all(400 <= status < 500 for status, _ in wrong), wrong
+
+    request = message("ModelInferRequest")(model_name="shop")
+    for tensor in tensors(asked[10:20]):
+        made = request.inputs.add(name=tensor["name"], datatype=tensor["datatype"], shape=tensor["shape"])
+        if tensor["datatype"] == "BYTES":
+            made.contents.bytes_contents.extend(value.encode() for value in tensor["data"])
+        else:
+            made.contents.fp64_contents.extend(tensor["data"])
+    bad = message("ModelInferRequest")(model_name="shop")
+    bad.inputs.add(name="pay", datatype="BYTES", shape=[1]).contents.bytes_contents.append(mail.encode())
+    with grpc.insecure_channel(server.grpc) as channel:
+        infer = channel.unary_unary(
+            f"/{SERVICE}/ModelInfer",
+            request_serializer=message("ModelInferRequest").SerializeToString,
+            response_deserializer=message("ModelInferResponse").FromString,
+        )
+        assert infer(request, timeout=60).outputs[0].shape[0] == 10
+        with pytest.raises(grpc.RpcError, match="INVALID_ARGUMENT"):
+            infer(bad, timeout=60)
+    _, metrics = server.ask("GET", "/metrics")
+    server.close()
+    kept = [row for record in journal(project) if record["kind"] == "predict" for row in record["rows"]]
+    assert len(kept) == 70
+    assert all(row["mail"]["hash"] for row in kept)
+    secrets = secrets_of(range(8000, 8080))
+    assert leaks(project, secrets, metrics.encode()) == []
+    (project / "planted.txt").write_text(person(8070)["mail"], encoding="utf-8")
+    assert leaks(project, secrets) == ["planted.txt: mail of 8070"], "what looks for them finds them"
 
 
 def test_what_is_served_is_what_was_learned(
