@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.feedback.labels import record_label_events
 from penstock.lifecycle.settle import settle_if_free
 from penstock.lifecycle.spans import instant, start_of
-from penstock.project.live import asked_bundle
+from penstock.project.live import asked_bundle, objective_settings
 from penstock.project.project import Project
 from penstock.serving.instants import parse_instant
 from penstock.serving.labels import read_labels
@@ -108,7 +108,11 @@ def monitor_settings(project: Project) -> MonitorSettings:
 
     d = project.declaration
     return MonitorSettings(
-        alpha=d.monitoring.false_alarms, minimum_rows=d.monitoring.minimum_rows, deadline_ms=d.serving.deadline_ms
+        alpha=d.monitoring.false_alarms,
+        minimum_rows=d.monitoring.minimum_rows,
+        deadline_ms=d.serving.deadline_ms,
+        objectives=objective_settings(d.serving),
+        sample=d.serving.journal.sample,
     )
 
 

@@ -26,6 +26,7 @@ from penstock.monitoring.checks.out_of_range import OutOfRange
 from penstock.monitoring.checks.prediction_share import PredictionShare
 from penstock.monitoring.checks.unknown_values import UnknownValues
 from penstock.monitoring.checks.unknown_words import UnknownWords
+from penstock.monitoring.levels import Level, levels_of
 from penstock.monitoring.pictures import pictures
 from penstock.monitoring.reference import Reference
 from penstock.monitoring.view import Labelled, MonitorSettings, View
@@ -61,6 +62,7 @@ class MonitorReport:
     notes: tuple[str, ...] = ()
     pictures: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     consumers: Mapping[str, int] = field(default_factory=dict)
+    levels: tuple[Level, ...] = ()
 
     @property
     def alarm(self) -> bool:
@@ -92,6 +94,7 @@ class MonitorReport:
             "alarm": self.alarm,
             "alpha": self.alpha,
             "consumers": dict(self.consumers),
+            "objectives": [level.to_json() for level in self.levels],
             "warnings": list(self.notes),
         }
 
@@ -113,6 +116,7 @@ class MonitorReport:
         if unjudged_checks:
             reasons = dict.fromkeys(check.why for check in unjudged_checks)
             lines.append(f"  {len(unjudged_checks)} not judged: {'; '.join(list(reasons)[:3])}")
+        lines += [f"  {level.to_text()}" for level in self.levels]
         if self.consumers:
             asked = ", ".join(f"{name or 'no token'} {count:,}" for name, count in self.consumers.items())
             lines.append(f"  requests by consumer: {asked}")
@@ -177,6 +181,7 @@ def monitor(
         notes=window.notes,
         pictures=tuple(pictures(view, found)),
         consumers=window.consumers,
+        levels=levels_of(window, settings.objectives, sample=settings.sample),
     )
 
 

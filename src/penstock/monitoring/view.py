@@ -12,6 +12,7 @@ from penstock.bundle.kinds import Kind, Task
 from penstock.errors import BadParameter
 from penstock.monitoring.reference import ColumnReference, Reference, known_share, word_counts
 from penstock.monitoring.window import Window
+from penstock.serving.settings import ObjectiveSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,16 @@ class MonitorSettings:
     minimum_rows : fewer rows are not judged.
     deadline_ms : declared limit of the latency's 99th percentile; None: latency is shown, never an alarm.
     error_share : share of requests refused above which an alarm is raised.
+    objectives : declared service levels, which are told beside the checks and are no alarm of their own.
+    sample : the share of answered requests that is journalled.
     """
 
     alpha: float = 0.01
     minimum_rows: int = 30
     deadline_ms: float | None = None
     error_share: float = 0.05
+    objectives: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    sample: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 0.5:

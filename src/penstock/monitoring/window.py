@@ -40,6 +40,7 @@ class Window:
     requests : answered requests; latencies_ms : of them, float64.
     refused : requests refused, by code.
     consumers : answered requests of each declared consumer; "" without a token. Empty where nobody sent one.
+    failed : requests that were refused because of the server (status 500 and above). abstained : rows.
     notes : what was left out or thinned, in words.
     """
 
@@ -56,6 +57,8 @@ class Window:
     refused: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     consumers: Mapping[str, int] = field(default_factory=dict)
+    failed: int = 0
+    abstained: int = 0
 
     @classmethod
     def of(cls, frame: Frame, answered: Answered, *, model: str = "model", version: int = 0) -> Window:
@@ -94,7 +97,7 @@ def read_window(
     others: Counter[str] = Counter()
     instead: Counter[str] = Counter()
     latencies: list[float] = []
-    requests = rows = 0
+    requests = rows = failed = abstained = 0
     first: datetime | None = None
 
     def decode() -> None:
@@ -109,6 +112,7 @@ def read_window(
             if record.version and (record.model, record.version) != (signature.model, version):
                 continue  # the candidate of a release failed, and the live version answered
             refused[record.code or str(record.status)] += 1
+            failed += record.status >= 500
             continue
         if (record.model, record.version) != (name, version):
             others[f"{record.model} {record.version}"] += len(record.answers)
@@ -117,6 +121,7 @@ def read_window(
         requests += 1
         consumers[record.consumer] += 1
         rows += len(record.answers)
+        abstained += sum(answer["decision"] != "answer" for answer in record.answers)
         if len(latencies) < _MOST_TIMES:
             latencies.append(record.latency_ms)
         for row, answer in zip(record.rows, record.answers, strict=True):
@@ -156,6 +161,8 @@ def read_window(
         dict(refused),
         tuple(notes),
         dict(sorted(consumers.items())) if any(consumers) else {},
+        failed,
+        abstained,
     )
 
 

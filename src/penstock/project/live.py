@@ -12,7 +12,7 @@ from penstock.serving.slots import SlotEntry, read_slots
 
 if TYPE_CHECKING:
     from penstock.project.sections.serving import ServingSection
-    from penstock.serving.settings import ServeSettings
+    from penstock.serving.settings import ObjectiveSettings, ServeSettings
 
 
 def live_entry(project: Project) -> SlotEntry:
@@ -77,6 +77,15 @@ def asked_bundle(project: Project, model: str | None = None, version: str | None
     )
 
 
+def objective_settings(declared: ServingSection) -> ObjectiveSettings:
+    """What `[serving.objectives]` says."""
+    from penstock.serving.settings import LatencyObjective, ObjectiveSettings
+
+    wanted = declared.objectives
+    latency = None if wanted.latency is None else LatencyObjective(wanted.latency.p, wanted.latency.ms)
+    return ObjectiveSettings(wanted.availability, latency, wanted.answered)
+
+
 def server_settings(declared: ServingSection, folder: Path | None = None) -> ServeSettings:
     """What `[serving]` says, as a server takes it.
 
@@ -110,6 +119,7 @@ def server_settings(declared: ServingSection, folder: Path | None = None) -> Ser
         body_timeout_s=declared.body_timeout_s,
         keep_alive_s=declared.keep_alive_s,
         max_connections=declared.max_connections,
+        objectives=objective_settings(declared),
         logs=LogSettings(logs.format, logs.level, logs.sample),
         traces=declared.traces,
         tls=None if tls is None else TlsSettings(str(inside / tls.certificate), str(inside / tls.key)),

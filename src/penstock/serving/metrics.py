@@ -7,6 +7,7 @@ sums the files of all, also of workers that died, so that no counter ever goes d
 from __future__ import annotations
 
 import mmap
+import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from penstock.serving.arm_metrics import collect_arms
 from penstock.serving.folder import ServingFolder
 from penstock.serving.model_metrics import ENDING as MODELS_ENDING
 from penstock.serving.model_metrics import collect_models
+from penstock.serving.objectives import Levels, Tally, clear_tallies
+from penstock.serving.settings import ObjectiveSettings
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -64,6 +67,7 @@ COUNTERS = {
     "penstock_late": "Prediction requests answered later than their deadline.",
     "penstock_fallback_late": "Rows answered by the fallback, because the model would have been too late.",
     "penstock_fallback_missing": "Rows answered by the model that does without a field that they lack.",
+    "penstock_slow": "Prediction requests answered later than [serving.objectives] latency allows.",
     "penstock_shed": "Prediction requests refused because they would have waited for too long.",
     "penstock_together": "Prediction requests answered in one execution with others that waited.",
     "penstock_labels": "Labels accepted.",
@@ -84,6 +88,7 @@ _COUNTERS = _SECONDS + 1
     LATE,
     FALLBACK_LATE,
     FALLBACK_MISSING,
+    SLOW,
     SHED,
     TOGETHER,
     LABELS,
@@ -95,13 +100,18 @@ _PLACES = {
     (route, status): r * len(STATUSES) + s for r, route in enumerate(ROUTES) for s, status in enumerate(STATUSES)
 }
 _ENDING = ".counts"
+_PREDICTING = ("predict", "open-inference", "tensorflow", "mlflow", "grpc")
+"""Routes whose requests objectives are about."""
 
 
 class Metrics:
     """One worker's counters. `values` is a view on the file: ``metrics.values[ROWS] += 3``."""
 
-    def __init__(self, state_dir: Path, name: str) -> None:
+    def __init__(self, state_dir: Path, name: str, objectives: ObjectiveSettings | None = None) -> None:
         self.state_dir = state_dir
+        wanted = objectives or ObjectiveSettings()
+        self._slow_s = float("inf") if wanted.latency is None else wanted.latency.ms / 1000
+        self.levels = Levels(state_dir, wanted, self.tally)
         folder = ServingFolder(state_dir).metrics
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{name}{_ENDING}").open("w+b") as file:
@@ -119,13 +129,25 @@ class Metrics:
         values[_SECONDS] += seconds
         if is_late:
             values[LATE] += 1
+        if seconds > self._slow_s:
+            values[SLOW] += 1
+
+    def tally(self) -> Tally:
+        """What all workers have counted until now, for the objectives."""
+        total = _sum(self.state_dir)
+        answered = failed = 0.0
+        for route in _PREDICTING:
+            answered += total[_PLACES[route, 200]]
+            failed += total[_PLACES[route, 500]] + total[_PLACES[route, 503]]
+        timed = sum(total[_BUCKETS:_SECONDS])
+        return Tally(time.time(), answered, failed, timed, total[SLOW], total[ROWS], total[ABSTENTIONS])
 
     def render(self, serving: Serving | None) -> bytes:
         """The text that Prometheus reads."""
         from prometheus_client import CollectorRegistry, generate_latest  # costs 40 ms, and is asked for later
 
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collector(self.state_dir, serving))
+        registry.register(_Collector(self.state_dir, serving, self.levels))
         return generate_latest(registry)
 
 
@@ -139,11 +161,12 @@ def clear_metrics(state_dir: Path) -> None:
         for path in ServingFolder(state_dir).metrics.glob(f"*{ending}"):
             path.unlink(missing_ok=True)
     consumer_counts.clear_consumer_counts(state_dir)
+    clear_tallies(state_dir)
 
 
 class _Collector:
-    def __init__(self, state_dir: Path, serving: Serving | None) -> None:
-        self._state_dir, self._serving = state_dir, serving
+    def __init__(self, state_dir: Path, serving: Serving | None, levels: Levels) -> None:
+        self._state_dir, self._serving, self._levels = state_dir, serving, levels
 
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -185,6 +208,7 @@ class _Collector:
             info.add_metric([live.entry.model, str(live.entry.version), live.slot], 1)
             yield info
         yield from collect_arms(self._state_dir, self._serving)
+        yield from self._levels.collect()
         yield from collect_models(self._state_dir, self._serving)
 
 

@@ -73,6 +73,7 @@ def describe(loaded: Loaded, models: Sequence[str] = ()) -> dict[str, Any]:
             "/readyz": {"get": {**_get("A slot is live and has passed its self-test."), **_or_not_ready()}},
             "/model": {"get": _about_any("Signature, card and lineage of a version.")},
             "/models": {"get": {**_get("Every version that may be asked, and its state."), **_or_not_ready()}},
+            "/objectives": {"get": _get("Service levels: error budgets and how fast they burn.")},
             "/metrics": {"get": _get("Counters for Prometheus.", "text/plain")},
             "/openapi.json": {"get": _about_any("This description.")},
             "/": {"get": _get("A page to try a row.", "text/html")},

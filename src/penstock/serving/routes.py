@@ -29,6 +29,7 @@ ROUTE_OF = {
     "/model": "model",
     "/models": "model",
     "/openapi.json": "model",
+    "/objectives": "model",
     "/metrics": "metrics",
     "/healthz": "health",
     "/readyz": "health",
@@ -80,6 +81,9 @@ def routes(door: Door) -> Starlette:
         text = await asyncio.to_thread(worker.metrics.render, worker.serving_or_none)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    async def objectives(_: Request) -> Response:
+        return _json({"objectives": await asyncio.to_thread(worker.metrics.levels.to_json)})
+
     async def openapi(request: Request) -> Response:
         return _json(describe(await named(request), [one.model for one in worker.models.offered()]))
 
@@ -95,6 +99,7 @@ def routes(door: Door) -> Starlette:
             Route("/readyz", readyz),
             Route("/model", model),
             Route("/models", models),
+            Route("/objectives", objectives),
             Route("/metrics", metrics),
             Route("/openapi.json", openapi),
             *open_inference.routes(door),

@@ -55,6 +55,21 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample: float = 1.0  # share of requests that have one
 
 
+class LatencyObjective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The share `p` of answers leaves within `ms` milliseconds."""
+
+    p: float
+    ms: float
+
+
+class ObjectiveSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Shares that must do well; None: no objective. See `penstock.serving.objectives`."""
+
+    availability: float | None = None  # of requests
+    latency: LatencyObjective | None = None
+    answered: float | None = None  # of rows
+
+
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one server behaves."""
 
@@ -73,6 +88,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     header_timeout_s: float = 10.0  # from the first byte of a request to the end of its headers
     body_timeout_s: float = 30.0  # and a second more for each 64 kB; also: how long an answer waits to be read
     max_connections: int | None = None  # of one worker; None: as many as the system lets it hold files open
+    objectives: ObjectiveSettings = ObjectiveSettings()
     logs: LogSettings = LogSettings()
     traces: bool = False  # OpenTelemetry; where to is said by the environment
     tls: TlsSettings | None = None  # None: in the clear
@@ -102,6 +118,14 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if self.grpc_port is not None:
             _check("[serving] grpc_port", self.grpc_port, 0, 65_535)
+        wanted = self.objectives
+        latency = wanted.latency
+        shares = {"availability": wanted.availability, "answered": wanted.answered}
+        for name, share in {**shares, "latency p": None if latency is None else latency.p}.items():
+            if share is not None:
+                _check(f"[serving.objectives] {name}", share, 0.0, 0.999999)
+        if latency is not None:
+            _check("[serving.objectives] latency ms", latency.ms, 0.001, None)
         _check("[serving.logs] sample", self.logs.sample, 0.0, 1.0)
         if self.max_connections is not None:
             _check("[serving] max_connections", self.max_connections, 1, None)

@@ -69,7 +69,7 @@ class Worker:
             poll_ms=settings.poll_ms,
         )
         self.journal = JournalWriter(ServingFolder(state_dir).journal, settings.journal)
-        self.metrics = Metrics(state_dir, self._follower.acknowledgement.name)
+        self.metrics = Metrics(state_dir, self._follower.acknowledgement.name, settings.objectives)
         self.callers = Callers(state_dir, self._follower.acknowledgement.name, consumers=settings.consumers)
         self._labels = LabelBook(ServingFolder(state_dir).journal)
         self.remembered = RememberedRows(ServingFolder(state_dir).journal, settings.history)
@@ -127,7 +127,12 @@ class Worker:
                 return
         renewing = [] if self.certificate is None else [self.certificate.follow()]
         following = asyncio.gather(
-            self._follower.follow(), self.models.follow(), self.callers.follow(), self.guards.watch(), *renewing
+            self._follower.follow(),
+            self.models.follow(),
+            self.callers.follow(),
+            self.guards.watch(),
+            self.metrics.levels.watch(),
+            *renewing,
         )
         await send({"type": "lifespan.startup.complete"})
         await receive()

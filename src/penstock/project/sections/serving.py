@@ -124,6 +124,30 @@ class LogsSection(Section, frozen=True):
             yield "sample", f"{self.sample} is not from 0 to 1", "write 1.0 for a line of each request"
 
 
+class LatencySection(Section, frozen=True):
+    p: float  # this share of answers
+    ms: float  # leaves within so many milliseconds
+
+    def faults(self) -> Iterator[Fault]:
+        if not 0 < self.p < 1:
+            yield "p", f"{self.p} is not between 0 and 1", "write for example 0.99"
+        yield from not_positive(self, "ms")
+
+
+class ObjectivesSection(Section, frozen=True):
+    """Shares that must do well."""
+
+    availability: float | None = None  # of requests: answered, or the client's own mistake
+    latency: LatencySection | None = None
+    answered: float | None = None  # of rows: the model does not abstain
+
+    def faults(self) -> Iterator[Fault]:
+        for name in ("availability", "answered"):
+            share = getattr(self, name)
+            if share is not None and not 0 < share < 1:
+                yield name, f"{share} is not between 0 and 1", "write for example 0.999; 1 would leave no error budget"
+
+
 class ServingSection(Section, frozen=True):
     deadline_ms: float | None = None  # of requests that name none themselves
     abstain_below: float | None = None
@@ -138,6 +162,7 @@ class ServingSection(Section, frozen=True):
     body_timeout_s: float = 30.0  # for its body, and a second more for each 64 kB
     keep_alive_s: float = 65.0  # how long a connection may lie idle
     max_connections: int | None = None  # of one worker; default: as many as the system lets it hold files open
+    objectives: ObjectivesSection = ObjectivesSection()
     logs: LogsSection = LogsSection()
     traces: bool = False  # OpenTelemetry; where to is said by the environment
     tls: TlsSection | None = None

@@ -1,0 +1,217 @@
+"""Service levels: what share of requests must do well, what error budget is left, and how fast it burns.
+
+The burn rate of a window is the share that did badly, over the share that may: at 1 the budget lasts exactly as long as the time
+that it is for, at 14.4 a month's budget is gone in two days. An alert needs a long window, so that it matters, and a short one, so that
+it still goes on. Source: Beyer, Murphy, Rensin, Kawahara, Thorne (eds.), The Site Reliability Workbook (O'Reilly 2018), chapter 5,
+"Alerting on SLOs", multiwindow, multi-burn-rate alerts, table 5-8.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.serving.consumer_counts import shared_map
+from penstock.serving.folder import ServingFolder
+from penstock.serving.settings import ObjectiveSettings
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+WINDOWS_S = {"5m": 300, "30m": 1800, "1h": 3600, "6h": 21_600}
+ALERTS = (("page", "1h", "5m", 14.4), ("page", "6h", "30m", 6.0))
+"""Severity; the long and the short window that must both burn faster than so."""
+
+_EVERY_S = 15.0
+_KEPT = int(WINDOWS_S["6h"] / _EVERY_S) + 2
+_COUNT = struct.Struct("<d")
+_TALLY = struct.Struct("<7d")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was counted until an instant, over all workers, since the server started.
+
+    Attributes
+    ----------
+    at_s : seconds since 1970.
+    answered, failed : prediction requests that were answered, and that were not because of the server (status 500 and above; what a
+        client did wrong is neither). slow : of those that were answered. rows, abstained : of their rows.
+    """
+
+    at_s: float
+    answered: float = 0.0
+    failed: float = 0.0
+    timed: float = 0.0
+    slow: float = 0.0
+    rows: float = 0.0
+    abstained: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One objective: its name, and the share that must do well."""
+
+    name: str
+    target: float
+    words: str
+
+    def bad_of(self, since: Tally, until: Tally) -> tuple[float, float]:
+        """How many did badly between two instants, and how many there were."""
+        if self.name == "availability":
+            failed = until.failed - since.failed
+            return failed, until.answered - since.answered + failed
+        if self.name == "latency":
+            return until.slow - since.slow, until.timed - since.timed
+        return until.abstained - since.abstained, until.rows - since.rows
+
+    def burn(self, since: Tally, until: Tally) -> float | None:
+        """How fast the budget burns; None where nothing was asked."""
+        bad, all_of_them = self.bad_of(since, until)
+        return None if all_of_them <= 0 else bad / all_of_them / (1 - self.target)
+
+
+def objectives_of(settings: ObjectiveSettings) -> tuple[Objective, ...]:
+    """Those that are declared."""
+    found = []
+    if settings.availability is not None:
+        found.append(Objective("availability", settings.availability, "requests that the server answers"))
+    if settings.latency is not None:
+        found.append(Objective("latency", settings.latency.p, f"answers within {settings.latency.ms:g} ms"))
+    if settings.answered is not None:
+        found.append(Objective("answered", settings.answered, "rows for which the model does not abstain"))
+    return tuple(found)
+
+
+class Levels:
+    """Watches the declared objectives of one server. Each worker has one; they share what was counted when.
+
+    Parameters
+    ----------
+    count : gives the tally of now.
+    """
+
+    def __init__(self, state_dir: Path, settings: ObjectiveSettings, count: Callable[[], Tally]) -> None:
+        self.objectives = objectives_of(settings)
+        self._count = count
+        self._tallies = Tallies(state_dir) if self.objectives else None
+
+    async def watch(self) -> None:
+        """Note what is counted, again and again until cancelled."""
+        if self._tallies is None:
+            return
+        while True:
+            await asyncio.to_thread(self._tallies.note, self._count)
+            await asyncio.sleep(_EVERY_S)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The answer of `/objectives`."""
+        if self._tallies is None:
+            return []
+        now, known = self._count(), self._tallies.all()
+        start = Tally(known[0].at_s if known else now.at_s)
+        body = []
+        for objective in self.objectives:
+            bad, all_of_them = objective.bad_of(start, now)
+            burns = {name: objective.burn(_at(known, now.at_s - s, start), now) for name, s in WINDOWS_S.items()}
+            total = objective.burn(start, now)
+            body.append(
+                {
+                    "objective": objective.name,
+                    "of": objective.words,
+                    "target": objective.target,
+                    "share": None if all_of_them <= 0 else 1 - bad / all_of_them,
+                    "count": all_of_them,
+                    "budget_left": None if total is None else 1 - total,
+                    "burn": burns,
+                    "alert": _alert(burns),
+                }
+            )
+        return body
+
+    def collect(self) -> Iterator[Metric]:
+        """For Prometheus."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        if self._tallies is None:
+            return
+        targets = GaugeMetricFamily("penstock_objective", "The share that must do well.", labels=["objective"])
+        left = GaugeMetricFamily(
+            "penstock_error_budget_left", "Of the error budget, since the server started.", labels=["objective"]
+        )
+        burns = GaugeMetricFamily(
+            "penstock_burn_rate", "How fast the error budget burns.", labels=["objective", "window"]
+        )
+        alerts = GaugeMetricFamily(
+            "penstock_objective_alert", "1 while the budget burns too fast.", labels=["objective"]
+        )
+        for one in self.to_json():
+            name = one["objective"]
+            targets.add_metric([name], one["target"])
+            alerts.add_metric([name], float(one["alert"] is not None))
+            if one["budget_left"] is not None:
+                left.add_metric([name], one["budget_left"])
+            for window, burn in one["burn"].items():
+                if burn is not None:
+                    burns.add_metric([name, window], burn)
+        yield from (targets, left, burns, alerts)
+
+
+class Tallies:
+    """What was counted in the last six hours, in a ring that the workers of a server share."""
+
+    def __init__(self, state_dir: Path) -> None:
+        path = _ring(state_dir)
+        self._ring = shared_map(path, _COUNT.size + _KEPT * _TALLY.size)
+        self._lock = path.open("rb") if path.exists() else None
+
+    def note(self, count: Callable[[], Tally]) -> None:
+        """Keep what is counted now, unless another worker just has."""
+        if self._lock is not None:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            now = count()
+            known = self.all()
+            if known and 0 <= now.at_s - known[-1].at_s < _EVERY_S * 0.8:
+                return
+            (written,) = _COUNT.unpack_from(self._ring)
+            place = _COUNT.size + int(written) % _KEPT * _TALLY.size
+            _TALLY.pack_into(self._ring, place, *(getattr(now, field.name) for field in fields(Tally)))
+            _COUNT.pack_into(self._ring, 0, written + 1)
+        finally:
+            if self._lock is not None:
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def all(self) -> list[Tally]:
+        """In the order of time."""
+        (written,) = _COUNT.unpack_from(self._ring)
+        first = max(0, int(written) - _KEPT)
+        places = (_COUNT.size + number % _KEPT * _TALLY.size for number in range(first, int(written)))
+        return [Tally(*_TALLY.unpack_from(self._ring, place)) for place in places]
+
+
+def clear_tallies(state_dir: Path) -> None:
+    """Forget those of an earlier server, whose counters are gone, too."""
+    _ring(state_dir).unlink(missing_ok=True)
+
+
+def _ring(state_dir: Path) -> Path:
+    return ServingFolder(state_dir).metrics / "objectives.ring"
+
+
+def _at(known: Sequence[Tally], at_s: float, start: Tally) -> Tally:
+    """The last tally until an instant; what the server started with, where that was later."""
+    before = [tally for tally in known if tally.at_s <= at_s]
+    return before[-1] if before else start
+
+
+def _alert(burns: dict[str, float | None]) -> str | None:
+    for severity, long, short, limit in ALERTS:
+        if (burns[long] or 0) > limit and (burns[short] or 0) > limit:
+            return severity
+    return None

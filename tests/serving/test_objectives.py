@@ -1,0 +1,197 @@
+"""Objectives: error budgets, burn rates over windows, alerts, and where they are told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.errors import BadParameter
+from penstock.serving.objectives import Levels, Objective, Tallies, Tally, objectives_of
+from penstock.serving.settings import LatencyObjective, ObjectiveSettings, ServeSettings
+from penstock.serving.slots import SlotState
+from penstock.testing.toy_bundle import ROWS
+
+if TYPE_CHECKING:
+    from tests.serving.conftest import Client, Server
+
+Deploy = Callable[..., SlotState]
+ALL = ObjectiveSettings(0.999, LatencyObjective(0.99, 50), 0.9)
+
+
+class Clock:
+    """A server whose traffic is told by the test."""
+
+    def __init__(self, state_dir: Path, settings: ObjectiveSettings = ALL) -> None:
+        self.now = Tally(1_000_000.0)
+        self.levels = Levels(state_dir, settings, lambda: self.now)
+        self.tallies = Tallies(state_dir)
+        self.tallies.note(lambda: self.now)
+
+    def go(
+        self, seconds: float, *, answered: float = 0, failed: float = 0, slow: float = 0, abstained: float = 0
+    ) -> None:
+        """Let time pass, with so many a second."""
+        for _ in range(int(seconds / 15)):
+            n = self.now
+            self.now = Tally(
+                n.at_s + 15,
+                n.answered + 15 * answered,
+                n.failed + 15 * failed,
+                n.timed + 15 * answered,
+                n.slow + 15 * slow,
+                n.rows + 15 * answered,
+                n.abstained + 15 * abstained,
+            )
+            self.tallies.note(lambda: self.now)
+
+    def told(self, name: str) -> dict[str, object]:
+        return next(one for one in self.levels.to_json() if one["objective"] == name)
+
+
+def test_the_budget_burns_as_fast_as_requests_fail(tmp_path: Path) -> None:
+    """At a failure in a thousand the burn rate is 1 where 99.9 % are wanted; at 2 %, 20."""
+    clock = Clock(tmp_path)
+    clock.go(7200, answered=999, failed=1)
+    told = clock.told("availability")
+    assert told["burn"] == pytest.approx({"5m": 1.0, "30m": 1.0, "1h": 1.0, "6h": 1.0})
+    assert (told["share"], told["alert"]) == (pytest.approx(0.999), None)
+    assert told["budget_left"] == pytest.approx(0.0, abs=1e-9)
+    clock.go(3600, answered=980, failed=20)
+    burn = clock.told("availability")["burn"]
+    assert burn == pytest.approx({"5m": 20.0, "30m": 20.0, "1h": 20.0, "6h": (1 * 7200 + 20 * 3600) / 10_800})
+    assert clock.told("availability")["alert"] == "page"
+    assert clock.told("latency")["alert"] is None
+
+
+def test_an_alert_ends_when_the_short_window_is_good_again(tmp_path: Path) -> None:
+    """An hour that was bad is no reason to wake anybody once the last five minutes were good."""
+    clock = Clock(tmp_path)
+    clock.go(1800, answered=900, failed=100)
+    assert clock.told("availability")["alert"] == "page"
+    clock.go(300, answered=1000)
+    told = clock.told("availability")
+    assert told["burn"]["5m"] == 0.0  # type: ignore[index]
+    assert told["burn"]["1h"] > 14.4  # type: ignore[index]
+    clock.go(1800, answered=1000)
+    assert clock.told("availability")["alert"] is None
+
+
+def test_latency_and_answers_have_budgets_of_their_own(tmp_path: Path) -> None:
+    """Slow answers burn the one, abstentions the other."""
+    clock = Clock(tmp_path)
+    clock.go(3600, answered=100, slow=2, abstained=50)
+    assert clock.told("latency")["burn"]["1h"] == pytest.approx(2.0)  # type: ignore[index]
+    assert clock.told("answered")["burn"]["1h"] == pytest.approx(5.0)  # type: ignore[index]
+    assert clock.told("availability")["burn"]["1h"] == 0.0  # type: ignore[index]
+
+
+def test_without_traffic_nothing_is_known(tmp_path: Path) -> None:
+    """And nobody is woken; an hour without requests leaves the day's budget as it is."""
+    clock = Clock(tmp_path)
+    told = clock.told("availability")
+    assert (told["share"], told["budget_left"], told["alert"]) == (None, None, None)
+    clock.go(600, answered=10, failed=10)
+    clock.go(3 * 3600)
+    told = clock.told("availability")
+    assert told["burn"]["1h"] is None  # type: ignore[index]
+    assert told["burn"]["6h"] == pytest.approx(500.0)  # type: ignore[index]
+
+
+def test_six_hours_are_kept_and_no_more(tmp_path: Path) -> None:
+    """A ring: after two days it is as large as after six hours, and in order."""
+    clock = Clock(tmp_path)
+    size = (tmp_path / "metrics" / "objectives.ring").stat().st_size
+    clock.go(30 * 3600, answered=1)
+    kept = clock.tallies.all()
+    assert (tmp_path / "metrics" / "objectives.ring").stat().st_size == size
+    assert 6 * 3600 <= kept[-1].at_s - kept[0].at_s < 6.1 * 3600
+    assert [t.at_s for t in kept] == sorted(t.at_s for t in kept)
+    other = Tallies(tmp_path)  # of another worker
+    other.note(lambda: clock.now)
+    assert other.all() == kept
+
+
+@given(
+    target=st.floats(0.01, 0.9999),
+    counts=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=5),
+)
+def test_burn_rates_of_parts_average_to_that_of_the_whole(target: float, counts: list[tuple[int, int]]) -> None:
+    """Weighed by their requests."""
+    objective = Objective("availability", target, "")
+    tallies = [Tally(0.0)]
+    for answered, failed in counts:
+        last = tallies[-1]
+        tallies.append(Tally(last.at_s + 1, last.answered + answered, last.failed + failed))
+    whole = objective.burn(tallies[0], tallies[-1])
+    pairs = list(pairwise(tallies))
+    total = sum(a + f for a, f in counts)
+    if total == 0:
+        assert whole is None
+        return
+    weighed = sum((objective.burn(a, b) or 0.0) * sum(n) for (a, b), n in zip(pairs, counts, strict=True)) / total
+    assert whole == pytest.approx(weighed)
+
+
+@pytest.mark.parametrize("wrong", [{"availability": 1.5}, {"answered": -1.0}, {"latency": {"p": 0.9, "ms": 0.0}}])
+def test_what_is_no_share_is_refused(wrong: dict[str, object]) -> None:
+    """1 would leave no budget."""
+    import msgspec
+
+    with pytest.raises(BadParameter, match=r"serving\.objectives"):
+        ServeSettings(objectives=msgspec.convert(wrong, ObjectiveSettings)).check()
+
+
+def test_they_are_told_by_metrics_and_by_an_address_of_their_own(
+    deploy: Deploy, open_client: Callable[..., Client]
+) -> None:
+    """By every protocol's requests; what a client did wrong does not count."""
+    deploy(1)
+    client = open_client(objectives=ObjectiveSettings(0.9, LatencyObjective(0.5, 1e-6), 0.5))
+    levels = client.worker.metrics.levels
+    assert levels._tallies is not None
+    levels._tallies.note(lambda: Tally(0.0))
+    for _ in range(4):
+        assert client.post("/predict", {"rows": [ROWS[0]]}).status_code == 200
+    assert client.post("/invocations", {"dataframe_records": [ROWS[0]]}).status_code == 200
+    assert client.post("/predict", {"rows": [{"age": "old"}]}).status_code == 400
+    told = {one["objective"]: one for one in client.get("/objectives").json()["objectives"]}
+    assert (told["availability"]["share"], told["availability"]["count"]) == (1.0, 5.0)
+    assert (told["latency"]["share"], told["latency"]["burn"]["1h"]) == (0.0, 2.0)
+    text = client.get("/metrics").text
+    assert 'penstock_objective{objective="availability"} 0.9' in text
+    assert 'penstock_burn_rate{objective="latency",window="5m"} 2.0' in text
+    assert 'penstock_error_budget_left{objective="availability"} 1.0' in text
+    assert 'penstock_objective_alert{objective="availability"} 0.0' in text
+    assert "penstock_slow_total 5.0" in text
+
+
+def test_without_objectives_nothing_is_watched(client: Client) -> None:
+    """No file, no metric; the address says so."""
+    assert objectives_of(ObjectiveSettings()) == ()
+    assert client.get("/objectives").json() == {"objectives": []}
+    assert "penstock_burn_rate" not in client.get("/metrics").text
+    assert not (client.worker.state_dir / "metrics" / "objectives.ring").exists()
+
+
+def test_a_server_watches_them_over_its_workers(
+    deploy: Deploy, start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    """One ring, which begins anew with the server."""
+    deploy(1)
+    settings = json.dumps({"objectives": {"availability": 0.99, "latency": {"p": 0.99, "ms": 1000}}})
+    for _ in range(2):
+        server = start_server("--workers", "2", "--settings", settings)
+        for _ in range(10):
+            assert server.ask("POST", "/predict", {"rows": [ROWS[0]]})[0] == 200
+        told = {one["objective"]: one for one in server.ask("GET", "/objectives")[1]["objectives"]}
+        assert (told["availability"]["count"], told["availability"]["share"]) == (10.0, 1.0)
+        assert told["latency"]["count"] == 10.0
+        assert server.stop() == 0
+    assert (tmp_path / "serving" / "metrics" / "objectives.ring").exists()
