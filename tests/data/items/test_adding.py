@@ -223,3 +223,28 @@ def test_a_hundred_thousand_files_are_no_problem(workspace: Workspace) -> None:
     assert (done.written, done.kept) == (2, 99_998)
     assert (folder / "3" / "000003.txt").read_bytes() == b"3\n"
     assert (folder / "5" / "000005.txt").read_bytes() == b"5\n"
+
+
+def test_personal_data_in_an_item_are_told_and_recorded_and_the_item_is_kept_as_it_is(workspace: Workspace) -> None:
+    """By file, column and kind, never a value; what cannot be read as a table is kept without a word."""
+    mails = [f"zqperson{i}@example.org" for i in range(60)]
+    lines = "".join(f"{i},{mail}\n" for i, mail in enumerate(mails))
+    letters = {f"d/letters/{i}.txt": f"Dear {mail}, thank you for your order".encode() for i, mail in enumerate(mails)}
+    write(workspace.root, {"d/people.csv": f"n,contact\n{lines}".encode(), "d/broken.parquet": b"none", **letters})
+    added = add(workspace, workspace.root / "d")
+    assert [(hint.file, hint.column, hint.kind) for hint in added.personal] == [
+        ("people.csv", "contact", "email"),
+        ("", "", "email"),
+    ]
+    assert added.warnings[0].startswith("people.csv: what looks like personal data (contact: email)")
+    checkout(workspace, "d@1", to=workspace.root / "again")
+    assert contents(workspace.root / "d") == contents(workspace.root / "again")
+    stored = workspace.ledger.items.newest("d")
+    assert stored is not None
+    (event,) = (e for e in workspace.ledger.audit.events() if e.what == "add data")
+    assert event.details["personal"] == ["email"]
+    said = f"{added.to_text()}{added.to_json()}{event.details}"
+    assert not [mail for mail in mails if mail in said]
+    write(workspace.root, {"plain/t.csv": table(500), "one.csv": f"n,contact\n{lines}".encode()})
+    assert add(workspace, workspace.root / "plain").personal == ()
+    assert [hint.column for hint in add(workspace, workspace.root / "one.csv").personal] == ["contact"]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.data.items.healing import heal, lost_objects
 from penstock.data.items.index import Index, load_index, now_ns, save_index
 from penstock.data.items.naming import name_for, place_of
+from penstock.data.items.personal import Hint, hints, told
 from penstock.data.items.scan import Scan, scan
 from penstock.errors import NotFound, SourceError
 from penstock.experiments.looking.run_files import size_text
@@ -41,6 +42,7 @@ class Added:
     known : nothing had changed since this version; nothing was stored.
     new_bytes : bytes that had to be stored beside those of the version before. seconds : that it took.
     left_out : path -> why, of links and other things that are no files.
+    personal : what looks like personal data in it, as far as it was looked into.
     """
 
     version: ItemVersion
@@ -49,6 +51,7 @@ class Added:
     seconds: float
     left_out: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    personal: tuple[Hint, ...] = ()
 
     exit_code = 0
 
@@ -60,6 +63,7 @@ class Added:
             "seconds": self.seconds,
             "left_out": [{"path": path, "why": why} for path, why in self.left_out.items()],
             "warnings": list(self.warnings),
+            "personal": [hint.to_json() for hint in self.personal],
         }
 
     def to_text(self) -> str:
@@ -113,6 +117,7 @@ def add(
         digest = tree.digest
         known_objects = before.objects() - lost if before is not None else set()
         new_bytes = sum(workspace.objects.stat(o).size_bytes for o in tree.objects() - known_objects)
+        personal = hints(path, found.paths, off=workspace.declaration.privacy.off)
         version, new = ledger.items.add(
             name,
             digest,
@@ -122,7 +127,10 @@ def add(
             files=len(tree.files),
             size_bytes=tree.size_bytes,
             message=message,
-            details={"new_bytes": new_bytes},
+            details={
+                "new_bytes": new_bytes,
+                **({"personal": [hint.to_json() for hint in personal]} if personal else {}),
+            },
             again=newest is not None and (before is None or bool(lost)),
         )
         save_index(workspace, name, place, found, version.digest, read_at_ns=read_at)
@@ -130,9 +138,19 @@ def add(
             if newest is not None:
                 ledger.access.inherit(newest.digest, version.digest)
             what = {"digest": digest, "files": version.files, "size_bytes": version.size_bytes, "place": place}
+            if personal:
+                what["personal"] = sorted({hint.kind for hint in personal})
             ledger.audit.append("add data", version.reference, what)
     seconds = time.monotonic() - began
-    return Added(version, not new, new_bytes if new else 0, seconds, found.left_out, _warnings(workspace, place))
+    return Added(
+        version,
+        not new,
+        new_bytes if new else 0,
+        seconds,
+        found.left_out,
+        (*_warnings(workspace, place), *told(personal)),
+        tuple(personal),
+    )
 
 
 def tree_of(workspace: Workspace, version: ItemVersion) -> Tree | None:
@@ -157,13 +175,13 @@ def _store(
     done_files = done_bytes = 0
     total = found.size_bytes
 
-    def told(size: int, _path: str, _digest: str) -> None:
+    def done(size: int, _path: str, _digest: str) -> None:
         nonlocal done_files, done_bytes
         done_files, done_bytes = done_files + 1, done_bytes + size
         if tell is not None:
             tell(done_files, done_bytes, len(found.paths), total)
 
-    return write_tree(workspace.objects, _entries(path, found, before, index), before, cut=True, tell=told)
+    return write_tree(workspace.objects, _entries(path, found, before, index), before, cut=True, tell=done)
 
 
 def _entries(path: Path, found: Scan, before: Tree | None, index: Index | None) -> Iterator[Entry]:
