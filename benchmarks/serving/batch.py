@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,11 +95,16 @@ def main() -> None:
             Contender("onnxruntime, its default threads", lambda: bare(default, X)),
             *(
                 Contender(
-                    f"`penstock predict`, {form} to {form}",
-                    lambda form=form: predict_files(
-                        bundle, folder / f"{options.rows}.{form}", folder / f"out.{form}"
+                    f"`penstock predict`, {form}{', one thread' if threads == 1 else ''}",
+                    partial(
+                        predict_files,
+                        bundle,
+                        folder / f"{options.rows}.{form}",
+                        folder / f"out.{form}",
+                        threads=threads,
                     ),
                 )
+                for threads in (1, None)
                 for form in forms
             ),
         ]  # fmt: skip

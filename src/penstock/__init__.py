@@ -4,7 +4,7 @@
 >>> penstock.__version__
 '0.1.0'
 
-The names of the first day: `new`, `run`, `deploy`, `rollback`, `predict`, `monitor`, `retrain`, `reproduce`, `Project` and
+The names of the first day: `new`, `run`, `deploy`, `rollback`, `predict`, `replay`, `monitor`, `retrain`, `reproduce`, `Project` and
 `Bundle`; `run_script`; in scripts, `log` and `data`. Each is loaded when it is first used, so that importing costs next to nothing.
 """
 
@@ -27,6 +27,7 @@ _NAMES = {
     "predict": "penstock.lifecycle.predict:predict_files",
     "promote": "penstock.lifecycle.promote:promote_release",
     "release": "penstock.lifecycle.release:release_version",
+    "replay": "penstock.lifecycle.replay:replay",
     "reproduce": "penstock.lifecycle.repeat:reproduce",
     "retrain": "penstock.lifecycle.retrain:retrain_project",
     "rollback": "penstock.lifecycle.deploy:rollback_project",
@@ -34,7 +35,7 @@ _NAMES = {
     "run_script": "penstock.lifecycle.script:run_script",
 }
 
-__all__ = ["Bundle", "PenstockError", "Project", "__version__", "data", "deploy", "import_labels", "log", "monitor", "new", "predict", "promote", "release", "reproduce", "retrain", "rollback", "run", "run_script"]  # fmt: skip
+__all__ = ["Bundle", "PenstockError", "Project", "__version__", "data", "deploy", "import_labels", "log", "monitor", "new", "predict", "promote", "release", "replay", "reproduce", "retrain", "rollback", "run", "run_script"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

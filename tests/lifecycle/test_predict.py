@@ -313,6 +313,30 @@ def test_a_prefix_of_a_bucket_is_answered_into_another(
     assert predict(source, f"{source}out/").error["code"] == "bad-parameter"
 
 
+def test_a_prefix_that_is_watched_shows_whole_files_only(s3: str) -> None:  # noqa: F811
+    """Also while it is still empty; what was put again is given again."""
+    from penstock.lifecycle.predict_inputs import watched
+    from penstock.objects.tabular import ReadOptions
+    from penstock.serving.batch.watching import Watch
+
+    client: Any = boto3.client("s3", endpoint_url=s3, region_name="us-east-1")
+    place = uuid.uuid4().hex
+    watch = Watch(watched(f"s3://penstock/{place}/in/", ReadOptions()))
+
+    def given() -> list[str]:
+        parts = watch.whole()
+        for part in parts:
+            watch.give(part)
+        return [part.name for part in parts]
+
+    assert given() == []
+    client.put_object(Bucket="penstock", Key=f"{place}/in/a.csv", Body=b"age\n41\n")
+    assert given() == ["a.csv"]
+    assert given() == []
+    client.put_object(Bucket="penstock", Key=f"{place}/in/a.csv", Body=b"age\n42\n")
+    assert given() == ["a.csv"]
+
+
 # ---------------------------------------------------------------- watched
 
 

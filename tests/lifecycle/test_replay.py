@@ -254,3 +254,18 @@ def test_the_journal_is_read_with_whatever_a_later_server_adds(penstock: Cli, ow
             origin, orjson.dumps({"rows": [row]}), [answer], at_ns=time.time_ns(), latency_ms=1.0
         )
     assert penstock(project, "replay", orjson.loads(said)[0]["id"]).code == 0
+
+
+def test_a_number_is_traced_to_the_unit_of_its_target(penstock: Cli, project_at: Cli, rows_of: Cli, serve: Cli) -> None:
+    """The graph's standardised value, and what is answered; equal to the last bit."""
+    project = project_at("live", "regression")
+    app = serve(project)
+    answers = app.predict(rows_of(3, seed=4))
+    app.close()
+    done = penstock(project, "replay", answers[2]["id"], "--trace")
+    assert done.code == 0, done
+    trace = done.body["predictions"][0]["trace"]
+    assert trace["after"] == [done.body["predictions"][0]["now"]["prediction"]]
+    assert trace["before"] != trace["after"]
+    assert (trace["classes"], trace["calibration"]) == ([], None)
+    assert all(step["in_graph"] for step in trace["steps"]), trace["notes"]

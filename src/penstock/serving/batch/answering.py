@@ -92,7 +92,7 @@ class Answering:
     ) -> None:
         self.bundle = bundle
         self._on_unreadable, self._keep, self._earlier = on_unreadable, keep, earlier
-        self._threads = threads or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+        self._threads = threads or min(_MOST_THREADS, _cores())
         signature, decoder = bundle.signature, bundle.decoder
         self._inputs = [column.name for column in signature.columns]
         self._specs = {name: decoder.spec(name) for name in self._inputs}
@@ -245,6 +245,10 @@ class Answering:
         rows = pa.array(asked.row + np.arange(len(answers)))
         kept = [asked.batch.column(name).cast(pa.string()) for name in self._keep]
         return pa.RecordBatch.from_arrays([rows, *kept, prediction, decisions, novelty, *more], schema=schema)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def larger(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -169,8 +169,10 @@ def is_open_for_writing(path: Path) -> bool:
     Linux grants leases on local files to their owner. Whoever opens the file while the lease is held (a moment) has SIGIO sent
     to us, which the caller must ignore.
     """
-    import fcntl
-
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows
+        return False
     if not hasattr(fcntl, "F_SETLEASE"):
         return False
     try:
