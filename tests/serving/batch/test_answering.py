@@ -77,7 +77,9 @@ _PEAK = """
 import sys
 from pathlib import Path
 from penstock.bundle.runtime import Bundle
+from penstock.objects import duck
 from penstock.serving.batch.job import predict_files
+duck.MAX_VALUE_BYTES, duck.BUFFER_BYTES = 1 << 20, 2 << 20  # so that both files are many buffers
 predict_files(Bundle.load(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), threads=2)
 print(Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0])  # of this program alone
 """
