@@ -22,10 +22,6 @@ BUFFER_BYTES = 2 * MAX_VALUE_BYTES
 It must hold a record that begins anywhere in it (with less than two of them, one was lost without a word)."""
 
 
-BUFFER_BYTES = MAX_VALUE_BYTES + 1024 * 1024
-"""Of a file that are read at a time; by default they are 16 times the longest record, so that memory grows with the file for long."""
-
-
 class Layout(Protocol):
     """What must be known of a file to read it: see `penstock.objects.tabular.Detected`."""
 
@@ -95,7 +91,6 @@ def _select(connection: duckdb.DuckDBPyConnection, path: Path, layout: Layout) -
         "columns": {f"c{i}": "VARCHAR" for i in range(len(layout.names))},  # DuckDB takes "a" and "A" for one name
         "auto_detect": False,  # strict mode stays on; saying so as well as new_line loses every row in DuckDB 2.0.0
         "max_line_size": MAX_VALUE_BYTES,
-        "buffer_size": BUFFER_BYTES,
         "buffer_size": BUFFER_BYTES,
         "compression": "gzip" if layout.gz else "none",
         "encoding": layout.encoding,
