@@ -252,6 +252,8 @@ def compare_arms(
     a, b = arms[LIVE_ARM], arms[CANDIDATE_ARM]
     quality = _quality_difference(release, sides[LIVE_ARM], sides[CANDIDATE_ARM], a, b, metric)
     notes = [f"{METRICS[metric].title} needs {FEWEST_LABELS} labelled rows in each arm"] if quality is None else []
+    if len(seen) >= CAP:
+        notes.append(f"agreement is that of {compared:,} rows")
     if release.mode == "shadow":
         notes.append("a shadow's times are those of its predictions alone, at the lowest priority")
     differences = (*_of_shares(a, b, live.signature.task), *_of_times(a, b), *([quality] if quality else []))
