@@ -24,6 +24,7 @@ from penstock.serving.folder import ServingFolder
 from penstock.serving.instants import iso_now
 from penstock.serving.loading import memory_of
 from penstock.serving.slots import SLOTS, SlotEntry, copy_bundle
+from penstock.serving.stored import UNREADABLE, is_count, sound
 
 FORMAT = 1
 SLOT = "shelf"
@@ -117,7 +118,10 @@ class Shelf:
                 way_out="upgrade Penstock to the release that filled the shelf",
             )
         entries = tuple(ShelfEntry.from_json(entry) for entry in plain["entries"])
-        return cls(plain["epoch"], entries, plain["changed_at"], plain["by"])
+        sound(*entries)
+        if not is_count(plain["epoch"]):
+            raise ValueError("the epoch is none")
+        return cls(plain["epoch"], entries, str(plain["changed_at"]), str(plain["by"]))
 
 
 def read_shelf(state_dir: Path) -> Shelf:
@@ -133,7 +137,7 @@ def read_shelf(state_dir: Path) -> Shelf:
         return Shelf.from_json(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return Shelf()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise ServingError(
             f"{path} cannot be read",
             why=f"it is not what Penstock writes there ({type(error).__name__}: {error})",

@@ -23,6 +23,7 @@ from penstock.serving.changes import Change, note_change
 from penstock.serving.folder import ServingFolder
 from penstock.serving.instants import iso_now
 from penstock.serving.releases import Release
+from penstock.serving.stored import UNREADABLE, is_count, sound
 
 FORMAT = 2
 """1 had no release. Raise it where an older release of Penstock would misread the file, and read the earlier ones in `from_json`."""
@@ -98,7 +99,10 @@ class SlotState:
             )
         slots = {name: SlotEntry(**entry) if entry else None for name, entry in plain["slots"].items()}
         release = Release.from_json(plain["release"]) if plain.get("release") else None
-        return cls(plain["epoch"], plain["live"], slots, plain["changed_at"], plain["by"], release)
+        sound(*slots.values(), release)
+        if set(slots) != set(SLOTS) or plain["live"] not in (None, *SLOTS) or not is_count(plain["epoch"]):
+            raise ValueError("a slot, or the epoch, is none")
+        return cls(plain["epoch"], plain["live"], slots, str(plain["changed_at"]), str(plain["by"]), release)
 
 
 def read_slots(state_dir: Path) -> SlotState:
@@ -114,10 +118,10 @@ def read_slots(state_dir: Path) -> SlotState:
         return SlotState.from_json(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return SlotState()
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise ServingError(
             f"{path} cannot be read",
-            why=f"it is not what Penstock writes there ({error})",
+            why=f"it is not what Penstock writes there ({type(error).__name__}: {error})",
             way_out="run `penstock deploy`",
         ) from error
 

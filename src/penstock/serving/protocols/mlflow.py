@@ -85,6 +85,8 @@ def _of_json(asked: Mapping[str, Any], signature: Signature) -> Rows:
                 f"{form} is no table", "it has columns and data", 'send {"columns": [..], "data": [[..]]}', form
             )
         columns, data = given["columns"], given["data"]
+        if not all(isinstance(name, str) for name in columns):
+            raise _wrong(f"{form}.columns are no names", "each is a text", 'send {"columns": ["field", ...]}', form)
         for number, values in enumerate(data):
             if not isinstance(values, list) or len(values) != len(columns):
                 raise _wrong(
