@@ -51,6 +51,7 @@ def test_a_server_answers_for_another_project(
     labels.write_text("\n".join(map(json.dumps, told)), encoding="utf-8")
     done = penstock(project, "label", "import", str(labels))
     assert (done.body["accepted"], done.body["rejected"]) == (180, [])
+    assert penstock(project, "label", "status").body["predictions"] == 60
     watched = penstock(project, "monitor", "--model", "prices")
     assert watched.body["model"] == {"name": "prices", "version": 1}
     assert watched.body["window"]["rows"] == 120

@@ -108,6 +108,7 @@ def test_the_least_recently_asked_goes_when_another_needs_the_room(
     assert states(client) == {("a", 1): "ready", ("b", 1): "offered", ("c", 1): "ready", ("toy", 1): "ready"}
     assert ask(client, model="b")["model"] == "b"
     assert states(client) == {("a", 1): "offered", ("b", 1): "ready", ("c", 1): "ready", ("toy", 1): "ready"}
+    assert client.worker.models._leaving == {}  # nothing of the server holds on to what was let go
     text = client.get("/metrics").text
     assert 'penstock_model_evictions_total{model="b",version="1"} 1.0' in text
     assert 'penstock_model_loads_total{model="b",version="1"} 2.0' in text
@@ -177,6 +178,21 @@ def test_one_that_answers_for_ever_is_not_waited_for_for_ever(
         return refused.value.code
 
     assert asyncio.run(use()) == "no-room"
+
+
+def test_the_champion_by_its_name_is_not_dealt_to_a_release(
+    deploy: Deploy, toys: Callable[..., Path], open_client: Any, tmp_path: Path
+) -> None:
+    """Which deals what names no version."""
+    from penstock.serving.releases import Release
+    from penstock.serving.slots import offer
+
+    deploy(1)
+    release = Release(mode="canary", share=1.0)
+    offer(tmp_path / "serving", toys(2), release, model="toy", version=2, digest=Bundle.load(toys(2)).digest)
+    client = open_client()
+    assert [ask(client, **more)["version"] for more in ({}, {"model": "toy"}, {"version": "champion"})] == [2, 2, 1]
+    assert client.get("/models").json()["models"][0]["labels"] == ["champion"]
 
 
 def test_a_slow_load_happens_once_and_others_are_answered_meanwhile(

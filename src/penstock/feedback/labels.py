@@ -131,9 +131,15 @@ class LabelStatus:
 
 
 def label_status(project: Project) -> LabelStatus:
-    """Count predictions and labels."""
+    """Count predictions of the project's own model, and their labels: not those of others that its server answers for."""
     labels = read_labels(project.journal_folder)
     record_label_events(project)
-    predictions = sum(len(record.answers) for record in read(project.journal_folder, kinds=("predict",)))
+    predictions = 0
+    for record in read(project.journal_folder, kinds=("predict",)):
+        if record.model == project.name:
+            predictions += len(record.answers)
+        else:
+            for answer in record.answers:
+                labels.pop(answer["id"], None)
     values = Counter(str(label.label) for label in labels.values())
     return LabelStatus(predictions, len(labels), dict(values.most_common(20)))

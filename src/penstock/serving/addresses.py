@@ -29,8 +29,10 @@ def address(
     """
     live = serving.live
     if model == live.entry.model:
-        if version is None or version in LIVE:
+        if version is None:
             return live
+        if version in LIVE:  # not dealt to the arms of a release
+            return serving.by_version[live.entry.version]
         found = _in_slots(serving, version)
         shelved = shelf.of(model)
         if version == "latest":

@@ -146,7 +146,7 @@ class Models:
             one = Offered(entry.model, entry.version, SLOT, state, entry.labels, memory, reason)
             listed[entry.model, entry.version] = one
         for version, slot in serving.by_version.items():  # a slot wins over the shelf, as it does when asked
-            words = ("champion",) if slot is serving.live else ()
+            words = ("champion",) if slot.slot == serving.live.slot else ()
             memory = memory_of(graph_bytes_of(slot.bundle))
             listed[slot.entry.model, version] = Offered(slot.entry.model, version, slot.slot, "ready", words, memory)
         return [listed[key] for key in sorted(listed)]
