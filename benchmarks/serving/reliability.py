@@ -1,7 +1,7 @@
 """A server under load while its workers are killed, versions switch, its journal is at its limit, and for a million requests.
 
 ``python benchmarks/serving/reliability.py [--minutes 2]`` prints what it found and ends with 1 where a promise was not kept. One row of 20 numbers,
-LightGBM with 100 trees, everything on; the clients share the cores with the server. Four parts, which ``--only`` picks from:
+LightGBM with 100 trees (`--trees`), everything on; the clients share the cores with the server. Four parts, which ``--only`` picks from:
 
 kill    load held at 80 % of the highest rate, `kill -9` of a worker each 10 s: every acknowledged prediction is in the journal exactly once
 switch  full load, a deploy or rollback each 2 s in every other stretch: nothing fails; p99.9 against that of the stretches without
@@ -42,12 +42,12 @@ LIMIT = 20_000_000
 class Bench:
     """A serving folder, a body to ask with, and what is found."""
 
-    def __init__(self, scratch: Path, connections: int) -> None:
+    def __init__(self, scratch: Path, connections: int, trees: int) -> None:
         sys.path.insert(0, str(HERE))
         from run import write_benchmark_bundle
 
         self.scratch, self.connections = scratch, connections
-        self.bundles = [write_benchmark_bundle(scratch / f"bundle-{n}", seed=n) for n in (0, 1)]
+        self.bundles = [write_benchmark_bundle(scratch / f"bundle-{n}", trees, seed=n) for n in (0, 1)]
         self.digests = [Bundle.load(folder).digest for folder in self.bundles]
         rows = json.loads(Bundle.load(self.bundles[0]).read("examples.json"))["rows"]
         self.body = scratch / "body.json"
@@ -264,10 +264,11 @@ def main() -> int:
     parser.add_argument("--stretches", type=int, default=4, help="of the part switch: pairs of 8 s")
     parser.add_argument("--requests", type=int, default=1_000_000, help="of the part memory")
     parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--trees", type=int, default=100, help="of the model")
     options = parser.parse_args()
     parts = options.only or ["kill", "switch", "quota", "memory"]
     with tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(Path(scratch), options.connections)
+        bench = Bench(Path(scratch), options.connections, options.trees)
         print(f"{os.cpu_count()} cores, load of the machine before: {os.getloadavg()[0]:.1f}")
         if "kill" in parts:
             kill(bench, options.minutes)

@@ -26,6 +26,11 @@ class ServingFolder:
         return self.root / "shelf"
 
     @property
+    def turn(self) -> Path:
+        """Held (flock) by the one worker that loads a bundle."""
+        return self.root / "turn.lock"
+
+    @property
     def lock(self) -> Path:
         """Held (flock) while slots.json is read, changed and replaced."""
         return self.root / "slots.lock"

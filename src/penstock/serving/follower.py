@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -19,6 +20,7 @@ from penstock.errors import BundleError, PenstockError, ServingError
 from penstock.serving.acknowledgements import AcknowledgementFile
 from penstock.serving.arm_counts import ArmCounter
 from penstock.serving.arms import Arms
+from penstock.serving.background import in_turn
 from penstock.serving.folder import ServingFolder
 from penstock.serving.journal import origin_of
 from penstock.serving.loading import load_bundle
@@ -81,7 +83,7 @@ class SlotFollower:
         self._shadow: Shadow | None = None
         self.serving: Serving | None = None
         self.acknowledgement = AcknowledgementFile(state_dir)
-        self._path = ServingFolder(state_dir).slots
+        self._path, self._turn = ServingFolder(state_dir).slots, ServingFolder(state_dir).turn
         self._poll_s = poll_ms / 1000
         self._seen = self._fingerprint()
         self._bundles: dict[str, Bundle] = {}  # by digest
@@ -120,7 +122,9 @@ class SlotFollower:
             log.error("slots.json is not followed: %s", error)
             return
         try:
-            serving = await asyncio.to_thread(self._load, state, strict=True)
+            load = partial(self._load, state, strict=True)
+            known = all(entry.bundle in self._bundles for entry in state.slots.values() if entry is not None)
+            serving = await (asyncio.to_thread(load) if known else in_turn(self._turn, load))
         except PenstockError as error:
             log.error("epoch %d is refused: %s", state.epoch, error)
             await asyncio.to_thread(self.acknowledgement.refuses, state.epoch, error)

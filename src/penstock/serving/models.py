@@ -14,12 +14,14 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from penstock.bundle.runtime import Bundle
 from penstock.errors import PenstockError, RequestError
 from penstock.serving.acknowledgements import AcknowledgementFile
 from penstock.serving.addresses import address
+from penstock.serving.background import in_turn
 from penstock.serving.folder import ServingFolder
 from penstock.serving.follower import Loaded, Serving
 from penstock.serving.loading import (
@@ -87,7 +89,7 @@ class Models:
         self._acknowledgement = acknowledgement
         self._limit = int(memory_mb * 1_000_000)
         self._poll_s = poll_ms / 1000
-        self._path = ServingFolder(state_dir).shelf
+        self._path, self._turn = ServingFolder(state_dir).shelf, ServingFolder(state_dir).turn
         self._held: OrderedDict[Key, Held] = OrderedDict()  # the least recently asked first
         self._leaving: dict[int, int] = {}  # evicted, and still answering: their memory
         self._loading: dict[Key, asyncio.Task[Loaded]] = {}
@@ -193,7 +195,7 @@ class Models:
             await self._make_room(entry)
             start = time.perf_counter()
             try:
-                bundle, memory_bytes = await asyncio.to_thread(self._bring, entry)
+                bundle, memory_bytes = await in_turn(self._turn, partial(self._bring, entry))
             except PenstockError as error:
                 log.error("%s version %d of the shelf is refused: %s", entry.model, entry.version, error)
                 self._counts.failed(entry)
