@@ -49,7 +49,7 @@ def plain_numbers(column: pa.Array, spec: ColumnSpec) -> np.ndarray | None:
             except pa.ArrowInvalid:
                 return None
         numbers = read.to_numpy(zero_copy_only=False)  # null becomes NaN
-        if not np.isfinite(numbers).all() and np.count_nonzero(~np.isfinite(numbers)) != read.null_count:
+        if np.count_nonzero(np.isfinite(numbers)) != len(numbers) - read.null_count:
             return None
     marked = marked_numbers(spec)
     if marked:
