@@ -64,8 +64,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "airflow": "penstock.packaging.exports.as_airflow:Airflow",
         "browser": "penstock.packaging.exports.in_browser:Browser",
         "container": "penstock.packaging.exports.as_container:Container",
+        "grafana": "penstock.packaging.exports.as_grafana:Grafana",
         "kubernetes": "penstock.packaging.exports.as_kubernetes:Kubernetes",
         "onnx": "penstock.packaging.exports.as_onnx:Onnx",
+        "prometheus": "penstock.packaging.exports.as_prometheus:Prometheus",
         "wheel": "penstock.packaging.exports.as_wheel:Wheel",
     },
     "penstock.learners": {

@@ -158,6 +158,26 @@ def onnx() -> Exporter:
 
 
 @_form(
+    "prometheus",
+    "Alert rules for Prometheus from the declared objectives, and the part of its configuration that asks the server.",
+    click.option(
+        "--target", "target", default="localhost:8000", show_default=True, help="Where Prometheus finds the server."
+    ),
+)
+def prometheus(target: str) -> Exporter:
+    from penstock.packaging.exports.as_prometheus import Prometheus
+
+    return Prometheus(target)
+
+
+@_form("grafana", "A dashboard for Grafana of what the server counts.")
+def grafana() -> Exporter:
+    from penstock.packaging.exports.as_grafana import Grafana
+
+    return Grafana()
+
+
+@_form(
     "airflow",
     "A DAG for Airflow: run the pipeline, deploy what is new and passes, answer new rows, watch the traffic.",
     click.option("--schedule", "schedule", default="@daily", show_default=True, help="When; also a cron expression."),

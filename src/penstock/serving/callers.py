@@ -36,18 +36,6 @@ _KEY_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """A consumer, as a request of it is admitted."""
-
-    name: str
-    scopes: frozenset[str]
-    rate: Rate | None = None
-
-    def may(self, scope: str) -> bool:
-        return scope == ANY or scope in self.scopes or "admin" in self.scopes
-
-
-@dataclass(frozen=True, slots=True)
 class Asking:
     """Who asks what is being answered, for the journal. `record` is what its records say of that, as part of their JSON."""
 
@@ -58,13 +46,29 @@ class Asking:
     @classmethod
     def of(cls, caller: Caller | None, request_id: str | None) -> Asking | None:
         """None where there is nothing to say."""
-        consumer = "" if caller is None or caller.name == ANONYMOUS else caller.name
-        if not consumer and not request_id:
-            return None
+        if request_id is None:
+            return None if caller is None else caller.asking
+        return cls.made("" if caller is None or caller.name == ANONYMOUS else caller.name, request_id)
+
+    @classmethod
+    def made(cls, consumer: str, request_id: str = "") -> Asking:
         record = b',"consumer":"%b"' % consumer.encode() if consumer else b""
         if request_id:
             record += b',"request_id":"%b"' % request_id.encode()
-        return cls(consumer, request_id or "", record)
+        return cls(consumer, request_id, record)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A consumer, as a request of it is admitted. `asking`: of its requests without an id, made once."""
+
+    name: str
+    scopes: frozenset[str]
+    rate: Rate | None = None
+    asking: Asking | None = None
+
+    def may(self, scope: str) -> bool:
+        return scope == ANY or scope in self.scopes or "admin" in self.scopes
 
 
 ASKING: ContextVar[Asking | None] = ContextVar("asking", default=None)
@@ -162,7 +166,7 @@ class Callers:
             rate = self._rate(consumer)
             if rate is not None:
                 rates[consumer.name] = rate
-            caller = Caller(consumer.name, frozenset(consumer.scopes), rate)
+            caller = Caller(consumer.name, frozenset(consumer.scopes), rate, Asking.made(consumer.name))
             for token in consumer.tokens:
                 digest = bytes.fromhex(token.digest)
                 ends = [at for at in (token.expires_at, token.revoked_at) if at is not None]

@@ -1,0 +1,125 @@
+"""Export `prometheus`: alert rules from the declared objectives, and how Prometheus asks the server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+from penstock.errors import ExportError
+from penstock.packaging.exports.exporter import Shipment
+
+_ROUTES = 'route=~"predict|open-inference|tensorflow|mlflow|grpc"'
+ALERTS = (
+    ("page", "1h", "5m", 14.4, "2m"),
+    ("page", "6h", "30m", 6.0, "15m"),
+    ("ticket", "3d", "6h", 1.0, "1h"),
+)
+"""Severity, long and short window, burn rate above which both must be, and for how long. Source: Beyer et al. (eds.), The Site Reliability
+Workbook (O'Reilly 2018), chapter 5, table 5-8."""
+
+
+@final
+class Prometheus:
+    """A file of rules, to be named under `rule_files`, and a part for `scrape_configs`.
+
+    Parameters
+    ----------
+    target : where Prometheus finds the server, ``host:port``.
+    """
+
+    name: ClassVar[str] = "prometheus"
+
+    def __init__(self, target: str = "localhost:8000") -> None:
+        self.target = target
+
+    def write(self, shipment: Shipment, folder: Path) -> list[str]:
+        """
+        Raises
+        ------
+        ExportError : no objective is declared.
+        """
+        wanted = ratios(shipment.serving.get("objectives") or {})
+        if not wanted:
+            raise ExportError(
+                "no objective is declared",
+                why="alert rules say when an objective is at risk",
+                way_out="write for example: [serving.objectives] availability = 0.999",
+            )
+        is_tls = shipment.serving.get("tls") is not None
+        (folder / "rules.yaml").write_text(_rules(shipment.name, wanted), encoding="utf-8")
+        (folder / "scrape.yaml").write_text(_scrape(shipment.name, self.target, is_tls=is_tls), encoding="utf-8")
+        return [
+            "rule_files: [rules.yaml] in prometheus.yml, and what scrape.yaml holds under scrape_configs",
+            "where the server asks for tokens: penstock tokens create prometheus --scope metrics, into the credentials_file",
+        ]
+
+
+def ratios(objectives: Mapping[str, Any]) -> dict[str, tuple[float, str]]:
+    """Of each declared objective its target, and what did badly over all, as PromQL with ``$w`` for the window."""
+    found: dict[str, tuple[float, str]] = {}
+    if objectives.get("availability") is not None:
+        bad = f'sum(rate(penstock_requests_total{{{_ROUTES},status=~"500|503"}}[$w]))'
+        every = f'sum(rate(penstock_requests_total{{{_ROUTES},status=~"200|500|503"}}[$w]))'
+        found["availability"] = (objectives["availability"], f"(({bad} or vector(0)) / {every})")
+    latency = objectives.get("latency")
+    if latency is not None:
+        ratio = "(sum(rate(penstock_slow_total[$w])) / sum(rate(penstock_predict_seconds_count[$w])))"
+        found["latency"] = (latency["p"], ratio)
+    if objectives.get("answered") is not None:
+        ratio = "(sum(rate(penstock_abstentions_total[$w])) / sum(rate(penstock_rows_total[$w])))"
+        found["answered"] = (objectives["answered"], ratio)
+    return found
+
+
+def _rules(name: str, wanted: Mapping[str, tuple[float, str]]) -> str:
+    lines = [f"# Alert rules of {name}, from [serving.objectives]: penstock export prometheus.", "groups:"]
+    lines += [f"  - name: penstock-{name}", "    rules:"]
+    for objective, (target, ratio) in wanted.items():
+        lines += _of(name, objective, target, ratio)
+    lines += _rule(
+        "PenstockGone",
+        "absent(penstock_live) or penstock_live == 0",
+        "2m",
+        "page",
+        name,
+        "no server of the model answers Prometheus",
+    )
+    lines += _rule("PenstockJournalFull", "increase(penstock_not_journalled_total[10m]) > 0", "0m", "page", name, "answers leave that are not in the journal")  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _of(name: str, objective: str, target: float, ratio: str) -> Iterator[str]:
+    for severity, long, short, burn, lasting in ALERTS:
+        limit = f"{burn * (1 - target):.10g}"
+        condition = " and ".join(f"{ratio.replace('$w', window)} > {limit}" for window in (long, short))
+        text = f"the error budget of {objective} (objective {target:g}) burns {burn:g} times too fast over {long} and {short}"
+        yield from _rule(f"Penstock{objective.capitalize()}Burns", condition, lasting, severity, name, text)
+
+
+def _rule(alert: str, condition: str, lasting: str, severity: str, name: str, text: str) -> list[str]:
+    return [
+        f"      - alert: {alert}",
+        f"        expr: {json.dumps(condition)}",
+        f"        for: {lasting}",
+        "        labels:",
+        f"          severity: {severity}",
+        f"          model: {json.dumps(name)}",
+        "        annotations:",
+        f"          summary: {json.dumps(text)}",
+    ]
+
+
+def _scrape(name: str, target: str, *, is_tls: bool) -> str:
+    lines = [
+        f"- job_name: penstock-{name}",
+        "  scrape_interval: 15s",
+        f"  scheme: {'https' if is_tls else 'http'}",
+        "  static_configs:",
+        f"    - targets: [{json.dumps(target)}]",
+        "  # Where the server asks for tokens; the file holds the token of a consumer with the scope `metrics`:",
+        "  # authorization:",
+        "  #   credentials_file: /etc/prometheus/penstock.token",
+    ]
+    return "\n".join(lines) + "\n"
