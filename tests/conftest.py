@@ -28,9 +28,10 @@ settings.load_profile("any-machine")
 
 
 def pytest_configure() -> None:
-    """Under nohup a hang-up is ignored, and by every program that a test starts too."""
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Under nohup a hang-up is ignored, in the background an interrupt, and by every program that a test starts too."""
+    for number, usual in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @dataclass(frozen=True)
