@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,30 @@ def test_the_arms_are_compared(penstock: Cli, project: Path) -> None:
     quality = by_name["roc_auc"]
     assert quality["low"] < quality["difference"] < quality["high"]
     assert quality["verdict"] == "not yet clear"
+
+
+def test_what_is_printed_is_described(penstock: Cli, project: Path) -> None:
+    """docs/json.md has each key of the verbs that look at a release."""
+    page = (Path(__file__).parents[2] / "docs/json.md").read_text(encoding="utf-8")
+    lines = {
+        "monitor --arms": ("monitor", "--arms"),
+        "promote": ("promote", "--when", "rows > 1e9"),
+        "models at": ("models", "at", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"),
+        "deploy --canary": ("deploy", "--ab", "60%"),
+    }
+    for verb, line in lines.items():
+        [row] = [row for row in page.splitlines() if row.startswith(f"| `{verb}`")]
+        words = set(re.findall(r"`([^`]+)`", row))
+        body = penstock(project, *line).body
+        keys = {key for value in (body, *_inner(body)) for key in value}
+        assert keys <= words | {"format", "warnings"}, verb
+
+
+def _inner(value: Any) -> Iterator[dict[str, Any]]:
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(inner, dict):
+            yield inner
+        yield from _inner(inner)
 
 
 def test_a_release_is_promoted_when_its_condition_holds(penstock: Cli, project: Path) -> None:

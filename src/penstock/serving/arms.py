@@ -6,6 +6,7 @@ own mistake, which both refuse, is no error of the candidate.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,9 +23,11 @@ from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Dealer, Release
 
 if TYPE_CHECKING:
     from penstock.serving.asked import Asked
+    from penstock.serving.callers import Asking
     from penstock.serving.follower import Loaded
     from penstock.serving.predicting import Predicting
     from penstock.serving.shadow import Shadow
+    from penstock.serving.turns import Reply
     from penstock.serving.urgency import Urgency
 
 
@@ -81,6 +84,11 @@ class Arms:
             "guards": list(release.guards.trip),
         }
 
+    def count_live(self, error: Exception) -> None:
+        """Count a failure of the live arm, where it is a fault of ours and not of the request."""
+        if not isinstance(error, RequestError) or error.status >= 500:
+            self.counts.live.failed()
+
     @property
     def named(self) -> dict[str, Any]:
         """What an answer of the candidate carries where the response names the live version."""
@@ -98,6 +106,32 @@ class Arms:
         return [by_chance if key is None else self.dealer.takes(key) for key in keys]
 
 
+def put_dealt(
+    predicting: Predicting,
+    arms: Arms,
+    asked: Asked,
+    came_ns: int,
+    urgency: Urgency,
+    reply: Reply,
+    who: Asking | None,
+) -> bool:
+    """Have a request that names no version answered by its arm; False, and nothing done, where its rows belong to both.
+
+    Raises
+    ------
+    RequestError : as `Predicting.put`.
+    """
+    dealt = arms.deal(asked.rows)
+    if any(dealt) and not all(dealt):
+        return False
+    asking = _Asking(predicting, arms, asked, came_ns, urgency, reply, who)
+    if any(dealt):
+        asking.put_candidate()
+    else:
+        asking.put_live()
+    return True
+
+
 async def answer_dealt(
     predicting: Predicting, arms: Arms, asked: Asked, came_ns: int, urgency: Urgency
 ) -> tuple[Loaded, bytes]:
@@ -110,21 +144,26 @@ async def answer_dealt(
     ------
     RequestError, StoreFull and whatever the live version raises.
     """
+
+    async def answered(by_candidate: bool, places: Sequence[int] | None = None) -> tuple[Loaded, bytes]:
+        reply = _Told(asyncio.get_running_loop().create_future())
+        part = asked if places is None else replace(asked, rows=[asked.rows[i] for i in places], body=None)
+        asking = _Asking(predicting, arms, part, came_ns, urgency, reply, ASKING.get())
+        try:
+            asking.put_candidate() if by_candidate else asking.put_live()
+            return await reply.future
+        except RequestError as error:
+            if places is None:
+                raise
+            raise _of_whole(error, places) from error
+
     dealt = arms.deal(asked.rows)
-    if not any(dealt):
-        return arms.live, await _by_live(predicting, arms, asked, came_ns, urgency)
-    if all(dealt):
-        return await _by_candidate(predicting, arms, asked, came_ns, urgency)
+    if not any(dealt) or all(dealt):
+        return await answered(any(dealt))
     mine = [i for i, by_candidate in enumerate(dealt) if not by_candidate]
     others = [i for i, by_candidate in enumerate(dealt) if by_candidate]
-    try:
-        merged = _at(mine, orjson.loads(await predicting.answer(arms.live, _part(asked, mine), came_ns, urgency)))
-    except RequestError as error:
-        raise _of_whole(error, mine) from error
-    try:
-        loaded, content = await _by_candidate(predicting, arms, _part(asked, others), came_ns, urgency)
-    except RequestError as error:
-        raise _of_whole(error, others) from error
+    merged = _at(mine, orjson.loads((await answered(by_candidate=False, places=mine))[1]))
+    loaded, content = await answered(by_candidate=True, places=others)
     answers = orjson.loads(content)
     if loaded is arms.candidate:
         answers = [{**answer, **arms.named} for answer in answers]
@@ -132,36 +171,135 @@ async def answer_dealt(
     return arms.plain, orjson.dumps([merged[i] for i in range(len(dealt))])
 
 
-async def _by_live(predicting: Predicting, arms: Arms, asked: Asked, came_ns: int, urgency: Urgency) -> bytes:
-    try:
-        answers = await predicting.answer(arms.live, asked, came_ns, urgency)
-    except Exception as error:
-        if not isinstance(error, RequestError) or error.status >= 500:  # a fault of ours, not of the request
-            arms.counts.live.failed()
-        raise
-    if arms.shadow is not None and not arms.closed:
-        arms.shadow.copy_later(asked, answers)
-    return answers
+@dataclass(slots=True)
+class _Asking:
+    """A request of one arm, on its way: what it becomes is counted, and a failure of the candidate ends at the live version."""
+
+    predicting: Predicting
+    arms: Arms
+    asked: Asked
+    came_ns: int
+    urgency: Urgency
+    reply: Reply
+    who: Asking | None
+
+    def put_live(self) -> None:
+        """Raises as `Predicting.put`."""
+        try:
+            self.put(self.arms.live, _OfLive(self))
+        except Exception as error:
+            self.arms.count_live(error)
+            raise
+
+    def put_candidate(self) -> None:
+        try:
+            self.put(self.arms.candidate, _OfCandidate(self))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the live version is asked in its place
+            self.put_instead(error)
+
+    def put_instead(self, failure: Exception) -> None:
+        """Ask the live version, as the candidate has failed."""
+        try:
+            self.put(self.arms.plain, _Instead(self, failure))
+        except Exception as error:  # noqa: BLE001  # told to whoever asked
+            self.reply.refuse(error)
+
+    def put(self, loaded: Loaded, reply: Reply) -> None:
+        self.predicting.put(loaded, self.asked, self.came_ns, self.urgency, reply, self.who)
 
 
-async def _by_candidate(
-    predicting: Predicting, arms: Arms, asked: Asked, came_ns: int, urgency: Urgency
-) -> tuple[Loaded, bytes]:
-    """The candidate's answers; where it has none, those of the live version, and the failure is counted.
+@dataclass(slots=True)
+class _OfLive:
+    """The reply of the live arm."""
 
-    Raises
-    ------
-    whatever the live version raises in its place: then the request is at fault, or the server, and not the candidate.
-    """
-    try:
-        return arms.candidate, await predicting.answer(arms.candidate, asked, came_ns, urgency)
-    except Exception as error:  # noqa: BLE001  # whatever it is, the live version answers in its place
-        failure = error
-    answers = await predicting.answer(arms.plain, asked, came_ns, urgency)
-    status = refused(failure)[0]  # to the log, where it is no PenstockError
-    arms.counts.candidate.failed()
-    predicting.journal_error(status, failure, ASKING.get(), arms.candidate.origin)
-    return arms.plain, answers
+    asking: _Asking
+
+    @property
+    def is_gone(self) -> bool:
+        return self.asking.reply.is_gone
+
+    def answer(self, loaded: Loaded, predictions: bytes) -> None:
+        asking = self.asking
+        asking.reply.answer(loaded, predictions)
+        shadow = asking.arms.shadow
+        if shadow is not None and not asking.arms.closed:
+            shadow.copy_later(asking.asked, predictions)
+
+    def refuse(self, error: Exception) -> None:
+        self.asking.arms.count_live(error)
+        self.asking.reply.refuse(error)
+
+    def drop(self) -> None:
+        self.asking.reply.drop()
+
+
+@dataclass(slots=True)
+class _OfCandidate:
+    """The reply of the candidate's arm."""
+
+    asking: _Asking
+
+    @property
+    def is_gone(self) -> bool:
+        return self.asking.reply.is_gone
+
+    def answer(self, loaded: Loaded, predictions: bytes) -> None:
+        self.asking.reply.answer(loaded, predictions)
+
+    def refuse(self, error: Exception) -> None:
+        # Not at once: whoever refuses is in the middle of its own queue.
+        asyncio.get_running_loop().call_soon(self.asking.put_instead, error)
+
+    def drop(self) -> None:
+        self.asking.reply.drop()
+
+
+@dataclass(slots=True)
+class _Instead:
+    """The reply of the live version where the candidate has failed. Where it fails as well, the request is at fault, or the server,
+    and not the candidate."""
+
+    asking: _Asking
+    failure: Exception
+
+    @property
+    def is_gone(self) -> bool:
+        return self.asking.reply.is_gone
+
+    def answer(self, loaded: Loaded, predictions: bytes) -> None:
+        asking = self.asking
+        asking.reply.answer(loaded, predictions)
+        status = refused(self.failure)[0]  # to the log, where it is no PenstockError
+        asking.arms.counts.candidate.failed()
+        asking.predicting.journal_error(status, self.failure, asking.who, asking.arms.candidate.origin)
+
+    def refuse(self, error: Exception) -> None:
+        self.asking.reply.refuse(error)
+
+    def drop(self) -> None:
+        self.asking.reply.drop()
+
+
+@dataclass(slots=True)
+class _Told:
+    """A reply that a coroutine waits for: who answered, and the answers."""
+
+    future: asyncio.Future[tuple[Loaded, bytes]]
+
+    @property
+    def is_gone(self) -> bool:
+        return self.future.done()
+
+    def answer(self, loaded: Loaded, predictions: bytes) -> None:
+        if not self.future.done():
+            self.future.set_result((loaded, predictions))
+
+    def refuse(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def drop(self) -> None:
+        """Whoever waited was cancelled."""
 
 
 def _of_whole(error: RequestError, places: Sequence[int]) -> RequestError:
@@ -174,10 +312,6 @@ def _of_whole(error: RequestError, places: Sequence[int]) -> RequestError:
     return RequestError(
         what, error.why, error.way_out, path=path, code=error.code, status=error.status, headers=error.headers
     )
-
-
-def _part(asked: Asked, places: Sequence[int]) -> Asked:
-    return replace(asked, rows=[asked.rows[i] for i in places], body=None)
 
 
 def _at(places: Sequence[int], answers: Sequence[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:

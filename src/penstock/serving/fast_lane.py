@@ -12,7 +12,7 @@ from http import HTTPStatus
 from time import perf_counter_ns
 from typing import Any, ClassVar, final
 
-from penstock.serving.arms import answer_dealt
+from penstock.serving.arms import answer_dealt, put_dealt
 from penstock.serving.asked import Asked, at_hand, chosen, read_asked
 from penstock.serving.bodies import refuse_unwanted
 from penstock.serving.callers import ASKING, Asking, Caller, is_turned_away
@@ -71,12 +71,15 @@ class FastLane:
         try:
             asked, came_ns = read_asked(body), self.came_ns()
             loaded = at_hand(asked, self.worker)
-            if loaded is None or loaded.arms is not None:
+            arms = None if loaded is None else loaded.arms
+            if loaded is None or (
+                arms is not None and not put_dealt(self._predicting, arms, asked, came_ns, call.urgency, call, call.who)
+            ):
                 task = asyncio.get_running_loop().create_task(self._ask_later(call, asked, came_ns))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-                return
-            self._predicting.put(loaded, asked, came_ns, call.urgency, call, call.who)
+            elif arms is None:
+                self._predicting.put(loaded, asked, came_ns, call.urgency, call, call.who)
         except Exception as error:  # noqa: BLE001  # the outermost door: told to the client and to the log
             call.refuse(error)
 
@@ -88,7 +91,7 @@ class FastLane:
         return loaded, await self._predicting.answer(loaded, asked, came_ns, urgency)
 
     async def _ask_later(self, call: Call, asked: Asked, came_ns: int) -> None:
-        """A request whose model may have to be loaded first, or that is dealt to an arm of a release."""
+        """A request whose model may have to be loaded first, or whose rows belong to both arms of a release."""
         ASKING.set(call.who)
         try:
             loaded, answers = await self.answer(asked, came_ns, call.urgency)
