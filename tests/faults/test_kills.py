@@ -340,3 +340,27 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_nested_folds_that_were_done_before_a_kill_are_known(penstock: Cli, project_at: Cli, set_line: Cli) -> None:
+    """Killed within the second fold: the same command goes on with it, and says what it would have said."""
+    project = project_at("run")
+    set_line(project, "search", 'learners = ["linear"]')
+    asked = ("evaluate", "--nested", "2", "--budget", "1 trials")
+    at_the_second = (
+        "import penstock.lifecycle.nested as module, time\n"
+        "whole, begun = module.nested, []\n"
+        "def nested(*arguments):\n"
+        "    begun.append(1)\n"
+        "    if len(begun) == 2:\n        print('there', flush=True)\n        time.sleep(60)\n"
+        "    return whole(*arguments)\n"
+        "module.nested = nested\n"
+    )
+    kill_there(start(project, *asked, before=at_the_second))
+    done = penstock(project, *asked)
+    assert done.code == 0, done
+    assert [fold["known"] for fold in done.body["folds"]] == [True, False]
+    again = penstock(project, *asked).body
+    assert [fold["known"] for fold in again["folds"]] == [True, True]
+    assert [fold["value"] for fold in again["folds"]] == [fold["value"] for fold in done.body["folds"]]
+    assert penstock(project, "doctor").code == 0

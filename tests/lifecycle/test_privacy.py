@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import http.client
@@ -9,6 +10,7 @@ import io
 import json
 import random
 import re
+import secrets
 import shutil
 import sqlite3
 import subprocess
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ledger.conftest import postgres  # noqa: F401 - a fixture
 
 Cli = Callable[..., Any]
 N = 500
@@ -338,9 +341,9 @@ def test_no_plain_value_is_to_be_read_anywhere(
     assert outcomes[7].error["code"] == "schema-mismatch"
     assert outcomes[8].code == 0, outcomes[8]
     assert any(record["kind"] == "predict" and record["rows"][0]["mail"]["hash"] for record in journal(project))
-    secrets = secrets_of(range(N)) | secrets_of(range(5000, 5260))
+    planted = secrets_of(range(N)) | secrets_of(range(5000, 5260))
     told = "\n".join([json.dumps(said), *(one.out + one.err for one in outcomes)]).encode()
-    assert leaks(project, secrets, told + opened_envelopes(project, tmp_path)) == []
+    assert leaks(project, planted, told + opened_envelopes(project, tmp_path)) == []
 
 
 def test_a_contract_is_of_protected_values_and_nothing_that_breaks_it_shows_a_plain_one(
@@ -385,6 +388,62 @@ def test_a_contract_is_of_protected_values_and_nothing_that_breaks_it_shows_a_pl
     said = "\n".join([text, accepted, *(one.out + one.err for one in told)]).encode()
     assert leaks(project, hidden, said) == []
     assert leaks(tmp_path / "nowhere", secrets_of(range(N)), said) == []
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database(request: pytest.FixtureRequest, rows_of: Cli, tmp_path: Path) -> str:
+    """The URL of a database with a table of persons, far from any project."""
+    rows = with_persons(rows_of(N, seed=3))
+    names = list(rows[0])
+    columns = ", ".join(f'"{name}" TEXT' for name in names)
+    table = f"CREATE TABLE persons ({columns})"
+    values = [[None if row[name] is None else str(row[name]) for name in names] for row in rows]
+    if request.param == "sqlite":
+        with contextlib.closing(sqlite3.connect(tmp_path / "elsewhere.db")) as opened, opened:
+            opened.execute(table)
+            opened.executemany(f"INSERT INTO persons VALUES ({', '.join('?' * len(names))})", values)
+        return f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+    server: str = request.getfixturevalue("postgres")
+    name = f"persons{secrets.token_hex(4)}"
+    with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    with psycopg.connect(server.format(name)) as connection, connection.cursor() as cursor:
+        cursor.execute(table)
+        cursor.executemany(f"INSERT INTO persons VALUES ({', '.join(['%s'] * len(names))})", values)
+    return server.format(name)
+
+
+def test_no_plain_value_of_a_database_is_to_be_read_anywhere(
+    database: str, penstock: Cli, set_line: Cli, tmp_path: Path
+) -> None:
+    """Not while nothing is decided, not after a run, and not in what is kept of its answer."""
+    made = penstock(
+        tmp_path, "new", "shop", "--data", database, "--query", "SELECT * FROM persons", "--target", "bought", "--key", "id",
+        "--drop", ",".join(UNSEEN),
+    )  # fmt: skip
+    assert made.code == 0, made
+    project = tmp_path / "shop"
+    assert {"mail", "phone", "card", "remark"} <= {one["column"] for one in made.body["personal"]}
+    hidden = secrets_of(range(N))
+    assert leaks(project, hidden, opened_envelopes(project, tmp_path)) == []
+    stopped = penstock(project, "run", "--budget", "1 trials")
+    assert stopped.error["code"] == "privacy-undecided"
+    assert leaks(project, hidden, (stopped.out + stopped.err).encode()) == []
+    declare(project, DECIDED)
+    set_line(project, "search", 'learners = ["linear"]')
+    set_line(project, "search", "workers = 1")
+    (project / "recipe.toml").unlink()
+    outcomes = [
+        penstock(project, "run", "--budget", "1 trials"),
+        penstock(project, "data", "privacy"),
+        penstock(project, "data", "profile"),
+        penstock(project, "data", "log"),
+    ]
+    assert [one.code for one in outcomes] == [0] * 4, outcomes
+    told = "\n".join(one.out + one.err for one in outcomes).encode()
+    (tmp_path / "opened" / "shop").rename(tmp_path / "before")
+    assert leaks(project, hidden, told + opened_envelopes(project, tmp_path)) == []
 
 
 class Apart:
@@ -501,10 +560,10 @@ def test_no_plain_value_is_kept_whichever_protocol_asks(apart: tuple[Path, Apart
     kept = [row for record in journal(project) if record["kind"] == "predict" for row in record["rows"]]
     assert len(kept) == 70
     assert all(row["mail"]["hash"] for row in kept)
-    secrets = secrets_of(range(8000, 8080))
-    assert leaks(project, secrets, metrics.encode()) == []
+    planted = secrets_of(range(8000, 8080))
+    assert leaks(project, planted, metrics.encode()) == []
     (project / "planted.txt").write_text(person(8070)["mail"], encoding="utf-8")
-    assert leaks(project, secrets) == ["planted.txt: mail of 8070"], "what looks for them finds them"
+    assert leaks(project, planted) == ["planted.txt: mail of 8070"], "what looks for them finds them"
 
 
 def test_what_is_served_is_what_was_learned(
