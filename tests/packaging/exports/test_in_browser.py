@@ -211,3 +211,16 @@ def assert_alike(got: Any, expected: Any) -> None:
             assert_alike(one, other)
     else:
         assert got == expected
+
+
+@pytest.mark.parametrize("policy", ["refuse", "fallback"])
+def test_a_model_with_a_policy_that_the_page_cannot_keep_is_refused(tmp_path: Path, policy: str) -> None:
+    """It would fill what was declared otherwise, and say nothing."""
+    from penstock.bundle.runtime import Bundle
+    from penstock.packaging.exports.exporter import Shipment
+    from penstock.packaging.exports.in_browser import Browser
+    from penstock.testing.toy_bundle import write_toy_bundle
+
+    folder = write_toy_bundle(tmp_path / "toy", missing={"income": policy})  # type: ignore[dict-item]
+    with pytest.raises(ExportError, match="as it is declared"):
+        Browser().write(Shipment(Bundle.load(folder), version=1), tmp_path / "page")

@@ -66,6 +66,14 @@ class Browser:
                 why=f"its decoder prepares values by {', '.join(sorted(lacking))}, which the one in JavaScript cannot do",
                 way_out="ship it as a wheel or a container, or leave that step out of the recipe",
             )
+        signature = shipment.bundle.signature
+        policies = sorted(signature.fields_that("refuse") | signature.fields_that("fallback"))
+        if policies:
+            raise ExportError(
+                f"{shipment.model} cannot answer in a browser as it is declared",
+                why=f"[serving.missing] says what becomes of rows without {', '.join(policies)}, and the page can only fill them",
+                way_out='ship it as a wheel or a container, or declare "fill" for them',
+            )
         copy_bundle(shipment, folder / "bundle", lambda name: name != "reference.json")
         for name in MODULES:
             (folder / name).write_bytes(files(__package__).joinpath("browser", name).read_bytes())
