@@ -163,7 +163,7 @@ def test_a_request_is_prepared_as_a_table() -> None:
     reader = RequestReader(decoder, Signature("m", Task.BINARY, target, layout, columns))
     rows = [{"note": " Free  PRIZE! ", "job": "A b", "age": 3}, {"note": None, "job": "c"}, {"note": "x y z w"}]
     frame, _ = decoder.decode_rows(rows)
-    assert reader.read(rows).feeds["strings"].tolist() == pack(frame, layout)["strings"].tolist()
+    assert reader.feeds(reader.read(rows).table)["strings"].tolist() == pack(frame, layout)["strings"].tolist()
 
 
 def test_every_function_says_what_it_does() -> None:
