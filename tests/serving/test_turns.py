@@ -243,17 +243,19 @@ def test_a_model_that_takes_longer_than_the_deadline_is_not_waited_for(
     log: list[tuple[str, str]] = []
     replies: list[Told] = []
     slowest = 0
+    bundle = bundles(60)
+    takes_ns = min(timed(bundle) for _ in range(3))
+    within_ms = 0.4 * takes_ns / 1e6
 
     async def ask() -> None:
         nonlocal slowest
-        bundle = bundles(20)
         loaded = of(bundle)
         turns = Turns(work, max_wait_ms=60_000, batching=BatchingSettings(), threads=1)
         turns.costs_of(bundle).learn(1, 3_000_000)  # it believes that the model is fast
         for _ in range(5):
             replies.append(Told("", log))
             came = perf_counter_ns()
-            asked(turns, loaded, replies[-1], within_ms=60)
+            asked(turns, loaded, replies[-1], within_ms=within_ms)
             await settled(log, len(replies))
             slowest = max(slowest, replies[-1].at_ns - came)
         turns.close()
@@ -262,7 +264,13 @@ def test_a_model_that_takes_longer_than_the_deadline_is_not_waited_for(
     told = [what for _, what in log]
     assert set(told) <= ({"answer fallback", "too-late"} if with_fallback else {"too-late"})
     assert told.count("answer fallback") >= (2 if with_fallback else 0)
-    assert slowest < 60_000_000 + 100_000_000, "never later than one execution, which takes longer than that"
+    assert slowest < within_ms * 1e6 + 2 * takes_ns, "never later than one execution, with room for a busy machine"
+
+
+def timed(bundle: Bundle) -> int:
+    began = perf_counter_ns()
+    bundle.predict([ROWS[0]])
+    return perf_counter_ns() - began
 
 
 def test_rows_that_cannot_be_kept_refuse_their_request_alone(bundles: Callable[[int], Bundle]) -> None:

@@ -20,9 +20,8 @@ def test_the_server_loads_no_ledger_and_no_training_stage() -> None:
     """The modules of the server, and the distributions that they import."""
     sources = closure("penstock.serving.server", "penstock.serving.supervisor")
     assert {name.split(".")[1] for name in sources} == {"bundle", "errors", "objects", "parts", "serving"}
-    assert others(sources) - {*OPTIONAL.values(), "google"} <= set(
-        SERVER
-    )  # google.protobuf: with gRPC, which is an extra
+    extras = {*OPTIONAL.values(), "google", "opentelemetry"}  # google.protobuf comes with gRPC
+    assert others(sources) - extras <= set(SERVER)
 
 
 def test_every_package_of_a_module_comes_with_it() -> None:

@@ -12,6 +12,7 @@ from penstock.packaging.exports.closure import SERVER, closure, data_files, is_p
 from penstock.packaging.exports.exporter import Shipment
 from penstock.packaging.exports.templating import fill
 from penstock.packaging.exports.wheel_file import write_wheel
+from penstock.serving.folder import ServingFolder
 from penstock.serving.slots import fill_and_switch
 
 USER_ID = 10001
@@ -45,6 +46,7 @@ class Container:
             by="export",
         )
         (folder / "serving" / "slots.lock").unlink()
+        ServingFolder(folder / "serving").changes.unlink()  # it tells of this machine, to this machine's audit trail
         wanted = pinned((*SERVER, *needed(shipment.bundle.signature.layout)))
         (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in wanted), encoding="utf-8")
         (folder / ".dockerignore").write_text("README.md\n", encoding="utf-8")
