@@ -125,3 +125,35 @@ def test_a_worker_that_is_replaced_tells_its_clients_to_go_elsewhere(
     os.kill(after, signal.SIGKILL)
     until(lambda: pids(state_dir) - {after, before} != set())  # supervised from now on
     assert server.ask("POST", "/predict", TWO_ROWS)[0] == 200
+
+
+def test_a_stop_while_a_process_is_replaced_is_not_lost(deploy: Deploy, start_server: Any, tmp_path: Path) -> None:
+    """The one that leaves waits for a client that asks nothing; told to stop meanwhile, both end at once."""
+    deploy(1)
+    server = start_server()
+    state_dir = tmp_path / "serving"
+    before = pids(state_dir)
+    with socket.create_connection(("127.0.0.1", server.port)) as idle:
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+        os.kill(server.process.pid, signal.SIGHUP)
+        until(lambda: pids(state_dir) - before != set())
+        server.process.terminate()
+        assert server.process.wait(30) == 0
+    assert pids(state_dir) == set()
+
+
+def test_a_reload_while_a_process_is_replaced_is_done_after_it(
+    deploy: Deploy, start_server: Any, tmp_path: Path
+) -> None:
+    """The settings of the last one hold in the end."""
+    deploy(1)
+    state_dir, settings = tmp_path / "serving", tmp_path / "settings.json"
+    settings.write_text("{}", encoding="utf-8")
+    server = start_server("--settings", f"@{settings}")
+    before = pids(state_dir)
+    os.kill(server.process.pid, signal.SIGHUP)
+    until(lambda: pids(state_dir) - before != set())
+    settings.write_text('{"max_rows": 1}', encoding="utf-8")
+    os.kill(server.process.pid, signal.SIGHUP)
+    until(lambda: server.ask("POST", "/predict", TWO_ROWS)[0] == 413)

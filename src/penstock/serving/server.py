@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -95,25 +96,48 @@ def _serve_alone(
     reload: Reload | None,
 ) -> None:
     """Serve from this process; at SIGHUP a process of its own takes over, and this one supervises it from then on."""
-    teams: list[Team] = []
-
-    def hand_over(grpc_port: int | None) -> bool:
-        from penstock.serving.supervisor import Team, reloaded
-
-        fresh = reloaded(reload, settings)
-        if fresh is None:
-            return False
-        team = Team(state_dir, listening, msgspec.structs.replace(fresh, grpc_port=grpc_port))
-        if team.start_beside(threading.Event()):
-            teams.append(team)
-        return bool(teams)
-
+    handover = Handover(state_dir, listening, settings, reload)
     with listening.dup() as own:
-        run_worker(state_dir, own, settings, ready, hand_over)
-    if teams:
+        run_worker(state_dir, own, settings, ready, handover)
+    if handover.team is None:
+        return
+    if handover.stop.is_set():
+        handover.team.stop()
+    else:
         from penstock.serving.supervisor import go_on
 
-        go_on(teams[0], reload=reload)
+        go_on(handover.team, reload=reload, renew=handover.again.is_set())
+
+
+class Handover:
+    """What a server alone does at SIGHUP: has another process take its place.
+
+    Attributes
+    ----------
+    team : of that process, once it was started.
+    stop, again : whether the server was told meanwhile to stop, or to reload once more.
+    """
+
+    def __init__(
+        self, state_dir: Path, listening: socket.socket, settings: ServeSettings, reload: Reload | None
+    ) -> None:
+        self.team: Team | None = None
+        self.stop, self.again = threading.Event(), threading.Event()
+        self._state_dir, self._listening, self._settings, self._reload = state_dir, listening, settings, reload
+
+    def take_place(self, grpc_port: int | None) -> bool:
+        """Start the process with settings read anew, and wait until it serves; whether it does."""
+        from penstock.serving.supervisor import Team, reloaded
+
+        fresh = reloaded(self._reload, self._settings)
+        if fresh is None:
+            return False
+        team = Team(self._state_dir, self._listening, msgspec.structs.replace(fresh, grpc_port=grpc_port))
+        if team.start_beside(self.stop):
+            self.team = team
+            return True
+        team.stop()  # what was told to stop while it started
+        return False
 
 
 def run_worker(
@@ -121,14 +145,13 @@ def run_worker(
     listening: socket.socket,
     settings: ServeSettings,
     ready: Callable[[int | None], None],
-    hand_over: Callable[[int | None], bool] | None = None,
+    handover: Handover | None = None,
 ) -> None:
     """Serve from this process until it is told to stop, or that another one has taken its place.
 
     Parameters
     ----------
-    hand_over : has another process take this one's place, at SIGHUP; told the port of gRPC, and gives whether it did. None in a team, whose
-        supervisor sees to that.
+    handover : has another process take this one's place, at SIGHUP. None in a team, whose supervisor sees to that.
     """
     import uvicorn  # here, because the supervisor does without
 
@@ -146,7 +169,7 @@ def run_worker(
             await super().startup(sockets)
             self._looking = asyncio.create_task(end_what_is_slow(self.server_state.connections))
             loop = asyncio.get_running_loop()
-            if hand_over is None:
+            if handover is None:
                 loop.add_signal_handler(DRAIN, self._leave)
             else:
                 loop.add_signal_handler(signal.SIGHUP, self._hang_up)
@@ -159,13 +182,23 @@ def run_worker(
         def _hang_up(self) -> None:
             if terminal.is_gone:
                 self.should_exit = True
-            elif self._renewing is None or self._renewing.done():
+            elif self._renewing is None or (self._renewing.done() and not self.should_exit):
                 self._renewing = asyncio.create_task(self._renew())
+            elif handover is not None:
+                handover.again.set()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            super().handle_exit(sig, frame)
+            if handover is not None:
+                handover.stop.set()
 
         async def _renew(self) -> None:
-            assert hand_over is not None
-            if await asyncio.to_thread(hand_over, None if app.grpc is None else app.grpc.port):
-                await drain(self, min(DRAIN_S, settings.stop_after_s))
+            assert handover is not None
+            while not await asyncio.to_thread(handover.take_place, None if app.grpc is None else app.grpc.port):
+                if not handover.again.is_set():
+                    return
+                handover.again.clear()
+            await drain(self, min(DRAIN_S, settings.stop_after_s))
 
     terminal = Terminal()
     worker = Worker(state_dir, settings)

@@ -66,9 +66,11 @@ def supervise(
             team.stop()
 
 
-def go_on(team: Team, *, reload: Reload | None = None) -> None:
-    """Supervise a team that serves already, as `supervise` does."""
+def go_on(team: Team, *, reload: Reload | None = None, renew: bool = False) -> None:
+    """Supervise a team that serves already, as `supervise` does; with `renew`, after it was replaced once more."""
     with _Signals() as told:
+        if renew:
+            told.renew.set()
         try:
             _keep(team, told, reload)
         finally:

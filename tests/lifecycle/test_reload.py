@@ -1,0 +1,64 @@
+"""`penstock serve` reads `[serving]` anew at SIGHUP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Cli = Callable[..., Any]
+
+
+def status_of(address: str, size: int) -> int:
+    """Of a request with a body of this size."""
+    row = {"age": 41, "job": "nurse", "note": "x" * size}
+    body = json.dumps({"rows": [row]}).encode()
+    request = urllib.request.Request(f"{address}/predict", body, {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_declaration_is_read_again_and_one_with_a_fault_changes_nothing(
+    projects: Any, set_line: Cli, tmp_path: Path
+) -> None:
+    """A new limit holds once the new process serves."""
+    project = projects.copy("binary", "live", tmp_path)
+    command = [sys.executable, "-m", "penstock", "serve", "--port", "0"]
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=project, stdout=out, stderr=out)
+    try:
+        ends = time.monotonic() + 60
+        while not (found := re.search(r"http://\S+:\d+", log.read_text(encoding="utf-8"))):
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        address = found[0]
+        assert status_of(address, 3_000) == 200
+        set_line(project, "serving", "max_body_bytes = 2000")
+        os.kill(process.pid, signal.SIGHUP)
+        while status_of(address, 3_000) != 413:
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        set_line(project, "serving", "max_body_bytes = -1")
+        os.kill(process.pid, signal.SIGHUP)
+        while "nothing is reloaded" not in log.read_text(encoding="utf-8"):
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        assert (status_of(address, 10), status_of(address, 3_000)) == (200, 413)
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
