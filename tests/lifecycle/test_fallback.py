@@ -148,3 +148,22 @@ def test_a_file_with_rows_without_a_wanted_field_is_refused(
     names = lines[0].split(",")
     (told,) = Bundle.load(bundle).predict([{"job": "nurse", "net income": 20000}])
     assert float(lines[2].split(",")[names.index("p_yes")]) == told["probabilities"]["yes"]
+
+
+@pytest.mark.parametrize(("target", "late"), [("bought", "linear"), ("price", "prior")])
+def test_the_way_of_a_row_that_a_fallback_answered_is_told(
+    project: Callable[[str, str], Path], target: str, late: str
+) -> None:
+    """Through the graph that answered, and without the field that it does not know."""
+    from penstock.lifecycle.tracing import trace_of
+
+    path = project(target, late)
+    bundle = Bundle.load(path / "models" / "v1")
+    row = {"age": 41, "net income": 20_000, "job": "nurse", "member": "yes", "joined": "2020-01-01", "note": "call"}
+    (slow,), (without,) = bundle.predict_late([row]), bundle.predict([{**row, "age": None}])
+    for answer, why in ((slow, "late"), (without, "missing")):
+        trace = trace_of(Project(path), 1, bundle, {**row, "age": None} if why == "missing" else row, answer)
+        told = list(answer["probabilities"].values()) if "probabilities" in answer else [answer["prediction"]]
+        assert trace.after == pytest.approx(told, abs=1e-6)
+        assert ("age" in [field.name for field in trace.fields]) == (why == "late")
+        assert any(f"the fallback {why!r} answered" in note for note in trace.notes)

@@ -151,16 +151,23 @@ def trace_of(
     """
     from penstock.packaging.inside import look_inside
 
-    signature, notes = bundle.signature, list[str]()
+    notes = list[str]()
     protected = bundle.protect([raw], extra_fields="ignore") if bundle.is_private else [raw]
+    graph, why = "graph.onnx", answer.get("fallback")
+    if why is not None:  # another model answered, with inputs and a graph of its own in the same bundle
+        bundle, graph, version = bundle.fallbacks[why], f"fallback-{why}.onnx", None
+        notes.append(
+            f"the fallback {why!r} answered: this is its way; its recipe and its calibration are not told by steps"
+        )
+    signature = bundle.signature
     frame = _decoded(bundle, protected[0])
     feeds = pack(frame, signature.layout)
-    inside = look_inside(bundle.read("graph.onnx"), feeds)
+    inside = look_inside(bundle.read(graph), feeds)
     candidate = None if version is None else _candidate(project, version)
     steps: list[Step] = []
     if version is not None and candidate is not None:
         steps = _steps(project, version, candidate, feeds, inside, notes)
-    else:
+    elif why is None:
         notes.append("the model was made in another project: its recipe and its calibration are not known here")
     outputs = inside.values
     if signature.task.is_classification:
