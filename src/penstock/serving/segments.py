@@ -106,7 +106,7 @@ def read_header(buffer: bytes, path: Path) -> tuple[dict[str, object], int] | No
         header = orjson.loads(buffer[:end])
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(header, dict) or header.get("kind") != KIND:
+    if not isinstance(header, dict) or header.get("kind") != KIND or type(header.get("format")) is not int:
         return None
     if header["format"] != FORMAT:
         raise NewerFormat(
@@ -114,6 +114,8 @@ def read_header(buffer: bytes, path: Path) -> tuple[dict[str, object], int] | No
             why=f"this release of Penstock reads format {FORMAT}",
             way_out="upgrade Penstock to the release that wrote it, or a later one",
         )
+    if type(header.get("started_at")) is not str:
+        return None
     return header, end + 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -194,7 +195,7 @@ def test_what_a_program_has_started_is_ended_where_the_keeper_was_killed() -> No
     )
 
     def act(process: Process, out: bytes) -> None:
-        if b"child " in out and out.count(b"x") >= 3:
+        if re.search(rb"child \d+\n", out) and out.count(b"x") >= 3:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process._keeper, signal.SIGKILL)
 
