@@ -231,8 +231,9 @@ def _told(
     key: str | None,
 ) -> DataDiff:
     """What became of files; where one table alone has changed, of its rows too. `put` puts the new one of a path somewhere."""
+    from penstock.data.items.names import is_table
     from penstock.data.items.naming import path_of, place_of
-    from penstock.data.items.tables import changed_rows, is_table
+    from penstock.data.items.tables import changed_rows
 
     changed = files["changed"]
     tables = [path for path in changed if is_table(path)]

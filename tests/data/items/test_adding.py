@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -248,3 +250,11 @@ def test_personal_data_in_an_item_are_told_and_recorded_and_the_item_is_kept_as_
     write(workspace.root, {"plain/t.csv": table(500), "one.csv": f"n,contact\n{lines}".encode()})
     assert add(workspace, workspace.root / "plain").personal == ()
     assert [hint.column for hint in add(workspace, workspace.root / "one.csv").personal] == ["contact"]
+
+
+def test_an_add_without_tables_loads_no_arrays(tmp_path: Path) -> None:
+    """Small files are packed in a fraction of the time that numpy takes to load."""
+    write(tmp_path, {f"d/{i}": b"%d" % i for i in range(20)})
+    code = "import sys\nfrom penstock.cli.app import run\nrun(['data', 'add', 'd'])\nprint('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"

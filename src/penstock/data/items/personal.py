@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.data.items.tables import is_table
+from penstock.data.items.names import is_table
 from penstock.errors import PenstockError
 
 if TYPE_CHECKING:
@@ -86,12 +86,14 @@ def _of_table(name: str, path: Path, off: Collection[str]) -> Iterator[Hint]:
 
 
 def _of_texts(paths: list[Path], off: Collection[str]) -> Iterator[Hint]:
-    from penstock.data.privacy.detect import detect_column
-
     texts = []
     for path in paths:
         with path.open("rb") as file:
             texts.append(file.read(TEXT_BYTES).decode("utf-8", "replace"))
+    if not texts:
+        return
+    from penstock.data.privacy.detect import detect_column
+
     found = detect_column("text", [text for text in texts if text.strip()], off=off)
     if found is not None and found.must_be_decided:
         yield _hint("", "", found)

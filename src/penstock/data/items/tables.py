@@ -14,13 +14,6 @@ from penstock.data.shift import Shift, shift_of_numbers, shift_of_values
 from penstock.data.source import Batch
 from penstock.errors import BadParameter
 
-ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.gz")
-
-
-def is_table(name: str) -> bool:
-    """Whether a file is compared as a table, by its name."""
-    return name.lower().endswith(ENDINGS)
-
 
 def changed_rows(before: Path, now: Path, *, key: str | None = None, declared: str | None = None) -> dict[str, Any]:
     """Rows added, removed and changed, columns added and removed. The tables must fit into memory, as codes of their distinct values.
