@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import spox
 
+from penstock.bundle.runtime import Bundle
 from penstock.learning.calibrate import Calibrator, LogOddsCalibration, NoCalibration, TemperatureCalibration
-from penstock.lifecycle.tracing import _before, _rule_lines
+from penstock.lifecycle.replay import _answered_as_then, differences
+from penstock.lifecycle.tracing import _before, _rule_lines, trace_of
 from penstock.packaging.inside import look_inside
+from penstock.testing.toy_bundle import write_toy_bundle
 
 SIGMOID = LogOddsCalibration((-25.0, 25.0), (0.7,), 0.3)
 ISOTONIC = LogOddsCalibration((-25.0, -1.0, 0.5, 25.0), (0.4, 1.5, 0.8), -0.2)
@@ -75,3 +79,17 @@ def test_a_rule_is_told_with_what_it_was_held_against(changes: dict[str, Any], s
     text = "\n".join(_rule_lines({**RULE, **changes}))
     for part in said:
         assert part in text
+
+
+@pytest.mark.parametrize("why", ["late", "missing"])
+def test_what_a_fallback_answered_is_answered_and_traced_by_it(tmp_path: Path, why: str) -> None:
+    """It is named in the journalled answer; the scores are those of its own graph."""
+    bundle = Bundle.load(write_toy_bundle(tmp_path / "toy", late=True, missing={"income": "fallback"}))
+    raw = {"age": 41, "job": "nurse"} if why == "missing" else {"age": 41, "income": 52000.5, "job": "nurse"}
+    (was,) = bundle.predict([raw]) if why == "missing" else bundle.predict_late([raw])
+    assert was["fallback"] == why
+    now = _answered_as_then(bundle, raw, was)
+    assert differences(was, now) == []
+    trace = trace_of(None, None, bundle, raw, now)  # type: ignore[arg-type]  # of a model of another project
+    assert trace.after == list(was["probabilities"].values())
+    assert f"the fallback '{why}' answered" in trace.notes[0]
