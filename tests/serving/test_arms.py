@@ -269,7 +269,7 @@ def test_a_damaged_candidate_is_refused_with_its_epoch(
     assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 1
     other = open_client()
     assert other.post("/predict", {"rows": [ROW]}).json()["version"] == 1
-    restore(tmp_path / "serving", before, by="release was refused")
+    restore(tmp_path / "serving", before, state, by="release was refused")
     asyncio.run(follower._move())
     assert all(worker.version == 1 for worker in workers(tmp_path / "serving"))
 

@@ -108,7 +108,7 @@ def test_a_damaged_bundle_is_refused_and_live_goes_on(
         wait_for_epoch(state_dir, state.epoch)
     assert server.ask("POST", "/predict", ASK)[1]["version"] == 1
     assert server.ask("GET", "/readyz")[0] == 200
-    wait_for_epoch(state_dir, restore(state_dir, before).epoch)
+    wait_for_epoch(state_dir, restore(state_dir, before, state).epoch)
     wait_for_epoch(state_dir, deploy(2).epoch)
     assert server.ask("POST", "/predict", ASK)[1]["version"] == 2
 

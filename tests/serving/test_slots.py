@@ -11,7 +11,17 @@ import pytest
 
 from penstock.bundle.runtime import Bundle
 from penstock.errors import NewerFormat, ServingError
-from penstock.serving.slots import SlotState, fill_and_switch, prune_bundles, read_slots, restore, switch_back
+from penstock.serving.releases import Release
+from penstock.serving.slots import (
+    SlotState,
+    end_release,
+    fill_and_switch,
+    offer,
+    prune_bundles,
+    read_slots,
+    restore,
+    switch_back,
+)
 
 
 def test_a_deployment_fills_the_idle_slot_and_switches(deploy: Callable[..., SlotState], tmp_path: Path) -> None:
@@ -54,9 +64,25 @@ def test_there_is_nothing_to_go_back_to(deploy: Callable[..., SlotState], tmp_pa
 def test_a_refused_deployment_is_undone(deploy: Callable[..., SlotState], tmp_path: Path) -> None:
     """The earlier state under a new epoch, so that workers follow."""
     before = deploy(1)
-    deploy(2)
-    after = restore(tmp_path / "serving", before, by="refused")
+    after = restore(tmp_path / "serving", before, deploy(2), by="refused")
     assert (after.epoch, after.live, after.slots) == (3, "blue", before.slots)
+
+
+def test_a_guard_that_trips_while_a_change_is_refused_has_the_last_word(
+    deploy: Callable[..., SlotState], toys: Callable[..., Path], tmp_path: Path
+) -> None:
+    """What was there before that change had a release, and does not come back with it."""
+    deploy(1)
+
+    def offered(share: float) -> SlotState:
+        digest = Bundle.load(toys(2)).digest
+        return offer(tmp_path / "serving", toys(2), Release("canary", share), model="toy", version=2, digest=digest)
+
+    before, refused = offered(0.1), offered(0.5)
+    assert before.release is not None
+    ended = end_release(tmp_path / "serving", before.release.number, by="guard: errors")
+    assert restore(tmp_path / "serving", before, refused, by="refused") == ended
+    assert read_slots(tmp_path / "serving").release is None
 
 
 def test_a_damaged_copy_is_replaced(

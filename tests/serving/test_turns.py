@@ -17,9 +17,10 @@ from penstock.bundle.runtime import Bundle
 from penstock.errors import RequestError
 from penstock.serving.asked import Asked, Rows
 from penstock.serving.follower import Loaded
+from penstock.serving.jobs import NEVER, Answered, Job, predicted
 from penstock.serving.settings import BatchingSettings
 from penstock.serving.slots import SlotEntry
-from penstock.serving.turns import NEVER, Answered, Job, Turns, predicted
+from penstock.serving.turns import Turns
 from penstock.serving.urgency import HIGH, LOW, NORMAL
 from penstock.testing.toy_bundle import ROWS, write_toy_bundle
 

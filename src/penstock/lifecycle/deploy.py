@@ -128,7 +128,7 @@ def rollback_project(project: Project) -> RollbackResult:
         try:
             switched = wait_for_epoch(project.serving_state, state.epoch)
         except BaseException:
-            restore(project.serving_state, before, by="rollback was refused")
+            restore(project.serving_state, before, state, by="rollback was refused")
             raise
         seconds = time.perf_counter() - start
         entry, left = state.live_entry, before.live_entry
@@ -224,7 +224,7 @@ def _switch(
     try:
         wait_for_epoch(state_dir, state.epoch, timeout_s=30.0)
     except BaseException:
-        restore(state_dir, before, by=f"deploy {run} was refused")
+        restore(state_dir, before, state, by=f"deploy {run} was refused")
         raise
     prune_bundles(state_dir)
     registry = ledger.registry

@@ -126,6 +126,22 @@ def as_source(given: Input) -> Source:
 # ---------------------------------------------------------------- files
 
 
+class _NoFile:
+    """A part that is no file: nothing tells before it is read whether it is as it was."""
+
+    identity = ""
+
+    @property
+    def place(self) -> Path | None:
+        return None
+
+    def state(self) -> str:
+        return ""
+
+    def is_open(self) -> bool:
+        return False
+
+
 @final
 @dataclass(frozen=True)
 class TablePart:
@@ -190,24 +206,12 @@ def _state(path: Path) -> str:
 
 @final
 @dataclass(frozen=True)
-class QueryPart:
+class QueryPart(_NoFile):
     """A question to a database. It is asked anew each time: what it answers has no digest before it was read."""
 
     url: str
     query: str
     name: str
-
-    identity = ""
-
-    @property
-    def place(self) -> Path | None:
-        return None
-
-    def state(self) -> str:
-        return ""
-
-    def is_open(self) -> bool:
-        return False
 
     @contextmanager
     def opened(self) -> Iterator[Input]:
@@ -278,23 +282,11 @@ def _asked_for(place: str, query: str) -> tuple[str, str]:
 
 @final
 @dataclass(frozen=True)
-class SourcePart:
+class SourcePart(_NoFile):
     """A source that is one table: a folder of texts or images, or what a plug-in reads."""
 
     source: DeclaredSource
     name: str
-
-    identity = ""
-
-    @property
-    def place(self) -> Path | None:
-        return None
-
-    def state(self) -> str:
-        return ""
-
-    def is_open(self) -> bool:
-        return False
 
     @contextmanager
     def opened(self) -> Iterator[Input]:

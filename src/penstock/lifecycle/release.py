@@ -180,7 +180,7 @@ def _offer(
     try:
         workers = wait_for_epoch(state_dir, state.epoch, timeout_s=30.0)
     except BaseException:
-        restore(state_dir, before, by=f"release {run} was refused")
+        restore(state_dir, before, state, by=f"release {run} was refused")
         raise
     forget_counts(state_dir, but=state.release.number)
     prune_bundles(state_dir)

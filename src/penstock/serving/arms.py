@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from penstock.serving.asked import Asked
     from penstock.serving.callers import Asking
     from penstock.serving.follower import Loaded
+    from penstock.serving.jobs import Reply
     from penstock.serving.predicting import Predicting
     from penstock.serving.shadow import Shadow
-    from penstock.serving.turns import Reply
     from penstock.serving.urgency import Urgency
 
 
@@ -209,14 +209,22 @@ class _Asking:
 
 
 @dataclass(slots=True)
-class _OfLive:
-    """The reply of the live arm."""
+class _OfArm:
+    """What a reply of an arm leaves to whoever asked."""
 
     asking: _Asking
 
     @property
     def is_gone(self) -> bool:
         return self.asking.reply.is_gone
+
+    def drop(self) -> None:
+        self.asking.reply.drop()
+
+
+@dataclass(slots=True)
+class _OfLive(_OfArm):
+    """The reply of the live arm."""
 
     def answer(self, loaded: Loaded, predictions: bytes) -> None:
         asking = self.asking
@@ -229,19 +237,10 @@ class _OfLive:
         self.asking.arms.count_live(error)
         self.asking.reply.refuse(error)
 
-    def drop(self) -> None:
-        self.asking.reply.drop()
-
 
 @dataclass(slots=True)
-class _OfCandidate:
+class _OfCandidate(_OfArm):
     """The reply of the candidate's arm."""
-
-    asking: _Asking
-
-    @property
-    def is_gone(self) -> bool:
-        return self.asking.reply.is_gone
 
     def answer(self, loaded: Loaded, predictions: bytes) -> None:
         self.asking.reply.answer(loaded, predictions)
@@ -250,21 +249,13 @@ class _OfCandidate:
         # Not at once: whoever refuses is in the middle of its own queue.
         asyncio.get_running_loop().call_soon(self.asking.put_instead, error)
 
-    def drop(self) -> None:
-        self.asking.reply.drop()
-
 
 @dataclass(slots=True)
-class _Instead:
+class _Instead(_OfArm):
     """The reply of the live version where the candidate has failed. Where it fails as well, the request is at fault, or the server,
     and not the candidate."""
 
-    asking: _Asking
     failure: Exception
-
-    @property
-    def is_gone(self) -> bool:
-        return self.asking.reply.is_gone
 
     def answer(self, loaded: Loaded, predictions: bytes) -> None:
         asking = self.asking
@@ -275,9 +266,6 @@ class _Instead:
 
     def refuse(self, error: Exception) -> None:
         self.asking.reply.refuse(error)
-
-    def drop(self) -> None:
-        self.asking.reply.drop()
 
 
 @dataclass(slots=True)

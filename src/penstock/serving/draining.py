@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +41,30 @@ async def drain(server: uvicorn.Server, limit_s: float) -> None:
     while server.server_state.connections and not server.should_exit and loop.time() < ends:
         await asyncio.sleep(_LOOK_S)
     server.should_exit = True
+
+
+class Flag:
+    """What a signal raises. A handler may do so at any moment: of `threading.Event` it would wait for ever for a lock that the
+    very thread that it has interrupted holds."""
+
+    def __init__(self) -> None:
+        self._is_up = False
+
+    def is_set(self) -> bool:
+        return self._is_up
+
+    def set(self) -> None:
+        self._is_up = True
+
+    def clear(self) -> None:
+        self._is_up = False
+
+    def wait(self, seconds: float) -> bool:
+        """Until it is up, or so long; whether it is up."""
+        ends = time.monotonic() + seconds
+        while not self._is_up and (left := ends - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_S))
+        return self._is_up
 
 
 class Terminal:

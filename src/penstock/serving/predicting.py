@@ -14,6 +14,7 @@ from penstock.errors import PenstockError, RequestError, StoreFull
 from penstock.serving.asked import Asked, Rows
 from penstock.serving.callers import ASKING, Asking
 from penstock.serving.follower import Loaded
+from penstock.serving.jobs import NEVER, Answered, Job, Reply
 from penstock.serving.metrics import (
     ABSTENTIONS,
     FALLBACK_LATE,
@@ -27,7 +28,7 @@ from penstock.serving.metrics import (
     UNKNOWN_VALUES,
     UNWRITTEN,
 )
-from penstock.serving.turns import NEVER, Answered, Job, Reply, Turns
+from penstock.serving.turns import Turns
 from penstock.serving.urgency import USUAL, Urgency
 from penstock.serving.watching import STEPS, Steps
 from penstock.serving.worker import Worker

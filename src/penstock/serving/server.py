@@ -8,7 +8,6 @@ import json
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from penstock.errors import PenstockError, ServingError
+from penstock.serving.draining import Flag
 from penstock.serving.logs import configured
 from penstock.serving.metrics import clear_metrics
 from penstock.serving.openness import open_to_all
@@ -122,7 +122,7 @@ class Handover:
         self, state_dir: Path, listening: socket.socket, settings: ServeSettings, reload: Reload | None
     ) -> None:
         self.team: Team | None = None
-        self.stop, self.again = threading.Event(), threading.Event()
+        self.stop, self.again = Flag(), Flag()
         self._state_dir, self._listening, self._settings, self._reload = state_dir, listening, settings, reload
 
     def take_place(self, grpc_port: int | None) -> bool:

@@ -245,11 +245,15 @@ def switch_back(state_dir: Path, *, by: str = "") -> SlotState:
         return _write(folder, replace(before, live=before.idle), before, by)
 
 
-def restore(state_dir: Path, earlier: SlotState, *, by: str = "") -> SlotState:
-    """Put an earlier state back under a new epoch: after a switch that a server refused."""
+def restore(state_dir: Path, earlier: SlotState, refused: SlotState, *, by: str = "") -> SlotState:
+    """Put an earlier state back under a new epoch, where `refused` is what a server did not take.
+
+    What was changed since stays as it is: a guard may have ended the release meanwhile, and `earlier` would begin it again.
+    """
     folder = ServingFolder(state_dir)
     with _changing(folder):
-        return _write(folder, earlier, read_slots(state_dir), by)
+        now = read_slots(state_dir)
+        return now if now.epoch != refused.epoch else _write(folder, earlier, now, by)
 
 
 def prune_bundles(state_dir: Path) -> list[Path]:

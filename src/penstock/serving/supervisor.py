@@ -17,7 +17,7 @@ import msgspec
 
 from penstock.errors import PenstockError, ServingError
 from penstock.serving.acknowledgements import STARTING, workers
-from penstock.serving.draining import DRAIN, DRAIN_S, Terminal
+from penstock.serving.draining import DRAIN, DRAIN_S, Flag, Terminal
 from penstock.serving.logs import configured
 from penstock.serving.settings import ServeSettings
 
@@ -81,7 +81,7 @@ class _Signals:
     """What the process was told by signals, while this is entered."""
 
     def __init__(self) -> None:
-        self.stop, self.renew = threading.Event(), threading.Event()
+        self.stop, self.renew = Flag(), Flag()
         self._terminal = Terminal()
 
     def __enter__(self) -> _Signals:
@@ -160,7 +160,7 @@ class Team:
         self._members = [member for member in self._members if member.returncode is None]
         return [member.returncode for member in ended]
 
-    def renew(self, settings: ServeSettings, stop: threading.Event) -> bool:
+    def renew(self, settings: ServeSettings, stop: Flag) -> bool:
         """Replace each member by a new process with `settings`: the next one once the one before has taken over.
 
         Where a new one does not come to serve, those that are left go on as they were.
@@ -177,7 +177,7 @@ class Team:
         log.info("all workers are replaced")
         return True
 
-    def start_beside(self, stop: threading.Event) -> bool:
+    def start_beside(self, stop: Flag) -> bool:
         """Start one more member and wait until it serves; one that does not is ended, and the log says so."""
         new = self.start()
         ends = time.monotonic() + _START_S
@@ -205,7 +205,7 @@ class Team:
                 member.kill()
                 member.wait()
 
-    def _wait_for_end(self, old: subprocess.Popen[bytes], stop: threading.Event) -> None:
+    def _wait_for_end(self, old: subprocess.Popen[bytes], stop: Flag) -> None:
         ends = time.monotonic() + DRAIN_S + self.settings.stop_after_s + 5.0
         while old.poll() is None and not stop.wait(_LOOK_S):
             if time.monotonic() > ends:

@@ -15,148 +15,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from math import ceil
 from time import perf_counter_ns
-from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import RequestError
-from penstock.serving.asked import Asked, Rows
-from penstock.serving.callers import Asking
 from penstock.serving.costs import Costs
-from penstock.serving.follower import Loaded
+from penstock.serving.jobs import NEVER, Answered, Job, Work, predicted
+from penstock.serving.line import Line, overloaded, too_late
 from penstock.serving.settings import BatchingSettings
-from penstock.serving.urgency import LOW, NORMAL
-from penstock.serving.watching import Steps
-
-NEVER = 1 << 62
-"""When a request without a deadline is due."""
+from penstock.serving.urgency import LOW
 
 _SLICE_NS = 1_000_000  # of short executions, after which the loop looks at its sockets again
 _BESIDE_NS = 2_000_000  # what is expected to take longer is done in a thread
 _BESIDE_ROWS = 100
 _MARGIN_NS = 2_000_000  # the event loop's timers count milliseconds
 _MOST_LAG_NS = 20_000_000
-
-Answered = tuple[Sequence[Mapping[str, Any]], Rows]
-"""The rows as they may be kept (themselves, where none is personal), and the answers to them."""
-
-
-class Reply(Protocol):
-    """Where an answer goes. Exactly one of the three is called, once, on the event loop."""
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether nobody waits for it any more."""
-        ...
-
-    def answer(self, loaded: Loaded, predictions: bytes) -> None: ...
-
-    def refuse(self, error: Exception) -> None: ...
-
-    def drop(self) -> None:
-        """Its turn came, and nobody waits for it any more."""
-        ...
-
-
-class Work(Protocol):
-    """What is done for a request before and after its execution, on the event loop."""
-
-    def filled(self, job: Job) -> Rows:
-        """Its rows, as the model takes them. Raises RequestError."""
-        ...
-
-    def keep(self, job: Job, answered: Answered) -> bytes:
-        """Journal and count, and give the answers as they may leave. Raises StoreFull."""
-        ...
-
-    def instead(self, job: Job) -> Answered | None:
-        """A fallback's answers; None where the model has none."""
-        ...
-
-    def instead_ns(self, job: Job) -> int | None:
-        """How long a fallback is expected to take; None where the model has none."""
-        ...
-
-    def shed(self) -> None:
-        """A request was refused because of others."""
-        ...
-
-    def together(self, requests: int) -> None:
-        """So many requests were answered in one execution."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """A request that waits for its turn. Instants are those of `perf_counter_ns`.
-
-    Attributes
-    ----------
-    came_ns : when the socket had it. due_ns : when its answer must have left.
-    who : asks, for the journal.
-    """
-
-    asked: Asked
-    loaded: Loaded
-    reply: Reply
-    came_ns: int
-    due_ns: int = NEVER
-    priority: int = NORMAL
-    who: Asking | None = None
-    cost_ns: int = 0  # expected; 0 once it waits no more
-    rows: Rows | None = None  # filled
-    timer: asyncio.TimerHandle | None = None
-    is_settled: bool = False
-    steps: Steps | None = None  # of its trace, where it is traced
-
-
-class Line:
-    """Jobs that wait, by priority; within one, first come, first served."""
-
-    def __init__(self) -> None:
-        self._queues: tuple[deque[Job], ...] = (deque(), deque(), deque())
-        self._costs = [0, 0, 0]  # expected, of those that wait, by priority
-        self.length = 0
-
-    def put(self, job: Job) -> None:
-        self._queues[job.priority].append(job)
-        self._costs[job.priority] += job.cost_ns
-        self.length += 1
-
-    def first(self) -> Job | None:
-        """Who is next, still waiting; who was settled meanwhile is dropped."""
-        for queue in self._queues:
-            while queue:
-                job = queue[0]
-                if not job.is_settled:
-                    return job
-                self._drop(queue)
-        return None
-
-    def take(self) -> Job | None:
-        job = self.first()
-        if job is not None:
-            self._drop(self._queues[job.priority])
-        return job
-
-    def forget(self, job: Job) -> None:
-        """It waits no more, though it stands in the queue: what it would have cost does not count."""
-        self._costs[job.priority] -= job.cost_ns
-        job.cost_ns = 0
-
-    def ahead_ns(self, priority: int) -> int:
-        """What those cost who come before a newcomer of this priority."""
-        return sum(self._costs[: priority + 1])
-
-    def _drop(self, queue: deque[Job]) -> None:
-        self.forget(queue.popleft())
-        self.length -= 1
 
 
 class Turns:
@@ -426,74 +301,6 @@ class Turns:
         job.is_settled = True
         if job.timer is not None:
             job.timer.cancel()
-
-
-def predicted(jobs: Sequence[Job]) -> list[Answered | Exception]:
-    """The answers to jobs of one bundle, in one execution; a request that cannot be read is refused by itself."""
-    bundle = jobs[0].loaded.bundle
-    if len(jobs) == 1:
-        try:
-            return [_alone(bundle, jobs[0])]
-        except Exception as error:  # noqa: BLE001  # told to whoever asked
-            return [error]
-    outcomes: list[Any] = []
-    read, places = [], []
-    for job in jobs:
-        try:
-            kept = _kept(bundle, job)
-            read.append(bundle.read_rows(kept))
-        except Exception as error:  # noqa: BLE001  # told to whoever asked
-            outcomes.append(error)
-        else:
-            places.append(len(outcomes))
-            outcomes.append(kept)
-    try:
-        answers = bundle.answer_together(read)
-    except Exception as error:  # noqa: BLE001  # of all of them: there is no telling whose fault it is
-        return [outcome if isinstance(outcome, Exception) else error for outcome in outcomes]
-    for place, made in zip(places, answers, strict=True):
-        outcomes[place] = (outcomes[place], made)
-    return outcomes
-
-
-def _alone(bundle: Bundle, job: Job) -> Answered:
-    kept = _kept(bundle, job)
-    return kept, bundle.predict(kept)
-
-
-def _kept(bundle: Bundle, job: Job) -> Sequence[Mapping[str, Any]]:
-    rows = job.rows
-    assert rows is not None
-    bundle.refuse_broken_images(rows)
-    return bundle.protect(rows) if bundle.is_private else rows
-
-
-def too_late(wait_ns: int) -> RequestError:
-    """A request whose answer would miss its deadline."""
-    return RequestError(
-        "the answer would come after the deadline of the request",
-        why="the requests that were there before, or the model itself, take longer than it leaves",
-        way_out="ask again later, allow more time, or declare a fallback: [serving] fallback",
-        code="too-late",
-        status=503,
-        headers={"retry-after": _seconds(wait_ns)},
-    )
-
-
-def overloaded(wait_ns: int) -> RequestError:
-    """A request that would wait for too long."""
-    return RequestError(
-        "more is asked than this server can answer",
-        why=f"the request would wait for about {wait_ns / 1e9:.1f} s, and [serving.queue] max_wait_ms allows less",
-        way_out="ask again later, or start more workers: penstock serve --workers N",
-        code="overloaded",
-        status=503,
-        headers={"retry-after": _seconds(wait_ns)},
-    )
-
-
-def _seconds(wait_ns: int) -> str:
-    return str(max(1, ceil(wait_ns / 1e9)))
 
 
 def _processors() -> int:

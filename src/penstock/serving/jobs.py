@@ -1,0 +1,130 @@
+"""A request that waits for its turn: what it is, where its answer goes, and how it is executed, alone or with others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from penstock.bundle.runtime import Bundle
+from penstock.serving.asked import Asked, Rows
+from penstock.serving.callers import Asking
+from penstock.serving.follower import Loaded
+from penstock.serving.urgency import NORMAL
+from penstock.serving.watching import Steps
+
+NEVER = 1 << 62
+"""When a request without a deadline is due."""
+
+Answered = tuple[Sequence[Mapping[str, Any]], Rows]
+"""The rows as they may be kept (themselves, where none is personal), and the answers to them."""
+
+
+class Reply(Protocol):
+    """Where an answer goes. Exactly one of the three is called, once, on the event loop."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody waits for it any more."""
+        ...
+
+    def answer(self, loaded: Loaded, predictions: bytes) -> None: ...
+
+    def refuse(self, error: Exception) -> None: ...
+
+    def drop(self) -> None:
+        """Its turn came, and nobody waits for it any more."""
+        ...
+
+
+class Work(Protocol):
+    """What is done for a request before and after its execution, on the event loop."""
+
+    def filled(self, job: Job) -> Rows:
+        """Its rows, as the model takes them. Raises RequestError."""
+        ...
+
+    def keep(self, job: Job, answered: Answered) -> bytes:
+        """Journal and count, and give the answers as they may leave. Raises StoreFull."""
+        ...
+
+    def instead(self, job: Job) -> Answered | None:
+        """A fallback's answers; None where the model has none."""
+        ...
+
+    def instead_ns(self, job: Job) -> int | None:
+        """How long a fallback is expected to take; None where the model has none."""
+        ...
+
+    def shed(self) -> None:
+        """A request was refused because of others."""
+        ...
+
+    def together(self, requests: int) -> None:
+        """So many requests were answered in one execution."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request that waits for its turn. Instants are those of `perf_counter_ns`.
+
+    Attributes
+    ----------
+    came_ns : when the socket had it. due_ns : when its answer must have left.
+    who : asks, for the journal.
+    """
+
+    asked: Asked
+    loaded: Loaded
+    reply: Reply
+    came_ns: int
+    due_ns: int = NEVER
+    priority: int = NORMAL
+    who: Asking | None = None
+    cost_ns: int = 0  # expected; 0 once it waits no more
+    rows: Rows | None = None  # filled
+    timer: asyncio.TimerHandle | None = None
+    is_settled: bool = False
+    steps: Steps | None = None  # of its trace, where it is traced
+
+
+def predicted(jobs: Sequence[Job]) -> list[Answered | Exception]:
+    """The answers to jobs of one bundle, in one execution; a request that cannot be read is refused by itself."""
+    bundle = jobs[0].loaded.bundle
+    if len(jobs) == 1:
+        try:
+            return [_alone(bundle, jobs[0])]
+        except Exception as error:  # noqa: BLE001  # told to whoever asked
+            return [error]
+    outcomes: list[Any] = []
+    read, places = [], []
+    for job in jobs:
+        try:
+            kept = _kept(bundle, job)
+            read.append(bundle.read_rows(kept))
+        except Exception as error:  # noqa: BLE001  # told to whoever asked
+            outcomes.append(error)
+        else:
+            places.append(len(outcomes))
+            outcomes.append(kept)
+    try:
+        answers = bundle.answer_together(read)
+    except Exception as error:  # noqa: BLE001  # of all of them: there is no telling whose fault it is
+        return [outcome if isinstance(outcome, Exception) else error for outcome in outcomes]
+    for place, made in zip(places, answers, strict=True):
+        outcomes[place] = (outcomes[place], made)
+    return outcomes
+
+
+def _alone(bundle: Bundle, job: Job) -> Answered:
+    kept = _kept(bundle, job)
+    return kept, bundle.predict(kept)
+
+
+def _kept(bundle: Bundle, job: Job) -> Sequence[Mapping[str, Any]]:
+    rows = job.rows
+    assert rows is not None
+    bundle.refuse_broken_images(rows)
+    return bundle.protect(rows) if bundle.is_private else rows
