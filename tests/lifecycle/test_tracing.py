@@ -93,3 +93,18 @@ def test_what_a_fallback_answered_is_answered_and_traced_by_it(tmp_path: Path, w
     trace = trace_of(None, None, bundle, raw, now)  # type: ignore[arg-type]  # of a model of another project
     assert trace.after == list(was["probabilities"].values())
     assert f"the fallback '{why}' answered" in trace.notes[0]
+
+
+def test_a_field_that_came_as_null_is_not_called_unsent(tmp_path: Path) -> None:
+    """Both are missing to the model, but only one of them was left out by the client."""
+    bundle = Bundle.load(write_toy_bundle(tmp_path / "toy"))
+    raw = {"age": 41, "income": None}
+    (was,) = bundle.predict([raw])
+    trace = trace_of(None, None, bundle, raw, was)  # type: ignore[arg-type]  # of a model of another project
+    fields = {field.name: field for field in trace.fields}
+    assert [(fields[name].sent, fields[name].state) for name in ("age", "income", "job")] == [
+        (True, "given"), (True, "missing"), (False, "missing")
+    ]  # fmt: skip
+    text = "\n".join(trace.lines())
+    assert "income  null -> missing" in text
+    assert "job     not sent -> missing" in text

@@ -37,18 +37,27 @@ KEPT = 1_000
 
 @dataclass(frozen=True)
 class Field:
-    """A value as it came, and as the decoder reads it. `state`: "given", "missing" or "unknown" (not seen in training)."""
+    """A value as it came, and as the decoder reads it. `state`: "given", "missing" or "unknown" (not seen in training).
+
+    `sent` : whether the request had the field at all: a field that came as null was sent, and is missing all the same.
+    """
 
     name: str
     kind: str
+    sent: bool
     raw: Any
     decoded: Any
     state: str
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "name": self.name, "kind": self.kind, "raw": self.raw, "decoded": self.decoded, "state": self.state
-        }  # fmt: skip
+            "name": self.name,
+            "kind": self.kind,
+            "sent": self.sent,
+            "raw": self.raw,
+            "decoded": self.decoded,
+            "state": self.state,
+        }
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ class Trace:
         width = max((len(f.name) for f in self.fields), default=0)
         lines = ["  decoder"]
         for f in self.fields:
-            came = "not sent" if f.raw is None else _short(f.raw)
+            came = "not sent" if not f.sent else "null" if f.raw is None else _short(f.raw)
             read = "missing" if f.decoded is None else _short(f.decoded)
             new = "; not seen in training" if f.state == "unknown" else ""
             lines.append(f"    {f.name:<{width}}  {came} -> {read}{new}")
@@ -209,6 +218,7 @@ def _fields(bundle: Bundle, row: Mapping[str, Any], frame: Frame, answer: Mappin
         Field(
             column.name,
             str(column.kind),
+            column.name in row,
             row.get(column.name),
             None if column.name in missing else _plain(frame[column.name][0], column.kind),
             "missing" if column.name in missing else "unknown" if column.name in unknown else "given",
