@@ -38,7 +38,7 @@ def prepare(folder: Path) -> None:
 
     from penstock.bundle.kinds import Kind
     from penstock.data.infer import infer
-    from penstock.data.sources import read
+    from penstock.data.sources.file import read
     from penstock.features.suggest import suggest
     from penstock.objects.tabular import ReadOptions
 
