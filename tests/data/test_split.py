@@ -122,6 +122,40 @@ def test_classes_are_spread_evenly_over_groups_that_stay_whole(seed: int, many: 
     assert np.array_equal(again, parts[order])
 
 
+@pytest.mark.parametrize("many", [False, True])
+@settings(deadline=None, max_examples=5)
+@given(seed=st.integers(0, 1000))
+def test_groups_that_are_dealt_anew_keep_the_classes_even_and_no_seen_group_tests(seed: int, many: bool) -> None:
+    """Two thirds of the groups were seen. The others are enough to test with, and the rare class has its share everywhere."""
+    dice = np.random.default_rng(seed)
+    n_groups = 6000 if many else 240
+    codes = np.repeat(np.arange(n_groups), dice.integers(1, 12, n_groups))
+    taste = dice.choice([0.02, 0.1, 0.9], n_groups, p=[0.5, 0.35, 0.15])
+    y = (dice.random(len(codes)) < taste[codes]).astype(np.int64)
+    seen = (dice.random(n_groups) < 2 / 3)[codes]
+    groups, rows = prints_of([f"g{seed}-{c}" for c in codes]), prints_of([str(i) for i in range(len(codes))])
+    parts = deal(rows, SplitSettings(by="group:g"), strata=y, groups=groups, seen=seen)
+    assert len(set(zip(codes.tolist(), parts.tolist(), strict=True))) == n_groups
+    assert not (seen & (parts == TEST)).any()
+    for part, share in ((TRAIN, 0.6), (VALID, 0.2), (TEST, 0.2)):
+        assert abs((parts == part).mean() - share) < 0.03
+        assert abs((parts[y == 1] == part).mean() - share) < 0.06
+    order = dice.permutation(len(codes))
+    again = deal(rows[order], SplitSettings(by="group:g"), strata=y[order], groups=groups[order], seen=seen[order])
+    assert np.array_equal(again, parts[order])
+
+
+def test_groups_that_were_not_seen_test_as_far_as_they_go() -> None:
+    """Four of a hundred are left: they test, all of them, and nothing is taken from what was seen."""
+    codes = np.repeat(np.arange(100), 5)
+    seen = codes >= 4
+    parts = deal(
+        prints_of([str(i) for i in range(500)]), SplitSettings(by="group:g"),
+        strata=codes % 2, groups=prints_of([f"g{c}" for c in codes]), seen=seen,
+    )  # fmt: skip
+    assert np.array_equal(parts == TEST, ~seen)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -80,7 +80,10 @@ def test_a_search_that_was_killed_goes_on_from_the_trials_it_had(penstock: Cli, 
 
     def trials() -> list[Any]:
         [*searches] = ledger.runs("search")
-        return [] if not searches else ledger.trials.of(trials_name(searches[0].inputs, searches[0].params))
+        if not searches or "folds" not in searches[0].outputs:
+            return []
+        search = searches[0]
+        return ledger.trials.of(trials_name(search.inputs, search.params, search.outputs["folds"]["fingerprint"]))
 
     had = until(lambda: (found := trials()) and len(found) >= 3 and found)
     os.kill(process.pid, signal.SIGKILL)

@@ -13,7 +13,7 @@ from tests.learning.problems import FileTrials, small_problem
 
 from penstock.bundle.kinds import Task
 from penstock.learning.budget import Budget
-from penstock.learning.folds import GROW, STOP, assign_folds, rows_to_stop_by
+from penstock.learning.folds import GROW, STOP, assign_folds, hold_out, rows_to_stop_by
 from penstock.learning.learners.linear import Linear
 from penstock.learning.prepared import Prepared
 from penstock.learning.search import search
@@ -110,3 +110,44 @@ def test_a_search_goes_on_though_a_fold_lacks_a_class(how: str, tmp_path: Path) 
     )
     assert [trial.state for trial in found.trials if trial.learner == "linear"] == ["done"]
     assert found.warnings == ()
+
+
+DEALT = {
+    "search": "4",
+    "nested": "1",
+    "fallback": "1",
+    "folds": "sha256:26a4006a9994bf31fd049a6af7a60445539924dc368427f9da4a4eff84cd736c",
+}
+"""What rows are dealt into by the code of these stages."""
+
+
+def test_whoever_changes_the_folds_raises_the_code_of_the_stages_that_use_them() -> None:
+    """Else a project would take a search of other folds for one of these. Raise `CODE`, then write the new text here."""
+    from penstock.lifecycle.stages import CODE
+    from penstock.objects.digests import digest_of
+
+    dice = np.random.default_rng(0)
+    y, value = (dice.random(400) < 0.2).astype(np.int64), dice.normal(size=400)
+    groups, times = dice.integers(0, 60, 400), np.floor(dice.random(400) * 90)
+    found = []
+    for of, task in ((y, Task.BINARY), (value, Task.REGRESSION)):
+        for named in ({}, {"groups": groups}, {"times": times, "gap": 3.0}):
+            found.append(assign_folds(of, task, 5, 7, **named).fingerprint)
+            held = (
+                *hold_out(of, task, 0.2, 7, **named),
+                rows_to_stop_by(of, task, 7, named.get("groups"), named.get("times"), 3.0),
+            )
+            found += [digest_of(rows.tobytes()) for rows in held if rows is not None]
+    many = np.repeat(np.arange(6_000), 2)  # so many groups are dealt within layers
+    found.append(assign_folds(many % 7 // 6, Task.BINARY, 5, 7, groups=many).fingerprint)
+    dealt = digest_of("".join(found).encode())
+    assert {**{name: CODE[name] for name in DEALT if name in CODE}, "folds": dealt} == DEALT
+
+
+def test_a_fingerprint_tells_folds_apart_that_are_fitted_on_other_rows() -> None:
+    """The same blocks with a gap between them are other folds."""
+    y, times = np.zeros(60), np.arange(60.0)
+    with_gap = [assign_folds(y, Task.REGRESSION, 3, 0, times=times, gap=gap) for gap in (0.0, 4.0)]
+    assert np.array_equal(with_gap[0].fold, with_gap[1].fold)
+    assert with_gap[0].fingerprint != with_gap[1].fingerprint
+    assert assign_folds(y, Task.REGRESSION, 3, 0).fingerprint != assign_folds(y, Task.REGRESSION, 3, 1).fingerprint

@@ -105,6 +105,30 @@ def test_trials_of_an_earlier_version_are_named(penstock: Cli, projects: Any, tm
     assert f"2 trials not fitted again, the recorded value taken: {told['why']}" in done.to_text()
 
 
+def test_a_version_that_deals_other_folds_says_so_and_takes_no_trial_of_the_old_ones(
+    penstock: Cli, projects: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorded trials are found, and fitted on the folds of now; a search of now begins with none of them."""
+    from penstock.learning import problem
+    from penstock.lifecycle.reproduce import reproduce_run
+    from penstock.lifecycle.search import trials_name
+    from penstock.project.project import Project
+
+    project = projects.copy("binary", "run", tmp_path)
+    run = stage(penstock(project, "run").body, "search")
+    deal = problem.assign_folds
+    monkeypatch.setattr(problem, "assign_folds", lambda y, task, n, seed, *rest: deal(y, task, n, seed + 1, *rest))
+    opened = Project(project)
+    done = reproduce_run(opened, run)
+    assert done.refitted == 3
+    assert done.verdict == "different"
+    (folds,) = [d for d in done.differences if d["what"] == "folds"]
+    assert folds["was"]["fingerprint"] != folds["is"]["fingerprint"]
+    record = opened.ledger.get(run)
+    names = [trials_name(record.inputs, record.params, folds[when]["fingerprint"]) for when in ("was", "is")]
+    assert [len(opened.ledger.trials.of(name)) for name in names] == [3, 0]
+
+
 def test_reproducing_changes_nothing_of_the_project(penstock: Cli, told: Any) -> None:
     """No version of the data or of the model is added, and the next run has nothing to do."""
     project, body = told

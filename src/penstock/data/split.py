@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from penstock.data.fingerprints import positions
-from penstock.data.split_groups import deal_groups
+from penstock.data.split_groups import deal_groups, deal_unseen_groups
 from penstock.project.split_settings import PARTS, SplitSettings
 
 __all__ = ["PARTS", "SplitSettings"]
@@ -55,12 +55,16 @@ def deal(
     first, codes, counts = distinct(units)
     order = positions(units[first], f"part:{settings.seed}")
     within = np.zeros(len(first), dtype=np.int64) if strata is None or groups is not None else strata[first]
-    if seen is None and strata is not None and groups is not None:
+    barred = None if seen is None else np.bincount(codes, weights=seen) > 0
+    if strata is not None and groups is not None:
         shares = (1 - settings.valid - settings.test, settings.valid, settings.test)
-        return deal_groups(codes, strata, order, shares)[codes]
-    if seen is None:
+        if barred is None:
+            return deal_groups(codes, strata, order, shares)[codes]
+        return deal_unseen_groups(codes, strata, positions(units[first], f"redeal:{settings.seed}"), barred, shares)[
+            codes
+        ]
+    if barred is None:
         return _cut(counts, within, order, settings)[codes]
-    barred = np.bincount(codes, weights=seen) > 0
     return _cut_unseen(units[first], counts, within, order, barred, settings)[codes]
 
 

@@ -27,16 +27,12 @@ def deal_groups(codes: np.ndarray, strata: np.ndarray, order: np.ndarray, shares
     >>> np.bincount(parts).tolist()
     [6, 2, 2]
     """
-    classes, of_row = np.unique(strata, return_inverse=True)
-    n_groups = len(order)
-    held = np.zeros((n_groups, len(classes)))
-    np.add.at(held, (codes, of_row), 1.0)
+    rows = _rows_of(codes, strata, len(order))
     wanted = np.asarray(shares, dtype=np.float64)
-    if n_groups > FEW:
-        return _within_layers(held, order, wanted)
-    sizes = np.bincount(codes, minlength=n_groups)
-    held = np.column_stack([held / held.sum(axis=0), sizes / len(codes)])  # shares of the classes, and of all rows
-    parts = np.empty(n_groups, dtype=np.int8)
+    if len(order) > FEW:
+        return _within_layers(rows, order, wanted)
+    held, sizes = _shares_of(rows), rows.sum(axis=1)
+    parts = np.empty(len(order), dtype=np.int8)
     missing = np.repeat(wanted[:, None], held.shape[1], axis=1)
     allowed = np.flatnonzero(wanted > 0)
     for group in np.lexsort((order, -sizes)).tolist():
@@ -46,6 +42,60 @@ def deal_groups(codes: np.ndarray, strata: np.ndarray, order: np.ndarray, shares
         parts[group] = best
         missing[best] -= held[group]
     return parts
+
+
+def deal_unseen_groups(
+    codes: np.ndarray, strata: np.ndarray, order: np.ndarray, barred: np.ndarray, shares: Sequence[float]
+) -> np.ndarray:
+    """As `deal_groups` for (train, valid, test), but that barred groups never test: int8, shape (m,).
+
+    The others fill the test share as far as they go, each class as near to its share of all rows as they allow; what is left
+    trains and validates in its shares.
+
+    Parameters
+    ----------
+    barred : of each group, bool, shape (m,).
+
+    >>> codes, strata = np.repeat(np.arange(10), 5), np.repeat([0, 1], 25)
+    >>> barred = np.isin(np.arange(10), [0, 1, 2, 3, 5, 6, 7, 8])
+    >>> deal_unseen_groups(codes, strata, np.arange(10, dtype=np.uint64), barred, (0.6, 0.2, 0.2)).tolist()
+    [0, 0, 0, 1, 2, 0, 0, 1, 0, 2]
+    """
+    train, valid, test = shares
+    free = np.flatnonzero(~barred)
+    parts = np.zeros(len(order), dtype=np.int8)
+    parts[free[_filling(_shares_of(_rows_of(codes, strata, len(order)))[free], order[free], test)]] = 2
+    rest, rows = np.flatnonzero(parts != 2), np.flatnonzero(parts[codes] != 2)
+    if len(rest):
+        number = np.zeros(len(order), dtype=np.int64)
+        number[rest] = np.arange(len(rest))
+        both = train + valid
+        parts[rest] = deal_groups(number[codes[rows]], strata[rows], order[rest], (train / both, valid / both))
+    return parts
+
+
+def _filling(held: np.ndarray, order: np.ndarray, share: float) -> np.ndarray:
+    """Groups that together hold about a share of each class and of all rows, the largest looked at first: bool, shape (m,)."""
+    chosen = np.zeros(len(order), dtype=bool)
+    missing = np.full(held.shape[1], share)
+    for group in np.lexsort((order, -held[:, -1])).tolist():
+        if held[group] @ (held[group] - 2.0 * missing) < 0:  # |missing - held|^2 < |missing|^2
+            chosen[group] = True
+            missing -= held[group]
+    return chosen
+
+
+def _rows_of(codes: np.ndarray, strata: np.ndarray, n_groups: int) -> np.ndarray:
+    """Rows of each group, by class: shape (m, number of classes)."""
+    classes, of_row = np.unique(strata, return_inverse=True)
+    rows = np.zeros((n_groups, len(classes)))
+    np.add.at(rows, (codes, of_row), 1.0)
+    return rows
+
+
+def _shares_of(rows: np.ndarray) -> np.ndarray:
+    """What each group holds of each class, and of all rows, as shares: shape (m, number of classes + 1)."""
+    return np.column_stack([rows / rows.sum(axis=0), rows.sum(axis=1) / rows.sum()])
 
 
 def _within_layers(held: np.ndarray, order: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from penstock.bundle.kinds import Task
 from penstock.data.split_groups import deal_groups
+from penstock.objects.digests import digest_of
 
 STRATA_OF_NUMBERS = 10
 STOP_SHARE = 0.1
@@ -29,6 +30,13 @@ class Folds:
     fold: np.ndarray
     times: np.ndarray | None = None
     gap: float = 0.0
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of which rows each fold predicts and is fitted on: other folds have others."""
+        time = () if self.times is None else (self.times.astype("<f8"), np.array([self.gap], dtype="<f8"))
+        parts = [part.tobytes() for part in (self.fold.astype("<i8"), *time)]
+        return digest_of(b"".join(len(part).to_bytes(8, "little") + part for part in parts)).partition(":")[2][:16]
 
     @property
     def count(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from penstock.bundle.frame import Frame
 from penstock.features.fit import FittedRecipe, fit_recipe
 from penstock.features.tail import Tail
-from penstock.learning.folds import assign_folds, rows_to_stop_by
+from penstock.learning.folds import rows_to_stop_by
 from penstock.learning.imbalance import nominal_of
 from penstock.learning.learner import Shape
 from penstock.learning.matrices import save_matrix
@@ -38,9 +38,7 @@ class Prepared:
         self.problem, self.folder, self.seed = problem, folder, seed
         self.scale = Scale() if problem.task.is_classification else Scale.of(problem.y)
         self.y = problem.y if problem.task.is_classification else self.scale.standardise(problem.y)
-        self.folds = assign_folds(
-            problem.y, problem.task, max(problem.n_folds, 1), seed, problem.groups, problem.times, problem.gap
-        )
+        self.folds = problem.folds(seed)
         self.seconds = 0.0
         self._recipes: dict[tuple[Tail, int], FittedRecipe] = {}
         self._jobs: dict[tuple[Tail, int], dict[str, str]] = {}

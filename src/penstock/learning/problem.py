@@ -13,6 +13,7 @@ from penstock.bundle.kinds import Task
 from penstock.bundle.specs import ColumnSpec
 from penstock.features.recipe import Recipe
 from penstock.learning.decide import choose_threshold
+from penstock.learning.folds import Folds, assign_folds
 
 SMALL_ROWS = 5_000
 """Training rows below which a candidate is also scored on folds of them: the validation rows alone are too few to choose by."""
@@ -62,6 +63,10 @@ class SearchProblem:
         else:
             most = len(self.y) if self.groups is None else len(np.unique(self.groups))
         return min(FOLDS if len(self.y) <= MANY_ROWS else FOLDS_OF_MANY, most)
+
+    def folds(self, seed: int) -> Folds:
+        """Those of the training rows; one where there are no two groups, or times."""
+        return assign_folds(self.y, self.task, max(self.n_folds, 1), seed, self.groups, self.times, self.gap)
 
     @property
     def scores_folds(self) -> bool:

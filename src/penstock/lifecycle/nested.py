@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.lifecycle.ingest import current_dataset, spent_envelopes
 from penstock.lifecycle.recipe import read_recipe, recipe
 from penstock.lifecycle.rows import of_inputs
-from penstock.lifecycle.search import problem_of, recorded_trials, told_progress, trials_name
+from penstock.lifecycle.search import problem_of, told_progress, trials_of
 from penstock.lifecycle.settings import Settings
 from penstock.lifecycle.stages import Context, Listener, Stages
 
@@ -75,8 +75,7 @@ def nested(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         times=None if times is None else times[train],
         gap=rows.gap,
     )
-    name = trials_name(inputs, params)
-    recorded = recorded_trials(context, name)
+    name, recorded = trials_of(context, run, inputs, params, problem)
     budget = Budget.parse(params["budget"])
     result = search_models(
         problem,

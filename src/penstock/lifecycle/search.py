@@ -25,10 +25,17 @@ COVERAGE = 0.9
 """Of the intervals of a regression."""
 
 
-def trials_name(inputs: dict[str, Any], params: dict[str, Any]) -> str:
-    """Under which trials are kept: all that a trial depends on. The budget is not in it, so more time goes on from there."""
+def trials_name(inputs: dict[str, Any], params: dict[str, Any], folds: str | None) -> str:
+    """Under which trials are kept: all that a trial depends on. The budget is not in it, so more time goes on from there.
+
+    Parameters
+    ----------
+    folds : fingerprint of the folds that trials are scored on, which follow from code that may change: no trial of other folds is
+        taken for one of these. None: of a run that did not record them.
+    """
     kept = {name: value for name, value in params.items() if name not in ("budget", "workers")}
-    return digest_of(canonical_json({"format": 1, "kind": "trials", "inputs": inputs, "params": kept}))
+    dealt = {} if folds is None else {"folds": folds}
+    return digest_of(canonical_json({"format": 1, "kind": "trials", "inputs": inputs, "params": kept, **dealt}))
 
 
 def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
@@ -41,8 +48,7 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     warnings = [*warnings, *rows.told]
     metric = problem.metric
     budget = Budget.parse(params["budget"])
-    name = trials_name(inputs, params)
-    recorded = recorded_trials(context, name)
+    name, recorded = trials_of(context, run, inputs, params, problem)
     result = search_models(
         problem,
         name=name,
@@ -198,12 +204,21 @@ def told_progress(context: Context, seconds: float | None, recorded: Sequence[Tr
     return told
 
 
-def recorded_trials(context: Context, name: str) -> Sequence[TrialRecord] | None:
-    """The trials that the reproduced run had; None where nothing is reproduced."""
+def trials_of(
+    context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any], problem: SearchProblem
+) -> tuple[str, Sequence[TrialRecord] | None]:
+    """The name under which trials of this problem are kept; and those that the reproduced run had, where one is reproduced.
+
+    The folds are an output of the run, so that `reproduce` finds the recorded trials though it deals other folds, and says so.
+    """
+    folds = problem.folds(params["seed"])
+    run.output("folds", {"count": folds.count, "fingerprint": folds.fingerprint})
+    name = trials_name(inputs, params, folds.fingerprint)
     if context.replay is None:
-        return None
-    had = set(context.replay.outputs["trials"])
-    return [trial for trial in context.ledger.trials.of(name) if trial.number in had]
+        return name, None
+    had = context.replay.outputs
+    recorded = context.ledger.trials.of(trials_name(inputs, params, had.get("folds", {}).get("fingerprint")))
+    return name, [trial for trial in recorded if trial.number in set(had["trials"])]
 
 
 def _refit(refit: Refit) -> dict[str, Any]:
