@@ -141,3 +141,23 @@ def test_a_ledger_from_before_scripts_is_read(where: str, request: pytest.Fixtur
     ledger.tag(run["id"], {"old": ""})
     assert ledger.get(run["id"]).tags == {"old": ""}
     ledger.close()
+
+
+@PLACES
+def test_a_version_that_was_forgotten_before_there_was_a_bin_stays_so(
+    where: str, request: pytest.FixtureRequest
+) -> None:
+    """Its row holds its number alone: it is not found, neither in the lists nor in the bin."""
+    place = request.getfixturevalue(where)
+    database = Database(place.url)
+    migrate(database, MIGRATIONS[:4])
+    row = {
+        "name": "d", "number": 1, "digest": "", "content": "", "kind": "file", "place": "d", "files": 1, "size_bytes": 1,
+        "message": "", "who": "ana", "host": "h", "at": "2026-01-01T00:00:00.000000Z", "details": {},
+    }  # fmt: skip
+    with database.write() as connection:
+        schema.insert(connection, "data_items", row)
+    database.close()
+    ledger = place.open()
+    assert ledger.items.log() == ledger.items.log(removed=None) == ledger.items.names() == []
+    ledger.close()

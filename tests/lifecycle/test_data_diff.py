@@ -123,7 +123,7 @@ def test_files_of_a_folder_are_compared_with_the_disk(tmp_path: Path, penstock: 
 
 
 def test_a_version_is_compared_with_the_one_before_that_is_left(folder: Path, penstock: Cli) -> None:
-    """The one in between is forgotten."""
+    """The one in between is removed, and counts again when it is back."""
     (folder / "t.csv").write_text(rows(range(7)), encoding="utf-8")
     penstock(folder, "data", "add", "t.csv")
     assert penstock(folder, "data", "remove", "t.csv@2").body["planned"]
@@ -131,6 +131,10 @@ def test_a_version_is_compared_with_the_one_before_that_is_left(folder: Path, pe
     found = penstock(folder, "data", "diff", "t.csv@3").body
     assert (found["first"], found["second"]) == ("t.csv@1", "t.csv@3")
     assert found["rows"]["removed"] == 493
+    assert [item["number"] for item in penstock(folder, "data", "log", "--removed").body["items"]] == [2]
+    assert penstock(folder, "data", "restore", "t.csv@2").body["versions"][0]["number"] == 2
+    assert penstock(folder, "data", "log", "--removed").body["items"] == []
+    assert penstock(folder, "data", "diff", "t.csv@3").body["first"] == "t.csv@2"
 
 
 def test_the_declared_key_tells_rows_apart_where_it_fits(folder: Path, penstock: Cli) -> None:

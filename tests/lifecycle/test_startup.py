@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from penstock.lifecycle.new import new_project
 
 HEAVY = (
     "numpy",
@@ -109,6 +113,35 @@ def test_a_run_with_nothing_to_do_loads_no_numerical_library(penstock, project_a
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("more", [{}, {"cursor": "id"}], ids=["all rows", "newer rows"])
+def test_a_database_that_holds_nothing_new_is_asked_without_a_numerical_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, str]
+):
+    """Its rows are hashed as they come; they are put into columns only where something has changed. Nothing is stored either."""
+    monkeypatch.chdir(tmp_path)
+    with sqlite3.connect("shop.db") as database:
+        database.execute("CREATE TABLE t (id INTEGER, c TEXT, y TEXT)")
+        database.executemany("INSERT INTO t VALUES (?, ?, ?)", [(i, "abc"[i % 3], "ny"[i % 2]) for i in range(300)])
+    new_project("p", data="sqlite:///shop.db", query="SELECT * FROM t", target="y", drop=("c",), **more)
+    program = (
+        "import sys\n"
+        "from penstock.lifecycle.ingest import current_dataset\n"
+        "from penstock.lifecycle.stages import Context, Stages\n"
+        "from penstock.project.project import Project\n"
+        "with Stages(Context(Project.here()), 'run') as stages:\n"
+        "    current_dataset(stages)\n"
+        "assert [step.status for step in stages.steps if step.name == 'ingest'] == ['known'], stages.steps\n"
+    ) + LOADED
+    first = subprocess.run([sys.executable, "-c", program, ""], cwd="p", capture_output=True, text=True, check=False)
+    assert first.returncode == 0, first.stderr
+    stored = set((tmp_path / "p/.penstock/objects").rglob("*"))
+    done = subprocess.run(
+        [sys.executable, "-c", program, ",".join(HEAVY)], cwd="p", capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+    assert set((tmp_path / "p/.penstock/objects").rglob("*")) == stored
 
 
 def test_help_loads_no_library_but_click():

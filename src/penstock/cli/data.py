@@ -16,7 +16,8 @@ def data() -> None:
 
 
 for verb in (
-    *(data_items.add, data_items.status, data_items.checkout, data_items.verify, data_items.remove, data_items.gc),
+    *(data_items.add, data_items.status, data_items.checkout, data_items.verify),
+    *(data_items.remove, data_items.restore, data_items.gc),
     *(data_access.access, data_access.restrict, data_access.unrestrict),
 ):
     data.add_command(verb)
@@ -24,13 +25,14 @@ for verb in (
 
 @data.command("log")
 @click.argument("item", required=False)  # The versions of this data item alone.
+@click.option("--removed", is_flag=True, help="Those that were removed, and can be brought back, instead.")
 @json_option
-def log(item: str | None, as_json: bool) -> int:
+def log(item: str | None, removed: bool, as_json: bool) -> int:
     """List the versions of the data set and of data items, newest first, each with what is new in it."""
     from penstock.experiments.looking.here import workspace_here
     from penstock.lifecycle.data_log import data_log
 
-    return emit(data_log(workspace_here(), item), as_json=as_json)
+    return emit(data_log(workspace_here(), item, removed=removed), as_json=as_json)
 
 
 @data.command("diff")

@@ -1,4 +1,4 @@
-"""`penstock data add`, `status`, `checkout`, `verify`, `remove`, `gc`: files and folders of any kind as versions."""
+"""`penstock data add`, `status`, `checkout`, `verify`, `remove`, `restore`, `gc`: files and folders of any kind as versions."""
 
 from __future__ import annotations
 
@@ -68,15 +68,27 @@ def verify(item: str | None, discard: bool, as_json: bool) -> int:
 
 @click.command("remove")
 @click.argument("item")  # NAME with all its versions, or NAME@VERSION.
-@click.option("--yes", "-y", "yes", is_flag=True, help="Forget them; without it they are only named.")
+@click.option("--yes", "-y", "yes", is_flag=True, help="Remove them; without it they are only named.")
 @click.option("--why", default="", help="Recorded with your name.")
 @json_option
 def remove(item: str, yes: bool, why: str, as_json: bool) -> int:
-    """Forget a version of a data item, or an item with all its versions; `data gc` then frees what nothing else needs."""
+    """Remove a version of a data item, or an item with all its versions; `data restore` brings it back."""
     from penstock.data.items.removing import remove as remove_versions
     from penstock.experiments.looking.here import workspace_here
 
     return emit(remove_versions(workspace_here(), item, why=why, dry=not yes), as_json=as_json)
+
+
+@click.command("restore")
+@click.argument("item")  # NAME with all that was removed of it, or NAME@VERSION.
+@click.option("--why", default="", help="Recorded with your name.")
+@json_option
+def restore(item: str, why: str, as_json: bool) -> int:
+    """Bring a removed version of a data item back, or all of an item; `data log --removed` lists them."""
+    from penstock.data.items.removing import restore as restore_versions
+    from penstock.experiments.looking.here import workspace_here
+
+    return emit(restore_versions(workspace_here(), item, why=why), as_json=as_json)
 
 
 @click.command("gc")
@@ -84,13 +96,17 @@ def remove(item: str, yes: bool, why: str, as_json: bool) -> int:
 @click.option(
     "--grace", type=click.FloatRange(min=0), default=24.0, show_default=True, metavar="HOURS", help="Younger ones stay."
 )
+@click.option(
+    "--removed", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="DAYS",
+    help="Versions that were removed longer ago are forgotten.",
+)  # fmt: skip
 @json_option
-def gc(yes: bool, grace: float, as_json: bool) -> int:
-    """Find objects that nothing in the ledger refers to, and remove them with --yes."""
+def gc(yes: bool, grace: float, removed: float, as_json: bool) -> int:
+    """Find objects that nothing in the ledger refers to, and remove them with --yes. Versions that were removed long ago go first."""
     from penstock.data.items.collecting import collect
     from penstock.experiments.looking.here import workspace_here
 
-    return emit(collect(workspace_here(), grace_s=grace * 3600, dry=not yes), as_json=as_json)
+    return emit(collect(workspace_here(), grace_s=grace * 3600, removed_days=removed, dry=not yes), as_json=as_json)
 
 
 class _Bytes:

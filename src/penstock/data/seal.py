@@ -21,7 +21,6 @@ from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
 
 _PURPOSE = b"penstock envelope, format 1"
-_ROWS_PURPOSE = b"penstock rows, format 1"
 
 
 def key_id(lineage: str) -> str:
@@ -89,33 +88,6 @@ def retire(ledger: Ledger, lineage: str, *, run: str | None) -> None:
         ledger.seal.open(lineage, index, run or "", RETIRED)
     if sealed:
         ledger.audit.append("retire envelopes", lineage, {"envelopes": sealed, "run": run})
-
-
-def seal_bytes(ledger: Ledger, objects: ObjectStore, plain: bytes) -> str:
-    """Store bytes that may hold test rows, encrypted; the digest of what is stored. `unseal_bytes` reads them."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-
-    return objects.put(AESSIV(ledger.secret("rows")).encrypt(plain, [_ROWS_PURPOSE]))
-
-
-def unseal_bytes(ledger: Ledger, objects: ObjectStore, digest: str) -> bytes:
-    """The bytes of `seal_bytes`.
-
-    Raises
-    ------
-    SealError : sealed with another ledger's key. NotFound, DamagedStore : as `ObjectStore.get`.
-    """
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-
-    try:
-        return AESSIV(ledger.secret("rows")).decrypt(objects.get(digest), [_ROWS_PURPOSE])
-    except InvalidTag as error:
-        raise SealError(
-            f"the rows in {digest} do not decrypt",
-            why="the ledger's key is not the one they were sealed with",
-            way_out="use the ledger that sealed them, or restore it from a copy",
-        ) from error
 
 
 def open_envelope(

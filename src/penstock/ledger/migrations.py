@@ -108,11 +108,18 @@ def _0004_data_items(connection: Connection) -> None:
         connection.execute(statement)
 
 
+def _0005_a_bin_for_data(connection: Connection) -> None:
+    """Versions of data items are thrown away and brought back; those that were removed before stay forgotten."""
+    connection.execute("ALTER TABLE data_items ADD COLUMN removed_at TEXT")
+    connection.execute("UPDATE data_items SET removed_at = at WHERE digest = ''")
+
+
 MIGRATIONS: list[Migration] = [
     _0001_first_tables,
     _0002_events_only_grow,
     _0003_runs_of_scripts,
     _0004_data_items,
+    _0005_a_bin_for_data,
 ]
 
 _FIRST_TABLES = """

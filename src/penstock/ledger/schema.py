@@ -42,7 +42,7 @@ locks: name text key, holder text, process json, since text
 file_stats: path text key, size_bytes bigint, mtime_ns bigint, inode bigint, digest text
 decisions: id text key, number integer key, at text, who text, hypothesis text, why text, outcome text, runs json
 data_items: name text key, number integer key, digest text, content text, kind text, place text, files bigint,
-    size_bytes bigint, message text, who text, host text, at text, details json
+    size_bytes bigint, message text, who text, host text, at text, details json, removed_at text null
 restrictions: digest text key, users json, why text, who text, at text
 experiments: id text key, name text, details json, created_at text, deleted_at text null
 """

@@ -65,7 +65,7 @@ def append(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
 
 def append_labelled(stages: Stages, dataset: str, rows: LabelledRows) -> str:
     """The version with these rows added. They are kept sealed, as the journal does not keep them for good."""
-    from penstock.data.seal import seal_bytes
+    from penstock.data.sealed_bytes import seal_bytes
 
     context = stages.context
     had = labels_within(context, dataset)
@@ -101,7 +101,7 @@ def labels_within(context: Context, dataset: str | None) -> dict[str, Any]:
 
 
 def _unsealed(context: Context, digest: str) -> dict[str, Any]:
-    from penstock.data.seal import unseal_bytes
+    from penstock.data.sealed_bytes import unseal_bytes
 
     taken: dict[str, Any] = json.loads(unseal_bytes(context.ledger, context.objects, digest))
     return taken

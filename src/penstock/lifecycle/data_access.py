@@ -20,7 +20,7 @@ def list_access(workspace: Workspace, version: str | None = None) -> Listing:
     """
     access = workspace.ledger.access
     digest = None if version is None else find_version(workspace, version).digest
-    names = {v.digest: v.reference for v in reversed(workspace.ledger.items.log())}
+    names = {v.digest: v.reference for v in reversed(workspace.ledger.items.log(removed=None))}
     body, rows = [], []
     for event in access.log(digest):
         known = event.details

@@ -10,12 +10,12 @@ from penstock.experiments.sheets import Listing
 from penstock.project.workspace import Workspace
 
 
-def data_log(workspace: Workspace, item: str | None = None) -> Listing:
+def data_log(workspace: Workspace, item: str | None = None, *, removed: bool = False) -> Listing:
     """Versions of the data set that the project is at and of its ancestors, and of all data items, newest first.
 
     Parameters
     ----------
-    item : the versions of this one alone.
+    item : the versions of this one alone. removed : those in the bin instead, of data items alone.
 
     Raises
     ------
@@ -24,7 +24,7 @@ def data_log(workspace: Workspace, item: str | None = None) -> Listing:
     ledger = workspace.ledger
     sets: list[dict[str, Any]] = []
     rows: list[tuple[str, tuple[str, ...]]] = []
-    digest = ledger.datasets.head(workspace.name) if item is None else None
+    digest = ledger.datasets.head(workspace.name) if item is None and not removed else None
     while digest is not None:
         record = ledger.datasets.get(digest)
         sets.append(record.to_json())
@@ -33,17 +33,18 @@ def data_log(workspace: Workspace, item: str | None = None) -> Listing:
         rows.append((record.created_at, (record.digest[7:19], _time(record.created_at), f"{count} rows", "", what)))
         digest = record.parent
     if item is None:
-        versions = ledger.items.log()
+        versions = ledger.items.log(removed=removed)
     else:
         from penstock.data.items.naming import find_item
 
-        versions = ledger.items.log(find_item(workspace, item).name)
+        versions = ledger.items.log(find_item(workspace, item, removed=removed).name, removed=removed)
     for v in versions:
         new = size_text(int(v.details.get("new_bytes", 0)))
         holds = f"{v.files} file{'' if v.files == 1 else 's'}, {size_text(v.size_bytes)}"
-        told = "; ".join(filter(None, (v.message, f"{new} stored")))
+        gone = f"removed {v.removed_at[:10]}" if v.removed_at else ""
+        told = "; ".join(filter(None, (v.message, f"{new} stored", gone)))
         rows.append((v.at, (v.reference, _time(v.at), holds, v.who, told)))
-    if not rows:
+    if not rows and not removed:
         raise NotFound(
             "there is neither a data set nor a data item here yet",
             why="nothing was ingested or added",
@@ -52,7 +53,7 @@ def data_log(workspace: Workspace, item: str | None = None) -> Listing:
     rows.sort(key=lambda row: row[0], reverse=True)
     header = ("version", "made (UTC)", "holds", "who", "what is new")
     body = {"versions": sets, "items": [version.to_json() for version in versions]}
-    return Listing(body, header, [row for _, row in rows], "")
+    return Listing(body, header, [row for _, row in rows], "nothing is in the bin")
 
 
 def _time(instant: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,12 +68,36 @@ class LedgerDataContract:
             with pytest.raises(NotFound, match="there is no version"):
                 ledger.items.get(wrong)
 
+    def test_a_removed_version_is_found_nowhere_until_it_is_restored(self, open_ledger: OpenLedger) -> None:
+        """It comes back as it was; what is forgotten does not, and its number is not given again."""
+        items = open_ledger().items
+        first, _ = add(open_ledger(), b"1", details={"new_bytes": 1})
+        items.remove([first])
+        (gone,) = items.log(removed=True)
+        assert (items.log(), items.names(), items.newest("reviews")) == ([], [], None)
+        assert (replace(gone, removed_at=None), items.log(removed=None)) == (first, [gone])
+        with pytest.raises(NotFound, match="penstock data restore reviews@1"):
+            items.get("reviews@1")
+        assert items.get("reviews@1", removed=True) == gone
+        assert open_ledger().items.restore([gone]) == [first]
+        assert items.restore([gone]) == []
+        assert items.get("reviews") == first
+        items.remove([first])
+        assert items.forget(removed_before="2000") == []
+        assert [v.digest for v in items.forget(removed_before="9999")] == [first.digest]
+        assert items.restore([gone]) == items.log(removed=None) == []
+        assert add(open_ledger(), b"1")[0].number == 2
+
     def test_a_name_stays_a_file_or_a_folder(self, open_ledger: OpenLedger) -> None:
         """Versions that cannot be compared would be no versions of one thing."""
         ledger = open_ledger()
         add(ledger, b"1")
         with pytest.raises(BadParameter, match=r"(?s)is a file.*--name"):
             add(ledger, b"2", kind="folder")
+        ledger.items.remove(ledger.items.log())
+        add(ledger, b"2", kind="folder")
+        with pytest.raises(BadParameter, match=r"(?s)is a file.*is a folder.*--name"):
+            ledger.items.restore(ledger.items.log(removed=True))
 
     def test_names_of_all_scripts_are_kept(self, open_ledger: OpenLedger) -> None:
         """Letters, spaces and signs, and a message of many lines."""

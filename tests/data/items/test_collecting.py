@@ -71,10 +71,10 @@ def test_what_is_recorded_while_it_looks_is_kept(workspace: Workspace, monkeypat
     folder = write(workspace.root / "d", {"a": b"1"})
     looked = collecting.mentioned_objects
 
-    def adding(*arguments: object) -> set[str]:
+    def adding(*arguments: object, **more: object) -> set[str]:
         add(workspace, folder)
         age(workspace)
-        return looked(*arguments)  # type: ignore[arg-type]
+        return looked(*arguments, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(collecting, "mentioned_objects", adding)
     assert collect(workspace, dry=False).objects == 0
@@ -90,8 +90,8 @@ def test_a_version_that_uses_an_old_object_while_it_goes_is_whole(
     age(workspace)
     looked = collecting.mentioned_objects
 
-    def adding(*arguments: object) -> set[str]:
-        needed = looked(*arguments)  # type: ignore[arg-type]
+    def adding(*arguments: object, **more: object) -> set[str]:
+        needed = looked(*arguments, **more)  # type: ignore[arg-type]
         add(workspace, folder)
         return needed
 

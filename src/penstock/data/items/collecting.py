@@ -1,12 +1,16 @@
-"""`penstock data gc`: objects that nothing in the ledger leads to are removed."""
+"""`penstock data gc`: removed versions are forgotten after a time, and objects that nothing in the ledger leads to are removed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from penstock.data.items.removing import KEPT_DAYS
+from penstock.errors import BadParameter
 from penstock.experiments.keeping.needed import mentioned_objects
 from penstock.experiments.looking.run_files import size_text
+from penstock.ledger.clock import instant_text, now
 from penstock.objects.local import LocalStore
 from penstock.project.workspace import Workspace
 
@@ -22,6 +26,7 @@ class Collected:
     ----------
     objects, size_bytes : that nothing leads to and that are older than the grace. kept : that something leads to.
     young : that nothing leads to, within the grace. unfinished : files that processes which died left behind.
+    forgotten : references of removed versions that are forgotten for good.
     planned : nothing was removed.
     """
 
@@ -32,6 +37,7 @@ class Collected:
     unfinished: int
     grace_s: float
     planned: bool
+    forgotten: tuple[str, ...] = ()
 
     exit_code = 0
 
@@ -43,6 +49,7 @@ class Collected:
             "young": self.young,
             "unfinished": self.unfinished,
             "grace_s": self.grace_s,
+            "forgotten": list(self.forgotten),
             "planned": self.planned,
         }
 
@@ -55,13 +62,21 @@ class Collected:
             lines.append(f"{self.young} that nothing names are younger than {self.grace_s / 3600:g} hours, and stay")
         if self.unfinished:
             lines.append(f"{self.unfinished} unfinished files of processes that died are gone")
-        if self.planned and self.objects:
+        if self.forgotten:
+            many = f"{len(self.forgotten)} removed version{'' if len(self.forgotten) == 1 else 's'}"
+            shown = ", ".join(self.forgotten[:5]) + (" ..." if len(self.forgotten) > 5 else "")
+            lines.insert(0, f"{many} {'would be forgotten' if self.planned else 'forgotten'} for good: {shown}")
+        if self.planned and (self.objects or self.forgotten):
             lines.append("`penstock data gc --yes` removes them")
         return "\n".join(lines)
 
 
-def collect(workspace: Workspace, *, grace_s: float = GRACE_S, dry: bool = True) -> Collected:
+def collect(
+    workspace: Workspace, *, grace_s: float = GRACE_S, removed_days: float = KEPT_DAYS, dry: bool = True
+) -> Collected:
     """Find the objects that nothing leads to and, unless `dry`, remove those that are older than the grace.
+
+    Before, versions of items that were removed more than `removed_days` ago are forgotten: `restore` brings none of them back.
 
     Runs may go on meanwhile: what they store is young, and an old object that they store again becomes young, which the store looks
     at last of all.
@@ -75,7 +90,14 @@ def collect(workspace: Workspace, *, grace_s: float = GRACE_S, dry: bool = True)
     with ledger.lock("purge"):
         loose, kept = [], 0
         present = list(objects.digests())  # before the ledger is read: what is recorded in between is kept
-        needed = mentioned_objects(ledger, objects)
+        before = _instant_before(removed_days)
+        needed = mentioned_objects(ledger, objects, removed_before=before)  # first, as a damaged list ends it here
+        if dry:
+            old = [v for v in ledger.items.log(removed=True) if (v.removed_at or "") < before]
+        else:
+            old = ledger.items.forget(removed_before=before)
+            for version in old:
+                ledger.audit.append("forget data", version.reference, {"digest": version.digest})
         for digest in present:
             if digest in needed:
                 kept += 1
@@ -94,4 +116,15 @@ def collect(workspace: Workspace, *, grace_s: float = GRACE_S, dry: bool = True)
                 unfinished, _ = objects.sweep(older_than_s=max(grace_s, 3600.0))
             if gone:
                 ledger.audit.append("collect", f"{gone} objects", {"objects": gone, "size_bytes": size})
-    return Collected(gone, size, kept, young, unfinished, grace_s, dry)
+    return Collected(gone, size, kept, young, unfinished, grace_s, dry, tuple(v.reference for v in old))
+
+
+def _instant_before(days: float) -> str:
+    try:
+        return instant_text(now() - timedelta(days=days))
+    except (OverflowError, ValueError):  # an endless number, or none
+        raise BadParameter(
+            f"--removed {days:g} days go back to before the calendar begins",
+            why="instants are of the years 1 to 9999",
+            way_out="--removed 3650 keeps what was removed in the last ten years",
+        ) from None

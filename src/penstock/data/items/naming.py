@@ -56,8 +56,10 @@ def name_for(place: str, name: str | None) -> str:
     return name
 
 
-def find_item(workspace: Workspace, reference: str) -> ItemVersion:
+def find_item(workspace: Workspace, reference: str, *, removed: bool = False) -> ItemVersion:
     """The version of ``NAME[@VERSION]``, where the name may also be the path of the item as seen from the working folder.
+
+    `removed`: of those in the bin.
 
     Raises
     ------
@@ -65,13 +67,13 @@ def find_item(workspace: Workspace, reference: str) -> ItemVersion:
     """
     items = workspace.ledger.items
     try:
-        return items.get(reference)
+        return items.get(reference, removed=removed)
     except NotFound:
         name, at, which = reference.rpartition("@")
         place = place_of(workspace, Path(name if at else reference))
-        for version in items.log():
+        for version in items.log(removed=removed):
             if version.place == place:
-                return items.get(f"{version.name}@{which}" if at else version.name)
+                return items.get(f"{version.name}@{which}" if at else version.name, removed=removed)
         raise
 
 

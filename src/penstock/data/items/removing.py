@@ -1,4 +1,7 @@
-"""`penstock data remove`: versions of an item are forgotten, and `penstock data gc` frees what nothing else needs."""
+"""`penstock data remove` and `penstock data restore`: versions of an item go into the bin, and come back.
+
+They stay there until `penstock data gc` forgets them, a month later by default, and frees what nothing else needs.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,13 @@ from penstock.project.workspace import Workspace
 
 LOCK_WAIT_S = 3600.0
 SHOWN = 10
+KEPT_DAYS = 30.0
+"""What was removed within these days can be brought back, whatever `penstock data gc` is asked for."""
 
 
 @dataclass(frozen=True)
 class Removed:
-    """Versions that are forgotten, or would be, newest first.
+    """Versions that are in the bin now, or would be, newest first.
 
     Attributes
     ----------
@@ -31,10 +36,7 @@ class Removed:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "versions": [
-                {"name": v.name, "number": v.number, "digest": v.digest, "files": v.files, "size_bytes": v.size_bytes}
-                for v in self.versions
-            ],
+            "versions": [_told(version) for version in self.versions],
             "left": self.left,
             "planned": self.planned,
         }
@@ -42,26 +44,46 @@ class Removed:
     def to_text(self) -> str:
         name = self.versions[0].name
         many = f"{len(self.versions)} version{'' if len(self.versions) == 1 else 's'} of {name}"
-        lines = [f"{many} {'would be' if self.planned else 'are'} forgotten; {self.left} stay"]
-        lines += [
-            f"  {v.reference}: {v.files} files, {size_text(v.size_bytes)}, {v.at[:10]}" for v in self.versions[:SHOWN]
-        ]
-        if len(self.versions) > SHOWN:
-            lines.append(f"  and {len(self.versions) - SHOWN} others")
+        lines = [f"{many} {'would be' if self.planned else 'are'} removed; {self.left} stay", *_listed(self.versions)]
         lines.append("what lies on the disk stays as it is")
         if self.planned:
-            return "\n".join([*lines, "this cannot be undone: `penstock data remove ... --yes` does it"])
-        return "\n".join([*lines, "`penstock data gc` frees what no other version, run or model needs"])
+            return "\n".join([*lines, "`penstock data remove ... --yes` does it; `penstock data restore` undoes it"])
+        back = self.versions[0].reference if len(self.versions) == 1 else name
+        return "\n".join(
+            [
+                *lines,
+                f"`penstock data restore {back}` brings {'it' if len(self.versions) == 1 else 'them'} back, until "
+                f"`penstock data gc` forgets what was removed {KEPT_DAYS} days ago",
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Versions that are out of the bin, newest first."""
+
+    versions: list[ItemVersion]
+
+    exit_code = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"versions": [_told(version) for version in self.versions]}
+
+    def to_text(self) -> str:
+        name = self.versions[0].name
+        many = f"{len(self.versions)} version{'' if len(self.versions) == 1 else 's'} of {name}"
+        back = f"{many} {'is' if len(self.versions) == 1 else 'are'} back"
+        return "\n".join([back, *_listed(self.versions)])
 
 
 def remove(workspace: Workspace, reference: str, *, why: str = "", dry: bool = True) -> Removed:
-    """Forget one version (``NAME@VERSION``), or an item with all its versions (``NAME``), unless `dry`.
+    """Put one version (``NAME@VERSION``), or an item with all its versions (``NAME``), into the bin, unless `dry`.
 
     Their numbers are not given again, and the audit trail keeps what they were. Runs that took a version keep what they name of it.
 
     Raises
     ------
-    NotFound : there is no such version. AccessError : one of them is restricted to others; nothing is forgotten.
+    NotFound : there is no such version. AccessError : one of them is restricted to others; nothing is removed.
     """
     ledger = workspace.ledger
     found = find_item(workspace, reference)
@@ -73,6 +95,40 @@ def remove(workspace: Workspace, reference: str, *, why: str = "", dry: bool = T
         if not dry:
             ledger.items.remove(chosen)
             for version in chosen:
-                details = {"digest": version.digest, "files": version.files, "size_bytes": version.size_bytes}
-                ledger.audit.append("remove data", version.reference, {**details, "why": why.strip()})
+                ledger.audit.append("remove data", version.reference, {**_what(version), "why": why.strip()})
     return Removed(chosen, len(all_) - len(chosen), dry)
+
+
+def restore(workspace: Workspace, reference: str, *, why: str = "") -> Restored:
+    """Take one version (``NAME@VERSION``), or all of an item (``NAME``), out of the bin, as it was: the same number, files and digest.
+
+    Raises
+    ------
+    NotFound : it is not in the bin. AccessError : one of them is restricted to others; BadParameter : its name is of a file now and
+        it is a folder, or the other way round. None is back then.
+    """
+    ledger = workspace.ledger
+    found = find_item(workspace, reference, removed=True)
+    with ledger.lock("purge", wait_s=LOCK_WAIT_S), ledger.lock(f"data {found.name}", wait_s=LOCK_WAIT_S):
+        found = find_item(workspace, reference, removed=True)  # once more: others may have been faster
+        single = names_version(workspace, reference, found)
+        chosen = [found] if single else ledger.items.log(found.name, removed=True)
+        for version in chosen:
+            ledger.access.require(version.digest, name=version.reference, verb="restore")
+        back = ledger.items.restore(chosen)
+        for version in back:
+            ledger.audit.append("restore data", version.reference, {**_what(version), "why": why.strip()})
+    return Restored(back)
+
+
+def _what(version: ItemVersion) -> dict[str, Any]:
+    return {"digest": version.digest, "files": version.files, "size_bytes": version.size_bytes}
+
+
+def _told(version: ItemVersion) -> dict[str, Any]:
+    return {"name": version.name, "number": version.number, **_what(version)}
+
+
+def _listed(versions: list[ItemVersion]) -> list[str]:
+    lines = [f"  {v.reference}: {v.files} files, {size_text(v.size_bytes)}, {v.at[:10]}" for v in versions[:SHOWN]]
+    return [*lines, f"  and {len(versions) - SHOWN} others"] if len(versions) > SHOWN else lines

@@ -150,9 +150,10 @@ def _hurt(workspace: Workspace, wrong: dict[str, str], only: str | None) -> list
     """What leads to an object that is damaged, or to one that must be there and is not; the latter join `wrong`."""
     ledger, objects = workspace.ledger, workspace.objects
     found = []
-    for version in ledger.items.log():
+    for version in ledger.items.log(removed=None):
         if only in (None, version.reference):
-            found += _of_list(objects, "item", version.reference, version.digest, wrong)
+            name = f"{version.reference} (removed)" if version.removed_at else version.reference
+            found += _of_list(objects, "item", name, version.digest, wrong)
     if only is not None:
         return found
     for record in ledger.datasets.log():

@@ -126,12 +126,12 @@ class Snapshots:
         return pa.RecordBatch.from_arrays(columns, names=list(snapshot.names))
 
     def _seal(self, plain: bytes) -> str:
-        from penstock.data.seal import seal_bytes
+        from penstock.data.sealed_bytes import seal_bytes
 
         return seal_bytes(self._ledger, self._ledger.objects, plain)
 
     def _unseal(self, digest: str) -> bytes:
-        from penstock.data.seal import unseal_bytes
+        from penstock.data.sealed_bytes import unseal_bytes
 
         return unseal_bytes(self._ledger, self._ledger.objects, digest)
 

@@ -68,12 +68,12 @@ def needed_objects(ledger: Ledger, objects: ObjectStore, *, without: set[str]) -
     return plain | followed(objects, lists)
 
 
-def mentioned_objects(ledger: Ledger, objects: ObjectStore) -> set[str]:
+def mentioned_objects(ledger: Ledger, objects: ObjectStore, *, removed_before: str = "") -> set[str]:
     """Every digest that anything in the ledger mentions, in whatever column, and all that these lead to.
 
-    More than what is needed, and never less: runs, also queued, running and thrown-away ones, models, data sets, data items. Only the
-    audit trail, which tells of what is gone, restrictions, which outlive what they are of, and the digests of files that are remembered to
-    save time keep nothing.
+    More than what is needed, and never less: runs, also queued, running and thrown-away ones, models, data sets, data items, also
+    removed ones, but for those that were removed before an instant, where one is given. Only the audit trail, which tells of what is
+    gone, restrictions, which outlive what they are of, and the digests of files that are remembered to save time keep nothing.
 
     Raises
     ------
@@ -86,7 +86,9 @@ def mentioned_objects(ledger: Ledger, objects: ObjectStore) -> set[str]:
         if table in ("events", "file_stats", "migrations", "locks", "secrets", "restrictions"):
             continue
         texts = [name for name, (kind, *_) in columns.items() if kind in ("text", "json")]
-        for row in ledger.ask(f"SELECT {', '.join(texts)} FROM {table}"):
+        where = " WHERE removed_at IS NULL OR removed_at >= :before" if table == "data_items" else ""
+        query = f"SELECT {', '.join(texts)} FROM {table}{where}"
+        for row in ledger.ask(query, {"before": removed_before} if where else None):
             for value in row:
                 if value and "sha256:" in value:
                     found.update(_mentioned(value))
