@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from penstock.bundle.runtime import Bundle
-from penstock.monitoring.arms import ArmSide, Comparison, compare_arms
+from penstock.monitoring.arms import ArmSide, compare_arms
+from penstock.monitoring.comparison import Comparison
 from penstock.serving.instants import iso_of
 from penstock.serving.journal import JournalWriter, origin_of
 from penstock.serving.releases import Release
@@ -72,14 +74,16 @@ def test_each_arm_has_its_own(traffic: Callable[..., Traffic]) -> None:
     there.predict(2, "", [row(1)])
     there.writer.error(400, "wrong-type")
     there.writer.error(500, "internal")
+    for code in ("overloaded", "too-late", "store-full"):  # of a server with too much to do
+        there.writer.error(503, code)
     there.writer.error(500, "internal", origin=there.origin(2, "candidate"))
     found = there.compare()
-    live, candidate = found.live.figures(), found.candidate.figures()
+    live, candidate = ({n: f.value for n, f in arm.figures().items()} for arm in (found.live, found.candidate))
     assert (live["requests"], live["rows"], live["errors"]) == (7, 12, pytest.approx(1 / 7))
     assert (candidate["requests"], candidate["rows"], candidate["errors"]) == (5, 4, pytest.approx(1 / 5))
     assert candidate["abstentions"] == candidate["novelty"] == 1
     assert found.hours == pytest.approx(3, abs=0.01)
-    assert found.figures()[0]["hours"] == found.hours
+    assert found.evidence.candidate["hours"].value == found.hours
     assert {one.verdict for one in found.differences if one.name == "errors"} == {"not yet clear"}
 
 
@@ -115,13 +119,16 @@ def test_a_shadow_is_compared_row_by_row(traffic: Callable[..., Traffic], task: 
     found = there.compare("shadow", labels)
     assert (found.live.rows, found.candidate.rows, found.candidate.requests) == (120, 120, 120)
     assert (found.live.labels, found.candidate.labels) == (120, 120)
-    assert 0 < found.agreement <= 1
-    assert found.candidate.figures()["latency_p50"] == 1.0
+    assert 0 < found.agreement.value <= 1
+    assert found.candidate.figures()["latency_p50"].value == 1.0
     quality = next(one for one in found.differences if one.name == found.metric)
     assert quality.interval.low <= quality.value <= quality.interval.high
+    assert found.evidence.gaps["quality"].low == quality.interval.low
+    alone = found.evidence.candidate["quality"]
+    assert alone.high - alone.low > quality.interval.high - quality.interval.low or task == "regression"
     assert quality.live == pytest.approx(found.live.quality.value if found.live.quality else None)
     plain = found.to_json()
-    assert plain["agreement"] == found.agreement
+    assert plain["agreement"] == found.agreement.value
     assert len(plain["arms"][0]["scores"]) == 5
 
 
@@ -129,7 +136,7 @@ def test_nothing_yet_is_told_as_nothing(traffic: Callable[..., Traffic]) -> None
     """No request at all, or no label: nothing is clear, nothing is made up."""
     found = traffic().compare()
     assert {one.verdict for one in found.differences} == {"not yet clear"}
-    assert found.figures()[0]["errors"] != found.figures()[0]["errors"]  # NaN
+    assert math.isnan(found.evidence.candidate["errors"].value)
     assert any("labelled rows" in note for note in found.notes)
     assert found.to_json()["arms"][1]["quality"] is None
     assert "?" in found.to_text()

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import BundleError, RequestError
-from penstock.serving.arm_counts import ArmFile, figures, quantile, read_counts
+from penstock.errors import BundleError, RequestError, StoreFull
+from penstock.serving.arm_counts import ArmFile, read_counts
+from penstock.serving.arm_figures import figures, quantile
 from penstock.serving.arms import Arms
 from penstock.serving.journal import read
+from penstock.serving.line import overloaded, too_late
 from penstock.serving.releases import Dealer
 from penstock.serving.slots import SlotState, end_release
 from penstock.testing.toy_bundle import ROWS
@@ -30,7 +32,7 @@ def arms_of(client: Any) -> Arms:
 
 def counted(client: Any, tmp_path: Path) -> dict[str, dict[str, float]]:
     counts = read_counts(tmp_path / "serving", arms_of(client).release.number)
-    return {arm: figures(one) for arm, one in counts.items()}
+    return {arm: {name: one.value for name, one in figures(of).items()} for arm, of in counts.items()}
 
 
 def break_predicting(monkeypatch: pytest.MonkeyPatch, broken: Bundle, error: Exception) -> None:
@@ -175,6 +177,55 @@ def test_a_field_that_only_the_candidate_refuses_is_held_against_it(
     break_predicting(monkeypatch, arms_of(client).candidate.bundle, refusal)
     assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 1
     assert counted(client, tmp_path)["candidate"]["errors"] == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "counts"),
+    [(overloaded(9), False), (StoreFull("no space", "why", "way"), False), (too_late(9), True)],
+)
+def test_a_server_with_too_much_to_do_is_no_fault_of_the_candidate(
+    deploy: Deploy,
+    release: Deploy,
+    open_client: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Exception,
+    counts: bool,
+) -> None:
+    """Though the live version answered a moment later, when there was room. That it alone was in time is one."""
+    deploy(1)
+    release(2, "canary", 1.0)
+    client = open_client()
+    arms = arms_of(client)
+    put = client.app._predicting.put
+
+    def full(loaded: Any, *more: Any) -> None:
+        if loaded is arms.candidate:
+            raise refusal
+        put(loaded, *more)
+
+    monkeypatch.setattr(client.app._predicting, "put", full)
+    assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 1
+    assert counted(client, tmp_path)["candidate"]["requests"] == counts
+    assert [record.kind for record in read(client.journal)].count("error") == counts
+
+
+@pytest.mark.parametrize("refusal", [overloaded(9), too_late(9), StoreFull("no space", "why", "way")])
+def test_a_server_with_too_much_to_do_is_no_fault_of_the_live_version(
+    deploy: Deploy,
+    release: Deploy,
+    open_client: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Exception,
+) -> None:
+    """Else a candidate that is shed alike, and is held to it by `errors > live`, would look the better one."""
+    deploy(1)
+    release(2, "canary", 1e-9)
+    client = open_client()
+    break_predicting(monkeypatch, arms_of(client).live.bundle, refusal)
+    assert client.post("/predict", {"rows": [ROW]}).status_code == 503
+    assert counted(client, tmp_path)["live"]["requests"] == 0
 
 
 def test_a_failure_of_the_live_version_is_counted_and_told(

@@ -13,7 +13,8 @@ import pytest
 
 from penstock.bundle.runtime import Bundle
 from penstock.serving.acknowledgements import process_start, wait_for_epoch
-from penstock.serving.arm_counts import COUNTED, DROPPED, ERRORS, REQUESTS, figures, read_counts
+from penstock.serving.arm_counts import COUNTED, DROPPED, ERRORS, REQUESTS, read_counts
+from penstock.serving.arm_figures import figures
 from penstock.serving.journal import find, read
 from penstock.serving.slots import SlotState, end_release, fill_and_switch
 from penstock.testing.toy_bundle import write_toy_bundle
@@ -50,7 +51,7 @@ def test_copies_are_answered_beside_the_answers(
     answers = [answer for _ in range(3) for answer in client.predict({**ROW, "id": "a"}, {"age": 150})]
     client.post("/v2/models/toy/infer", {"inputs": [{"name": "age", "datatype": "FP64", "shape": [1], "data": [30]}]})
     until(lambda: candidate_counts(client)[REQUESTS] == 4)
-    told = figures(candidate_counts(client))
+    told = {name: one.value for name, one in figures(candidate_counts(client)).items()}
     assert told["rows"] == 7
     assert told["abstentions"] == pytest.approx(3 / 7)
     assert told["agreement"] > 0

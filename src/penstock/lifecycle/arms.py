@@ -14,12 +14,12 @@ from penstock.lifecycle.settle import settle, settle_if_free
 from penstock.lifecycle.versions import WAIT_S
 from penstock.project.project import Project
 from penstock.serving.conditions import parse
-from penstock.serving.guards import tripped
 from penstock.serving.labels import read_labels
 from penstock.serving.slots import SlotEntry, SlotState, read_slots
+from penstock.serving.verdicts import judge, shown
 
 if TYPE_CHECKING:
-    from penstock.monitoring.arms import Comparison
+    from penstock.monitoring.comparison import Comparison
     from penstock.monitoring.monitor import MonitorReport
 
 MONITOR = "monitor"
@@ -155,12 +155,11 @@ def _reason(state: SlotState, comparison: Comparison, report: MonitorReport) -> 
             return f"{check.id}{of}: {check.why}"
     if comparison.candidate.requests < guards.minimum_requests:
         return None
-    candidate, live = comparison.figures()
-    candidate["alarms"] = float(len(report.alarms))
+    evidence = comparison.evidence.with_alarms(len(report.alarms))
     for condition in map(parse, guards.trip):
-        verdict = condition.judge(candidate, live)
+        verdict = judge(condition, evidence)
         if verdict.holds:
-            return tripped(verdict.findings)
+            return shown(verdict.findings)
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from penstock.lifecycle.results import DeployResult
 from penstock.lifecycle.settle import settle_if_free
 from penstock.project.project import Project
 from penstock.project.sections.serving import seconds_of
-from penstock.serving.conditions import Condition, Verdict, parse
+from penstock.serving.conditions import Condition, parse
 from penstock.serving.slots import SlotState, read_slots
+from penstock.serving.verdicts import Verdict, judge
 
 LOOK_S = 5.0
 """Between two looks; longer where a look takes long, so that it takes at most a fifth of the time."""
@@ -56,10 +56,7 @@ class PromoteResult:
             "model": self.model,
             "version": self.version,
             "holds": None if self.verdict is None else self.verdict.holds,
-            "findings": [
-                {"comparison": f.text, "left": _none(f.left), "right": _none(f.right), "holds": f.holds}
-                for f in findings
-            ],
+            "findings": [finding.to_json() for finding in findings],
             "looks": self.looks,
             "ended": self.ended,
             "promoted": self.deploy is not None and self.deploy.deployed,
@@ -137,10 +134,10 @@ def promote_release(
 
 
 def _look(project: Project, condition: Condition, state: SlotState) -> Verdict:
-    candidate, live = compare(project, state).figures()
+    evidence = compare(project, state).evidence
     if "alarms" in condition.names:
-        candidate["alarms"] = float(len(candidate_report(project, state).alarms))
-    return condition.judge(candidate, live)
+        evidence = evidence.with_alarms(len(candidate_report(project, state).alarms))
+    return judge(condition, evidence)
 
 
 def _refuse_what_cannot_be(condition: Condition, state: SlotState) -> None:
@@ -172,7 +169,3 @@ def _seconds(within: str | None) -> float:
             f"--within {within!r} is no length of time", why="it is how long to look", way_out="write 2h"
         )
     return seconds
-
-
-def _none(value: float) -> float | None:
-    return None if math.isnan(value) else value

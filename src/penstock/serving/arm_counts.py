@@ -29,14 +29,16 @@ COUNTED = (
 )
 REQUESTS, ERRORS, ROWS, ABSTENTIONS, NOVEL, COMPARED, AGREEING, DROPPED = range(len(COUNTED))
 
-_TIMES = len(COUNTED)
+TIMES = len(COUNTED)
 _PER_DECADE = 40  # of time: a quantile is known to within 6 %
 _FASTEST_S = 1e-5
 _BUCKETS = 7 * _PER_DECADE  # up to 100 s
-_WIDTH = _TIMES + _BUCKETS
+EDGES_S = tuple(_FASTEST_S * 10 ** ((place + 1) / _PER_DECADE) for place in range(_BUCKETS))
+"""Up to which time each bucket reaches."""
+
+_WIDTH = TIMES + _BUCKETS
 _SIZE = len(ARMS) * _WIDTH * 8
 _ENDING = ".arms"
-
 Counts = Sequence[float]
 """One arm: what `COUNTED` lists, then how many requests took how long."""
 
@@ -55,7 +57,7 @@ class ArmCounter:
         values[ROWS] += rows
         values[ABSTENTIONS] += abstentions
         values[NOVEL] += novel
-        values[_TIMES + _bucket(seconds)] += 1
+        values[TIMES + _bucket(seconds)] += 1
 
     def failed(self) -> None:
         """A request was not answered, by this arm's fault."""
@@ -102,35 +104,6 @@ def minus(now: Counts, before: Counts) -> Counts:
     return [a - b for a, b in zip(now, before, strict=True)]
 
 
-def figures(counts: Counts) -> dict[str, float]:
-    """Counts as the figures of `penstock.serving.conditions`; NaN where nothing was counted.
-
-    >>> figures([0.0] * (len(COUNTED) + 280))["errors"]
-    nan
-    """
-    return {
-        "requests": counts[REQUESTS],
-        "rows": counts[ROWS],
-        "errors": _share(counts[ERRORS], counts[REQUESTS]),
-        "abstentions": _share(counts[ABSTENTIONS], counts[ROWS]),
-        "novelty": _share(counts[NOVEL], counts[ROWS]),
-        "agreement": _share(counts[AGREEING], counts[COMPARED]),
-        **{f"latency_p{q}": 1000 * quantile(counts, q / 100) for q in (50, 95, 99)},
-    }
-
-
-def quantile(counts: Counts, share: float) -> float:
-    """Seconds within which that share of the requests was answered: the upper edge of its bucket; NaN where there is none."""
-    times = counts[_TIMES:]
-    wanted = share * sum(times)
-    running = 0.0
-    for place, count in enumerate(times):
-        running += count
-        if count and running >= wanted:
-            return _FASTEST_S * 10 ** ((place + 1) / _PER_DECADE)
-    return math.nan
-
-
 def forget_counts(state_dir: Path, *, but: int | None) -> None:
     """Delete the counts of releases that are over."""
     for folder in ServingFolder(state_dir).arms.glob("*"):
@@ -146,7 +119,3 @@ def _bucket(seconds: float) -> int:
     if seconds <= _FASTEST_S:
         return 0
     return min(_BUCKETS - 1, int(math.log10(seconds / _FASTEST_S) * _PER_DECADE))
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else math.nan

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.serving.arm_counts import COUNTED, quantile, read_counts
+from penstock.serving.arm_counts import COUNTED, read_counts
+from penstock.serving.arm_figures import quantile
 from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM
 
 if TYPE_CHECKING:

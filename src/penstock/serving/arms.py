@@ -1,7 +1,7 @@
 """The two arms of a release in one worker, and how a request is answered while there is one.
 
 A candidate costs nobody an answer: what it cannot answer, the live version does, and the failure is counted against it. So a client's
-own mistake, which both refuse, is no error of the candidate.
+own mistake, which both refuse, is no error of the candidate; nor is that the server had no room for a request.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from penstock.bundle.signature import Signature
-from penstock.errors import BundleError, RequestError
+from penstock.errors import BundleError, RequestError, StoreFull
 from penstock.serving.arm_counts import ArmFile
 from penstock.serving.callers import ASKING
-from penstock.serving.refusals import refused
+from penstock.serving.refusals import OVERLOADED, TOO_LATE, refused
 from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Dealer, Release
 
 if TYPE_CHECKING:
@@ -85,8 +85,9 @@ class Arms:
         }
 
     def count_live(self, error: Exception) -> None:
-        """Count a failure of the live arm, where it is a fault of ours and not of the request."""
-        if not isinstance(error, RequestError) or error.status >= 500:
+        """Count a failure of the live arm, where it is its own: neither the request's, nor that of a server with too much to do."""
+        of_request = isinstance(error, RequestError) and error.status < 500
+        if not of_request and not is_of_server(error) and not is_too_late(error):
             self.counts.live.failed()
 
     @property
@@ -260,6 +261,8 @@ class _Instead(_OfArm):
     def answer(self, loaded: Loaded, predictions: bytes) -> None:
         asking = self.asking
         asking.reply.answer(loaded, predictions)
+        if is_of_server(self.failure):  # there was room again a moment later
+            return
         status = refused(self.failure)[0]  # to the log, where it is no PenstockError
         asking.arms.counts.candidate.failed()
         asking.predicting.journal_error(status, self.failure, asking.who, asking.arms.candidate.origin)
@@ -288,6 +291,16 @@ class _Told:
 
     def drop(self) -> None:
         """Whoever waited was cancelled."""
+
+
+def is_of_server(error: Exception) -> bool:
+    """Whether a request failed by what this server has no room for, in its queue or its journal, whichever version it was for."""
+    return isinstance(error, StoreFull) or (isinstance(error, RequestError) and error.code == OVERLOADED)
+
+
+def is_too_late(error: Exception) -> bool:
+    """Whether an answer would have missed its deadline: by the queue, or by a version that is slow."""
+    return isinstance(error, RequestError) and error.code == TOO_LATE
 
 
 def _of_whole(error: RequestError, places: Sequence[int]) -> RequestError:

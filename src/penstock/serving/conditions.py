@@ -10,7 +10,7 @@
 
 A name is a figure of the candidate; ``live`` is the same figure of the version that is live, ``live.rows`` another one of it. A
 figure that is not known (no row has a label yet) makes its comparison unknown, and nothing follows from what is unknown: neither
-a promotion nor a return.
+a promotion nor a return. What a condition says of figures is judged by `penstock.serving.verdicts`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from operator import eq, ge, gt, le, lt, ne
 from typing import Literal, NoReturn, TypeAlias, final
 
 from penstock.errors import BadParameter
@@ -45,17 +44,11 @@ NAMES = {
 SLOW_NAMES = frozenset({"labels", "quality", "alarms"})
 """Those that are read from journal and labels, by `penstock monitor` and `penstock promote`; a server does not know them."""
 
+COUNTED_NAMES = frozenset({"requests", "rows", "hours", "labels", "alarms"})
+"""Those that are what they are; the others estimate something, and are known within an interval."""
+
 LIVE = "live"
-Figures: TypeAlias = Mapping[str, float]
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<=": le,
-    ">=": ge,
-    "!=": ne,
-    "==": eq,
-    "=": eq,
-    "<": lt,
-    ">": gt,
-}
+OPERATORS = ("<=", ">=", "!=", "==", "=", "<", ">")
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)(?P<percent>\s*%)?(?![\w.])"
     r"|(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)|(?P<operator><=|>=|!=|==|[<>=+\-*()])"
@@ -89,6 +82,11 @@ class Comparison:
     operator: str
     right: Sum
 
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """All that is named or written in it."""
+        return tuple(v for side in (self.left, self.right) for _, product in side.products for v in product)
+
 
 @dataclass(frozen=True, slots=True)
 class Not:
@@ -104,30 +102,6 @@ class Joined:
 Part: TypeAlias = Comparison | Not | Joined
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one comparison showed. `holds` is None where a figure is not known."""
-
-    text: str
-    left: float
-    right: float
-    holds: bool | None
-
-    def __str__(self) -> str:
-        """The comparison beside its figures."""
-        if self.holds is None:
-            return f"{self.text}: not known yet"
-        return f"{self.text}: {self.left:.4g} against {self.right:.4g}, {'yes' if self.holds else 'no'}"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a condition holds (None: unknown), and what each of its comparisons showed."""
-
-    holds: bool | None
-    findings: tuple[Finding, ...]
-
-
 @final
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -139,17 +113,27 @@ class Condition:
     @property
     def names(self) -> frozenset[str]:
         """The figures that it needs."""
-        return frozenset(value.name for one in _comparisons(self.root) for value in _values(one) if value.name)
+        return frozenset(value.name for one in self.comparisons for value in one.values if value.name)
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """From left to right."""
+        return tuple(_comparisons(self.root))
+
+    @property
+    def estimates(self) -> frozenset[tuple[str, bool]]:
+        """The figures that are known within an interval, and whether each is that of the live version."""
+        return frozenset(
+            (v.name, v.of_live)
+            for one in self.comparisons
+            for v in one.values
+            if v.name and v.name not in COUNTED_NAMES
+        )
 
     @property
     def is_fast(self) -> bool:
         """Whether a server can judge it by what it counts itself."""
         return not self.names & SLOW_NAMES
-
-    def judge(self, candidate: Figures, live: Figures) -> Verdict:
-        """Hold the condition against the figures of both arms; a figure that is absent or NaN is unknown."""
-        findings: list[Finding] = []
-        return Verdict(_judge(self.root, candidate, live, findings), tuple(findings))
 
 
 def parse(text: str) -> Condition:
@@ -159,10 +143,8 @@ def parse(text: str) -> Condition:
     ------
     BadParameter : it cannot be read, or names a figure that there is not; says at which column, and names the nearest.
 
-    >>> parse("errors < 1% and rows >= 1000").judge({"errors": 0.02, "rows": 5000}, {}).holds
-    False
-    >>> parse("quality >= live - 0.01").judge({}, {"quality": 0.8}).holds is None
-    True
+    >>> sorted(parse("errors < 1% and rows >= 1000").names)
+    ['errors', 'rows']
     """
     return Condition(text, _Reader(text).read())
 
@@ -175,42 +157,6 @@ def _comparisons(part: Part) -> Iterator[Comparison]:
     else:
         for one in part.parts:
             yield from _comparisons(one)
-
-
-def _values(one: Comparison) -> Iterator[Value]:
-    for side in (one.left, one.right):
-        for _, product in side.products:
-            yield from product
-
-
-def _judge(part: Part, candidate: Figures, live: Figures, findings: list[Finding]) -> bool | None:
-    """Kleene's logic of three values: what is unknown decides nothing, and what is decided without it stays so."""
-    if isinstance(part, Comparison):
-        left, right = _total(part.left, candidate, live), _total(part.right, candidate, live)
-        unknown = math.isnan(left) or math.isnan(right)
-        holds = None if unknown else _COMPARE[part.operator](left, right)
-        findings.append(Finding(part.text, left, right, holds))
-        return holds
-    if isinstance(part, Not):
-        inner = _judge(part.part, candidate, live, findings)
-        return None if inner is None else not inner
-    verdicts = [_judge(one, candidate, live, findings) for one in part.parts]
-    decisive = part.how == "or"
-    if decisive in verdicts:
-        return decisive
-    return None if None in verdicts else not decisive
-
-
-def _total(side: Sum, candidate: Figures, live: Figures) -> float:
-    total = 0.0
-    for sign, product in side.products:
-        factor = float(sign)
-        for value in product:
-            factor *= (
-                value.number if not value.name else (live if value.of_live else candidate).get(value.name, math.nan)
-            )
-        total += factor
-    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +191,7 @@ class _Reader:
             match = _TOKEN.match(self._text, at)
             if match is None:
                 self._refuse_at(
-                    at + 1, f"{self._text[at]!r} means nothing here", f"operators are {' '.join(_COMPARE)} + - *"
+                    at + 1, f"{self._text[at]!r} means nothing here", f"operators are {' '.join(OPERATORS)} + - *"
                 )
             if match["number"]:
                 number = float(match["number"]) / (100 if match["percent"] else 1)
@@ -306,8 +252,8 @@ class _Reader:
     def _comparison(self) -> Comparison:
         start = self._now.column
         left = self._sum()
-        if self._now.kind != "operator" or self._now.text not in _COMPARE:
-            self._refuse("a comparison was expected here", f"write one of {' '.join(_COMPARE)} and a limit")
+        if self._now.kind != "operator" or self._now.text not in OPERATORS:
+            self._refuse("a comparison was expected here", f"write one of {' '.join(OPERATORS)} and a limit")
         operator = self._next().text
         right = self._sum()
         ends = self._tokens[self._at - 1]
@@ -316,16 +262,24 @@ class _Reader:
         names -= {""}
         if len(names) == 1:
             name = next(iter(names))
-            return Comparison(text, _named(left, name), operator, _named(right, name))
-        if any(v.name == LIVE for side in (left, right) for _, product in side.products for v in product):
+            left, right = _named(left, name), _named(right, name)
+        read = Comparison(text, left, operator, right)
+        if any(v.name == LIVE for v in read.values):
             self._refuse_at(
                 start,
                 f"{text!r} does not say which figure of the live version is meant",
                 "`live` stands beside one name of the candidate; else write for example live.errors",
             )
-        if not any(v.name for side in (left, right) for _, product in side.products for v in product):
+        if not any(v.name for v in read.values):
             self._refuse_at(start, f"{text!r} compares numbers alone", f"name a figure: {', '.join(NAMES)}")
-        return Comparison(text, left, operator, right)
+        estimated = sorted({v.name for v in read.values if v.name} - COUNTED_NAMES)
+        if operator in ("=", "==") and estimated:
+            self._refuse_at(
+                start,
+                f"{estimated[0]!r} is known within an interval only, so {text!r} would never be shown",
+                "write <= or >= and a limit",
+            )
+        return read
 
     def _sum(self) -> Sum:
         sign = 1

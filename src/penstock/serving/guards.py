@@ -2,26 +2,32 @@
 
 Any worker may do so: all see the counts of all, and `slots.json` is changed under a lock and only while it still holds that release. No
 ledger is needed; the next command writes the return into the audit trail.
+
+A guard trips on what is shown, not on what was counted: by intervals that hold at all looks together (`penstock.serving.sequences`),
+from the beginning of the release on, and from the beginning of each window on, so that what goes wrong late is not hidden by hours that went well.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections import deque
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import final
 
 from penstock.errors import PenstockError
-from penstock.serving.arm_counts import ARMS, Counts, figures, minus, read_counts
+from penstock.serving.arm_counts import ARMS, EDGES_S, REQUESTS, TIMES, Counts, minus, read_counts
+from penstock.serving.arm_figures import figures
 from penstock.serving.arms import Arms
-from penstock.serving.conditions import Condition, Finding, parse
+from penstock.serving.conditions import Condition, parse
 from penstock.serving.instants import parse_instant
 from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Release
+from penstock.serving.sequences import ALPHA
 from penstock.serving.slots import end_release
+from penstock.serving.verdicts import Evidence, judge, shown
 
 log = logging.getLogger("penstock.serving")
 
@@ -32,11 +38,11 @@ BY = "guard"
 
 @final
 class GuardWatch:
-    """Judges the release that goes on by what happened within its window."""
+    """Judges the release that goes on."""
 
     def __init__(self, state_dir: Path, arms: Callable[[], Arms | None]) -> None:
         self._state_dir, self._arms = state_dir, arms
-        self._looks: deque[tuple[float, Mapping[str, Counts]]] = deque()
+        self._starts: list[_Start] = []
         self._release: Release | None = None
         self._conditions: tuple[Condition, ...] = ()
 
@@ -65,38 +71,55 @@ class GuardWatch:
         return reason
 
     def _judge(self, release: Release) -> str | None:
-        guards = release.guards
-        if release != self._release:
-            if self._release is None or release.number != self._release.number:
-                self._looks.clear()
-            self._release = release
-            self._conditions = tuple(condition for condition in map(parse, guards.trip) if condition.is_fast)
-        now, counts = time.monotonic(), read_counts(self._state_dir, release.number)
-        if not self._looks:
-            age_s = hours_since(release.started_at) * 3600
-            if age_s <= guards.window_s:
-                self._looks.append((now - age_s, {arm: [0.0] * len(counts[arm]) for arm in ARMS}))
-            else:  # this worker began within the release: what was counted before is older than the window
-                self._looks.append((now, counts))
-        while len(self._looks) > 1 and self._looks[1][0] <= now - guards.window_s:
-            self._looks.popleft()
-        before = self._looks[0][1]
-        counted = {arm: figures(minus(counts[arm], before[arm])) for arm in ARMS}
-        self._looks.append((now, counts))
-        if counted[CANDIDATE_ARM]["requests"] < guards.minimum_requests:
+        """Why the release has to end; None where nothing shows that."""
+        self._take(release)
+        guards, age_h = release.guards, hours_since(release.started_at)
+        counts = read_counts(self._state_dir, release.number)
+        window = int(3600 * age_h // guards.window_s)
+        if self._starts[-1].window < window:
+            self._starts = [self._starts[0], *self._starts[1:][-1:], _Start(window, counts)]
+        for start in self._starts:
+            reason = self._judge_since(start, counts, guards.minimum_requests, age_h)
+            if reason is not None:
+                return reason
+        return None
+
+    def _take(self, release: Release) -> None:
+        if release == self._release:
+            return
+        if self._release is None or release.number != self._release.number:
+            self._starts = [_Start(0, {arm: [0.0] * (TIMES + len(EDGES_S)) for arm in ARMS})]
+        self._release = release
+        self._conditions = tuple(condition for condition in map(parse, release.guards.trip) if condition.is_fast)
+
+    def _judge_since(self, start: _Start, counts: Mapping[str, Counts], minimum: int, age_h: float) -> str | None:
+        since = {arm: minus(counts[arm], start.counts[arm]) for arm in ARMS}
+        if since[CANDIDATE_ARM][REQUESTS] < minimum:
             return None
-        since = hours_since(release.started_at)
-        candidate, live = ({**counted[arm], "hours": since} for arm in (CANDIDATE_ARM, LIVE_ARM))
+        estimates = sum(len(condition.estimates) for condition in self._conditions)
+        alpha = start.alpha / max(1, estimates)
+        candidate, live = (figures(since[arm], hours=age_h, alpha=alpha) for arm in (CANDIDATE_ARM, LIVE_ARM))
         for condition in self._conditions:
-            verdict = condition.judge(candidate, live)
+            verdict = judge(condition, Evidence(candidate, live))
             if verdict.holds:
-                return tripped(verdict.findings)
+                return shown(verdict.findings)
         return None
 
 
-def tripped(findings: tuple[Finding, ...]) -> str:
-    """Why a condition holds, in words: its comparisons that do."""
-    return "; ".join(f"{one.text} ({one.left:.4g} against {one.right:.4g})" for one in findings if one.holds)
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """From when on it is judged: window 0 begins with the release, and of the later ones the last two are looked at.
+
+    All of what is judged, over all windows that there ever will be, says with the chance `ALPHA` at most that a version is beyond a limit
+    that it keeps: the chances of the windows add up to that (6 / pi^2 times the sum of 1 / k^2 is 1).
+    """
+
+    window: int
+    counts: Mapping[str, Counts]
+
+    @property
+    def alpha(self) -> float:
+        return ALPHA * 6 / math.pi**2 / (self.window + 1) ** 2
 
 
 def hours_since(started_at: str) -> float:

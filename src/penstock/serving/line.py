@@ -7,6 +7,7 @@ from math import ceil
 
 from penstock.errors import RequestError
 from penstock.serving.jobs import Job
+from penstock.serving.refusals import OVERLOADED, TOO_LATE
 
 
 class Line:
@@ -58,7 +59,7 @@ def too_late(wait_ns: int) -> RequestError:
         "the answer would come after the deadline of the request",
         why="the requests that were there before, or the model itself, take longer than it leaves",
         way_out="ask again later, allow more time, or declare a fallback: [serving] fallback",
-        code="too-late",
+        code=TOO_LATE,
         status=503,
         headers={"retry-after": _seconds(wait_ns)},
     )
@@ -70,7 +71,7 @@ def overloaded(wait_ns: int) -> RequestError:
         "more is asked than this server can answer",
         why=f"the request would wait for about {wait_ns / 1e9:.1f} s, and [serving.queue] max_wait_ms allows less",
         way_out="ask again later, or start more workers: penstock serve --workers N",
-        code="overloaded",
+        code=OVERLOADED,
         status=503,
         headers={"retry-after": _seconds(wait_ns)},
     )

@@ -12,6 +12,9 @@ log = logging.getLogger("penstock.serving")
 
 _STATUS_OF: dict[type[PenstockError], int] = {ServingError: 503, StoreFull: 503}
 
+TOO_LATE, OVERLOADED = "too-late", "overloaded"
+"""Codes of what is refused because of all that is asked, and not because of the version that would have answered."""
+
 
 def refused(error: Exception) -> tuple[int, dict[str, str]]:
     """Status, and `code`, `what`, `why`, `try`, `path`; what is our fault goes to the log."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.monitoring.sequences import Interval, difference, mean_sequence, quantile_sequence, share_sequence
+from penstock.serving.sequences import Interval, difference, mean_sequence, quantile_sequence, share_sequence
 
 LOOKS = (*range(1, 50, 3), *range(50, 500, 25), *range(500, 2001, 250))
 

@@ -7,7 +7,7 @@ sequence* contains the true value at every look at once, with the stated chance.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +39,7 @@ def share_sequence(hits: float, n: float, *, alpha: float = ALPHA) -> Interval:
 
     Parameters
     ----------
-    hits, n : how many of how many.
+    hits, n : how many of how many. Where an observation is itself a share (of the rows of one request), hits is the sum of these.
 
     Returns
     -------
@@ -47,7 +47,8 @@ def share_sequence(hits: float, n: float, *, alpha: float = ALPHA) -> Interval:
 
     Source: the mixture of Robbins (1970), Ann. Math. Stat. 41, 1397, with the uniform prior: while the true share is p,
     B(hits + 1, n - hits + 1) / (p^hits (1 - p)^(n - hits)) is a martingale that starts at 1, and by Ville's inequality reaches
-    1 / alpha with probability at most alpha.
+    1 / alpha with probability at most alpha. For observations between 0 and 1 of mean p it is a supermartingale, as
+    x log(q / p) is convex in x: single throws are the worst case.
 
     >>> share_sequence(0, 0)
     Interval(low=0.0, high=1.0)
@@ -82,11 +83,37 @@ def quantile_sequence(values: npt.ArrayLike, share: float, *, alpha: float = ALP
     n = len(ordered)
     if n == 0:
         return Interval(-math.inf, math.inf)
-    middle = min(n, max(0, round(share * n)))
-    fewest = _furthest(lambda k: _allowed(k, n, share, alpha), 0, middle)
-    most = _furthest(lambda k: _allowed(k, n, share, alpha), n, middle)
+    fewest, most = _below(n, share, alpha)
     low = -math.inf if fewest == 0 else float(ordered[fewest - 1])
     high = math.inf if most == n else float(ordered[most])
+    return Interval(low, high)
+
+
+def histogram_sequence(
+    counts: Sequence[float], edges: Sequence[float], share: float, *, alpha: float = ALPHA
+) -> Interval:
+    """`quantile_sequence` of values of which only a histogram is kept.
+
+    Parameters
+    ----------
+    counts : of the values up to each of `edges`, above the one before.
+    edges : ascending.
+
+    >>> histogram_sequence([0, 900, 100], [1.0, 2.0, 4.0], 0.5)
+    Interval(low=1.0, high=2.0)
+    """
+    n = round(sum(counts))
+    if n == 0:
+        return Interval(-math.inf, math.inf)
+    fewest, most = _below(n, share, alpha)
+    low, high, running = -math.inf, math.inf, 0.0
+    for count, edge in zip(counts, edges, strict=True):
+        running += count
+        if running < fewest:
+            low = edge
+        if running > most:
+            high = edge
+            break
     return Interval(low, high)
 
 
@@ -115,6 +142,13 @@ def mean_sequence(value: float, standard_error: float, n: float, *, alpha: float
 def difference(first: Interval, second: Interval) -> Interval:
     """Of the second minus the first: each holds with the chance 1 - alpha / 2, and so the difference with 1 - alpha."""
     return Interval(second.low - first.high, second.high - first.low)
+
+
+def _below(n: int, share: float, alpha: float) -> tuple[int, int]:
+    """How few and how many of n values may lie below the quantile of that share."""
+    middle = min(n, max(0, round(share * n)))
+    fewest = _furthest(lambda k: _allowed(k, n, share, alpha), 0, middle)
+    return fewest, _furthest(lambda k: _allowed(k, n, share, alpha), n, middle)
 
 
 def _allowed(hits: float, n: float, p: float, alpha: float) -> bool:
