@@ -180,6 +180,46 @@ def test_a_consumer_over_its_rate_is_told_when_to_come_again(
     assert "retry-after" in refused.headers
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/predict", {"rows": [ROW] * 10}),
+        ("/invocations", {"dataframe_records": [ROW] * 10}),
+        ("/v1/models/toy:predict", {"instances": [ROW] * 10}),
+        ("/v2/models/toy/infer", {"inputs": [{"name": "age", "datatype": "FP64", "shape": [10], "data": [41] * 10}]}),
+        ("/labels", {"labels": [{"id": "x", "label": "yes"}] * 10}),
+    ],
+)
+def test_a_rate_counts_rows_by_every_protocol(
+    deploy: Deploy, open_client: Callable[..., Client], tmp_path: Path, path: str, body: object
+) -> None:
+    """Ten in one request are what ten requests are; of what was turned away nothing is journalled."""
+    deploy(1)
+    clerk = issue(tmp_path, "clerk", "predict", "label", rate="20/min")
+    client = open_client()
+    assert client.ask("POST", path, json=body, headers=bearer(clerk)).status_code == 200
+    later = client.ask("POST", path, json=body, headers=bearer(clerk))
+    assert later.status_code == 429
+    assert 25 <= int(later.headers["retry-after"]) <= 30
+    assert [record.kind for record in read(client.journal)].count("error") == 0
+    assert 'consumer="clerk",outcome="limited"} 1.0' in client.worker.metrics.render(None).decode()
+
+
+def test_a_request_with_more_rows_than_the_rate_gives_in_a_minute_is_too_large(
+    deploy: Deploy, open_client: Callable[..., Client], tmp_path: Path
+) -> None:
+    """It would lock its consumer out for longer than that; nothing but the request itself is taken from the allowance."""
+    deploy(1)
+    slow = issue(tmp_path, "slow", "predict", rate="10/min")
+    client = open_client()
+    refused = client.ask("POST", "/predict", json={"rows": [ROW] * 11}, headers=bearer(slow))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (413, "too-large")
+    assert "may send 10" in refused.json()["error"]["what"]
+    again = client.ask("POST", "/predict", json=ASK, headers=bearer(slow))
+    assert again.status_code == 429
+    assert int(again.headers["retry-after"]) <= 6
+
+
 def test_an_expired_token_does_not_count(deploy: Deploy, open_client: Callable[..., Client], tmp_path: Path) -> None:
     """From its instant on, without a look at any file."""
     deploy(1)

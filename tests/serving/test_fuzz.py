@@ -75,7 +75,7 @@ def test_requests_of_predict(bundle: Bundle, body: bytes) -> None:
 def test_requests_of_mlflow_in_json(bundle: Bundle, asked: Any) -> None:
     """Its four forms, and what is none."""
     with suppress(PenstockError):
-        answer(bundle, mlflow._of_json(parse_object(encoded(asked), with_nan=True), bundle.signature))
+        answer(bundle, mlflow._of_json(parse_object(encoded(asked), with_nan=True), bundle.signature, most=9))
 
 
 @FUZZ
@@ -93,7 +93,7 @@ def test_requests_of_mlflow_in_csv(bundle: Bundle, body: bytes) -> None:
 def test_requests_of_tensorflow(bundle: Bundle, asked: Any) -> None:
     """Rows and columns, bytes in base64, values in lists."""
     with suppress(PenstockError):
-        answer(bundle, tensorflow._rows(parse_object(encoded(asked), with_nan=True), bundle.signature))
+        answer(bundle, tensorflow._rows(parse_object(encoded(asked), with_nan=True), bundle.signature, most=9))
 
 
 TENSORS = st.lists(
@@ -123,9 +123,9 @@ def test_tensors_in_json_and_in_bytes(bundle: Bundle, head: Any, rest: bytes, of
     """Lengths that do not add up, shapes that lie, texts that end early."""
     data = encoded(head)
     with suppress(PenstockError):
-        answer(bundle, read_inference(data + rest, len(data) + off, bundle.signature).rows)
+        answer(bundle, read_inference(data + rest, len(data) + off, bundle.signature, most=9).rows)
     with suppress(PenstockError):
-        answer(bundle, read_inference(data, None, bundle.signature).rows)
+        answer(bundle, read_inference(data, None, bundle.signature, most=9).rows)
 
 
 @FUZZ
@@ -157,7 +157,7 @@ def test_messages_of_grpc(bundle: Bundle, data: st.DataObject) -> None:
     except (DecodeError, UnicodeDecodeError):
         return
     with suppress(PenstockError):
-        answer(bundle, rows_of_columns(_columns(read_back), path="inputs"))
+        answer(bundle, rows_of_columns(_columns(read_back), path="inputs", most=9))
 
 
 @FUZZ

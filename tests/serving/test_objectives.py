@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import BadParameter
-from penstock.serving.objectives import Levels, Objective, Tallies, Tally, objectives_of
+from penstock.serving.metrics import levels_of
+from penstock.serving.objectives import Levels, Objective, objectives_of
 from penstock.serving.settings import LatencyObjective, ObjectiveSettings, ServeSettings
 from penstock.serving.slots import SlotState
+from penstock.serving.tallies import Tallies, Tally
 from penstock.testing.toy_bundle import ROWS
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ class Clock:
     """A server whose traffic is told by the test."""
 
     def __init__(self, state_dir: Path, settings: ObjectiveSettings = ALL) -> None:
-        self.now = Tally(1_000_000.0)
+        self.now = Tally(1_000_000.0, slow_ms=50.0)
         self.levels = Levels(state_dir, settings, lambda: self.now)
         self.tallies = Tallies(state_dir)
         self.tallies.note(lambda: self.now)
@@ -48,6 +52,7 @@ class Clock:
                 n.slow + 15 * slow,
                 n.rows + 15 * answered,
                 n.abstained + 15 * abstained,
+                n.slow_ms,
             )
             self.tallies.note(lambda: self.now)
 
@@ -104,18 +109,29 @@ def test_without_traffic_nothing_is_known(tmp_path: Path) -> None:
     assert told["burn"]["6h"] == pytest.approx(500.0)  # type: ignore[index]
 
 
-def test_six_hours_are_kept_and_no_more(tmp_path: Path) -> None:
-    """A ring: after two days it is as large as after six hours, and in order."""
+def test_the_budget_is_that_of_the_period(tmp_path: Path) -> None:
+    """What was bad before it is forgotten."""
+    clock = Clock(tmp_path, ObjectiveSettings(availability=0.9, period_s=2 * 3600.0))
+    clock.go(3600, answered=1, failed=1)
+    assert clock.told("availability")["budget_left"] == pytest.approx(-4.0)
+    clock.go(3600, answered=1)
+    assert clock.told("availability")["budget_left"] == pytest.approx(1 - 1 / 3 / 0.1)
+    clock.go(3600, answered=1)
+    told = clock.told("availability")
+    assert (told["budget_left"], told["share"]) == (1.0, 1.0)
+    assert told["since"] == "1970-01-12T14:46:40.000000Z"  # two hours ago
+
+
+def test_what_is_slow_may_be_declared_anew(tmp_path: Path) -> None:
+    """From then on it is counted; what was slow by the old measure is not mixed into it."""
     clock = Clock(tmp_path)
-    size = (tmp_path / "metrics" / "objectives.ring").stat().st_size
-    clock.go(30 * 3600, answered=1)
-    kept = clock.tallies.all()
-    assert (tmp_path / "metrics" / "objectives.ring").stat().st_size == size
-    assert 6 * 3600 <= kept[-1].at_s - kept[0].at_s < 6.1 * 3600
-    assert [t.at_s for t in kept] == sorted(t.at_s for t in kept)
-    other = Tallies(tmp_path)  # of another worker
-    other.note(lambda: clock.now)
-    assert other.all() == kept
+    clock.go(600, answered=10, slow=10)
+    clock.now = replace(clock.now, slow_ms=80.0)
+    clock.levels = Levels(tmp_path, ObjectiveSettings(0.999, LatencyObjective(0.99, 80)), lambda: clock.now)
+    clock.go(600, answered=10)
+    told = clock.told("latency")
+    assert (told["share"], told["count"]) == (1.0, 5850.0)
+    assert clock.told("availability")["count"] == 12_000.0
 
 
 @given(
@@ -154,9 +170,7 @@ def test_they_are_told_by_metrics_and_by_an_address_of_their_own(
     """By every protocol's requests; what a client did wrong does not count."""
     deploy(1)
     client = open_client(objectives=ObjectiveSettings(0.9, LatencyObjective(0.5, 1e-6), 0.5))
-    levels = client.worker.metrics.levels
-    assert levels._tallies is not None
-    levels._tallies.note(lambda: Tally(0.0))
+    Tallies(client.worker.state_dir).note(lambda: Tally(0.0, slow_ms=1e-6))
     for _ in range(4):
         assert client.post("/predict", {"rows": [ROWS[0]]}).status_code == 200
     assert client.post("/invocations", {"dataframe_records": [ROWS[0]]}).status_code == 200
@@ -177,21 +191,23 @@ def test_without_objectives_nothing_is_watched(client: Client) -> None:
     assert objectives_of(ObjectiveSettings()) == ()
     assert client.get("/objectives").json() == {"objectives": []}
     assert "penstock_burn_rate" not in client.get("/metrics").text
-    assert not (client.worker.state_dir / "metrics" / "objectives.ring").exists()
+    assert not (client.worker.state_dir / "levels").exists()
 
 
 def test_a_server_watches_them_over_its_workers(
     deploy: Deploy, start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    """One ring, which begins anew with the server."""
+    """And over its restarts, however it ended: stopped, or killed with all its workers."""
     deploy(1)
     settings = json.dumps({"objectives": {"availability": 0.99, "latency": {"p": 0.99, "ms": 1000}}})
-    for _ in range(2):
+    for already, ending in ((0, signal.SIGTERM), (10, signal.SIGKILL), (20, signal.SIGTERM)):
         server = start_server("--workers", "2", "--settings", settings)
         for _ in range(10):
             assert server.ask("POST", "/predict", {"rows": [ROWS[0]]})[0] == 200
         told = {one["objective"]: one for one in server.ask("GET", "/objectives")[1]["objectives"]}
-        assert (told["availability"]["count"], told["availability"]["share"]) == (10.0, 1.0)
-        assert told["latency"]["count"] == 10.0
-        assert server.stop() == 0
-    assert (tmp_path / "serving" / "metrics" / "objectives.ring").exists()
+        assert (told["availability"]["count"], told["availability"]["share"]) == (already + 10.0, 1.0)
+        assert told["latency"]["count"] == already + 10.0
+        assert told["availability"]["burn"] == {"5m": 0.0, "30m": 0.0, "1h": 0.0, "6h": 0.0}
+        server.stop(ending)
+    (told,) = levels_of(tmp_path / "serving", ObjectiveSettings(availability=0.99)).to_json()  # with no server there
+    assert told["count"] == 30.0

@@ -57,6 +57,48 @@ def test_an_instant_of_an_earlier_boot_does_not_lock_a_consumer_out(tmp_path: Pa
     assert Rate(tmp_path, "crm", 1.0).wait_s(3.0) == 0.0
 
 
+def test_rows_beyond_what_is_left_are_taken_on_credit_and_waited_for(tmp_path: Path) -> None:
+    """Ten per second: a hundred at once are answered, and then nothing for nine seconds."""
+    rate = Rate(tmp_path, "crm", 10.0)
+    assert rate.wait_s(100.0) == 0.0
+    assert rate.more_s(99, 100.0) == 0.0
+    assert 9.0 < rate.wait_s(100.0) <= 9.1 + 1e-6
+    assert rate.wait_s(109.1) == 0.0
+    assert rate.wait_s(109.1) > 0.0
+
+
+def test_credit_is_given_once(tmp_path: Path) -> None:
+    """Of two requests that are admitted together, the second one waits until the first one's credit is paid."""
+    rate = Rate(tmp_path, "crm", 10.0)
+    assert rate.wait_s(100.0) == rate.wait_s(100.0) == 0.0
+    assert rate.more_s(99, 100.0) == 0.0
+    assert 9.0 < rate.more_s(99, 100.0) < 9.2
+    assert rate.more_s(99, 109.2) == 0.0
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    per_s=st.floats(0.1, 1000),
+    asked=st.lists(st.tuples(st.floats(0, 3), st.integers(1, 500)), min_size=1, max_size=40),
+)
+def test_rows_in_requests_of_any_size_keep_to_the_rate_in_the_long_run(
+    tmp_path_factory: object, per_s: float, asked: list[tuple[float, int]]
+) -> None:
+    """What is taken until any moment is the rate, one burst, and the last request."""
+    rate = Rate(tmp_path_factory.mktemp("rate"), "crm", per_s)  # type: ignore[attr-defined]
+    now, taken = 10.0, 0
+    for gap, rows in asked:
+        now += gap
+        rows = min(rows, rate.most_rows)
+        if rate.wait_s(now):
+            continue
+        if rows > 1 and rate.more_s(rows - 1, now):
+            taken += 1
+            continue
+        assert taken <= per_s * (now - 10.0) + max(1.0, per_s) + 1e-6
+        taken += rows
+
+
 @settings(max_examples=50, deadline=None)
 @given(per_s=st.floats(0.01, 1000), gaps=st.lists(st.floats(0, 2), min_size=1, max_size=60))
 def test_no_stretch_of_time_has_more_than_the_rate_and_one_burst(

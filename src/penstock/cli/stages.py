@@ -1,4 +1,4 @@
-"""The stages of a project's pipeline, for the verbs that show them beside the user's own steps."""
+"""The stages of a project's pipeline and the objectives of its server, for the verbs that show them beside the user's own steps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from penstock.experiments.steps.status import Stage
+    from penstock.experiments.steps.status import Objective, Stage
     from penstock.project.workspace import Workspace
 
 
@@ -27,3 +27,16 @@ def stages_of(workspace: Workspace) -> Callable[[], list[Stage]] | None:
         ]
 
     return stages
+
+
+def objectives_of(workspace: Workspace) -> Callable[[], list[Objective]] | None:
+    """How the server of the project keeps its objectives, when asked; None where the folder is no project with data."""
+    if not workspace.declaration.data.source:
+        return None
+
+    def objectives() -> list[Objective]:
+        from penstock.lifecycle.levels import objectives_now
+
+        return objectives_now(workspace)
+
+    return objectives

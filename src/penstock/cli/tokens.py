@@ -26,7 +26,9 @@ def tokens() -> None:
     "--expires", metavar="LENGTH", help='How long the token counts, such as "90d" or "12h". Default: for ever.'
 )
 @click.option(
-    "--rate", metavar="RATE", help='How often it may ask, such as "100/s" or "600/min". Default: as often as it likes.'
+    "--rate",
+    metavar="RATE",
+    help='How many rows it may send, such as "100/s" or "600/min". Default: as many as it likes.',
 )
 @json_option
 def create(name: str, scopes: tuple[str, ...], expires: str | None, rate: str | None, as_json: bool) -> int:

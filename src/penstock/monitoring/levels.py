@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.monitoring.window import Window
-from penstock.serving.objectives import Tally, objectives_of
+from penstock.serving.objectives import objectives_of
 from penstock.serving.settings import ObjectiveSettings
+from penstock.serving.tallies import Tally
 
 
 @dataclass(frozen=True, slots=True)

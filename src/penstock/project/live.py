@@ -79,11 +79,13 @@ def asked_bundle(project: Project, model: str | None = None, version: str | None
 
 def objective_settings(declared: ServingSection) -> ObjectiveSettings:
     """What `[serving.objectives]` says."""
+    from penstock.project.sections.serving import seconds_of
     from penstock.serving.settings import LatencyObjective, ObjectiveSettings
 
     wanted = declared.objectives
     latency = None if wanted.latency is None else LatencyObjective(wanted.latency.p, wanted.latency.ms)
-    return ObjectiveSettings(wanted.availability, latency, wanted.answered)
+    period_s = seconds_of(wanted.period) or 0.0  # the declaration has seen to it that it is one
+    return ObjectiveSettings(wanted.availability, latency, wanted.answered, period_s)
 
 
 def server_settings(declared: ServingSection, folder: Path | None = None) -> ServeSettings:

@@ -13,7 +13,7 @@ from penstock.errors import PenstockError, RequestError
 from penstock.serving.arms import answer_dealt
 from penstock.serving.asked import Asked, Rows, read_asked
 from penstock.serving.bodies import read_body, refuse_unwanted
-from penstock.serving.callers import ASKING, Asking, Caller, scope_of
+from penstock.serving.callers import ASKING, Asking, Caller, is_turned_away, scope_of, take
 from penstock.serving.door import CLOSED, Door, came_of, refusing
 from penstock.serving.fast_lane import FastLane
 from penstock.serving.follower import Loaded
@@ -72,6 +72,7 @@ class App:
                 worker.metrics.request("predict", CLOSED)
                 return
             asked = read_asked(body)
+            take(len(asked.rows))
             loaded, answers = await self.lane.answer(asked, came_of(scope), urgency)
             content = b"%b%b}" % (loaded.opening, answers)
             worker.metrics.values[PREDICTED] += 1
@@ -104,11 +105,13 @@ class App:
         came_ns = perf_counter_ns() if came_ns is None else came_ns
         arms = loaded.arms
         try:
+            take(len(rows))
             if arms is None:
                 return _told(await self._predicting.answer(loaded, Asked(rows), came_ns, urgency))
             by, answers = await answer_dealt(self._predicting, arms, Asked(rows), came_ns, urgency)
         except PenstockError as error:
-            self._predicting.journal_error(refused(error)[0], error, ASKING.get())
+            if not is_turned_away(error):
+                self._predicting.journal_error(refused(error)[0], error, ASKING.get())
             raise
         told = _told(answers)
         return [{**answer, **arms.named} for answer in told] if by is arms.candidate else told

@@ -103,6 +103,18 @@ def at_hand(asked: Asked, worker: Worker) -> Loaded | None:
     return worker.serving.live if asked.version is None and asked.model is None else None
 
 
+def too_many_rows(rows: int, most: int) -> RequestError:
+    """The refusal of a request that has more rows than one may have."""
+    return RequestError(
+        f"{rows:,} rows in one request",
+        why=f"a request holds at most {most:,}",
+        way_out="send several requests, or use `penstock predict` for whole files",
+        path="rows",
+        code="too-large",
+        status=413,
+    )
+
+
 def _wrong_rows(request: dict[str, Any]) -> RequestError:
     if "rows" not in request:
         return RequestError(

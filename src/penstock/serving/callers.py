@@ -23,7 +23,7 @@ from penstock.serving.consumer_counts import ConsumerCounts
 from penstock.serving.folder import ServingFolder
 from penstock.serving.heads import Heads
 from penstock.serving.instants import parse_instant
-from penstock.serving.rates import Rate
+from penstock.serving.rates import CREDIT_S, Rate
 from penstock.serving.tokens import ANONYMOUS, Consumer, digest_of, read_consumers
 
 log = logging.getLogger("penstock.serving")
@@ -37,25 +37,46 @@ _KEY_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks what is being answered, for the journal. `record` is what its records say of that, as part of their JSON."""
+    """Who asks what is being answered, for the journal, and how often they may.
+
+    `record` is what the journal's records say of that, as part of their JSON.
+    """
 
     consumer: str
     request_id: str
     record: bytes
+    rate: Rate | None = None
 
     @classmethod
     def of(cls, caller: Caller | None, request_id: str | None) -> Asking | None:
         """None where there is nothing to say."""
         if request_id is None:
             return None if caller is None else caller.asking
-        return cls.made("" if caller is None or caller.name == ANONYMOUS else caller.name, request_id)
+        if caller is None or caller.name == ANONYMOUS:
+            return cls.made("", request_id)
+        return cls.made(caller.name, request_id, caller.rate)
 
     @classmethod
-    def made(cls, consumer: str, request_id: str = "") -> Asking:
+    def made(cls, consumer: str, request_id: str = "", rate: Rate | None = None) -> Asking:
         record = b',"consumer":"%b"' % consumer.encode() if consumer else b""
         if request_id:
             record += b',"request_id":"%b"' % request_id.encode()
-        return cls(consumer, request_id, record)
+        return cls(consumer, request_id, record, rate)
+
+    def take(self, rows: int) -> None:
+        """Count the rows of a request against the rate; it was admitted as one already.
+
+        Raises
+        ------
+        RequestError : status 413, more than its rate allows in one request; 429, others have taken them meanwhile.
+        """
+        if self.rate is None or rows < 2:
+            return
+        if rows > self.rate.most_rows:
+            raise _too_much(self.rate, rows)
+        wait_s = self.rate.more_s(rows - 1)
+        if wait_s:
+            raise _too_often(self.rate, wait_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +94,13 @@ class Caller:
 
 ASKING: ContextVar[Asking | None] = ContextVar("asking", default=None)
 """Of the request that is being answered; each is a task of its own."""
+
+
+def take(rows: int) -> None:
+    """Count the rows of the request that is being answered against the rate of its consumer. Raises as `Asking.take`."""
+    who = ASKING.get()
+    if who is not None:
+        who.take(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +194,7 @@ class Callers:
             rate = self._rate(consumer)
             if rate is not None:
                 rates[consumer.name] = rate
-            caller = Caller(consumer.name, frozenset(consumer.scopes), rate, Asking.made(consumer.name))
+            caller = Caller(consumer.name, frozenset(consumer.scopes), rate, Asking.made(consumer.name, rate=rate))
             for token in consumer.tokens:
                 digest = bytes.fromhex(token.digest)
                 ends = [at for at in (token.expires_at, token.revoked_at) if at is not None]
@@ -254,11 +282,21 @@ def _missing_scope(caller: Caller, scope: str) -> RequestError:
     )
 
 
+def _too_much(rate: Rate, rows: int) -> RequestError:
+    return RequestError(
+        f"the request has {rows:,} rows, and its consumer may send {rate.most_rows:,}",
+        why=f"its rate is {rate.per_s:g} rows per second, and one request may have {CREDIT_S:g} seconds' worth of them",
+        way_out="send fewer rows in one request, or ask for a higher rate",
+        code="too-large",
+        status=413,
+    )
+
+
 def _too_often(rate: Rate, wait_s: float) -> RequestError:
     return RequestError(
         "the consumer asks too often",
-        why=f"its rate is {rate.per_s:g} requests per second, over all workers of the server",
-        way_out=f"wait {max(1, math.ceil(wait_s))} s, send several rows in one request, or ask for a higher rate",
+        why=f"its rate is {rate.per_s:g} rows per second, over all workers of the server",
+        way_out=f"wait {max(1, math.ceil(wait_s))} s, or ask for a higher rate",
         code="rate-limited",
         status=429,
         headers={"retry-after": str(max(1, math.ceil(wait_s)))},

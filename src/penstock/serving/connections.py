@@ -34,7 +34,7 @@ _SPARE_FILES = 128  # descriptors that are not for connections: journal, slots, 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a connection may take; times in seconds. `connections`: of one worker."""
+    """What a connection may take; times in seconds. `connections`: of one worker, by each of HTTP and gRPC."""
 
     header_s: float
     body_s: float
@@ -47,6 +47,8 @@ class Limits:
 def limits_of(settings: ServeSettings) -> Limits:
     """The limits of a worker, after its number of open files was raised as far as the system lets it."""
     most = _most_files() - _SPARE_FILES
+    if settings.grpc_port is not None:
+        most //= 2
     return Limits(
         settings.header_timeout_s,
         settings.body_timeout_s,
@@ -55,6 +57,11 @@ def limits_of(settings: ServeSettings) -> Limits:
         settings.max_body_bytes,
         max(16, most) if settings.max_connections is None else min(settings.max_connections, max(16, most)),
     )
+
+
+def time_of_body(limits: Limits) -> float:
+    """How long a body may take whose length is not known, in seconds."""
+    return limits.body_s + limits.body_bytes / SLOWEST_BYTES_PER_S
 
 
 class Connection(HttpToolsProtocol):

@@ -70,6 +70,8 @@ class FastLane:
         """Put a whole request into the queue."""
         try:
             asked, came_ns = read_asked(body), self.came_ns()
+            if call.who is not None:
+                call.who.take(len(asked.rows))
             loaded = at_hand(asked, self.worker)
             arms = None if loaded is None else loaded.arms
             if loaded is None or (

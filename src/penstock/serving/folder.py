@@ -62,6 +62,11 @@ class ServingFolder:
         return self.root / "metrics"
 
     @property
+    def levels(self) -> Path:
+        """What was counted when, for service levels; outlives the server."""
+        return self.root / "levels"
+
+    @property
     def tokens(self) -> Path:
         """Who may ask, with digests of their tokens; read and written by the owner alone."""
         return self.root / "tokens.json"

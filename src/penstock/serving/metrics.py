@@ -19,8 +19,9 @@ from penstock.serving.arm_metrics import collect_arms
 from penstock.serving.folder import ServingFolder
 from penstock.serving.model_metrics import ENDING as MODELS_ENDING
 from penstock.serving.model_metrics import collect_models
-from penstock.serving.objectives import Levels, Tally, clear_tallies
+from penstock.serving.objectives import Levels, objectives_of
 from penstock.serving.settings import ObjectiveSettings
+from penstock.serving.tallies import Tallies, Tally
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -111,7 +112,7 @@ class Metrics:
         self.state_dir = state_dir
         wanted = objectives or ObjectiveSettings()
         self._slow_s = float("inf") if wanted.latency is None else wanted.latency.ms / 1000
-        self.levels = Levels(state_dir, wanted, self.tally)
+        self.levels = levels_of(state_dir, wanted)
         folder = ServingFolder(state_dir).metrics
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{name}{_ENDING}").open("w+b") as file:
@@ -132,16 +133,6 @@ class Metrics:
         if seconds > self._slow_s:
             values[SLOW] += 1
 
-    def tally(self) -> Tally:
-        """What all workers have counted until now, for the objectives."""
-        total = _sum(self.state_dir)
-        answered = failed = 0.0
-        for route in _PREDICTING:
-            answered += total[_PLACES[route, 200]]
-            failed += total[_PLACES[route, 500]] + total[_PLACES[route, 503]]
-        timed = sum(total[_BUCKETS:_SECONDS])
-        return Tally(time.time(), answered, failed, timed, total[SLOW], total[ROWS], total[ABSTENTIONS])
-
     def render(self, serving: Serving | None) -> bytes:
         """The text that Prometheus reads."""
         from prometheus_client import CollectorRegistry, generate_latest  # costs 40 ms, and is asked for later
@@ -155,13 +146,42 @@ PREDICTED = _PLACES["predict", 200]
 """Of `/predict`, answered: counted without a look at the table."""
 
 
+def levels_of(state_dir: Path, objectives: ObjectiveSettings) -> Levels:
+    """The service levels of a serving folder, by what all workers have counted; also where no server runs."""
+    slow_ms = 0.0 if objectives.latency is None else objectives.latency.ms
+    return Levels(state_dir, objectives, lambda: _tally(state_dir, slow_ms))
+
+
+def _tally(state_dir: Path, slow_ms: float) -> Tally:
+    total = _sum(state_dir)
+    answered = failed = 0.0
+    for route in _PREDICTING:
+        answered += total[_PLACES[route, 200]]
+        failed += total[_PLACES[route, 500]] + total[_PLACES[route, 503]]
+    timed = sum(total[_BUCKETS:_SECONDS])
+    return Tally(time.time(), answered, failed, timed, total[SLOW], total[ROWS], total[ABSTENTIONS], slow_ms)
+
+
+def begin_metrics(state_dir: Path, objectives: ObjectiveSettings) -> None:
+    """Count from zero; what an earlier server counted stays with the service levels. Called once, before the first worker starts.
+
+    The last counts are noted before they are cleared, and zero after that: killed in between, the next start does the same again.
+    """
+    if not objectives_of(objectives) and not Tallies.are_there(state_dir):
+        clear_metrics(state_dir)
+        return
+    tallies, slow_ms = Tallies(state_dir), 0.0 if objectives.latency is None else objectives.latency.ms
+    tallies.note(lambda: _tally(state_dir, slow_ms), at_once=True)
+    clear_metrics(state_dir)
+    tallies.note(lambda: _tally(state_dir, slow_ms), at_once=True)
+
+
 def clear_metrics(state_dir: Path) -> None:
-    """Forget the counters of an earlier server. Called once, before the first worker starts."""
+    """Forget the counters of an earlier server."""
     for ending in (_ENDING, MODELS_ENDING):
         for path in ServingFolder(state_dir).metrics.glob(f"*{ending}"):
             path.unlink(missing_ok=True)
     consumer_counts.clear_consumer_counts(state_dir)
-    clear_tallies(state_dir)
 
 
 class _Collector:

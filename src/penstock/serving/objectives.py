@@ -9,16 +9,15 @@ it still goes on. Source: Beyer, Murphy, Rensin, Kawahara, Thorne (eds.), The Si
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.serving.consumer_counts import shared_map
-from penstock.serving.folder import ServingFolder
+from penstock.serving.instants import iso_of
 from penstock.serving.settings import ObjectiveSettings
+from penstock.serving.tallies import EVERY_S, Tallies, Tally
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -26,31 +25,6 @@ if TYPE_CHECKING:
 WINDOWS_S = {"5m": 300, "30m": 1800, "1h": 3600, "6h": 21_600}
 ALERTS = (("page", "1h", "5m", 14.4), ("page", "6h", "30m", 6.0))
 """Severity; the long and the short window that must both burn faster than so."""
-
-_EVERY_S = 15.0
-_KEPT = int(WINDOWS_S["6h"] / _EVERY_S) + 2
-_COUNT = struct.Struct("<d")
-_TALLY = struct.Struct("<7d")
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What was counted until an instant, over all workers, since the server started.
-
-    Attributes
-    ----------
-    at_s : seconds since 1970.
-    answered, failed : prediction requests that were answered, and that were not because of the server (status 500 and above; what a
-        client did wrong is neither). slow : of those that were answered. rows, abstained : of their rows.
-    """
-
-    at_s: float
-    answered: float = 0.0
-    failed: float = 0.0
-    timed: float = 0.0
-    slow: float = 0.0
-    rows: float = 0.0
-    abstained: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +43,13 @@ class Objective:
         if self.name == "latency":
             return until.slow - since.slow, until.timed - since.timed
         return until.abstained - since.abstained, until.rows - since.rows
+
+    def comparable(self, kept: Sequence[Tally], now: Tally) -> list[Tally]:
+        """The tallies that counted what is counted now: what is slow may have been declared anew."""
+        if self.name != "latency":
+            return list(kept)
+        other = max((place for place, tally in enumerate(kept) if tally.slow_ms != now.slow_ms), default=-1)
+        return list(kept[other + 1 :])
 
     def burn(self, since: Tally, until: Tally) -> float | None:
         """How fast the budget burns; None where nothing was asked."""
@@ -89,16 +70,16 @@ def objectives_of(settings: ObjectiveSettings) -> tuple[Objective, ...]:
 
 
 class Levels:
-    """Watches the declared objectives of one server. Each worker has one; they share what was counted when.
+    """Watches the declared objectives of one server. Each worker has one; they share what was counted when, and it outlives them.
 
     Parameters
     ----------
-    count : gives the tally of now.
+    count : gives what the counters say now.
     """
 
     def __init__(self, state_dir: Path, settings: ObjectiveSettings, count: Callable[[], Tally]) -> None:
         self.objectives = objectives_of(settings)
-        self._count = count
+        self._count, self._period_s = count, settings.period_s
         self._tallies = Tallies(state_dir) if self.objectives else None
 
     async def watch(self) -> None:
@@ -107,16 +88,17 @@ class Levels:
             return
         while True:
             await asyncio.to_thread(self._tallies.note, self._count)
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(EVERY_S)
 
     def to_json(self) -> list[dict[str, Any]]:
         """The answer of `/objectives`."""
         if self._tallies is None:
             return []
-        now, known = self._count(), self._tallies.all()
-        start = Tally(known[0].at_s if known else now.at_s)
+        now, kept = self._tallies.now(self._count()), self._tallies.all()
         body = []
         for objective in self.objectives:
+            known = objective.comparable(kept, now)
+            start = _at(known, now.at_s - self._period_s, known[0] if known else now)
             bad, all_of_them = objective.bad_of(start, now)
             burns = {name: objective.burn(_at(known, now.at_s - s, start), now) for name, s in WINDOWS_S.items()}
             total = objective.burn(start, now)
@@ -125,6 +107,8 @@ class Levels:
                     "objective": objective.name,
                     "of": objective.words,
                     "target": objective.target,
+                    "period_s": self._period_s,
+                    "since": iso_of(datetime.fromtimestamp(start.at_s, UTC)),
                     "share": None if all_of_them <= 0 else 1 - bad / all_of_them,
                     "count": all_of_them,
                     "budget_left": None if total is None else 1 - total,
@@ -142,7 +126,7 @@ class Levels:
             return
         targets = GaugeMetricFamily("penstock_objective", "The share that must do well.", labels=["objective"])
         left = GaugeMetricFamily(
-            "penstock_error_budget_left", "Of the error budget, since the server started.", labels=["objective"]
+            "penstock_error_budget_left", "Of the error budget of the period.", labels=["objective"]
         )
         burns = GaugeMetricFamily(
             "penstock_burn_rate", "How fast the error budget burns.", labels=["objective", "window"]
@@ -162,50 +146,8 @@ class Levels:
         yield from (targets, left, burns, alerts)
 
 
-class Tallies:
-    """What was counted in the last six hours, in a ring that the workers of a server share."""
-
-    def __init__(self, state_dir: Path) -> None:
-        path = _ring(state_dir)
-        self._ring = shared_map(path, _COUNT.size + _KEPT * _TALLY.size)
-        self._lock = path.open("rb") if path.exists() else None
-
-    def note(self, count: Callable[[], Tally]) -> None:
-        """Keep what is counted now, unless another worker just has."""
-        if self._lock is not None:
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-        try:
-            now = count()
-            known = self.all()
-            if known and 0 <= now.at_s - known[-1].at_s < _EVERY_S * 0.8:
-                return
-            (written,) = _COUNT.unpack_from(self._ring)
-            place = _COUNT.size + int(written) % _KEPT * _TALLY.size
-            _TALLY.pack_into(self._ring, place, *(getattr(now, field.name) for field in fields(Tally)))
-            _COUNT.pack_into(self._ring, 0, written + 1)
-        finally:
-            if self._lock is not None:
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
-
-    def all(self) -> list[Tally]:
-        """In the order of time."""
-        (written,) = _COUNT.unpack_from(self._ring)
-        first = max(0, int(written) - _KEPT)
-        places = (_COUNT.size + number % _KEPT * _TALLY.size for number in range(first, int(written)))
-        return [Tally(*_TALLY.unpack_from(self._ring, place)) for place in places]
-
-
-def clear_tallies(state_dir: Path) -> None:
-    """Forget those of an earlier server, whose counters are gone, too."""
-    _ring(state_dir).unlink(missing_ok=True)
-
-
-def _ring(state_dir: Path) -> Path:
-    return ServingFolder(state_dir).metrics / "objectives.ring"
-
-
 def _at(known: Sequence[Tally], at_s: float, start: Tally) -> Tally:
-    """The last tally until an instant; what the server started with, where that was later."""
+    """The last tally until an instant; the first one that there is, where that was later."""
     before = [tally for tally in known if tally.at_s <= at_s]
     return before[-1] if before else start
 

@@ -10,8 +10,8 @@ from time import perf_counter_ns, time_ns
 import orjson
 
 from penstock.bundle.answers import LATE
-from penstock.errors import PenstockError, RequestError, StoreFull
-from penstock.serving.asked import Asked, Rows
+from penstock.errors import PenstockError, StoreFull
+from penstock.serving.asked import Asked, Rows, too_many_rows
 from penstock.serving.callers import ASKING, Asking
 from penstock.serving.follower import Loaded
 from penstock.serving.jobs import NEVER, Answered, Job, Reply
@@ -67,7 +67,7 @@ class Predicting:
         """
         settings = self._worker.settings
         if len(asked.rows) > settings.max_rows:
-            raise self._too_many(asked.rows)
+            raise too_many_rows(len(asked.rows), settings.max_rows)
         deadline_ms = (
             urgency.deadline_ms if asked.deadline_ms is None else urgency.within(asked.deadline_ms).deadline_ms
         )
@@ -111,16 +111,6 @@ class Predicting:
             job.steps.mark("wait")
         loaded = job.loaded
         return self._worker.remembered.for_request(loaded.bundle.decoder, job.asked, model=loaded.entry.model)
-
-    def _too_many(self, rows: Rows) -> RequestError:
-        return RequestError(
-            f"{len(rows):,} rows in one request",
-            why=f"a request holds at most {self._worker.settings.max_rows:,}",
-            way_out="send several requests, or use `penstock predict` for whole files",
-            path="rows",
-            code="too-large",
-            status=413,
-        )
 
     def keep(self, job: Job, answered: Answered) -> bytes:
         """Journal, then count what will be answered, in one go on the event loop: the ids name the place in the journal."""

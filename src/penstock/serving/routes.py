@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from penstock.errors import PenstockError, RequestError
 from penstock.serving.bodies import parse_object
+from penstock.serving.callers import take
 from penstock.serving.door import CLOSED, Door, Gone, Refusal, refusing
 from penstock.serving.follower import Loaded
 from penstock.serving.metrics import LABELS
@@ -56,6 +57,7 @@ def routes(door: Door) -> Starlette:
 
     async def labels(request: Request) -> Response:
         items = _label_items(parse_object(await door.body(request)))
+        take(len(items))
         result = await worker.take_labels(items)
         worker.metrics.values[LABELS] += result.accepted
         return _json(result.to_json())

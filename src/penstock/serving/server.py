@@ -18,7 +18,7 @@ import msgspec
 from penstock.errors import PenstockError, ServingError
 from penstock.serving.draining import Flag
 from penstock.serving.logs import configured
-from penstock.serving.metrics import clear_metrics
+from penstock.serving.metrics import begin_metrics
 from penstock.serving.openness import open_to_all
 from penstock.serving.rates import clear_rates
 from penstock.serving.settings import ServeSettings
@@ -74,8 +74,10 @@ def serve(
             why=f"no slot is live in {state_dir}",
             way_out="run `penstock run`, then `penstock deploy`",
         )
+    if settings.grpc_port:
+        _refuse_taken(host, settings.grpc_port)
     listening = _listen(host, port)
-    clear_metrics(state_dir)
+    begin_metrics(state_dir, settings.objectives)
     clear_rates(state_dir)
     address = _address(host, listening, "http" if settings.tls is None else "https")
     ready = (lambda grpc_port: on_ready(address, _grpc_address(host, grpc_port))) if on_ready else (lambda _: None)
@@ -256,6 +258,21 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise _cannot_listen(host, port, error) from error
     return listening
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Refuse a port of gRPC that somebody has: workers share theirs, and the system would have them share a stranger's, too."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        raise ServingError(
+            f"gRPC cannot listen on {host}:{port}",
+            why=error.strerror or str(error),
+            way_out="choose another port: --grpc-port N",
+        ) from error
 
 
 def _end_half_open_connections(listening: socket.socket) -> None:

@@ -68,6 +68,7 @@ class ObjectiveSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     availability: float | None = None  # of requests
     latency: LatencyObjective | None = None
     answered: float | None = None  # of rows
+    period_s: float = 30 * 86_400.0  # that the error budget is for
 
 
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +125,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name, share in {**shares, "latency p": None if latency is None else latency.p}.items():
             if share is not None:
                 _check(f"[serving.objectives] {name}", share, 0.0, 0.999999)
+        _check("[serving.objectives] period_s", wanted.period_s, 3600.0, 90 * 86_400.0)
         if latency is not None:
             _check("[serving.objectives] latency ms", latency.ms, 0.001, None)
         _check("[serving.logs] sample", self.logs.sample, 0.0, 1.0)

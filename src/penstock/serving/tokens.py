@@ -77,7 +77,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """Somebody who asks: a program, a team. `rate_per_s`: requests per second; None: as many as it likes."""
+    """Somebody who asks: a program, a team. `rate_per_s`: rows per second; None: as many as it likes."""
 
     name: str
     scopes: tuple[str, ...]
@@ -263,7 +263,7 @@ def _rate(text: str) -> float:
     if not 0 < rate <= 1_000_000:
         raise BadParameter(
             f"{text!r} is no rate",
-            why="it is a number of requests per s, min or h",
+            why="it is a number of rows per s, min or h",
             way_out='write for example "100/s"',
         )
     return rate

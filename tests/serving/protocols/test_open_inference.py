@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,25 @@ def test_broken_binary_texts_are_refused(client: Any, tail: bytes) -> None:
     headers = {"Inference-Header-Content-Length": str(len(head))}
     response = client.ask("POST", "/v2/models/toy/infer", content=head + tail, headers=headers)
     assert response.status_code == 400, response.text
+
+
+def test_a_megabyte_of_truth_values_is_no_gigabyte_of_rows(client: Any) -> None:
+    """A row for each byte: refused before rows are made of them, by every protocol of columns."""
+    head = json.dumps(
+        {
+            "inputs": [
+                {"name": "age", "datatype": "BOOL", "shape": [1_000_000], "parameters": {"binary_data_size": 1_000_000}}
+            ]
+        }
+    ).encode()
+    headers = {"inference-header-content-length": str(len(head))}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    response = client.ask("POST", "/v2/models/toy/infer", content=head + bytes(1_000_000), headers=headers)
+    assert (response.status_code, response.json()["code"]) == (413, "too-large")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    for path in ("/invocations", "/v1/models/toy:predict"):
+        response = client.post(path, {"inputs": {"age": [1] * 10_001}})
+        assert (response.status_code, response.json()["code"]) == (413, "too-large")
 
 
 @pytest.mark.parametrize("version", ["1", "latest", "champion", "live", "blue"])

@@ -54,19 +54,36 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Objective:
+    """How a declared objective of the server is kept: what `GET /objectives` tells of it."""
+
+    told: Mapping[str, Any]
+
+    def to_text(self) -> str:
+        told = self.told
+        if told["share"] is None:
+            return f"nothing was asked since {told['since'][:16]}Z ({told['of']})"
+        burns = ", ".join(f"{told['burn'][name] or 0:.3g} over {name}" for name in ("1h", "6h"))
+        kept = f"{told['share']:.3%} of {told['target']:.6g} wanted ({told['of']})"
+        left = f"{told['budget_left']:.1%} of the budget of {told['period_s'] / 86_400:g} d left"
+        return f"{kept}; {left}, burning at {burns}" + (": too fast" if told["alert"] else "")
+
+
+@dataclass(frozen=True)
 class Status:
     """Where a folder stands.
 
     Attributes
     ----------
     steps : the user's own, in order. stages : of the project's pipeline, in order.
-    edges : of the steps.
+    edges : of the steps. objectives : of the server, where it has ever run with any.
     """
 
     name: str
     steps: list[Stage] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
+    objectives: list[Objective] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -78,6 +95,7 @@ class Status:
             "name": self.name,
             "steps": [step.to_json() for step in self.steps],
             "stages": [stage.to_json() for stage in self.stages],
+            "objectives": [dict(objective.told) for objective in self.objectives],
         }
 
     def to_text(self) -> str:
@@ -89,6 +107,10 @@ class Status:
             parts.append("next: make what is missing, or correct penstock.toml")
         elif stale:
             parts.append("next: penstock run")
+        if self.objectives:
+            wide = max(len(one.told["objective"]) for one in self.objectives)
+            lines = [f"  {one.told['objective'].ljust(wide)}  {one.to_text()}" for one in self.objectives]
+            parts.append("\n".join(["service levels:", *lines]))
         return "\n".join(parts)
 
     def picture(self, width: int | None = None) -> Picture:
@@ -135,6 +157,7 @@ def look(
     only: Sequence[str] = (),
     stages: Callable[[], list[Stage]] | None = None,
     rows: Callable[[], Mapping[str, Any]] | None = None,
+    objectives: Callable[[], list[Objective]] | None = None,
 ) -> Status:
     """How the steps of a folder stand, and the stages of its project. Runs nothing.
 
@@ -142,11 +165,12 @@ def look(
     ----------
     only : names of steps; they and what they need. Stages are then left out.
     stages : tells those of the project's own pipeline, where the folder is a project with data.
+    objectives : tells how the server of the project keeps its own.
     rows : tells the inputs from which `rows_of` knows the rows that steps see; asked only where there are steps.
     """
     told = [] if stages is None or only else stages()
     if not workspace.declaration.step and not only:
-        return Status(workspace.name, stages=told)
+        return Status(workspace.name, stages=told, objectives=[] if objectives is None else objectives())
     graph = graph_of(workspace)
     around = surroundings(workspace, rows=None if rows is None else rows_of(rows()))
     states = survey(graph, around, graph.chosen(only))
@@ -166,7 +190,8 @@ def look(
                 state.restore,
             )
         )
-    return Status(workspace.name, steps, told, [e for e in graph.edges if e.taker in states])
+    kept = [] if objectives is None or only else objectives()
+    return Status(workspace.name, steps, told, [e for e in graph.edges if e.taker in states], kept)
 
 
 def _box(stage: Stage) -> Box:

@@ -140,12 +140,15 @@ class ObjectivesSection(Section, frozen=True):
     availability: float | None = None  # of requests: answered, or the client's own mistake
     latency: LatencySection | None = None
     answered: float | None = None  # of rows: the model does not abstain
+    period: str = "30d"  # that the error budget is for: from "1h" to "90d"
 
     def faults(self) -> Iterator[Fault]:
         for name in ("availability", "answered"):
             share = getattr(self, name)
             if share is not None and not 0 < share < 1:
                 yield name, f"{share} is not between 0 and 1", "write for example 0.999; 1 would leave no error budget"
+        if not 3600 <= (seconds_of(self.period) or 0) <= 90 * 86_400:
+            yield "period", f"{self.period!r} is no length of time from 1h to 90d", 'write for example "30d"'
 
 
 class ServingSection(Section, frozen=True):

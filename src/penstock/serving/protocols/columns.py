@@ -8,17 +8,22 @@ from typing import Any
 from penstock.bundle.signature import Signature
 from penstock.bundle.values import class_text
 from penstock.errors import RequestError
+from penstock.serving.asked import too_many_rows
 
 Row = dict[str, Any]
 Answer = dict[str, Any]
 
 
-def rows_of_columns(columns: Mapping[str, Sequence[Any]], *, path: str) -> list[Row]:
+def rows_of_columns(columns: Mapping[str, Sequence[Any]], *, path: str, most: int) -> list[Row]:
     """Rows of columns of one length.
+
+    Parameters
+    ----------
+    most : rows that a request may have. Looked at here, because a megabyte of truth values would be a gigabyte of rows.
 
     Raises
     ------
-    RequestError : the columns have different lengths.
+    RequestError : the columns have different lengths, or are longer than a request may be.
     """
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -30,6 +35,8 @@ def rows_of_columns(columns: Mapping[str, Sequence[Any]], *, path: str) -> list[
             code="bad-shape",
         )
     names = list(columns)
+    if names and lengths[names[0]] > most:
+        raise too_many_rows(lengths[names[0]], most)
     return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 

@@ -1,8 +1,13 @@
-"""The Open Inference Protocol over gRPC, on a port of its own. Extra: ``penstock[grpc]``."""
+"""The Open Inference Protocol over gRPC, on a port of its own. Extra: ``penstock[grpc]``.
+
+Each call has one message, which is read and parsed here rather than by gRPC: after its metadata were looked at, so that a stranger's
+message is never read, and within the time that a body of HTTP has.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter_ns
 from typing import Any
 
@@ -10,7 +15,8 @@ from penstock import __version__
 from penstock.errors import RequestError, ServingError
 from penstock.parts import need
 from penstock.serving.callers import ANY, ASKING, Asking
-from penstock.serving.door import Door, in_words, version_told
+from penstock.serving.connections import HEAD_BYTES, limits_of, time_of_body
+from penstock.serving.door import CLOSED, Door, in_words, version_told
 from penstock.serving.follower import Loaded
 from penstock.serving.heads import NOTED, request_id_of
 from penstock.serving.protocols import repository
@@ -28,6 +34,7 @@ from penstock.serving.protocols.tensors import (
     tensors_of,
 )
 from penstock.serving.refusals import headers_of, refused
+from penstock.serving.settings import ServeSettings
 from penstock.serving.tls import grpc_credentials
 from penstock.serving.urgency import Urgency, urgency_of
 from penstock.serving.watching import Seen
@@ -49,6 +56,10 @@ _CONTENTS = {
 Method = Callable[[Any, Any], Awaitable[Any]]
 """Message and context to message."""
 
+_STREAMS = 100
+"""Calls at once on one connection; gRPC's clients wait with more by themselves. What RFC 9113, 6.5.2, recommends at least."""
+_PING_MS = 60_000
+
 
 class GrpcServer:
     """Answers gRPC within a worker's event loop. Workers of one server share the port."""
@@ -65,17 +76,11 @@ class GrpcServer:
         MissingExtra : grpcio is not installed. ServingError : the port is taken.
         """
         grpc = need("grpc", extra="grpc", used_for="gRPC")
-        limit = self._door.worker.settings.max_body_bytes
-        options = [
-            ("grpc.max_receive_message_length", limit),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 1),
-        ]
-        self._server = grpc.aio.server(options=options)
+        self._server = grpc.aio.server(options=_options(self._door.worker.settings))
+        methods = _methods(self._door)
         handlers = {
-            name: grpc.unary_unary_rpc_method_handler(
-                self._answering(grpc, name, _methods(self._door)[name]),
-                request_deserializer=message(f"{name}Request").FromString,
+            name: grpc.stream_unary_rpc_method_handler(
+                self._answering(grpc, name, methods[name]),
                 response_serializer=message(f"{name}Response").SerializeToString,
             )
             for name in METHODS
@@ -101,11 +106,15 @@ class GrpcServer:
             await self._server.stop(grace_s)
 
     def _answering(self, grpc: Any, name: str, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
+        """What answers the calls of a method: the one message that comes, or a status with words of ours."""
+        kind = message(f"{name}Request")
+        within_s = time_of_body(limits_of(self._door.worker.settings))
         codes = {
             400: grpc.StatusCode.INVALID_ARGUMENT,
             401: grpc.StatusCode.UNAUTHENTICATED,
             403: grpc.StatusCode.PERMISSION_DENIED,
             404: grpc.StatusCode.NOT_FOUND,
+            408: grpc.StatusCode.DEADLINE_EXCEEDED,
             413: grpc.StatusCode.RESOURCE_EXHAUSTED,
             429: grpc.StatusCode.RESOURCE_EXHAUSTED,
             503: grpc.StatusCode.UNAVAILABLE,
@@ -114,15 +123,15 @@ class GrpcServer:
         scope = _SCOPES.get(name, "admin")
         watching = self._door.worker.watching
 
-        async def answer(request: Any, context: Any) -> Any:
+        async def answer(messages: AsyncIterator[bytes], context: Any) -> Any:
             heads = _heads(context)
             if watching is None:
-                return await answered(heads, request, context, Seen())
+                return await answered(heads, messages, context, Seen())
             watching.name(heads)
             with watching.request("grpc", name, heads) as seen:
-                return await answered(heads, request, context, seen)
+                return await answered(heads, messages, context, seen)
 
-        async def answered(heads: dict[bytes, bytes], request: Any, context: Any, seen: Seen) -> Any:
+        async def answered(heads: dict[bytes, bytes], messages: AsyncIterator[bytes], context: Any, seen: Seen) -> Any:
             caller = None
             named = request_id_of(heads)
             more: tuple[tuple[str, str], ...] = () if named is None else (("x-request-id", named),)
@@ -130,13 +139,19 @@ class GrpcServer:
                 ASKING.set(Asking.of(None, named))
                 caller = callers.admit(heads, scope)
                 ASKING.set(Asking.of(caller, named))
-                response = await method(request, context)
+                response = await method(_parsed(kind, await _first(messages, within_s)), context)
+            except asyncio.CancelledError:  # the client has gone, or its deadline has passed
+                seen.status = CLOSED
+                metrics.request("grpc", CLOSED)
+                if caller is not None:
+                    callers.counts.add(caller.name, CLOSED)
+                raise
             except Exception as error:  # noqa: BLE001  # told to the client, and to the log where it is ours
                 seen.status, said = refused(error)
                 metrics.request("grpc", seen.status)
                 if caller is not None:
                     callers.counts.add(caller.name, seen.status)
-                more += tuple(headers_of(error).items())
+                more += (("x-error-code", said["code"]), *headers_of(error).items())
                 await context.abort(codes.get(seen.status, grpc.StatusCode.INTERNAL), in_words(said), more)
             seen.status = 200
             metrics.request("grpc", 200)
@@ -147,6 +162,71 @@ class GrpcServer:
             return response
 
         return answer
+
+
+def _options(settings: ServeSettings) -> list[tuple[str, int]]:
+    """What a connection may do, and for how long, where gRPC itself sees to it."""
+    limits = limits_of(settings)
+    return [
+        ("grpc.so_reuseport", 1),
+        ("grpc.max_receive_message_length", settings.max_body_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", HEAD_BYTES // 4),  # from here on gRPC may refuse
+        ("grpc.absolute_max_metadata_size", HEAD_BYTES),  # from here on it does
+        ("grpc.max_concurrent_streams", _STREAMS),
+        ("grpc.max_allowed_incoming_connections", limits.connections),
+        ("grpc.server_handshake_timeout_ms", round(limits.header_s * 1000)),
+        ("grpc.max_connection_idle_ms", round(limits.idle_s * 1000)),
+        ("grpc.keepalive_time_ms", _PING_MS),  # whether a client that is silent is still there
+        ("grpc.keepalive_timeout_ms", round(limits.send_s * 1000)),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # more often is abuse, and ends the connection
+    ]
+
+
+async def _first(messages: AsyncIterator[bytes], within_s: float) -> bytes:
+    """The message of a call.
+
+    Raises
+    ------
+    RequestError : status 408, it did not come in time; 400, there is none.
+    """
+    try:
+        async with asyncio.timeout(within_s):
+            return await anext(messages)
+    except TimeoutError:
+        raise RequestError(
+            "the message of the call did not arrive in time",
+            why=f"it has {within_s:g} s",
+            way_out="send it at once; over a slow network, fewer rows in one call",
+            code="too-slow",
+            status=408,
+        ) from None
+    except StopAsyncIteration:
+        await asyncio.sleep(
+            0.01
+        )  # a client that has gone looks like this, too: a moment later this task is cancelled for it
+        raise RequestError(
+            "the call has no message", why="each method takes one", way_out="send one", code="bad-message"
+        ) from None
+
+
+def _parsed(kind: Any, data: bytes) -> Any:
+    """
+    Raises
+    ------
+    RequestError : status 400; the bytes are no such message.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        return kind.FromString(data)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise RequestError(
+            "the message cannot be read",
+            why=f"it is no {kind.DESCRIPTOR.name} of the Open Inference Protocol ({error})",
+            way_out="use the messages of open_inference_grpc.proto",
+            code="bad-message",
+        ) from None
 
 
 _SCOPES = {
@@ -205,7 +285,7 @@ def _methods(door: Door) -> dict[str, Method]:
     async def model_infer(request: Any, context: Any) -> Any:
         came_ns = perf_counter_ns()
         loaded = await loaded_of(request.model_name, request.model_version)
-        rows = rows_of_columns(_columns(request), path="inputs")
+        rows = rows_of_columns(_columns(request), path="inputs", most=door.worker.settings.max_rows)
         answers = await door.ask(loaded, rows, came_ns, _urgency(request, context))
         tensors = chosen(tensors_of(answers, loaded.bundle.signature), [output.name for output in request.outputs])
         response = message("ModelInferResponse")(
@@ -260,6 +340,13 @@ def _urgency(request: Any, context: Any) -> Urgency:
 
 
 def _columns(request: Any) -> dict[str, Any]:
+    if not request.inputs:
+        raise RequestError(
+            "the request has no inputs",
+            why="each input of the model is one tensor",
+            way_out="send at least one",
+            path="inputs",
+        )
     raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
         raise RequestError(

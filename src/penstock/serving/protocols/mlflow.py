@@ -44,7 +44,8 @@ def routes(door: Door) -> list[Route]:
         if media == "text/csv":
             rows = _of_csv(body)
         elif media in ("application/json", ""):
-            rows = _of_json(parse_object(body, with_nan=True), loaded.bundle.signature)
+            asked = parse_object(body, with_nan=True)
+            rows = _of_json(asked, loaded.bundle.signature, most=door.worker.settings.max_rows)
         else:
             raise RequestError(
                 f"the content type is {media!r}",
@@ -65,7 +66,7 @@ def routes(door: Door) -> list[Route]:
     ]
 
 
-def _of_json(asked: Mapping[str, Any], signature: Signature) -> Rows:
+def _of_json(asked: Mapping[str, Any], signature: Signature, *, most: int) -> Rows:
     forms = [form for form in FORMS if form in asked]
     if len(forms) != 1:
         raise _wrong(
@@ -98,7 +99,8 @@ def _of_json(asked: Mapping[str, Any], signature: Signature) -> Rows:
                 )
         return [dict(zip(columns, values, strict=True)) for values in data]
     if form == "inputs" and isinstance(given, dict):
-        return rows_of_columns({name: v if isinstance(v, list) else [v] for name, v in given.items()}, path=form)
+        columns = {name: v if isinstance(v, list) else [v] for name, v in given.items()}
+        return rows_of_columns(columns, path=form, most=most)
     if not isinstance(given, list):
         raise _wrong(f"{form} is no list", "each entry is a row", f'send {{"{form}": [{{"field": value}}]}}', form)
     if form == "dataframe_records" or all(isinstance(row, dict) for row in given):

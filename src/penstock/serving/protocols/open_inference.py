@@ -55,7 +55,8 @@ def routes(door: Door) -> list[Route]:
     async def infer(request: Request) -> Response:
         loaded = await loaded_of(request)
         body = await door.body(request)
-        asked = read_inference(body, _header_length(request), loaded.bundle.signature)
+        most = door.worker.settings.max_rows
+        asked = read_inference(body, _header_length(request), loaded.bundle.signature, most=most)
         answers = await door.answers(request, loaded, asked.rows, asked.deadline_ms)
         tensors = tensors_of(answers, loaded.bundle.signature)
         content, head = write_inference(loaded.entry.model, version_told(loaded, answers), asked, tensors)

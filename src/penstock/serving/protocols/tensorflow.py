@@ -42,7 +42,8 @@ def routes(door: Door) -> list[Route]:
         loaded = await loaded_of(request)
         asked = parse_object(await door.body(request), with_nan=True)
         by_rows = "instances" in asked
-        answers = await door.answers(request, loaded, _rows(asked, loaded.bundle.signature))
+        rows = _rows(asked, loaded.bundle.signature, most=door.worker.settings.max_rows)
+        answers = await door.answers(request, loaded, rows)
         columns = columns_of_answers(answers, loaded.bundle.signature)
         if not by_rows:
             return _json({"outputs": columns})
@@ -99,7 +100,7 @@ def _info(name: str, datatype: str, width: int) -> dict[str, Any]:
     return {"dtype": _TYPES[datatype], "tensor_shape": shape, "name": name}
 
 
-def _rows(asked: dict[str, Any], signature: Signature) -> Rows:
+def _rows(asked: dict[str, Any], signature: Signature, *, most: int) -> Rows:
     named = asked.get("signature_name", SIGNATURE)
     if named not in ("", SIGNATURE):
         raise _wrong(
@@ -116,7 +117,7 @@ def _rows(asked: dict[str, Any], signature: Signature) -> Rows:
         if not isinstance(inputs, dict):
             raise _wrong('"inputs" are no object', "the model has several inputs", 'send {"inputs": {"field": [..]}}')
         columns = {name: _column(values, f"inputs.{name}") for name, values in inputs.items()}
-        return rows_of_columns(columns, path="inputs")
+        return rows_of_columns(columns, path="inputs", most=most)
     instances = asked["instances"]
     if not isinstance(instances, list):
         raise _wrong(

@@ -79,16 +79,17 @@ class Tensor:
         return np.array(numbers, dtype=DTYPES[self.datatype]).tobytes()
 
 
-def read_inference(body: bytes, header_length: int | None, signature: Signature) -> Inference:
+def read_inference(body: bytes, header_length: int | None, signature: Signature, *, most: int) -> Inference:
     """A request of `infer`.
 
     Parameters
     ----------
+    most : rows that it may have.
     header_length : bytes of JSON at the start of the body; the rest are binary tensors. None where all of it is JSON.
 
     Raises
     ------
-    RequestError : status 400, with the path of what is wrong.
+    RequestError : status 400, with the path of what is wrong; 413, too many rows.
     """
     if header_length is not None and not 0 <= header_length <= len(body):
         raise _wrong(
@@ -127,7 +128,7 @@ def read_inference(body: bytes, header_length: int | None, signature: Signature)
         raise _wrong('"outputs" are no list', "each is an object with a name", 'send [{"name": ...}]', "outputs")
     timeout_us = of_request.get("timeout") if isinstance(of_request, dict) else None
     return Inference(
-        rows_of_columns(columns, path="inputs"),
+        rows_of_columns(columns, path="inputs", most=most),
         head.get("id") if isinstance(head.get("id"), str) else None,
         tuple(_wanted(output, number) for number, output in enumerate(outputs)),
         all_binary,
