@@ -11,7 +11,8 @@ import pytest
 from penstock.bundle.frame import Frame, typed_array
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.specs import ColumnSpec
-from penstock.features.fit import FittedRecipe, fit_recipe
+from penstock.features.fit import fit_recipe
+from penstock.features.fitted import FittedRecipe
 from penstock.features.recipe import Recipe
 from penstock.features.step import Columns, Form
 from penstock.features.tail import Tail

@@ -9,7 +9,8 @@ from penstock.bundle.frame import Frame
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.specs import ColumnSpec
 from penstock.errors import RecipeError
-from penstock.features.fit import FittedRecipe, fit_recipe
+from penstock.features.fit import fit_recipe
+from penstock.features.fitted import FittedRecipe
 from penstock.features.recipe import Recipe
 from penstock.features.tail import LINEAR, TREES
 

@@ -17,7 +17,8 @@ from penstock.bundle.packing import pack
 from penstock.bundle.specs import ColumnSpec
 from penstock.evaluation.metrics import METRICS
 from penstock.features.embedding import PACKAGE
-from penstock.features.fit import FittedRecipe, fit_recipe
+from penstock.features.fit import fit_recipe
+from penstock.features.fitted import FittedRecipe
 from penstock.features.graph import model_of, packed_arguments
 from penstock.features.recipe import Recipe
 from penstock.learning.calibrate import NoCalibration

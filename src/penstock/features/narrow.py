@@ -11,7 +11,7 @@ from penstock.features.selection import FittedSelection
 from penstock.features.step import FittedStep
 
 if TYPE_CHECKING:
-    from penstock.features.fit import Fitter
+    from penstock.features.fitter import Fitter
 
 
 def narrow(plan: Plan, fitter: Fitter) -> tuple[Plan, Mapping[int, FittedStep]]:

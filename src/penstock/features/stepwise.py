@@ -14,7 +14,7 @@ from penstock.features.graph import OUTPUT, Writer, packed_arguments
 from penstock.features.plan import Block, Plan, Source
 
 if TYPE_CHECKING:
-    from penstock.features.fit import FittedRecipe
+    from penstock.features.fitted import FittedRecipe
 
 MOST_NAMED = 3
 

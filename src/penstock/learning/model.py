@@ -17,7 +17,7 @@ from penstock.learning.learner import FittedLearner
 if TYPE_CHECKING:
     from spox import Var
 
-    from penstock.features.fit import Costs
+    from penstock.features.costs import Costs
     from penstock.learning.learner import Features
 
 

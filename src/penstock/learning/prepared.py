@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from penstock.bundle.frame import Frame
-from penstock.features.fit import FittedRecipe, fit_recipe
+from penstock.features.fit import fit_recipe
+from penstock.features.fitted import FittedRecipe
 from penstock.features.tail import Tail
 from penstock.learning.folds import rows_to_stop_by
 from penstock.learning.imbalance import nominal_of

@@ -26,7 +26,7 @@ from penstock.serving.instants import iso_of
 
 if TYPE_CHECKING:
     from penstock.bundle.frame import Frame
-    from penstock.features.fit import FittedRecipe
+    from penstock.features.fitted import FittedRecipe
     from penstock.packaging.inside import Inside
 
 SHOWN = 12

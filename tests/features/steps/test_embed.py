@@ -18,7 +18,8 @@ from penstock.bundle.packing import Layout
 from penstock.bundle.preparing import Prepared, prepare_columns
 from penstock.bundle.specs import ColumnSpec
 from penstock.errors import MissingExtra, RecipeError
-from penstock.features.fit import FittedRecipe, fit_recipe
+from penstock.features.fit import fit_recipe
+from penstock.features.fitted import FittedRecipe
 from penstock.features.pins import models_in, pinned
 from penstock.features.recipe import Recipe
 from penstock.features.sentences import PACKAGE, sentence_model

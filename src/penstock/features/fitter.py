@@ -1,0 +1,146 @@
+"""Level by level, each step is fitted on what the graph itself makes of the level before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from penstock.bundle.graph import open_session
+from penstock.bundle.packing import Layout
+from penstock.features.bounds import check_parameters
+from penstock.features.chunks import chunks_of, each
+from penstock.features.graph import INPUT_OF, step_model
+from penstock.features.plan import Block, Node, Plan, Source
+from penstock.features.selection import FittedSelection
+from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Target
+
+if TYPE_CHECKING:
+    from spox import Var
+
+
+class Fitter:
+    """Fits the nodes of a plan in order, keeping what the graph makes of each node that another one reads."""
+
+    def __init__(
+        self, plan: Plan, layout: Layout, packed: Mapping[str, np.ndarray], target: Target | None, seed: int
+    ) -> None:
+        self.plan, self.layout, self.packed, self.target, self.seed = plan, layout, packed, target, seed
+        self.fitted: dict[int, FittedStep] = {}
+        self.outputs: dict[int, np.ndarray] = {}
+
+    def fit(self) -> dict[int, FittedStep]:
+        for number in self.plan.nodes:
+            self.fit_node(number)
+        return self.fitted
+
+    def fit_node(self, number: int) -> None:
+        """Fit one node, after all that it reads."""
+        step = self.plan.nodes[number].make()
+        check_parameters(step)
+        inputs = [self._columns(block) for block in self.plan.nodes[number].inputs]
+        if not step.columnwise:  # its sums are over rows
+            inputs = [replace(columns, values=np.ascontiguousarray(columns.values)) for columns in inputs]
+        self.fitted[number] = (
+            step.fit(inputs, self.target, seed=self.seed) if all(columns.names for columns in inputs) else NOTHING
+        )
+
+    def of(self, plan: Plan) -> Fitter:
+        """One of the same rows for another plan."""
+        return Fitter(plan, self.layout, self.packed, self.target, self.seed)
+
+    def names(self, block: Block) -> list[str]:
+        return [
+            name
+            for piece in block
+            for name in ((piece.name,) if isinstance(piece, Source) else self.fitted[piece.node].names)
+        ]
+
+    def origins(self, block: Block) -> tuple[frozenset[str], ...]:
+        """The columns of the table that each column of a block may be made of."""
+        found: list[frozenset[str]] = []
+        for piece in block:
+            if isinstance(piece, Source):
+                found.append(frozenset(piece.columns))
+                continue
+            node, fitted = self.plan.nodes[piece.node], self.fitted[piece.node]
+            of = {
+                name: origin
+                for inputs in node.inputs
+                for name, origin in zip(self.names(inputs), self.origins(inputs), strict=True)
+            }
+            everything = frozenset().union(*of.values())
+            own = isinstance(fitted, FittedSelection) or node.make().columnwise
+            for name in fitted.names:
+                behind = [of[name]] if name in of else [origin for n, origin in of.items() if name.startswith(n)]
+                found.append(frozenset().union(*behind) if own and behind else everything)
+        return tuple(found)
+
+    def _columns(self, block: Block) -> Columns:
+        form = FORMS[block[0].kind]
+        sources = [piece.name for piece in block if isinstance(piece, Source)]
+        if len(sources) == len(block):
+            return Columns(self._sources(sources, form), tuple(sources), form, *self._priced(block))
+        values = [
+            self._sources([piece.name], form) if isinstance(piece, Source) else self._output(piece.node)
+            for piece in block
+            if isinstance(piece, Source) or self.fitted[piece.node].names
+        ]
+        joined = np.concatenate(values, axis=1) if values else np.empty((0, 0), dtype=np.float32)
+        return Columns(joined, tuple(self.names(block)), form, *self._priced(block))
+
+    def _priced(self, block: Block) -> tuple[()] | tuple[tuple[frozenset[str], ...], Mapping[str, float]]:
+        """Where the columns of a block come from and what that costs, where anything costs at all."""
+        return (self.origins(block), self.plan.costs) if self.plan.costs else ()
+
+    def _sources(self, names: Sequence[str], form: Form) -> np.ndarray:
+        """Columns of a packed input; without a copy where they stand together."""
+        packed, order = self.packed[INPUT_OF[form]], self.layout.slots(INPUT_OF[form])
+        first = order.index(names[0])
+        if tuple(names) == order[first : first + len(names)]:
+            return packed[:, first : first + len(names)]
+        return packed[:, [order.index(name) for name in names]]
+
+    def _output(self, number: int) -> np.ndarray:
+        """What the steps after a node learn from: its training values, which the graph makes unless it is cross-fitted."""
+        fitted = self.fitted[number]
+        if isinstance(fitted, CrossFitted):
+            return fitted.training_values
+        if number not in self.outputs:
+            self.outputs[number] = self._applied(self.plan.nodes[number], fitted)
+        return self.outputs[number]
+
+    def _applied(self, node: Node, fitted: FittedStep) -> np.ndarray:
+        inputs = [self._columns(block) for block in node.inputs]
+        session = open_session(step_model(fitted, [i.form for i in inputs], [len(i.names) for i in inputs]))
+
+        def run(start: int, stop: int) -> np.ndarray:
+            made: np.ndarray = session.run(
+                None, {f"x{i}": np.ascontiguousarray(columns.values[start:stop]) for i, columns in enumerate(inputs)}
+            )[0]
+            return made
+
+        n_rows, width = len(inputs[0]), len(fitted.names)
+        dtype = run(0, 1).dtype
+        output = np.empty((n_rows, width), dtype=dtype, order="F")  # the next step reads it column by column
+
+        def fill(chunk: tuple[int, int]) -> None:
+            output[slice(*chunk)] = run(*chunk)
+
+        each(fill, chunks_of(n_rows, width))
+        return output
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """A step whose inputs have no column left: it has no output either."""
+
+    names: tuple[str, ...] = ()
+
+    def emit(self, inputs: Sequence[Var]) -> Var:
+        raise AssertionError("a step without outputs is not written")
+
+
+NOTHING = _Nothing()
