@@ -17,7 +17,7 @@ from penstock.bundle.packing import FLOAT32_MAX
 from penstock.errors import BadParameter
 from penstock.features.bounds import check_parameters, defaults
 from penstock.features.graph import ELEMENT, INPUT_OF, step_model
-from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Target
+from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Remembering, Target
 
 ODD: dict[Form, list[Any]] = {
     Form.NUMBERS: [
@@ -217,6 +217,16 @@ class StepDuties:
                 require(fitted.training_values.shape == (len(inputs[0]), len(fitted.names)))
                 require(fitted.training_values.dtype == np.float32)
                 require(np.isfinite(fitted.training_values).all())
+
+    def test_what_is_recalled_is_what_the_graph_makes(self, step: Any) -> None:
+        """Bit for bit, when a row is seen first and when it is seen again."""
+        for form in forms_of(step):
+            fitted, _ = self._fitted(step, form)
+            if not isinstance(fitted, Remembering) or not fitted.names:
+                continue
+            for rows in ({"n_rows": 5}, {"n_rows": 37}, {"n_rows": 37}):
+                fresh = [odd_columns(form, seed=90 + i, **rows) for i in range(step.arity)]
+                require(same_bits(fitted.recall(fresh), apply(fitted, *fresh)))
 
     def test_a_fit_leaves_its_inputs_alone(self, step: Any) -> None:
         """Other steps read the same arrays."""

