@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,51 @@ def test_the_bundle_answers_without_the_folder_and_rows_as_batches(penstock: Cli
     assert json.loads(said[0]) == json.loads(json.dumps(whole))
     assert said[1] == "[]"
     bert_folder(made / "models" / "tiny")
+
+
+def test_it_is_shipped_with_its_model_and_tokeniser_and_refused_by_the_browser(
+    penstock: Cli, made: Path, tmp_path: Path
+) -> None:
+    """The wheel answers as the bundle does where Penstock cannot be imported, and requires tokenizers; so does the bare graph."""
+    from penstock.bundle.runtime import Bundle
+
+    assert penstock(made, "run", "--budget", "1 trials").code == 0
+    bundle = Bundle.load(made / "models" / "v1")
+    rows = [
+        {"note": "free prize", "amount": 1},
+        {"note": "we call home " * 9, "amount": 2},
+        {"note": None, "amount": 3},
+    ]
+    wheel = penstock(made, "export", "wheel", str(tmp_path / "wheel"))
+    assert wheel.code == 0, wheel.out
+    (file,) = (tmp_path / "wheel").glob("*.whl")
+    with zipfile.ZipFile(file) as inside:
+        inside.extractall(tmp_path / "site")
+    (metadata,) = (tmp_path / "site").glob("*.dist-info/METADATA")
+    assert "Requires-Dist: tokenizers" in metadata.read_text("utf-8")
+    (package,) = (p.parent.name for p in (tmp_path / "site").glob("*/__init__.py"))
+    code = (
+        "import sys, json; sys.modules['penstock'] = None\n"
+        f"sys.path.insert(0, {str(tmp_path / 'site')!r}); import {package} as model; model.self_test()\n"
+        "print(json.dumps(model.predict(json.load(sys.stdin))))\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(rows), capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert said.returncode == 0, said.stderr
+    expected = [
+        {name: value for name, value in answer.items() if name != "withheld"} for answer in bundle.predict(rows)
+    ]
+    assert json.loads(said.stdout) == json.loads(json.dumps(expected))
+    assert penstock(made, "export", "onnx", str(tmp_path / "onnx")).code == 0
+    alone = subprocess.run(
+        [sys.executable, str(tmp_path / "onnx" / "predict.py")], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert "decision: as expected" in alone.stdout, alone.stdout + alone.stderr
+    refused = penstock(made, "export", "browser", str(tmp_path / "page"))
+    assert refused.code == 2
+    assert "embed" in refused.error["what"] + refused.error["why"]
+    assert not (tmp_path / "page").exists()
 
 
 def test_a_changed_model_is_another_recipe_and_a_kept_one_reproduces(penstock: Cli, made: Path) -> None:

@@ -32,6 +32,8 @@ PREPARATIONS = frozenset(
     )
 )
 """What the decoder in JavaScript can do to strings: the functions of ``text.mjs``."""
+_STEPS = {"pieces": "embed", "pixels_grey": "pixels", "pixels_rgb": "pixels"}
+"""The steps that need other ones, which people know by these names."""
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'unsafe-inline'; "
     "connect-src 'self'; img-src data:; worker-src 'self' blob:"
@@ -61,9 +63,10 @@ class Browser:
         """
         lacking = functions_of(shipment.bundle.signature.layout) - PREPARATIONS
         if lacking:
+            steps = sorted({_STEPS.get(function, function) for function in lacking})
             raise ExportError(
                 f"{shipment.model} cannot answer in a browser",
-                why=f"its decoder prepares values by {', '.join(sorted(lacking))}, which the one in JavaScript cannot do",
+                why=f"its recipe has {', '.join(steps)}, which the decoder in JavaScript cannot do",
                 way_out="ship it as a wheel or a container, or leave that step out of the recipe",
             )
         signature = shipment.bundle.signature
