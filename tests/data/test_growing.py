@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from penstock.data.changes import diff
 from penstock.data.chunks import CHUNK_ROWS
 from penstock.data.seal import unsealed
 from penstock.data.split import PARTS
-from penstock.data.versions import diff, load_memory, load_part, stored_objects
+from penstock.data.versions import load_memory, load_part, stored_objects
 
 if TYPE_CHECKING:
     from tests.data.conftest import Stores

@@ -13,6 +13,7 @@ from penstock.bundle.kinds import Kind
 from penstock.bundle.numbers import number_text
 from penstock.bundle.values import class_text
 from penstock.data import fingerprints as prints
+from penstock.data.changes import diff_of
 from penstock.data.doors import read_part
 from penstock.data.groups import place_by_group
 from penstock.data.keys import key_hashes_of_frame
@@ -23,7 +24,7 @@ from penstock.data.split import PARTS, TEST, TRAIN, VALID, place
 from penstock.data.split_time import DealtByTime, place_by_time
 from penstock.data.store import finish, first_new_envelope, next_envelopes, seal_rows, store_memory, store_part
 from penstock.data.times import times_of_frame
-from penstock.data.versions import DatasetVersion, diff_of, format_of, load_memory, load_version
+from penstock.data.versions import DatasetVersion, format_of, load_memory, load_version
 from penstock.errors import SchemaMismatch
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore

@@ -21,6 +21,7 @@ from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.privacy.protecting import Protector
 from penstock.bundle.specs import Label
 from penstock.data import fingerprints as prints
+from penstock.data.changes import VersionDiff, diff_of
 from penstock.data.dealing import Dealer, Dealt, columns_needed
 from penstock.data.decode import decode
 from penstock.data.evidence import Evidence
@@ -60,7 +61,7 @@ from penstock.data.store import (
     store_memory,
 )
 from penstock.data.unreadable import Unreadable
-from penstock.data.versions import DatasetVersion, VersionDiff, diff_of, load_memory, load_version, own_inputs
+from penstock.data.versions import DatasetVersion, load_memory, load_version, own_inputs
 from penstock.errors import NotFound, SourceError
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
@@ -256,7 +257,7 @@ class _Work:
             )
         )  # fmt: skip
         version.save(self.objects)
-        changes = self._diff(version, now)
+        changes = self._diff(version, now, memory)
         details = {
             "request": request.key,
             "base": request.base,
@@ -394,11 +395,12 @@ class _Work:
         envelope[in_blocks] = first_new_envelope(parent) + dealt.block[in_blocks]
         return envelope
 
-    def _diff(self, version: DatasetVersion, now: RowMemory) -> VersionDiff | None:
+    def _diff(self, version: DatasetVersion, now: RowMemory, memory: RowMemory | None) -> VersionDiff | None:
         if self.old is None:
             return None
         try:
-            return diff_of(self.old, load_memory(self.objects, self.old), version, now)
+            before = load_memory(self.objects, self.old) if memory is None else memory
+            return diff_of(self.old, before, version, now)
         except NotFound:
             self.warnings.append("the fingerprints of the version before are lost: what changed is not known")
             return None

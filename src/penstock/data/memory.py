@@ -126,11 +126,7 @@ class RowMemory:
     def from_table(cls, table: pa.Table) -> RowMemory:
         """What `to_table` gave."""
         plain = {name: table.column(name).to_numpy() for name in ("target", "group", "part", "envelope", "count")}
-        prints = {
-            name: np.frombuffer(b"".join(table.column(name).to_pylist()), dtype="<u8").astype(np.uint64).reshape(-1, 2)
-            for name in ("row", "content")
-        }
-        return cls(**prints, **plain)
+        return cls(**{name: _lanes(table.column(name)) for name in ("row", "content")}, **plain)
 
     def parts_of_rows(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Part and envelope of the same raw rows, shape (n,) each; `UNKNOWN` where there is none."""
@@ -176,6 +172,15 @@ class RowMemory:
     def _find(self, wanted: np.ndarray, index: Index) -> tuple[np.ndarray, np.ndarray]:
         at = index.find(wanted)
         return np.append(self.part, np.int8(UNKNOWN))[at], np.append(self.envelope, np.int16(-1))[at]
+
+
+def _lanes(column: pa.ChunkedArray) -> np.ndarray:
+    """16-byte values as uint64, shape (m, 2)."""
+    found = [np.empty((0, 2), dtype=np.uint64)]
+    for chunk in column.chunks:
+        raw = np.frombuffer(chunk.buffers()[1], dtype="<u8").astype(np.uint64, copy=False).reshape(-1, 2)
+        found.append(raw[chunk.offset : chunk.offset + len(chunk)])
+    return np.concatenate(found)
 
 
 def _alike(*columns: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from penstock.data import chunks
 from penstock.data.fingerprints import mix
 from penstock.data.memory import RowMemory
 from penstock.data.privacy.keyed import keyed
-from penstock.data.split import PARTS, SplitSettings
+from penstock.data.split import SplitSettings
 from penstock.errors import NewerFormat, NotFound
 from penstock.ledger.ledger import Ledger
 from penstock.objects.digests import canonical_json, digest_of
@@ -274,110 +273,3 @@ def load_memory(objects: ObjectStore, version: DatasetVersion) -> RowMemory:
     stored = [chunks.bytes_table(objects.get(digest)) for digest in memory_objects(version.manifest)]
     memory = RowMemory.from_table(pa.concat_tables(stored))
     return memory.added_up() if version.manifest["format"] >= 4 else memory
-
-
-@dataclass(frozen=True)
-class VersionDiff:
-    """What changed from one version to another. Of test rows it says how many, as of all others.
-
-    Attributes
-    ----------
-    added, removed : rows that are in one of the two only; a row with another value in any input is both, unless a key
-        says that it is the same row.
-    changed : rows whose inputs stayed and whose target changed; with a key, rows with any change. unchanged : all others.
-    added_to : rows added, by part.
-    columns_added, columns_removed : names. kinds : name -> (before, now), where the kind changed.
-    classes_added : classes of the target that are new.
-    """
-
-    added: int
-    removed: int
-    changed: int
-    unchanged: int
-    added_to: dict[str, int]
-    columns_added: tuple[str, ...]
-    columns_removed: tuple[str, ...]
-    kinds: dict[str, tuple[str, str]]
-    classes_added: tuple[Any, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "rows": {
-                "added": self.added,
-                "removed": self.removed,
-                "changed": self.changed,
-                "unchanged": self.unchanged,
-                "added_to": self.added_to,
-            },
-            "columns": {
-                "added": list(self.columns_added),
-                "removed": list(self.columns_removed),
-                "kinds": {name: list(pair) for name, pair in self.kinds.items()},
-            },
-            "classes_added": list(self.classes_added),
-        }
-
-
-def diff(objects: ObjectStore, old: DatasetVersion, new: DatasetVersion) -> VersionDiff:
-    """What changed from `old` to `new`."""
-    return diff_of(old, load_memory(objects, old), new, load_memory(objects, new))
-
-
-def diff_of(old: DatasetVersion, before: RowMemory, new: DatasetVersion, now: RowMemory) -> VersionDiff:
-    """As `diff`, with what both remember of their rows."""
-    comparable = (old.lineage, old.row_key) == (new.lineage, new.row_key)
-    keyed = comparable and new.row_key is not None and old.inputs == new.inputs  # else each row differs by a column
-    was, is_now = _census(before, comparable, keyed), _census(now, comparable, keyed)
-    added = removed = changed = unchanged = 0
-    added_to = dict.fromkeys(PARTS, 0)
-    for print_ in was.keys() | is_now.keys():
-        b, n = was.get(print_), is_now.get(print_)
-        old_targets, new_targets = (b.targets if b else Counter()), (n.targets if n else Counter())
-        same = (old_targets & new_targets).total()
-        total_old, total_new = old_targets.total(), new_targets.total()
-        unchanged += same
-        changed += min(total_old, total_new) - same
-        removed += max(0, total_old - total_new)
-        more = max(0, total_new - total_old)
-        added += more
-        if n is not None and n.part >= 0:
-            added_to[PARTS[n.part]] += more
-    old_kinds = {spec.name: str(spec.kind) for spec in old.decoder.columns}
-    new_kinds = {spec.name: str(spec.kind) for spec in new.decoder.columns}
-    shared = [name for name in new_kinds if name in old_kinds]
-    return VersionDiff(
-        added, removed, changed, unchanged, added_to,
-        tuple(name for name in new_kinds if name not in old_kinds),
-        tuple(name for name in old_kinds if name not in new_kinds),
-        {name: (old_kinds[name], new_kinds[name]) for name in shared if old_kinds[name] != new_kinds[name]},
-        tuple(label for label in new.target.classes if label not in old.target.classes),
-    )  # fmt: skip
-
-
-@dataclass
-class _Seen:
-    targets: Counter[int]
-    part: int
-
-
-def _census(memory: RowMemory, comparable: bool, keyed: bool) -> dict[bytes, _Seen]:
-    """Rows by fingerprint: those of raw rows within a lineage, those of decoded ones between two.
-
-    Where a key says which row is which, another value in any of its columns is a change, as another target is.
-    """
-    prints = (
-        np.where(memory.row.any(axis=1, keepdims=True), memory.row, memory.content) if comparable else memory.content
-    )
-    raw = np.ascontiguousarray(prints)
-    state = memory.target + memory.content[:, 0] * np.uint64(0x9E3779B97F4A7C15) if keyed else memory.target
-    census: dict[bytes, _Seen] = {}
-    for print_, target, part, count in zip(
-        raw.view("V16").ravel().tolist(),
-        state.tolist(),
-        memory.part.tolist(),
-        memory.count.tolist(),
-        strict=True,
-    ):
-        seen = census.setdefault(print_, _Seen(Counter(), part))
-        seen.targets[target] += count
-    return census

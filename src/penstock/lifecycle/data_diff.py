@@ -134,9 +134,10 @@ def _before(workspace: Workspace, new: Reference) -> Reference:
 def _datasets(workspace: Workspace, old: Reference, new: Reference) -> DataDiff:
     """Rows are counted of all parts, also sealed ones; distributions are told of training rows alone."""
     from penstock.bundle.kinds import Kind
+    from penstock.data.changes import diff
     from penstock.data.doors import read_part
     from penstock.data.shift import shift_of_numbers, shift_of_values
-    from penstock.data.versions import diff, load_version
+    from penstock.data.versions import load_version
 
     if old.digest == new.digest:
         raise NotFound(f"{new.name} has no version before it", why="it is the first", way_out="name two versions")
