@@ -173,7 +173,7 @@ def test_no_stored_byte_shows_a_test_row(stores: Stores, customers: Customers, s
         path = stores.folder / "t.csv.gz"
         path.write_bytes(gzip.compress(text.encode()))
     elif suffix in (".jsonl", ".parquet"):
-        from penstock.objects.tabular import read_text
+        from penstock.objects.text_rows import read_text
 
         table = read_text(path)
         path = stores.folder / f"t{suffix}"

@@ -13,7 +13,7 @@ import pytest
 
 from penstock.errors import SourceError
 from penstock.objects import duck, parquet
-from penstock.objects.tabular import read_text
+from penstock.objects.text_rows import read_text
 
 UTC = dt.UTC
 PLAIN = {

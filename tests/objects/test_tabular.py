@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.errors import BadParameter, SourceError
-from penstock.objects.tabular import ReadOptions, detect, open_text_batches, read_text
+from penstock.objects.tabular import ReadOptions, detect
+from penstock.objects.text_rows import open_text_batches, read_text
 
 
 def write(tmp_path: Path, content: str | bytes, name: str = "table.csv") -> Path:

@@ -53,7 +53,8 @@ def import_labels(project: Project, file: Path | str, *, author: str | None = No
     ------
     LabelError : the table has no column `label`, or neither `id` nor `key`, or one that is unknown.
     """
-    from penstock.objects.tabular import ReadOptions, read_text
+    from penstock.objects.tabular import ReadOptions
+    from penstock.objects.text_rows import read_text
 
     path = Path(file)
     table = read_text(path, ReadOptions())

@@ -7,7 +7,7 @@ import gzip
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self, final
 
 from penstock.errors import SourceError
 
@@ -56,20 +56,56 @@ def quiet_connection() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def duck_batches(path: Path, layout: Layout, batch_rows: int) -> Iterator[pa.RecordBatch]:
+@final
+class Database:
+    """One database for the readings of many files, one after the other: opening it takes as long as reading thousands of rows.
+
+    It is opened when it is first asked, and gone with the block that it is used in.
+    """
+
+    def __init__(self) -> None:
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def asked(self) -> duckdb.DuckDBPyConnection:
+        """A connection of the caller's own, which it closes."""
+        if self._connection is None:
+            self._connection = quiet_connection()
+        found = self._connection.cursor()
+        found.execute("set enable_progress_bar = false")
+        found.execute("reset threads")  # of all connections: a reading before may have set it
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _connection_of(database: Database | None) -> duckdb.DuckDBPyConnection:
+    return quiet_connection() if database is None else database.asked()
+
+
+def duck_batches(
+    path: Path, layout: Layout, batch_rows: int, database: Database | None = None
+) -> Iterator[pa.RecordBatch]:
     """The rows of a file of text in order, columns named by place."""
-    with quiet_connection() as connection:
+    with _connection_of(database) as connection:
         yield from _select(connection, path, layout).to_arrow_reader(batch_rows)
 
 
-def parquet_batches(path: Path, batch_rows: int, numbers: Collection[int] = ()) -> Iterator[pa.RecordBatch]:
+def parquet_batches(
+    path: Path, batch_rows: int, numbers: Collection[int] = (), database: Database | None = None
+) -> Iterator[pa.RecordBatch]:
     """The rows of a Parquet file in order, columns named by place; those in `numbers` as float64, where they are such."""
     from penstock.objects.parquet import numbers_and_texts
 
     if numbers and (plain := numbers_and_texts(path, numbers)) is not None:
         yield from plain
         return
-    with quiet_connection() as connection:
+    with _connection_of(database) as connection:
         selected, rows = _select_parquet(connection, path, numbers)
         yield from selected.to_arrow_reader(min(batch_rows, rows))
 
@@ -150,12 +186,12 @@ def _as_text(described: list[tuple[str, str]], path: Path, numbers: Collection[i
     return ", ".join(columns)
 
 
-def json_fields(path: Path, form: str, gz: bool) -> tuple[str, ...]:
+def json_fields(path: Path, form: str, gz: bool, database: Database | None = None) -> tuple[str, ...]:
     """The fields of all objects, in the order in which they first appear."""
     import duckdb
 
     source, parameters = _json_source(form), [str(path), "gzip" if gz else "uncompressed"]
-    with quiet_connection() as connection:
+    with _connection_of(database) as connection:
         try:
             odd = connection.execute(
                 f"select n, t from (select row_number() over () as n, json_type(json) as t from {source}) "

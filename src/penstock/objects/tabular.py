@@ -1,7 +1,7 @@
-"""Tables in files, read as text: CSV in all its dialects, JSON lines and Parquet, also compressed with gzip.
+"""How a table in a file is written: CSV in all its dialects, JSON lines or Parquet, also compressed with gzip.
 
-DuckDB reads; it is told everything explicitly and guesses nothing. What the caller leaves open is guessed here from the
-first lines, and the guess is part of the answer (`Detected.why`). Values stay text: the decoder gives them types.
+What the caller leaves open is guessed here from the first lines, and the guess is part of the answer (`Detected.why`). The reader
+(`penstock.objects.text_rows`) is told everything explicitly then, and guesses nothing.
 """
 
 from __future__ import annotations
@@ -12,18 +12,14 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from penstock.errors import BadParameter, SourceError
-from penstock.objects.duck import bad_byte, broken_gzip, duck_batches, json_fields, parquet_batches, read_error
-from penstock.objects.recode import RECODED, recoded_batches
-from penstock.objects.sniff import MIXED, NO_DELIMITER, guess, line_end, records
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from penstock.objects.duck import Database, bad_byte, broken_gzip, json_fields
+from penstock.objects.sniff import NO_DELIMITER, guess, line_end, records
 
 FORMATS = ("csv", "jsonl", "json", "parquet")
 ENCODINGS = {
@@ -127,8 +123,8 @@ class Detected:
         return ReadOptions(self.format, delimiter, quote, self.header, None, self.encoding)
 
 
-def detect(path: str | Path, options: ReadOptions = DEFAULTS) -> Detected:
-    """Find out how a file is written, from the options, its name and its first 64 KB.
+def detect(path: str | Path, options: ReadOptions = DEFAULTS, database: Database | None = None) -> Detected:
+    """Find out how a file is written, from the options, its name and its first 64 KB. `database`: what is asked where that is of use.
 
     Raises
     ------
@@ -150,84 +146,11 @@ def detect(path: str | Path, options: ReadOptions = DEFAULTS) -> Detected:
     encoding = ENCODINGS[options.encoding.lower()]
     text = _decoded(path, head, encoding)
     if form in ("jsonl", "json"):
-        fields = json_fields(path, form, gz)
+        fields = json_fields(path, form, gz, database)
         names = _given_or(tuple(map(clean, fields)), options, path)
         why = (f"format {form}: {_reason(options)}",)
         return Detected(form, None, None, False, names, gz, encoding, why, fields=fields)
     return _detect_csv(path, options, text, encoding, gz, prefer="\t" if suffix in (".tsv", ".tab") else "")
-
-
-def open_text_batches(
-    path: str | Path, options: ReadOptions = DEFAULTS, batch_rows: int = 50_000
-) -> Iterator[pa.RecordBatch]:
-    """The rows of a file in order, every column as text (null where the file holds nothing), in bounded memory.
-
-    Raises
-    ------
-    SourceError : as `detect`; a record is ragged or broken (the message names it); the file changed meanwhile.
-    """
-    path = Path(path)
-    return text_batches(path, detect(path, options), batch_rows)
-
-
-def text_batches(
-    path: Path, detected: Detected, batch_rows: int = 50_000, numbers: Collection[str] = ()
-) -> Iterator[pa.RecordBatch]:
-    """As `open_text_batches`, for a file that was looked at already.
-
-    Parameters
-    ----------
-    numbers : columns that come as float64, NaN or null where there is nothing, if a Parquet file holds them as integers or floats.
-    """
-    import duckdb
-    import pyarrow as pa
-
-    before = _identity(path)
-    count = 0
-    if detected.format == "parquet":
-        wanted = frozenset(i for i, name in enumerate(detected.names) if name in numbers)
-        found = parquet_batches(path, batch_rows, wanted)
-    elif detected.encoding in RECODED or detected.line_end == MIXED:
-        found = recoded_batches(path, detected, batch_rows)
-    else:
-        found = duck_batches(path, detected, batch_rows)
-    try:
-        for batch in found:
-            count += batch.num_rows
-            columns = [c if pa.types.is_float64(c.type) else c.cast(pa.string()) for c in batch.columns]
-            yield pa.RecordBatch.from_arrays(columns, names=list(detected.names))
-    except (duckdb.Error, pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        raise read_error(path, detected, error) from error
-    if _identity(path) != before:
-        raise changed_while_read(path)
-    if count < detected.at_least_rows:
-        raise SourceError(
-            f"{path}: {count} rows were read, but its first lines alone hold {detected.at_least_rows}",
-            why="the reader took the line ends or quotes for something else than they are",
-            way_out="write the file again with one kind of line end, or as Parquet; and tell us: this should not happen",
-        )
-
-
-def read_text(path: str | Path, options: ReadOptions = DEFAULTS) -> pa.Table:
-    """A whole file as a table of text columns; see `open_text_batches`."""
-    path = Path(path)
-    return read_detected(path, detect(path, options))
-
-
-def read_detected(path: Path, detected: Detected) -> pa.Table:
-    """As `read_text`, for a file that was looked at already."""
-    import pyarrow as pa
-
-    schema = pa.schema([(name, pa.string()) for name in detected.names])
-    return pa.Table.from_batches(text_batches(path, detected), schema=schema)
-
-
-def changed_while_read(path: Path) -> SourceError:
-    return SourceError(
-        f"{path} changed while it was read",
-        why="its content before and after reading differ, so the rows read belong to no one state of the file",
-        way_out="wait until whatever writes it is done (or copy the file), and start again",
-    )
 
 
 # ---- what the file is ----
@@ -314,11 +237,6 @@ def _decoded(path: Path, head: bytes, encoding: str) -> str:
         return text
     cut = max(text.rfind("\n"), text.rfind("\r"))
     return text[: cut + 1] if cut >= 0 else text
-
-
-def _identity(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 # ---- names ----

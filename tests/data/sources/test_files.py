@@ -16,6 +16,7 @@ from penstock.data.sources.declared import InTables
 from penstock.data.sources.files import united
 from penstock.data.sources.listing import partitions_of
 from penstock.errors import DeclarationError, SourceError
+from penstock.objects import duck
 from penstock.testing.source import SourceContract, rows_of
 
 if TYPE_CHECKING:
@@ -197,3 +198,32 @@ def test_its_files_are_given_one_by_one_as_well(place: Place) -> None:
     with source.tables()[0].fetched() as path:
         assert path == place.root / "in" / "year=2024" / "a.csv"
     assert not isinstance(place.open("in/year=2024/a.csv"), InTables)
+
+
+def test_many_files_are_read_by_one_database(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening one takes longer than reading a small file. Forms may differ, and each file is read as if it were alone."""
+    opened = []
+    usual = duck.quiet_connection
+    monkeypatch.setattr(duck, "quiet_connection", lambda: opened.append(usual()) or opened[-1])
+    rows = [{"a": str(i), "b": f"é{i % 3}", "t": f"2024-01-0{i % 9 + 1}"} for i in range(20)]
+    names = []
+    for i in range(6):
+        part, form = rows[i * 3 : i * 3 + 3], ("csv", "jsonl", "parquet")[i % 3]
+        path = place.write(f"d/{i}.{form}", "")
+        names.append(f"d/{i}.{form}")
+        if form == "csv":
+            path.write_text("a,b,t\n" + "".join(",".join(row.values()) + "\n" for row in part), encoding="utf-8")
+        elif form == "jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
+        else:
+            instants = pa.array([f"{row['t']}T00:00:00Z" for row in part]).cast(pa.timestamp("us", "Europe/Paris"))
+            pq.write_table(pa.table({**{n: [row[n] for row in part] for n in "ab"}, "t": instants}), path)
+    alone = [row for name in names for row in rows_of(place.open(name).batches())]
+    opened.clear()
+    together = rows_of(place.open("d").batches())
+    assert len(opened) == 2  # one to look at the files, one to read them
+    assert together == alone
+    assert len(together) == 18
+    for connection in opened:
+        with pytest.raises(Exception, match="closed"):
+            connection.execute("select 1")

@@ -106,7 +106,7 @@ class FileSource:
         return some(in_batches(self._texts(), rows), str(self.path), self.names)
 
     def _texts(self) -> Iterator[pa.RecordBatch]:
-        from penstock.objects.tabular import text_batches
+        from penstock.objects.text_rows import text_batches
 
         names = self.names
         for batch in text_batches(self.path, self.detected, self._rows_at_a_time()):

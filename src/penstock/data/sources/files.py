@@ -151,16 +151,18 @@ class TableFiles:
 
     @cached_property
     def detected(self) -> list[Detected]:
+        from penstock.objects.duck import Database
         from penstock.objects.tabular import detect
 
         found: list[Detected] = []
-        for entry in self.entries:
-            try:
-                found.append(detect(entry.path, self._settings.options))
-            except SourceError as error:
-                if not entry.path.exists():
-                    raise _gone(FileNotFoundError(2, "", str(entry.path))) from error
-                raise
+        with Database() as database:
+            for entry in self.entries:
+                try:
+                    found.append(detect(entry.path, self._settings.options, database))
+                except SourceError as error:
+                    if not entry.path.exists():
+                        raise _gone(FileNotFoundError(2, "", str(entry.path))) from error
+                    raise
         return found
 
     @cached_property
@@ -199,16 +201,18 @@ class TableFiles:
         return some(in_batches(self._texts(), rows), self._settings.place, self.names)
 
     def _texts(self) -> Iterator[pa.RecordBatch]:
-        from penstock.objects.tabular import text_batches
+        from penstock.objects.duck import Database
+        from penstock.objects.text_rows import text_batches
 
         names = self.names
-        for entry, detected in zip(self.entries, self.detected, strict=True):
-            constants = {**partitions_of(entry.name), self._settings.file_column: entry.name}
-            try:
-                for batch in text_batches(entry.path, detected):
-                    yield with_constants(batch, names, constants)
-            except FileNotFoundError as error:
-                raise _gone(error) from error
+        with Database() as database:
+            for entry, detected in zip(self.entries, self.detected, strict=True):
+                constants = {**partitions_of(entry.name), self._settings.file_column: entry.name}
+                try:
+                    for batch in text_batches(entry.path, detected, database=database):
+                        yield with_constants(batch, names, constants)
+                except FileNotFoundError as error:
+                    raise _gone(error) from error
         now, before = ([entry.name for entry in entries] for entries in (self._list(), self.entries))
         if now != before:
             odd = sorted(set(now) ^ set(before))

@@ -110,7 +110,7 @@ class FileInput:
         return (*own, *(name for name in self.constants if name not in own))
 
     def batches(self, numbers: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
-        from penstock.objects.tabular import text_batches
+        from penstock.objects.text_rows import text_batches
 
         own = len(self.detected.names)
         constants = {name: self.constants[name] for name in self.names[own:]}
@@ -127,7 +127,7 @@ class FileInput:
     def refuse_change(self) -> None:
         was = self.__dict__.get("_was")
         if was is not None and _stat(self.path) != was:
-            from penstock.objects.tabular import changed_while_read
+            from penstock.objects.text_rows import changed_while_read
 
             raise changed_while_read(self.path)
 

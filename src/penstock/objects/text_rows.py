@@ -1,0 +1,99 @@
+"""The rows of a file as text, in bounded memory. DuckDB reads most of them. Values stay text: the decoder gives them types."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.errors import SourceError
+from penstock.objects.duck import Database, duck_batches, parquet_batches, read_error
+from penstock.objects.recode import RECODED, recoded_batches
+from penstock.objects.sniff import MIXED
+from penstock.objects.tabular import DEFAULTS, Detected, ReadOptions, detect
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def open_text_batches(
+    path: str | Path, options: ReadOptions = DEFAULTS, batch_rows: int = 50_000
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a file in order, every column as text (null where the file holds nothing), in bounded memory.
+
+    Raises
+    ------
+    SourceError : as `detect`; a record is ragged or broken (the message names it); the file changed meanwhile.
+    """
+    path = Path(path)
+    return text_batches(path, detect(path, options), batch_rows)
+
+
+def text_batches(
+    path: Path,
+    detected: Detected,
+    batch_rows: int = 50_000,
+    numbers: Collection[str] = (),
+    database: Database | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """As `open_text_batches`, for a file that was looked at already.
+
+    Parameters
+    ----------
+    numbers : columns that come as float64, NaN or null where there is nothing, if a Parquet file holds them as integers or floats.
+    database : shared by the readings of many files; None for one that is gone with this reading.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    before = _identity(path)
+    count = 0
+    if detected.format == "parquet":
+        wanted = frozenset(i for i, name in enumerate(detected.names) if name in numbers)
+        found = parquet_batches(path, batch_rows, wanted, database)
+    elif detected.encoding in RECODED or detected.line_end == MIXED:
+        found = recoded_batches(path, detected, batch_rows)
+    else:
+        found = duck_batches(path, detected, batch_rows, database)
+    try:
+        for batch in found:
+            count += batch.num_rows
+            columns = [c if pa.types.is_float64(c.type) else c.cast(pa.string()) for c in batch.columns]
+            yield pa.RecordBatch.from_arrays(columns, names=list(detected.names))
+    except (duckdb.Error, pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        raise read_error(path, detected, error) from error
+    if _identity(path) != before:
+        raise changed_while_read(path)
+    if count < detected.at_least_rows:
+        raise SourceError(
+            f"{path}: {count} rows were read, but its first lines alone hold {detected.at_least_rows}",
+            why="the reader took the line ends or quotes for something else than they are",
+            way_out="write the file again with one kind of line end, or as Parquet; and tell us: this should not happen",
+        )
+
+
+def read_text(path: str | Path, options: ReadOptions = DEFAULTS) -> pa.Table:
+    """A whole file as a table of text columns; see `open_text_batches`."""
+    path = Path(path)
+    return read_detected(path, detect(path, options))
+
+
+def read_detected(path: Path, detected: Detected) -> pa.Table:
+    """As `read_text`, for a file that was looked at already."""
+    import pyarrow as pa
+
+    schema = pa.schema([(name, pa.string()) for name in detected.names])
+    return pa.Table.from_batches(text_batches(path, detected), schema=schema)
+
+
+def changed_while_read(path: Path) -> SourceError:
+    return SourceError(
+        f"{path} changed while it was read",
+        why="its content before and after reading differ, so the rows read belong to no one state of the file",
+        way_out="wait until whatever writes it is done (or copy the file), and start again",
+    )
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
