@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,21 @@ def run_penstock(where: Path, *arguments: str) -> Outcome:
 def penstock() -> Callable[..., Outcome]:
     """Runs `penstock ARGUMENTS --json` in a folder: ``penstock(folder, "run")``."""
     return run_penstock
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Callable[..., str]:
+    """Prometheus's own checker: ``promtool("check", "rules", "rules.yaml")`` gives what it says; its complaints fail the test."""
+    tool = shutil.which("promtool")
+    if tool is None:
+        pytest.skip("promtool is not installed (Debian: apt install prometheus)")
+
+    def check(*arguments: str, stdin: str | None = None) -> str:
+        done = subprocess.run([tool, *arguments], input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 Cli = Callable[..., Any]
 
@@ -62,3 +65,54 @@ def test_the_declaration_is_read_again_and_one_with_a_fault_changes_nothing(
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def serving(project: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """`penstock serve` in a project, and its address."""
+    log = project / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "penstock", "serve", "--port", "0", *options], cwd=project, stdout=out, stderr=out
+        )
+    try:
+        ends = time.monotonic() + 60
+        while not (found := re.search(r"https?://\S+:\d+", log.read_text(encoding="utf-8"))):
+            assert time.monotonic() < ends
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            time.sleep(0.05)
+        yield process, found[0]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_certificate_may_be_named_on_the_command_line_and_stays_at_a_reload(projects: Any, tmp_path: Path) -> None:
+    """Relative to where the command is given, not to the project."""
+    tls = pytest.importorskip("tests.serving.test_tls", reason="cryptography is not installed")
+    project = projects.copy("binary", "live", tmp_path)
+    settings = tls.issue(tmp_path)
+    named = ["--certificate", os.path.relpath(settings.certificate, project)]
+    with serving(project, *named, "--key", os.path.relpath(settings.key, project)) as (process, address):
+        assert address.startswith("https://")
+        port, context = int(address.rpartition(":")[2]), tls.context_of(settings)
+
+        def workers() -> list[str]:
+            with urllib.request.urlopen(f"https://localhost:{port}/metrics", context=context, timeout=30) as reply:
+                return re.findall(r'penstock_epoch\{worker="(\d+)"\}', reply.read().decode())
+
+        (before,) = workers()
+        os.kill(process.pid, signal.SIGHUP)
+        ends = time.monotonic() + 60
+        while before in workers():
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+
+
+def test_a_certificate_without_its_key_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """And the other way round."""
+    from penstock.cli.app import run
+
+    for option in ("--certificate", "--key"):
+        assert run(["serve", option, "x.pem"]) == 2
+        assert "belong together" in capsys.readouterr().err

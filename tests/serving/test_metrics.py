@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.parser import text_string_to_metric_families
 
 from penstock.serving.metrics import ROWS, Metrics, clear_metrics
+from penstock.serving.settings import LatencyObjective, ObjectiveSettings
 from penstock.serving.slots import SlotState
 from penstock.testing.toy_bundle import ROWS as TOY_ROWS
 
@@ -67,3 +68,13 @@ def test_workers_are_summed_also_dead_ones(tmp_path: Path) -> None:
     assert samples(other.render(None).decode())["penstock_rows_total", ()] == 7
     clear_metrics(tmp_path)
     assert samples(Metrics(tmp_path, "3-3").render(None).decode())["penstock_rows_total", ()] == 0
+
+
+def test_promtool_takes_what_the_server_tells(
+    deploy: Callable[..., SlotState], open_client: Callable[..., Client], promtool: Callable[..., str]
+) -> None:
+    """Names, units and help of every metric, by the linter of Prometheus itself."""
+    deploy(1)
+    client = open_client(objectives=ObjectiveSettings(0.9, LatencyObjective(0.5, 10), 0.5))
+    assert client.post("/predict", {"rows": [TOY_ROWS[0]]}).status_code == 200
+    promtool("check", "metrics", stdin=client.get("/metrics").text)

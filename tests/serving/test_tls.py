@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import json
+import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from http.client import HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,6 +104,53 @@ def test_http_is_encrypted_and_a_renewed_certificate_is_taken(
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"POST /predict HTTP/1.1\r\n", bytes(300)],
+    ids=["nothing", "a byte", "half a hello", "no TLS", "rubbish"],
+)
+def test_a_handshake_that_does_not_end_is_ended(encrypted: tuple[Server, TlsSettings], begun: bytes) -> None:
+    """Within the time of a head; a thousand of them keep nobody from an answer."""
+    server, settings = encrypted
+    with ExitStack() as held:
+        connections = [
+            held.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10)) for _ in range(200)
+        ]
+        for connection in connections:
+            connection.sendall(begun)
+        started = time.monotonic()
+        assert ask(server, context_of(settings))[0] == 200
+        for connection in connections:
+            with suppress(ConnectionResetError):
+                while connection.recv(4096):
+                    pass
+        assert time.monotonic() - started < 6
+    assert ask(server, context_of(settings))[0] == 200
+
+
+def test_who_has_shaken_hands_is_held_to_the_times_of_http(encrypted: tuple[Server, TlsSettings]) -> None:
+    """Half a head, and then nothing; the client does not even say farewell."""
+    server, settings = encrypted
+    with (
+        socket.create_connection(("localhost", server.port), timeout=10) as plain,
+        context_of(settings).wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\n")
+        started = time.monotonic()
+        assert connection.recv(100).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - started < 5
+    assert ask(server, context_of(settings))[0] == 200
+
+
+@pytest.fixture(scope="module")
+def encrypted(
+    shared_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Server, TlsSettings]:
+    """A server with short times, shared by the tests of handshakes."""
+    settings = issue(tmp_path_factory.mktemp("tls"))
+    return shared_server(*options(settings, header_timeout_s=1, keep_alive_s=2)), settings
+
+
 def test_old_versions_of_tls_are_refused(deploy: Deploy, start_server: Start, tmp_path: Path) -> None:
     """1.1 and before; who speaks plain HTTP gets nothing."""
     deploy(1)

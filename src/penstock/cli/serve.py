@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
+
+from penstock.cli.output import PATH
 
 
 @click.command()
@@ -19,7 +24,11 @@ import click
     help="Processes that share the port.",
 )
 @click.option("--grpc-port", "grpc_port", type=int, help="Answer gRPC on this port as well (extra: penstock[grpc]).")
-def serve(host: str, port: int, workers: int, grpc_port: int | None) -> int:
+@click.option(
+    "--certificate", "certificate", type=PATH, help="Speak TLS with this chain, in PEM; instead of [serving.tls]."
+)
+@click.option("--key", "key", type=PATH, help="The key of the certificate, in PEM.")
+def serve(host: str, port: int, workers: int, grpc_port: int | None, certificate: Path | None, key: Path | None) -> int:
     """Serve the live version; deploy and rollback take effect while it runs. SIGHUP reads [serving] anew, without a request lost."""
     import msgspec
 
@@ -28,13 +37,18 @@ def serve(host: str, port: int, workers: int, grpc_port: int | None) -> int:
     from penstock.project.project import Project
     from penstock.serving.openness import open_to_all
     from penstock.serving.server import serve as serve_state
-    from penstock.serving.settings import ServeSettings
+    from penstock.serving.settings import ServeSettings, TlsSettings
 
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--certificate and --key belong together")
     project = Project.here()
+    asked: dict[str, Any] = {} if grpc_port is None else {"grpc_port": grpc_port}
+    if certificate is not None and key is not None:
+        asked["tls"] = TlsSettings(str(certificate.absolute()), str(key.absolute()))
 
     def declared() -> ServeSettings:
         settings = server_settings(Project(project.root).declaration.serving, project.root)
-        return settings if grpc_port is None else msgspec.structs.replace(settings, grpc_port=grpc_port)
+        return msgspec.structs.replace(settings, **asked)
 
     settings = declared()
 

@@ -94,3 +94,95 @@ def test_the_dashboard_shows_what_the_server_counts(shipment: Callable[..., Ship
             assert is_well_formed(query["expr"]), query
     plain = export(Grafana(), shipment(), tmp_path / "h")
     assert len(json.loads((plain.folder / "dashboard.json").read_text())["panels"]) == len(panels) - 3
+
+
+# ---------------------------------------------------------------- held against Prometheus itself
+
+
+def test_promtool_takes_rules_and_configuration(
+    shipment: Callable[..., Shipment], promtool: Callable[..., str], tmp_path: Path
+) -> None:
+    """As a whole `prometheus.yml`, put together as the export says."""
+    done = export(Prometheus("shop:8000"), shipment(serving={"objectives": OBJECTIVES}), tmp_path / "p")
+    assert "11 rules found" in promtool("check", "rules", str(done.folder / "rules.yaml"))
+    whole = "rule_files: [rules.yaml]\nscrape_configs:\n" + (done.folder / "scrape.yaml").read_text()
+    (done.folder / "prometheus.yml").write_text(whole)
+    assert "SUCCESS" in promtool("check", "config", str(done.folder / "prometheus.yml"))
+
+
+def test_promtool_takes_every_query_of_the_dashboard(
+    shipment: Callable[..., Shipment], promtool: Callable[..., str], tmp_path: Path
+) -> None:
+    """As rules, with a window where Grafana puts one."""
+    done = export(Grafana(), shipment(serving={"objectives": OBJECTIVES}), tmp_path / "g")
+    board = json.loads((done.folder / "dashboard.json").read_text())
+    queries = [
+        query["expr"].replace("$__rate_interval", "1m") for panel in board["panels"] for query in panel["targets"]
+    ]
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
+    (tmp_path / "queries.yaml").write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))
+    assert f"{len(queries)} rules found" in promtool("check", "rules", str(tmp_path / "queries.yaml"))
+
+
+def _of(name: str, job: str, values: str, **labels: str) -> dict[str, str]:
+    said = ",".join(f'{key}="{value}"' for key, value in {"job": job, **labels}.items())
+    return {"series": f"{name}{{{said}}}", "values": values}
+
+
+def test_the_alerts_come_when_prometheus_sees_the_budget_burn_and_not_for_a_neighbour(
+    shipment: Callable[..., Shipment], promtool: Callable[..., str], tmp_path: Path
+) -> None:
+    """Prometheus's own simulation: two hours at 2 % of failures wake somebody where 0.1 % is wanted; another server's failures do not."""
+    sent = shipment(serving={"objectives": {"availability": 0.999}})
+    done = export(Prometheus(), sent, tmp_path / "p")
+
+    def story(failures: str, job: str) -> dict[str, Any]:
+        mine = f"penstock-{sent.name}"
+        return {
+            "interval": "1m",
+            "input_series": [
+                _of("penstock_requests_total", mine, "0+980x120", route="predict", status="200"),
+                _of("penstock_requests_total", job, failures, route="predict", status="500"),
+                _of("penstock_requests_total", mine, "0+500x120", route="predict", status="400"),
+                _of("penstock_live", mine, "1+0x120"),
+            ],
+        }
+
+    def alert(severity: str, burn: str, long: str, short: str) -> dict[str, Any]:
+        text = f"the error budget of availability (objective 0.999) burns {burn} times too fast over {long} and {short}"
+        labels = {"severity": severity, "model": sent.name, "window": long}
+        return {"exp_labels": labels, "exp_annotations": {"summary": text}}
+
+    burning = [alert("page", "14.4", "1h", "5m"), alert("page", "6", "6h", "30m"), alert("ticket", "1", "3d", "6h")]
+    tests = [
+        {**story("0+20x120", f"penstock-{sent.name}"), "alert_rule_test": [{"eval_time": "2h", "alertname": "PenstockAvailabilityBurns", "exp_alerts": burning}]},
+        {**story("0+20x120", "penstock-neighbour"), "alert_rule_test": [{"eval_time": "2h", "alertname": "PenstockAvailabilityBurns"}]},
+        {**story("0+0x120", f"penstock-{sent.name}"), "alert_rule_test": [{"eval_time": "2h", "alertname": "PenstockAvailabilityBurns"}]},
+    ]  # fmt: skip
+    (done.folder / "test.yaml").write_text(json.dumps({"rule_files": ["rules.yaml"], "tests": tests}))
+    assert "SUCCESS" in promtool("test", "rules", str(done.folder / "test.yaml"))
+
+
+def test_grafanas_own_model_of_a_dashboard_reads_all_of_it(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """Read into Grafana's types and written again, nothing is lost or another; `__inputs` is of the import alone."""
+    sdk = pytest.importorskip(
+        "grafana_foundation_sdk.models.dashboard", reason="grafana-foundation-sdk is not installed"
+    )
+    from grafana_foundation_sdk.cog import plugins
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+    plugins.register_default_plugins()
+    done = export(Grafana(), shipment(serving={"objectives": OBJECTIVES}), tmp_path / "g")
+    board = json.loads((done.folder / "dashboard.json").read_text())
+    assert [asked["name"] for asked in board.pop("__inputs")] == ["DS_PROMETHEUS"]
+    again = json.loads(JSONEncoder().encode(sdk.Dashboard.from_json(board)))
+    assert _within(board, again)
+
+
+def _within(part: Any, whole: Any) -> bool:
+    """Whether all of a JSON value is in another one, which may say more."""
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(name in whole and _within(part[name], whole[name]) for name in part)
+    if isinstance(part, list):
+        return len(part) == len(whole) and all(_within(a, b) for a, b in zip(part, whole, strict=True))
+    return bool(part == whole)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from penstock.packaging.exports.as_prometheus import ratios
+from penstock.packaging.exports.as_prometheus import job_of, ratios
 from penstock.packaging.exports.exporter import Shipment
 
 
@@ -17,17 +17,22 @@ class Grafana:
     name: ClassVar[str] = "grafana"
 
     def write(self, shipment: Shipment, folder: Path) -> list[str]:
+        job = job_of(shipment.name)
+
+        def rate(counter: str) -> str:
+            return f"sum(rate(penstock_{counter}_total{{{job}}}[$__rate_interval]))"
+
         panels = [
-            ("Requests per second", "reqps", {"{{route}} {{status}}": "sum by (route, status) (rate(penstock_requests_total[$__rate_interval]))"}),
-            ("Time to the answer", "s", {f"p{p}": f"histogram_quantile(0.{p}, sum by (le) (rate(penstock_predict_seconds_bucket[$__rate_interval])))" for p in (50, 95, 99)}),
-            ("Refused for lack of time, and late", "reqps", {"refused": _rate("shed"), "late": _rate("late")}),
-            ("Abstained and novel, share of rows", "percentunit", {"abstained": f"{_rate('abstentions')} / {_rate('rows')}", "novel": f"{_rate('novel_rows')} / {_rate('rows')}"}),
-            ("Missing fields and unknown values per row", "short", {"missing": f"{_rate('missing_fields')} / {_rate('rows')}", "unknown": f"{_rate('unknown_values')} / {_rate('rows')}"}),
-            ("Requests by consumer", "reqps", {"{{consumer}} {{outcome}}": "sum by (consumer, outcome) (rate(penstock_consumer_requests_total[$__rate_interval]))"}),
-            ("Live version", "short", {"{{model}} {{version}} in {{slot}}": "max by (model, slot, version) (penstock_live)"}),
-            ("Journal, bytes per second", "Bps", {"journal": _rate("journal_bytes")}),
+            ("Requests per second", "reqps", {"{{route}} {{status}}": f"sum by (route, status) (rate(penstock_requests_total{{{job}}}[$__rate_interval]))"}),
+            ("Time to the answer", "s", {f"p{p}": f"histogram_quantile(0.{p}, sum by (le) (rate(penstock_predict_seconds_bucket{{{job}}}[$__rate_interval])))" for p in (50, 95, 99)}),
+            ("Refused for lack of time, and late", "reqps", {"refused": rate("shed"), "late": rate("late")}),
+            ("Abstained and novel, share of rows", "percentunit", {"abstained": f"{rate('abstentions')} / {rate('rows')}", "novel": f"{rate('novel_rows')} / {rate('rows')}"}),
+            ("Missing fields and unknown values per row", "short", {"missing": f"{rate('missing_fields')} / {rate('rows')}", "unknown": f"{rate('unknown_values')} / {rate('rows')}"}),
+            ("Requests by consumer", "reqps", {"{{consumer}} {{outcome}}": f"sum by (consumer, outcome) (rate(penstock_consumer_requests_total{{{job}}}[$__rate_interval]))"}),
+            ("Live version", "short", {"{{model}} {{version}} in {{slot}}": f"max by (model, slot, version) (penstock_live{{{job}}})"}),
+            ("Journal, bytes per second", "Bps", {"journal": rate("journal_bytes")}),
         ]  # fmt: skip
-        for name, (target, ratio) in ratios(shipment.serving.get("objectives") or {}).items():
+        for name, (target, ratio) in ratios(shipment.serving.get("objectives") or {}, job).items():
             burns = {window: f"{ratio.replace('$w', window)} / {1 - target:.10g}" for window in ("5m", "1h", "6h")}
             panels.append((f"Error budget of {name} burns (1: as fast as it may)", "short", burns))
         dashboard = {
@@ -47,10 +52,6 @@ class Grafana:
             json.dumps(dashboard, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
         return ["in Grafana: Dashboards, New, Import, {folder}/dashboard.json"]
-
-
-def _rate(counter: str) -> str:
-    return f"sum(rate(penstock_{counter}_total[$__rate_interval]))"
 
 
 def _panel(number: int, title: str, unit: str, queries: dict[str, str]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Prometheus:
         ------
         ExportError : no objective is declared.
         """
-        wanted = ratios(shipment.serving.get("objectives") or {})
+        wanted = ratios(shipment.serving.get("objectives") or {}, job_of(shipment.name))
         if not wanted:
             raise ExportError(
                 "no objective is declared",
@@ -56,37 +56,47 @@ class Prometheus:
         ]
 
 
-def ratios(objectives: Mapping[str, Any]) -> dict[str, tuple[float, str]]:
+def job_of(name: str) -> str:
+    """The job of a project's server, as a condition of PromQL. Prometheus may ask the servers of other projects, too."""
+    return f"job={json.dumps(f'penstock-{name}')}"
+
+
+def ratios(objectives: Mapping[str, Any], job: str) -> dict[str, tuple[float, str]]:
     """Of each declared objective its target, and what did badly over all, as PromQL with ``$w`` for the window."""
     found: dict[str, tuple[float, str]] = {}
     if objectives.get("availability") is not None:
-        bad = f'sum(rate(penstock_requests_total{{{_ROUTES},status=~"500|503"}}[$w]))'
-        every = f'sum(rate(penstock_requests_total{{{_ROUTES},status=~"200|500|503"}}[$w]))'
+        bad = f'sum(rate(penstock_requests_total{{{job},{_ROUTES},status=~"500|503"}}[$w]))'
+        every = f'sum(rate(penstock_requests_total{{{job},{_ROUTES},status=~"200|500|503"}}[$w]))'
         found["availability"] = (objectives["availability"], f"(({bad} or vector(0)) / {every})")
     latency = objectives.get("latency")
     if latency is not None:
-        ratio = "(sum(rate(penstock_slow_total[$w])) / sum(rate(penstock_predict_seconds_count[$w])))"
+        ratio = _share("penstock_slow_total", "penstock_predict_seconds_count", job)
         found["latency"] = (latency["p"], ratio)
     if objectives.get("answered") is not None:
-        ratio = "(sum(rate(penstock_abstentions_total[$w])) / sum(rate(penstock_rows_total[$w])))"
+        ratio = _share("penstock_abstentions_total", "penstock_rows_total", job)
         found["answered"] = (objectives["answered"], ratio)
     return found
 
 
+def _share(some: str, of: str, job: str) -> str:
+    return f"(sum(rate({some}{{{job}}}[$w])) / sum(rate({of}{{{job}}}[$w])))"
+
+
 def _rules(name: str, wanted: Mapping[str, tuple[float, str]]) -> str:
     lines = [f"# Alert rules of {name}, from [serving.objectives]: penstock export prometheus.", "groups:"]
-    lines += [f"  - name: penstock-{name}", "    rules:"]
+    lines += [f"  - name: {json.dumps(f'penstock-{name}')}", "    rules:"]
+    live, lost = f"penstock_live{{{job_of(name)}}}", f"penstock_not_journalled_total{{{job_of(name)}}}"
     for objective, (target, ratio) in wanted.items():
         lines += _of(name, objective, target, ratio)
     lines += _rule(
         "PenstockGone",
-        "absent(penstock_live) or penstock_live == 0",
+        f"absent({live}) or {live} == 0",
         "2m",
         "page",
         name,
         "no server of the model answers Prometheus",
     )
-    lines += _rule("PenstockJournalFull", "increase(penstock_not_journalled_total[10m]) > 0", "0m", "page", name, "answers leave that are not in the journal")  # fmt: skip
+    lines += _rule("PenstockJournalFull", f"increase({lost}[10m]) > 0", "0m", "page", name, "answers leave that are not in the journal")  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
@@ -95,10 +105,15 @@ def _of(name: str, objective: str, target: float, ratio: str) -> Iterator[str]:
         limit = f"{burn * (1 - target):.10g}"
         condition = " and ".join(f"{ratio.replace('$w', window)} > {limit}" for window in (long, short))
         text = f"the error budget of {objective} (objective {target:g}) burns {burn:g} times too fast over {long} and {short}"
-        yield from _rule(f"Penstock{objective.capitalize()}Burns", condition, lasting, severity, name, text)
+        yield from _rule(
+            f"Penstock{objective.capitalize()}Burns", condition, lasting, severity, name, text, window=long
+        )
 
 
-def _rule(alert: str, condition: str, lasting: str, severity: str, name: str, text: str) -> list[str]:
+def _rule(
+    alert: str, condition: str, lasting: str, severity: str, name: str, text: str, *, window: str | None = None
+) -> list[str]:
+    """A rule. Those of one name differ by `window`: Prometheus takes two alerts with the same labels for one."""
     return [
         f"      - alert: {alert}",
         f"        expr: {json.dumps(condition)}",
@@ -106,6 +121,7 @@ def _rule(alert: str, condition: str, lasting: str, severity: str, name: str, te
         "        labels:",
         f"          severity: {severity}",
         f"          model: {json.dumps(name)}",
+        *([] if window is None else [f"          window: {window}"]),
         "        annotations:",
         f"          summary: {json.dumps(text)}",
     ]
@@ -113,7 +129,7 @@ def _rule(alert: str, condition: str, lasting: str, severity: str, name: str, te
 
 def _scrape(name: str, target: str, *, is_tls: bool) -> str:
     lines = [
-        f"- job_name: penstock-{name}",
+        f"- job_name: {json.dumps(f'penstock-{name}')}  # by which rules and dashboard know the server",
         "  scrape_interval: 15s",
         f"  scheme: {'https' if is_tls else 'http'}",
         "  static_configs:",
