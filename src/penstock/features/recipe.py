@@ -137,6 +137,8 @@ class _Reader:
         try:
             self.document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
+            if file.endswith(".json"):
+                JsonText(text.replace("\r\n", "\n"), file)  # tells what is wrong with it as JSON
             raise _toml_error(error, file, text) from error
         self.positions = Positions(text.replace("\r\n", "\n"))
 

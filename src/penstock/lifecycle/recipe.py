@@ -35,7 +35,7 @@ def recipe_text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except IsADirectoryError as error:
-        raise RecipeError(f"{path.name} is a folder", why="a recipe is a file", way_out="name the file") from error
+        raise RecipeError(f"{path} is a folder", why="a recipe is a file", way_out="name the file") from error
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path.name} is not UTF-8 text", why=str(error), way_out="save the file in UTF-8") from error
 

@@ -98,7 +98,8 @@ def check_recipe(project: Project, file: Path | None = None) -> Sheet:
         "steps": dict(sorted(Counter(node.step for node in plan.nodes.values()).items())),
         **({"own_steps": _held(project, recipe)} if recipe.steps else {}),
     }
-    lines = [f"{name} is right: {len(recipe.outputs)} outputs from {len(used)} columns"]
+    counts = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((len(recipe.outputs), "output"), (len(used), "column"))]
+    lines = [f"{name} is right: {' from '.join(counts)}"]
     if unused:
         lines.append(f"  not used: {', '.join(unused)}")
     for own, broken in body.get("own_steps", {}).items():
