@@ -149,7 +149,7 @@ def test_cartesian_joins_each_word_of_a_text_with_a_category() -> None:
         ('{"outputs": []}', (1, 2), "the recipe has no outputs", "ALL_INPUTS"),
         ("{}", (1, 1), "the recipe has no outputs", "ALL_INPUTS"),
         ('{"outputs": ["age"],}', (1, 21), "found '}'", "a name in double quotes"),
-        ('[1, 2]', (1, 1), "found '['", "'{'"),
+        ("[1, 2]", (1, 1), "found '['", "'{'"),
         ('{"outputs": ["age"', (1, 19), "found the end of the file", "',' or ']'"),
         ('{"outputs": ["age"]} x', (1, 22), "found 'x'", "the end of the file"),
         ('{"outputs" ["age"]}', (1, 12), "found '['", "':'"),

@@ -54,6 +54,22 @@ def test_a_wrong_recipe_is_refused_with_its_place(penstock: Cli, project: Path, 
     assert "recipe suggest" in absent.error["try"]
 
 
+def test_a_column_of_history_that_is_not_worked_out_yet_is_told_as_such(penstock: Cli, project_at: Cli) -> None:
+    """It is declared, so that no nearest name is what is meant; the place is told, and what works it out."""
+    project = project_at("new")
+    with (project / "penstock.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[history.age_before]\ntake = "lag"\nof = "age"\nover = "joined"\n')
+    (project / "back.toml").write_text('outputs = ["age",\n  "log(age_before)"]\n', encoding="utf-8")
+    for verb in ("check", "show", "fit"):
+        refused = penstock(project, "recipe", verb, "back.toml")
+        assert refused.code == 2
+        assert refused.error["what"].startswith("back.toml, line 2, column 8: ")
+        assert "[history.age_before] was declared after the data were read" in refused.error["why"]
+        assert "penstock run" in refused.error["try"]
+    (project / "back.toml").write_text('outputs = ["age_befor"]\n', encoding="utf-8")
+    assert "did you mean" not in penstock(project, "recipe", "check", "back.toml").error["why"]
+
+
 def test_a_recipe_that_is_no_text_is_refused(penstock: Cli, project: Path, tmp_path: Path) -> None:
     """Bytes, a folder."""
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import BadParameter
 from penstock.lifecycle.own_steps import use_steps
-from penstock.lifecycle.recipes import SUITS, head_of, recipe_of, tail_of
+from penstock.lifecycle.recipes import SUITS, head_of, plan_of, recipe_of, tail_of
 from penstock.lifecycle.sentence_models import keep_files, keep_with
 from penstock.lifecycle.stages import CODE, Context
 from penstock.project.project import Project
@@ -147,7 +147,7 @@ def fit(project: Project, file: Path | None = None, learner: str | None = None, 
     name, recipe = recipe_of(project, file)
     dataset = head_of(project)
     version = load_version(project.objects, dataset)
-    recipe.check(version.decoder.columns)  # with the places of the user's own text
+    plan_of(project, recipe)  # with the places of the user's own text
     tail_of(learner, project)
     params = {"recipe": recipe.canonical(), "learner": learner, "seed": 0}
     inputs: dict[str, Any] = {"dataset": dataset, **row_limit(Context(project), dataset)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import NotFound, ProjectError
+from penstock.errors import NotFound, ProjectError, RecipeError
 from penstock.experiments.sheets import Sheet, table
 from penstock.lifecycle.own_steps import broken_duties, steps_of, use_steps
 from penstock.lifecycle.recipe import recipe_text
@@ -71,6 +71,33 @@ def tail_of(learner: str | None, project: Project) -> Tail:
     return tail
 
 
+def plan_of(project: Project, recipe: Recipe, tail: Tail | None = None) -> Plan:
+    """The plan of a recipe for the columns of the data set.
+
+    Raises
+    ------
+    RecipeError : a name, step, parameter or kind is wrong, with line, column and the nearest name; a column of ``[history]`` that
+        the data set does not have yet is told as such.
+    """
+    from penstock.features.resolve import resolve
+
+    specs = _specs(project)
+    try:
+        return resolve(recipe, specs, tail)
+    except RecipeError as error:
+        waiting = [name for name in project.declaration.history if name not in {spec.name for spec in specs}]
+        for name in waiting:
+            if error.what.endswith(f"there is no column, group or assignment {name!r}"):
+                told = RecipeError(
+                    error.what,
+                    why=f"[history.{name}] was declared after the data were read",
+                    way_out="`penstock run` works it out first, and checks the recipe then",
+                )
+                told.line, told.column = error.line, error.column
+                raise told from error
+        raise
+
+
 def check_recipe(project: Project, file: Path | None = None) -> Sheet:
     """Hold a recipe against the columns of the data set, without fitting it.
 
@@ -79,11 +106,10 @@ def check_recipe(project: Project, file: Path | None = None) -> Sheet:
     RecipeError : a name, step, parameter or kind is wrong, with line, column and the nearest name.
     """
     from penstock.bundle.kinds import INPUT_KINDS
-    from penstock.features.resolve import resolve
 
     name, recipe = recipe_of(project, file)
     specs = _specs(project)
-    plan = resolve(recipe, specs)
+    plan = plan_of(project, recipe)
     used = {column for source in plan.sources for column in source.columns}
     unused = [spec.name for spec in specs if spec.kind in INPUT_KINDS and spec.name not in used]
     defined = {*recipe.groups, *recipe.assignments}
@@ -98,7 +124,9 @@ def check_recipe(project: Project, file: Path | None = None) -> Sheet:
         "steps": dict(sorted(Counter(node.step for node in plan.nodes.values()).items())),
         **({"own_steps": _held(project, recipe)} if recipe.steps else {}),
     }
-    counts = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((len(recipe.outputs), "output"), (len(used), "column"))]
+    counts = [
+        f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((len(recipe.outputs), "output"), (len(used), "column"))
+    ]
     lines = [f"{name} is right: {' from '.join(counts)}"]
     if unused:
         lines.append(f"  not used: {', '.join(unused)}")
@@ -119,10 +147,8 @@ def _held(project: Project, recipe: Recipe) -> dict[str, list[str]]:
 
 def show_recipe(project: Project, file: Path | None = None, learner: str | None = None) -> Sheet:
     """A recipe in its fixed layout, and what is done to which columns; finished for a learner where one is named."""
-    from penstock.features.resolve import resolve
-
     name, recipe = recipe_of(project, file)
-    plan = resolve(recipe, _specs(project), None if learner is None else tail_of(learner, project))
+    plan = plan_of(project, recipe, None if learner is None else tail_of(learner, project))
     steps = _steps(plan)
     outputs = [_said(piece, plan) for piece in plan.outputs]
     body = {
