@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -9,8 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from penstock.bundle.frame import Frame, typed_array
 from penstock.bundle.graph import open_session
+from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.packing import pack
+from penstock.bundle.specs import ColumnSpec
 from penstock.features.fit import fit_recipe
 from penstock.features.recipe import Recipe
 from penstock.features.suggest import suggest
@@ -100,17 +106,42 @@ def test_a_real_table_passes_through(file: str) -> None:
     frame, _ = found.decoder.decode_columns({spec.name: source.columns[spec.name] for spec in specs})
     y, _ = found.decoder.decode_target_columns(source.columns[target])
     sample = np.random.default_rng(0).permutation(n_rows)[:3000]
-    frame, y = frame.take(sample), y[sample]
-    suggestion = suggest(specs, frame, y, found.task, target)
+    _passes(specs, frame.take(sample), y[sample], found.task, target)
+
+
+@pytest.mark.real
+def test_real_pictures_pass_through() -> None:
+    """400 of Fashion-MNIST, by their pixels; there are too few of them for so many, which is said."""
+    images = pytest.importorskip("PIL.Image")
+    folder = DATA / "fashion_mnist"
+    if not folder.is_dir():
+        pytest.skip(f"the real data sets are not here: {DATA}")
+    pixels = np.frombuffer(gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())[16:], np.uint8)
+    y = np.frombuffer(gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes())[8:], np.uint8)[:400]
+    urls = []
+    for picture in pixels.reshape(-1, 28, 28)[:400]:
+        body = io.BytesIO()
+        images.fromarray(picture).save(body, "PNG")
+        urls.append("data:image/png;base64," + base64.b64encode(body.getvalue()).decode())
+    frame = Frame({"image": typed_array(urls, Kind.TEXT)}, {"image": Kind.TEXT}, len(urls))
+    text = _passes([ColumnSpec("image", Kind.TEXT)], frame, y.astype(np.int64), Task.MULTICLASS, "label")
+    assert '"pixels(ALL_TEXT, 16, 16)"' in text
+    assert "# Few rows: about 256 features" in text
+
+
+def _passes(specs: list[ColumnSpec], frame: Frame, y: np.ndarray, task: Task, target: str) -> str:
+    """Suggest, fit and apply, as each kind of learner wants it; the text of the suggestion."""
+    suggestion = suggest(specs, frame, y, task, target)
     assert len(suggestion.reasons) == len(specs)
     for tail in (TREES, LINEAR):
-        fitted = fit_recipe(Recipe.parse(suggestion.text), tail, frame, specs, y, found.task, 0)
+        fitted = fit_recipe(Recipe.parse(suggestion.text), tail, frame, specs, y, task, 0)
         features = fitted.transform(frame)
         dense = features if isinstance(features, np.ndarray) else features[:50].toarray()
-        assert features.shape == (len(sample), len(fitted.names))
+        assert features.shape == (len(frame), len(fitted.names))
         if tail is LINEAR:
             assert np.isfinite(dense).all()
         session = open_session(fitted.model())
         for i in range(0, 50, 7):
             one = session.run(None, pack(frame.take(slice(i, i + 1)), fitted.layout))[0]
             assert np.array_equal(one[0], dense[i], equal_nan=True)
+    return suggestion.text

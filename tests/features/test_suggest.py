@@ -200,3 +200,17 @@ def test_a_table_with_few_rows_for_its_width_is_warned_of(n, warns):
     )
     assert ("# Few rows: about 34 features (without texts) for 100 training rows." in suggestion.text) is warns
     assert ("Few rows" in suggestion.text) is warns
+
+
+@pytest.mark.parametrize(("n", "warns"), [(100, True), (3000, False)])
+def test_pictures_are_brought_to_a_size_whose_width_counts(n, warns):
+    """Their pixels are features like any other: 256 of them; a text beside them is no picture."""
+    pictures = [f"data:image/png;base64,{i:08}" for i in range(n)]
+    suggestion, _, _ = _suggest(
+        y=np.arange(n) % 2, picture=("text", pictures), note=("text", [f"free prize number {i}" for i in range(n)])
+    )
+    assert Recipe.parse(suggestion.text).outputs[0].expression.function == "pixels"
+    assert _reason(suggestion, "picture").why == "images, by their pixels: 16 x 16 of them, in grey"
+    assert "on average" in _reason(suggestion, "note").why
+    assert ("# Few rows: about 256 features (without texts) for 100 training rows." in suggestion.text) is warns
+    assert ("Few rows" in suggestion.text) is warns

@@ -16,6 +16,8 @@ from penstock.features.column_facts import LEAK_SHARE, Facts, column_facts
 from penstock.features.language import NAME, quote
 from penstock.features.recipe import BUILT_IN_GROUPS, toml_text
 
+IMAGE_SIDE = 16
+"""Pixels of an image as the model sees it, on each side."""
 MANY_VALUES = 50
 """Values from which the rare ones of a categorical column are put together."""
 MOST_VALUES = 100
@@ -68,14 +70,16 @@ def suggest(
     reasons = tuple(_reason(fact, target_name, notes.get(fact.name), frame) for fact in facts)
     used = [fact for fact, reason in zip(facts, reasons, strict=True) if reason.used]
     outputs, groups = _outputs(used, specs, frame)
-    return Suggestion(_text(outputs, groups, reasons, target_name, len(frame), _width(used)), reasons)
+    return Suggestion(_text(outputs, groups, reasons, target_name, len(frame), _width(used, frame)), reasons)
 
 
-def _width(used: Sequence[Facts]) -> int:
+def _width(used: Sequence[Facts], frame: Frame) -> int:
     """Features of a linear model, about, texts not counted: their vocabulary is known when the recipe is fitted."""
     width = 0
     for fact in used:
-        if fact.kind in (Kind.BINARY, Kind.CATEGORICAL):
+        if fact.kind is Kind.TEXT and _are_images(frame, fact.name):
+            width += IMAGE_SIDE**2
+        elif fact.kind in (Kind.BINARY, Kind.CATEGORICAL):
             width += min(fact.distinct, MOST_VALUES) + (fact.missing > 0)
         elif fact.kind is not Kind.TEXT:
             width += 1 + (fact.missing > 0)
@@ -94,7 +98,11 @@ def _reason(fact: Facts, target: str, note: str | None, frame: Frame) -> Reason:
     if fact.same_as is not None:
         return Reason(fact.name, False, f"the same values as {fact.same_as!r} in every row", note)
     images = fact.kind is Kind.TEXT and _are_images(frame, fact.name)
-    why = "images, by their pixels" if images else f"{fact.kind}, {_described(fact)}"
+    why = (
+        f"images, by their pixels: {IMAGE_SIDE} x {IMAGE_SIDE} of them, in grey"
+        if images
+        else f"{fact.kind}, {_described(fact)}"
+    )
     if fact.missing > 0:
         why += f", {_share(fact.missing)} missing"
     if fact.explains > LEAK_SHARE:
@@ -136,7 +144,7 @@ def _outputs(used: Sequence[Facts], specs: Sequence[ColumnSpec], frame: Frame) -
         few = [fact for fact in chosen if not _many(fact) and fact not in images]
         if images:
             group = _group(f"ALL_{kind.upper()}", everything, images, "image_columns", taken, groups)
-            outputs.append(f"pixels({group}, 16, 16)")
+            outputs.append(f"pixels({group}, {IMAGE_SIDE}, {IMAGE_SIDE})")
         if few:
             group = _group(f"ALL_{kind.upper()}", everything, few, f"{kind}_columns", taken, groups)
             outputs.append(_expression(group, kind, few, frame))
