@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,17 @@ def test_a_book_reads_on_as_the_journal_grows(tmp_path: Path) -> None:
     assert book.latest()[first].label == "no"
     (new,) = book.judge([{"key": "k", "label": "yes"}], BINARY).new
     assert new.id == second
+
+
+def test_an_import_of_labels_deletes_nothing_of_the_journal(tmp_path: Path) -> None:
+    """How long it is kept is its server's to say: `[serving.journal]` may keep more than any default."""
+    (first,) = journalled(tmp_path, None)
+    ((_, path),) = segments(tmp_path)
+    year_ago = time.time() - 365 * 86_400
+    os.utime(path, (year_ago, year_ago))
+    assert taken(tmp_path, {"id": first, "label": "yes"})["accepted"] == 1
+    assert path.is_file()
+    assert set(read_labels(tmp_path)) == {first}
 
 
 def test_a_label_for_one_prediction_given_twice_at_once_is_stored_once(tmp_path: Path) -> None:

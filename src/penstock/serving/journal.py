@@ -76,13 +76,19 @@ class Record:
 class JournalWriter:
     """Writes one process's segments. To be used by one thread; syncing and retention go on beside it.
 
+    Parameters
+    ----------
+    deletes : what the settings keep no longer. Not for one who only adds to the journal of a server: how long that is kept is the
+        server's to say.
+
     Raises
     ------
     StoreFull : no space is left; nothing half-written stays behind.
     """
 
-    def __init__(self, folder: Path, settings: JournalSettings | None = None) -> None:
+    def __init__(self, folder: Path, settings: JournalSettings | None = None, *, deletes: bool = True) -> None:
         self.folder = folder
+        self._deletes = deletes
         self.settings = settings or JournalSettings()
         self.segment = 0
         self.bytes_written = 0
@@ -263,6 +269,8 @@ class JournalWriter:
             os.close(old)
 
     def _retain(self) -> None:
+        if not self._deletes:
+            return
         kept = self.settings
         apply_retention(
             self.folder, keep_days=kept.keep_days, max_bytes=kept.max_bytes, segment_bytes=self._segment_bytes

@@ -237,7 +237,7 @@ def accept_labels(
     """
     result = LabelBook(folder).judge(items, decoder, read_key, model=model, others=others)
     if result.new:
-        with JournalWriter(folder) as writer:
+        with JournalWriter(folder, deletes=False) as writer:
             writer.labels([label.to_json() for label in result.new])
     return result
 
