@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from tests.ledger.conftest import postgres  # noqa: F401 - a fixture
 
 from penstock.errors import BadParameter, DeclarationError, StoreError
 from penstock.lifecycle.answer_tables import AnswerTable
@@ -97,6 +99,92 @@ def test_killed_within_the_transaction_nothing_of_it_is_there(
             assert database.execute('SELECT "row" FROM answers').fetchall() == [(0,)]
     after = place.keep("a.csv", SCHEMA, batches(5, 6), lambda: done("a.csv", 2))
     assert place.holds(after)
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:  # noqa: F811
+    """A database of its own in a real PostgreSQL."""
+    import psycopg
+
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.format("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield postgres.format(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("moment", range(1, 8))
+def test_killed_within_a_transaction_of_postgres_nothing_of_it_is_there(
+    database: str, moment: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kill -9 before each of its statements, in the middle of the COPY and before the commit; the next process waits for no lock."""
+    import psycopg
+
+    place = AnswerTable(f"{database}&table=answers")
+    before = place.keep("a.csv", SCHEMA, batches(0), lambda: done("a.csv", 1))
+    child = os.fork()
+    if child == 0:
+        from penstock.lifecycle import answer_tables
+
+        count = 0
+
+        def step() -> None:
+            nonlocal count
+            count += 1
+            if count == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        run, insert = answer_tables._OpenPostgres.run, answer_tables._OpenPostgres.insert
+
+        def running(*given):  # type: ignore[no-untyped-def]
+            step()
+            run(*given)
+
+        def inserting(self, table, columns, rows):  # type: ignore[no-untyped-def]
+            def stepping():  # type: ignore[no-untyped-def]
+                for row in rows:
+                    yield row
+                    step()
+
+            insert(self, table, columns, stepping())
+
+        answer_tables._OpenPostgres.run, answer_tables._OpenPostgres.insert = running, inserting  # type: ignore[method-assign]
+        try:
+            place.keep("a.csv", SCHEMA, batches(5, 6), lambda: done("a.csv", 2))
+            step()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if moment < 7:  # records, delete, a row of each of two batches, record out and in; then it is there
+        assert os.WIFSIGNALED(status)
+        assert place.records() == {"a.csv": before}
+        with psycopg.connect(database) as connection:
+            assert connection.execute('SELECT "row" FROM answers').fetchall() == [(0,)]
+    after = place.keep("a.csv", SCHEMA, batches(5, 6), lambda: done("a.csv", 2))
+    assert place.holds(after)
+    with psycopg.connect(database) as connection:
+        assert connection.execute('SELECT "row" FROM answers ORDER BY 1').fetchall() == [(5,), (6,)]
+
+
+def test_a_connection_that_the_server_ends_is_told_and_leaves_what_was_there(database: str) -> None:
+    """As at a restart of PostgreSQL, in the middle of the answers; the password is in no message."""
+    import psycopg
+
+    place = AnswerTable(f"{database}&table=answers")
+    before = place.keep("a.csv", SCHEMA, batches(0), lambda: done("a.csv", 1))
+
+    def ending() -> Done:
+        with psycopg.connect(database, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        return done("a.csv", 2)
+
+    with pytest.raises(StoreError, match="does not take the answers"):
+        place.keep("a.csv", SCHEMA, batches(5, 6), ending)
+    assert place.records() == {"a.csv": before}
+    assert place.holds(before)
 
 
 def test_a_table_of_other_columns_is_refused(place: AnswerTable) -> None:

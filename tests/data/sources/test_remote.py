@@ -150,3 +150,17 @@ def test_its_files_are_fetched_one_by_one_and_removed_after(place: Place, bucket
     before = second.identity
     bucket.put("in/year=2024/a.csv", table(range(4)))
     assert source.tables()[1].identity != before
+
+
+def test_a_file_is_the_same_however_its_store_tells_of_it() -> None:
+    """Azure quotes a tag in a head and not in a listing; Google's listing has milliseconds, and its head has none."""
+    from datetime import UTC, datetime
+
+    from penstock.data.sources.remote import _file
+
+    at = datetime(2026, 11, 30, 8, 10, 31, tzinfo=UTC)
+    listed = {"path": "a.csv", "size": 3, "e_tag": "0x8DE2FF", "last_modified": at.replace(microsecond=483_000)}
+    head = {**listed, "e_tag": '"0x8DE2FF"', "last_modified": at}
+    assert _file(listed).identity == _file(head).identity == '3 "0x8DE2FF" 2026-11-30T08:10:31+00:00'
+    assert _file({**listed, "e_tag": None}).identity == "3  2026-11-30T08:10:31+00:00"
+    assert _file({**listed, "e_tag": 'W/"1"'}).tag == 'W/"1"'

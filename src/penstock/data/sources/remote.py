@@ -252,7 +252,13 @@ class RemoteSource:
 
 
 def _file(meta: Any) -> RemoteFile:
-    return RemoteFile(meta["path"], meta["size"], meta.get("e_tag") or "", meta["last_modified"].isoformat())
+    """What a store says of a file, in one form: Azure quotes a tag where it gives the file and not where it lists it (RFC 9110, 8.8.3,
+    has quotes), and Google's listing has parts of a second that the date in a head has not."""
+    tag = meta.get("e_tag") or ""
+    if tag and not tag.endswith('"'):
+        tag = f'"{tag}"'
+    changed_at = meta["last_modified"].replace(microsecond=0).isoformat()
+    return RemoteFile(meta["path"], meta["size"], tag, changed_at)
 
 
 def _matcher(pattern: str) -> re.Pattern[str]:
