@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -208,6 +209,65 @@ def test_the_monitor_ends_a_release(penstock: Cli, project: Path, set_line: Cli,
     event = events(penstock, project)[-1]
     assert (event["what"], event["who"]) == ("return", "monitor")
     assert reason in event["details"]["by"]
+
+
+def test_the_monitor_puts_the_version_before_back(
+    penstock: Cli, project: Path, set_line: Cli, serve: Cli, rows_of: Cli
+) -> None:
+    """While a version is watched, by what a server cannot know: here its quality; exit 1, and in the trail."""
+    text = (project / "penstock.toml").read_text(encoding="utf-8")
+    guards = '\n[serving.guards]\nminimum_requests = 1\ntrip = ["quality > 0.4"]\n'
+    (project / "penstock.toml").write_text(f"{text}{guards}", encoding="utf-8")
+    assert penstock(project, "promote").body["promoted"] is True
+    app, rows = serve(project), rows_of(ROWS, seed=6)
+    answers = [answer for row in rows for answer in app.predict([row])]
+    labels = [{"id": a["id"], "label": r["bought"]} for a, r in zip(answers, rows, strict=True)]
+    looked = penstock(project, "monitor", "--arms")
+    assert looked.body["release"]["mode"] == "watch"
+    before, live = looked.body["arms"]
+    assert (before["version"], before["requests"], live["version"], live["requests"]) == (1, 0, 2, ROWS)
+    assert penstock(project, "monitor", "--guard").code == 0
+    app.ask("POST", "/labels", {"labels": labels})
+    app.close()
+    done = penstock(project, "monitor", "--guard")
+    assert done.code == 1
+    assert "quality > 0.4" in done.body["ended"]
+    state = read_slots(project / ".penstock/serving")
+    assert state.live_entry is not None
+    assert (state.live_entry.version, state.watch) == (1, None)
+    event = events(penstock, project)[-1]
+    assert (event["what"], event["who"], event["details"]["ended"]) == ("return", "monitor", 2)
+    assert penstock(project, "monitor", "--guard").code == 2
+
+
+def test_a_shadow_is_held_against_its_reference(penstock: Cli, project: Path, serve: Cli, rows_of: Cli) -> None:
+    """By the rows of the live version and its own answers to them: drift, and what else the monitor looks at; also as a condition."""
+    assert penstock(project, "rollback").code == 0
+    assert penstock(project, "deploy", "--shadow").code == 0
+    app = serve(project)
+    for row in rows_of(60, seed=7):
+        app.predict([{**row, "age": 95}])
+
+    def looked() -> dict[str, Any]:
+        body: dict[str, Any] = penstock(project, "monitor", "--arms").body
+        return body
+
+    ends = time.monotonic() + 30
+    while looked()["arms"][1]["rows"] < 60 and time.monotonic() < ends:
+        time.sleep(0.2)
+    app.close()
+    alarms = {check["id"] for check in looked()["checks"] if check["alarm"]}
+    assert "drift" in alarms
+    assert penstock(project, "promote", "--check", "--when", "alarms = 0").body["holds"] is False
+
+
+def test_each_look_of_a_guard_has_its_share_of_the_chance(penstock: Cli, project: Path) -> None:
+    """However often it looks, its checks alarm by chance no more often than is declared."""
+    limits = []
+    for _ in range(3):
+        checks = penstock(project, "monitor", "--guard").body["checks"]
+        limits.append(next(one["limit"] for one in checks if one["id"] == "live-quality"))
+    assert limits[0] != limits[1] != limits[2]
 
 
 def test_the_monitor_lets_a_good_release_go_on(penstock: Cli, project: Path) -> None:

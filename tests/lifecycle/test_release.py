@@ -20,7 +20,7 @@ from penstock.lifecycle.at import parse_when
 from penstock.monitoring.monitor import CHECKS
 from penstock.project.sections.serving import CANDIDATE_CHECKS
 from penstock.serving.releases import Release
-from penstock.serving.slots import end_release, offer, read_slots
+from penstock.serving.slots import end_release, end_watch, offer, read_slots, return_from
 
 Cli = Callable[..., Any]
 
@@ -184,6 +184,7 @@ def test_guards_are_declared(penstock: Cli, project: Path) -> None:
         "window_s": 300.0,
         "minimum_requests": 7,
         "checks": ["live-quality"],
+        "watch_s": 3600.0,
     }
     written = json.loads((project / ".penstock/serving/slots.json").read_bytes())["release"]["guards"]
     assert written == told
@@ -233,6 +234,55 @@ def test_which_version_answered_is_one_command(penstock: Cli, project: Path, ser
     assert (told["change"], told["answers"]) == (None, [])
     for wrong in ("someday 14:03", "2026-13-01", "2999-01-01 10:00"):
         assert penstock(project, "models", "at", wrong).error["code"] == "bad-parameter"
+
+
+def test_a_version_that_went_live_is_watched(penstock: Cli, project: Path) -> None:
+    """The version before stands by for the declared time; what ends it is in the trail, and so is what was watched when."""
+    done = penstock(project, "deploy")
+    assert (done.body["version"], done.body["watch_s"]) == (2, 3600.0)
+    state = state_of(project)
+    assert (state.watch.mode, state.watch.guards.watch_s) == ("watch", 3600.0)
+    assert trail(penstock, project)[-1]["details"]["watch_s"] == 3600.0
+    now = penstock(project, "models", "at", datetime.now(UTC).isoformat()).body["change"]
+    assert (now["live"]["version"], now["watch"]["version"], now["watch"]["slot"]) == (2, 1, "blue")
+    ended = end_watch(
+        project / ".penstock/serving", state.watch.number, by="watched: nothing was shown against it for 1 h"
+    )
+    assert ended is not None
+    assert penstock(project, "monitor").code == 0
+    event = trail(penstock, project)[-1]
+    assert (event["what"], event["who"], event["details"]["version"]) == ("watched", "guard", 2)
+
+
+def test_a_guard_puts_the_version_before_back(penstock: Cli, project: Path) -> None:
+    """The registry knows of it with the next command."""
+    penstock(project, "deploy")
+    number = state_of(project).watch.number
+    assert return_from(project / ".penstock/serving", number, by="guard: errors > 0.01 (1 against 0.01)") is not None
+    versions = {one["version"]: one["aliases"] for one in penstock(project, "models").body["versions"]}
+    penstock(project, "monitor")
+    event = trail(penstock, project)[-1]
+    assert (event["what"], event["who"], event["details"]["version"]) == ("return", "guard", 1)
+    versions = {one["version"]: one["aliases"] for one in penstock(project, "models").body["versions"]}
+    assert (versions[1], versions[2]) == (["champion"], [])
+
+
+def test_rollback_ends_a_watch_by_going_back(penstock: Cli, project: Path) -> None:
+    """As it does without one."""
+    penstock(project, "deploy")
+    done = penstock(project, "rollback")
+    assert (done.code, done.body["version"], done.body["ended"]) == (0, 1, None)
+    assert state_of(project).watch is None
+
+
+def test_nothing_is_watched_where_none_is_declared(penstock: Cli, project: Path) -> None:
+    """And a length that is none is refused."""
+    text = (project / "penstock.toml").read_text(encoding="utf-8")
+    (project / "penstock.toml").write_text(f'{text}\n[serving.guards]\nwatch = "soon"\n', encoding="utf-8")
+    assert '"off"' in penstock(project, "deploy").error["try"]
+    (project / "penstock.toml").write_text(f'{text}\n[serving.guards]\nwatch = "off"\n', encoding="utf-8")
+    assert penstock(project, "deploy").body["watch_s"] == 0
+    assert state_of(project).watch is None
 
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)  # a Monday

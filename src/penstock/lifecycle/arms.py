@@ -1,9 +1,10 @@
-"""The release that goes on, looked at: `penstock monitor --arms`, and `--guard`, which also ends it."""
+"""The release or watch that goes on, looked at: `penstock monitor --arms`, and `--guard`, which also ends it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from penstock.lifecycle.versions import WAIT_S
 from penstock.project.project import Project
 from penstock.serving.conditions import parse
 from penstock.serving.labels import read_labels
-from penstock.serving.slots import SlotEntry, SlotState, read_slots
+from penstock.serving.releases import Release
+from penstock.serving.slots import SlotEntry, read_slots
 from penstock.serving.verdicts import judge, shown
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class ArmsResult:
 
     model: str
     comparison: Comparison
-    report: MonitorReport | None = None
+    report: MonitorReport
     ended: str | None = None
 
     @property
@@ -41,114 +43,152 @@ class ArmsResult:
         return int(self.ended is not None)
 
     def to_json(self) -> dict[str, Any]:
-        checks = None if self.report is None else [check.to_json() for check in self.report.checks]
+        checks = [check.to_json() for check in self.report.checks]
         return {"model": self.model, **self.comparison.to_json(), "checks": checks, "ended": self.ended}
 
     def to_text(self) -> str:
-        lines = [self.comparison.to_text()]
-        if self.report is not None:
-            alarms = [f"{c.id}{f' {c.column}' if c.column else ''}: {c.why}" for c in self.report.alarms]
-            lines += [f"  ! {alarm}" for alarm in alarms] or [
-                "  no check of the monitor alarms on the candidate's rows"
-            ]
+        alarms = [f"{c.id}{f' {c.column}' if c.column else ''}: {c.why}" for c in self.report.alarms]
+        lines = [self.comparison.to_text(), *(f"  ! {alarm}" for alarm in alarms)]
+        if not alarms:
+            lines.append("  no check of the monitor alarms on the rows of the candidate")
         if self.ended is not None:
-            lines.append(f"ENDED: {self.ended}. Version {self.comparison.live.version} answers alone.")
+            again = "is live again" if self.comparison.release.mode == "watch" else "answers alone"
+            lines.append(f"ENDED: {self.ended}. Version {self.comparison.live.version} {again}.")
         return "\n".join(lines)
 
 
 def look_at_arms(project: Project, *, guard: bool = False) -> ArmsResult:
-    """Compare the arms of the release that goes on.
+    """Compare the arms of the release that goes on, or look at what is live while it is watched.
 
     Parameters
     ----------
     guard : also judge the declared guards with all that they name, and the declared checks of the monitor on the candidate's rows; end
-        the release where one says so.
+        the release where one says so, or go back to what stands by.
 
     Raises
     ------
-    ProjectError : no release goes on.
+    ProjectError : no release goes on, and nothing is watched.
     """
     settle_if_free(project)
-    state = released(project)
-    comparison = compare(project, state)
-    release, candidate = state.release, state.candidate
-    assert release is not None
-    assert candidate is not None
+    looked = looked_at(project)
+    comparison = compare(project, looked)
     if not guard:
-        return ArmsResult(candidate.model, comparison)
-    report = candidate_report(project, state)
-    reason = _reason(state, comparison, report)
-    if reason is None:
-        return ArmsResult(candidate.model, comparison, report)
-    with project.ledger.lock(f"deploy {project.name}", wait_s=WAIT_S):
-        settle(project)
-        now = read_slots(project.serving_state).release
-        if now is not None and now.number == release.number:
-            end(project, "return", f"{MONITOR}: {reason}", who=MONITOR)
-    return ArmsResult(candidate.model, comparison, report, reason)
+        return ArmsResult(looked.candidate.model, comparison, candidate_report(project, looked))
+    number = looked.release.number
+    look = _looks_so_far(project, number) + 1
+    params = {"release": number, "look": look}
+    with project.ledger.run(
+        "guard", inputs={"bundle": looked.candidate.bundle}, params=params, project=project.name
+    ) as run:
+        report = candidate_report(project, looked, look=look)
+        reason = _reason(looked.release, comparison, report)
+        run.output("ended", reason)
+    if reason is not None:
+        with project.ledger.lock(f"deploy {project.name}", wait_s=WAIT_S):
+            settle(project)
+            now = read_slots(project.serving_state)
+            if looked.release in (now.release, now.watch):
+                end(project, "return", f"{MONITOR}: {reason}", who=MONITOR)
+    return ArmsResult(looked.candidate.model, comparison, report, reason)
 
 
-def released(project: Project) -> SlotState:
-    """The slots, with a release.
+def _looks_so_far(project: Project, release: int) -> int:
+    last = project.ledger.runs("guard", "done", limit=1, project=project.name)
+    return last[0].params["look"] if last and last[0].params["release"] == release else 0
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """What is compared: the candidate of a release beside what is live, or what is live beside what stands by."""
+
+    release: Release
+    live: SlotEntry
+    candidate: SlotEntry
+
+
+def looked_at(project: Project, *, watch: bool = True) -> LookedAt:
+    """
+    Parameters
+    ----------
+    watch : whether a watch will do.
 
     Raises
     ------
-    ProjectError : none goes on.
+    ProjectError : nothing goes on.
     """
     state = read_slots(project.serving_state)
-    if state.release is None or state.candidate is None or state.live_entry is None:
-        raise ProjectError(
-            "no version is released beside the live one",
-            why=f"slots.json knows of no canary, A/B test or shadow (last change: {state.by or 'none'})",
-            way_out="begin one: `penstock deploy --canary 10%`, --ab 50% or --shadow",
-        )
-    return state
+    live, idle = state.live_entry, state.slots[state.idle]
+    if live is not None and idle is not None:
+        if state.release is not None:
+            return LookedAt(state.release, live, idle)
+        if state.watch is not None and watch:
+            return LookedAt(state.watch, idle, live)
+    raise ProjectError(
+        "no version is released beside the live one",
+        why=f"slots.json knows of no canary, A/B test or shadow (last change: {state.by or 'none'})",
+        way_out="begin one: `penstock deploy --canary 10%`, --ab 50% or --shadow",
+    )
 
 
-def compare(project: Project, state: SlotState) -> Comparison:
-    """Both arms of a release, until now."""
+def compare(project: Project, looked: LookedAt) -> Comparison:
+    """Both arms, until now."""
     from penstock.monitoring.arms import ArmSide, compare_arms
 
     def side(entry: SlotEntry) -> ArmSide:
         bundle = _bundle(project, entry)
         return ArmSide(entry.model, entry.version, bundle.decoder, bundle.signature)
 
-    live, candidate, release = state.live_entry, state.candidate, state.release
-    assert live is not None
-    assert candidate is not None
-    assert release is not None
     return compare_arms(
-        project.journal_folder, release, side(live), side(candidate), _labels(project), until=datetime.now(UTC)
+        project.journal_folder,
+        looked.release,
+        side(looked.live),
+        side(looked.candidate),
+        _labels(project),
+        until=datetime.now(UTC),
     )
 
 
-def candidate_report(project: Project, state: SlotState) -> MonitorReport:
-    """The checks of the monitor on what the candidate answered. (A shadow answers nobody: nothing can be judged.)"""
+def candidate_report(project: Project, looked: LookedAt, *, look: int | None = None) -> MonitorReport:
+    """The checks of the monitor on what the candidate answered; a shadow's answers are to the rows of the live version.
+
+    Parameters
+    ----------
+    look : the number of this look, where something follows from each: the chances of a false alarm of all looks together are the declared
+        one then (6 / pi^2 times the sum of 1 / n^2 is 1). None: it is the declared one at this look.
+    """
     from penstock.lifecycle.monitor import monitor_settings
     from penstock.monitoring.monitor import monitor
+    from penstock.monitoring.shadow_window import read_shadow_window
     from penstock.monitoring.window import read_window
     from penstock.serving.instants import parse_instant
 
-    entry, release = state.candidate, state.release
-    assert entry is not None
-    assert release is not None
+    entry = looked.candidate
     bundle = _bundle(project, entry)
-    since = parse_instant(release.started_at)
-    window = read_window(project.journal_folder, bundle.decoder, bundle.signature, entry.version, since=since)
+    window = (read_shadow_window if looked.release.mode == "shadow" else read_window)(
+        project.journal_folder,
+        bundle.decoder,
+        bundle.signature,
+        entry.version,
+        since=parse_instant(looked.release.started_at),
+        until=datetime.now(UTC),
+        model=entry.model,
+    )
+    settings = monitor_settings(project)
+    if look is not None:
+        settings = replace(settings, alpha=settings.alpha * 6 / math.pi**2 / look**2)
     return monitor(
         window,
         bundle.reference,
         bundle.signature,
-        settings=monitor_settings(project),
+        settings=settings,
         labels=_labels(project),
         decoder=bundle.decoder,
     )
 
 
-def _reason(state: SlotState, comparison: Comparison, report: MonitorReport) -> str | None:
-    """Why the release should end; None where nothing says so."""
-    assert state.release is not None
-    guards = state.release.guards
+def _reason(release: Release, comparison: Comparison, report: MonitorReport) -> str | None:
+    """Why it should end; None where nothing says so."""
+    guards = release.guards
     for check in report.alarms:
         if check.id in guards.checks:
             of = f" of {check.column}" if check.column else ""

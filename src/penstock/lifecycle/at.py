@@ -16,7 +16,7 @@ from penstock.project.project import Project
 from penstock.serving.changes import Change, read_changes
 from penstock.serving.instants import iso_of, parse_instant
 from penstock.serving.journal import read
-from penstock.serving.releases import Release
+from penstock.serving.releases import Release, told_length
 from penstock.serving.slots import read_slots
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -174,14 +174,19 @@ def _plain(change: Change) -> dict[str, Any]:
     release = None
     if change.release is not None:
         release = {name: change.release[name] for name in ("mode", "share", "sticky", *names)}
-    return {"epoch": change.epoch, "at": change.at, "by": change.by, "live": live, "release": release}
+    watch = None
+    if change.watch is not None:
+        watch = {name: change.watch[name] for name in ("watch_s", *names)}
+    return {"epoch": change.epoch, "at": change.at, "by": change.by, "live": live, "release": release, "watch": watch}
 
 
 def _told(change: Change | None) -> str:
     if change is None or change.live is None:
         return "nothing was live"
-    live, release = change.live, change.release
+    live, release, watch = change.live, change.release, change.watch
     told = f"{live['model']} version {live['version']} was live in slot {live['slot']}"
+    if watch is not None:
+        return f"{told}, watched for {told_length(watch['watch_s'])}, with version {watch['version']} standing by"
     if release is None:
         return told
     how = Release(release["mode"], release["share"], release["sticky"]).told()

@@ -11,7 +11,7 @@ from penstock.errors import DeclarationError, GateRefused, ProjectError
 from penstock.lifecycle.bundles import bundle_of
 from penstock.lifecycle.check import check_declaration
 from penstock.lifecycle.exam import FEW_ROWS, Envelope, choose_envelope, examine, keep_report
-from penstock.lifecycle.release import end, refuse_second_release
+from penstock.lifecycle.release import declared_guards, end, refuse_second_release
 from penstock.lifecycle.reproducible import reproducible, way_to_pass
 from penstock.lifecycle.results import DeployResult, RollbackResult
 from penstock.lifecycle.settings import overriding
@@ -19,6 +19,9 @@ from penstock.lifecycle.settle import settle
 from penstock.lifecycle.versions import WAIT_S, chosen_version
 from penstock.project.project import Project
 from penstock.serving.acknowledgements import wait_for_epoch, workers
+from penstock.serving.arm_counts import forget_counts
+from penstock.serving.arms import form_of
+from penstock.serving.releases import Guards
 from penstock.serving.slots import SlotState, fill_and_switch, prune_bundles, read_slots, restore, switch_back
 
 if TYPE_CHECKING:
@@ -92,7 +95,8 @@ def deploy_version(
             }
             run.output("deployed", deployed)
             run.output("deployment", deployment)
-            slot = _switch(project, chosen, bundle, deployment, run.id, release) if deployed else None
+            watch = _watch(project, bundle)
+            slot = _switch(project, chosen, bundle, deployment, run.id, release, watch) if deployed else None
         return DeployResult(
             model=chosen.name,
             version=chosen.version,
@@ -105,6 +109,7 @@ def deploy_version(
             deployed=deployed,
             run=run.id,
             warnings=_warnings(project, chosen, envelope, report.rows, accept_spent),
+            watch_s=watch.watch_s if deployed and watch is not None else 0.0,
         )
 
 
@@ -203,7 +208,8 @@ def _switch(
     bundle: Bundle,
     deployment: dict[str, Any],
     run: str,
-    release: int | None = None,
+    release: int | None,
+    watch: Guards | None,
 ) -> str:
     """Fill the idle slot, wait until every server process has switched, and write it down."""
     state_dir = project.serving_state
@@ -220,6 +226,7 @@ def _switch(
         deployment=deployment,
         by=f"deploy {run}",
         release=release,
+        watch=watch,
     )
     try:
         wait_for_epoch(state_dir, state.epoch, timeout_s=30.0)
@@ -227,6 +234,8 @@ def _switch(
         restore(state_dir, before, state, by=f"deploy {run} was refused")
         raise
     prune_bundles(state_dir)
+    if state.watch is not None:
+        forget_counts(state_dir, but=state.watch)
     registry = ledger.registry
     registry.set_alias(chosen.name, "champion", chosen.version)
     if registry.aliases(chosen.name).get("challenger") == chosen.version:
@@ -239,11 +248,21 @@ def _switch(
         "bundle": chosen.bundle,
         "run": run,
         **({} if before.release is None else {"promoted": before.release.mode}),
+        **({} if state.watch is None else {"watch_s": state.watch.guards.watch_s}),
     }
     ledger.audit.append("deploy", chosen.name, details)
     for override in deployment["overrides"]:
         ledger.audit.append("override", chosen.name, {"at": "deploy", **override})
     return str(state.live)
+
+
+def _watch(project: Project, bundle: Bundle) -> Guards | None:
+    """By which the new version is watched once it is live; None where nothing can stand by: the version before answers in another form."""
+    before = read_slots(project.serving_state).live_entry
+    if before is None:
+        return None
+    old = Bundle.load(project.serving_state / before.path, key=project.privacy_key).signature
+    return declared_guards(project) if form_of(old) == form_of(bundle.signature) else None
 
 
 def _warnings(

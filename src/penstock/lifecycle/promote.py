@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.errors import BadParameter
-from penstock.lifecycle.arms import candidate_report, compare, released
+from penstock.lifecycle.arms import LookedAt, candidate_report, compare, looked_at
 from penstock.lifecycle.deploy import deploy_version
 from penstock.lifecycle.results import DeployResult
 from penstock.lifecycle.settle import settle_if_free
 from penstock.project.project import Project
 from penstock.project.sections.serving import seconds_of
 from penstock.serving.conditions import Condition, parse
-from penstock.serving.slots import SlotState, read_slots
+from penstock.serving.releases import Release
+from penstock.serving.slots import read_slots
 from penstock.serving.verdicts import Verdict, judge
 
 LOOK_S = 5.0
@@ -100,14 +101,12 @@ def promote_release(
     ProjectError : no release goes on. Whatever `deploy_version` raises.
     """
     settle_if_free(project)
-    state = released(project)
+    released = looked_at(project, watch=False)
     condition = None if when is None else parse(when)
     if condition is not None:
-        _refuse_what_cannot_be(condition, state)
+        _refuse_what_cannot_be(condition, released.release)
     ends = time.monotonic() + _seconds(within)
-    assert state.candidate is not None
-    assert state.release is not None
-    model, version, number = state.candidate.model, state.candidate.version, state.release.number
+    model, version, number = released.candidate.model, released.candidate.version, released.release.number
     looks, verdict, said = 0, None, ""
     while condition is not None:
         start = time.monotonic()
@@ -115,7 +114,7 @@ def promote_release(
         if now.release is None or now.release.number != number:
             settle_if_free(project)
             return PromoteResult(model, version, looks, verdict, now.by or "it was ended", None)
-        verdict = _look(project, condition, now)
+        verdict = _look(project, condition, replace(released, release=now.release))
         looks += 1
         line = "; ".join(map(str, verdict.findings))
         if told is not None and line != said:
@@ -133,31 +132,25 @@ def promote_release(
     return PromoteResult(model, version, looks, verdict, None, done)
 
 
-def _look(project: Project, condition: Condition, state: SlotState) -> Verdict:
-    evidence = compare(project, state).evidence
+def _look(project: Project, condition: Condition, released: LookedAt) -> Verdict:
+    evidence = compare(project, released).evidence
     if "alarms" in condition.names:
-        evidence = evidence.with_alarms(len(candidate_report(project, state).alarms))
+        evidence = evidence.with_alarms(len(candidate_report(project, released).alarms))
     return judge(condition, evidence)
 
 
-def _refuse_what_cannot_be(condition: Condition, state: SlotState) -> None:
+def _refuse_what_cannot_be(condition: Condition, release: Release) -> None:
     """
     Raises
     ------
     BadParameter : a figure that a release of this mode never has; waiting for it would never end.
     """
-    assert state.release is not None
-    is_shadow = state.release.mode == "shadow"
-    never = {"agreement": not is_shadow, "alarms": is_shadow}
-    for name in sorted(condition.names):
-        if never.get(name):
-            raise BadParameter(
-                f"the condition names {name!r}, which this release never has",
-                why="only a shadow answers the same rows as the live version"
-                if not is_shadow
-                else "the monitor's checks are of rows that the candidate answered, and a shadow answers nobody",
-                way_out="leave it out, or release the version in another way",
-            )
+    if "agreement" in condition.names and release.mode != "shadow":
+        raise BadParameter(
+            "the condition names 'agreement', which this release never has",
+            why="only a shadow answers the same rows as the live version",
+            way_out="leave it out, or release the version in another way",
+        )
 
 
 def _seconds(within: str | None) -> float:

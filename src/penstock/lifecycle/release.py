@@ -18,7 +18,16 @@ from penstock.serving.acknowledgements import wait_for_epoch
 from penstock.serving.arm_counts import forget_counts
 from penstock.serving.arms import refuse_other_form
 from penstock.serving.releases import TOLD, Guards, Mode, Release
-from penstock.serving.slots import SlotEntry, SlotState, end_release, offer, prune_bundles, read_slots, restore
+from penstock.serving.slots import (
+    SlotEntry,
+    SlotState,
+    end_release,
+    offer,
+    prune_bundles,
+    read_slots,
+    restore,
+    return_from,
+)
 
 if TYPE_CHECKING:
     from penstock.ledger.registry import ModelVersion
@@ -131,30 +140,43 @@ def release_version(
 def declared_guards(project: Project) -> Guards:
     """`[serving.guards]`, as a release carries it to the servers."""
     declared = project.declaration.serving.guards
-    return Guards(declared.trip, seconds_of(declared.window) or 60.0, declared.minimum_requests, declared.checks)
+    return Guards(
+        declared.trip,
+        seconds_of(declared.window) or 60.0,
+        declared.minimum_requests,
+        declared.checks,
+        seconds_of(declared.watch) or 0.0,
+    )
 
 
 def end(project: Project, what: str, reason: str, *, who: str | None = None) -> SlotState | None:
-    """End the release that goes on, wait for the servers, and write it into the audit trail; None where there is none.
+    """End the release that goes on, or go back to what stands by in a watch, wait for the servers, and write it into the audit trail; None
+    where there is neither.
 
     To be called under the lock of a deploy. `what` is the event: ``rollback`` or ``return``.
     """
     state_dir = project.serving_state
     before = read_slots(state_dir)
-    state = end_release(state_dir, by=reason)
+    if before.watch is not None:
+        state, left = return_from(state_dir, before.watch.number, by=reason), before.live_entry
+    else:
+        state, left = end_release(state_dir, by=reason), before.candidate
+    ended = before.watch or before.release
     if state is None:
         return None
     wait_for_epoch(state_dir, state.epoch)
     prune_bundles(state_dir)
-    live, candidate = state.live_entry, before.candidate
+    live = state.live_entry
     assert live is not None
+    if before.watch is not None:
+        project.ledger.registry.set_alias(live.model, "champion", live.version)
     details = {
         "version": live.version,
         "slot": state.live,
         "epoch": state.epoch,
         "changed_at": state.changed_at,
-        "ended": None if candidate is None else candidate.version,
-        "mode": None if before.release is None else before.release.mode,
+        "ended": None if left is None else left.version,
+        "mode": None if ended is None else ended.mode,
         "by": reason,
     }
     project.ledger.audit.append(what, live.model, details, who)
@@ -182,7 +204,7 @@ def _offer(
     except BaseException:
         restore(state_dir, before, state, by=f"release {run} was refused")
         raise
-    forget_counts(state_dir, but=state.release.number)
+    forget_counts(state_dir, but=state.release)
     prune_bundles(state_dir)
     details = {
         "version": chosen.version,

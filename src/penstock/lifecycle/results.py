@@ -117,6 +117,7 @@ class DeployResult:
     deployed: bool
     run: str
     warnings: list[str]
+    watch_s: float = 0.0  # for so long it is watched, and the version before stands by
 
     @property
     def exit_code(self) -> int:
@@ -134,6 +135,7 @@ class DeployResult:
             "deployed": self.deployed,
             "run": self.run,
             "warnings": self.warnings,
+            "watch_s": self.watch_s,
         }
 
     def to_text(self) -> str:
@@ -146,7 +148,12 @@ class DeployResult:
             *(f"  warning: {w}" for w in self.warnings),
         ]
         if self.deployed:
-            lines += [f"live in slot {self.slot}", "next: penstock serve"]
+            from penstock.serving.releases import told_length
+
+            watched = (
+                f", watched for {told_length(self.watch_s)} while the version before stands by" if self.watch_s else ""
+            )
+            lines += [f"live in slot {self.slot}{watched}", "next: penstock serve"]
         else:
             lines.append(
                 "nothing was switched; the envelope is spent all the same. next: improve it, or --override REASON"

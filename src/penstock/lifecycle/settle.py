@@ -8,10 +8,12 @@ from penstock.errors import ProjectError
 from penstock.project.project import Project
 from penstock.serving.changes import Change, read_changes
 from penstock.serving.guards import BY as GUARD
+from penstock.serving.guards import WATCHED
 from penstock.serving.slots import SlotState, read_slots
 
-EVENTS = ("deploy", "rollback", "release", "return")
-"""Changes of slots.json, as the audit trail names them: `return` is made by a guard, or by a server that refused."""
+EVENTS = ("deploy", "rollback", "release", "return", "watched")
+"""Changes of slots.json, as the audit trail names them: `return` is made by a guard, or by a server that refused; `watched` is the end of
+a watch in which nothing came up."""
 
 
 def settle(project: Project) -> list[str]:
@@ -38,7 +40,8 @@ def settle(project: Project) -> list[str]:
     for change in _changes(project, state):
         if change.epoch not in known and change.live is not None:
             what = _event_of(change)
-            ledger.audit.append(what, change.live["model"], _details(change), GUARD if _by_guard(change) else None)
+            who = GUARD if _by_guard(change) or what == WATCHED else None
+            ledger.audit.append(what, change.live["model"], _details(change), who)
             done.append(f"the {what} of epoch {change.epoch} is in the audit trail now")
     return done
 
@@ -66,7 +69,7 @@ def _changes(project: Project, state: SlotState) -> list[Change]:
 def _event_of(change: Change) -> str:
     if _by_guard(change) or change.by.endswith("was refused"):
         return "return"
-    word = change.by.partition(" ")[0]
+    word = change.by.partition(" ")[0].rstrip(":")
     return word if word in EVENTS else "deploy"
 
 

@@ -24,7 +24,7 @@ from penstock.serving.arm_figures import share_figure
 from penstock.serving.instants import parse_instant
 from penstock.serving.journal import Record, read
 from penstock.serving.refusals import OVERLOADED, TOO_LATE
-from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Release
+from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, WATCHED_ARM, Release
 from penstock.serving.sequences import ALPHA
 
 CAP = 200_000
@@ -80,12 +80,17 @@ def compare_arms(
     compared = agreeing = faults = 0
     for record in read(journal, parse_instant(release.started_at), until, ("predict", "shadow", "error")):
         if record.kind == "error":
-            if record.arm == CANDIDATE_ARM and record.version == candidate.version:
+            if record.arm in (CANDIDATE_ARM, WATCHED_ARM) and record.version == candidate.version:
                 sides[CANDIDATE_ARM].failed()
-            elif not record.version and record.status >= _SERVER_FAULT and record.code not in _OF_SERVER:
+            elif (
+                release.mode != "watch"
+                and not record.version
+                and record.status >= _SERVER_FAULT
+                and record.code not in _OF_SERVER
+            ):
                 faults += 1
             continue
-        side = sides.get(record.arm)
+        side = sides.get(CANDIDATE_ARM if record.arm == WATCHED_ARM else record.arm)
         if side is None or (record.model, record.version) != (side.side.model, side.side.version):
             continue
         side.add(record)

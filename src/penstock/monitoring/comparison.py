@@ -63,9 +63,12 @@ class Comparison:
 
     def to_text(self) -> str:
         live, candidate = self.live, self.candidate
+        beside, names = "beside version {}", ("live", "candidate")
+        if self.release.mode == "watch":
+            beside, names = "is live, version {} stands by", ("before", "live")
         lines = [
-            f"{self.release.told()}: version {candidate.version} beside version {live.version}, for {_length(self.hours)}",
-            f"  {'':<14} {f'live {live.version}':>12} {f'candidate {candidate.version}':>14}   difference, at any look",
+            f"{self.release.told()}: version {candidate.version} {beside.format(live.version)}, for {_length(self.hours)}",
+            f"  {'':<14} {f'{names[0]} {live.version}':>12} {f'{names[1]} {candidate.version}':>14}   difference, at any look",
             f"  {'requests':<14} {live.requests:>12,} {candidate.requests:>14,}",
             f"  {'rows':<14} {live.rows:>12,} {candidate.rows:>14,}",
             f"  {'labels':<14} {live.labels:>12,} {candidate.labels:>14,}",

@@ -23,7 +23,7 @@ from penstock.serving.instants import iso_of
 from penstock.serving.journal import read
 
 CAP = 50_000
-_ROWS_AT_ONCE = 2_000
+ROWS_AT_ONCE = 2_000
 _MOST_TIMES = 200_000
 
 
@@ -131,7 +131,7 @@ def read_window(
             if why != LATE:  # of this version's own making, also where it is declared to do without a field
                 waiting_rows.append(row)
                 waiting.append(answer)
-        if len(waiting) >= _ROWS_AT_ONCE:
+        if len(waiting) >= ROWS_AT_ONCE:
             decode()
     decode()
     frame, answered, ids = kept.rows()

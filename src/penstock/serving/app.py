@@ -10,7 +10,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from penstock.errors import PenstockError, RequestError
-from penstock.serving.arms import answer_dealt
+from penstock.serving.arms import answer_dealt, named
 from penstock.serving.asked import Asked, Rows, read_asked
 from penstock.serving.bodies import read_body, refuse_unwanted
 from penstock.serving.callers import ASKING, Asking, Caller, is_turned_away, scope_of, take
@@ -114,7 +114,7 @@ class App:
                 self._predicting.journal_error(refused(error)[0], error, ASKING.get())
             raise
         told = _told(answers)
-        return [{**answer, **arms.named} for answer in told] if by is arms.candidate else told
+        return told if by.entry is loaded.entry else [{**answer, **named(by)} for answer in told]
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

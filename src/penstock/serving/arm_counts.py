@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import final
 
 from penstock.serving.folder import ServingFolder
-from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM
+from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Release
 
 ARMS = (LIVE_ARM, CANDIDATE_ARM)
 COUNTED = (
@@ -104,10 +104,11 @@ def minus(now: Counts, before: Counts) -> Counts:
     return [a - b for a, b in zip(now, before, strict=True)]
 
 
-def forget_counts(state_dir: Path, *, but: int | None) -> None:
-    """Delete the counts of releases that are over."""
+def forget_counts(state_dir: Path, *, but: Release) -> None:
+    """Delete the counts of releases that are over; not of this one, nor of what it refers to."""
+    kept = {str(but.number), str(but.reference)}
     for folder in ServingFolder(state_dir).arms.glob("*"):
-        if folder.name != str(but):
+        if folder.name not in kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -19,7 +19,7 @@ from penstock.errors import BundleError, RequestError, StoreFull
 from penstock.serving.arm_counts import ArmFile
 from penstock.serving.callers import ASKING
 from penstock.serving.refusals import OVERLOADED, TOO_LATE, refused
-from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Dealer, Release
+from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, WATCHED_ARM, Dealer, Release
 
 if TYPE_CHECKING:
     from penstock.serving.asked import Asked
@@ -72,6 +72,23 @@ class Arms:
             Dealer(candidate.entry.bundle, release.share),
         )
 
+    @classmethod
+    def of_watch(cls, state_dir: Path, watch: Release, live: Loaded, before: Loaded, name: str) -> Arms:
+        """What is live is watched and answers all; what was live before stands by."""
+        counts = ArmFile(state_dir, watch.number, name)
+        return cls(
+            watch,
+            before,
+            replace(before, counter=counts.live),
+            replace(live, origin=_with_arm(live.origin, WATCHED_ARM), counter=counts.candidate),
+            counts,
+            Dealer(live.entry.bundle, 1.0),
+        )
+
+    @property
+    def is_watch(self) -> bool:
+        return self.release.mode == "watch"
+
     def to_json(self) -> dict[str, Any]:
         """What `/model` says of it."""
         release = self.release
@@ -93,7 +110,7 @@ class Arms:
     @property
     def named(self) -> dict[str, Any]:
         """What an answer of the candidate carries where the response names the live version."""
-        return {"version": self.candidate.entry.version, "slot": self.candidate.slot}
+        return named(self.candidate)
 
     def deal(self, rows: Sequence[Any]) -> list[bool]:
         """For each row whether the candidate answers it. Rows without the key go by chance, those of one request together."""
@@ -330,13 +347,22 @@ def refuse_other_form(live: tuple[int, Signature], candidate: tuple[int, Signatu
     ------
     BundleError : the task, the classes or the interval differ.
     """
-    forms = [(s.task, s.target.name, tuple(s.target.classes), s.interval is None) for _, s in (live, candidate)]
-    if forms[0] != forms[1]:
+    if form_of(live[1]) != form_of(candidate[1]):
         raise BundleError(
             f"version {candidate[0]} answers in another form than version {live[0]}, which is live",
             why="task, target, classes and interval of the two must be the same: their answers go to the same callers",
             way_out="deploy it as a whole (`penstock deploy --version N`), once callers are ready for it",
         )
+
+
+def form_of(signature: Signature) -> tuple[Any, ...]:
+    """What callers must know to read answers."""
+    return signature.task, signature.target.name, tuple(signature.target.classes), signature.interval is None
+
+
+def named(loaded: Loaded) -> dict[str, Any]:
+    """What an answer carries where the response names another version."""
+    return {"version": loaded.entry.version, "slot": loaded.slot}
 
 
 def _with_arm(origin: bytes, arm: str) -> bytes:

@@ -26,6 +26,7 @@ class Change:
     live : `model`, `version`, `bundle` and `slot` of what answers by itself; None: nothing.
     release : `number`, `mode`, `share`, `sticky`, and the candidate's `model`, `version`, `bundle`, `slot`; None: no release.
     by : who changed it, and why.
+    watch : `number`, `watch_s`, and `model`, `version`, `bundle`, `slot` of what stands by while the live version is watched; None: it is not.
     """
 
     epoch: int
@@ -33,6 +34,7 @@ class Change:
     by: str
     live: Mapping[str, Any] | None
     release: Mapping[str, Any] | None = None
+    watch: Mapping[str, Any] | None = None
 
 
 def note_change(state_dir: Path, change: Change) -> None:

@@ -157,7 +157,7 @@ class SlotFollower:
                 log.error("the idle slot %r is left out: %s", state.idle, error)
         self._bundles = {slot.entry.bundle: slot.bundle for slot in loaded.values()}
         by_version = {slot.entry.version: slot for slot in reversed(loaded.values())}  # the live one wins
-        released = self._released(state, loaded, strict=strict)
+        released = self._watched(state, loaded) or self._released(state, loaded, strict=strict)
         return Serving(state.epoch, released or loaded[state.live], by_version)
 
     def _released(self, state: SlotState, loaded: Mapping[str, Loaded], *, strict: bool) -> Loaded | None:
@@ -178,6 +178,13 @@ class SlotFollower:
                 self._shadow = self._open_shadow(state.release.number, candidate, arms.counts.candidate)
             arms.shadow = self._shadow
         return replace(live, arms=arms)
+
+    def _watched(self, state: SlotState, loaded: Mapping[str, Loaded]) -> Loaded | None:
+        """The live version with what stands by, while it is watched."""
+        live, before = loaded[state.live or ""], loaded.get(state.idle)
+        if state.watch is None or before is None:
+            return None
+        return replace(live, arms=Arms.of_watch(self.state_dir, state.watch, live, before, self.acknowledgement.name))
 
     def _close_shadow(self) -> None:
         """End the process of a shadow whose release is over."""

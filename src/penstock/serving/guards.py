@@ -24,9 +24,9 @@ from penstock.serving.arm_figures import figures
 from penstock.serving.arms import Arms
 from penstock.serving.conditions import Condition, parse
 from penstock.serving.instants import parse_instant
-from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Release
+from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Release, told_length
 from penstock.serving.sequences import ALPHA
-from penstock.serving.slots import end_release
+from penstock.serving.slots import end_release, end_watch, return_from
 from penstock.serving.verdicts import Evidence, judge, shown
 
 log = logging.getLogger("penstock.serving")
@@ -34,6 +34,9 @@ log = logging.getLogger("penstock.serving")
 LOOK_S = 1.0
 BY = "guard"
 """How a change of slots.json by a guard begins to name who made it."""
+
+WATCHED = "watched"
+"""How it begins where a watch has ended, and nothing came up."""
 
 
 @final
@@ -59,12 +62,15 @@ class GuardWatch:
         if arms is None or arms.closed:
             return None
         try:
-            reason = self._judge(arms.release)
-            if reason is None:
-                return None
-            arms.closed = True  # from here on this worker asks the candidate no more, whatever becomes of slots.json
-            log.error("the release of version %d is ended: %s", arms.candidate.entry.version, reason)
-            end_release(self._state_dir, arms.release.number, by=f"{BY}: {reason}")
+            reason, number = self._judge(arms.release), arms.release.number
+            if reason is not None:
+                arms.closed = True  # from here on this worker asks it no more, whatever becomes of slots.json
+                what, end = ("watch", return_from) if arms.is_watch else ("release", end_release)
+                log.error("the %s of version %d is ended: %s", what, arms.candidate.entry.version, reason)
+                end(self._state_dir, number, by=f"{BY}: {reason}")
+            elif arms.is_watch and hours_since(arms.release.started_at) * 3600 >= arms.release.guards.watch_s:
+                length = told_length(arms.release.guards.watch_s)
+                end_watch(self._state_dir, number, by=f"{WATCHED}: nothing was shown against it for {length}")
         except (PenstockError, OSError) as error:
             log.error("the guards cannot do their work: %s", error)
             return None
@@ -74,7 +80,7 @@ class GuardWatch:
         """Why the release has to end; None where nothing shows that."""
         self._take(release)
         guards, age_h = release.guards, hours_since(release.started_at)
-        counts = read_counts(self._state_dir, release.number)
+        counts = self._counts(release)
         window = int(3600 * age_h // guards.window_s)
         if self._starts[-1].window < window:
             self._starts = [self._starts[0], *self._starts[1:][-1:], _Start(window, counts)]
@@ -83,6 +89,13 @@ class GuardWatch:
             if reason is not None:
                 return reason
         return None
+
+    def _counts(self, release: Release) -> dict[str, Counts]:
+        """Of both arms. In a watch the version before is as it was counted in the release that led there."""
+        counts = read_counts(self._state_dir, release.number)
+        if release.reference is not None:
+            counts[LIVE_ARM] = read_counts(self._state_dir, release.reference)[LIVE_ARM]
+        return counts
 
     def _take(self, release: Release) -> None:
         if release == self._release:
@@ -94,6 +107,8 @@ class GuardWatch:
 
     def _judge_since(self, start: _Start, counts: Mapping[str, Counts], minimum: int, age_h: float) -> str | None:
         since = {arm: minus(counts[arm], start.counts[arm]) for arm in ARMS}
+        if self._release is not None and self._release.mode == "watch":
+            since[LIVE_ARM] = counts[LIVE_ARM]  # it is over
         if since[CANDIDATE_ARM][REQUESTS] < minimum:
             return None
         estimates = sum(len(condition.estimates) for condition in self._conditions)

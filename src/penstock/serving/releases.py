@@ -1,4 +1,8 @@
-"""A release: what the idle slot does while another version is live. Canary, A/B or shadow, its share, its key and its guards."""
+"""A release: what the idle slot does while another version is live. Canary, A/B or shadow, its share, its key and its guards.
+
+A *watch* is a release turned round: the version is live already, answers all, and the one before stands by in the idle slot. What the new one
+fails at, that one answers, and when a guard trips it is live again.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,16 @@ from typing import Any, Literal, TypeAlias, get_args
 from penstock.errors import BadParameter
 from penstock.serving.conditions import parse
 
-Mode: TypeAlias = Literal["canary", "shadow", "ab"]
+Mode: TypeAlias = Literal["canary", "shadow", "ab", "watch"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-TOLD = {"canary": "canary", "shadow": "shadow", "ab": "A/B"}
+TOLD = {"canary": "canary", "shadow": "shadow", "ab": "A/B", "watch": "watch"}
 """What the modes are called."""
 
 LIVE_ARM, CANDIDATE_ARM = "live", "candidate"
 """The arms, as journal and metrics name them."""
+
+WATCHED_ARM = "watched"
+"""What the journal calls the candidate's arm in a watch, as it is live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +37,18 @@ class Guards:
     window_s : they look at the requests of the last so many seconds.
     minimum_requests : of the candidate in the window; with fewer nothing is judged.
     checks : checks of the monitor that end the release where they alarm on the candidate's rows (`penstock monitor --guard`).
+    watch_s : for so long a version that went live is watched, and the one before stands by; 0: not at all.
     """
 
     trip: tuple[str, ...] = ("errors > 0.01",)
     window_s: float = 60.0
     minimum_requests: int = 100
     checks: tuple[str, ...] = ("live-quality",)
+    watch_s: float = 0.0
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Guards:
-        return cls(tuple(plain["trip"]), plain["window_s"], plain["minimum_requests"], tuple(plain["checks"]))
+        return cls(**{**plain, "trip": tuple(plain["trip"]), "checks": tuple(plain["checks"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class Release:
     sticky : the field of a row by which arms are dealt: a value of it has one arm for as long as the share does not shrink
         past it. None: every request is dealt anew.
     displaced : what the candidate's slot held before, as the JSON of a `SlotEntry`; it goes back there when the release ends.
+    reference : of a watch: the release that it follows, in which the version before was counted. None: it was not.
     """
 
     mode: Mode
@@ -62,6 +72,7 @@ class Release:
     number: int = 0
     started_at: str = ""
     displaced: Mapping[str, Any] | None = field(default=None, compare=False)
+    reference: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -87,9 +98,22 @@ class Release:
 
     def told(self) -> str:
         """In a few words: ``canary of 10 % by customer_id``."""
+        if self.mode == "watch":
+            return f"watch for {told_length(self.guards.watch_s)}"
         share = "" if self.mode == "shadow" else f" of {self.share * 100:g} %"
         by = "" if self.sticky is None or self.mode == "shadow" else f" by {self.sticky}"
         return f"{TOLD[self.mode]}{share}{by}"
+
+
+def told_length(seconds: float) -> str:
+    """
+    >>> told_length(5400), told_length(90)
+    ('1.5 h', '1.5 min')
+    """
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:g} {unit}"
+    return f"{seconds:g} s"
 
 
 def parse_share(text: str, option: str = "the share") -> float:

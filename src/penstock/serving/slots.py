@@ -22,7 +22,7 @@ from penstock.objects.files import naming_full_disk, sync_folder, write_atomic
 from penstock.serving.changes import Change, note_change
 from penstock.serving.folder import ServingFolder
 from penstock.serving.instants import iso_now
-from penstock.serving.releases import Release
+from penstock.serving.releases import Guards, Release
 from penstock.serving.stored import UNREADABLE, is_count, sound
 
 FORMAT = 2
@@ -50,7 +50,13 @@ class SlotEntry:
 
 @dataclass(frozen=True, slots=True)
 class SlotState:
-    """The content of slots.json. Epoch 0: nothing was ever deployed here. `release`: what the idle slot does meanwhile."""
+    """The content of slots.json. Epoch 0: nothing was ever deployed here.
+
+    Attributes
+    ----------
+    release : what the idle slot does meanwhile.
+    watch : what is live is watched, and the idle slot stands by. Never both.
+    """
 
     epoch: int = 0
     live: str | None = None
@@ -58,6 +64,7 @@ class SlotState:
     changed_at: str = ""
     by: str = ""
     release: Release | None = None
+    watch: Release | None = None
 
     @property
     def live_entry(self) -> SlotEntry | None:
@@ -82,6 +89,7 @@ class SlotState:
             "changed_at": self.changed_at,
             "by": self.by,
             "release": self.release.to_json() if self.release else None,
+            "watch": self.watch.to_json() if self.watch else None,
         }
 
     @classmethod
@@ -98,11 +106,11 @@ class SlotState:
                 way_out="upgrade Penstock to the release that deployed here",
             )
         slots = {name: SlotEntry(**entry) if entry else None for name, entry in plain["slots"].items()}
-        release = Release.from_json(plain["release"]) if plain.get("release") else None
-        sound(*slots.values(), release)
+        release, watch = (Release.from_json(plain[name]) if plain.get(name) else None for name in ("release", "watch"))
+        sound(*slots.values(), release, watch)
         if set(slots) != set(SLOTS) or plain["live"] not in (None, *SLOTS) or not is_count(plain["epoch"]):
             raise ValueError("a slot, or the epoch, is none")
-        return cls(plain["epoch"], plain["live"], slots, str(plain["changed_at"]), str(plain["by"]), release)
+        return cls(plain["epoch"], plain["live"], slots, str(plain["changed_at"]), str(plain["by"]), release, watch)
 
 
 def read_slots(state_dir: Path) -> SlotState:
@@ -136,6 +144,7 @@ def fill_and_switch(
     deployment: Mapping[str, Any] | None = None,
     by: str = "",
     release: int | None = None,
+    watch: Guards | None = None,
 ) -> SlotState:
     """Copy a bundle into the idle slot and make that slot live. Servers follow within moments: `wait_for_epoch`.
 
@@ -144,6 +153,7 @@ def fill_and_switch(
     Parameters
     ----------
     release : the number of the release that must still go on, where its candidate is promoted: a guard may have ended it.
+    watch : by which it is watched for as long as they say, while what was live before stands by. None: it is not.
 
     Raises
     ------
@@ -161,7 +171,11 @@ def fill_and_switch(
             )
         entry = _filled(folder, bundle, model, version, digest, deployment)
         slots = {**before.slots, before.idle: entry}
-        return _write(folder, replace(before, live=before.idle, slots=slots, release=None), before, by)
+        watched = None
+        if watch is not None and watch.watch_s and before.live_entry is not None:
+            reference = None if before.release is None else before.release.number
+            watched = Release("watch", 1.0, None, watch, before.epoch + 1, iso_now(), reference=reference)
+        return _write(folder, replace(before, live=before.idle, slots=slots, release=None, watch=watched), before, by)
 
 
 def offer(
@@ -177,7 +191,7 @@ def offer(
 ) -> SlotState:
     """Copy a bundle into the idle slot and let it be released beside the live version, which stays as it is.
 
-    What the slot held goes back there when the release ends. Where the bundle is the candidate of a release of the same mode
+    What the slot held goes back there when the release ends; a watch ends. Where the bundle is the candidate of a release of the same mode
     already, that one goes on with what `release` says: another share, key or guards.
 
     Raises
@@ -201,7 +215,7 @@ def offer(
             displaced = now.displaced if now is not None else asdict(held) if held else None
             begun = replace(release, number=before.epoch + 1, started_at=iso_now(), displaced=displaced)
         slots = {**before.slots, before.idle: entry}
-        return _write(folder, replace(before, slots=slots, release=begun), before, by)
+        return _write(folder, replace(before, slots=slots, release=begun, watch=None), before, by)
 
 
 def end_release(state_dir: Path, number: int | None = None, *, by: str = "") -> SlotState | None:
@@ -223,6 +237,26 @@ def end_release(state_dir: Path, number: int | None = None, *, by: str = "") -> 
         return _write(folder, _without_release(before), before, by)
 
 
+def end_watch(state_dir: Path, number: int, *, by: str = "") -> SlotState | None:
+    """What is live has kept its limits for as long as it was to be watched. None where that watch is over already."""
+    folder = ServingFolder(state_dir)
+    with _changing(folder):
+        before = read_slots(state_dir)
+        if before.watch is None or before.watch.number != number:
+            return None
+        return _write(folder, replace(before, watch=None), before, by)
+
+
+def return_from(state_dir: Path, number: int, *, by: str = "") -> SlotState | None:
+    """Make what stands by live again, where the watch of that number goes on; None where it is over already."""
+    folder = ServingFolder(state_dir)
+    with _changing(folder):
+        before = read_slots(state_dir)
+        if before.watch is None or before.watch.number != number:
+            return None
+        return _write(folder, replace(before, live=before.idle, watch=None), before, by)
+
+
 def switch_back(state_dir: Path, *, by: str = "") -> SlotState:
     """Make the other slot live: what was live before the last switch. Where a release goes on, end that instead.
 
@@ -242,7 +276,7 @@ def switch_back(state_dir: Path, *, by: str = "") -> SlotState:
                 + ("one version was deployed" if before.live else "none was"),
                 way_out="name another version: penstock deploy --version N",
             )
-        return _write(folder, replace(before, live=before.idle), before, by)
+        return _write(folder, replace(before, live=before.idle, watch=None), before, by)
 
 
 def restore(state_dir: Path, earlier: SlotState, refused: SlotState, *, by: str = "") -> SlotState:
@@ -301,7 +335,12 @@ def _change_to(state: SlotState) -> Change:
     if release is not None and candidate is not None:
         said = {"number": release.number, "mode": release.mode, "share": release.share, "sticky": release.sticky}
         told = {**said, **_named(candidate, state.idle)}
-    return Change(state.epoch, state.changed_at, state.by, None if live is None else _named(live, state.live), told)
+    watch, standing_by = state.watch, state.slots[state.idle]
+    watched = None
+    if watch is not None and standing_by is not None:
+        watched = {"number": watch.number, "watch_s": watch.guards.watch_s, **_named(standing_by, state.idle)}
+    named = None if live is None else _named(live, state.live)
+    return Change(state.epoch, state.changed_at, state.by, named, told, watched)
 
 
 def _named(entry: SlotEntry, slot: str | None) -> dict[str, Any]:

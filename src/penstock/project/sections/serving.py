@@ -91,6 +91,7 @@ class GuardsSection(Section, frozen=True):
     window: str = "60s"
     minimum_requests: int = 100
     checks: tuple[str, ...] = ("live-quality",)  # of the monitor, on the candidate's rows
+    watch: str = "1h"  # for so long the version before stands by after a deploy; "off"
 
     def faults(self) -> Iterator[Fault]:
         from penstock.errors import BadParameter  # here: read with each command, needed by few
@@ -103,6 +104,8 @@ class GuardsSection(Section, frozen=True):
                 yield "trip", f"{error.what}: {error.why}", error.way_out
         if seconds_of(self.window) is None:
             yield "window", f"{self.window!r} is no length of time", 'write for example "60s" or "5m"'
+        if self.watch != "off" and seconds_of(self.watch) is None:
+            yield "watch", f"{self.watch!r} is no length of time", 'write for example "1h", or "off"'
         for check in self.checks:
             if check not in CANDIDATE_CHECKS:
                 near = difflib.get_close_matches(check, CANDIDATE_CHECKS, 1, 0.5)
