@@ -96,11 +96,31 @@ def test_a_file_that_changes_while_it_goes_up_is_refused(
 ) -> None:
     """Nothing stays in the bucket under a digest that is not its own."""
     monkeypatch.setattr(remote, "ONE_REQUEST_BYTES", one_request_bytes)
-    answers = iter([digest_of(b"zeroth"), digest_of(b"first")])
-    monkeypatch.setattr(remote, "sha256_file", lambda path: next(answers))
+    monkeypatch.setattr(remote, "sha256_file", lambda path: digest_of(b"zeroth"))
     source = tmp_path / "source"
     source.write_bytes(b"first")
     store = RemoteStore.open("memory://")
     with pytest.raises(SourceError, match="changed while"):
         store.put_file(source)
     assert list(store.digests()) == []
+
+
+@pytest.mark.parametrize("where", ["memory", "s3"])
+def test_what_is_stored_outlives_a_file_that_changes_while_it_is_renewed(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """An object that earlier versions need is neither overwritten nor deleted, and no half upload is left behind."""
+    monkeypatch.setattr(remote, "ONE_REQUEST_BYTES", 1_000)
+    monkeypatch.setattr(remote, "YOUNG_S", -1.0)
+    store = open_store("s3://penstock/renewed") if where == "s3" else RemoteStore.open("memory://")
+    source = tmp_path / "source"
+    source.write_bytes(b"0123456789" * 1_200_000)  # 12 MB: two parts
+    digest = store.put_file(source)
+    monkeypatch.setattr(remote, "sha256_file", lambda path: digest)
+    source.write_bytes(b"9876543210" * 1_200_000)
+    with pytest.raises(SourceError, match="changed while"):
+        store.put_file(source)
+    store.check(digest)
+    if where == "s3":
+        client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1")
+        assert client.list_multipart_uploads(Bucket="penstock").get("Uploads", []) == []

@@ -27,8 +27,23 @@ from penstock.objects.store import Stored, changed_while_read, damaged_object, n
 ONE_REQUEST_BYTES = 64 << 20
 """A file up to this size goes up in one conditional request; a larger one in parts, which appear together."""
 
+PART_BYTES = 8 << 20
+"""What is read of a large file at a time."""
+
 YOUNG_S = 1800.0
 """An object that was put within this time is not put again."""
+
+
+def _parts_of(path: Path, digest: str) -> Iterator[bytes]:
+    """The bytes of a file. Where they are not those of the digest the last part is an error, and the upload is given up: what may be
+    stored under the digest stays as it is."""
+    sha256 = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(PART_BYTES):
+            sha256.update(part)
+            yield part
+    if f"sha256:{sha256.hexdigest()}" != digest:
+        raise changed_while_read(path)
 
 
 @final
@@ -75,10 +90,7 @@ class RemoteStore:
                     raise changed_while_read(path)
                 self._create(digest, data)
             elif not self.renew(digest):
-                obstore.put(self._bucket, _key(digest), path, use_multipart=True)
-                if sha256_file(path) != digest:
-                    self.delete(digest)
-                    raise changed_while_read(path)
+                obstore.put(self._bucket, _key(digest), _parts_of(path, digest), use_multipart=True)
         return digest
 
     def get(self, digest: str) -> bytes:

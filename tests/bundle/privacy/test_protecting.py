@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import ROUND_FLOOR, Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from penstock.bundle.privacy.actions import ACTIONS, parse_action
 from penstock.bundle.privacy.keys import FILE, VARIABLE, check_of, find_key, write_key
 from penstock.bundle.privacy.protecting import Protector
 from penstock.bundle.privacy.protection import Mask, Protection
-from penstock.bundle.privacy.transforms import keyed_hash, shift_days
+from penstock.bundle.privacy.transforms import keyed_hash, shift_days, transform_of
 from penstock.bundle.raw import HiddenValue
 from penstock.errors import DeclarationError, PrivacyError
 
@@ -77,6 +78,7 @@ def personal(draw: st.DrawFn) -> ColumnSpec:
                 "hash",
                 "band:10",
                 "band:0.25",
+                "band:0.1",
                 "prefix:2",
                 "month",
                 "year",
@@ -116,6 +118,17 @@ def test_rows_and_columns_agree_bit_for_bit(spec: ColumnSpec, texts: list[str | 
         assert not none
         assert str(again["x"].tolist()) == str(by_rows["x"].tolist())
         assert [decoder.protector.row(row) for row in kept] == kept
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(-100_000, 100_000), st.sampled_from(["0.1", "0.25", "0.3", "1", "2.5", "10", "0.001"]))
+def test_a_number_lies_in_the_band_that_paper_would_give(thousandths: int, width: str) -> None:
+    """Also at an edge: 0.6 in bands of 0.1 begins a band, though 0.6 / 0.1 is a little less than 6 to a machine."""
+    number = Decimal(thousandths) / 1000
+    transform = transform_of(ColumnSpec("x", Kind.NUMERIC, privacy=Protection(f"band:{width}")), KEY)
+    given_back = transform(str(number), None)
+    assert given_back is not None
+    assert Decimal(given_back) == (number / Decimal(width)).to_integral_value(ROUND_FLOOR) * Decimal(width)
 
 
 @settings(max_examples=200, deadline=None)

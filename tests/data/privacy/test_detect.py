@@ -6,6 +6,7 @@ import csv
 import gzip
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.bundle.specs import EncodedColumn
+from penstock.data.privacy.applying import masks
 from penstock.data.privacy.detect import detect, detect_column
 from penstock.data.privacy.judging import nats, shuffled
 from penstock.objects.tabular import ReadOptions
@@ -171,3 +173,26 @@ def test_nothing_is_found_in_a_court_s_file_without_names() -> None:
     with gzip.open(DATA / "compas" / "compas-scores-two-years.csv.gz", "rt", encoding="utf-8") as file:
         names, *rows = list(csv.reader(file))
     assert [n for i, n in enumerate(names) if detect_column(n, {row[i] for row in rows})] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Tel.0301234567", "Tel.[phone]"),
+        ("0301234567,0307654321", "[phone],[phone]"),
+        ("+49\u00a030\u00a0901820", "[phone]"),
+        ("0049\u201330\u2013901820 or 030\u2212901820", "[phone] or [phone]"),
+        ("0301234567x2", "[phone]x2"),
+        ("DE89-3704-0044-0532-0130-00", "[iban]"),
+        ("DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000", "[iban]"),
+        ("4111\u20131111\u20131111\u20131111", "[card]"),
+        ("54362315K", "[es_dni]"),
+        ("12.5,13.25 and 1,234,567.89 on 2024-03-12", "12.5,13.25 and 1,234,567.89 on 2024-03-12"),
+    ],
+)
+def test_numbers_are_masked_however_they_are_set(text: str, masked: str) -> None:
+    """Beside letters, dots and commas, with the spaces and dashes of word processors; amounts and dates are no telephone numbers."""
+    for mask in masks():
+        if re.search(mask.needs, text):
+            text = re.sub(mask.pattern, f"[{mask.tag}]", text)
+    assert text == masked

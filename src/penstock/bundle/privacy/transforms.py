@@ -129,13 +129,17 @@ def _hashed(text: Reader, name: str, key: bytes | None) -> Callable[[object], st
 def _banded(read: Reader, width: float) -> Callable[[object], str | None]:
     decimals = len(f"{width:.12f}".rstrip("0").partition(".")[2])  # of the width; those that arithmetic adds are noise
 
+    def edge(band: int) -> float:
+        return round(band * width, decimals)
+
     def change(value: object) -> str | None:
         number = read(value)
         if number is None:
             return None
         if not isfinite(number / width):
             raise Unreadable("out-of-range", "it has no band")
-        return number_text(round(floor(number / width) * width, decimals))
+        band = floor(number / width)  # 0.6 / 0.1 is 5.999...: edges decide, which are written as people write them
+        return number_text(edge(band + 1) if edge(band + 1) <= number else edge(band - (edge(band) > number)))
 
     return change
 

@@ -14,7 +14,11 @@ ORDER: tuple[Confidence, ...] = ("low", "medium", "high")
 Proof = Literal["checksum", "structure", "pattern", "name"]
 """What stands behind a match: check digits; a grammar that hardly anything else follows; a shape; the column's name alone."""
 
-NUMBERS = r"[0-9][0-9 ()./+-]{4,}[0-9]"
+SPACES = " \u00a0\u2007\u2009\u202f"
+"""Those of a keyboard, and those that do not break a line, or are narrow, of word processors: for a class of characters."""
+DASHES = r"\-" + "\u2010\u2011\u2012\u2013\u2014\u2212"
+"""Hyphens, dashes and the minus sign: for a class of characters."""
+NUMBERS = rf"[0-9][0-9{SPACES}()./+{DASHES}]{{4,}}[0-9]"
 """What texts with a number of six digits or more hold, however it is grouped."""
 
 _BETWEEN_WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z])(?=[0-9])")

@@ -6,7 +6,7 @@ import re
 from typing import final
 
 from penstock.data.privacy.judging import by_values
-from penstock.data.privacy.recogniser import NUMBERS, Column, Evidence
+from penstock.data.privacy.recogniser import DASHES, NUMBERS, SPACES, Column, Evidence
 
 _RANGES = re.compile(
     r"4[0-9]{12}(?:[0-9]{3}){0,2}"  # Visa
@@ -41,7 +41,7 @@ class Card:
     says = "card numbers"
     action = "drop"
     hint = r"card|cc|credit card|card number|card no|kreditkarte|pan|kartennummer"
-    mask = r"(?<![0-9])(?:[0-9][ -]?){12,18}[0-9](?![0-9])"
+    mask = rf"(?<![0-9])(?:[0-9][{SPACES}{DASHES}]?){{12,18}}[0-9](?![0-9])"
     needs = NUMBERS
     examples = ("4111 1111 1111 1111", "5500005555555559", "3400-000000-00009", "6011000990139424")
     others = ("4111 1111 1111 1112", "1234567890123456", "9999999999999995")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import final
 
 from penstock.data.privacy.judging import by_values
-from penstock.data.privacy.recogniser import NUMBERS, Column, Evidence
+from penstock.data.privacy.recogniser import DASHES, NUMBERS, SPACES, Column, Evidence
+
+_GAP = f"[{SPACES}{DASHES}]?"
 
 
 @final
@@ -29,7 +31,7 @@ class Iban:
     says = "IBANs"
     action = "hash"
     hint = r"iban|bank account|kontonummer|account number|konto"
-    mask = r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?![A-Za-z0-9])"
+    mask = rf"\b[A-Za-z]{{2}}[0-9]{{2}}(?:{_GAP}[A-Za-z0-9]{{4}}){{2,7}}(?:{_GAP}[A-Za-z0-9]{{1,3}})?(?![A-Za-z0-9])"
     needs = NUMBERS
     examples = ("DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432", "FR1420041010050500013M02606")
     others = ("DE89 3704 0044 0532 0130 01", "AB12CDEF34567890123")

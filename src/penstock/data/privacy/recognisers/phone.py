@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import final
 
 from penstock.data.privacy.judging import HALF, LIKELY, MOST, by_values, chance_of, inside, nats, words_of
-from penstock.data.privacy.recogniser import NUMBERS, Column, Confidence, Evidence
+from penstock.data.privacy.recogniser import DASHES, NUMBERS, SPACES, Column, Confidence, Evidence
 
 REGIONS = (
     "US",
@@ -51,7 +51,8 @@ class Phone:
         where the column's name speaks of telephones: too many of them are a valid number somewhere.
     How sure it is
         High with country codes; medium for national numbers, high where the column's name says so, too. Inside texts only
-        numbers with a country code, and those written in groups, count; what `mask:hits` takes out is every number of 7 to 15 digits.
+        numbers with a country code, and those written in groups, count; what `mask:hits` takes out is every number of 7 to 15 digits,
+        whatever stands beside it, with spaces, dots, strokes, brackets and dashes of any kind between them.
     Example
         `+44 20 7946 0958`
     What to do
@@ -65,8 +66,8 @@ class Phone:
     action = "hash"
     hint = r"phones?|phone number|phone no|telephone|tel|telefon|mobile|mobile number|cell|cellphone|handy|fax|msisdn|telefono|telefoon"
     mask = (
-        r"(?<![0-9A-Za-z.,])(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}(?![0-9]))"
-        r"\+?[(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,14}(?![0-9A-Za-z])"
+        r"(?<![0-9])(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}(?![0-9]))"
+        rf"\+?[(]?[0-9](?:[{SPACES}./(){DASHES}]{{0,2}}[0-9]){{6,14}}(?![0-9])"
     )
     needs = NUMBERS
     examples = ("+44 20 7946 0958", "+1 212 736 5000", "(212) 736-5000", "030 901820", "0044 20 7946 0958")

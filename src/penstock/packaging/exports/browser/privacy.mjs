@@ -34,7 +34,7 @@ function changeOf(name, privacy, action, argument) {
   const changes = {
     drop: () => () => null,
     mask: () => (argument === "hits" ? hitsMasked(as("text"), privacy.masks ?? []) : of(as("identifier"), () => MASKED)),
-    band: () => of(as("numeric"), banded(Number(argument), argument)),
+    band: () => of(as("numeric"), banded(Number(argument))),
     prefix: () => of(as("identifier"), (text) => strip([...text].slice(0, Number(argument)).join(""))),
     month: () => of(as("datetime"), (at) => `${dateOf(at).slice(0, 7)}-01`),
     year: () => of(as("datetime"), (at) => `${dateOf(at).slice(0, 4)}-01-01`),
@@ -55,11 +55,13 @@ function keyless(name) {
   throw new Unreadable("privacy", `'${name}' is hashed or shifted by a secret of the project, which no page holds: leave the field out`);
 }
 
-function banded(width, written) {
-  const decimals = (written.split(".")[1] ?? "").replace(/0+$/, "").length;
+function banded(width) {
+  const decimals = width.toFixed(12).replace(/0+$/, "").split(".")[1].length;
+  const edge = (band) => Number((band * width).toFixed(decimals));
   return (number) => {
     if (!Number.isFinite(number / width)) throw new Unreadable("out-of-range", "it has no band");
-    return numberText(Number((Math.floor(number / width) * width).toFixed(decimals)));
+    const band = Math.floor(number / width); // 0.6 / 0.1 is 5.999...: edges decide, which are written as people write them
+    return numberText(edge(band + 1) <= number ? edge(band + 1) : edge(band - (edge(band) > number ? 1 : 0)));
   };
 }
 
