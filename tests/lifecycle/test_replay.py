@@ -13,7 +13,7 @@ import pytest
 
 from penstock.lifecycle.replay import differences
 from penstock.project.project import Project
-from penstock.serving.journal import JournalWriter, origin_of
+from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.settings import JournalSettings
 
 Cli = Callable[..., Any]

@@ -15,7 +15,7 @@ from penstock.bundle.runtime import Bundle
 from penstock.monitoring.arms import ArmSide, compare_arms
 from penstock.monitoring.comparison import Comparison
 from penstock.serving.instants import iso_of
-from penstock.serving.journal import JournalWriter, origin_of
+from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.releases import Release
 from penstock.testing.toy_bundle import write_toy_bundle
 

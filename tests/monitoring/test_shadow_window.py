@@ -14,7 +14,7 @@ from penstock.bundle.runtime import Bundle
 from penstock.monitoring import shadow_window
 from penstock.monitoring.shadow_window import read_shadow_window
 from penstock.monitoring.window import Window, read_window
-from penstock.serving.journal import JournalWriter, origin_of
+from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.testing.toy_bundle import write_toy_bundle
 
 BEGAN = datetime.now(UTC) - timedelta(hours=1)

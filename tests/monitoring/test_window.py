@@ -14,7 +14,7 @@ from penstock.monitoring.answered import Answered
 from penstock.monitoring.monitor import monitor
 from penstock.monitoring.reference import build_reference
 from penstock.monitoring.window import read_window
-from penstock.serving.journal import JournalWriter, origin_of
+from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.testing.toy_bundle import ROWS, write_toy_bundle
 
 

@@ -20,7 +20,8 @@ from penstock.errors import PenstockError
 from penstock.serving.asked import read_asked
 from penstock.serving.bodies import parse_object
 from penstock.serving.folder import ServingFolder
-from penstock.serving.journal import JournalSettings, JournalWriter, read
+from penstock.serving.journal import read
+from penstock.serving.journal_writer import JournalSettings, JournalWriter
 from penstock.serving.labels import LabelBook
 from penstock.serving.protocols import mlflow, tensorflow
 from penstock.serving.protocols.tensors import DTYPES, read_inference

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.errors import NewerFormat, NotFound, StoreFull
-from penstock.serving.journal import JournalWriter, find, origin_of, read
+from penstock.serving.journal import find, read
+from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.prediction_ids import PredictionId, parse_id
 from penstock.serving.segments import ReadReport, apply_retention, segments
 from penstock.serving.settings import JournalSettings

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from penstock.bundle.decoder import Decoder
-from penstock.serving.journal import JournalWriter, origin_of, read
+from penstock.serving.journal import read
+from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.labels import LabelBook, accept_labels, read_labels
 from penstock.serving.prediction_ids import PredictionId, parse_id
 from penstock.serving.segments import segments

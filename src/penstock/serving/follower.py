@@ -22,7 +22,7 @@ from penstock.serving.arm_counts import ArmCounter
 from penstock.serving.arms import Arms
 from penstock.serving.background import in_turn
 from penstock.serving.folder import ServingFolder
-from penstock.serving.journal import origin_of
+from penstock.serving.journal_writer import origin_of
 from penstock.serving.loading import load_bundle
 from penstock.serving.shadow import Shadow
 from penstock.serving.slots import SlotEntry, SlotState, read_slots

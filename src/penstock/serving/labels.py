@@ -22,7 +22,8 @@ from penstock.bundle.specs import ColumnSpec
 from penstock.bundle.values import column_reader
 from penstock.errors import BundleError, NotFound
 from penstock.serving.instants import iso_now, iso_of, parse_instant
-from penstock.serving.journal import JournalWriter, Record, find_record, is_expired, to_record
+from penstock.serving.journal import Record, find_record, is_expired, to_record
+from penstock.serving.journal_writer import JournalWriter
 from penstock.serving.judges import Judge, Judges, ReadKey
 from penstock.serving.prediction_ids import PredictionId, parse_id
 from penstock.serving.scanning import JournalScan

@@ -181,7 +181,7 @@ class _Answering:
 
     def __init__(self, settings: ShadowSettings) -> None:
         from penstock.bundle.runtime import Bundle
-        from penstock.serving.journal import JournalWriter, origin_of
+        from penstock.serving.journal_writer import JournalWriter, origin_of
         from penstock.serving.remembered import RememberedRows
 
         state_dir = Path(settings.state_dir)

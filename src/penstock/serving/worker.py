@@ -18,7 +18,7 @@ from penstock.serving.callers import Callers
 from penstock.serving.folder import ServingFolder
 from penstock.serving.follower import Loaded, Serving, SlotFollower
 from penstock.serving.guards import GuardWatch
-from penstock.serving.journal import JournalWriter
+from penstock.serving.journal_writer import JournalWriter
 from penstock.serving.judges import judges_of
 from penstock.serving.labels import LabelBook, LabelResult
 from penstock.serving.metrics import Metrics

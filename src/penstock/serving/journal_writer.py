@@ -1,0 +1,279 @@
+"""The journal, written: what a server was asked and what it answered, before the answer leaves.
+
+Every record is one write to the process's own segment, so it survives the death of the process; a timer syncs the
+file once a second, so a power loss costs at most the last second. The request is kept as the bytes that came in, and
+the answers as the bytes that went out. `journal` reads them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from penstock.errors import RequestError, StoreFull
+from penstock.serving.instants import iso
+from penstock.serving.prediction_ids import (
+    MAX_OFFSET,
+    MAX_ROWS,
+    NOT_JOURNALLED,
+    id_prefix,
+    row_part,
+    segment_part,
+)
+from penstock.serving.segments import apply_retention, create_segment, frame, segment_path
+from penstock.serving.settings import JournalSettings
+
+log = logging.getLogger("penstock.serving")
+
+_FIRST_ROWS = tuple(row_part(row) for row in range(256))
+_HOUR_S = 3600.0
+_PARTS = 16  # segments are deleted whole: of no more than this share of `max_bytes` each, so that the limit can be held
+
+
+class JournalWriter:
+    """Writes one process's segments. To be used by one thread; syncing and retention go on beside it.
+
+    Parameters
+    ----------
+    deletes : what the settings keep no longer. Not for one who only adds to the journal of a server: how long that is kept is the
+        server's to say.
+
+    Raises
+    ------
+    StoreFull : no space is left; nothing half-written stays behind.
+    """
+
+    def __init__(self, folder: Path, settings: JournalSettings | None = None, *, deletes: bool = True) -> None:
+        self.folder = folder
+        self._deletes = deletes
+        self.settings = settings or JournalSettings()
+        self.segment = 0
+        self.bytes_written = 0
+        self.unwritten = 0  # requests that were answered although the disk was full
+        self._is_full = False
+        self._fd, self._first, self._offset = -1, 0, 0
+        self._segment_bytes = min(self.settings.segment_bytes, max(1_000, self.settings.max_bytes // _PARTS))
+        self._swap = threading.Lock()  # guards the descriptor against the timer thread
+        self._dirty = False
+        self._stop = threading.Event()
+        try:
+            self._open()
+        except StoreFull:
+            if self.settings.when_full == "refuse":
+                raise
+        self._timer = threading.Thread(target=self._keep, name="journal-sync", daemon=True)
+        self._timer.start()
+
+    def predictions(
+        self, origin: bytes, request: bytes, answers: list[dict[str, Any]], *, at_ns: int, latency_ms: float
+    ) -> bytes:
+        """Give each answer its id, record the request, and return the answers as they may leave.
+
+        Parameters
+        ----------
+        origin : which bundle answered, made by `origin_of`.
+        request : the body of the request: an object with "rows".
+        answers : from `Bundle.predict`; their "withheld" stays in the journal.
+        """
+        if len(answers) > MAX_ROWS:
+            raise RequestError(
+                f"{len(answers):,} rows in one request",
+                why=f"a request holds at most {MAX_ROWS:,}",
+                way_out="send several requests, or use `penstock predict` for files",
+                path="rows",
+                code="too-large",
+                status=413,
+            )
+        sample = self.settings.sample
+        if sample >= 1.0 or random.random() < sample:
+            try:
+                return self._journalled(origin, request, answers, at_ns, latency_ms)
+            except StoreFull as full:
+                if self.settings.when_full == "refuse":
+                    raise
+                self._goes_without(full)
+        prefix = id_prefix(at_ns // 1_000_000, segment_part(NOT_JOURNALLED), random.randrange(MAX_OFFSET))
+        return _leaving(prefix, answers)[0]
+
+    def _journalled(
+        self, origin: bytes, request: bytes, answers: list[dict[str, Any]], at_ns: int, latency_ms: float
+    ) -> bytes:
+        self._rotate_when_due()
+        response, withheld = _leaving(id_prefix(at_ns // 1_000_000, self._segment_part, self._offset), answers)
+        if answers:
+            extra = b"" if withheld is None else b',"withheld":' + orjson.dumps(withheld)
+            head = b'{"kind":"predict","at":"%b",%b,"latency_ms":%.3f,"request_bytes":%d%b}\n' % (
+                iso(at_ns).encode(),
+                origin,
+                latency_ms,
+                len(request),
+                extra,
+            )
+            self._write(head + request + response)
+        return response
+
+    def _goes_without(self, full: StoreFull) -> None:
+        """Count an answer that is in no journal; the log hears of the first of them."""
+        self.unwritten += 1
+        if not self._is_full:
+            self._is_full = True
+            log.error("answers leave without being journalled ([serving.journal] when_full): %s", full)
+
+    def shadow(self, origin: bytes, answers: list[dict[str, Any]], *, latency_ms: float) -> None:
+        """Record what a shadow would have answered, where predictions are journalled.
+
+        Parameters
+        ----------
+        answers : each with the id of the live version's answer to the same row, which holds the row itself.
+        """
+        at = iso(time.time_ns()).encode()
+        head = b'{"kind":"shadow","at":"%b",%b,"latency_ms":%.3f}\n' % (at, origin, latency_ms)
+        self._rotate_when_due()
+        self._write(head + orjson.dumps(answers))
+
+    def labels(self, labels: Sequence[dict[str, Any]]) -> None:
+        """Record labels that were accepted together."""
+        self._note({"kind": "label", "at": iso(time.time_ns()), "labels": labels})
+
+    def error(self, status: int, code: str, consumer: str = "", origin: bytes = b"") -> None:
+        """Record that a prediction request was refused: for the error rate, without what it held.
+
+        Parameters
+        ----------
+        origin : the arm of a release that failed at it, made by `origin_of`; the live version has answered in its place.
+        """
+        who = {"consumer": consumer} if consumer else {}
+        of_arm = orjson.loads(b"{%b}" % origin)
+        self._note({"kind": "error", "at": iso(time.time_ns()), "status": status, "code": code, **who, **of_arm})
+
+    def sync(self) -> None:
+        """Have everything written so far on the disk."""
+        with self._swap:
+            if not self._dirty or self._fd < 0:
+                return
+            self._dirty = False
+            fd = os.dup(self._fd)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Sync and close. A segment that holds nothing is removed."""
+        self._stop.set()
+        self._timer.join()
+        if self._fd < 0:
+            return
+        self.sync()
+        with self._swap:
+            if self._offset == self._first:
+                segment_path(self.folder, self.segment).unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _note(self, head: dict[str, Any]) -> None:
+        self._rotate_when_due()
+        self._write(orjson.dumps(head) + b"\n")
+
+    def _write(self, payload: bytes) -> None:
+        framed = frame(payload)
+        try:
+            written = os.write(self._fd, framed)
+        except OSError as error:
+            raise self._full(error.strerror or str(error)) from error
+        if written != len(framed):
+            os.ftruncate(self._fd, self._offset)
+            raise self._full(f"{written} of {len(framed)} bytes could be written")
+        self._offset += written
+        self.bytes_written += written
+        self._dirty = True
+        if self._is_full:
+            self._is_full = False
+            log.warning("the journal is written again; %d requests were answered without", self.unwritten)
+
+    def _full(self, why: str) -> StoreFull:
+        return StoreFull(
+            "the journal cannot be written"
+            + (", so no answer is given" if self.settings.when_full == "refuse" else ""),
+            why=why,
+            way_out="make room on the server's disk, or lower [serving.journal] max_bytes or keep_days",
+        )
+
+    def _open(self) -> None:
+        try:
+            self.segment, self._fd, self._first = create_segment(self.folder, iso(time.time_ns()))
+        except OSError as error:
+            raise self._full(error.strerror or str(error)) from error
+        self._offset = self._first
+        self._segment_part = segment_part(self.segment)
+        self._due = time.monotonic() + self.settings.segment_age_s
+        self._retain()
+
+    def _rotate_when_due(self) -> None:
+        if self._fd < 0:  # there was no room for one yet
+            with self._swap:
+                self._open()
+            return
+        if self._offset < self._segment_bytes and time.monotonic() < self._due:
+            return
+        if self._offset == self._first:  # old but empty: go on with it
+            self._due = time.monotonic() + self.settings.segment_age_s
+            return
+        self.sync()
+        with self._swap:
+            old = self._fd
+            self._open()
+            os.close(old)
+
+    def _retain(self) -> None:
+        if not self._deletes:
+            return
+        kept = self.settings
+        apply_retention(
+            self.folder, keep_days=kept.keep_days, max_bytes=kept.max_bytes, segment_bytes=self._segment_bytes
+        )
+
+    def _keep(self) -> None:
+        next_retention = time.monotonic() + _HOUR_S
+        while not self._stop.wait(1.0):
+            try:
+                self.sync()
+                if time.monotonic() >= next_retention:
+                    next_retention = time.monotonic() + _HOUR_S
+                    self._retain()
+            except OSError as error:  # the next second tries again
+                log.error("the journal was not synced: %s", error)
+
+    def __enter__(self) -> JournalWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _leaving(prefix: str, answers: list[dict[str, Any]]) -> tuple[bytes, dict[str, Any] | None]:
+    """Answers with their ids, as they may leave, and what of them is withheld, by row."""
+    withheld: dict[str, Any] | None = None
+    leaving = []
+    for row, answer in enumerate(answers):
+        made = {"id": prefix + (_FIRST_ROWS[row] if row < 256 else row_part(row)), **answer}
+        value = made.pop("withheld", None)
+        if value is not None:
+            if withheld is None:
+                withheld = {}
+            withheld[str(row)] = value
+        leaving.append(made)
+    return orjson.dumps(leaving), withheld
+
+
+def origin_of(model: str, version: int, slot: str) -> bytes:
+    """The part of a record that names who answered, encoded once per slot rather than once per request."""
+    return orjson.dumps({"model": model, "version": version, "slot": slot})[1:-1]
