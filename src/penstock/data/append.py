@@ -26,6 +26,7 @@ from penstock.data.store import finish, first_new_envelope, next_envelopes, seal
 from penstock.data.times import times_of_frame
 from penstock.data.versions import DatasetVersion, format_of, load_memory, load_version
 from penstock.errors import SchemaMismatch
+from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
 
@@ -102,9 +103,9 @@ def append_rows(
         if len(y) == 0:
             return AppendResult(old, dict.fromkeys(PARTS, 0), left_out, 0)
         origin = dict(source or {})
-        as_of = _made_at(ledger, parent, origin) if again else None
+        made = _made_of(ledger, parent, origin) if again else None
         ledger.access.read(parent, part="train", rows=old.rows["train"], run=run)
-        return _append(ledger, objects, old, frame, y, was, left_out, origin, None if again else project, run, as_of)
+        return _append(ledger, objects, old, frame, y, was, left_out, origin, None if again else project, run, made)
 
 
 def find_returned(ledger: Ledger, version: DatasetVersion, memory: RowMemory, frame: Frame) -> int:
@@ -114,10 +115,10 @@ def find_returned(ledger: Ledger, version: DatasetVersion, memory: RowMemory, fr
     return int((parts == TEST).sum())
 
 
-def _made_at(ledger: Ledger, parent: str, source: dict[str, Any]) -> str | None:
-    """When rows of this source were first added to this version; None if they never were."""
-    made = [r.created_at for r in ledger.datasets.log() if r.parent == parent and r.source == source]
-    return min(made, default=None)
+def _made_of(ledger: Ledger, parent: str, source: dict[str, Any]) -> DatasetRecord | None:
+    """What first came of adding rows of this source to this version; None if they never were added."""
+    made = [r for r in ledger.datasets.log() if r.parent == parent and r.source == source]
+    return min(made, key=lambda record: record.number, default=None)
 
 
 def _known(version: DatasetVersion, y: np.ndarray) -> np.ndarray:
@@ -136,10 +137,14 @@ def _append(
     source: dict[str, Any],
     project: str | None,
     run: str | None,
-    as_of: str | None,
+    made: DatasetRecord | None,
 ) -> AppendResult:
     key = ledger.secret("fingerprints")
     memory = load_memory(objects, old)
+    first_new = first_new_envelope(
+        ledger, old, memory, made=None if made is None else load_version(objects, made.digest)
+    )
+    as_of = None if made is None else made.created_at
     hashes = prints.frame_hashes(frame, old.inputs)
     content = prints.fingerprints(hashes, key)
     correct = np.flatnonzero(_known(old, was))
@@ -150,7 +155,9 @@ def _append(
         now = relabel(ledger, objects, old, memory, corrections)
         added_rows = np.delete(np.arange(len(y)), correct[now.done])
         frame, y, hashes, content = frame.take(added_rows), y[added_rows], hashes[added_rows], content[added_rows]
-    row, parts, envelope, returned, group = _deal(ledger, objects, old, frame, y, hashes, content, memory, key, as_of)
+    row, parts, envelope, returned, group = _deal(
+        ledger, objects, old, frame, y, hashes, content, memory, key, first_new, as_of
+    )
 
     manifest = dict(old.manifest)
     manifest["parts"] = {
@@ -203,7 +210,10 @@ def _append(
         "diff": diff_of(old, memory, version, joined).to_json(),
         "warnings": warnings,
     }
-    finish(ledger, objects, version, source=source, details=details, project=project, run=run)
+    finish(
+        ledger, objects, version, source=source, details=details, project=project, run=run,
+        first_new=None if made is not None else first_new,
+    )  # fmt: skip
     return AppendResult(version, added, left_out, returned, int(now.done.sum()), within_gap)
 
 
@@ -217,6 +227,7 @@ def _deal(
     content: np.ndarray,
     memory: RowMemory,
     key: bytes,
+    first_new: int,
     as_of: str | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray]:
     """Fingerprints of the rows by their keys (zeros without), parts, envelopes, how many are test rows that came back, and
@@ -256,15 +267,15 @@ def _deal(
         dealt = _place(ledger, objects, old, frame, hashes, new)
         parts[new] = dealt.parts
         in_blocks = new[dealt.block >= 0]
-        envelope[in_blocks] = first_new_envelope(old) + dealt.block[dealt.block >= 0]
+        envelope[in_blocks] = first_new + dealt.block[dealt.block >= 0]
     test = np.flatnonzero((parts == TEST) & (envelope < 0))
     if len(test):
         strata = y[test] if old.target.task.is_classification else None
         units = hashes if group_hashes is None else group_hashes
-        taken = max(envelope.max(initial=-1), first_new_envelope(old) - 1)
-        dealt_out = next_envelopes(ledger, units[test], strata, old.split, old, as_of=as_of)
-        fresh = dealt_out >= first_new_envelope(old)  # beside the blocks that were made above
-        envelope[test] = np.where(fresh, dealt_out - first_new_envelope(old) + taken + 1, dealt_out)
+        taken = max(envelope.max(initial=-1), first_new - 1)
+        dealt_out = next_envelopes(ledger, units[test], strata, old.split, old, first=first_new, as_of=as_of)
+        fresh = dealt_out >= first_new  # beside the blocks that were made above
+        envelope[test] = np.where(fresh, dealt_out - first_new + taken + 1, dealt_out)
     return row, parts, envelope, returned, group
 
 

@@ -153,6 +153,7 @@ def ingest(
             ledger, objects, version, source={**source.origin, **request.how, "digest": digest},
             details=details, project=None if again else project, run=run,
             replaces=None if again or work.earlier is None else work.earlier.version,
+            first_new=None if again else work.first_new or None,  # a first version has none but its own
         )  # fmt: skip
         return IngestResult.of(version, details, known=False)
 
@@ -189,6 +190,7 @@ class _Work:
     warnings: list[str] = field(default_factory=list)
     unreadable: dict[str, int] = field(default_factory=dict)  # column -> training rows with a value that cannot be read
     earlier: Earlier | None = None
+    first_new: int = 0  # number of the first envelope that no version of the lineage has had yet
 
     def do(self) -> tuple[DatasetVersion, dict[str, Any]]:
         request, names = self.request, self.source.names
@@ -204,6 +206,7 @@ class _Work:
         key = self.ledger.secret("fingerprints")
         parent = self._parent_of_lineage()
         memory = load_memory(self.objects, parent) if parent else None
+        self.first_new = first_new_envelope(self.ledger, parent, memory, made=self.made)
         if self.old is not None and parent is None:
             self.earlier = Earlier.of(self.ledger, self.objects, self.old, as_of=self.as_of)
         gathered = Gatherer(
@@ -389,10 +392,10 @@ class _Work:
             first, codes, _ = distinct(dealt.units[new])  # rows that are alike share one, whatever their strata are
             alike = strata[new][first][codes]
             envelope[new] = next_envelopes(
-                self.ledger, dealt.units[new], alike, self.request.split, parent, as_of=self.as_of
+                self.ledger, dealt.units[new], alike, self.request.split, parent, first=self.first_new, as_of=self.as_of
             )
         in_blocks = (dealt.part == TEST) & (dealt.block >= 0)
-        envelope[in_blocks] = first_new_envelope(parent) + dealt.block[in_blocks]
+        envelope[in_blocks] = self.first_new + dealt.block[in_blocks]
         return envelope
 
     def _diff(self, version: DatasetVersion, now: RowMemory, memory: RowMemory | None) -> VersionDiff | None:

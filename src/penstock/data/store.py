@@ -243,13 +243,14 @@ def next_envelopes(
     split: SplitSettings,
     parent: DatasetVersion | None,
     *,
+    first: int,
     as_of: str | None = None,
 ) -> np.ndarray:
     """The envelopes of new test rows, int16, shape (n,): new ones, or the last sealed one while that is small.
 
     By time always new ones: rows that were sealed before may be older than rows that train from now on.
 
-    `as_of`: the instant at which it matters what was spent; now, unless an old version is worked out again.
+    `first`: the number of the first new one (`first_new_envelope`). `as_of`: the instant at which it matters what was spent; now, unless an old version is worked out again.
     """
     if parent is None:
         return envelopes_of(hashes, split, strata=strata)
@@ -257,12 +258,24 @@ def next_envelopes(
     small = [e.index for e in parent.envelopes if e.index not in spent and e.rows < MIN_ENVELOPE_ROWS]
     if small and len(hashes) < MIN_ENVELOPE_ROWS and not split.by.startswith("time:"):
         return np.full(len(hashes), small[-1], dtype=np.int16)
-    return envelopes_of(hashes, split, strata=strata, first=first_new_envelope(parent))
+    return envelopes_of(hashes, split, strata=strata, first=first)
 
 
-def first_new_envelope(parent: DatasetVersion | None) -> int:
-    """The number of the next envelope of a lineage."""
-    return 0 if parent is None else 1 + max((e.index for e in parent.envelopes), default=-1)
+def first_new_envelope(
+    ledger: Ledger, parent: DatasetVersion | None, memory: RowMemory | None, *, made: DatasetVersion | None = None
+) -> int:
+    """The number of the next envelope of a lineage: one that no version of it ever had, whichever came of which.
+
+    What was opened is kept by the number, so that one that was given twice would let rows pass as opened that nobody saw.
+
+    `memory`: what `parent` remembers, also of envelopes whose rows are all gone. `made`: the version that is made again, which has its numbers.
+    """
+    if parent is None:
+        return 0
+    known = set() if memory is None else set(np.unique(memory.envelope).tolist())
+    if own := [e.index for e in made.envelopes if e.index not in known] if made is not None else []:
+        return min(own)
+    return 1 + max((record.index for record in ledger.seal.envelopes(parent.lineage)), default=-1)
 
 
 def finish(
@@ -275,15 +288,21 @@ def finish(
     project: str | None,
     run: str | None,
     replaces: DatasetVersion | None = None,
+    first_new: int | None = None,
 ) -> None:
     """Let a stored version be seen: its envelopes, its record, the audit trail, the head of the project, if one is given.
 
-    `replaces`: the version whose rows it deals anew; the envelopes of that one's lineage are retired.
+    `replaces`: the version whose rows it deals anew; the envelopes of that one's lineage are retired. `first_new`: the
+    number from which on its envelopes are new; None where it was made before.
+
+    Raises
+    ------
+    SealError : another version of the lineage has sealed an envelope of such a number meanwhile.
     """
     if replaces is not None:
         retire(ledger, replaces.lineage, run=run)
     recorded = {record.index for record in ledger.seal.envelopes(version.lineage)}
-    new = [envelope for envelope in version.envelopes if envelope.index not in recorded]
+    new = [e for e in version.envelopes if e.index not in recorded or (first_new is not None and e.index >= first_new)]
     for envelope in new:
         ledger.seal.add(version.lineage, envelope.index, envelope.rows, envelope.object, key_id(version.lineage))
     if version.parent is not None:
