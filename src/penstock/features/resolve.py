@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from penstock import parts
@@ -12,9 +12,9 @@ from penstock.bundle.kinds import INPUT_KINDS, Kind
 from penstock.bundle.specs import ColumnSpec
 from penstock.errors import RecipeError
 from penstock.features.arguments import parameters
-from penstock.features.bounds import Value
 from penstock.features.language import Call, Expression, Literal, Name, Origin, parse, quote, suggest_nearest
-from penstock.features.plan import Block, Node, Piece, Plan, Result, Source
+from penstock.features.nodes import Nodes, distinct
+from penstock.features.plan import Block, Piece, Plan, Result, Source
 from penstock.features.prepare import PreparedStrings, tree_of
 from penstock.features.recipe import AMAZON, BUILT_IN_GROUPS, GROUP_FUNCTIONS, Entry, Recipe
 from penstock.features.step import FORMS, GROUP, Form
@@ -41,7 +41,7 @@ def resolve(recipe: Recipe, specs: Sequence[ColumnSpec], tail: Tail | None = Non
     outputs = resolver.outputs()
     if tail is not None:
         outputs = resolver.finish(outputs, tail)
-    return _pruned(resolver.nodes, outputs, resolver.costs())
+    return resolver.nodes.plan(outputs, resolver.costs())
 
 
 class _Resolver:
@@ -52,8 +52,7 @@ class _Resolver:
         self.underscored: dict[str, list[str]] = defaultdict(list)
         for name in self.columns:
             self.underscored[_underscored(name)].append(name)
-        self.nodes: list[Node] = []
-        self.ids: dict[Node, int] = {}
+        self.nodes = Nodes()
         self.known: dict[str, Block] = {}
         self.open: list[str] = []
         self.scope: dict[str, Block] = {}
@@ -71,7 +70,7 @@ class _Resolver:
         for name, entry in (*self.recipe.groups.items(), *self.recipe.assignments.items()):
             self._check_name(name, entry)
             self._named(name, entry)
-        outputs = _distinct(
+        outputs = distinct(
             piece for entry in self.recipe.outputs for piece in self._block(entry.expression, entry.origin)
         )
         if not outputs:
@@ -82,7 +81,7 @@ class _Resolver:
                 why=f"every group in them is empty; the table has {self._inventory()}",
                 way_out="name columns, or declare other kinds for them in penstock.toml",
             )
-        return self._merged(outputs)
+        return self.nodes.merged(outputs)
 
     def costs(self) -> dict[str, float]:
         """What the columns of the table cost, by their own names; those that cost nothing are not in it."""
@@ -103,7 +102,7 @@ class _Resolver:
     def finish(self, outputs: Block, tail: Tail) -> Block:
         """Apply a tail: strings, texts and times first, then all numbers that are not ready as one block."""
         if tail.strings == ("ordinal(x)",):
-            outputs = _distinct(p for piece in outputs for p in self._numbers_of_bins(piece))
+            outputs = distinct(p for piece in outputs for p in self._numbers_of_bins(piece))
         for form, expressions in (
             (Form.STRINGS, tail.strings),
             (Form.TEXTS, tail.texts),
@@ -113,7 +112,7 @@ class _Resolver:
             chosen = tuple(p for p in outputs if FORMS[p.kind] is form and not p.ready)
             if not chosen or (form is Form.NUMBERS and not expressions):
                 continue
-            finished = _distinct(piece for text in expressions for piece in self._over(chosen, text))
+            finished = distinct(piece for text in expressions for piece in self._over(chosen, text))
             wrong = next((p for p in (*finished, *(() if expressions else chosen)) if p.kind is not Kind.NUMERIC), None)
             if wrong is not None:
                 raise RecipeError(
@@ -122,7 +121,7 @@ class _Resolver:
                     way_out="use one_hot, ordinal, date_parts or tfidf in the recipe",
                 )
             place = outputs.index(chosen[0])
-            outputs = _distinct(
+            outputs = distinct(
                 (*(p for p in outputs[:place]), *finished, *(p for p in outputs[place:] if p not in chosen))
             )
         return outputs
@@ -260,7 +259,7 @@ class _Resolver:
             )
         first, *others = [(argument, self._block(argument, origin)) for argument in call.arguments]
         if call.function == "group":
-            return _distinct((*first[1], *(piece for _, block in others for piece in block)))
+            return distinct((*first[1], *(piece for _, block in others for piece in block)))
         for argument, block in others:
             absent = [piece for piece in block if piece not in first[1]]
             if absent:
@@ -309,49 +308,13 @@ class _Resolver:
             blocks = tuple(self.strings.read(block, reading) for block in blocks)
         for argument, block in zip(call.arguments, blocks, strict=False):
             check_objections(made_step, argument, block, origin)
-        made += self._applied(function, params, made_step, blocks)
+        made += self.nodes.apply(function, params, made_step, blocks)
         if function == _BINS and self.recipe.dialect == AMAZON and params.get("encode") == "ordinal":
             category = parts.load(GROUP, _CATEGORY)()
-            made = list(self._applied(_CATEGORY, {}, category, (tuple(made),))) if made else []
+            made = list(self.nodes.apply(_CATEGORY, {}, category, (tuple(made),))) if made else []
         if any(piece.level > MAX_LEVELS for piece in made):
             raise _too_deep(call.at, origin)
         return tuple(made)
-
-    def _applied(self, function: str, params: dict[str, Value], step: Any, blocks: Sequence[Block]) -> Iterator[Result]:
-        """The results of a step of the graph over these blocks."""
-        for inputs in _by_form([self._merged(block) for block in blocks]):
-            kind = step.gives or inputs[0][0].kind
-            level = 1 + max(piece.level for block in inputs for piece in block)
-            ready = all(p.ready for block in inputs for p in block) if step.ready is None else step.ready
-            yield self._result(Node(function, tuple(params.items()), inputs), kind, level, ready)
-
-    def _result(self, node: Node, kind: Kind, level: int, ready: bool) -> Result:
-        if node not in self.ids:
-            self.ids[node] = len(self.nodes)
-            self.nodes.append(node)
-        return Result(self.ids[node], kind, level, ready)
-
-    def _merged(self, block: Block) -> Block:
-        """Neighbours that have the same step done to them become one node: one operator over a wide block."""
-        merged: list[Piece] = []
-        for piece in block:
-            together = self._together(merged[-1], piece) if merged else None
-            if together is None:
-                merged.append(piece)
-            else:
-                merged[-1] = together
-        return _distinct(merged)
-
-    def _together(self, left: Piece, right: Piece) -> Result | None:
-        if not isinstance(left, Result) or not isinstance(right, Result):
-            return None
-        a, b = self.nodes[left.node], self.nodes[right.node]
-        if (a.step, a.params) != (b.step, b.params) or not parts.load(GROUP, a.step).columnwise:
-            return None
-        if FORMS[a.inputs[0][0].kind] is not FORMS[b.inputs[0][0].kind]:
-            return None
-        inputs = self._merged(_distinct((*a.inputs[0], *b.inputs[0])))
-        return self._result(Node(a.step, a.params, (inputs,)), left.kind, max(left.level, right.level), left.ready)
 
     def _inventory(self) -> str:
         kinds: dict[str, int] = defaultdict(int)
@@ -376,35 +339,6 @@ def _too_deep(at: int, origin: Origin) -> RecipeError:
         why="nobody could read or check such a recipe",
         way_out="shorten the chain of assignments",
     )
-
-
-def _by_form(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
-    """A call with one column argument is split by form; one with several takes them as they are."""
-    if len(blocks) > 1:
-        if all(blocks):
-            yield tuple(blocks)
-        return
-    forms: dict[Form, list[Piece]] = defaultdict(list)
-    for piece in blocks[0]:
-        forms[FORMS[piece.kind]].append(piece)
-    for pieces in forms.values():
-        yield (tuple(pieces),)
-
-
-def _pruned(nodes: Sequence[Node], outputs: Block, costs: dict[str, float]) -> Plan:
-    """Only the nodes that the outputs need."""
-    needed: set[int] = set()
-    waiting = [piece.node for piece in outputs if isinstance(piece, Result)]
-    while waiting:
-        node = waiting.pop()
-        if node not in needed:
-            needed.add(node)
-            waiting += [p.node for block in nodes[node].inputs for p in block if isinstance(p, Result)]
-    return Plan({i: nodes[i] for i in sorted(needed)}, outputs, costs)
-
-
-def _distinct(pieces: Iterable[Piece]) -> Block:
-    return tuple(dict.fromkeys(pieces))
 
 
 def _listed(names: Iterable[str], most: int = 12) -> str:

@@ -1,0 +1,91 @@
+"""The nodes of a plan while it is made: equal ones are one, and neighbours that have the same done to them become one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from penstock import parts
+from penstock.bundle.kinds import Kind
+from penstock.features.bounds import Value
+from penstock.features.plan import Block, Node, Piece, Plan, Result
+from penstock.features.step import FORMS, GROUP, Form
+
+
+class Nodes:
+    """Steps on blocks, by number."""
+
+    def __init__(self) -> None:
+        self._nodes: list[Node] = []
+        self._numbers: dict[Node, int] = {}
+
+    def __getitem__(self, number: int) -> Node:
+        return self._nodes[number]
+
+    def apply(
+        self, step_name: str, params: Mapping[str, Value], step: Any, blocks: Sequence[Block]
+    ) -> Iterator[Result]:
+        """The results of a step of the graph over these blocks."""
+        for inputs in _by_form([self.merged(block) for block in blocks]):
+            kind = step.gives or inputs[0][0].kind
+            level = 1 + max(piece.level for block in inputs for piece in block)
+            ready = all(p.ready for block in inputs for p in block) if step.ready is None else step.ready
+            yield self._result(Node(step_name, tuple(params.items()), inputs), kind, level, ready)
+
+    def merged(self, block: Block) -> Block:
+        """Neighbours that have the same step done to them become one node: one operator over a wide block."""
+        merged: list[Piece] = []
+        for piece in block:
+            together = self._together(merged[-1], piece) if merged else None
+            if together is None:
+                merged.append(piece)
+            else:
+                merged[-1] = together
+        return distinct(merged)
+
+    def plan(self, outputs: Block, costs: Mapping[str, float]) -> Plan:
+        """Only the nodes that the outputs need."""
+        needed: set[int] = set()
+        waiting = [piece.node for piece in outputs if isinstance(piece, Result)]
+        while waiting:
+            node = waiting.pop()
+            if node not in needed:
+                needed.add(node)
+                waiting += [p.node for block in self._nodes[node].inputs for p in block if isinstance(p, Result)]
+        return Plan({i: self._nodes[i] for i in sorted(needed)}, outputs, costs)
+
+    def _together(self, left: Piece, right: Piece) -> Result | None:
+        if not isinstance(left, Result) or not isinstance(right, Result):
+            return None
+        a, b = self[left.node], self[right.node]
+        if (a.step, a.params) != (b.step, b.params) or not parts.load(GROUP, a.step).columnwise:
+            return None
+        if FORMS[a.inputs[0][0].kind] is not FORMS[b.inputs[0][0].kind]:
+            return None
+        inputs = self.merged(distinct((*a.inputs[0], *b.inputs[0])))
+        return self._result(Node(a.step, a.params, (inputs,)), left.kind, max(left.level, right.level), left.ready)
+
+    def _result(self, node: Node, kind: Kind, level: int, ready: bool) -> Result:
+        if node not in self._numbers:
+            self._numbers[node] = len(self._nodes)
+            self._nodes.append(node)
+        return Result(self._numbers[node], kind, level, ready)
+
+
+def _by_form(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
+    """A call with one column argument is split by form; one with several takes them as they are."""
+    if len(blocks) > 1:
+        if all(blocks):
+            yield tuple(blocks)
+        return
+    forms: dict[Form, list[Piece]] = defaultdict(list)
+    for piece in blocks[0]:
+        forms[FORMS[piece.kind]].append(piece)
+    for pieces in forms.values():
+        yield (tuple(pieces),)
+
+
+def distinct(pieces: Iterable[Piece]) -> Block:
+    """Each piece once, in order."""
+    return tuple(dict.fromkeys(pieces))
