@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.evaluation.metrics import Floats, Metric, Scorer
+from penstock.evaluation.metrics import Metric
+from penstock.evaluation.scorers import Floats, Scorer
 
 REPLICATES = 1000
 LEAST_REPLICATES = 200

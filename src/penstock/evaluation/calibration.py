@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.evaluation.metrics import calibration_bin, confidence_and_hit
+from penstock.evaluation.probabilities import calibration_bin, confidence_and_hit
 
 BINS = 10
 

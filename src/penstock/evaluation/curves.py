@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.evaluation.metrics import Floats, Ints
+from penstock.evaluation.scorers import Floats, Ints
 
 MOST_POINTS = 160  # of a curve
 MOST_CLASSES = 10  # with a curve each

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from penstock.bundle.kinds import MISSING_TIME, Kind
 from penstock.errors import DeclarationError
 from penstock.evaluation.bootstrap import Estimate, intervals
-from penstock.evaluation.metrics import Ints, Metric
+from penstock.evaluation.metrics import Metric
+from penstock.evaluation.scorers import Ints
 
 if TYPE_CHECKING:
     from penstock.bundle.decoder import Frame
