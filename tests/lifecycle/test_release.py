@@ -260,11 +260,9 @@ def test_a_guard_puts_the_version_before_back(penstock: Cli, project: Path) -> N
     number = state_of(project).watch.number
     assert return_from(project / ".penstock/serving", number, by="guard: errors > 0.01 (1 against 0.01)") is not None
     versions = {one["version"]: one["aliases"] for one in penstock(project, "models").body["versions"]}
-    penstock(project, "monitor")
+    assert (versions[1], versions[2]) == (["champion"], [])
     event = trail(penstock, project)[-1]
     assert (event["what"], event["who"], event["details"]["version"]) == ("return", "guard", 1)
-    versions = {one["version"]: one["aliases"] for one in penstock(project, "models").body["versions"]}
-    assert (versions[1], versions[2]) == (["champion"], [])
 
 
 def test_rollback_ends_a_watch_by_going_back(penstock: Cli, project: Path) -> None:

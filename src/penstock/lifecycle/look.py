@@ -6,6 +6,7 @@ import inspect
 
 from penstock.errors import NotFound
 from penstock.experiments.sheets import Listing, Sheet
+from penstock.lifecycle.settle import settle_if_free
 from penstock.project.project import Project
 from penstock.project.workspace import Workspace
 
@@ -19,7 +20,8 @@ def show_lineage(workspace: Workspace, ref: str) -> Sheet:
 
 
 def list_models(project: Project) -> Listing:
-    """The registry."""
+    """The registry, where what a server has changed by itself is known as well."""
+    settle_if_free(project)
     registry = project.ledger.registry
     aliases: dict[int, list[str]] = {}
     for alias, version in registry.aliases(project.name).items():

@@ -117,7 +117,7 @@ def promote_release(
         verdict = _look(project, condition, replace(released, release=now.release))
         looks += 1
         line = "; ".join(map(str, verdict.findings))
-        if told is not None and line != said:
+        if told is not None and within is not None and line != said:
             told(line)
             said = line
         if verdict.holds or check:

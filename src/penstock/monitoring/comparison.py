@@ -78,8 +78,9 @@ class Comparison:
             span = f"{told(one.value, '+')} ({told(one.interval.low, '+')} to {told(one.interval.high, '+')})"
             lines.append(f"  {one.name:<14} {told(one.live):>12} {told(one.candidate):>14}   {span}: {one.verdict}")
         for arm in (live, candidate):
-            scores = " ".join(f"{quantile_of(arm.scores, share):.4g}" for share in SCORES_AT)
-            lines.append(f"  scores of {arm.name} (5, 25, 50, 75, 95 %): {scores}")
+            if len(arm.scores):
+                scores = " ".join(f"{quantile_of(arm.scores, share):.4g}" for share in SCORES_AT)
+                lines.append(f"  scores of version {arm.version} (5, 25, 50, 75, 95 %): {scores}")
         if not isnan(self.agreement.value):
             lines.append(f"  agreement: {self.agreement.value:.2%} of the rows have the same prediction")
         lines += [f"  note: {note}" for note in self.notes]
@@ -100,4 +101,4 @@ def _figure(name: str) -> Callable[..., str]:
 
 
 def _length(hours: float) -> str:
-    return f"{60 * hours:.0f} minutes" if hours < 2 else f"{hours:.1f} hours"
+    return f"{60 * hours:.1f} minutes" if hours < 2 else f"{hours:.1f} hours"

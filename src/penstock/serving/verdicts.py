@@ -102,13 +102,17 @@ class Finding:
         told = f"{self.text}: {self.left:.4g} against {self.right:.4g}"
         value, low, high = self.margin
         if (low, high) != (value, value):
-            told += f", {value:+.3g} ({low:+.3g} to {high:+.3g})"
+            told += f", {value:+.3g} ({_end(low)} to {_end(high)})"
         if low == high:
             return f"{told}: {'yes' if self.holds else 'no'}"
         if self.holds is not None:
             return f"{told}: {'shown' if self.holds else 'shown that not'}"
         more = self.times_as_much
-        needs = "" if more is None or more > 1e4 else f"; if it stays so, about {more:.2g} times as many show it"
+        needs = (
+            ""
+            if more is None or more > 1e4
+            else f"; if it stays so, about {math.ceil(10 * more) / 10:.3g} times as many show it"
+        )
         return f"{told}: not clear yet, so far {'yes' if self.so_far else 'no'}{needs}"
 
     def to_json(self) -> dict[str, Any]:
@@ -148,6 +152,10 @@ def shown(findings: Iterable[Finding]) -> str:
         for one in findings
         if one.holds
     )
+
+
+def _end(of: float) -> str:
+    return f"{of:+.3g}" if math.isfinite(of) else "?"
 
 
 def _least(margin: Figure) -> float:

@@ -33,7 +33,7 @@ from penstock.serving.protocols.tensors import (
     shaped,
     tensors_of,
 )
-from penstock.serving.refusals import headers_of, refused
+from penstock.serving.refusals import TOO_LATE, headers_of, refused
 from penstock.serving.settings import ServeSettings
 from penstock.serving.tls import grpc_credentials
 from penstock.serving.urgency import Urgency, urgency_of
@@ -59,6 +59,8 @@ Method = Callable[[Any, Any], Awaitable[Any]]
 _STREAMS = 100
 """Calls at once on one connection; gRPC's clients wait with more by themselves. What RFC 9113, 6.5.2, recommends at least."""
 _PING_MS = 60_000
+_WAY_BACK_MS = 5.0
+"""Of the time that a call has left, for its answer to arrive; a tenth of it at the most."""
 
 
 class GrpcServer:
@@ -152,7 +154,10 @@ class GrpcServer:
                 if caller is not None:
                     callers.counts.add(caller.name, seen.status)
                 more += (("x-error-code", said["code"]), *headers_of(error).items())
-                await context.abort(codes.get(seen.status, grpc.StatusCode.INTERNAL), in_words(said), more)
+                code = codes.get(seen.status, grpc.StatusCode.INTERNAL)
+                if said["code"] == TOO_LATE:  # not UNAVAILABLE, which clients ask again by themselves
+                    code = grpc.StatusCode.DEADLINE_EXCEEDED
+                await context.abort(code, in_words(said), more)
             seen.status = 200
             metrics.request("grpc", 200)
             if caller is not None:
@@ -332,10 +337,14 @@ def _urgency(request: Any, context: Any) -> Urgency:
     """By the metadata, the deadline of the call, and the parameter ``timeout``."""
     urgency = urgency_of(_heads(context))
     left_s = context.time_remaining()
-    if left_s is not None:
-        urgency = urgency.within(max(left_s * 1000, 0.001))
+    if left_s is not None:  # what is there when it strikes has not arrived yet
+        left_ms = left_s * 1000
+        urgency = urgency.within(max(left_ms - min(left_ms / 10, _WAY_BACK_MS), 0.001))
     if "timeout" in request.parameters:
-        urgency = urgency.within(deadline_of_timeout(request.parameters["timeout"].int64_param))
+        given = request.parameters["timeout"]
+        urgency = urgency.within(
+            deadline_of_timeout(getattr(given, given.WhichOneof("parameter_choice") or "int64_param"))
+        )
     return urgency
 
 
