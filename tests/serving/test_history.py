@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +16,12 @@ import pytest
 
 from penstock.bundle.runtime import Bundle
 from penstock.errors import BadParameter, SchemaMismatch
+from penstock.serving import remembered
 from penstock.serving.batch.job import predict_files
 from penstock.serving.journal import read
+from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.settings import HistorySettings, JournalSettings, ServeSettings
+from penstock.serving.shelf import put_on_shelf, read_shelf
 from penstock.serving.slots import fill_and_switch
 from penstock.testing.toy_bundle import write_toy_bundle
 
@@ -105,6 +112,10 @@ def answers_of_a_file(bundle: Bundle, folder: Path, rows: list[dict[str, Any]]) 
     return list(pacsv.read_csv(output).to_pylist())
 
 
+def books_of(rows: remembered.RememberedRows) -> list[remembered._Book]:
+    return [book for books in rows._books.values() for book in books.values()]
+
+
 @pytest.fixture
 def workers(bundle: Bundle, tmp_path: Path, open_client: Callable[..., Any]) -> Callable[..., Any]:
     """Workers over one journal, that keep rows."""
@@ -149,7 +160,7 @@ def test_no_more_rows_are_kept_than_columns_need_or_the_declaration_says(workers
     client = workers(rows=1, keys=1)
     for row in [*EARLIER[::2], *EARLIER[::-2]]:
         client.predict(row)
-    ((view, *_), *_) = [book.views for book in client.worker.remembered._books.values()]
+    ((view, *_),) = [book.views for book in books_of(client.worker.remembered)]
     client.predict(EARLIER[1])
     assert list(view.kept) == [("pilot",)]
     assert [len(kept) for kept in view.kept.values()] == [5]
@@ -163,6 +174,94 @@ def test_a_row_with_a_key_that_is_asked_again_counts_once(workers: Callable[...,
     client.predict(EARLIER[4])
     (last,) = list(read(client.journal, kinds=["predict"]))[-1].rows
     assert last["income"] == 23.0
+
+
+def test_what_is_journalled_is_read_before_a_version_is_asked(
+    workers: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a switch as at the start: no request reads the journal from its beginning, while all others wait."""
+    client = workers()
+    client.predict(EARLIER[0])
+    other = Bundle.load(write_toy_bundle(tmp_path / "other", task="multiclass", version=2, looks_back=True))
+    fill_and_switch(tmp_path / "serving", other.folder, model="toy", version=2, digest=other.digest)
+    asyncio.run(client.worker._follower._move())
+    monkeypatch.setattr(remembered._Book, "of", None)  # whoever begins a book from here on fails
+    response = client.post("/predict", {"rows": [EARLIER[2]]})
+    assert response.json()["version"] == 2
+    assert [record.rows[0]["income"] for record in read(client.journal, kinds=["predict"])] == [None, 20.0]
+
+
+def test_a_model_of_the_shelf_is_read_for_as_it_is_loaded(
+    workers: Callable[..., Any], bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = workers()
+    put_on_shelf(tmp_path / "serving", bundle.folder, model="other", version=1, digest=bundle.digest, graph_bytes=1)
+
+    client.worker.models.shelf = read_shelf(tmp_path / "serving")
+    begun = []
+    of = remembered._Book.of
+
+    def beginning(*made_of: Any) -> Any:
+        begun.append(threading.current_thread() is threading.main_thread())
+        return of(*made_of)
+
+    monkeypatch.setattr(remembered._Book, "of", beginning)
+    assert client.predict(EARLIER[0], model="other")
+    assert begun == [False]  # beside the event loop, where models are loaded
+
+
+def test_a_journal_is_read_once_for_each_model_however_many_look_back(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In turns, for as long as they are loaded; what is loaded no longer is forgotten."""
+    begun = []
+    of = remembered._Book.of
+    monkeypatch.setattr(remembered._Book, "of", lambda model, *rest: begun.append(model) or of(model, *rest))
+    with JournalWriter(tmp_path / "journal") as writer:
+        for n in range(12):
+            body = json.dumps({"rows": [EARLIER[0]]}).encode()
+            writer.predictions(origin_of(f"model-{n}", 1, "shelf"), body, [{}], at_ns=time.time_ns(), latency_ms=1.0)
+    rows = remembered.RememberedRows(tmp_path / "journal", HistorySettings(rows=10))
+    loaded = [Bundle.load(bundle.folder) for _ in range(12)]
+    for _ in range(3):
+        for n, one in enumerate(loaded):
+            (filled,) = rows.fill(one, [EARLIER[2]], model=f"model-{n}")
+            assert filled["income"] == 20.0
+    assert begun == [f"model-{n}" for n in range(12)]
+    again = Bundle.load(bundle.folder)  # another version that reads rows alike
+    assert rows.fill(again, [EARLIER[2]], model="model-3")[0]["income"] == 20.0
+    assert len(begun) == 12
+    del loaded, again, one
+    gc.collect()
+    assert books_of(rows) == []
+
+
+def test_rows_are_read_on_while_nobody_asks(
+    workers: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that a model that is seldom asked has little to read; a journal that cannot be read for a moment ends nothing."""
+    monkeypatch.setattr(remembered, "READ_ON_S", 0.01)
+    client, other = workers(), workers()
+    other.predict(EARLIER[0])
+    (book,) = books_of(client.worker.remembered)
+    scanned = book.scan.new_payloads
+    fails = iter([True])
+
+    def scan(start: bytes) -> Any:
+        if next(fails, False):
+            raise OSError("for a moment")
+        return scanned(start)
+
+    monkeypatch.setattr(book.scan, "new_payloads", scan)
+
+    async def until_read() -> None:
+        following = asyncio.create_task(client.worker.remembered.follow())
+        while not book.views[0].kept:
+            await asyncio.sleep(0.01)
+        following.cancel()
+
+    asyncio.run(asyncio.wait_for(until_read(), 60))
+    assert "for a moment" in caplog.text
 
 
 def test_what_is_sent_along_comes_before_what_is_kept(workers: Callable[..., Any]) -> None:

@@ -74,11 +74,23 @@ OpenShadow = Callable[[int, Loaded, ArmCounter], Shadow]
 """Starts the process of a shadow, of a release of that number."""
 
 
+Prepare = Callable[[Bundle, str], None]
+"""What is done for a bundle, under its model's name, beside the event loop and before it is asked."""
+
+
 class SlotFollower:
     """Keeps `serving` in step with slots.json. `serving` is None while no slot is live."""
 
-    def __init__(self, state_dir: Path, *, poll_ms: float, open_shadow: OpenShadow | None = None) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        poll_ms: float,
+        open_shadow: OpenShadow | None = None,
+        prepare: Prepare | None = None,
+    ) -> None:
         self.state_dir = state_dir
+        self._prepare = prepare
         self._open_shadow = open_shadow
         self._shadow: Shadow | None = None
         self.serving: Serving | None = None
@@ -198,9 +210,10 @@ class SlotFollower:
         self.acknowledgement.remove()
 
     def _bundle(self, entry: SlotEntry) -> Bundle:
-        if entry.bundle in self._bundles:
-            return self._bundles[entry.bundle]
-        return load_bundle(self.state_dir, entry)
+        bundle = self._bundles.get(entry.bundle) or load_bundle(self.state_dir, entry)
+        if self._prepare is not None:
+            self._prepare(bundle, entry.model)
+        return bundle
 
     def _acknowledge(self, state: SlotState) -> None:
         entry = state.live_entry

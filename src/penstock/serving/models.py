@@ -23,7 +23,7 @@ from penstock.serving.acknowledgements import AcknowledgementFile
 from penstock.serving.addresses import address
 from penstock.serving.background import in_turn
 from penstock.serving.folder import ServingFolder
-from penstock.serving.follower import Loaded, Serving
+from penstock.serving.follower import Loaded, Prepare, Serving
 from penstock.serving.loading import (
     give_memory_back,
     graph_bytes_of,
@@ -83,8 +83,10 @@ class Models:
         *,
         memory_mb: float,
         poll_ms: float,
+        prepare: Prepare | None = None,
     ) -> None:
         self.state_dir = state_dir
+        self._prepare = prepare
         self._serving = serving
         self._acknowledgement = acknowledgement
         self._limit = int(memory_mb * 1_000_000)
@@ -215,7 +217,10 @@ class Models:
         before = resident_bytes()
         bundle = load_bundle(self.state_dir, entry.as_slot)
         give_memory_back()  # of what loading alone needed
-        return bundle, memory_measured(entry.graph_bytes, resident_bytes() - before)
+        memory_bytes = memory_measured(entry.graph_bytes, resident_bytes() - before)
+        if self._prepare is not None:
+            self._prepare(bundle, entry.model)
+        return bundle, memory_bytes
 
     async def _make_room(self, entry: ShelfEntry) -> None:
         """Let the least recently asked go until the memory of `entry` is free.

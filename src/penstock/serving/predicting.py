@@ -110,7 +110,7 @@ class Predicting:
         if job.steps is not None:
             job.steps.mark("wait")
         loaded = job.loaded
-        return self._worker.remembered.for_request(loaded.bundle.decoder, job.asked, model=loaded.entry.model)
+        return self._worker.remembered.for_request(loaded.bundle, job.asked, model=loaded.entry.model)
 
     def keep(self, job: Job, answered: Answered) -> bytes:
         """Journal, then count what will be answered, in one go on the event loop: the ids name the place in the journal."""

@@ -6,6 +6,8 @@ wrote. A row is in the journal before its answer leaves, so that every later req
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import threading
 from bisect import insort
 from collections import OrderedDict
@@ -13,10 +15,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import orjson
 
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.history import MOST_ROWS, History, Past
-from penstock.errors import RequestError
+from penstock.bundle.runtime import Bundle
+from penstock.errors import PenstockError, RequestError
 from penstock.serving.journal import to_record
 from penstock.serving.scanning import JournalScan
 from penstock.serving.settings import HistorySettings
@@ -24,26 +30,29 @@ from penstock.serving.settings import HistorySettings
 if TYPE_CHECKING:
     from penstock.serving.asked import Asked
 
-BOOKS = 8
-"""Decoders whose rows are remembered at a time: those of both slots, and some of the shelf."""
+log = logging.getLogger("penstock.serving")
+
+READ_ON_S = 1.0
+"""How often what others wrote is read, whoever asks: so that a request finds little to read before its answer."""
 
 
 class RememberedRows:
-    """The latest rows of each key, by one worker. May be shared between threads."""
+    """The latest rows of each key, by one worker, for as long as a bundle that looks back at them is loaded. May be shared between
+    threads."""
 
     def __init__(self, folder: Path, settings: HistorySettings) -> None:
         self.folder, self.settings = folder, settings
-        self._books: dict[tuple[str, str], _Book] = {}  # by the model, and the decoder's digest
+        self._books: WeakKeyDictionary[Bundle, dict[str, _Book]] = WeakKeyDictionary()  # by the model
         self._lock = threading.Lock()
 
-    def for_request(self, decoder: Decoder, asked: Asked, *, model: str) -> list[Any]:
+    def for_request(self, bundle: Bundle, asked: Asked, *, model: str) -> list[Any]:
         """The rows of a request with the columns that look back: from the history that came along, or from what is remembered.
 
         Raises
         ------
         RequestError : the request has a history and the model none, or the history is wrong.
         """
-        declared = decoder.history
+        declared = bundle.decoder.history
         if asked.has_history:
             if declared is None:
                 raise RequestError(
@@ -55,34 +64,63 @@ class RememberedRows:
                 )
             return declared.fill(asked.rows, asked.history)
         if declared is not None and self.settings.rows:
-            return list(self.fill(decoder, asked.rows, model=model))
+            return list(self.fill(bundle, asked.rows, model=model))
         return asked.rows
 
-    def fill(self, decoder: Decoder, rows: Sequence[Any], *, model: str) -> Sequence[Any]:
+    def fill(self, bundle: Bundle, rows: Sequence[Any], *, model: str) -> Sequence[Any]:
         """Rows with what they see of earlier ones of their model; they do not see each other. What a row has already is left
         alone."""
-        if not self.settings.rows or decoder.history is None:
+        if not self._remembers(bundle):
             return rows
+        self.prepare(bundle, model)
         with self._lock:
-            book = self._book(model, decoder)
+            book = self._books[bundle][model]
             book.read()
             return [book.filled(row) if isinstance(row, dict) else row for row in rows]
 
-    def read(self, decoders: Sequence[tuple[str, Decoder]]) -> None:
-        """Read what is journalled, ahead of the first request; each decoder comes with the name of its model."""
+    def prepare(self, bundle: Bundle, model: str) -> None:
+        """Read what is journalled for a bundle, where that was not done: beside the event loop, before the bundle is asked. It takes
+        long where the journal is long, and others go on being answered."""
+        if not self._remembers(bundle) or self._has_book(bundle, model):
+            return
+        book = _Book.of(model, bundle.decoder, self.folder, self.settings)
+        book.read()
         with self._lock:
-            for model, decoder in decoders if self.settings.rows else ():
-                if decoder.history is not None:
-                    self._book(model, decoder).read()
+            self._books.setdefault(bundle, {}).setdefault(model, book)
 
-    def _book(self, model: str, decoder: Decoder) -> _Book:
-        """The book of a decoder; those that were not asked for longest go."""
-        key = (model, decoder.digest)
-        book = self._books.pop(key, None) or _Book.of(model, decoder, self.folder, self.settings)
-        self._books[key] = book
-        while len(self._books) > BOOKS:
-            del self._books[next(iter(self._books))]
-        return book
+    async def follow(self) -> None:
+        """Read on until cancelled."""
+        while True:
+            await asyncio.sleep(READ_ON_S)
+            if not self._books:
+                continue
+            try:
+                await asyncio.to_thread(self._read_on)
+            except (OSError, PenstockError) as error:  # who asks meets it as well, if it stays
+                log.error("the journal is not read on: %s", error)
+
+    def _read_on(self) -> None:
+        with self._lock:
+            books = {id(book): book for books in self._books.values() for book in books.values()}
+        for book in books.values():
+            with self._lock:
+                book.read()
+
+    def _remembers(self, bundle: Bundle) -> bool:
+        return self.settings.rows > 0 and bundle.decoder.history is not None
+
+    def _has_book(self, bundle: Bundle, model: str) -> bool:
+        """Whether it has one; that of another bundle that reads rows alike is its own as well."""
+        with self._lock:
+            if model in self._books.get(bundle, ()):
+                return True
+            for other, books in self._books.items():
+                if model in books and other.decoder.digest == bundle.decoder.digest:
+                    break
+            else:
+                return False
+            self._books.setdefault(bundle, {})[model] = books[model]
+            return True
 
 
 @dataclass(order=True, slots=True)
@@ -130,9 +168,9 @@ class _Book:
     def read(self) -> None:
         """Read on."""
         for payload in self.scan.new_payloads(b'{"kind":"predict"'):
-            record = to_record(payload)
-            if record.model != self.model:
+            if orjson.loads(payload[: payload.index(b"\n")])["model"] != self.model:
                 continue
+            record = to_record(payload)
             for row, answer in zip(record.rows, record.answers, strict=False):
                 self._add(row, answer["id"], answer.get("key"))
 

@@ -54,10 +54,17 @@ def segments(folder: Path) -> list[tuple[int, Path]]:
         names = os.listdir(folder)
     except FileNotFoundError:
         return []
-    found = [
-        (int(n[: -len(_SUFFIX)]), folder / n) for n in names if n.endswith(_SUFFIX) and n[: -len(_SUFFIX)].isdigit()
-    ]
-    return sorted(found)
+    return sorted((number, folder / name) for name in names if (number := number_of(name)) is not None)
+
+
+def number_of(name: str) -> int | None:
+    """The number of the segment that a file is; None of one that is none.
+
+    >>> number_of("000000012.seg"), number_of("notes.txt")
+    (12, None)
+    """
+    stem = name[: -len(_SUFFIX)]
+    return int(stem) if name.endswith(_SUFFIX) and stem.isascii() and stem.isdigit() else None
 
 
 def create_segment(folder: Path, started_at: str) -> tuple[int, int, int]:
@@ -197,7 +204,7 @@ def apply_retention(folder: Path, *, keep_days: float, max_bytes: int, segment_b
     """
     now = time.time()
     found = [(path, stat) for _, path in segments(folder) if (stat := _stat(path)) is not None]
-    total = sum(max(stat.st_size, segment_bytes) if _is_open(path) else stat.st_size for path, stat in found)
+    total = sum(max(stat.st_size, segment_bytes) if is_open(path) else stat.st_size for path, stat in found)
     deleted = []
     for path, stat in found:
         too_old = stat.st_mtime < now - keep_days * 86_400
@@ -207,7 +214,7 @@ def apply_retention(folder: Path, *, keep_days: float, max_bytes: int, segment_b
     return deleted
 
 
-def _is_open(path: Path) -> bool:
+def is_open(path: Path) -> bool:
     """Whether a living writer holds it."""
     try:
         fd = os.open(path, os.O_RDONLY)

@@ -190,6 +190,7 @@ class _Answering:
         self._bundle.decoder.require_key()
         self._novelty_limit, self._model = settings.novelty_limit, settings.model
         self._remembered = RememberedRows(journal, settings.history)
+        self._remembered.prepare(self._bundle, settings.model)
         self._journal = JournalWriter(journal, settings.journal)
         self._origin = (
             origin_of(settings.model, settings.version, settings.slot) + b',"arm":"%b"' % CANDIDATE_ARM.encode()
@@ -226,7 +227,7 @@ class _Answering:
 
     def _predicted(self, asked: Asked) -> list[dict[str, Any]]:
         bundle = self._bundle
-        rows = self._remembered.for_request(bundle.decoder, asked, model=self._model)
+        rows = self._remembered.for_request(bundle, asked, model=self._model)
         bundle.refuse_broken_images(rows)
         return bundle.predict(bundle.protect(rows) if bundle.is_private else rows)
 

@@ -55,7 +55,9 @@ class Worker:
         def open_shadow(release: int, candidate: Loaded, counter: ArmCounter) -> Shadow:
             return Shadow.of(state_dir, release, candidate, counter, settings.journal, settings.history)
 
-        self._follower = SlotFollower(state_dir, poll_ms=settings.poll_ms, open_shadow=open_shadow)
+        self.remembered = RememberedRows(ServingFolder(state_dir).journal, settings.history)
+        prepare = self.remembered.prepare
+        self._follower = SlotFollower(state_dir, poll_ms=settings.poll_ms, open_shadow=open_shadow, prepare=prepare)
         try:
             self._follower.start()
         except BaseException:
@@ -67,13 +69,12 @@ class Worker:
             self._follower.acknowledgement,
             memory_mb=settings.memory_mb,
             poll_ms=settings.poll_ms,
+            prepare=prepare,
         )
         self.journal = JournalWriter(ServingFolder(state_dir).journal, settings.journal)
         self.metrics = Metrics(state_dir, self._follower.acknowledgement.name, settings.objectives)
         self.callers = Callers(state_dir, self._follower.acknowledgement.name, consumers=settings.consumers)
         self._labels = LabelBook(ServingFolder(state_dir).journal)
-        self.remembered = RememberedRows(ServingFolder(state_dir).journal, settings.history)
-        self.remembered.read([(slot.entry.model, slot.bundle.decoder) for slot in self.serving.by_version.values()])
         self.guards = GuardWatch(state_dir, self._arms)
         self._one_at_a_time = asyncio.Lock()
         self.closing: list[Callable[[], None]] = []  # what is to be closed with the worker
@@ -129,6 +130,7 @@ class Worker:
         following = asyncio.gather(
             self._follower.follow(),
             self.models.follow(),
+            self.remembered.follow(),
             self.callers.follow(),
             self.guards.watch(),
             self.metrics.levels.watch(),
