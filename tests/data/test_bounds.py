@@ -38,10 +38,34 @@ with Ledger.open(place / "ledger.db", objects) as ledger:
     grown = peak() - before
 parts = found.version.manifest["parts"]
 print(json.dumps({"grown": grown, "rows": found.rows, "chunks": {name: len(parts[name]) for name in parts},
-                  "text": next(c.kind for c in found.columns if c.name == "text"),
+                  "text": next((c.kind for c in found.columns if c.name == "text"), None),
                   "sealed": sum(len(e.objects) for e in found.version.envelopes)}))
 """
 ROWS, TEXT_BYTES = 80_000, 10_000
+
+
+BYTES_A_ROW = 130
+"""What a row may take beside its batch: hashes, fingerprints, its target and part, and what sorting them needs for a moment."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process alone is told there only")
+def test_a_row_takes_some_tens_of_bytes(tmp_path: Path) -> None:
+    """However many rows there are: nothing of them is kept as Python objects, and no table of hashes is built."""
+    rows, peaks = (200_000, 900_000), []
+    for n in rows:
+        random = np.random.default_rng(0)
+        table = pa.table(
+            {"a": random.integers(0, 3000, n), "b": random.integers(0, 3000, n), "y": ["no", "yes"] * (n // 2)}
+        )
+        (tmp_path / str(n)).mkdir()
+        pq.write_table(table, tmp_path / str(n) / "large.parquet", row_group_size=50_000)
+        program = INGEST.replace("MB = 1 << 20", "MB = 1 << 20; sample.KEEP_ROWS = 50_000")
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / str(n))], capture_output=True, text=True, check=False
+        )
+        peaks.append(json.loads(done.stdout.splitlines()[-1])["grown"] if done.returncode == 0 else done.stderr)
+    assert (peaks[1] - peaks[0]) / (rows[1] - rows[0]) < BYTES_A_ROW, peaks
 
 
 @pytest.mark.slow

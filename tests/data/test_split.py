@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from penstock.bundle.decoder import EncodedColumn
 from penstock.data.fingerprints import row_hashes
-from penstock.data.split import PARTS, TEST, TRAIN, VALID, SplitSettings, deal, envelopes_of, place
+from penstock.data.split import PARTS, TEST, TRAIN, VALID, SplitSettings, deal, distinct, envelopes_of, place
 from penstock.errors import BadParameter
 
 
@@ -187,3 +187,14 @@ def test_settings_of_the_first_form_are_written_as_they_were() -> None:
     assert set(SplitSettings().to_json()) == {"valid", "test", "envelopes", "by", "seed"}
     for one in (SplitSettings(by="time:t", gap="36h"), SplitSettings(by="column:c", values={"train": ["1"]})):
         assert SplitSettings(**one.to_json()) == one
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=30))
+def test_distinct_hashes_are_numbered_as_they_appear(pairs: list[tuple[int, int]]) -> None:
+    """Also where two share one half of their bits; and of no rows."""
+    hashes = np.array(pairs, dtype=np.uint64).reshape(-1, 2)
+    first, codes, counts = distinct(hashes)
+    known = list(dict.fromkeys(pairs))
+    assert codes.tolist() == [known.index(pair) for pair in pairs]
+    assert first.tolist() == [pairs.index(pair) for pair in known]
+    assert counts.tolist() == [pairs.count(pair) for pair in known]

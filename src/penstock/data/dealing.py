@@ -68,12 +68,11 @@ class Dealer:
         hashes = self.rows.hashes
         self._warn_of_lost()
         self._warn_of_keys()
-        row = prints.fingerprints(hashes, self.key)
         group_hashes = self._group_hashes()
-        group = np.zeros_like(row) if group_hashes is None else prints.fingerprints(group_hashes, self.key)
-        part = np.full(len(row), LEFT_OUT, dtype=np.int8)
-        envelope = np.full(len(row), -1, dtype=np.int16)
-        block = np.full(len(row), -1, dtype=np.int16)
+        group = np.zeros_like(hashes) if group_hashes is None else prints.fingerprints(group_hashes, self.key)
+        part = np.full(len(hashes), LEFT_OUT, dtype=np.int8)
+        envelope = np.full(len(hashes), -1, dtype=np.int16)
+        block = np.full(len(hashes), -1, dtype=np.int16)
         rows = np.flatnonzero(labelled)
         if self.rows.recalled is not None:
             if group_hashes is None or self.memory is None:
@@ -86,6 +85,7 @@ class Dealer:
         if len(rows):
             part[rows], block[rows] = self._deal_new(rows, part, envelope, hashes, group_hashes, strata)
         self._warn_of_gap(part)
+        row = prints.fingerprints(hashes, self.key)  # last: where there are many rows, dealing needs the room
         units = hashes if group_hashes is None else group_hashes
         return Dealt(self.rows.columns, units, row, group, part, envelope, block)
 
@@ -169,6 +169,9 @@ class Dealer:
         """The parts of rows that nobody knows yet, and blocks of test rows: int8 and int16, one for each of `rows`."""
         split = self.request.split
         seen = None if self.rows.seen is None else self.rows.seen[rows]
+        dealt, classes = (
+            (hashes, strata) if len(rows) == len(hashes) else (hashes[rows], strata[rows])
+        )  # no second copy of all
         by_hash = np.full(len(rows), -1, dtype=np.int16)
         if split.how == "time":
             return self._by_time(rows, part, envelope, hashes, seen)
@@ -177,8 +180,8 @@ class Dealer:
         if group_hashes is not None:
             return deal(hashes[rows], split, strata=strata[rows], groups=group_hashes[rows], seen=seen), by_hash
         if self.parent is None:
-            return deal(hashes[rows], split, strata=strata[rows], seen=seen), by_hash
-        return place(hashes[rows], split), by_hash
+            return deal(dealt, split, strata=classes, seen=seen), by_hash
+        return place(dealt, split), by_hash
 
     def _by_time(
         self, rows: np.ndarray, part: np.ndarray, envelope: np.ndarray, hashes: np.ndarray, seen: np.ndarray | None

@@ -27,7 +27,7 @@ from penstock.data.canonical import canonical_text, canonical_texts, number_text
 
 SIZE_BYTES = 16
 _ROW, _CONTENT = (blake2b(person=use, digest_size=SIZE_BYTES) for use in (b"row", b"content"))  # never the same hash
-_AT_ONCE = 1 << 20  # rows; Python's objects for them are gone before the next ones come
+_AT_ONCE = 1 << 17  # rows; Python's objects for them are gone before the next ones come
 
 
 def row_hashes(columns: Mapping[str, EncodedColumn], n_rows: int) -> np.ndarray:

@@ -213,6 +213,7 @@ class _Work:
             self.source, keep, frozenset(no_part_of_rows - groups), frozenset({*request.kinds, *groups}), key,
             parent, memory, self.earlier, request.row_key,
         ).gather()  # fmt: skip
+        _give_back()
         personal = self._personal(gathered)
         target = gathered.kept[request.target].encoded()
 
@@ -238,14 +239,13 @@ class _Work:
 
         lineage = parent.lineage if parent else request.key
         stored, content = self._store(gathered, decoder, y, parts, envelope, lineage, key, behind)
-        now = RowMemory.of(
-            row=dealt.row,
-            content=content,
-            target=np.concatenate([prints.value_hashes(part, key) for part in gathered.kept[request.target].parts()]),
-            group=dealt.group[:, 0],
-            part=parts,
-            envelope=envelope,
-        )
+        _give_back()
+        of_target = [prints.value_hashes(part, key) for part in gathered.kept[request.target].parts()]
+        known_by, columns, n_rows = {"row": dealt.row, "group": dealt.group[:, 0]}, dealt.columns, gathered.n_rows
+        del dealt, gathered, behind, outcomes, labelled, target, y  # of many rows each is much
+        known_by |= {"content": content, "target": np.concatenate(of_target), "part": parts, "envelope": envelope}
+        del content, of_target, envelope
+        now = RowMemory.grouped(known_by)
         if memory is not None:
             now = RowMemory.joined(now, memory.remembered())
         if self.earlier is not None:
@@ -254,9 +254,9 @@ class _Work:
         version = DatasetVersion(
             manifest_of(
                 stored, parts, self._remember(now, parent, memory),
-                lineage=lineage, decoder=decoder, split=request.split, fingerprint_columns=dealt.columns,
+                lineage=lineage, decoder=decoder, split=request.split, fingerprint_columns=columns,
                 parent=self.old.digest if self.old else None, redealt_from=request.redeals, row_key=request.row_key,
-                source={"digest": request.source, "how": request.how, "rows": gathered.n_rows},
+                source={"digest": request.source, "how": request.how, "rows": n_rows},
             )
         )  # fmt: skip
         version.save(self.objects)
@@ -407,6 +407,13 @@ class _Work:
         except NotFound:
             self.warnings.append("the fingerprints of the version before are lost: what changed is not known")
             return None
+
+
+def _give_back() -> None:
+    """What Arrow has kept for later goes back to the system: the arrays that follow need it."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def changed_source(source: Source) -> SourceError:

@@ -11,11 +11,12 @@ import numpy as np
 
 from penstock.data.chunks import bytes_table
 from penstock.data.fingerprints import mix
-from penstock.data.split import LEFT_OUT, PARTS, as_array
+from penstock.data.split import LEFT_OUT, PARTS, as_array, distinct
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+ALIKE = ("row", "content", "target", "group", "part", "envelope")
 UNKNOWN = -2
 """In place of a part: no row like it was seen."""
 
@@ -54,25 +55,27 @@ class RowMemory:
         count: np.ndarray | None = None,
     ) -> RowMemory:
         """Group rows that are alike; in the order in which they first appear."""
-        encoded = as_array(_alike(row, content, target, group, part, envelope)).dictionary_encode()
-        codes = encoded.indices.to_numpy(zero_copy_only=False)
-        entries = len(encoded.dictionary)
-        del encoded
-        first = np.empty(entries, dtype=np.int64)
-        first[codes[::-1]] = np.arange(
-            len(part) - 1, -1, -1
-        )  # of several, the last that is written stays: the first row
-        if count is None:
-            counts = np.bincount(codes, minlength=entries).astype(np.int64)
-        else:
-            counts = np.zeros(entries, dtype=np.int64)
+        return cls.grouped(
+            {"row": row, "content": content, "target": target, "group": group, "part": part, "envelope": envelope},
+            count,
+        )
+
+    @classmethod
+    def grouped(cls, columns: dict[str, np.ndarray], count: np.ndarray | None = None) -> RowMemory:
+        """The same, of columns that are taken out of `columns` one by one: where there are many rows, they are not in memory twice."""
+        first, codes, counts = distinct(_alike(*(columns[name] for name in ALIKE)))
+        if count is not None:
+            counts = np.zeros(len(first), dtype=np.int64)
             np.add.at(counts, codes, count)
-        return cls(row[first], content[first], target[first], group[first], part[first], envelope[first], counts)
+        del codes
+        if len(first) == len(columns["part"]):  # all differ: they stay as they are, and where
+            return cls(**columns, count=counts.astype(np.int64))
+        return cls(**{name: columns.pop(name)[first] for name in ALIKE}, count=counts.astype(np.int64))
 
     @classmethod
     def joined(cls, one: RowMemory, other: RowMemory) -> RowMemory:
-        names = ("row", "content", "target", "group", "part", "envelope", "count")
-        return cls.of(**{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in names})
+        count = np.concatenate([one.count, other.count])
+        return cls.grouped({name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in ALIKE}, count)
 
     def added_up(self) -> RowMemory:
         """The same where entries that are alike are one; of rows that were left out and are gone nothing is left."""
@@ -82,7 +85,7 @@ class RowMemory:
 
     def keys(self) -> pa.FixedSizeBinaryArray:
         """What makes each entry what it is but its count, as bytes: two entries with the same are of rows that are alike."""
-        return as_array(_alike(self.row, self.content, self.target, self.group, self.part, self.envelope))
+        return as_array(_alike(*(getattr(self, name) for name in ALIKE)))
 
     def take(self, places: np.ndarray, count: np.ndarray) -> RowMemory:
         """Some entries, with other counts."""

@@ -53,16 +53,15 @@ def deal(
         return parts
     units = hashes if groups is None else groups
     first, codes, counts = distinct(units)
-    order = positions(units[first], f"part:{settings.seed}")
+    order = _positions_of(units, first, f"part:{settings.seed}")
     within = np.zeros(len(first), dtype=np.int64) if strata is None or groups is not None else strata[first]
     barred = None if seen is None else np.bincount(codes, weights=seen) > 0
     if strata is not None and groups is not None:
         shares = (1 - settings.valid - settings.test, settings.valid, settings.test)
         if barred is None:
-            return deal_groups(codes, strata, order, shares)[codes]
-        return deal_unseen_groups(codes, strata, positions(units[first], f"redeal:{settings.seed}"), barred, shares)[
-            codes
-        ]
+            return deal_groups(codes.astype(np.int64), strata, order, shares)[codes]
+        again = positions(units[first], f"redeal:{settings.seed}")
+        return deal_unseen_groups(codes.astype(np.int64), strata, again, barred, shares)[codes]
     if barred is None:
         return _cut(counts, within, order, settings)[codes]
     return _cut_unseen(units[first], counts, within, order, barred, settings)[codes]
@@ -93,21 +92,49 @@ def envelopes_of(
 def distinct(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """First row of each distinct hash, the number of each row's, and how many rows have it.
 
-    Shapes (m,), (n,) and (m,); in order of appearance.
+    Shapes (m,), (n,) and (m,); in order of appearance. Of 32 bits where they suffice: there may be many rows.
     """
-    encoded = as_array(hashes).dictionary_encode()
-    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    counts = np.bincount(codes, minlength=len(encoded.dictionary))
-    first = np.full(len(counts), len(codes), dtype=np.int64)
-    np.minimum.at(first, codes, np.arange(len(codes)))
-    return first, codes, counts
+    whole = np.int32 if len(hashes) < 2**31 else np.int64
+    order = np.argsort(hashes[:, 0], kind="stable")  # by sorting: a table of hashes would need several times the room
+    differs = _differ(hashes[:, 0], order)
+    if not np.array_equal(differs, differs | _differ(hashes[:, 1], order)):  # two share their first half alone
+        order = np.lexsort((hashes[:, 1], hashes[:, 0]))
+        differs = _differ(hashes[:, 0], order) | _differ(hashes[:, 1], order)
+    order = order.astype(whole)
+    starts = np.flatnonzero(differs).astype(whole)
+    del differs
+    first = order[starts]  # of several rows the smallest, as equal ones keep their order
+    sizes = np.diff(starts, append=whole(len(order)))
+    del starts
+    appears = np.argsort(first).astype(whole)
+    number = np.empty_like(appears)
+    number[appears] = np.arange(len(first), dtype=whole)
+    codes = np.empty_like(order)
+    codes[order] = np.repeat(number, sizes)
+    return first[appears], codes, sizes[appears]
+
+
+def _positions_of(hashes: np.ndarray, rows: np.ndarray, purpose: str) -> np.ndarray:
+    """`positions` of some rows, a million at a time: uint64, of the shape of `rows`."""
+    found = np.empty(len(rows), dtype=np.uint64)
+    for start in range(0, len(rows), 1 << 20):
+        found[start : start + (1 << 20)] = positions(hashes[rows[start : start + (1 << 20)]], purpose)
+    return found
+
+
+def _differ(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Which rows in an order differ from the one before, the first one too: bool, shape (n,)."""
+    found = np.ones(len(order), dtype=bool)
+    ordered = values[order]
+    np.not_equal(ordered[1:], ordered[:-1], out=found[1:])
+    return found
 
 
 def as_array(hashes: np.ndarray) -> Any:
     """The same as an Arrow array of 16-byte values, which hashes fast."""
     import pyarrow as pa
 
-    raw = np.ascontiguousarray(hashes.astype("<u8"))
+    raw = np.ascontiguousarray(hashes.astype("<u8", copy=False))
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(raw), [None, pa.py_buffer(raw)])
 
 
@@ -123,13 +150,17 @@ def _cut(
     else:
         ranked = np.lexsort((order, within))
     sizes, strata = counts[ranked].astype(np.float64), within[ranked]
-    ends = np.cumsum(sizes)
+    middles = np.cumsum(sizes)
     starts = np.flatnonzero(np.r_[True, strata[1:] != strata[:-1]])
-    lengths = np.diff(np.r_[starts, len(ranked)])
-    before = np.repeat(np.r_[0.0, ends][starts], lengths)
-    total = np.repeat(np.add.reduceat(sizes, starts), lengths)
+    del strata
+    before, total = np.r_[0.0, middles[starts[1:] - 1]], np.add.reduceat(sizes, starts)
+    sizes /= 2
+    middles -= sizes
+    for start, end, first, whole in zip(starts, (*starts[1:], len(ranked)), before, total, strict=True):
+        middles[start:end] -= first  # a stratum at a time, in its place: there may be many rows
+        middles[start:end] /= whole
     parts = np.empty(len(ranked), dtype=np.int8)
-    parts[ranked] = _part_of((ends - sizes / 2 - before) / total, settings)
+    parts[ranked] = _part_of(middles, settings)
     return parts
 
 
