@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import queue
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from penstock.serving.acknowledgements import STARTING, workers
 from penstock.serving.journal import read
-from penstock.serving.slots import SlotState
+from penstock.serving.slots import SlotState, read_slots
 from penstock.testing.toy_bundle import ROWS
 
 Deploy = Callable[..., SlotState]
@@ -31,6 +34,25 @@ def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     while not true():
         assert time.monotonic() < ends, "it did not happen"
         time.sleep(0.02)
+
+
+class Lines:
+    """What a process says on a stream, as it comes."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._said: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, args=(stream,), daemon=True).start()
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with contextlib.suppress(ValueError):  # closed with the server
+            for line in stream:
+                self._said.put(line.decode())
+
+    def until(self, words: str, seconds: float = 60.0) -> None:
+        """Wait for the next line with these words."""
+        ends = time.monotonic() + seconds
+        while words not in self._said.get(timeout=max(0.1, ends - time.monotonic())):
+            pass
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -79,23 +101,73 @@ def test_settings_that_cannot_be_change_nothing(deploy: Deploy, start_server: An
     assert server.errors().count("nothing is reloaded") == 3
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_new_process_that_does_not_come_to_serve_changes_nothing(
-    deploy: Deploy, start_server: Any, tmp_path: Path, count: int
-) -> None:
-    """What is live was damaged on the disk since it was loaded: those that have it go on."""
-    state = deploy(1)
-    server = start_server("--workers", str(count))
-    state_dir = tmp_path / "serving"
-    before = pids(state_dir)
+def damaged_graph(state_dir: Path, settings: Path) -> None:
+    state = read_slots(state_dir)
     assert state.live_entry is not None
     (state_dir / state.live_entry.path / "graph.onnx").write_bytes(b"no graph")
+
+
+def damaged_tokens(state_dir: Path, settings: Path) -> None:
+    (state_dir / "tokens.json").write_text("{", encoding="utf-8")
+
+
+def no_journal(state_dir: Path, settings: Path) -> None:
+    (state_dir / "journal").rename(state_dir / "journal-away")
+    (state_dir / "journal").write_bytes(b"no folder")
+
+
+def taken_grpc_port(state_dir: Path, settings: Path) -> socket.socket:
+    taken = socket.create_server(("127.0.0.1", 0))
+    settings.write_text(json.dumps({"grpc_port": taken.getsockname()[1]}), encoding="utf-8")
+    return taken
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("damage", [damaged_graph, damaged_tokens, no_journal, taken_grpc_port])
+def test_a_new_process_that_does_not_come_to_serve_changes_nothing(
+    deploy: Deploy,
+    start_server: Any,
+    tmp_path: Path,
+    count: int,
+    damage: Callable[[Path, Path], socket.socket | None],
+) -> None:
+    """Whatever a process needs was damaged since the others took it: they go on, and none of them has left its place."""
+    deploy(1)
+    state_dir, settings = tmp_path / "serving", tmp_path / "settings.json"
+    settings.write_text("{}", encoding="utf-8")
+    server = start_server("--workers", str(count), "--settings", f"@{settings}")
+    said = Lines(server.process.stderr)
+    before = pids(state_dir)
+    held = damage(state_dir, settings)
+    try:
+        os.kill(server.process.pid, signal.SIGHUP)
+        said.until("does not come to serve")
+        assert server.ask("POST", "/predict", TWO_ROWS)[0] == 200
+        assert pids(state_dir) == before
+    finally:
+        if held is not None:
+            held.close()
+
+
+def test_workers_that_are_replaced_all_go_back_where_one_of_the_new_ends(
+    deploy: Deploy, start_server: Any, tmp_path: Path
+) -> None:
+    """A new process serves and then dies: the one beside it, which lives, gets its earlier settings back as well."""
+    deploy(1)
+    state_dir, settings = tmp_path / "serving", tmp_path / "settings.json"
+    settings.write_text('{"max_rows": 1}', encoding="utf-8")
+    server = start_server("--workers", "2", "--settings", f"@{settings}")
+    said = Lines(server.process.stderr)
+    before = pids(state_dir)
+    settings.write_text('{"max_rows": 2}', encoding="utf-8")
     os.kill(server.process.pid, signal.SIGHUP)
-    time.sleep(3)
-    assert server.ask("POST", "/predict", TWO_ROWS)[0] == 200
-    assert pids(state_dir) == before
-    server.stop()
-    assert "does not come to serve" in server.errors()
+    until(lambda: len(now := pids(state_dir)) == 2 and not now & before)
+    after = pids(state_dir)
+    os.kill(min(after), signal.SIGKILL)
+    said.until("the settings before are taken again")
+    until(lambda: len(now := pids(state_dir)) == 2 and not now & after)
+    assert {server.ask("POST", "/predict", TWO_ROWS)[0] for _ in range(8)} == {413}
+    assert server.stop() == 0
 
 
 def test_a_worker_that_is_replaced_tells_its_clients_to_go_elsewhere(

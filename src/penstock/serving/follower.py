@@ -98,10 +98,13 @@ class SlotFollower:
         self._path, self._turn = ServingFolder(state_dir).slots, ServingFolder(state_dir).turn
         self._poll_s = poll_ms / 1000
         self._seen = self._fingerprint()
+        self._started = SlotState()
         self._bundles: dict[str, Bundle] = {}  # by digest
 
     def start(self) -> None:
         """Load what is live. Raises what is wrong with it, so that a server with nothing to serve never starts.
+
+        Nobody is told yet: see `acknowledge`.
 
         Raises
         ------
@@ -116,7 +119,11 @@ class SlotFollower:
                 way_out="run `penstock run` and `penstock deploy` first",
             )
         self.serving = self._load(state, strict=False)
-        self._acknowledge(state)
+        self._started = state
+
+    def acknowledge(self) -> None:
+        """Say that what was loaded at the start is served. To be called once everything else that it takes is there, too."""
+        self._acknowledge(self._started)
 
     async def follow(self) -> None:
         """Look at slots.json again and again until cancelled."""

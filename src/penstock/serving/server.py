@@ -132,10 +132,12 @@ class Handover:
         """Start the process with settings read anew, and wait until it serves; whether it does."""
         from penstock.serving.supervisor import Team, reloaded
 
-        fresh = reloaded(self._reload, self._settings)
+        now = msgspec.structs.replace(self._settings, grpc_port=grpc_port)
+        fresh = reloaded(self._reload, now)
         if fresh is None:
             return False
-        team = Team(self._state_dir, self._listening, msgspec.structs.replace(fresh, grpc_port=grpc_port))
+        team = Team(self._state_dir, self._listening, now)
+        team.renew(fresh)
         if team.start_beside(self.stop):
             self.team = team
             return True
@@ -322,13 +324,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--settings", default="{}", help="a JSON object, or @FILE with one, which SIGHUP reads again")
     parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
         settings = _settings(options.settings)
         if options.fd is not None:
             from penstock.serving.supervisor import work
 
-            work(options.state_dir, options.fd, settings)
+            work(options.state_dir, options.fd, options.ready_fd, settings)
         else:
             warning = open_to_all(
                 options.state_dir, options.host, settings.consumers, encrypted=settings.tls is not None

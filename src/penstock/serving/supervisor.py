@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -11,12 +13,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from penstock.errors import PenstockError, ServingError
-from penstock.serving.acknowledgements import STARTING, workers
 from penstock.serving.draining import DRAIN, DRAIN_S, Flag, Terminal
 from penstock.serving.logs import configured
 from penstock.serving.settings import ServeSettings
@@ -29,6 +32,7 @@ Reload = Callable[[], ServeSettings]
 _LOOK_S = 0.02
 _LONGEST_PAUSE_S = 5.0
 _START_S = 60.0  # for a new worker to serve, when one is replaced
+_TRIAL_S = 30.0  # so long a new worker has to last before the settings that it brought are taken for good ones
 
 
 def supervise(
@@ -110,12 +114,14 @@ def _keep(team: Team, told: _Signals, reload: Reload | None) -> None:
             calm_at = time.monotonic() + 10 * _LONGEST_PAUSE_S
             if told.stop.wait(pause):
                 return
+            team.mistrust()
             team.start()
         if told.renew.is_set():
             told.renew.clear()
             settings = reloaded(reload, team.settings)
             if settings is not None:
-                team.renew(settings, told.stop)
+                team.renew(settings)
+        team.replace_one(told.stop)
 
 
 def reloaded(reload: Reload | None, now: ServeSettings) -> ServeSettings | None:
@@ -124,11 +130,42 @@ def reloaded(reload: Reload | None, now: ServeSettings) -> ServeSettings | None:
         return now
     try:
         fresh = msgspec.structs.replace(reload(), grpc_host=now.grpc_host)
+        if fresh.grpc_port == 0 and now.grpc_port is not None:  # a free one was asked for, and it has one
+            fresh = msgspec.structs.replace(fresh, grpc_port=now.grpc_port)
         fresh.check()
     except PenstockError as error:
         log.error("nothing is reloaded, and the server goes on as before: %s", error)
         return None
     return fresh
+
+
+class Member:
+    """A worker process. By one pipe it says that it serves, by another one (its stdin) it hears when its supervisor is gone.
+
+    Attributes
+    ----------
+    settings : those of its team that it is in step with.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], said: BinaryIO, settings: ServeSettings) -> None:
+        self.process, self.settings = process, settings
+        self._said, self._serves = said, False
+
+    def serves(self) -> bool:
+        """Whether it has come to answer requests. Not by a file: a worker also takes the place of another where the disk is full."""
+        if not self._serves and not self._said.closed:
+            self._serves = bool(self._said.read(1))
+        return self._serves
+
+    def has_ended(self) -> bool:
+        if self.process.poll() is None:
+            return False
+        self._said.close()
+        return True
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
 
 class Team:
@@ -137,90 +174,120 @@ class Team:
     def __init__(self, state_dir: Path, listening: socket.socket, settings: ServeSettings) -> None:
         self._state_dir, self._listening = state_dir, listening
         self.settings = settings
-        self._members: list[subprocess.Popen[bytes]] = []
+        self._before: ServeSettings | None = None  # those to go back to
+        self._trial_ends = 0.0
+        self._members: list[Member] = []
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> Member:
         fd = self._listening.fileno()
+        said, saying = os.pipe()
+        os.set_blocking(said, False)
         command = [sys.executable, "-m", "penstock.serving.server", str(self._state_dir)]
-        command += ["--fd", str(fd), "--settings", msgspec.json.encode(self.settings).decode()]
-        # Its stdin is a pipe that nobody writes to: it ends when this process ends, however it ends.
-        member = subprocess.Popen(
-            command, stdin=subprocess.PIPE, pass_fds=(fd,), start_new_session=True, env=os.environ
-        )
+        command += ["--fd", str(fd), "--ready-fd", str(saying)]
+        command += ["--settings", msgspec.json.encode(self.settings).decode()]
+        try:
+            # Its stdin is a pipe that nobody writes to: it ends when this process ends, however it ends.
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, pass_fds=(fd, saying), start_new_session=True, env=os.environ
+            )
+        finally:
+            os.close(saying)
+        member = Member(process, os.fdopen(said, "rb", buffering=0), self.settings)
         self._members.append(member)
         return member
 
     def all_serve(self) -> bool:
-        serving = {worker.pid for worker in workers(self._state_dir) if worker.epoch != STARTING}
-        return all(member.pid in serving for member in self._members)
+        return all(member.serves() for member in self._members)
 
     def buried(self) -> list[int]:
         """Exit codes of the members that have ended since the last look."""
-        ended = [member for member in self._members if member.poll() is not None]
-        self._members = [member for member in self._members if member.returncode is None]
-        return [member.returncode for member in ended]
+        ended = [member for member in self._members if member.has_ended()]
+        self._members = [member for member in self._members if member not in ended]
+        return [member.process.returncode for member in ended]
 
-    def renew(self, settings: ServeSettings, stop: Flag) -> bool:
-        """Replace each member by a new process with `settings`: the next one once the one before has taken over.
+    def renew(self, settings: ServeSettings) -> None:
+        """Have each member replaced by a new process with `settings`, one with each call of `replace_one`."""
+        self._before, self.settings = self.settings, copy(settings)  # another object, also where they are the same
+        self._trial_ends = math.inf
 
-        Where a new one does not come to serve, those that are left go on as they were.
+    def replace_one(self, stop: Flag) -> None:
+        """Replace a member that is to be renewed; it goes once the new one serves.
+
+        Where the new one does not come to serve, those that are left go on as they were, and for those that were replaced
+        already the settings before are taken again.
         """
-        before, self.settings = self.settings, settings
-        for old in list(self._members):
-            if not self.start_beside(stop):
-                self.settings = before
-                return False
-            old.send_signal(DRAIN)
+        old = next((member for member in self._members if member.settings is not self.settings), None)
+        if old is None:
+            return
+        if self.start_beside(stop):
+            old.process.send_signal(DRAIN)
             self._wait_for_end(old, stop)
-            if stop.is_set():
-                return False
-        log.info("all workers are replaced")
-        return True
+            if all(member.settings is self.settings for member in self._members):
+                log.info("all workers are replaced")
+        elif not stop.is_set():
+            self._go_back()
+
+    def mistrust(self) -> None:
+        """Take the settings before again where new ones are still on trial, because a member has ended by itself."""
+        if self._before is not None and self._before != self.settings and time.monotonic() < self._trial_ends:
+            log.error("that was soon after a reload, and the settings before are taken again")
+            self._go_back()
+
+    def _go_back(self) -> None:
+        if self._before is not None:
+            self.settings, self._before = self._before, None
+            return
+        for member in self._members:  # these were those before, and are not to be had either: each goes on as it is
+            member.settings = self.settings
 
     def start_beside(self, stop: Flag) -> bool:
         """Start one more member and wait until it serves; one that does not is ended, and the log says so."""
         new = self.start()
         ends = time.monotonic() + _START_S
         while not stop.wait(_LOOK_S):
-            if any(worker.pid == new.pid and worker.epoch != STARTING for worker in workers(self._state_dir)):
+            if new.serves():
+                self._trial_ends = time.monotonic() + _TRIAL_S
                 return True
-            if new.poll() is not None or time.monotonic() > ends:
+            if new.has_ended() or time.monotonic() > ends:
                 log.error(
                     "a new worker does not come to serve, and nothing more is replaced; its own message stands above"
                 )
-                new.kill()
-                new.wait()
+                new.end()
                 self._members.remove(new)
                 return False
         return False
 
     def stop(self) -> None:
         for member in self._members:
-            member.terminate()
+            member.process.terminate()
         ends = time.monotonic() + self.settings.stop_after_s + 5.0  # a worker gives up by itself after `stop_after_s`
         for member in self._members:
             try:
-                member.wait(max(0.0, ends - time.monotonic()))
+                member.process.wait(max(0.0, ends - time.monotonic()))
             except subprocess.TimeoutExpired:
-                member.kill()
-                member.wait()
+                member.end()
 
-    def _wait_for_end(self, old: subprocess.Popen[bytes], stop: Flag) -> None:
+    def _wait_for_end(self, old: Member, stop: Flag) -> None:
         ends = time.monotonic() + DRAIN_S + self.settings.stop_after_s + 5.0
-        while old.poll() is None and not stop.wait(_LOOK_S):
+        while not old.has_ended() and not stop.wait(_LOOK_S):
             if time.monotonic() > ends:
-                old.kill()
-        if old.poll() is not None and old in self._members:
+                old.process.kill()
+        if old.has_ended() and old in self._members:
             self._members.remove(old)
 
 
-def work(state_dir: Path, fd: int, settings: ServeSettings) -> None:
+def work(state_dir: Path, fd: int, ready_fd: int, settings: ServeSettings) -> None:
     """One worker of a team: serves the socket that it inherits, until told to stop or its supervisor is gone."""
     from penstock.serving.server import run_worker
 
     threading.Thread(target=_stop_with_supervisor, name="supervisor-watch", daemon=True).start()
-    with socket.socket(fileno=fd) as listening, configured(settings.logs):
-        run_worker(state_dir, listening, settings, lambda _: None)
+    with socket.socket(fileno=fd) as listening, open(ready_fd, "wb", buffering=0) as saying, configured(settings.logs):
+        run_worker(state_dir, listening, settings, lambda _: _say(saying))
+
+
+def _say(saying: BinaryIO) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the supervisor is gone, and this worker with it in a moment
+        saying.write(b"1")
 
 
 def _stop_with_supervisor() -> None:

@@ -126,6 +126,7 @@ class Worker:
                 self.failure = error
                 await send({"type": "lifespan.startup.failed", "message": ""})
                 return
+        await asyncio.to_thread(self._follower.acknowledge)
         renewing = [] if self.certificate is None else [self.certificate.follow()]
         following = asyncio.gather(
             self._follower.follow(),
