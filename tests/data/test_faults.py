@@ -15,8 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from penstock.data.seal import envelopes, open_envelope
+from penstock.data.split import SplitSettings
 from penstock.data.versions import load_part, load_version
 from penstock.errors import StoreFull
+from penstock.ledger.audit import Audit
+from penstock.ledger.datasets import Datasets
+from penstock.ledger.envelopes import Envelopes
 from penstock.ledger.ledger import Ledger
 from penstock.objects.local import LocalStore
 
@@ -103,6 +108,53 @@ def test_a_full_disk_is_said_and_nothing_is_recorded(
                 stores.ingest(customers(400))
         assert stores.ledger.datasets.log() == []
     assert stores.ingest(customers(400)).rows["train"] > 200
+
+
+_STEPS = [(Envelopes, "open"), (Envelopes, "add"), (Datasets, "add"), (Audit, "append"), (Datasets, "set_head")]
+
+
+@pytest.mark.parametrize(("part", "step"), _STEPS)
+def test_envelopes_are_retired_with_the_version_that_replaces_theirs_or_not_at_all(
+    stores: Stores, customers: Customers, monkeypatch: pytest.MonkeyPatch, part: type, step: str
+) -> None:
+    """Ended at any step of becoming seen: the head would stay at a version whose test rows nobody may open any more."""
+    before = stores.ingest(customers(1500)).version
+    events = stores.ledger.audit.events()
+    done = getattr(part, step)
+
+    def killed(*args: object, **kwargs: object) -> None:
+        done(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(part, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            stores.ingest(customers(1500), split=SplitSettings(seed=7))
+    assert [record.is_spent for record in envelopes(stores.ledger, stores.objects, before.digest)] == [False]
+    assert stores.ledger.datasets.head("") == before.digest
+    assert (len(stores.ledger.datasets.log()), stores.ledger.audit.events()) == (1, events)
+    after = stores.ingest(customers(1500), split=SplitSettings(seed=7)).version
+    assert envelopes(stores.ledger, stores.objects, before.digest) == []
+    assert stores.ledger.datasets.head("") == after.digest
+    assert [event.what for event in stores.ledger.audit.events()[len(events) :]] == ["retire envelopes", "seal"]
+
+
+def test_an_opening_that_is_not_in_the_trail_has_not_happened(
+    stores: Stores, customers: Customers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ended between the two, an envelope would be spent without anybody being told why."""
+    version = stores.ingest(customers(400)).version
+
+    def killed(*_args: object, **_kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    stores.ledger.access.read(version.digest, part="test", run="r")
+    with monkeypatch.context() as patch:
+        patch.setattr(Audit, "append", killed)
+        with pytest.raises(KeyboardInterrupt):
+            open_envelope(stores.ledger, stores.objects, version.digest, 0, run="r", purpose="p")
+    assert [record.is_spent for record in envelopes(stores.ledger, stores.objects, version.digest)] == [False]
+    assert open_envelope(stores.ledger, stores.objects, version.digest, 0, run="r", purpose="p")[0].n_rows > 0
 
 
 def test_readers_never_see_half_a_version(stores: Stores, customers: Customers) -> None:

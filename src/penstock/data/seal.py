@@ -106,8 +106,9 @@ def open_envelope(
     envelope = _envelope_of(version, index)
     ledger.access.read(version.digest, part="test", rows=envelope.rows, run=run)
     sealed = [objects.get(digest) for digest in envelope.objects]  # what cannot be read must not be spent
-    ledger.seal.open(version.lineage, index, run, purpose)
-    ledger.audit.append("open envelope", version.digest, {"envelope": index, "run": run, "purpose": purpose})
+    with ledger.together():
+        ledger.seal.open(version.lineage, index, run, purpose)
+        ledger.audit.append("open envelope", version.digest, {"envelope": index, "run": run, "purpose": purpose})
     return _rows(ledger, version, index, sealed)
 
 

@@ -291,6 +291,7 @@ def finish(
     first_new: int | None = None,
 ) -> None:
     """Let a stored version be seen: its envelopes, its record, the audit trail, the head of the project, if one is given.
+    All of it or nothing, whenever the process ends: without the version, the rows of envelopes that were retired for it would be lost for tests.
 
     `replaces`: the version whose rows it deals anew; the envelopes of that one's lineage are retired. `first_new`: the
     number from which on its envelopes are new; None where it was made before.
@@ -299,18 +300,21 @@ def finish(
     ------
     SealError : another version of the lineage has sealed an envelope of such a number meanwhile.
     """
-    if replaces is not None:
-        retire(ledger, replaces.lineage, run=run)
-    recorded = {record.index for record in ledger.seal.envelopes(version.lineage)}
-    new = [e for e in version.envelopes if e.index not in recorded or (first_new is not None and e.index >= first_new)]
-    for envelope in new:
-        ledger.seal.add(version.lineage, envelope.index, envelope.rows, envelope.object, key_id(version.lineage))
-    if version.parent is not None:
-        ledger.access.inherit(version.parent, version.digest)  # before anybody can find it
-    ledger.datasets.add(version.digest, version.parent, source, run=run, details=details)
-    if new:
-        ledger.audit.append(
-            "seal", version.digest, {"envelopes": {str(e.index): e.rows for e in new}, "lineage": version.lineage}
-        )
-    if project is not None:
-        ledger.datasets.set_head(project, version.digest)
+    with ledger.together():
+        if replaces is not None:
+            retire(ledger, replaces.lineage, run=run)
+        recorded = {record.index for record in ledger.seal.envelopes(version.lineage)}
+        new = [
+            e for e in version.envelopes if e.index not in recorded or (first_new is not None and e.index >= first_new)
+        ]
+        for envelope in new:
+            ledger.seal.add(version.lineage, envelope.index, envelope.rows, envelope.object, key_id(version.lineage))
+        if version.parent is not None:
+            ledger.access.inherit(version.parent, version.digest)  # before anybody can find it
+        ledger.datasets.add(version.digest, version.parent, source, run=run, details=details)
+        if new:
+            ledger.audit.append(
+                "seal", version.digest, {"envelopes": {str(e.index): e.rows for e in new}, "lineage": version.lineage}
+            )
+        if project is not None:
+            ledger.datasets.set_head(project, version.digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -128,6 +129,7 @@ class Database:
         self.is_sqlite = self.file is not None
         self.why_read_only = ""
         self._idle: list[Any] = []
+        self._own = threading.local()  # of each thread: the transaction that its others belong to
         if self.file is None:
             from penstock.parts import need
 
@@ -139,6 +141,9 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that can only read, on one consistent state; also where nothing may be written, or the disk is full."""
+        if (around := self._around()) is not None:
+            yield around
+            return
         with self._transaction("BEGIN" if self.is_sqlite else _READ) as connection:
             yield connection
 
@@ -152,8 +157,33 @@ class Database:
         StoreError : another writer did not finish within a minute, or the server is not there.
         Conflict : a constraint was broken.
         """
+        if (around := self._around()) is not None:
+            yield around
+            return
         with self._transaction("BEGIN IMMEDIATE" if self.is_sqlite else _WRITE) as connection:
             yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let all that this thread reads and writes inside be one transaction: durable when the block has ended, undone when it raises.
+
+        An error inside is for the whole: whoever catches one there would keep half of what it ended. Other writers wait
+        meanwhile, so that nothing slow belongs inside.
+        """
+        if self._around() is not None:
+            yield
+            return
+        with self.write() as connection:
+            self._own.connection = connection
+            try:
+                yield
+            finally:
+                self._own.connection = None
+
+    def _around(self) -> Connection | None:
+        """The transaction of this thread that the others belong to, None where each is one of its own."""
+        around: Connection | None = getattr(self._own, "connection", None)
+        return around
 
     def settle(self) -> None:
         """Move what the log of SQLite holds into the file itself, so that nothing has to find room there later."""
@@ -363,6 +393,7 @@ def _forget_in_children(database: Database) -> None:
         if (mine := reference()) is not None:
             _LEFT_TO_PARENT.append(mine._idle)
             mine._idle = []
+            mine._own = threading.local()
 
     os.register_at_fork(after_in_child=forget)
 

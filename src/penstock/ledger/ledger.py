@@ -350,6 +350,23 @@ class Ledger(Known):
             )
         return taken
 
+    # ---- several changes as one
+
+    def together(self) -> AbstractContextManager[None]:
+        """A block in which all that this thread records is one transaction: all of it is there when the block has ended, or
+        nothing, whenever the process is killed. Other writers wait meanwhile: nothing slow belongs inside.
+
+        >>> import tempfile; from penstock.objects.local import LocalStore
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Ledger.open(f"{folder}/ledger.db", LocalStore(Path(folder))) as ledger:
+        ...         with ledger.together():
+        ...             event = ledger.audit.append("greet", "world")
+        ...             event = ledger.audit.append("greet", "moon")
+        ...         len(ledger.audit.events())
+        2
+        """
+        return self._database.together()
+
     # ---- small services
 
     def secret(self, name: str, size_bytes: int = 64) -> bytes:

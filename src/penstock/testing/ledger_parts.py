@@ -219,6 +219,49 @@ class LedgerPartsContract:
         open_ledger().audit.verify()
         assert [event.number for event in open_ledger().audit.events()] == list(range(1, 19))
 
+    # ---- several changes as one
+
+    def test_what_is_recorded_together_is_there_in_full_or_not_at_all(self, open_ledger: OpenLedger) -> None:
+        """Inside, each step sees those before it, and nobody else sees any."""
+        ledger, other = open_ledger(), open_ledger()
+
+        def ended() -> None:
+            with ledger.together():
+                ledger.datasets.add(DATASET, None, {})
+                ledger.audit.append("seal", DATASET)
+                assert ledger.datasets.get(DATASET).digest == DATASET
+                assert other.datasets.log() == []
+                print(1 / 0)
+
+        with pytest.raises(ZeroDivisionError):
+            ended()
+        assert (ledger.datasets.log(), ledger.audit.events()) == ([], [])
+        with ledger.together():
+            ledger.seal.add(DATASET, 0, 200, BUNDLE, "key-1")
+            with ledger.together():
+                ledger.seal.open(DATASET, 0, by_run="run", purpose="deploy")
+            ledger.datasets.add(DATASET, None, {})
+            ledger.datasets.set_head("bank", DATASET)
+        assert (other.datasets.head("bank"), [e.index for e in other.seal.spent(DATASET)]) == (DATASET, [0])
+
+    def test_together_is_for_one_thread(self, ledger: Ledger) -> None:
+        """What others record at the same time is theirs: it waits, and stays where the block is undone."""
+        with ThreadPoolExecutor(1) as pool:
+            theirs = []
+
+            def ended() -> None:
+                with ledger.together():
+                    ledger.audit.append("mine", "1")
+                    theirs.append(pool.submit(ledger.audit.append, "theirs", "1"))
+                    time.sleep(0.05)
+                    assert not theirs[0].done()
+                    print(1 / 0)
+
+            with pytest.raises(ZeroDivisionError):
+                ended()
+            assert theirs[0].result(timeout=30).number == 1
+        assert [event.what for event in ledger.audit.events()] == ["theirs"]
+
     # ---- locks
 
     def test_a_lock_has_one_holder(self, open_ledger: OpenLedger) -> None:
