@@ -89,10 +89,17 @@ def _connection_of(database: Database | None) -> duckdb.DuckDBPyConnection:
 
 
 def duck_batches(
-    path: Path, layout: Layout, batch_rows: int, database: Database | None = None
+    path: Path, layout: Layout, batch_rows: int, database: Database | None = None, *, threads: int | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a file of text in order, columns named by place."""
+    """The rows of a file of text in order, columns named by place.
+
+    Parameters
+    ----------
+    threads : of DuckDB, each with buffers of its own; default: one for each core.
+    """
     with _connection_of(database) as connection:
+        if threads is not None:
+            connection.execute(f"set threads = {threads}")
         yield from _select(connection, path, layout).to_arrow_reader(batch_rows)
 
 

@@ -35,12 +35,14 @@ def text_batches(
     batch_rows: int = 50_000,
     numbers: Collection[str] = (),
     database: Database | None = None,
+    threads: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """As `open_text_batches`, for a file that was looked at already.
 
     Parameters
     ----------
     numbers : columns that come as float64, NaN or null where there is nothing, if a Parquet file holds them as integers or floats.
+    threads : that read text; default: one for each core. One reads as fast as several answer, and takes the least memory.
     database : shared by the readings of many files; None for one that is gone with this reading.
     """
     import duckdb
@@ -54,7 +56,7 @@ def text_batches(
     elif detected.encoding in RECODED or detected.line_end == MIXED:
         found = recoded_batches(path, detected, batch_rows)
     else:
-        found = duck_batches(path, detected, batch_rows, database)
+        found = duck_batches(path, detected, batch_rows, database, threads=threads)
     try:
         for batch in found:
             count += batch.num_rows
