@@ -37,6 +37,16 @@ def test_settings_of_the_declaration_reach_the_container(penstock: Cli, project_
     assert '\\"deadline_ms\\": 12' in (project / "image" / "Dockerfile").read_text()
 
 
+def test_an_image_of_a_project_with_consumers_asks_for_their_tokens(penstock: Cli, project_at: Cli) -> None:
+    """Although the declaration says "auto" and the image has no token; what Kubernetes needs for them says so, too."""
+    project = project_at("live")
+    assert penstock(project, "tokens", "create", "crm", "--scope", "predict").code == 0
+    assert penstock(project, "export", "container", "image").code == 0
+    assert '\\"consumers\\": \\"declared\\"' in (project / "image" / "Dockerfile").read_text()
+    hints = penstock(project, "export", "kubernetes", "k").body["hints"]
+    assert any("--from-file=tokens.json" in hint for hint in hints)
+
+
 def test_a_version_that_did_not_pass_is_refused_without_a_reason(penstock: Cli, project_at: Cli, set_line: Cli) -> None:
     """Exit 1; with a reason it is exported, and the reason is in the trail."""
     project = project_at("run")

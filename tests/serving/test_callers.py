@@ -163,6 +163,18 @@ def test_the_policies(deploy: Deploy, open_client: Callable[..., Client], tmp_pa
     assert client.get("/metrics").status_code == 401
 
 
+def test_whoever_has_no_token_may_change_nothing_where_any_may_ask(
+    deploy: Deploy, open_client: Callable[..., Client]
+) -> None:
+    """Also before the first token is made."""
+    deploy(1)
+    client = open_client(consumers="any")
+    assert client.post("/predict", ASK).status_code == 200
+    assert client.get("/model").status_code == 200
+    assert client.get("/metrics").status_code == 401
+    assert client.post("/v2/repository/models/toy/unload", {}).status_code == 401
+
+
 def test_a_consumer_over_its_rate_is_told_when_to_come_again(
     deploy: Deploy, open_client: Callable[..., Client], tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from penstock.packaging.exports.exporter import Export, Exporter, Shipment, expo
 from penstock.project.live import server_settings
 from penstock.project.project import Project
 from penstock.serving.slots import read_slots
+from penstock.serving.tokens import read_consumers
 
 if TYPE_CHECKING:
     from penstock.ledger.registry import ModelVersion
@@ -61,6 +62,7 @@ def export_model(
         next((dict(entry.deployment) for entry in slots if entry.bundle == loaded.digest), {}),
         serving=msgspec.to_builtins(server_settings(project.declaration.serving)),
         scope=msgspec.to_builtins(project.declaration.scope),
+        has_consumers=bool(read_consumers(project.serving_state)),
     )
     done = export(exporter, shipment, Path(output))
     details = {"kind": exporter.name, "version": chosen.version, "folder": done.folder.name, "override": reason}

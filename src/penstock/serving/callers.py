@@ -128,7 +128,7 @@ class Callers:
         self._rates: dict[str, Rate] = {}
         self._held: Mapping[bytes, _Held] = {}
         self._seen = self._fingerprint()
-        self.is_open = consumers != "declared"
+        self.is_open = consumers == "auto"
         self._take(read_consumers(state_dir))
 
     def admit(self, heads: Heads, scope: str | None) -> Caller | None:
@@ -201,7 +201,7 @@ class Callers:
                 ends_s = parse_instant(min(ends)).timestamp() if ends else math.inf
                 held[digest[:_KEY_BYTES]] = _Held(digest, caller, ends_s)
         self._held, self._rates = held, rates
-        self.is_open = self._policy != "declared" and not consumers
+        self.is_open = self._policy == "auto" and not consumers
 
     def _rate(self, consumer: Consumer) -> Rate | None:
         if consumer.rate_per_s is None:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from penstock.errors import ExportError
 from penstock.packaging.exports.as_container import USER_ID, Container
-from penstock.packaging.exports.closure import SERVER
+from penstock.packaging.exports.closure import SERVER, TRACES
 from penstock.packaging.exports.exporter import Shipment, export
+from penstock.serving.tokens import create, revoke
 from penstock.testing.toy_bundle import ROWS
 
 
@@ -95,3 +106,134 @@ def test_another_folder_can_be_taken_as_the_state_of_a_server(
     assert entry is not None
     assert (entry.model, entry.version, entry.bundle) == ("toy", 3, shipped.bundle.digest)
     assert entry.deployment["test"]["roc_auc"]["value"] == 0.8
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., str]]:
+    """Does what the image's instructions say after the build, in a folder; gives the address of the server."""
+    servers = []
+
+    def start(folder: Path) -> str:
+        def here(text: str) -> str:
+            return text.replace("/srv/", f"{folder}/")
+
+        steps = instructions(folder)
+        for step, rest in steps:
+            if step == "RUN" and rest.startswith("ln "):
+                subprocess.run(shlex.split(here(rest)), check=True)
+        entry = json.loads(here(dict(steps)["ENTRYPOINT"]))[1:]
+        entry[entry.index("--port") + 1] = "0"
+        server = subprocess.Popen([sys.executable, *entry], stdout=subprocess.PIPE)
+        servers.append(server)
+        assert server.stdout is not None
+        return str(json.loads(server.stdout.readline())["address"]).replace("0.0.0.0", "127.0.0.1")
+
+    yield start
+    for server in servers:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
+def status(address: str, path: str, token: str | None = None, body: Any = None) -> int:
+    headers = {"content-type": "application/json"} | ({} if token is None else {"authorization": f"Bearer {token}"})
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address + path, data, headers), timeout=20) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize(
+    ("policy", "strangers"), [("auto", 401), ("declared", 401), ("any", 200)], ids=["auto", "declared", "any"]
+)
+def test_where_the_project_has_consumers_the_image_answers_no_stranger(
+    shipment: Callable[..., Shipment], started: Callable[..., str], tmp_path: Path, policy: str, strangers: int
+) -> None:
+    """Also before their tokens are mounted; from then on it answers them, and follows what is revoked."""
+    shipped = shipment(serving={"consumers": policy}, has_consumers=True)
+    done = export(Container(), shipped, tmp_path / "c")
+    assert any("/srv/consumers:ro" in hint for hint in done.hints)
+    assert not list(done.folder.rglob("tokens.json"))
+    address = started(done.folder)
+    ask = {"rows": ROWS[:1]}
+    assert status(address, "/predict", body=ask) == strangers
+    assert status(address, "/metrics") == 401
+    assert status(address, "/v2/repository/models/toy/unload", body={}) == 401
+    token = create(tmp_path / "project", "crm", ["predict", "metrics"]).text
+    (done.folder / "consumers").mkdir()
+    shutil.copyfile(tmp_path / "project" / "tokens.json", done.folder / "consumers" / "tokens.json")
+    until(lambda: status(address, "/predict", token, ask) == 200)
+    assert status(address, "/metrics") == 401
+    revoke(tmp_path / "project", "crm")
+    shutil.copyfile(tmp_path / "project" / "tokens.json", done.folder / "consumers" / "tokens.json")
+    until(lambda: status(address, "/predict", token, ask) == 401)
+
+
+def test_an_image_without_consumers_says_that_it_answers_everybody(
+    shipment: Callable[..., Shipment], tmp_path: Path
+) -> None:
+    """It is right for some, and nothing to find out later."""
+    done = export(Container(), shipment(), tmp_path / "c")
+    assert any("whoever reaches it is answered" in hint for hint in done.hints)
+    assert [rest for step, rest in instructions(done.folder) if step == "RUN" and rest.startswith("ln ")] == []
+
+
+def test_a_certificate_comes_from_outside_and_the_health_of_the_image_is_asked_with_tls(
+    shipment: Callable[..., Shipment], started: Callable[..., str], tmp_path: Path
+) -> None:
+    """The paths of this machine are not in the image."""
+    mine = {"certificate": "/home/me/chain.pem", "key": "/home/me/key.pem"}
+    done = export(Container(), shipment(serving={"tls": mine}), tmp_path / "c")
+    assert "/home/me" not in (done.folder / "Dockerfile").read_text()
+    assert any("/srv/tls:ro" in hint for hint in done.hints)
+    certified(done.folder / "tls")
+    address = started(done.folder)
+    assert address.startswith("https://")
+    (health,) = (rest for step, rest in instructions(done.folder) if step == "HEALTHCHECK")
+    command = json.loads(health.partition("CMD ")[2])
+    command[-1] = command[-1].replace("https://127.0.0.1:8000", address)
+    subprocess.run([sys.executable, *command[1:]], check=True, timeout=60)
+
+
+def test_what_traces_need_is_installed_where_they_are_wanted(
+    shipment: Callable[..., Shipment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the tested version; where it is not installed here, nothing is exported that could not start."""
+    folder = export(Container(), shipment(serving={"traces": True}), tmp_path / "c").folder
+    lines = (folder / "requirements.txt").read_text().split()
+    assert {line.partition("==")[0] for line in lines} >= set(TRACES)
+    monkeypatch.setattr("penstock.packaging.exports.in_image.TRACES", ("no-such-distribution",))
+    with pytest.raises(ExportError, match="no-such-distribution"):
+        export(Container(), shipment(serving={"traces": True}), tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
+def certified(folder: Path) -> None:
+    """A certificate for localhost under the names that the image looks for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .sign(key, hashes.SHA256())
+    )
+    folder.mkdir()
+    pem = serialization.Encoding.PEM
+    (folder / "tls.crt").write_bytes(signed.public_bytes(pem))
+    plain = serialization.NoEncryption()
+    (folder / "tls.key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for it; a loaded machine may take long."""
+    ends = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.05)

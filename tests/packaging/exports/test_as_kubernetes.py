@@ -46,6 +46,42 @@ def test_pods_probes_and_sizes_are_those_of_the_declaration(shipment: Callable[.
     }  # fmt: skip
 
 
+def test_what_the_image_takes_from_outside_is_mounted_and_probes_speak_tls(
+    shipment: Callable[..., Shipment], tmp_path: Path
+) -> None:
+    """Tokens and certificate come from secrets that the hints make; the service speaks of https."""
+    tls = {"certificate": "/home/me/chain.pem", "key": "/home/me/key.pem"}
+    shipped = shipment(serving={"tls": tls}, has_consumers=True)
+    kinds = written(Kubernetes(), shipped, tmp_path / "k")
+    pod = kinds["Deployment"]["spec"]["template"]["spec"]
+    (server,) = pod["containers"]
+    assert {server[f"{kind}Probe"]["httpGet"]["scheme"] for kind in ("startup", "readiness", "liveness")} == {"HTTPS"}
+    places = {mount["name"]: mount["mountPath"] for mount in server["volumeMounts"]}
+    assert places == {"journal": "/srv/serving/journal", "consumers": "/srv/consumers", "tls": "/srv/tls"}
+    secrets = {volume["name"]: volume["secret"] for volume in pod["volumes"] if "secret" in volume}
+    assert {name: secret["secretName"] for name, secret in secrets.items()} == {
+        "consumers": "toy-consumers", "tls": "toy-tls"
+    }  # fmt: skip
+    assert {secret["defaultMode"] for secret in secrets.values()} == {0o440}  # for the group, which fsGroup is
+    assert kinds["Service"]["spec"]["ports"] == [{"name": "https", "port": 443, "targetPort": "http"}]
+    hints = export(Kubernetes(), shipped, tmp_path / "k").hints
+    assert any("secret generic toy-consumers" in hint for hint in hints)
+    assert any("secret tls toy-tls" in hint for hint in hints)
+    validate = pytest.importorskip("kubernetes_validate", reason="the schemas of Kubernetes are not installed")
+    validate.validate(kinds["Deployment"], "1.30", strict=True)
+
+
+def test_room_and_time_are_those_of_the_settings(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """A journal within its limit is no reason to evict a pod, nor is a pod killed that is still answering."""
+    serving = {"journal": {"max_bytes": 100 * 2**30}, "stop_after_s": 60.0}
+    pod = written(Kubernetes(), shipment(serving=serving), tmp_path / "k")["Deployment"]["spec"]["template"]["spec"]
+    (volume,) = pod["volumes"]
+    assert volume["emptyDir"]["sizeLimit"] == "102Gi"
+    (server,) = pod["containers"]
+    before = int(server["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert pod["terminationGracePeriodSeconds"] > before + 60 + 5  # after which the supervisor ends its workers
+
+
 def test_fewer_pods_at_most_than_at_least_are_refused(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
     """Before anything is written."""
     with pytest.raises(ExportError, match="at least 5 pods and at most 2"):

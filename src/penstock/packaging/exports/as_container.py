@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar, final
 
 from penstock.packaging.exports.closure import SERVER, closure, data_files, is_package, needed, pinned
 from penstock.packaging.exports.exporter import Shipment
+from penstock.packaging.exports.in_image import CONSUMERS, TLS, InImage
 from penstock.packaging.exports.templating import fill
 from penstock.packaging.exports.wheel_file import write_wheel
 from penstock.serving.folder import ServingFolder
@@ -22,7 +24,8 @@ USER_ID = 10001
 class Container:
     """A folder for ``docker build``: a Dockerfile, pinned requirements, the server as a wheel, the version in its slot.
 
-    The image runs as a user of its own. Its journal is a volume. What is installed is what the bundle was tested with.
+    The image runs as a user of its own. Its journal is a volume. What is installed is what the bundle was tested with. Tokens of
+    consumers and the key of TLS are in no image: they are mounted.
 
     Parameters
     ----------
@@ -35,6 +38,8 @@ class Container:
         self.workers = workers
 
     def write(self, shipment: Shipment, folder: Path) -> list[str]:
+        inside = InImage.of(shipment)
+        wanted = pinned((*inside.distributions, *needed(shipment.bundle.signature.layout)))
         wheel = write_server_wheel(folder)
         fill_and_switch(
             folder / "serving",
@@ -47,18 +52,45 @@ class Container:
         )
         (folder / "serving" / "slots.lock").unlink()
         ServingFolder(folder / "serving").changes.unlink()  # it tells of this machine, to this machine's audit trail
-        wanted = pinned((*SERVER, *needed(shipment.bundle.signature.layout)))
         (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in wanted), encoding="utf-8")
         (folder / ".dockerignore").write_text("README.md\n", encoding="utf-8")
         command = ["python", "-m", "penstock.serving.server", "/srv/serving", "--host", "0.0.0.0", "--port", "8000"]
-        command += ["--workers", str(self.workers), "--settings", json.dumps(dict(shipment.serving), sort_keys=True)]
+        command += ["--workers", str(self.workers), "--settings", json.dumps(inside.settings, sort_keys=True)]
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        filled = {"python": python, "user": USER_ID, "wheel": wheel.name, "command": command}
-        (folder / "Dockerfile").write_text(fill("container/Dockerfile", **filled), encoding="utf-8")
+        filled = {"python": python, "user": USER_ID, "wheel": wheel.name, "command": command, "inside": inside}
+        (folder / "Dockerfile").write_text(
+            fill("container/Dockerfile", **filled, consumers=CONSUMERS), encoding="utf-8"
+        )
         image = f"{shipment.name}:{shipment.version or 'latest'}"
-        readme = fill("container/README.md", image=image, model=shipment.model, number=shipment.version)
-        (folder / "README.md").write_text(readme, encoding="utf-8")
-        return [f"docker build -t {image} {{folder}}", f"docker run -p 8000:8000 {image}"]
+        mounts = "".join(f" -v ./{place.rpartition('/')[2]}:{place}:ro" for place in mounted(inside))
+        readme = {
+            "image": image,
+            "model": shipment.model,
+            "number": shipment.version,
+            "mounts": mounts,
+            "inside": inside,
+        }
+        (folder / "README.md").write_text(fill("container/README.md", **readme), encoding="utf-8")
+        return [f"docker build -t {image} {{folder}}", f"docker run -p 8000:8000{mounts} {image}", *_hints(inside)]
+
+
+def mounted(inside: InImage) -> list[str]:
+    """The folders that an image expects from outside."""
+    return [*([CONSUMERS] if inside.asks_tokens else []), *([TLS] if inside.encrypted else [])]
+
+
+def _hints(inside: InImage) -> Iterator[str]:
+    if inside.asks_tokens:
+        yield (
+            "consumers: no token is in the image; it follows tokens.json of the mounted folder, a copy of"
+            " .penstock/serving/tokens.json that the image's user may read, and without it nobody is answered but as README.md says"
+        )
+    else:
+        yield "whoever reaches it is answered: see README.md, or declare consumers (penstock tokens create) and export again"
+    if inside.encrypted:
+        yield "TLS: tls.crt and tls.key come from the mounted folder; no key is in the image"
+    if inside.is_traced:
+        yield "traces: say where they go, docker run -e OTEL_EXPORTER_OTLP_ENDPOINT=http://..."
 
 
 def write_server_wheel(folder: Path) -> Path:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import ClassVar, final
 
 from penstock.errors import ExportError
 from penstock.packaging.exports.as_container import USER_ID
 from penstock.packaging.exports.exporter import Shipment
+from penstock.packaging.exports.in_image import CONSUMERS, TLS, InImage
 from penstock.packaging.exports.templating import fill
 
+PRE_STOP_S = 3
+"""How long a pod that is told to stop goes on answering, until no new request is sent to it."""
+_GIB = 2**30
 FILES = ("deployment.yaml", "service.yaml", "autoscaler.yaml", "disruption.yaml", "kustomization.yaml", "README.md")
 
 
@@ -43,8 +48,12 @@ class Kubernetes:
         cores = float(shipment.scope.get("cores") or 1)
         memory_mb = float(shipment.scope.get("memory_mb") or 512)
         image = self.image or f"{shipment.name}:{shipment.version or 'latest'}"
+        inside = InImage.of(shipment)
         values = {
-            "name": shipment.name[:50].strip("-"),
+            "inside": inside,
+            "consumers": CONSUMERS,
+            "tls": TLS,
+            "name": _named(shipment),
             "image": image,
             "version": str(shipment.version or "none"),
             "digest": shipment.bundle.digest,
@@ -52,10 +61,28 @@ class Kubernetes:
             "most": self.most_replicas,
             "cpu": f"{round(cores * 1000)}m",
             "memory": f"{round(memory_mb)}Mi",
-            "stop_after": round(float(shipment.serving.get("stop_after_s", 30))) + 5,
+            "pre_stop": PRE_STOP_S,
+            # The server gives up what is in flight after `stop_after_s`, and its workers five seconds later.
+            "stop_after": PRE_STOP_S + math.ceil(inside.stop_after_s) + 10,
+            # Segments that are still written to may stand above the limit until they are closed.
+            "journal": f"{math.ceil(inside.journal_bytes / _GIB) + 2}Gi",
             "user": USER_ID,
             "keyed": shipment.is_keyed,
         }
-        for name in FILES:
-            (folder / name).write_text(fill(f"kubernetes/{name}", **values), encoding="utf-8")
-        return [f"the image: penstock export container, built and pushed as {image}", "kubectl apply -k {folder}"]
+        for file in FILES:
+            (folder / file).write_text(fill(f"kubernetes/{file}", **values), encoding="utf-8")
+        hints = [f"the image: penstock export container, built and pushed as {image}", "kubectl apply -k {folder}"]
+        name = _named(shipment)
+        if inside.asks_tokens:
+            made = (
+                f"kubectl create secret generic {name}-consumers --from-file=tokens.json=.penstock/serving/tokens.json"
+            )
+            hints.append(f"consumers: {made}")
+        if inside.encrypted:
+            hints.append(f"TLS: kubectl create secret tls {name}-tls --cert=CHAIN --key=KEY")
+        return hints
+
+
+def _named(shipment: Shipment) -> str:
+    """The model's name, short enough for what Kubernetes adds to it."""
+    return shipment.name[:50].strip("-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -17,6 +17,8 @@ RUNTIME = ("numpy", "onnxruntime")
 """Distributions that `penstock.bundle` needs."""
 SERVER = (*RUNTIME, "starlette", "uvicorn", "uvloop", "httptools", "msgspec", "orjson", "prometheus-client")
 """Distributions that `penstock.serving` needs."""
+TRACES = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
+"""Distributions that a server needs which has `[serving] traces`."""
 OPTIONAL = {"pixels_grey": "pillow", "pixels_rgb": "pillow", "pieces": "tokenizers"}
 """Preparation -> the distribution that it needs; only bundles that have it need that."""
 _IMPORT_NAMES = {"prometheus_client": "prometheus-client", "PIL": "pillow"}
@@ -64,8 +66,20 @@ def needed(layout: Layout) -> tuple[str, ...]:
 
 
 def pinned(distributions: tuple[str, ...]) -> list[str]:
-    """``name==version`` of what is installed here: what the bundle was tested with."""
-    return [f"{name}=={version(name).partition('+')[0]}" for name in distributions]
+    """``name==version`` of what is installed here: what the bundle was tested with.
+
+    Raises
+    ------
+    ExportError : one of them is not installed here.
+    """
+    try:
+        return [f"{name}=={version(name).partition('+')[0]}" for name in distributions]
+    except PackageNotFoundError as error:
+        raise ExportError(
+            f"{error.name} is not installed here",
+            why="the model or its settings need it, and what leaves asks for the version that was tested",
+            way_out=f'pip install {error.name}; what needs it is among the extras: pip install "penstock[otel]" for traces',
+        ) from error
 
 
 def data_files(package: str) -> Iterator[tuple[str, bytes]]:

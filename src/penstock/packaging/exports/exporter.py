@@ -28,6 +28,7 @@ class Shipment:
     bundle : loaded from a folder. version : its number in the registry; None for a bundle without one.
     deployment : the score on an envelope, gates, overrides, where it is or was live.
     serving : the settings of the server, as `penstock serve` has them.
+    has_consumers : whether the project has declared consumers of its server, whose tokens stay with it.
     scope : limits of the machine that it is for, by the names of `[scope]`.
     """
 
@@ -36,6 +37,7 @@ class Shipment:
     deployment: Mapping[str, Any] = field(default_factory=dict)
     serving: Mapping[str, Any] = field(default_factory=dict)
     scope: Mapping[str, Any] = field(default_factory=dict)
+    has_consumers: bool = False
 
     @property
     def model(self) -> str:
