@@ -18,7 +18,8 @@ from penstock.errors import NewerFormat, NotFound, StoreFull
 from penstock.serving.journal import find, read
 from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.prediction_ids import PredictionId, parse_id
-from penstock.serving.segments import ReadReport, apply_retention, segments
+from penstock.serving.retention import Retention
+from penstock.serving.segments import ReadReport, segments
 from penstock.serving.settings import JournalSettings
 
 ORIGIN = origin_of("toy", 3, "blue")
@@ -230,7 +231,7 @@ def test_old_segments_are_deleted_but_never_an_open_one(tmp_path: Path) -> None:
         (kept,) = record(writer, {})
         for _, path in segments(tmp_path):
             os.utime(path, (1, 1))
-        apply_retention(tmp_path, keep_days=1, max_bytes=10**9)
+        Retention(tmp_path, keep_days=1, max_bytes=10**9).apply()
         assert [number for number, _ in segments(tmp_path)] == [writer.segment]
         find(tmp_path, kept)
         with pytest.raises(NotFound) as error:

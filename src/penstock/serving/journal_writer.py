@@ -28,7 +28,8 @@ from penstock.serving.prediction_ids import (
     row_part,
     segment_part,
 )
-from penstock.serving.segments import apply_retention, create_segment, frame, segment_path
+from penstock.serving.retention import Retention
+from penstock.serving.segments import create_segment, frame, segment_path
 from penstock.serving.settings import JournalSettings
 
 log = logging.getLogger("penstock.serving")
@@ -53,14 +54,18 @@ class JournalWriter:
 
     def __init__(self, folder: Path, settings: JournalSettings | None = None, *, deletes: bool = True) -> None:
         self.folder = folder
-        self._deletes = deletes
-        self.settings = settings or JournalSettings()
+        self.settings = kept = settings or JournalSettings()
         self.segment = 0
         self.bytes_written = 0
         self.unwritten = 0  # requests that were answered although the disk was full
         self._is_full = False
         self._fd, self._first, self._offset = -1, 0, 0
-        self._segment_bytes = min(self.settings.segment_bytes, max(1_000, self.settings.max_bytes // _PARTS))
+        self._segment_bytes = min(kept.segment_bytes, max(1_000, kept.max_bytes // _PARTS))
+        self._retention: Retention | None = None
+        if deletes:
+            self._retention = Retention(
+                folder, keep_days=kept.keep_days, max_bytes=kept.max_bytes, segment_bytes=self._segment_bytes
+            )
         self._swap = threading.Lock()  # guards the descriptor against the timer thread
         self._dirty = False
         self._stop = threading.Event()
@@ -234,12 +239,8 @@ class JournalWriter:
             os.close(old)
 
     def _retain(self) -> None:
-        if not self._deletes:
-            return
-        kept = self.settings
-        apply_retention(
-            self.folder, keep_days=kept.keep_days, max_bytes=kept.max_bytes, segment_bytes=self._segment_bytes
-        )
+        if self._retention is not None:
+            self._retention.apply()
 
     def _keep(self) -> None:
         next_retention = time.monotonic() + _HOUR_S

@@ -1,4 +1,4 @@
-"""Segment files of the journal: framing, numbering, retention.
+"""Segment files of the journal: framing and numbering.
 
 A segment is ``<number>.seg``: one header line of JSON, then records one after another:
 
@@ -16,7 +16,6 @@ import errno
 import fcntl
 import os
 import struct
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,11 +49,16 @@ def segment_path(folder: Path, number: int) -> Path:
 
 def segments(folder: Path) -> list[tuple[int, Path]]:
     """(number, path) of every segment, oldest first; empty where the folder does not exist."""
+    return [(number, segment_path(folder, number)) for number in sorted(numbers(folder))]
+
+
+def numbers(folder: Path) -> list[int]:
+    """Of every segment, in any order."""
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
         return []
-    return sorted((number, folder / name) for name in names if (number := number_of(name)) is not None)
+    return [number for name in names if (number := number_of(name)) is not None]
 
 
 def number_of(name: str) -> int | None:
@@ -75,8 +79,7 @@ def create_segment(folder: Path, started_at: str) -> tuple[int, int, int]:
     OSError : no space is left; nothing half-written stays behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    known = segments(folder)
-    number = known[-1][0] + 1 if known else 1
+    number = max(numbers(folder), default=0) + 1
     while True:
         try:
             fd = os.open(segment_path(folder, number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
@@ -195,25 +198,6 @@ def read_payload(path: Path, offset: int) -> bytes | None:
         return payload_at(head + file.read(length), 0)
 
 
-def apply_retention(folder: Path, *, keep_days: float, max_bytes: int, segment_bytes: int = 0) -> list[Path]:
-    """Delete closed segments that are too old, then the oldest closed ones while all together are too large.
-
-    Parameters
-    ----------
-    segment_bytes : to which open segments grow: they count as if they had, so that the limit also holds until the next look.
-    """
-    now = time.time()
-    found = [(path, stat) for _, path in segments(folder) if (stat := _stat(path)) is not None]
-    total = sum(max(stat.st_size, segment_bytes) if is_open(path) else stat.st_size for path, stat in found)
-    deleted = []
-    for path, stat in found:
-        too_old = stat.st_mtime < now - keep_days * 86_400
-        if (too_old or total > max_bytes) and _delete_closed(path):
-            total -= stat.st_size
-            deleted.append(path)
-    return deleted
-
-
 def is_open(path: Path) -> bool:
     """Whether a living writer holds it."""
     try:
@@ -228,27 +212,3 @@ def is_open(path: Path) -> bool:
         return False
     finally:
         os.close(fd)
-
-
-def _delete_closed(path: Path) -> bool:
-    """Delete a segment unless a living writer holds it."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
-    except BlockingIOError:
-        return False
-    else:
-        return True
-    finally:
-        os.close(fd)
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except FileNotFoundError:
-        return None

@@ -1,0 +1,62 @@
+"""What is kept of a journal, and what a look at it costs."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from penstock.serving import retention
+from penstock.serving.journal_writer import JournalWriter
+from penstock.serving.retention import Retention
+from penstock.serving.segments import numbers, segment_path
+from penstock.serving.settings import JournalSettings
+
+SMALL = JournalSettings(segment_bytes=1_000)
+
+
+def written(folder: Path, records: int) -> None:
+    with JournalWriter(folder, SMALL, deletes=False) as writer:
+        for n in range(records):
+            writer.error(400, f"code-{n}")
+
+
+def test_a_look_asks_each_closed_segment_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a rotation a request waits for it, and a journal of months has thousands."""
+    written(tmp_path, 600)
+    kept = Retention(tmp_path, keep_days=90, max_bytes=10**9)
+    assert kept.apply() == []
+    asked: list[Path] = []
+    plain = retention.is_open
+    monkeypatch.setattr(retention, "is_open", lambda path: asked.append(path) or plain(path))
+    with JournalWriter(tmp_path, SMALL, deletes=False):
+        assert kept.apply() == []
+        assert len(asked) == 1
+
+
+def test_what_another_worker_deleted_makes_room_as_well(tmp_path: Path) -> None:
+    """Two that look at the same time delete no more than one would."""
+    written(tmp_path, 200)
+    total = sum(segment_path(tmp_path, number).stat().st_size for number in numbers(tmp_path))
+    first, second = (Retention(tmp_path, keep_days=90, max_bytes=total) for _ in range(2))
+    assert first.apply() == second.apply() == []
+    first.max_bytes = second.max_bytes = total // 2
+    gone = first.apply()
+    assert len(gone) > 5
+    assert second.apply() == []
+    assert total // 2 - 1_500 < sum(segment_path(tmp_path, n).stat().st_size for n in numbers(tmp_path)) <= total // 2
+
+
+def test_a_segment_that_its_writer_has_not_locked_yet_is_left_alone(tmp_path: Path) -> None:
+    """Between claiming a number and holding it; one that a crash left empty goes later."""
+    written(tmp_path, 20)
+    claimed = segment_path(tmp_path, max(numbers(tmp_path)) + 1)
+    claimed.touch()
+    Retention(tmp_path, keep_days=90, max_bytes=0).apply()
+    assert numbers(tmp_path) == [int(claimed.stem)]
+    hour_ago = time.time() - 3600
+    os.utime(claimed, (hour_ago, hour_ago))
+    Retention(tmp_path, keep_days=0.01, max_bytes=10**9).apply()
+    assert numbers(tmp_path) == []
