@@ -31,7 +31,9 @@ class EnoughRows:
         fitted to the four scores and carried on to twice all training rows. How far chance moves the scores is known from the rows
         that they are made of and from repetitions with other rows; the law is fitted anew to 500 such draws. It
         fails where 39 in 40 of them gain more than the limit (0.01). Where 39 in 40 gain less, the rows are enough. Else it cannot
-        tell, and says between which figures 19 in 20 of the gains lie; so it does where the model is no better than chance yet.
+        tell, and says between which figures 19 in 20 of the gains lie; so it does where the model is no better than chance yet. The
+        figures are those of curves that follow a power law. A curve that is flat at first and climbs later does not, as that of a single
+        column with much noise: of 20 such tables of 1,200 rows 7 intervals held the true gain, and the check said that it cannot tell.
     Why it matters
         It is the cheapest forecast of what more rows are worth, before anybody collects them or tunes for a week.
     Example that fails
