@@ -105,8 +105,10 @@ def test_the_cost_of_a_prediction_is_that_of_the_inputs_it_needs(rows):
     assert "n6" in cheaper.costs.saved
     dear = _fit(COSTS.format(price=1e6), rows)
     assert set(dear.costs.columns) == {"job"}
-    (choices,) = dear.choices.values()
-    assert "for a cost of 0.5" in choices[0].why
+    (selection,) = dear.selections
+    assert "for a cost of 0.5" in selection.columns[0].why
+    assert selection.step == "select_information"
+    assert not any(choice.kept for choice in selection.columns)  # so that nothing of it is in the plan
 
 
 @pytest.mark.parametrize(

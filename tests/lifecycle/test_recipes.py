@@ -108,6 +108,26 @@ def test_fit_names_the_features_and_is_not_done_twice(penstock: Cli, project: Pa
     assert (verdict.code, verdict.body["verdict"]) == (0, "identical")
 
 
+def test_a_value_with_a_line_end_stays_on_its_line(penstock: Cli, tmp_path: Path) -> None:
+    """Also where selection drops it; what a terminal would obey is written out. JSON has the name as it is."""
+    rows = "".join(
+        f'"two\nlines",{i % 2},\x1b[2J,{"ny"[i % 2]}\n' if i % 3 else f"one,{i % 2},b,{'ny'[i % 2]}\n"
+        for i in range(120)
+    )
+    (tmp_path / "notes.csv").write_text("note,a,esc,y\n" + rows, encoding="utf-8")
+    assert (
+        penstock(tmp_path, "new", "p", "--data", "notes.csv", "--target", "y", "--kind", "note=categorical").code == 0
+    )
+    (tmp_path / "p" / "r.toml").write_text('outputs = ["one_hot(ALL_CATEGORICAL)", "select_l1(one_hot(note), 1)"]\n')
+    from penstock.lifecycle.features import fit
+    from penstock.project.project import Project
+
+    said = fit(Project(tmp_path / "p"), tmp_path / "p" / "r.toml").to_text()
+    assert "  note=two\\nlines\n" in said
+    assert "\x1b" not in said
+    assert "note=two\nlines" in penstock(tmp_path / "p", "recipe", "fit", "r.toml").body["features"]
+
+
 def test_fit_warns_of_more_features_than_the_rows_carry(penstock: Cli, project: Path, tmp_path: Path) -> None:
     """The curse of dimensionality, with what helps."""
     wide = tmp_path / "wide.toml"

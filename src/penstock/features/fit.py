@@ -18,7 +18,7 @@ from penstock.features.narrow import narrow
 from penstock.features.plan import Plan
 from penstock.features.recipe import Recipe
 from penstock.features.resolve import resolve
-from penstock.features.selection import FittedSelection
+from penstock.features.selection import FittedSelection, Selection
 from penstock.features.step import FORMS, CrossFitted, Form, Target
 from penstock.features.tail import Tail
 
@@ -62,7 +62,11 @@ def fit_recipe(
         )
     target = None if y is None else Target(y, task)
     fitter = Fitter(whole, layout, pack(frame, layout, order="F"), target, seed)
-    choices = {n: step.choices for n, step in fitter.fit().items() if isinstance(step, FittedSelection)}
+    selections = tuple(
+        Selection(whole.nodes[n].step, step.choices)
+        for n, step in fitter.fit().items()
+        if isinstance(step, FittedSelection)
+    )
     names = _unique(fitter.names(whole.outputs))
     plan, fitted = narrow(whole, fitter)
     if plan is not whole:
@@ -75,7 +79,7 @@ def fit_recipe(
             way_out="use more columns, or keep rarer values",
         )
     costs = Costs.of(recipe.cost_unit, whole, layout)
-    return FittedRecipe(layout, tuple(names), plan, fitted, crossed, choices, costs)
+    return FittedRecipe(layout, tuple(names), plan, fitted, crossed, selections, costs)
 
 
 def _layout(plan: Plan, specs: Sequence[ColumnSpec]) -> Layout:

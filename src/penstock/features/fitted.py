@@ -16,7 +16,7 @@ from penstock.features.chunks import PACKED_ROWS, WIDE, as_csr, chunks_of, each,
 from penstock.features.costs import Costs
 from penstock.features.graph import Writer, model_of, packed_arguments, packed_columns
 from penstock.features.plan import Plan, Source
-from penstock.features.selection import Choice
+from penstock.features.selection import Selection
 from penstock.features.step import FORMS, Columns, FittedStep, Remembering
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class FittedRecipe:
     layout : the packed inputs; columns that the recipe does not use are not in it.
     names : of the features, each once, shape (d,).
     crossed : of the steps that are cross-fitted, the values of the rows of the fit, by node.
-    choices : of the steps that choose columns, what they kept and dropped, and why, by node.
+    selections : of the steps that choose columns, what they kept and dropped, and why; also of one that dropped all.
     costs : of the inputs of one prediction.
     """
 
@@ -43,7 +43,7 @@ class FittedRecipe:
     plan: Plan = field(repr=False)
     fitted: Mapping[int, FittedStep] = field(repr=False)
     crossed: Mapping[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
-    choices: Mapping[int, tuple[Choice, ...]] = field(default_factory=dict, repr=False, compare=False)
+    selections: tuple[Selection, ...] = field(default=(), repr=False, compare=False)
     costs: Costs = field(default_factory=lambda: Costs("", {}, {}), compare=False)
     _open: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 

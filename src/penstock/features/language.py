@@ -110,6 +110,15 @@ class Keyword:
 Expression = Name | Literal | Call
 
 
+def one_line(name: str) -> str:
+    """A name as it may be shown: line ends and control characters written out.
+
+    >>> one_line("note=two\\nlines")
+    'note=two\\\\nlines'
+    """
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda m: repr(m.group())[1:-1], name)
+
+
 def quote(text: str) -> str:
     """A text as the language writes it."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")

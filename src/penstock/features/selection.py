@@ -33,6 +33,17 @@ class Choice:
         return {"name": self.name, "kept": self.kept, "score": self.score, "why": self.why}
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a step of a recipe made of its columns."""
+
+    step: str
+    columns: tuple[Choice, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"step": self.step, "columns": [choice.to_json() for choice in self.columns]}
+
+
 @dataclass(frozen=True)
 class FittedSelection:
     """Some columns of a block, taken out of it as they are.

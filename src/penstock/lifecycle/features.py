@@ -51,10 +51,7 @@ def features(context: Context, run: Run, inputs: dict[str, Any], params: dict[st
     keep_files(run, fitted.layout.files)
     run.keep("graph", fitted.model(), media="application/onnx")
     described = {"format": 1, "layout": fitted.layout.to_json(), "names": list(fitted.names), "rows": len(frame)}
-    described["choices"] = [
-        {"step": fitted.plan.nodes[node].step, "columns": [choice.to_json() for choice in choices]}
-        for node, choices in fitted.choices.items()
-    ]
+    described["choices"] = [selection.to_json() for selection in fitted.selections]
     described["costs"] = fitted.costs.to_json()
     run.keep("features", json.dumps(described, sort_keys=True).encode(), media="application/json")
     run.output("width", fitted.width)
@@ -113,10 +110,12 @@ class Fitted:
         }
 
     def to_text(self) -> str:
+        from penstock.features.language import one_line
+
         finish = SUITS if self.learner is None else self.learner
         lines = [
             f"{self.recipe}, finished for {finish}: {len(self.names):,} features from {self.rows:,} training rows (run {self.run})",
-            *(f"  {name}" for name in self.names[:40]),
+            *(f"  {one_line(name)}" for name in self.names[:40]),
         ]
         if len(self.names) > 40:
             lines.append(f"  and {len(self.names) - 40:,} more")
@@ -173,10 +172,12 @@ def fit(project: Project, file: Path | None = None, learner: str | None = None, 
 
 def _selected(selection: dict[str, Any]) -> list[str]:
     """What a step chose, the dropped columns with the reason."""
+    from penstock.features.language import one_line
+
     columns = selection["columns"]
     dropped = [column for column in columns if not column["kept"]]
     lines = [f"{selection['step']} keeps {len(columns) - len(dropped):,} of {len(columns):,}"]
-    lines += [f"  dropped {column['name']}: {column['why']}" for column in dropped[:40]]
+    lines += [f"  dropped {one_line(column['name'])}: {column['why']}" for column in dropped[:40]]
     return [*lines, f"  and {len(dropped) - 40:,} more"] if len(dropped) > 40 else lines
 
 
