@@ -109,3 +109,17 @@ def plain_numbers(texts: Sequence[str]) -> np.ndarray | None:
     except ValueError:
         return None
     return numbers if np.isfinite(numbers).all() else None
+
+
+def leading_zero(text: str) -> bool:
+    """Whether a text begins as numbers do not: "007", but not "0" or "0.5"."""
+    return len(text) > 1 and text[0] == "0" and text[1].isdigit()
+
+
+def same_number_same_text(texts: Sequence[str]) -> bool:
+    """Whether "1.0" and "1" may be taken for the same: all are plain numbers, and none has a leading zero.
+
+    >>> same_number_same_text(["1.0", "20"]), same_number_same_text(["1.0", "007"]), same_number_same_text(["1", "x"])
+    (True, False, False)
+    """
+    return plain_numbers(texts) is not None and not any(map(leading_zero, texts))

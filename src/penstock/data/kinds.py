@@ -12,7 +12,7 @@ import numpy as np
 
 from penstock.bundle.decoder import ColumnSpec, Kind
 from penstock.bundle.images import is_image_url
-from penstock.data.evidence import MISSING_MARKERS, Evidence, plain_numbers
+from penstock.data.evidence import MISSING_MARKERS, Evidence, leading_zero, plain_numbers, same_number_same_text
 from penstock.data.formats import date_format, number_format
 from penstock.errors import SchemaMismatch
 
@@ -129,17 +129,13 @@ class _Column:
         return self._found(
             kind,
             why,
-            numeric_text=self._same_number_same_text(),
+            numeric_text=same_number_same_text(self.values.texts),
             boolean_text=bool(_truths(self.values.texts)),
         )
 
     def _unreadable_numbers(self) -> tuple[str, ...]:
         other = [text for text in self.values.texts if plain_numbers([text]) is None]
         return (f"{len(other)} different values are no numbers, such as {_shown(other[0])}",) if other else ()
-
-    def _same_number_same_text(self) -> bool:
-        """Whether "1.0" and "1" may be taken for the same: all are plain numbers, and none has a leading zero."""
-        return plain_numbers(self.values.texts) is not None and not any(map(_leading_zero, self.values.texts))
 
     # ---- numbers
 
@@ -159,7 +155,7 @@ class _Column:
             why = f"two numbers, {plain(low)} and {plain(high)}{tail}"
             return self._found(Kind.BINARY, why, rounded, numeric_text=True, **form)
         whole = bool((numbers == np.floor(numbers)).all())
-        if any(map(_leading_zero, values.texts)):
+        if any(map(leading_zero, values.texts)):
             zeros = "digits with leading zeros name things, they do not count"
             if values.filled >= MIN_ROWS and values.share >= UNIQUE_SHARE:
                 return self._found(Kind.IDENTIFIER, f"{zeros}, and each row has its own")
@@ -280,7 +276,7 @@ class _Column:
                 f"values such as {example} look like numbers with a unit: write them without it to use them so",
             )
         why = f"{values.distinct} different values: {_listed(values)}"
-        return self._found(Kind.CATEGORICAL, why, warnings, numeric_text=self._same_number_same_text())
+        return self._found(Kind.CATEGORICAL, why, warnings, numeric_text=same_number_same_text(self.values.texts))
 
 
 def _is_id_name(name: str) -> bool:
@@ -308,10 +304,6 @@ def _truths(texts: Sequence[str]) -> set[str]:
             return set()
         found.add(lower)
     return found
-
-
-def _leading_zero(text: str) -> bool:
-    return len(text) > 1 and text[0] == "0" and text[1].isdigit()
 
 
 def _share(share: float) -> str:

@@ -29,6 +29,7 @@ class Protection:
     ----------
     action : as in the declaration, such as ``"hash"`` or ``"band:10"``; see `penstock.bundle.privacy.actions`.
     missing, decimal, thousands, formats : how raw values are read, as in `ColumnSpec`, whose own say how protected ones are.
+    numeric_text : as in `ColumnSpec`, of what is hashed or cut, and of the subject by which dates are shifted: 1 and "1.0" are one value.
     masks : of ``mask:hits``, in the order in which they are applied.
     """
 
@@ -37,6 +38,7 @@ class Protection:
     decimal: str = "."
     thousands: str = ""
     formats: tuple[str, ...] = ()
+    numeric_text: bool = False
     masks: tuple[Mask, ...] = ()
 
     @property
@@ -60,6 +62,8 @@ class Protection:
             plain["thousands"] = self.thousands
         if self.formats:
             plain["formats"] = list(self.formats)
+        if self.numeric_text:
+            plain["numeric_text"] = True
         if self.masks:
             plain["masks"] = [{"tag": m.tag, "needs": m.needs, "pattern": m.pattern} for m in self.masks]
         return plain

@@ -71,7 +71,7 @@ def _plain_of(name: str, protection: Protection, action: str, argument: str, key
     if action in ("month", "year", "shift"):
         read = _as(name, protection, Kind.DATETIME, instant_reader)
         if action == "shift":
-            return _shifted(read, name, key, by_subject=bool(argument))
+            return _shifted(read, name, key, _subject_of(protection) if argument else None)
         return _of_one(_truncated(read, action))
     if action == "mask" and argument:
         return _of_one(_hits_masked(_text_of(name, protection, Kind.TEXT), protection.masks))
@@ -100,6 +100,7 @@ def _as(name: str, protection: Protection, kind: Kind, reader: Callable[[ColumnS
             decimal=protection.decimal,
             thousands=protection.thousands,
             formats=protection.formats,
+            numeric_text=protection.numeric_text,
         )
     )
 
@@ -155,15 +156,18 @@ def _truncated(read: Reader, unit: str) -> Callable[[object], str | None]:
     return change
 
 
-def _shifted(read: Reader, name: str, key: bytes | None, *, by_subject: bool) -> Transform:
-    text = column_reader(ColumnSpec("subject", Kind.IDENTIFIER))
+def _subject_of(protection: Protection) -> Reader:
+    return column_reader(ColumnSpec("subject", Kind.IDENTIFIER, numeric_text=protection.numeric_text))
+
+
+def _shifted(read: Reader, name: str, key: bytes | None, subject_of: Reader | None) -> Transform:
     days: dict[str, int] = {}  # of the data set as a whole, whose subject is ""
 
     def change(value: object, subject: object) -> str | None:
         microseconds = read(value)
         if microseconds is None:
             return None
-        who = (text(subject) or "") if by_subject else ""
+        who = "" if subject_of is None else subject_of(subject) or ""
         moved = days.get(who)
         if moved is None:
             moved = shift_days(_needed(key, name), who)

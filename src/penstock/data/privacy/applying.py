@@ -11,7 +11,7 @@ from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, Kind
 from penstock.bundle.privacy.actions import DATES, parse_action
 from penstock.bundle.privacy.protecting import Protector
 from penstock.bundle.privacy.protection import Mask, Protection
-from penstock.data.evidence import MISSING_MARKERS, Evidence
+from penstock.data.evidence import MISSING_MARKERS, Evidence, same_number_same_text
 from penstock.data.formats import date_format, number_format
 from penstock.data.infer import check_names
 from penstock.data.privacy.detect import recognisers
@@ -144,6 +144,10 @@ def _protection(
             why=f"[privacy.columns] shifts {name!r} by it, and the source does not have it",
             way_out='write "shift" for one shift of all rows, or name another column',
         )
+    if action.name in ("hash", "prefix"):
+        return replace(plain, numeric_text=_numeric_text(columns[name], train, markers))
+    if action.name == "shift" and action.argument:
+        plain = replace(plain, numeric_text=_numeric_text(columns[action.argument], train, markers))
     if action.name != "band" and action.name not in DATES:
         return plain
     evidence = Evidence.of(columns[name], train).without(markers)
@@ -158,3 +162,9 @@ def _protection(
             way_out='write dates as 2026-11-20 in the source, or choose another action, such as "drop"',
         )
     return replace(plain, formats=dates.formats if dates else ())
+
+
+def _numeric_text(column: EncodedColumn, train: np.ndarray, markers: tuple[str, ...]) -> bool:
+    """Whether 1, "1" and "1.0" are one value: a table writes whole numbers as 1.0 where some are missing, a request as 1."""
+    texts = Evidence.of(column, train).without(markers).texts
+    return bool(texts) and same_number_same_text(texts)
