@@ -107,6 +107,16 @@ def package(context: Context, run: Run, inputs: dict[str, Any], params: dict[str
     run.output("parity", packaged.parity.to_json())
     run.output("footprint", footprint.to_json())
     run.output("scope", within_scope(footprint, params["scope"]))
+    if params["scope"]["target"] == "browser":
+        from penstock.packaging.exports.in_browser import obstacles
+
+        run.output(
+            "warnings",
+            [
+                f"[scope] target is a browser, where this model cannot answer: {why}; {way_out}"
+                for why, way_out in obstacles(signature)
+            ],
+        )
 
 
 def card_of(

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar, final
 
+from penstock.bundle.signature import Signature
 from penstock.errors import ExportError
 from penstock.packaging.exports.closure import functions_of
 from penstock.packaging.exports.exporter import Shipment, copy_bundle
@@ -61,21 +62,11 @@ class Browser:
         ------
         ExportError : onnxruntime-web is nowhere to be found, or the decoder in JavaScript lacks what the model needs.
         """
-        lacking = functions_of(shipment.bundle.signature.layout) - PREPARATIONS
-        if lacking:
-            steps = sorted({_STEPS.get(function, function) for function in lacking})
+        for why, way_out in obstacles(shipment.bundle.signature):
             raise ExportError(
                 f"{shipment.model} cannot answer in a browser",
-                why=f"its recipe has {', '.join(steps)}, which the decoder in JavaScript cannot do",
-                way_out="ship it as a wheel or a container, or leave that step out of the recipe",
-            )
-        signature = shipment.bundle.signature
-        policies = sorted(signature.fields_that("refuse") | signature.fields_that("fallback"))
-        if policies:
-            raise ExportError(
-                f"{shipment.model} cannot answer in a browser as it is declared",
-                why=f"[serving.missing] says what becomes of rows without {', '.join(policies)}, and the page can only fill them",
-                way_out='ship it as a wheel or a container, or declare "fill" for them',
+                why=why,
+                way_out=f"ship it as a wheel or a container, or {way_out}",
             )
         copy_bundle(shipment, folder / "bundle", lambda name: name != "reference.json")
         for name in MODULES:
@@ -94,6 +85,29 @@ class Browser:
             "try it: python -m http.server --directory {folder}, then http://127.0.0.1:8000",
             "any static web server will do; .mjs must be served as text/javascript, .wasm as application/wasm",
         ]
+
+
+def obstacles(signature: Signature) -> list[tuple[str, str]]:
+    """Why a model cannot answer in a browser, and the way out of each."""
+    found = []
+    lacking = functions_of(signature.layout) - PREPARATIONS
+    if lacking:
+        steps = ", ".join(sorted({_STEPS.get(function, function) for function in lacking}))
+        found.append(
+            (
+                f"its recipe has {steps}, which the decoder in JavaScript cannot do",
+                "leave that step out of the recipe",
+            )
+        )
+    policies = sorted(signature.fields_that("refuse") | signature.fields_that("fallback"))
+    if policies:
+        found.append(
+            (
+                f"[serving.missing] says what becomes of rows without {', '.join(policies)}, and the page can only fill them",
+                'declare "fill" for them',
+            )
+        )
+    return found
 
 
 def _dist(folder: Path) -> Path:
