@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import shutil
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from starlette.requests import Request
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, RequestError
 from penstock.serving.asked import read_asked
 from penstock.serving.bodies import parse_object
 from penstock.serving.folder import ServingFolder
@@ -24,6 +26,7 @@ from penstock.serving.journal import read
 from penstock.serving.journal_writer import JournalSettings, JournalWriter
 from penstock.serving.labels import LabelBook
 from penstock.serving.protocols import mlflow, tensorflow
+from penstock.serving.protocols.open_inference import _header_length
 from penstock.serving.protocols.tensors import DTYPES, read_inference
 from penstock.serving.segments import ReadReport, segments
 from penstock.serving.shelf import read_shelf
@@ -41,7 +44,8 @@ VALUES = st.recursive(
     | st.integers(-(2**70), 2**70)
     | st.floats()
     | st.text(max_size=12)
-    | st.sampled_from(["41", "nurse", "2026-01-01", "1e999", "\ud800", "\x00", "nan"]),
+    | st.sampled_from(["41", "nurse", "2026-01-01", "1e999", "\ud800", "\x00", "nan", "9" * 5_000, "٣"])
+    | st.fixed_dictionaries({"b64": st.sampled_from(["é", "YQ==", "a"])}),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=6), inner, max_size=3),
     max_leaves=8,
 )
@@ -90,11 +94,41 @@ def test_requests_of_mlflow_in_csv(bundle: Bundle, body: bytes) -> None:
 
 
 @FUZZ
+@example(asked={"instances": [{"age": {"b64": "é"}}]})
+@example(asked={"inputs": {"job": [{"b64": "/w=="}]}})
 @given(asked=st.dictionaries(st.sampled_from(["instances", "inputs", "signature_name", "b64"]), RECORDS | VALUES | st.dictionaries(NAMES, VALUES, max_size=3), max_size=3))  # fmt: skip
 def test_requests_of_tensorflow(bundle: Bundle, asked: Any) -> None:
     """Rows and columns, bytes in base64, values in lists."""
     with suppress(PenstockError):
         answer(bundle, tensorflow._rows(parse_object(encoded(asked), with_nan=True), bundle.signature, most=9))
+
+
+VERSIONS = st.none() | st.text(max_size=4) | st.integers(-1, 3).map(str) | st.sampled_from(["9" * 5_000, "٣", "0001", "latest", "champion"])  # fmt: skip
+
+
+@FUZZ
+@given(
+    model=st.none() | st.sampled_from(["toy", "other"]) | st.text(max_size=4),
+    version=VERSIONS | st.integers(-(2**70), 2**70),
+)
+def test_names_of_models_and_versions(client: Any, model: str | None, version: str | int | None) -> None:
+    """As bodies and addresses name them: found, or said to be none of this server's."""
+    models = client.worker.models
+    with suppress(RequestError):
+        assert asyncio.run(models.find(model, version)).entry.version == 1
+    with suppress(RequestError):
+        assert models.states_of(model or "toy", None if version is None else str(version))
+
+
+@FUZZ
+@given(length=st.text(alphabet="0123456789-+_. e٣", max_size=6) | st.sampled_from(["9" * 5_000, "²"]))
+def test_lengths_of_the_json_before_tensors(length: str) -> None:
+    """A header of the Open Inference Protocol."""
+    request = Request({"type": "http", "headers": [(b"inference-header-content-length", length.encode())]})
+    with suppress(RequestError):
+        read_back = _header_length(request)
+        assert read_back == int(length)
+        assert read_back >= 0
 
 
 TENSORS = st.lists(

@@ -8,6 +8,7 @@ from penstock.serving.shelf import Shelf, ShelfEntry
 
 LIVE = ("champion", "live")
 _EMPTY = Shelf()
+_DIGITS = 18  # of the largest version; Python reads no more than some thousands
 
 
 def address(
@@ -55,10 +56,20 @@ def address(
     raise _no_version(serving, shelved, model, version, path)
 
 
+def number_of(version: str) -> int | None:
+    """The number that a text is; None where it is none that a version has.
+
+    >>> number_of("12"), number_of("latest"), number_of("9" * 5000)
+    (12, None, None)
+    """
+    return int(version) if version.isascii() and version.isdigit() and len(version) <= _DIGITS else None
+
+
 def _in_slots(serving: Serving, version: str) -> Loaded | None:
     loaded = serving.by_version
-    if version.isascii() and version.isdigit() and int(version) in loaded:
-        return loaded[int(version)]
+    number = number_of(version)
+    if number is not None and number in loaded:
+        return loaded[number]
     return next((slot for slot in loaded.values() if slot.slot == version), None)
 
 

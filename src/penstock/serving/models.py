@@ -20,7 +20,7 @@ from pathlib import Path
 from penstock.bundle.runtime import Bundle
 from penstock.errors import PenstockError, RequestError
 from penstock.serving.acknowledgements import AcknowledgementFile
-from penstock.serving.addresses import address
+from penstock.serving.addresses import address, number_of
 from penstock.serving.background import in_turn
 from penstock.serving.folder import ServingFolder
 from penstock.serving.follower import Loaded, Prepare, Serving
@@ -163,13 +163,14 @@ class Models:
         RequestError : status 404; this server offers no such model or version.
         """
         listed = [one for one in self.offered() if one.model == model]
-        if version is not None and version.isdecimal() and any(one.version == int(version) for one in listed):
-            return [one for one in listed if one.version == int(version)]  # also of one that was unloaded
+        number = None if version is None else number_of(version)
+        if named := [one for one in listed if one.version == number]:
+            return named  # also of one that was unloaded
         if listed and version is None:
             return listed
         found = address(self._serving(), model, version, shelf=self.shelf)
-        number = found.entry.version if isinstance(found, Loaded) else found.version
-        return [one for one in listed if one.version == number]
+        meant = found.entry.version if isinstance(found, Loaded) else found.version
+        return [one for one in listed if one.version == meant]
 
     def loaded(self) -> dict[tuple[str, int], Bundle]:
         """What is in memory now, by model and number."""

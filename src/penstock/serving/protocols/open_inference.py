@@ -23,6 +23,7 @@ from penstock.serving.refusals import refused
 
 EXTENSIONS = ("binary_tensor_data", "model_repository")
 _HEADER = "inference-header-content-length"
+_DIGITS = 18  # of the largest length that any body has
 
 
 def routes(door: Door) -> list[Route]:
@@ -100,9 +101,9 @@ def _header_length(request: Request) -> int | None:
     text = request.headers.get(_HEADER)
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
         raise RequestError(
-            f"Inference-Header-Content-Length is {text!r}",
+            f"Inference-Header-Content-Length is {text[:40]!r}",
             why="it is the number of bytes of JSON before the binary tensors",
             way_out="send a whole number, or leave it out where all is JSON",
         )
