@@ -78,6 +78,19 @@ def test_day_and_month_are_told_apart_by_the_order_of_the_rows() -> None:
     assert "follow each other" in found.warnings[0]
 
 
+@pytest.mark.parametrize("separator", "/.-")
+@pytest.mark.parametrize(("pattern", "days"), [("%d{0}%m{0}%Y", "01"), ("%m{0}%d{0}%Y", "05")])
+def test_a_day_that_never_varies_is_the_day(separator: str, pattern: str, days: str) -> None:
+    """A table of a row a month is not one of the first days of a January, however close those would lie."""
+    form = pattern.format(separator)
+    dates = [form.replace("%d", days).replace("%m", f"{month:02}").replace("%Y", "2025") for month in range(1, 13)]
+    found = date_format(evidence(dates), "when")
+    assert found is not None
+    assert (found.formats, found.leaning) == ((form,), True)
+    assert found.swapped == (pattern.replace("%d", "%x").replace("%m", "%d").replace("%x", "%m").format(separator),)
+    assert "the day of the month is then always the same" in found.warnings[0]
+
+
 def test_dates_that_read_both_ways_are_told() -> None:
     """Taken by the separator, with a warning."""
     found = date_format(evidence(["01/02/2025", "02/01/2025"]), "when")

@@ -33,6 +33,14 @@ def test_rows_without_a_time_count_as_the_oldest_and_are_told() -> None:
     assert warnings == ["2 rows have no time in 'when': they count as the oldest"]
 
 
+def test_dates_that_may_be_read_both_ways_are_told() -> None:
+    """Read the wrong way, rows of the future would train."""
+    warnings: list[str] = []
+    times_of(EncodedColumn.of(["01/02/2026", "02/01/2026"]), "when", warnings)
+    assert len(warnings) == 1
+    assert warnings[0].startswith("rows are dealt by the time in 'when': day and month cannot be told apart")
+
+
 def test_what_is_no_time_is_refused() -> None:
     """With its values shown."""
     with pytest.raises(SchemaMismatch, match="'red'"):

@@ -121,7 +121,7 @@ def test_a_join_as_of_a_time_is_declared_told_and_reproduced(tmp_path: Path) -> 
     new_project(tmp_path / "p", data=tmp_path / "orders.csv", target="y")
     with sqlite3.connect(tmp_path / "p" / "crm.db") as database:
         database.execute("CREATE TABLE visits (client INTEGER, at TEXT, pages INTEGER)")
-        visits = [(i % 19, f"2024-{i % 11 + 1:02}-10", i % 7) for i in range(209)]
+        visits = [(i % 19, f"10/{i % 11 + 1:02}/2024", i % 7) for i in range(209)]
         database.executemany("INSERT INTO visits VALUES (?, ?, ?)", visits)
     toml = (tmp_path / "p" / "penstock.toml").read_text()
     (tmp_path / "p" / "penstock.toml").write_text(
@@ -131,7 +131,7 @@ def test_a_join_as_of_a_time_is_declared_told_and_reproduced(tmp_path: Path) -> 
 source = "sqlite:///crm.db?table=visits"
 left_on = "who"
 right_on = "client"
-as_of = { left = "day", right = "at", max_age = "90d" }
+as_of = { left = "day", right = "at", max_age = "90d", right_formats = ["%d/%m/%Y"] }
 prefix = "visit_"
 
 [split]""",
@@ -156,6 +156,14 @@ prefix = "visit_"
         ('source = "a.csv"\non = "a"\nleft_on = "b"', "either `on`"),
         ('source = "a.csv"\non = "a"\nquery = "SELECT 1"', "is no database"),
         ('source = "a.csv"\non = "a"\nas_of = { left = "t", right = "t", max_age = "soon" }', "no length of time"),
+        (
+            'source = "a.csv"\non = "a"\nas_of = { left = "t", right = "t", left_formats = ["%d/%m"] }',
+            "no format of dates",
+        ),
+        (
+            'source = "a.csv"\non = "a"\nas_of = { left = "t", right = "t", right_formats = ["dd/mm/yy"] }',
+            "is no format",
+        ),
         ('source = "a.csv"\non = "a"\nas_off = "t"', "as_of"),
     ],
 )

@@ -40,11 +40,19 @@ class NumberFormat:
 
 @dataclass(frozen=True, slots=True)
 class DateFormat:
-    """Date formats that fit together, and what is to be said about them."""
+    """Date formats that fit together, and what is to be said about them.
+
+    Attributes
+    ----------
+    swapped : the formats with day and month the other way round, where the values do not tell which is right; else ().
+    leaning : whether the order of the rows, or a day that never varies, speaks for `formats` then.
+    """
 
     formats: tuple[str, ...]
     why: str
     warnings: tuple[str, ...] = field(default=())
+    swapped: tuple[str, ...] = ()
+    leaning: bool = False
 
 
 def number_format(texts: Sequence[str]) -> NumberFormat | None:
@@ -91,6 +99,8 @@ def date_format(evidence: Evidence, name: str) -> DateFormat | None:
     chosen: list[str] = []
     covered = np.zeros(len(texts), dtype=bool)
     warnings: list[str] = []
+    swapped: dict[str, str] = {}
+    leaning = False
     while len(chosen) < MAX_FORMATS and not covered.all():
         gains = {p: int(evidence.counts[mask & ~covered].sum()) for p, mask in readable.items()}
         best = max(gains.values(), default=0)
@@ -102,24 +112,38 @@ def date_format(evidence: Evidence, name: str) -> DateFormat | None:
             readable |= {pattern: np.array([_reads(pattern, text) for text in texts]) for pattern in more}
             continue
         tied = [pattern for pattern, gain in gains.items() if gain == best]
-        pattern = tied[0] if len(tied) == 1 else _decide(tied, evidence, warnings)
+        pattern, order = tied[0], None if len(tied) == 1 else _decide(tied, evidence)
+        if order is not None:
+            pattern, leaning = order.pattern, leaning or order.leaning
+            warnings.append(order.why)
+        other = _swapped(pattern)
+        if other is not None and other in chosen:  # some values are dates one way only, and some the other
+            swapped |= {pattern: other, other: pattern}
+        elif other is not None and order is not None:
+            swapped[pattern] = other
         chosen.append(pattern)
         covered |= readable[pattern]
     if not chosen or evidence.counts[covered].sum() < MIN_DATE_SHARE * evidence.filled:
         return None
     warnings += _without_zone(evidence)
     why = " and ".join("ISO dates" if pattern == "iso" else f"dates as {pattern}" for pattern in chosen)
-    return DateFormat(tuple(chosen), why, tuple(warnings))
+    other_way = tuple(swapped.get(pattern, pattern) for pattern in chosen) if swapped else ()
+    return DateFormat(tuple(chosen), why, tuple(warnings), other_way, leaning)
 
 
 def _without_zone(evidence: Evidence) -> list[str]:
     """Whether some instants say their time zone, and others do not."""
-    zoned = np.array([bool(_ZONED.search(text)) for text in evidence.texts], dtype=bool)
-    clocks = np.array([":" in text for text in evidence.texts], dtype=bool)
-    plain = int(evidence.counts[clocks & ~zoned].sum())
-    if not zoned.any() or not plain:
+    zoned, plain = clocks_of_zones(evidence)
+    if not zoned or not plain:
         return []
     return [f"{plain} instants name no time zone, others do: those without are read as UTC"]
+
+
+def clocks_of_zones(evidence: Evidence) -> tuple[int, int]:
+    """Rows with a time of day that names its time zone, and with one that does not."""
+    zoned = np.array([bool(_ZONED.search(text)) for text in evidence.texts], dtype=bool)
+    clocks = np.array([":" in text for text in evidence.texts], dtype=bool)
+    return int(evidence.counts[zoned].sum()), int(evidence.counts[clocks & ~zoned].sum())
 
 
 def _may_be_date(text: str) -> bool:
@@ -160,27 +184,53 @@ def _reads(pattern: str, text: str) -> bool:
 _READERS: dict[str, Reader] = {}
 
 
-def _decide(tied: list[str], evidence: Evidence, warnings: list[str]) -> str:
-    """Between formats that read equally many: a day-first against a month-first one is decided by the rows' order.
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Which of day and month stands first. `leaning`: whether the rows speak for it, or nothing does."""
 
-    Data are mostly written in the order of time, so that under the right reading neighbours lie closer together.
+    pattern: str
+    leaning: bool
+    why: str
+
+
+def _swapped(pattern: str) -> str | None:
+    """The same with day and month the other way round; None where neither stands first."""
+    first, then = pattern[:2], pattern[3:5]
+    if {first, then} != {"%d", "%m"}:
+        return None
+    return then + pattern[2] + first + pattern[5:]
+
+
+def _decide(tied: list[str], evidence: Evidence) -> _Order | None:
+    """Between formats that read equally many: a day-first against a month-first one is decided by the rows; None where there are no such two.
+
+    Where one reading gives the same day of a month throughout, as in a table with a row a month, it is that one. Else by
+    the order: data are mostly written in the order of time, so that under the right reading neighbours lie closer together.
     """
     day_first = [p for p in tied if p.startswith("%d")]
     month_first = [p for p in tied if p.startswith("%m")]
     if not day_first or not month_first:
-        return tied[0]
+        return None
+    both = (day_first[0], month_first[0])
+    told = "every value is also a date as {other}; {pattern} was chosen because {why}; write dates as 2026-11-20 if that is wrong"
+    fields = [text.split(both[0][2], 2)[:2] for text in evidence.texts if _reads(both[0], text)]
+    firsts, thens = ({int(pair[at]) for pair in fields} for at in (0, 1))
+    if (len(firsts) == 1) != (len(thens) == 1):
+        pattern, other = both if len(firsts) == 1 else both[::-1]
+        return _Order(
+            pattern, True, told.format(other=other, pattern=pattern, why="the day of the month is then always the same")
+        )
     jumps = {}
-    for pattern in (day_first[0], month_first[0]):
+    for pattern in both:
         read = column_reader(ColumnSpec("", Kind.DATETIME, formats=(pattern,)))
         times = np.array([read(text) if _reads(pattern, text) else 0 for text in evidence.texts], dtype=np.float64)
         jumps[pattern] = float(np.abs(np.diff(times[evidence.sequence])).sum())
     nearer, other = sorted(jumps, key=lambda p: jumps[p])
     if jumps[nearer] < 0.8 * jumps[other]:
-        warnings.append(
-            f"every value is also a date as {other}; {nearer} was chosen because rows follow each other in time"
-        )
-        return nearer
+        return _Order(nearer, True, told.format(other=other, pattern=nearer, why="rows follow each other in time"))
     default = month_first[0] if "/" in tied[0] else day_first[0]
-    warnings.append(f"day and month cannot be told apart: every value is a date as {tied[0]} and as {month_first[0]}; "
-                    f"{default} was taken by its separator, set formats if that is wrong")  # fmt: skip
-    return default
+    return _Order(
+        default, False,
+        f"day and month cannot be told apart: every value is a date as {both[0]} and as {both[1]}; "
+        f"{default} was taken by its separator; write dates as 2026-11-20 if that is wrong",
+    )  # fmt: skip

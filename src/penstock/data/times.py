@@ -28,6 +28,7 @@ def times_of(column: EncodedColumn, name: str, warnings: list[str]) -> tuple[np.
     numbers = number_format(evidence.texts) if evidence.texts else None
     dates = date_format(evidence, name)
     if dates is not None:
+        warnings += [f"rows are dealt by the time in {name!r}: {told}" for told in dates.warnings]
         read = column_reader(ColumnSpec(name, Kind.DATETIME, formats=dates.formats))
     elif numbers is not None:
         read = column_reader(ColumnSpec(name, Kind.NUMERIC, decimal=numbers.decimal, thousands=numbers.thousands))

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import SourceError
 from penstock.objects.digests import canonical_json
 from penstock.project.project import Project
-from penstock.project.sections.data import DataSection, JoinSection, is_database, names_of
+from penstock.project.sections.data import AsOfSection, DataSection, JoinSection, is_database, names_of
 from penstock.project.split_settings import UNITS_S, parsed_gap
 
 if TYPE_CHECKING:
     from penstock.data.source import Source
     from penstock.data.sources.declared import DeclaredSource
+    from penstock.data.sources.joined import AsOf
     from penstock.data.sources.kind import Around, SourceSettings
     from penstock.ledger.run import Run
     from penstock.lifecycle.stages import Context
@@ -63,10 +64,25 @@ def _declared_join(join: JoinSection) -> dict[str, Any]:
         "right_on": list(names_of(join.on) or names_of(join.right_on)),
         "columns": list(join.columns),
         "prefix": join.prefix,
-        "as_of": None
-        if as_of is None
-        else {"left": as_of.left, "right": as_of.right, "strict": as_of.strict, "max_age_us": _age_us(as_of.max_age)},
+        "as_of": None if as_of is None else _declared_as_of(as_of),
     }
+
+
+def _declared_as_of(as_of: AsOfSection) -> dict[str, Any]:
+    told = {
+        "left_formats": list(as_of.left_formats), "right_formats": list(as_of.right_formats), "timezone": as_of.timezone,
+    }  # fmt: skip
+    return {
+        "left": as_of.left, "right": as_of.right, "strict": as_of.strict, "max_age_us": _age_us(as_of.max_age),
+        **{name: value for name, value in told.items() if value},
+    }  # fmt: skip
+
+
+def _as_of(params: Mapping[str, Any]) -> AsOf:
+    from penstock.data.sources.joined import AsOf
+
+    formats = {name: tuple(params.get(name, ())) for name in ("left_formats", "right_formats")}
+    return AsOf(**{**params, **formats})
 
 
 def _age_us(age: str | float | None) -> float | None:
@@ -178,7 +194,7 @@ def _joined(
     """The source with the columns of the sources that are joined to it."""
     if not params.get("joins"):
         return main
-    from penstock.data.sources.joined import AsOf, Join, JoinedSource
+    from penstock.data.sources.joined import Join, JoinedSource
 
     joins = [
         Join(
@@ -188,7 +204,7 @@ def _joined(
             tuple(join["right_on"]),
             tuple(join["columns"]),
             join["prefix"],
-            None if join["as_of"] is None else AsOf(**join["as_of"]),
+            None if join["as_of"] is None else _as_of(join["as_of"]),
         )
         for number, join in enumerate(params["joins"], 1)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +119,95 @@ def test_as_of_is_what_a_plain_search_finds(
             rows_of(source.batches(7))
         return
     assert [row[-1] for row in rows_of(source.batches(7))] == expected
+
+
+DAYS = [date(2025, 1, 1) + timedelta(days=n) for n in range(365)]
+FIRSTS = [date(year, month, 1) for year in (2024, 2025) for month in range(1, 13)]
+
+
+def of_days(place: Place, left: list[str], right: list[str], truth: list[date], **as_of: Any) -> JoinedSource:
+    """Rows of a day each, with a table of days that says in plain words which ones they are."""
+    return joined(
+        place,
+        "k,asked\n" + "".join(f"1,{day}\n" for day in left),
+        "k,known,truth\n" + "".join(f"1,{day},{true.isoformat()}\n" for day, true in zip(right, truth, strict=True)),
+        as_of=AsOf("asked", "known", **as_of),
+    )
+
+
+@pytest.mark.parametrize("separator", ["/", "."])
+@pytest.mark.parametrize(
+    "truth", [FIRSTS, FIRSTS[12:], random.Random(1).sample(FIRSTS, 24)], ids=["years", "year", "mixed"]
+)
+def test_a_monthly_table_is_read_as_the_rows_are_written(place: Place, separator: str, truth: list[date]) -> None:
+    """Every date in it is one both ways; read the other way, it would be the first days of January."""
+    form = f"%d{separator}%m{separator}%Y"
+    source = of_days(place, [day.strftime(form) for day in DAYS], [day.strftime(form) for day in truth], truth)
+    assert [row[-1] for row in rows_of(source.batches())] == [day.replace(day=1).isoformat() for day in DAYS]
+    assert source.warnings == (
+        "every time in 'known' of other.csv is a date both ways; it is read in the order that 'asked' of the rows is written "
+        f"in: {form}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("%d/%m/%Y", "%m/%d/%Y"),  # the rows say day first; the table would then be 1 to 12 January
+        ("%Y-%m-%d", "%d/%m/%Y"),  # the rows say nothing about it
+    ],
+)
+def test_where_day_and_month_cannot_be_told_apart_the_user_is_asked(place: Place, left: str, right: str) -> None:
+    """With what to write; then it is as it is written."""
+    texts = [day.strftime(left) for day in DAYS], [day.strftime(right) for day in FIRSTS]
+    with pytest.raises(SchemaMismatch, match="cannot be told apart") as caught:
+        rows_of(of_days(place, *texts, FIRSTS).batches())
+    assert f'right_formats = ["{right}"]' in caught.value.way_out
+    source = of_days(place, *texts, FIRSTS, right_formats=(right,))
+    assert [row[-1] for row in rows_of(source.batches())] == [day.replace(day=1).isoformat() for day in DAYS]
+    assert source.warnings == ()
+
+
+def test_dates_that_are_written_both_ways_in_one_column_are_refused(place: Place) -> None:
+    """Of those that can be read both ways nobody knows which they are."""
+    mixed = ["25/01/2025", "01/25/2025", "02/03/2025"]
+    with pytest.raises(SchemaMismatch, match="cannot be told apart"):
+        rows_of(of_days(place, [day.strftime("%d/%m/%Y") for day in DAYS], mixed, DAYS[:3]).batches())
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    left=st.lists(st.sampled_from(DAYS), min_size=1, max_size=20),
+    right=st.lists(st.sampled_from(DAYS), min_size=1, max_size=20, unique=True),
+    forms=st.tuples(*[st.sampled_from(["%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d"])] * 2),
+)
+def test_however_dates_are_written_no_row_knows_its_future(
+    place: Place, left: list[date], right: list[date], forms: tuple[str, str]
+) -> None:
+    """Either it is refused, or each row has what was known on its day; one way of writing on both sides."""
+    form = forms[0] if "-" not in "".join(forms) else None
+    texts = [day.strftime(form or forms[0]) for day in left], [day.strftime(form or forms[1]) for day in right]
+    try:
+        rows = rows_of(of_days(place, *texts, right).batches())
+    except (SchemaMismatch, SourceError):
+        return
+    assert [row[-1] for row in rows] == [
+        max((then for then in right if then <= day), default=None) and max(t for t in right if t <= day).isoformat()
+        for day in left
+    ]
+
+
+def test_instants_without_a_time_zone_beside_those_that_have_one_are_told(place: Place) -> None:
+    """They may be hours later than they seem; where it is said which zone they are of, nothing is left to tell."""
+    texts = ["2025-07-01T12:00:00Z"], ["2025-07-01T09:00:00"]
+    source = of_days(place, *texts, DAYS[:1])
+    assert [row[-1] for row in rows_of(source.batches())] == ["2025-01-01"]
+    assert [w for w in source.warnings if "1 instants in 'known' of other.csv name no time zone" in w]
+    told = of_days(place, *texts, DAYS[:1], timezone="Europe/Berlin")
+    assert [row[-1] for row in rows_of(told.batches())] == ["2025-01-01"]
+    assert told.warnings == ()
+    with pytest.raises(SourceError, match="no row has one"):  # 09:00 in New York is 13:00 UTC
+        rows_of(of_days(place, *texts, DAYS[:1], timezone="America/New_York").batches())
 
 
 def test_several_columns_of_a_key_and_several_joins(place: Place) -> None:

@@ -12,43 +12,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
-from penstock.errors import DeclarationError, SchemaMismatch, SourceError
+from penstock.data.sources.clocks import Clock, Times, clocks_of
+from penstock.errors import DeclarationError, SourceError
 from penstock.objects.digests import digest_of_json
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from penstock.bundle.raw import Reader
     from penstock.bundle.specs import EncodedColumn
     from penstock.data.source import Batch
     from penstock.data.sources.declared import DeclaredSource
 
 INFERRED_ROWS = 200_000
 """From so many rows it is inferred how times are written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """How the times of a column are written."""
-
-    read: Reader
-    is_date: bool
-
-    def times(self, column: EncodedColumn) -> np.ndarray:
-        """Microseconds of dates, else numbers; NaN where there is none: float64, shape (n,)."""
-        import numpy as np
-
-        from penstock.bundle.raw import Unreadable
-
-        table = np.full(len(column.values) + 1, np.nan)
-        for code, value in enumerate(column.values):
-            try:
-                time = self.read(value)
-            except Unreadable:
-                continue
-            if time is not None:
-                table[code] = time
-        return table[column.codes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +36,26 @@ class AsOf:
     left, right : the columns of the times, of the rows and of the other source.
     strict : it must be older; else it may also be of the same time.
     max_age_us : it may be at most so old, in microseconds (of numbers: in their own unit); None: however old.
+    left_formats, right_formats : how the dates of either side are written; () where their values tell.
+    timezone : in which instants are read that name none; "": UTC, and it is told where others name one.
     """
 
     left: str
     right: str
     strict: bool = False
     max_age_us: float | None = None
+    left_formats: tuple[str, ...] = ()
+    right_formats: tuple[str, ...] = ()
+    timezone: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """What decides which row is found; of how times are written only what is declared."""
+        return {
+            "left": self.left, "right": self.right, "strict": self.strict, "max_age_us": self.max_age_us,
+            **({"left_formats": list(self.left_formats)} if self.left_formats else {}),
+            **({"right_formats": list(self.right_formats)} if self.right_formats else {}),
+            **({"timezone": self.timezone} if self.timezone else {}),
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,12 +91,9 @@ class Join:
 
     def to_json(self) -> dict[str, Any]:
         """What decides which values come of it."""
-        as_of = self.as_of and {
-            "left": self.as_of.left, "right": self.as_of.right, "strict": self.as_of.strict, "max_age_us": self.as_of.max_age_us,
-        }  # fmt: skip
         return {
             "left_on": list(self.left_on), "right_on": list(self.right_on), "columns": list(self.columns),
-            "prefix": self.prefix, "as_of": as_of, "options": self.source.options,
+            "prefix": self.prefix, "as_of": self.as_of and self.as_of.to_json(), "options": self.source.options,
         }  # fmt: skip
 
 
@@ -232,8 +219,10 @@ class _Lookup:
             order = present[np.argsort(codes[present], kind="stable")]
             _refuse_several(join, table, codes[order], order)
             return cls(join, table, numbers, codes[order], order, np.empty(0), None, notes)
-        right = _clock(columns[join.as_of.right], join.as_of.right)
-        all_times = right.times(columns[join.as_of.right])
+        as_of, column = join.as_of, columns[join.as_of.right]
+        theirs = Times(column, as_of.right, join.name, "right_formats", as_of.right_formats)
+        left, right = clocks_of(_times_of_rows(as_of, main), theirs, as_of.timezone, notes)
+        all_times = right.times(column)
         timed = present[~np.isnan(all_times[present])]
         if len(timed) < len(present):
             notes.append(
@@ -245,13 +234,6 @@ class _Lookup:
         if same:
             notes.append(
                 f"{same} rows of {join.name} have the key and the time of another: the later one in the source is taken"
-            )
-        left = _left_clock(join, main)
-        if left.is_date != right.is_date:
-            raise SchemaMismatch(
-                f"{join.as_of.left!r} and {join.as_of.right!r} of {join.name} cannot be compared",
-                why="one holds dates and the other numbers",
-                way_out="write both times in one form",
             )
         return cls(join, table, numbers, sorted_codes, order, times, left, notes)
 
@@ -360,49 +342,17 @@ def _refuse_several(join: Join, table: Batch, codes: np.ndarray, order: np.ndarr
     )
 
 
-def _left_clock(join: Join, main: DeclaredSource) -> Clock:
-    """How the times of the rows are written, by the first of them."""
+def _times_of_rows(as_of: AsOf, main: DeclaredSource) -> Times:
+    """The times of the first rows."""
     from penstock.data.source import Batch
 
-    assert join.as_of is not None  # only asked then
     seen: list[Batch] = []
     for batch in main.batches():
-        seen.append(batch.select((join.as_of.left,)))
+        seen.append(batch.select((as_of.left,)))
         if sum(map(len, seen)) >= INFERRED_ROWS:
             break
-    return _clock(Batch.join(seen).columns[join.as_of.left], join.as_of.left)
-
-
-def _clock(column: EncodedColumn, name: str) -> Clock:
-    """How the times of a column are written.
-
-    Raises
-    ------
-    SchemaMismatch : it holds neither dates nor numbers.
-    """
-    import numpy as np
-
-    from penstock.bundle.kinds import Kind
-    from penstock.bundle.specs import ColumnSpec
-    from penstock.bundle.values import column_reader
-    from penstock.data.evidence import MISSING_MARKERS, Evidence
-    from penstock.data.formats import date_format, number_format
-
-    evidence = Evidence.of(column, np.arange(len(column.codes)))
-    evidence = evidence.without([text for text in evidence.texts if text in MISSING_MARKERS])
-    dates = date_format(evidence, name)
-    if dates is not None:
-        return Clock(column_reader(ColumnSpec(name, Kind.DATETIME, formats=dates.formats)), is_date=True)
-    numbers = number_format(evidence.texts) if evidence.texts else None
-    if numbers is not None:
-        spec = ColumnSpec(name, Kind.NUMERIC, decimal=numbers.decimal, thousands=numbers.thousands)
-        return Clock(column_reader(spec), is_date=False)
-    shown = ", ".join(map(repr, evidence.texts[:3]))
-    raise SchemaMismatch(
-        f"{name!r} is no time",
-        why=f"its values are neither dates that are known nor numbers: {shown or 'it is empty'}",
-        way_out="name a column of dates such as 2026-11-20 in as_of",
-    )
+    column = Batch.join(seen).columns[as_of.left]
+    return Times(column, as_of.left, "the rows", "left_formats", as_of.left_formats)
 
 
 def _check(names: Sequence[str], wanted: Sequence[str], of: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Literal
 
 from penstock.bundle.kinds import Kind, Task
@@ -22,14 +23,35 @@ class AsOfSection(Section, frozen=True):
     right: str
     strict: bool = False  # older than the row's own time, not of the same
     max_age: str | float | None = None
+    left_formats: tuple[str, ...] = ()  # of dates: "iso", or patterns such as "%d/%m/%Y"; default: found in the values
+    right_formats: tuple[str, ...] = ()
+    timezone: str = ""  # of instants that name none; default: UTC
 
     def faults(self) -> Iterator[Fault]:
+        for key in ("left_formats", "right_formats"):
+            for pattern in getattr(self, key):
+                if pattern != "iso" and not _is_date_pattern(pattern):
+                    yield key, f"{pattern!r} is no format of dates", 'write "iso", or a pattern such as "%d/%m/%Y"'
         if self.max_age is not None and parsed_gap(self.max_age) is None:
             yield (
                 "max_age",
                 f"{self.max_age!r} is no length of time",
                 'write "30d" (s, m, h, d, w), or a number for times that are numbers',
             )
+
+
+def _is_date_pattern(pattern: str) -> bool:
+    """Whether a pattern of `strptime` says at least year and month.
+
+    >>> _is_date_pattern("%d/%m/%Y"), _is_date_pattern("%d/%m"), _is_date_pattern("dd/mm/yyyy")
+    (True, False, False)
+    """
+    instant = datetime(2026, 11, 25, 13, 5, tzinfo=UTC)
+    try:
+        read = datetime.strptime(instant.strftime(pattern), pattern)
+    except ValueError:
+        return False
+    return (read.year, read.month) == (instant.year, instant.month)
 
 
 class JoinSection(Section, frozen=True):
