@@ -155,10 +155,46 @@ def test_a_strange_web_page_is_refused(client: Client) -> None:
     form = {"content-type": "text/plain", "origin": "https://evil.example"}
     for path in ("/predict", "/labels"):
         refused(client.ask("POST", path, content=b'{"rows":[]}', headers=form), 403, "cross-origin")
-    own = {"origin": "http://test.local:8000", "host": "test.local:8000"}
-    assert client.ask("POST", "/predict", content=b'{"rows":[]}', headers=own).status_code == 200
+    for host in ("localhost:8000", "127.0.0.1:8000", "[::1]:8000", "model.localhost"):
+        own = {"origin": f"http://{host}", "host": host}
+        assert client.ask("POST", "/predict", content=b'{"rows":[]}', headers=own).status_code == 200
     curl = {"content-type": "application/x-www-form-urlencoded"}
     assert client.ask("POST", "/predict", content=b'{"rows":[]}', headers=curl).status_code == 200
+
+
+def test_a_page_that_has_its_own_name_lead_here_is_refused(
+    deploy: Callable[..., SlotState], open_client: Callable[..., Client]
+) -> None:
+    """DNS rebinding: to the browser, page and server are one origin. Nothing is written for it, and nothing told."""
+    deploy(1)
+    page = {"origin": "http://evil.example:8000", "host": "evil.example:8000", "x-forwarded-host": "localhost"}
+    client = open_client()
+    for path in ("/predict", "/labels", "/invocations", "/v2/models/toy/infer"):
+        answer = client.ask("POST", path, content=b'{"rows":[]}', headers={**JSON, **page})
+        assert answer.status_code == 403  # in the shape of each protocol
+        assert "does not go by the name 'evil.example:8000'" in answer.text
+    for path in ("/model", "/metrics", "/openapi.json", "/models"):
+        refused(client.ask("GET", path, headers={"host": "evil.example:8000"}), 403, "unknown-host")
+    for path in ("/healthz", "/readyz"):  # for whatever watches it, by whatever name
+        assert client.ask("GET", path, headers={"host": "evil.example:8000"}).status_code == 200
+    error = client.ask("GET", "/model", headers={"host": "shop.example"}).json()["error"]
+    assert "[serving] hosts" in error["try"]
+
+
+def test_a_declared_name_is_ours_and_elsewhere_any_name_is(
+    deploy: Callable[..., SlotState], open_client: Callable[..., Client]
+) -> None:
+    """Behind a proxy that keeps the name; a server that others reach is called as they like, unless names are declared."""
+    deploy(1)
+    declared = open_client(hosts=("Shop.example",))
+    own = {"origin": "https://shop.example", "host": "shop.example"}
+    assert declared.ask("POST", "/predict", content=b'{"rows":[]}', headers=own).status_code == 200
+    refused(declared.ask("GET", "/model", headers={"host": "evil.example"}), 403, "unknown-host")
+    assert declared.get("/model").status_code == 200
+    everywhere = open_client(host="0.0.0.0")
+    assert everywhere.ask("GET", "/model", headers={"host": "anything"}).status_code == 200
+    named = open_client(host="0.0.0.0", hosts=("shop.example",))
+    refused(named.ask("GET", "/model", headers={"host": "anything"}), 403, "unknown-host")
 
 
 def test_a_body_over_the_limit_is_refused(deploy: Callable[..., SlotState], open_client: Callable[..., Client]) -> None:

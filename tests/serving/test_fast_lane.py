@@ -160,6 +160,7 @@ def test_a_client_that_wants_no_more_is_told_goodbye(server: Server) -> None:
         (("x-deadline-ms: never",), BODY, 400, "bad-deadline"),
         (("x-priority: urgent",), BODY, 400, "bad-priority"),
         (("origin: http://evil.example",), BODY, 403, "cross-origin"),
+        (("origin: http://x",), BODY, 403, "unknown-host"),
         (("x-deadline-ms: 0.001",), BODY, 503, "too-late"),
         ((), b'{"rows": [' + b" " * 200_000 + b"]}", 413, "too-large"),
     ],
@@ -218,7 +219,7 @@ def test_a_client_that_leaves_before_its_body_is_whole_is_counted(server: Server
 
     def gone() -> int:
         metrics = Wire(server)
-        metrics.send(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        metrics.send(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         text = b""
         while chunk := metrics._socket.recv(65536):
             text += chunk

@@ -27,7 +27,7 @@ FAST = '{"header_timeout_s": 1, "body_timeout_s": 1, "keep_alive_s": 2, "max_bod
 
 
 def head(*headers: str, method: str = "POST", path: str = "/predict", length: int | None = None) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "host: x", "content-type: application/json", *headers]
+    lines = [f"{method} {path} HTTP/1.1", "host: localhost", "content-type: application/json", *headers]
     if length is not None:
         lines.append(f"content-length: {length}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
@@ -316,7 +316,7 @@ def test_a_body_of_another_kind_is_refused_or_read_for_what_it_is(server: Server
         assert send(server, head(length=len(body)) + body)[1]["code"] == "bad-json"
     with connected(server) as connection:
         connection.sendall(
-            b"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: application/xml\r\ncontent-length: 4\r\n\r\n<a/>"
+            b"POST /invocations HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/xml\r\ncontent-length: 4\r\n\r\n<a/>"
         )
         assert status_of(reply(connection)) == 415
 

@@ -109,6 +109,7 @@ def server_settings(declared: ServingSection, folder: Path | None = None) -> Ser
     return ServeSettings(
         max_body_bytes=declared.max_body_bytes,
         consumers=declared.consumers,
+        hosts=declared.hosts,
         deadline_ms=declared.deadline_ms,
         memory_mb=declared.memory_mb,
         journal=JournalSettings(

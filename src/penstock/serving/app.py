@@ -65,7 +65,7 @@ class App:
             caller = self._admit(heads, "predict")
             urgency = USUAL
             if heads:
-                refuse_unwanted(scope, heads)
+                refuse_unwanted(scope, heads, worker.hosts)
                 urgency = urgency_of(heads)
             body = await read_body(scope, receive, worker.settings.max_body_bytes)
             if body is None:
@@ -137,7 +137,10 @@ class App:
         try:
             heads = heads_of(scope)
             more = _named(heads)
-            caller = self._admit(heads, scope_of(scope["method"], path))
+            needed = scope_of(scope["method"], path)
+            if needed is not None:
+                self._worker.hosts.refuse_others(scope["headers"])
+            caller = self._admit(heads, needed)
         except RequestError as error:
             await refusing(error, refuse_of(route))(scope, receive, counting)
             return
@@ -165,4 +168,4 @@ def _grpc_of(door: Door) -> GrpcServer | None:
         return None
     from penstock.serving.protocols.grpc_service import GrpcServer  # an extra; and not every server wants it
 
-    return GrpcServer(door, settings.grpc_host, settings.grpc_port)
+    return GrpcServer(door, settings.host, settings.grpc_port)

@@ -9,16 +9,17 @@ from starlette.types import Receive, Scope
 
 from penstock.errors import RequestError
 from penstock.serving.heads import Heads
+from penstock.serving.hosts import Hosts
 
 _DRAINED = 8  # a body up to this many times the limit is read and thrown away, so that its sender hears why
 
 
-def refuse_unwanted(scope: Scope, heads: Heads) -> None:
+def refuse_unwanted(scope: Scope, heads: Heads, hosts: Hosts) -> None:
     """Refuse by its headers what is not to be read.
 
     That is what a web page of another origin sends: a stranger's page must not write to the journal of a server here.
-    Browsers name the page's origin with every such request; programs send no such header. And a packed body: of what a few
-    bytes unpack to there is no limit.
+    Browsers name the page's origin with every such request; programs send no such header. A page that had its own name lead here
+    gives itself away by that name. And a packed body: of what a few bytes unpack to there is no limit.
 
     Raises
     ------
@@ -37,8 +38,9 @@ def refuse_unwanted(scope: Scope, heads: Heads) -> None:
     origin = heads.get(b"origin")
     if origin is None:
         return
-    hosts = [value for name, value in scope["headers"] if name in (b"host", b"x-forwarded-host")]
-    if origin.rpartition(b"//")[2] in hosts:
+    own = [value for name, value in scope["headers"] if name in (b"host", b"x-forwarded-host")]
+    if origin.rpartition(b"//")[2] in own:
+        hosts.refuse_others(scope["headers"])
         return
     raise RequestError(
         f"a page of {origin.decode('latin-1')!r} may not ask this server",

@@ -60,7 +60,7 @@ class Door:
         ------
         RequestError : a stranger's page sends it, or it is too large. Gone : the client went away.
         """
-        refuse_unwanted(request.scope, heads_of(request.scope))
+        refuse_unwanted(request.scope, heads_of(request.scope), self.worker.hosts)
         body = await read_body(request.scope, request.receive, self.worker.settings.max_body_bytes)
         if body is None:
             raise Gone

@@ -63,7 +63,7 @@ class FastLane:
             call.more = b"x-request-id: %b\r\n" % request_id.encode()
         call.caller = self.worker.callers.admit(heads, "predict")
         call.who = Asking.of(call.caller, request_id)
-        refuse_unwanted(scope, heads)
+        refuse_unwanted(scope, heads, self.worker.hosts)
         call.urgency = urgency_of(heads)
 
     def ask(self, call: Call, body: bytes) -> None:

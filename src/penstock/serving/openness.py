@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
+from penstock.serving.hosts import is_loopback
 from penstock.serving.tokens import read_consumers
 
 
 def open_to_all(state_dir: Path, host: str, consumers: str, *, encrypted: bool = False) -> str | None:
     """A warning where the address can be reached from elsewhere and no token is asked for, or tokens travel in the clear."""
-    if _is_loopback(host):
+    if is_loopback(host):
         return None
     asks = consumers == "declared" or (consumers == "auto" and bool(read_consumers(state_dir)))
     if not asks:
@@ -24,10 +24,3 @@ def open_to_all(state_dir: Path, host: str, consumers: str, *, encrypted: bool =
             "\n  try: [serving.tls] certificate and key; or put something in front that speaks TLS"
         )
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

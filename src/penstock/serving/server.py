@@ -60,7 +60,7 @@ def serve(
     ServingError : nothing is deployed, or the port is in use.
     BundleError : what is live is damaged, or fails its self-test.
     """
-    settings = msgspec.structs.replace(settings or ServeSettings(), grpc_host=host)
+    settings = msgspec.structs.replace(settings or ServeSettings(), host=host)
     settings.check()
     if workers > 1 and settings.grpc_port == 0:
         raise ServingError(

@@ -77,6 +77,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_body_bytes: int = 10 * 2**20
     max_rows: int = 10_000  # of one request
     consumers: Literal["auto", "declared", "any"] = "auto"  # who may ask without a token: see penstock.serving.callers
+    hosts: tuple[str, ...] = ()  # by which names it may be asked: see penstock.serving.hosts
     deadline_ms: float | None = None  # of requests that name none themselves
     queue: QueueSettings = QueueSettings()
     batching: BatchingSettings = BatchingSettings()
@@ -93,7 +94,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logs: LogSettings = LogSettings()
     traces: bool = False  # OpenTelemetry; where to is said by the environment
     tls: TlsSettings | None = None  # None: in the clear
-    grpc_host: str = "127.0.0.1"
+    host: str = "127.0.0.1"  # that it listens on, as `serve` was told
     grpc_port: int | None = None  # None: no gRPC; 0: a free port, of one worker
 
     def check(self) -> None:

@@ -129,7 +129,7 @@ def reloaded(reload: Reload | None, now: ServeSettings) -> ServeSettings | None:
     if reload is None:
         return now
     try:
-        fresh = msgspec.structs.replace(reload(), grpc_host=now.grpc_host)
+        fresh = msgspec.structs.replace(reload(), host=now.host)
         if fresh.grpc_port == 0 and now.grpc_port is not None:  # a free one was asked for, and it has one
             fresh = msgspec.structs.replace(fresh, grpc_port=now.grpc_port)
         fresh.check()

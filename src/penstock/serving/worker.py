@@ -18,6 +18,7 @@ from penstock.serving.callers import Callers
 from penstock.serving.folder import ServingFolder
 from penstock.serving.follower import Loaded, Serving, SlotFollower
 from penstock.serving.guards import GuardWatch
+from penstock.serving.hosts import Hosts
 from penstock.serving.journal_writer import JournalWriter
 from penstock.serving.judges import judges_of
 from penstock.serving.labels import LabelBook, LabelResult
@@ -50,6 +51,7 @@ class Worker:
     def __init__(self, state_dir: Path, settings: ServeSettings) -> None:
         self.settings, self.state_dir = settings, state_dir
         self.watching = watching_of(settings)
+        self.hosts = Hosts(settings.host, settings.hosts)
         self.certificate = None if settings.tls is None else Certificate(settings.tls)
 
         def open_shadow(release: int, candidate: Loaded, counter: ArmCounter) -> Shadow:

@@ -25,6 +25,7 @@ CANDIDATE_CHECKS = (
 """Checks of `penstock monitor` (a test holds this list against them: they are too heavy to import here)."""
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _UNIT_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -163,6 +164,7 @@ class ServingSection(Section, frozen=True):
     missing: dict[str, Literal["fill", "refuse", "fallback"]] = {}  # what becomes of rows that lack a field
     max_body_bytes: int = 10 * 2**20
     consumers: Literal["auto", "declared", "any"] = "auto"  # who is answered without a token
+    hosts: tuple[str, ...] = ()  # names by which it may be asked; default: on loopback, that alone; elsewhere any
     memory_mb: float = 1024.0  # of one worker process, for the models that it has loaded
     header_timeout_s: float = 10.0  # for the head of a request
     body_timeout_s: float = 30.0  # for its body, and a second more for each 64 kB
@@ -192,6 +194,13 @@ class ServingSection(Section, frozen=True):
             )
         if self.abstain_below is not None and not 0 <= self.abstain_below < 1:
             yield "abstain_below", f"{self.abstain_below} is not a probability", "write for example 0.6"
+        for host in self.hosts:
+            if not _HOST.fullmatch(host):
+                yield (
+                    "hosts",
+                    f"{host!r} is no name of a machine",
+                    'write it without scheme and port, such as "models.example.com"',
+                )
         for name in ("header_timeout_s", "body_timeout_s", "keep_alive_s"):
             if not 1 <= getattr(self, name) <= 3600:
                 yield name, f"{getattr(self, name)} is not from 1 to 3600", "write a number of seconds"
