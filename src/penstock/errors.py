@@ -58,12 +58,26 @@ class PenstockError(Exception):
 
     code: ClassVar[str] = "penstock-error"
 
-    def __init__(self, what: str, why: str, way_out: str) -> None:
+    def __init__(self, what: str, why: str, way_out: str, *, seen: str = "") -> None:
+        """`seen` : what stands in the source, which may be personal and of test rows: it is shown on the terminal, and kept nowhere."""
         super().__init__(what, why, way_out)  # kept in args, so that it survives pickling between processes
-        self.what, self.why, self.way_out = what, why, way_out
+        self.what, self.why, self.way_out, self.seen = what, why, way_out, seen
 
     def __str__(self) -> str:
         return f"{self.what}\n  why: {self.why}\n  try: {self.way_out}"
+
+    def on_terminal(self) -> str:
+        """All of it, for the eyes of who gave the command.
+
+        >>> print(PenstockError("line 2 is torn", why="it has one value", way_out="mend it", seen="ada@example.org").on_terminal())
+        line 2 is torn
+          why: it has one value
+          seen: ada@example.org
+          try: mend it
+        """
+        if not self.seen:
+            return str(self)
+        return f"{self.what}\n  why: {self.why}\n  seen: {self.seen}\n  try: {self.way_out}"
 
     def to_json(self) -> dict[str, Any]:
         """The one shape in which every door (command line, HTTP) tells an error."""

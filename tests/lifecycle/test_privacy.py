@@ -645,6 +645,22 @@ def test_a_new_personal_column_of_the_source_stops_the_next_run(
     assert penstock(project, "run", "--budget", "2 trials").code == 0
 
 
+@pytest.mark.parametrize("torn", ["grace.hopper@example.org,5,yes", 'x,"grace.hopper@example.org,5'])
+def test_a_line_that_cannot_be_read_is_kept_nowhere(
+    decided: Path, source: Path, penstock: Cli, set_line: Cli, tmp_path: Path, torn: str
+) -> None:
+    """Nobody can say which of its values are personal: the ledger has its number, and only the terminal shows it."""
+    project = Path(shutil.copytree(decided, tmp_path / "shop"))
+    broken = tmp_path / "broken.csv"
+    broken.write_text(f"{source.read_text(encoding='utf-8')}{torn}\n", encoding="utf-8")
+    set_line(project, "data", f"source = {json.dumps(str(broken))}")
+    refused = penstock(project, "run")
+    assert refused.code == 2
+    assert refused.error["code"] == "source"
+    assert "grace" not in str(refused.error)
+    assert leaks(project, {"grace.hopper": "the line"}) == []
+
+
 def test_a_decision_changes_no_row_s_part(decided: Path, penstock: Cli, tmp_path: Path) -> None:
     """Rows are known by keyed fingerprints of their raw text: sealed rows stay sealed when an action changes."""
     from penstock.data.versions import load_memory, load_version

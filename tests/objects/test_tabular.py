@@ -217,6 +217,15 @@ def test_a_file_that_cannot_be_read_says_where_and_the_way_out(
     assert way_out in caught.value.way_out
 
 
+def test_a_torn_line_is_shown_on_the_terminal_alone(tmp_path: Path) -> None:
+    """It may hold what is personal, or lie in a test row: what is kept of the error does not quote it."""
+    with pytest.raises(SourceError) as caught:
+        rows(write(tmp_path, b"a,b\n1,2\nada@example.org,4,5\n"))
+    assert "ada@example.org,4,5" in caught.value.on_terminal()
+    assert "ada" not in str(caught.value)
+    assert "ada" not in str(caught.value.to_json())
+
+
 def test_a_missing_file_names_the_nearest_and_a_folder_its_files(tmp_path: Path) -> None:
     """The way out is a path to paste."""
     path = write(tmp_path, "a\n1\n", "customers.csv")

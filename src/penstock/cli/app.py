@@ -114,7 +114,7 @@ def run(arguments: Sequence[str]) -> int:
         if as_json:
             print(dump({"format": 1, "error": error.to_json()}))
         else:
-            say(f"penstock: {error}")
+            say(f"penstock: {error.on_terminal()}")
         return 1 if isinstance(error, GateRefused) else 2
     except (KeyboardInterrupt, click.Abort) as error:
         way = str(error.__cause__ or error) or "the same command goes on from there."  # click's own has ours behind it

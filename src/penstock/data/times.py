@@ -36,8 +36,9 @@ def times_of(column: EncodedColumn, name: str, warnings: list[str]) -> tuple[np.
         shown = ", ".join(repr(text) for text in evidence.texts[:3])
         raise SchemaMismatch(
             f"rows cannot be dealt by the time in {name!r}",
-            why=f"its values are neither dates that are known nor numbers: {shown or 'it is empty'}",
+            why="its values are neither dates that are known nor numbers" if shown else "it is empty",
             way_out='name a column of dates such as 2026-11-20, or [split] by = "random"',
+            seen=shown,
         )
     table = np.full(len(column.values) + 1, -np.inf)
     for code, value in enumerate(column.values):

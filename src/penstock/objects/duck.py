@@ -243,18 +243,20 @@ def read_error(path: Path, layout: Layout | None, error: Exception) -> SourceErr
     where = f"{path}, record {record[1] or record[2]}" if record else f"{path}"
     counts = re.search(r"Expected (?:Number of Columns: )?(\d+)(?: Found: | columns, got )(\d+)", message)
     original = re.search(r"Original Line: (.*)", message) or re.search(r"columns, got \d+: (.*)", message)
-    shown = f" ({original[1][:80]!r})" if original else ""
+    seen = repr(original[1][:80]) if original else ""
     if counts:
         return SourceError(
             f"{where} has {counts[2]} values where {counts[1]} are expected",
-            why=f"every record must have as many values as there are columns{shown}",
+            why="every record must have as many values as there are columns",
             way_out="mend that line; or name another --delimiter or --quote (none: quotes are plain letters)",
+            seen=seen,
         )
     if "quote" in message.partition("Possible")[0].lower():
         return SourceError(
             f"{where}: a quoted value does not end properly",
-            why=f"a quote opens a value, and no quote before a delimiter or line end closes it{shown}",
+            why="a quote opens a value, and no quote before a delimiter or line end closes it",
             way_out="--quote none, if quotes are plain letters in this file; or mend that line",
+            seen=seen,
         )
     if "Maximum line size" in message or "maximum_object_size" in message:
         return SourceError(
@@ -279,7 +281,10 @@ def read_error(path: Path, layout: Layout | None, error: Exception) -> SourceErr
         )
     first = message.splitlines()[0] if message else type(error).__name__
     return SourceError(
-        f"{where} cannot be read", why=first, way_out="mend the file, or name its --format and --delimiter"
+        f"{where} cannot be read",
+        why="it is not written as its first lines say",
+        way_out="mend the file, or name its --format and --delimiter",
+        seen=first,
     )
 
 

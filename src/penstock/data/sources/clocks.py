@@ -119,8 +119,9 @@ class _Side:
         shown = ", ".join(map(repr, evidence.texts[:3]))
         raise SchemaMismatch(
             f"{times.name!r} is no time",
-            why=f"its values are neither dates that are known nor numbers: {shown or 'it is empty'}",
+            why="its values are neither dates that are known nor numbers" if shown else "it is empty",
             way_out=f"name a column of dates such as 2026-11-20 in as_of, or say in {times.setting} how they are written",
+            seen=shown,
         )
 
     @property

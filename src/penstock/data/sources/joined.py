@@ -337,8 +337,9 @@ def _refuse_several(join: Join, table: Batch, codes: np.ndarray, order: np.ndarr
     ]
     raise SourceError(
         f"joining {join.name} would multiply rows",
-        why=f"{len(keys)} keys stand in more than one of its rows, in {len(keys) + len(again)} in all (first: {', '.join(firsts)})",
+        why=f"{len(keys)} keys stand in more than one of its rows, in {len(keys) + len(again)} in all",
         way_out="join as of a time (as_of), name more columns in `on`, or bring one row per key",
+        seen=", ".join(firsts),
     )
 
 
