@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from penstock.bundle.decoder import Frame
+from penstock.bundle.kinds import Kind
 from penstock.data.append import append_rows, find_returned
+from penstock.data.privacy.applying import Decisions
 from penstock.data.seal import envelopes, open_envelope, read_sealed
 from penstock.data.split import SplitSettings
 from penstock.data.versions import DatasetVersion, load_memory, load_part
@@ -199,3 +202,46 @@ def test_a_corrected_number_is_found_by_its_old_one(stores: Stores) -> None:
     loaded += [read_sealed(stores.ledger, stores.objects, again.version, e.index)[1] for e in again.version.envelopes]
     assert {0.25, 7.5, 0.125, 1.5} <= set(np.concatenate(loaded).tolist())
     assert 0.5 not in np.concatenate(loaded)
+
+
+@pytest.mark.parametrize(
+    ("by", "how", "word"),
+    [
+        ("group:who", {"drop": ("who",)}, "group"),
+        ("group:who", {"privacy": Decisions({"who": "hash"})}, "group"),
+        ("time:t", {"drop": ("t",)}, "time"),
+        ("time:t", {"kinds": {"t": Kind.CATEGORICAL}}, "time"),
+    ],
+)
+def test_rows_that_do_not_say_what_they_are_dealt_by_are_left_out(
+    stores: Stores, by: str, how: dict[str, Any], word: str
+) -> None:
+    """Dealt at random, they would tear groups, or train on what is newer than the tests; ingest says so before."""
+    dice = random.Random(1)
+    text = "who,t,x,y\n" + "".join(
+        f"c{i % 40},{2000 + i // 10},{dice.random():.6f},{'ab'[i % 2]}\n" for i in range(1000)
+    )
+    made = stores.ingest(text, split=SplitSettings(by=by), **how)
+    assert [w for w in made.warnings if w.startswith(f"rows are dealt by {by.partition(':')[2]!r}, which is not kept")]
+    parent = made.version.keyed(stores.ledger)
+    train, _ = load_part(stores.objects, parent, "train")
+    new, _ = parent.decoder.decode_rows([{"who": "c1", "t": 2300, "x": dice.random()} for _ in range(100)])
+    frame = Frame.concat([new, train.take(np.arange(5))])  # and five that are known by what they hold
+    added = append_rows(stores.ledger, stores.objects, parent.digest, frame, np.zeros(105, dtype=np.int64))
+    assert (added.rows, added.unplaced, added.too_near) == ({"train": 5, "valid": 0, "test": 0}, 100, 0)
+    assert added.version.rows["left_out"] == parent.rows["left_out"] + 100
+    told = stores.ledger.datasets.get(added.version.digest).details["warnings"]
+    assert [w for w in told if w.startswith(f"100 rows are left out: their {word} is not known")]
+
+
+@pytest.mark.parametrize("values", [None, {"train": ["train"], "test": ["test"]}])
+def test_traffic_trains_where_a_column_gives_the_parts(stores: Stores, values: dict[str, list[str]] | None) -> None:
+    """Nobody said that its rows test; a part that nobody gives is dealt from the training rows, as ever."""
+    dice = random.Random(1)
+    said = ["test", "train" if values else "valid", "train", "train", "train"]
+    text = "part,x,y\n" + "".join(f"{said[i % 5]},{dice.random():.6f},{'ab'[i % 2]}\n" for i in range(1000))
+    parent = stores.ingest(text, split=SplitSettings(by="column:part", values=values)).version
+    frame, _ = parent.decoder.decode_rows([{"x": dice.random()} for _ in range(200)])
+    added = append_rows(stores.ledger, stores.objects, parent.digest, frame, np.zeros(200, dtype=np.int64))
+    assert (added.rows["test"], added.unplaced) == (0, 0)
+    assert (added.rows["valid"] == 0) == (values is None)

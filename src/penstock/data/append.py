@@ -20,11 +20,12 @@ from penstock.data.keys import key_hashes_of_frame
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.relabel import Corrections, Relabelled, relabel
 from penstock.data.seal import opened_envelopes, read_sealed, unsealed
-from penstock.data.split import PARTS, TEST, TRAIN, VALID, place
+from penstock.data.split import LEFT_OUT, PARTS, TEST, TRAIN, VALID, SplitSettings, place
+from penstock.data.split_given import place_given
 from penstock.data.split_time import DealtByTime, place_by_time
 from penstock.data.store import finish, first_new_envelope, next_envelopes, seal_rows, store_memory, store_part
 from penstock.data.times import times_of_frame
-from penstock.data.versions import DatasetVersion, format_of, load_memory, load_version
+from penstock.data.versions import DatasetVersion, format_of, load_memory, load_version, tells_parts
 from penstock.errors import SchemaMismatch
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
@@ -41,6 +42,7 @@ class AppendResult:
     rows : rows added to each part. left_out : rows without a known target. corrected : rows whose outcome was corrected.
     returned : rows that decode like a test row of the parent; they join the test part (spent ones: validation).
     too_near : rows that lie within the gap between parts, or whose group is on the other side of the seal: left out.
+    unplaced : rows that nothing is known of and that do not hold what rows are dealt by, their time or group: left out.
     """
 
     version: DatasetVersion
@@ -49,6 +51,7 @@ class AppendResult:
     returned: int
     corrected: int = 0
     too_near: int = 0
+    unplaced: int = 0
 
 
 def append_rows(
@@ -68,7 +71,9 @@ def append_rows(
 
     Rows like one that is known go to its part, the others where their position places them (by time: those older than the
     newest training row train, of the others the oldest train and the newest test). New test rows are sealed: in the last
-    envelope while that is small and sealed, else in new ones; by time always in new ones.
+    envelope while that is small and sealed, else in new ones; by time always in new ones. Where the column that rows are dealt by
+    is not kept, or is kept as something else (hashed, say), nobody can tell on which side of the seal a new row's time or group is:
+    it is left out, and may come again with a version that holds the column. Where a column or files give the parts, traffic is said to be in none but the training part.
 
     Parameters
     ----------
@@ -175,7 +180,9 @@ def _append(
             rows, labels = Frame.concat([inside, rows]), np.concatenate([inside_y, labels])
         sealed[index] = seal_rows(ledger, objects, old.lineage, index, rows, labels, old.decoder)
     added = {name: int((parts == part).sum()) for part, name in enumerate(PARTS)}
-    within_gap = int((parts < 0).sum())
+    within_gap, unplaced = int((parts < 0).sum()), 0
+    if not tells_parts(old.decoder, old.split):
+        within_gap, unplaced = 0, within_gap
     joined = RowMemory.joined(
         now.memory,
         RowMemory.of(
@@ -194,7 +201,7 @@ def _append(
             "format": format_of(sealed.values(), remembered, manifest["parts"]),
             "parent": old.digest,
             "envelopes": [sealed[index].to_json() for index in sorted(sealed)],
-            "rows": {name: count + added.get(name, within_gap) for name, count in old.rows.items()},
+            "rows": {name: count + added.get(name, within_gap + unplaced) for name, count in old.rows.items()},
             "fingerprints": remembered,
             "appended": {"rows": old.appended_rows + len(y), "source": source},
         }
@@ -203,6 +210,8 @@ def _append(
     warnings = [f"{left_out} rows have no known target and are left out"] if left_out else []
     if within_gap:
         warnings.append(f"{within_gap} rows lie too near to rows of another part, in time or by their group: left out")
+    if unplaced:
+        warnings.append(unplaced_told(unplaced, old.split))
     before = ledger.datasets.get(old.digest).details
     details: dict[str, Any] = {
         **{name: before[name] for name in ("columns", "why_task", "read_why", "base") if name in before},
@@ -214,7 +223,16 @@ def _append(
         ledger, objects, version, source=source, details=details, project=project, run=run,
         first_new=None if made is not None else first_new,
     )  # fmt: skip
-    return AppendResult(version, added, left_out, returned, int(now.done.sum()), within_gap)
+    return AppendResult(version, added, left_out, returned, int(now.done.sum()), within_gap, unplaced)
+
+
+def unplaced_told(rows: int, split: SplitSettings) -> str:
+    """What a person should know of rows that could not be placed."""
+    what = "time" if split.how == "time" else "group"
+    return (
+        f"{rows} rows are left out: their {what} is not known, so that they cannot be kept on their side of the seal; keep "
+        f"{split.column!r} as it is ([data] drop, [privacy.columns]) for labelled traffic to join"
+    )
 
 
 def _deal(
@@ -284,6 +302,10 @@ def _place(
 ) -> DealtByTime:
     """The parts of the rows `new` (and blocks of test rows), which nothing is known of."""
     split = old.split
+    unplaced = DealtByTime(np.full(len(new), LEFT_OUT, dtype=np.int8), np.full(len(new), -1, dtype=np.int16))
+    if split.given:  # who gives the parts gives traffic none
+        train = np.full(len(new), TRAIN, dtype=np.int8)
+        return DealtByTime(place_given(hashes[new], train, split, frozenset(split.given)), unplaced.block)
     if split.how == "time":
         column = split.column or ""
         times = times_of_frame(frame, column)
@@ -295,6 +317,8 @@ def _place(
                 hashes[new], split, times[new], trained.max(initial=-np.inf),
                 gap=gap, fixed_times=fixed[0], fixed_codes=fixed[1],
             )  # fmt: skip
+    if split.how in ("time", "group"):
+        return unplaced
     return DealtByTime(place(hashes[new], split), np.full(len(new), -1, dtype=np.int16))
 
 
@@ -313,7 +337,7 @@ def _fixed(ledger: Ledger, objects: ObjectStore, old: DatasetVersion, column: st
 
 def _group_hashes(old: DatasetVersion, frame: Frame) -> np.ndarray | None:
     column = old.split.column
-    if old.split.how != "group" or column is None or column not in frame:
+    if old.split.how != "group" or column is None or not tells_parts(old.decoder, old.split):
         return None
     texts, codes = prints.encode(frame.columns[column], frame.kinds[column])
     return prints.row_hashes({"group": EncodedColumn(texts, codes)}, frame.n_rows)

@@ -61,7 +61,7 @@ from penstock.data.store import (
     store_memory,
 )
 from penstock.data.unreadable import Unreadable
-from penstock.data.versions import DatasetVersion, load_memory, load_version, own_inputs
+from penstock.data.versions import DatasetVersion, load_memory, load_version, own_inputs, tells_parts
 from penstock.errors import NotFound, SourceError
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
@@ -234,6 +234,7 @@ class _Work:
         leave_out_unknown_classes(y, parts, found.decoder.target, self.warnings)
         envelope = self._envelopes(dealt, outcomes, parent)
         decoder = with_history(found.decoder, request.history) if request.history else found.decoder
+        self._warn_of_traffic(decoder)
         self.warnings += thin_past(request.history, request.split.by, parts)
         behind = looked_back(decoder, {name: gathered.kept[name].encoded() for name in keep}, y, parts)
 
@@ -354,6 +355,13 @@ class _Work:
             self.warnings.append(
                 f"{sealed} rows are sealed for tests, [split] test asks for {round(asked)}: the others have been seen "
                 "already; bring new rows to fill envelopes with"
+            )
+
+    def _warn_of_traffic(self, decoder: Decoder) -> None:
+        if not tells_parts(decoder, self.request.split):
+            self.warnings.append(
+                f"rows are dealt by {self.request.split.column!r}, which is not kept as it is: labelled traffic cannot join the data, since nobody "
+                "could tell on which side of the seal it is"
             )
 
     def _infer(

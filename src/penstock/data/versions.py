@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from penstock.bundle.decoder import Decoder, Frame, TargetSpec
-from penstock.bundle.kinds import INPUT_KINDS
+from penstock.bundle.kinds import INPUT_KINDS, Kind
 from penstock.data import chunks
 from penstock.data.fingerprints import mix
 from penstock.data.memory import RowMemory
@@ -31,6 +31,14 @@ def own_inputs(decoder: Decoder) -> list[str]:
     """Names of the columns that a model may use and that the source itself has."""
     derived = decoder.history.names if decoder.history is not None else ()
     return [spec.name for spec in decoder.columns if spec.kind in INPUT_KINDS and spec.name not in derived]
+
+
+def tells_parts(decoder: Decoder, split: SplitSettings) -> bool:
+    """Whether decoded rows hold what they are dealt by: a time that is read as one, or a group that is kept as it came."""
+    kept = {spec.name: spec for spec in decoder.columns}.get(split.column or "")
+    if split.how == "time":
+        return kept is not None and kept.kind in (Kind.NUMERIC, Kind.DATETIME)
+    return split.how != "group" or (kept is not None and kept.privacy is None)
 
 
 @dataclass(frozen=True, slots=True)

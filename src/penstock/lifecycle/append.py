@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def append(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Decode labelled rows as the data set was decoded, correct outcomes that it has otherwise, deal and seal the others."""
-    from penstock.data.append import append_rows
+    from penstock.data.append import append_rows, unplaced_told
     from penstock.data.versions import load_version
 
     taken = _unsealed(context, params["rows"])
@@ -56,6 +56,8 @@ def append(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         warnings.append(
             f"{result.corrected} rows that were taken in before have got the label that was corrected since"
         )
+    if result.unplaced:
+        warnings.append(unplaced_told(result.unplaced, version.split))
     if unreadable:
         warnings.append(f"{len(unreadable)} values could not be read and count as missing")
     if result.returned:
