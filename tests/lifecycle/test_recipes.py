@@ -70,6 +70,20 @@ def test_a_column_of_history_that_is_not_worked_out_yet_is_told_as_such(penstock
     assert "did you mean" not in penstock(project, "recipe", "check", "back.toml").error["why"]
 
 
+def test_the_target_and_a_column_that_is_dropped_are_told_as_such(
+    penstock: Cli, project_at: Cli, set_line: Cli
+) -> None:
+    """Rather than by a nearest name, which would be another column."""
+    project = project_at("new")
+    set_line(project, "data", 'drop = ["odd"]')
+    for name, why in (("bought", "it is the target"), ("odd", "[data] drop names it")):
+        (project / "r.toml").write_text(f'outputs = ["age", "{name}"]\n', encoding="utf-8")
+        refused = penstock(project, "recipe", "check", "r.toml")
+        assert refused.code == 2
+        assert "r.toml, line 1, column 20" in refused.error["what"]
+        assert why in refused.error["why"]
+
+
 def test_a_recipe_that_is_no_text_is_refused(penstock: Cli, project: Path, tmp_path: Path) -> None:
     """Bytes, a folder."""
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")

@@ -131,7 +131,7 @@ class Step(Protocol):
     """One transformation of a recipe; one file each. The constructor stores parameters, named as in `bounds`, and no more.
 
     A step may also have a method ``objection(kind: Kind) -> str | None``: why these parameters do not suit a kind that the
-    step takes, or None. With ``variadic = True`` it takes any number of column arguments from `arity` on, and its parameters
+    step takes, or None. What its fit returns may be `CrossFitted`, or `Remembering`. With ``variadic = True`` it takes any number of column arguments from `arity` on, and its parameters
     are given by name. Steps that the decoder works out, and texts in another form: see `penstock.features.prepare`.
     """
 

@@ -76,8 +76,8 @@ def plan_of(project: Project, recipe: Recipe, tail: Tail | None = None) -> Plan:
 
     Raises
     ------
-    RecipeError : a name, step, parameter or kind is wrong, with line, column and the nearest name; a column of ``[history]`` that
-        the data set does not have yet is told as such.
+    RecipeError : a name, step, parameter or kind is wrong, with line, column and the nearest name; the target, a column that is
+        dropped, and one of ``[history]`` that the data set does not have yet, are told as such.
     """
     from penstock.features.resolve import resolve
 
@@ -85,17 +85,30 @@ def plan_of(project: Project, recipe: Recipe, tail: Tail | None = None) -> Plan:
     try:
         return resolve(recipe, specs, tail)
     except RecipeError as error:
-        waiting = [name for name in project.declaration.history if name not in {spec.name for spec in specs}]
-        for name in waiting:
-            if error.what.endswith(f"there is no column, group or assignment {name!r}"):
-                told = RecipeError(
-                    error.what,
-                    why=f"[history.{name}] was declared after the data were read",
-                    way_out="`penstock run` works it out first, and checks the recipe then",
-                )
+        known = {spec.name for spec in specs}
+        for name, (why, way_out) in _no_inputs(project).items():
+            if name not in known and error.what.endswith(f"there is no column, group or assignment {name!r}"):
+                told = RecipeError(error.what, why=why, way_out=way_out)
                 told.line, told.column = error.line, error.column
                 raise told from error
         raise
+
+
+def _no_inputs(project: Project) -> dict[str, tuple[str, str]]:
+    """Columns that a person may mean and a recipe cannot have: why, and the way out."""
+    data = project.declaration.data
+    declared = {
+        name: (
+            f"[history.{name}] was declared after the data were read",
+            "`penstock run` works it out first, and checks the recipe then",
+        )
+        for name in project.declaration.history
+    }
+    dropped = dict.fromkeys(
+        data.drop, ("[data] drop names it", "take it out of [data] drop, and `penstock run` reads it")
+    )
+    target = {data.target: ("it is the target, which is what is predicted", "leave it out of the recipe")}
+    return {**declared, **dropped, **target}
 
 
 def check_recipe(project: Project, file: Path | None = None) -> Sheet:
