@@ -239,6 +239,32 @@ def test_a_fault_of_ours_tells_nothing_outside(
     assert "secret" not in response.text
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/predict", {"rows": [ROW]}),
+        ("/v1/models/toy:predict", {"instances": [ROW]}),
+        ("/invocations", {"dataframe_records": [ROW]}),
+        (
+            "/v2/models/toy/infer",
+            {"inputs": [{"name": "age", "datatype": "FP64", "shape": [1], "data": [41.0]}]},
+        ),
+    ],
+)
+def test_a_fault_of_ours_is_journalled_by_whatever_protocol_it_was_met(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, path: str, body: Any
+) -> None:
+    """The error rate of monitors and releases counts it; the log has it once."""
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the secret inside")
+
+    monkeypatch.setattr(Bundle, "predict", broken)
+    assert client.post(path, body).status_code == 500
+    assert [(error.status, error.code) for error in read(client.journal, kinds=["error"])] == [(500, "internal")]
+    assert caplog.text.count("RuntimeError: the secret inside") == 1
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from penstock.errors import PenstockError, RequestError
+from penstock.errors import RequestError
 from penstock.serving.arms import answer_dealt, named
 from penstock.serving.asked import Asked, Rows, read_asked
 from penstock.serving.bodies import read_body, refuse_unwanted
@@ -20,7 +20,7 @@ from penstock.serving.follower import Loaded
 from penstock.serving.heads import Heads, heads_of, request_id_of
 from penstock.serving.metrics import PREDICTED
 from penstock.serving.predicting import Predicting
-from penstock.serving.refusals import headers_of, refused
+from penstock.serving.refusals import headers_of, status_of
 from penstock.serving.routes import ROUTE_OF, protocol_of, refuse_of, routes
 from penstock.serving.urgency import USUAL, Urgency, urgency_of
 from penstock.serving.worker import Worker
@@ -109,9 +109,9 @@ class App:
             if arms is None:
                 return _told(await self._predicting.answer(loaded, Asked(rows), came_ns, urgency))
             by, answers = await answer_dealt(self._predicting, arms, Asked(rows), came_ns, urgency)
-        except PenstockError as error:
+        except Exception as error:  # told to the client, and to the log, by the protocol that was asked through
             if not is_turned_away(error):
-                self._predicting.journal_error(refused(error)[0], error, ASKING.get())
+                self._predicting.journal_error(status_of(error), error, ASKING.get())
             raise
         told = _told(answers)
         return told if by.entry is loaded.entry else [{**answer, **named(by)} for answer in told]

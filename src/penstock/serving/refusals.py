@@ -10,7 +10,7 @@ from penstock.errors import PenstockError, RequestError, ServingError, StoreFull
 
 log = logging.getLogger("penstock.serving")
 
-_STATUS_OF: dict[type[PenstockError], int] = {ServingError: 503, StoreFull: 503}
+_STATUS_OF: dict[type[Exception], int] = {ServingError: 503, StoreFull: 503}
 
 TOO_LATE, OVERLOADED = "too-late", "overloaded"
 """Codes of what is refused because of all that is asked, and not because of the version that would have answered."""
@@ -18,10 +18,9 @@ TOO_LATE, OVERLOADED = "too-late", "overloaded"
 
 def refused(error: Exception) -> tuple[int, dict[str, str]]:
     """Status, and `code`, `what`, `why`, `try`, `path`; what is our fault goes to the log."""
-    if isinstance(error, PenstockError):
-        status = error.status if isinstance(error, RequestError) else _STATUS_OF.get(type(error), 500)
-        if status != 500:
-            return status, {"path": "", **error.to_json()}
+    status = status_of(error)
+    if isinstance(error, PenstockError) and status != 500:
+        return status, {"path": "", **error.to_json()}
     log.exception("a request could not be answered", exc_info=error)
     return 500, {
         "code": "internal",
@@ -30,6 +29,11 @@ def refused(error: Exception) -> tuple[int, dict[str, str]]:
         "try": "tell whoever runs this server",
         "path": "",
     }
+
+
+def status_of(error: Exception) -> int:
+    """The status alone; nothing is logged."""
+    return error.status if isinstance(error, RequestError) else _STATUS_OF.get(type(error), 500)
 
 
 def refusal(error: Exception) -> tuple[int, bytes]:
