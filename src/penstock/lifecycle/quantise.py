@@ -12,7 +12,8 @@ from penstock.experiments.sheets import table
 from penstock.lifecycle.bundles import packaging_run, restore_bundle, version_folder
 from penstock.lifecycle.check import check_declaration
 from penstock.lifecycle.exports import chosen_version
-from penstock.lifecycle.quantised import EXACT, quantised
+from penstock.lifecycle.quantised import quantised
+from penstock.lifecycle.quantised_gates import EXACT
 from penstock.lifecycle.register import register
 from penstock.lifecycle.results import figure
 from penstock.lifecycle.settings import Settings, overriding
