@@ -73,7 +73,7 @@ class Dealer:
         part = np.full(len(hashes), LEFT_OUT, dtype=np.int8)
         envelope = np.full(len(hashes), -1, dtype=np.int16)
         block = np.full(len(hashes), -1, dtype=np.int16)
-        rows = np.flatnonzero(labelled)
+        rows = _places(labelled)
         if self.rows.recalled is not None:
             if group_hashes is None or self.memory is None:
                 found, places = self.rows.recalled.places()
@@ -81,7 +81,7 @@ class Dealer:
                 found, places = self._recall_groups(self.rows.recalled, self.memory, group, group_hashes, rows)
             known = labelled & (found != UNKNOWN)
             part[known], envelope[known] = found[known], places[known]
-            rows = np.flatnonzero(labelled & (found == UNKNOWN))
+            rows = _places(labelled & (found == UNKNOWN))
         if len(rows):
             part[rows], block[rows] = self._deal_new(rows, part, envelope, hashes, group_hashes, strata)
         self._warn_of_gap(part)
@@ -220,6 +220,12 @@ class Dealer:
                         way_out="correct [split], or what it reads the parts from",
                     )
         return parts
+
+
+def _places(where: np.ndarray) -> np.ndarray:
+    """Which rows these are: of 32 bits where they suffice."""
+    found = np.flatnonzero(where)
+    return found.astype(np.int32) if len(where) < 2**31 else found
 
 
 def columns_needed(names: tuple[str, ...], request: Request) -> tuple[str, ...]:

@@ -104,6 +104,13 @@ class Gathered:
     recalled: Recalled | None
     seen: np.ndarray | None
 
+    def dealt(self) -> Gathered:
+        """What is still of use when the rows are dealt and the decoder is inferred: not their hashes, nor a sample of some of them."""
+        sample = self.sample if self.sample.whole else Sample(self.sample.n_rows, 0)
+        return replace(
+            self, hashes=np.empty((0, 2), dtype=np.uint64), keyed=None, recalled=None, seen=None, sample=sample
+        )
+
 
 @dataclass
 class Gatherer:

@@ -223,8 +223,9 @@ class _Work:
                 f"{self.old.appended_rows} labelled rows had been added to the version before; the source does not hold them"
             )
         opened = opened_envelopes(self.ledger, parent.lineage, as_of=self.as_of) if parent else ()
-        dealer = Dealer(gathered, request, key, parent, memory, self.warnings, frozenset(opened))
-        dealt = dealer.deal(labelled, outcomes)
+        dealt = Dealer(gathered, request, key, parent, memory, self.warnings, frozenset(opened)).deal(
+            labelled, outcomes
+        )
         parts = dealt.part
         if self.old is not None and parent is None:
             self._warn_of_redealing(self.old, parts)
@@ -236,14 +237,19 @@ class _Work:
         decoder = with_history(found.decoder, request.history) if request.history else found.decoder
         self._warn_of_traffic(decoder)
         self.warnings += thin_past(request.history, request.split.by, parts)
-        behind = looked_back(decoder, {name: gathered.kept[name].encoded() for name in keep}, y, parts)
+        past = {name: gathered.kept[name].encoded() for name in keep} if request.history else {}
+        behind = looked_back(decoder, past, y, parts)
+        known_by, columns = {"row": dealt.row, "group": dealt.group[:, 0]}, dealt.columns
+        gathered = gathered.dealt()
+        del dealt, outcomes, labelled, target, past  # of many rows each is much
+        _give_back()
 
         lineage = parent.lineage if parent else request.key
         stored, content = self._store(gathered, decoder, y, parts, envelope, lineage, key, behind)
         _give_back()
         of_target = [prints.value_hashes(part, key) for part in gathered.kept[request.target].parts()]
-        known_by, columns, n_rows = {"row": dealt.row, "group": dealt.group[:, 0]}, dealt.columns, gathered.n_rows
-        del dealt, gathered, behind, outcomes, labelled, target, y  # of many rows each is much
+        n_rows = gathered.n_rows
+        del gathered, behind, y
         known_by |= {"content": content, "target": np.concatenate(of_target), "part": parts, "envelope": envelope}
         del content, of_target, envelope
         now = RowMemory.grouped(known_by)

@@ -33,9 +33,9 @@ def outcomes_of(column: EncodedColumn, request: Request, warnings: list[str]) ->
     if left_out:
         warnings.append(f"{left_out} of {len(column)} rows have no target and are left out")
     if found.spec.task is not Task.REGRESSION:
-        return labelled, y
+        return labelled, y.astype(np.int32)
     edges = np.quantile(y[labelled], np.arange(1, STRATA_OF_NUMBERS) / STRATA_OF_NUMBERS)
-    return labelled, np.searchsorted(edges, np.where(labelled, y, 0.0), side="right").astype(np.int64)
+    return labelled, np.searchsorted(edges, np.where(labelled, y, 0.0), side="right").astype(np.int32)
 
 
 def leave_out_unknown_classes(y: np.ndarray, parts: np.ndarray, target: TargetSpec | None, warnings: list[str]) -> None:

@@ -53,17 +53,18 @@ def deal(
         return parts
     units = hashes if groups is None else groups
     first, codes, counts = distinct(units)
-    order = _positions_of(units, first, f"part:{settings.seed}")
-    within = np.zeros(len(first), dtype=np.int64) if strata is None or groups is not None else strata[first]
     barred = None if seen is None else np.bincount(codes, weights=seen) > 0
     if strata is not None and groups is not None:
+        order = _positions_of(units, first, f"part:{settings.seed}")
         shares = (1 - settings.valid - settings.test, settings.valid, settings.test)
         if barred is None:
             return deal_groups(codes.astype(np.int64), strata, order, shares)[codes]
         again = positions(units[first], f"redeal:{settings.seed}")
         return deal_unseen_groups(codes.astype(np.int64), strata, again, barred, shares)[codes]
+    within = np.zeros(len(first), dtype=np.int32) if strata is None or groups is not None else strata[first]
     if barred is None:
-        return _cut(counts, within, order, settings)[codes]
+        return _cut(counts, within, _positions_of(units, first, f"part:{settings.seed}"), settings)[codes]
+    order = _positions_of(units, first, f"part:{settings.seed}")
     return _cut_unseen(units[first], counts, within, order, barred, settings)[codes]
 
 
@@ -149,6 +150,7 @@ def _cut(
         ranked = np.lexsort((order, small, within))
     else:
         ranked = np.lexsort((order, within))
+    del order, small  # there may be many rows
     sizes, strata = counts[ranked].astype(np.float64), within[ranked]
     middles = np.cumsum(sizes)
     starts = np.flatnonzero(np.r_[True, strata[1:] != strata[:-1]])
@@ -157,7 +159,7 @@ def _cut(
     sizes /= 2
     middles -= sizes
     for start, end, first, whole in zip(starts, (*starts[1:], len(ranked)), before, total, strict=True):
-        middles[start:end] -= first  # a stratum at a time, in its place: there may be many rows
+        middles[start:end] -= first  # a stratum at a time, in its place
         middles[start:end] /= whole
     parts = np.empty(len(ranked), dtype=np.int8)
     parts[ranked] = _part_of(middles, settings)
