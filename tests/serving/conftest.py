@@ -94,6 +94,7 @@ class Client:
 
     def __init__(self, state_dir: Path, settings: ServeSettings) -> None:
         self.worker = Worker(state_dir, settings)
+        self.worker._follower.acknowledge()  # as it is once it serves
         self.app = App(self.worker)
         self.journal = state_dir / "journal"
 

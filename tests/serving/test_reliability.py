@@ -5,17 +5,22 @@ Minutes of it, at the highest rates, are `benchmarks/serving/reliability.py`.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from penstock.serving.acknowledgements import STARTING, workers
 from penstock.serving.journal import read
@@ -114,6 +119,59 @@ def test_a_full_disk_is_answered_without_the_journal_where_that_is_declared(
     text = connection.getresponse().read().decode()
     connection.close()
     assert f"penstock_not_journalled_total {float(len(answered) - len(found))}" in text
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """The serving folder on a file system of a few megabytes of its own."""
+    place = tmp_path / "serving"
+    place.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_workers_that_die_are_replaced_on_a_full_disk(
+    small_disk: Path, deploy: Deploy, release: Deploy, start_server: Any
+) -> None:
+    """All workers are killed, twice, while not one byte is left: new ones answer, and say so once there is room again."""
+    deploy(1)
+    release(2, "shadow", 0.0)
+    server = start_server("--workers", "2", "--settings", '{"journal": {"when_full": "answer"}}')
+    rest = small_disk / "rest"
+    with rest.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    assert shutil.disk_usage(small_disk).free == 0
+
+    def answers() -> bool:
+        try:
+            return bool(server.ask("POST", "/predict", {"rows": [ROWS[0]]})[0] == 200)
+        except (OSError, http.client.HTTPException):
+            return False
+
+    for _ in range(2):
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        for pid in children:
+            os.kill(int(pid), signal.SIGKILL)
+        ends = time.monotonic() + 60
+        while not answers():
+            assert time.monotonic() < ends, "no worker answers"
+    assert [answers() for _ in range(20)] == [True] * 20
+    assert rest.exists()
+    rest.unlink()
+    ends = time.monotonic() + 60
+    while len(serving(small_disk)) < 2:
+        assert time.monotonic() < ends, "no worker says what it serves"
+        time.sleep(0.02)
+    assert server.stop() == 0
+    errors = server.errors()
+    assert "the shadow ended" not in errors
+    assert "Traceback" not in errors
 
 
 def test_memory_stays_flat(deploy: Deploy, start_server: Any) -> None:

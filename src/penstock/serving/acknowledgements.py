@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import os
 import threading
 import time
@@ -17,6 +19,9 @@ from penstock.serving.instants import iso_now
 FORMAT = 1
 STARTING = -1
 _POLL_S = 0.005
+_AGAIN_S = 1.0
+
+log = logging.getLogger("penstock.serving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,16 @@ class Acknowledgement:
 
 
 class AcknowledgementFile:
-    """Written by one worker, from its start to its end."""
+    """Written by one worker, from its start to its end.
+
+    A worker answers whether or not the disk has room for that: what could not be written is, once there is.
+    """
 
     def __init__(self, state_dir: Path) -> None:
         self._folder = ServingFolder(state_dir).acks
         self._now = Acknowledgement(os.getpid(), process_start(os.getpid()) or 0)
         self._changing = threading.Lock()  # the slots and the shelf are followed side by side
+        self._is_behind = False
         self.name = self._now.name
         self._write()
 
@@ -73,6 +82,13 @@ class AcknowledgementFile:
             self._now = replace(self._now, shelf=epoch)
             self._write()
 
+    async def catch_up(self) -> None:
+        """Write what could not be written, again and again until cancelled."""
+        while True:
+            await asyncio.sleep(_AGAIN_S)
+            if self._is_behind:
+                await asyncio.to_thread(self._write_again)
+
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
 
@@ -80,12 +96,23 @@ class AcknowledgementFile:
     def _path(self) -> Path:
         return self._folder / f"{self.name}.json"
 
+    def _write_again(self) -> None:
+        with self._changing:
+            self._write()
+
     def _write(self) -> None:
         """Atomic, but not synced: it speaks of a living process, and a power loss leaves none."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         unfinished = self._path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps({"format": FORMAT, **asdict(self._now)}), encoding="utf-8")
-        unfinished.replace(self._path)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps({"format": FORMAT, **asdict(self._now)}), encoding="utf-8")
+            unfinished.replace(self._path)
+        except OSError as error:
+            if not self._is_behind:
+                log.error("what this worker serves cannot be written, and is once it can: %s", error)
+            self._is_behind = True
+        else:
+            self._is_behind = False
 
 
 def workers(state_dir: Path) -> list[Acknowledgement]:

@@ -7,12 +7,12 @@ that died stay, so that no count goes down, and a server that is started again g
 from __future__ import annotations
 
 import math
-import mmap
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
+from penstock.serving.consumer_counts import shared_map
 from penstock.serving.folder import ServingFolder
 from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Release
 
@@ -79,12 +79,7 @@ class ArmFile:
     """One process's counts of one release."""
 
     def __init__(self, state_dir: Path, release: int, name: str) -> None:
-        folder = _folder(state_dir, release)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{name}{_ENDING}").open("ab+") as file:
-            file.truncate(_SIZE)
-            self._map = mmap.mmap(file.fileno(), _SIZE)
-        values = memoryview(self._map).cast("d")
+        values = memoryview(shared_map(_folder(state_dir, release) / f"{name}{_ENDING}", _SIZE)).cast("d")
         self.live = ArmCounter(values[:_WIDTH])
         self.candidate = ArmCounter(values[_WIDTH:])
 

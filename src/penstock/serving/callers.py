@@ -11,7 +11,6 @@ import asyncio
 import hmac
 import logging
 import math
-import os
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -21,10 +20,11 @@ from pathlib import Path
 from penstock.errors import PenstockError, RequestError
 from penstock.serving.consumer_counts import ConsumerCounts
 from penstock.serving.folder import ServingFolder
+from penstock.serving.followed import Followed
 from penstock.serving.heads import Heads
 from penstock.serving.instants import parse_instant
 from penstock.serving.rates import CREDIT_S, Rate
-from penstock.serving.tokens import ANONYMOUS, Consumer, digest_of, read_consumers
+from penstock.serving.tokens import ANONYMOUS, Consumer, digest_of, parse_consumers, read_consumers
 
 log = logging.getLogger("penstock.serving")
 
@@ -127,7 +127,7 @@ class Callers:
         self._anonymous = Caller(ANONYMOUS, frozenset({"predict", "label"}))
         self._rates: dict[str, Rate] = {}
         self._held: Mapping[bytes, _Held] = {}
-        self._seen = self._fingerprint()
+        self._followed = Followed(self._path, _LOOK_S)
         self.is_open = consumers == "auto"
         self._take(read_consumers(state_dir))
 
@@ -161,19 +161,16 @@ class Callers:
 
     async def follow(self) -> None:
         """Look at tokens.json again and again until cancelled."""
-        while True:
-            await asyncio.sleep(_LOOK_S)
-            seen = self._fingerprint()
-            if seen == self._seen:
-                continue
-            self._seen = seen
-            if seen is None:
-                log.error("tokens.json is gone; the tokens that it held last still count")
-                continue
-            try:
-                self._take(await asyncio.to_thread(read_consumers, self._state_dir))
-            except PenstockError as error:
-                log.error("tokens.json is not followed, and the tokens that it held last still count: %s", error)
+        await self._followed.follow(self._take_again)
+
+    async def _take_again(self) -> None:
+        try:
+            data = await asyncio.to_thread(self._path.read_bytes)
+            self._take(parse_consumers(data, str(self._path)))
+        except FileNotFoundError:
+            log.error("tokens.json is gone; the tokens that it held last still count")
+        except PenstockError as error:
+            log.error("tokens.json is not followed, and the tokens that it held last still count: %s", error)
 
     def _caller(self, given: bytes) -> Caller:
         if given[:7].lower() != b"bearer ":
@@ -210,13 +207,6 @@ class Callers:
         if known is not None and known.per_s == consumer.rate_per_s:
             return known
         return Rate(self._state_dir, consumer.name, consumer.rate_per_s)
-
-    def _fingerprint(self) -> tuple[int, int, int] | None:
-        try:
-            stat = os.stat(self._path)
-        except FileNotFoundError:
-            return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def scope_of(method: str, path: str) -> str | None:

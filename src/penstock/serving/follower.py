@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +21,7 @@ from penstock.serving.arm_counts import ArmCounter
 from penstock.serving.arms import Arms
 from penstock.serving.background import in_turn
 from penstock.serving.folder import ServingFolder
+from penstock.serving.followed import Followed
 from penstock.serving.journal_writer import origin_of
 from penstock.serving.loading import load_bundle
 from penstock.serving.shadow import Shadow
@@ -96,8 +96,7 @@ class SlotFollower:
         self.serving: Serving | None = None
         self.acknowledgement = AcknowledgementFile(state_dir)
         self._path, self._turn = ServingFolder(state_dir).slots, ServingFolder(state_dir).turn
-        self._poll_s = poll_ms / 1000
-        self._seen = self._fingerprint()
+        self._followed = Followed(self._path, poll_ms / 1000)
         self._started = SlotState()
         self._bundles: dict[str, Bundle] = {}  # by digest
 
@@ -127,12 +126,7 @@ class SlotFollower:
 
     async def follow(self) -> None:
         """Look at slots.json again and again until cancelled."""
-        while True:
-            await asyncio.sleep(self._poll_s)
-            seen = self._fingerprint()
-            if seen != self._seen:
-                self._seen = seen
-                await self._move()
+        await self._followed.follow(self._move)
 
     async def _move(self) -> None:
         try:
@@ -228,10 +222,3 @@ class SlotFollower:
             self.acknowledgement.serves(state.epoch, "", 0, "")
         else:
             self.acknowledgement.serves(state.epoch, entry.model, entry.version, state.live or "")
-
-    def _fingerprint(self) -> tuple[int, int, int] | None:
-        try:
-            stat = os.stat(self._path)
-        except FileNotFoundError:
-            return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -6,7 +6,6 @@ sums the files of all, also of workers that died, so that no counter ever goes d
 
 from __future__ import annotations
 
-import mmap
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -113,12 +112,8 @@ class Metrics:
         wanted = objectives or ObjectiveSettings()
         self._slow_s = float("inf") if wanted.latency is None else wanted.latency.ms / 1000
         self.levels = levels_of(state_dir, wanted)
-        folder = ServingFolder(state_dir).metrics
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{name}{_ENDING}").open("w+b") as file:
-            file.truncate(_SIZE * 8)
-            self._map = mmap.mmap(file.fileno(), _SIZE * 8)
-        self.values = memoryview(self._map).cast("d")
+        path = ServingFolder(state_dir).metrics / f"{name}{_ENDING}"
+        self.values = memoryview(consumer_counts.shared_map(path, _SIZE * 8)).cast("d")
 
     def request(self, route: str, status: int) -> None:
         self.values[_PLACES.get((route, status)) or _PLACES[route, 0]] += 1

@@ -7,6 +7,7 @@ is asked sums the files of all; counters of workers that died still count, what 
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from penstock.serving.follower import Serving
+
+log = logging.getLogger("penstock.serving")
 
 ENDING = ".models"
 _COUNTERS = {
@@ -43,9 +46,7 @@ class ModelCounts:
     """One worker's file. To be used by one thread."""
 
     def __init__(self, state_dir: Path, name: str) -> None:
-        folder = ServingFolder(state_dir).metrics
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / f"{name}{ENDING}"
+        self._path = ServingFolder(state_dir).metrics / f"{name}{ENDING}"
         self._counts: dict[str, Counter[tuple[str, int]]] = {name: Counter() for name in _COUNTERS}
         self._holds: dict[tuple[str, int], int] = {}
 
@@ -72,8 +73,12 @@ class ModelCounts:
         for name, counts in self._counts.items():
             body[name] = [[*key, count] for key, count in counts.items()]
         unfinished = self._path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(body), encoding="utf-8")
-        unfinished.replace(self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps(body), encoding="utf-8")
+            unfinished.replace(self._path)
+        except OSError as error:  # models are loaded and asked all the same; the next change writes this one as well
+            log.error("the counts of models cannot be written: %s", error)
 
 
 def collect_models(state_dir: Path, serving: Serving | None) -> Iterator[Metric]:

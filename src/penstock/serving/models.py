@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 import weakref
 from collections import OrderedDict
@@ -23,6 +22,7 @@ from penstock.serving.acknowledgements import AcknowledgementFile
 from penstock.serving.addresses import address, number_of
 from penstock.serving.background import in_turn
 from penstock.serving.folder import ServingFolder
+from penstock.serving.followed import Followed
 from penstock.serving.follower import Loaded, Prepare, Serving
 from penstock.serving.loading import (
     give_memory_back,
@@ -90,7 +90,6 @@ class Models:
         self._serving = serving
         self._acknowledgement = acknowledgement
         self._limit = int(memory_mb * 1_000_000)
-        self._poll_s = poll_ms / 1000
         self._path, self._turn = ServingFolder(state_dir).shelf, ServingFolder(state_dir).turn
         self._held: OrderedDict[Key, Held] = OrderedDict()  # the least recently asked first
         self._leaving: dict[int, int] = {}  # evicted, and still answering: their memory
@@ -98,7 +97,7 @@ class Models:
         self._failed: dict[Key, tuple[float, RequestError]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._counts = ModelCounts(state_dir, acknowledgement.name)
-        self._seen = self._fingerprint()
+        self._followed = Followed(self._path, poll_ms / 1000)
         self.shelf = self._read() or Shelf()
         acknowledgement.follows_shelf(self.shelf.epoch)
 
@@ -199,7 +198,7 @@ class Models:
             start = time.perf_counter()
             try:
                 bundle, memory_bytes = await in_turn(self._turn, partial(self._bring, entry))
-            except PenstockError as error:
+            except (PenstockError, OSError) as error:
                 log.error("%s version %d of the shelf is refused: %s", entry.model, entry.version, error)
                 self._counts.failed(entry)
                 refused = _unavailable(entry)
@@ -269,14 +268,12 @@ class Models:
     async def follow(self) -> None:
         """Look at shelf.json again and again until cancelled. What is to be loaded ahead is loaded first of all."""
         await self._load_ahead()
-        while True:
-            await asyncio.sleep(self._poll_s)
-            seen = self._fingerprint()
-            if seen != self._seen:
-                self._seen = seen
-                shelf = await asyncio.to_thread(self._read)
-                if shelf is not None:
-                    await self._move(shelf)
+        await self._followed.follow(self._take)
+
+    async def _take(self) -> None:
+        shelf = await asyncio.to_thread(self._read)
+        if shelf is not None:
+            await self._move(shelf)
 
     async def _move(self, shelf: Shelf) -> None:
         before = {entry.key: entry for entry in self.shelf.entries}
@@ -304,13 +301,6 @@ class Models:
         except PenstockError as error:
             log.error("shelf.json is not followed: %s", error)
             return None
-
-    def _fingerprint(self) -> tuple[int, int, int] | None:
-        try:
-            stat = os.stat(self._path)
-        except FileNotFoundError:
-            return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _unavailable(entry: ShelfEntry) -> RequestError:

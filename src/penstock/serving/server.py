@@ -235,8 +235,13 @@ def run_worker(
         config.ssl = worker.certificate.context  # ours: it is loaded again when the files change
     server = Server(config)
 
-    def stop(number: int, frame: object) -> None:
+    def end() -> None:
         server.should_exit = True
+
+    worker.end = end
+
+    def stop(number: int, frame: object) -> None:
+        end()
 
     # uvicorn takes these over once it runs, stops gracefully, and then raises them again for whoever had them before:
     # here. Whoever had them must also stop the server, because one may come before uvicorn takes over.

@@ -17,14 +17,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import msgspec
 import orjson
 
-from penstock.errors import PenstockError, RequestError
+from penstock.errors import PenstockError, RequestError, StoreFull
 from penstock.serving.acknowledgements import process_start
 from penstock.serving.arm_counts import ArmCounter, ArmFile
 from penstock.serving.folder import ServingFolder
@@ -114,17 +115,19 @@ class Shadow:
         if body is None:
             history = {"history": asked.history} if asked.has_history else {}
             body = orjson.dumps({"rows": asked.rows, **history})
-        if self._socket is None:
-            self._counter.dropped()
-            return
+        ours = self._socket
         try:
-            self._socket.send(b"".join((_LENGTH.pack(len(body)), body, answers)))
+            if ours is not None:
+                ours.send(b"".join((_LENGTH.pack(len(body)), body, answers)))
+                return
         except (BlockingIOError, InterruptedError):  # it is busy
             self._counter.dropped()
+            return
         except OSError:  # larger than any message may be; or the process is gone
-            self._counter.dropped()
-            if self._process is not None and self._process.poll() is not None and time.monotonic() >= self._due:
-                threading.Thread(target=self._start_again, name="shadow-start", daemon=True).start()
+            pass
+        self._counter.dropped()
+        if self._is_gone and time.monotonic() >= self._due:
+            threading.Thread(target=self._start_again, name="shadow-start", daemon=True).start()
 
     def close(self) -> None:
         """Let it answer what it has, and end."""
@@ -143,26 +146,38 @@ class Shadow:
     def _start_again(self) -> None:
         """Not in the event loop: to start a process takes milliseconds."""
         with self._starting:
-            process = self._process
-            if self._closed or process is None or process.poll() is None or time.monotonic() < self._due:
+            if self._closed or not self._is_gone or time.monotonic() < self._due:
                 return
-            log.error("the shadow ended with code %d and is started again", process.returncode)
-            self._counter.failed()
+            if self._process is not None:
+                log.error("the shadow ended with code %d and is started again", self._process.returncode)
+                self._counter.failed()
             self._due, self._pause_s = time.monotonic() + self._pause_s, min(2 * self._pause_s, _LONGEST_PAUSE_S)
             if self._socket is not None:
                 self._socket.close()
             self._start()
 
+    @property
+    def _is_gone(self) -> bool:
+        """Whether there is no process: it ended, or could not be started."""
+        return self._process is None or self._process.poll() is not None
+
     def _start(self) -> None:
-        ours, theirs = _pair()
-        ours.setblocking(False)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-        with theirs:
-            fd = theirs.fileno()
-            settings = msgspec.json.encode(self.settings).decode()
-            command = [sys.executable, "-m", "penstock.serving.shadow", "--fd", str(fd), "--settings", settings]
-            self._process = subprocess.Popen(command, pass_fds=(fd,), stdin=subprocess.DEVNULL, start_new_session=True)
-        self._socket = ours
+        """Where the system has no process or no socket to give, the next copies try again; nobody waits for a shadow."""
+        self._socket = self._process = None
+        try:
+            ours, theirs = _pair()
+            with theirs:
+                ours.setblocking(False)
+                ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+                fd = theirs.fileno()
+                settings = msgspec.json.encode(self.settings).decode()
+                command = [sys.executable, "-m", "penstock.serving.shadow", "--fd", str(fd), "--settings", settings]
+                self._process = subprocess.Popen(
+                    command, pass_fds=(fd,), stdin=subprocess.DEVNULL, start_new_session=True
+                )
+            self._socket = ours
+        except OSError as error:
+            log.error("the shadow cannot be started now: %s", error)
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:
@@ -191,7 +206,9 @@ class _Answering:
         self._novelty_limit, self._model = settings.novelty_limit, settings.model
         self._remembered = RememberedRows(journal, settings.history)
         self._remembered.prepare(self._bundle, settings.model)
-        self._journal = JournalWriter(journal, settings.journal)
+        # Nobody waits for what it says: it goes on without the journal also where the worker does not.
+        self._journal = JournalWriter(journal, msgspec.structs.replace(settings.journal, when_full="answer"))
+        self._is_full = False
         self._origin = (
             origin_of(settings.model, settings.version, settings.slot) + b',"arm":"%b"' % CANDIDATE_ARM.encode()
         )
@@ -211,16 +228,27 @@ class _Answering:
             self._counter.failed()
             status = error.status if isinstance(error, RequestError) else 500
             code = error.code if isinstance(error, PenstockError) else "internal"
-            self._journal.error(status, code, origin=self._origin)
+            self._write(partial(self._journal.error, status, code, origin=self._origin))
             return
         seconds = (time.perf_counter_ns() - start_ns) / 1e9
         same = sum(_agree(a["prediction"], b["prediction"]) for a, b in zip(live, answers, strict=True))
         novel = sum(answer["novelty"] > self._novelty_limit for answer in answers)
         if live and is_journalled(live[0]["id"]):
             paired = [{"id": a["id"], **b} for a, b in zip(live, answers, strict=True)]
-            self._journal.shadow(self._origin, paired, latency_ms=seconds * 1000)
+            self._write(partial(self._journal.shadow, self._origin, paired, latency_ms=seconds * 1000))
         self._counter.answered(len(answers), sum(a["decision"] != "answer" for a in answers), novel, seconds)
         self._counter.compared(len(answers), same)
+
+    def _write(self, record: Callable[[], None]) -> None:
+        """Journal something; a full disk is not the candidate's fault, and told once."""
+        try:
+            record()
+        except StoreFull as full:
+            if not self._is_full:
+                log.error("what the shadow says is not journalled: %s", full)
+            self._is_full = True
+        else:
+            self._is_full = False
 
     def close(self) -> None:
         self._journal.close()

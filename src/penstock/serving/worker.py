@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,8 @@ from penstock.serving.settings import ServeSettings
 from penstock.serving.shadow import Shadow
 from penstock.serving.tls import Certificate
 from penstock.serving.watching import watching_of
+
+log = logging.getLogger("penstock.serving")
 
 
 class Beside(Protocol):
@@ -80,7 +82,8 @@ class Worker:
         self.guards = GuardWatch(state_dir, self._arms)
         self._one_at_a_time = asyncio.Lock()
         self.closing: list[Callable[[], None]] = []  # what is to be closed with the worker
-        self.failure: PenstockError | None = None  # why it could not start; for whoever started it
+        self.failure: BaseException | None = None  # why it could not start, or go on; for whoever started it
+        self.end: Callable[[], None] = lambda: None  # ends the server; set by whoever runs it
 
     @property
     def serving(self) -> Serving:
@@ -132,6 +135,7 @@ class Worker:
         renewing = [] if self.certificate is None else [self.certificate.follow()]
         following = asyncio.gather(
             self._follower.follow(),
+            self._follower.acknowledgement.catch_up(),
             self.models.follow(),
             self.remembered.follow(),
             self.callers.follow(),
@@ -139,17 +143,27 @@ class Worker:
             self.metrics.levels.watch(),
             *renewing,
         )
+        following.add_done_callback(self._followed)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if beside is not None:
             await beside.stop(self.settings.stop_after_s)
         following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+        await asyncio.wait([following])
         await asyncio.to_thread(self.close)
         if self.watching is not None:
             await asyncio.to_thread(self.watching.close)
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _followed(self, following: asyncio.Future[Any]) -> None:
+        """End the worker where it follows no longer, whatever the fault: another one takes its place, and none answers for ever with
+        what was live once."""
+        error = None if following.cancelled() else following.exception()
+        if error is None or isinstance(error, asyncio.CancelledError):  # told to stop
+            return
+        log.critical("the worker follows no longer what is deployed, and ends", exc_info=error)
+        self.failure = error
+        self.end()
 
     def close(self) -> None:
         for close in self.closing:
