@@ -224,6 +224,17 @@ def test_several_columns_of_a_key_and_several_joins(place: Place) -> None:
     assert rows_of(source.batches()) == [("1", "2", "0", "s1", "Beja"), ("1", "3", "1", "s2", "Faro")]
 
 
+def test_a_key_of_many_columns_finds_its_own_row(place: Place) -> None:
+    """Also where the product of the different values of its columns is more than 64 bits hold."""
+    names = ("a", "b", "c", "d", "e")
+    keys = [",".join(str((n * prime) % 8009) for prime in (1, 3, 5, 7, 11)) for n in range(8009)]
+    place.write("m.csv", "a,b,c,d,e,y\n" + "".join(f"{key},{n}\n" for n, key in enumerate(keys)))
+    place.write("o.csv", "a,b,c,d,e,v\n" + "".join(f"{key},{n}\n" for n, key in reversed(list(enumerate(keys)))))
+    source = JoinedSource(place.open("m.csv"), [Join(place.open("o.csv"), "o.csv", names, names)])
+    assert [row[-1] for row in rows_of(source.batches())] == [str(n) for n in range(8009)]
+    assert source.warnings == ()
+
+
 @pytest.mark.parametrize(
     ("how", "error", "words"),
     [

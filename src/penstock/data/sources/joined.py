@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
 from penstock.data.sources.clocks import Clock, Times, clocks_of
+from penstock.data.sources.join_keys import JoinKeys
 from penstock.errors import DeclarationError, SourceError
 from penstock.objects.digests import digest_of_json
 
@@ -178,13 +179,13 @@ class _Lookup:
 
     Attributes
     ----------
-    numbers : for each column of the key, canonical text -> number. codes : of the rows with a key, sorted, shape (m,).
+    keys : the numbers of its keys. codes : those of the rows with a key, sorted, shape (m,).
     order : their places in `table`. times : theirs, ascending within a key; empty without.
     """
 
     join: Join
     table: Batch
-    numbers: list[dict[str, int]]
+    keys: JoinKeys
     codes: np.ndarray
     order: np.ndarray
     times: np.ndarray
@@ -203,14 +204,7 @@ class _Lookup:
         needed = tuple(dict.fromkeys((*join.right_on, *((join.as_of.right,) if join.as_of else ()), *join.taken)))
         table = Batch.join([batch.select(needed) for batch in join.source.batches()])
         columns = table.columns
-        numbers: list[dict[str, int]] = []
-        for name in join.right_on:
-            known: dict[str, int] = {}
-            for value in columns[name].values:
-                known.setdefault(_plain(value), len(known))
-            known.pop("", None)
-            numbers.append(known)
-        codes = _codes([columns[name] for name in join.right_on], numbers)
+        keys, codes = JoinKeys.of([columns[name] for name in join.right_on])
         notes: list[str] = []
         present = np.flatnonzero(codes >= 0)
         if len(present) < len(codes):
@@ -218,7 +212,7 @@ class _Lookup:
         if join.as_of is None:
             order = present[np.argsort(codes[present], kind="stable")]
             _refuse_several(join, table, codes[order], order)
-            return cls(join, table, numbers, codes[order], order, np.empty(0), None, notes)
+            return cls(join, table, keys, codes[order], order, np.empty(0), None, notes)
         as_of, column = join.as_of, columns[join.as_of.right]
         theirs = Times(column, as_of.right, join.name, "right_formats", as_of.right_formats)
         left, right = clocks_of(_times_of_rows(as_of, main), theirs, as_of.timezone, notes)
@@ -235,7 +229,7 @@ class _Lookup:
             notes.append(
                 f"{same} rows of {join.name} have the key and the time of another: the later one in the source is taken"
             )
-        return cls(join, table, numbers, sorted_codes, order, times, left, notes)
+        return cls(join, table, keys, sorted_codes, order, times, left, notes)
 
     def beside(self, batch: Batch) -> Batch:
         """A batch with the columns of the join behind its own."""
@@ -245,7 +239,7 @@ class _Lookup:
         from penstock.data.source import Batch
 
         columns = batch.columns
-        codes = _codes([columns[name] for name in self.join.left_on], self.numbers)
+        codes = self.keys.codes([columns[name] for name in self.join.left_on])
         low = np.searchsorted(self.codes, codes, side="left")
         high = np.searchsorted(self.codes, codes, side="right")
         if self.join.as_of is None:
@@ -303,24 +297,6 @@ class _Lookup:
                 f"{self.unreadable} rows have no time in {self.join.as_of.left!r}, and so none in {self.join.name}"
             )
         return told
-
-
-def _codes(columns: Sequence[EncodedColumn], numbers: Sequence[Mapping[str, int]]) -> np.ndarray:
-    """One number for each row's key, -1 where it is not known or a part of it is missing: int64, shape (n,)."""
-    import numpy as np
-
-    code = np.zeros(len(columns[0].codes), dtype=np.int64)
-    for column, known in zip(columns, numbers, strict=True):
-        of_value = np.array([*(known.get(_plain(value), -1) for value in column.values), -1], dtype=np.int64)
-        own = of_value[column.codes]
-        code = np.where((code < 0) | (own < 0), -1, code * (len(known) + 1) + own)
-    return code
-
-
-def _plain(value: str | None) -> str:
-    from penstock.data.canonical import canonical_text
-
-    return canonical_text(value) if value else ""
 
 
 def _refuse_several(join: Join, table: Batch, codes: np.ndarray, order: np.ndarray) -> None:
