@@ -102,7 +102,7 @@ def ingest(
     task, kinds, missing, positive : taken instead of what would be inferred. drop : columns that are not kept.
     key : the column that says which row is which: a row keeps its part whatever else of it is corrected.
     history : columns that look back at earlier rows; they stand behind those of the source.
-    privacy : what becomes of personal columns; where others are found, nothing is stored.
+    privacy : what becomes of personal columns; where others are found, no version is made.
     project : whose head moves. run : id of the run that does this.
     again : work it all out again, even where the version is known (to reproduce it); the head stays.
     redeals : with `again`: digest of the version whose rows were dealt anew; else the head tells.

@@ -60,7 +60,7 @@ def refuse_undecided(found: list[PersonalColumn], target: str) -> None:
     error = PrivacyUndecided(
         f"{len(found)} {what} personal data, and nobody has decided what becomes of them: "
         f"{', '.join(repr(c.name) for c in found)}",
-        why="until then nothing of the source is stored",
+        why="until then no version is made of the source",
         way_out=f"write into penstock.toml, or accept this with `penstock data privacy --accept`:\n    [privacy.columns]\n{lines}",
     )
     error.found = tuple(found)
