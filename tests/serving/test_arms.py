@@ -15,8 +15,10 @@ from penstock.serving.arm_figures import figures, quantile
 from penstock.serving.arms import Arms
 from penstock.serving.journal import read
 from penstock.serving.line import overloaded, too_late
+from penstock.serving.metrics import ROWS as ROWS_ANSWERED
 from penstock.serving.releases import Dealer
 from penstock.serving.slots import SlotState, end_release
+from penstock.serving.turns import Turns
 from penstock.testing.toy_bundle import ROWS
 
 Deploy = Callable[..., SlotState]
@@ -110,6 +112,49 @@ def test_a_wrong_row_is_named_by_its_place_in_the_whole_request(
         assert f"rows[{place}]" in str(response.json()["error"])
 
 
+@pytest.mark.parametrize("why", ["wrong row", "no time", "no room", "fault"])
+def test_nothing_is_journalled_of_a_request_that_is_refused_by_one_of_both_arms(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """Its client asks again: rows of the other arm would be counted twice."""
+    deploy(1)
+    state = release(2, "ab", 0.5, sticky="id")
+    assert state.candidate is not None
+    dealer = Dealer(state.candidate.bundle, 0.5)
+    client = open_client()
+    rows = [{**ROW, "id": key} for key in KEYS]
+    plain = Turns.put
+    with monkeypatch.context() as patch:
+        if why == "wrong row":
+            next(row for row in rows if dealer.takes(row["id"]))["age"] = "old"
+        elif why == "fault":  # of whoever answers the rows of the candidate
+            predict = Bundle.predict
+
+            def failing(self: Bundle, asked: Any, *more: Any) -> Any:
+                if dealer.takes(asked[0]["id"]):
+                    raise RuntimeError("a fault of ours")
+                return predict(self, asked, *more)
+
+            patch.setattr(Bundle, "predict", failing)
+        else:
+
+            def full(self: Turns, job: Any) -> None:
+                if dealer.takes(job.asked.rows[0]["id"]):
+                    raise too_late(1_000) if why == "no time" else overloaded(1_000)
+                plain(self, job)
+
+            patch.setattr(Turns, "put", full)
+        response = client.post("/predict", {"rows": rows})
+    assert response.status_code == {"wrong row": 400, "fault": 500}.get(why, 503)
+    assert [record.code for record in read(client.journal)] == [response.json()["error"]["code"]]
+    assert client.worker.metrics.values[ROWS_ANSWERED] == 0
+    rows = [{**ROW, "id": key} for key in KEYS]
+    answers = client.predict(*rows)
+    journalled = [answer["id"] for record in read(client.journal, kinds=["predict"]) for answer in record.answers]
+    assert sorted(journalled) == sorted(answer["id"] for answer in answers)
+    assert client.worker.metrics.values[ROWS_ANSWERED] == len(KEYS)
+
+
 def test_a_request_that_names_a_version_is_not_dealt(
     deploy: Deploy, release: Deploy, open_client: Callable[..., Any]
 ) -> None:
@@ -199,10 +244,10 @@ def test_a_server_with_too_much_to_do_is_no_fault_of_the_candidate(
     arms = arms_of(client)
     put = client.app._predicting.put
 
-    def full(loaded: Any, *more: Any) -> None:
+    def full(loaded: Any, *more: Any, **named: Any) -> None:
         if loaded is arms.candidate:
             raise refusal
-        put(loaded, *more)
+        put(loaded, *more, **named)
 
     monkeypatch.setattr(client.app._predicting, "put", full)
     assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 1

@@ -7,7 +7,7 @@ own mistake, which both refuse, is no error of the candidate; nor is that the se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,10 +163,13 @@ async def answer_dealt(
     RequestError, StoreFull and whatever the live version raises.
     """
 
+    held: list[Callable[[], bytes]] = []
+
     async def answered(by_candidate: bool, places: Sequence[int] | None = None) -> tuple[Loaded, bytes]:
         reply = _Told(asyncio.get_running_loop().create_future())
         part = asked if places is None else replace(asked, rows=[asked.rows[i] for i in places], body=None)
-        asking = _Asking(predicting, arms, part, came_ns, urgency, reply, ASKING.get())
+        later = None if places is None else held
+        asking = _Asking(predicting, arms, part, came_ns, urgency, reply, ASKING.get(), later)
         try:
             asking.put_candidate() if by_candidate else asking.put_live()
             return await reply.future
@@ -180,12 +183,14 @@ async def answer_dealt(
         return await answered(any(dealt))
     mine = [i for i, by_candidate in enumerate(dealt) if not by_candidate]
     others = [i for i, by_candidate in enumerate(dealt) if by_candidate]
-    merged = _at(mine, orjson.loads((await answered(by_candidate=False, places=mine))[1]))
-    loaded, content = await answered(by_candidate=True, places=others)
-    answers = orjson.loads(content)
+    await answered(by_candidate=False, places=mine)
+    loaded, _ = await answered(by_candidate=True, places=others)
+    answers, of_others = (
+        orjson.loads(journal()) for journal in held
+    )  # only now: of a request that is refused nothing is kept
     if loaded is arms.candidate:
-        answers = [{**answer, **arms.named} for answer in answers]
-    merged |= _at(others, answers)
+        of_others = [{**answer, **arms.named} for answer in of_others]
+    merged = _at(mine, answers) | _at(others, of_others)
     return arms.plain, orjson.dumps([merged[i] for i in range(len(dealt))])
 
 
@@ -200,6 +205,7 @@ class _Asking:
     urgency: Urgency
     reply: Reply
     who: Asking | None
+    held: list[Callable[[], bytes]] | None = None  # see `Job`
 
     def put_live(self) -> None:
         """Raises as `Predicting.put`."""
@@ -223,7 +229,7 @@ class _Asking:
             self.reply.refuse(error)
 
     def put(self, loaded: Loaded, reply: Reply) -> None:
-        self.predicting.put(loaded, self.asked, self.came_ns, self.urgency, reply, self.who)
+        self.predicting.put(loaded, self.asked, self.came_ns, self.urgency, reply, self.who, held=self.held)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,6 +74,8 @@ class Job:
     ----------
     came_ns : when the socket had it. due_ns : when its answer must have left.
     who : asks, for the journal.
+    held : of one part of a request that several versions answer: takes what journals and counts its answers, to be called once all
+        parts are answered; what is given as its answers is empty.
     """
 
     asked: Asked
@@ -88,6 +90,7 @@ class Job:
     timer: asyncio.TimerHandle | None = None
     is_settled: bool = False
     steps: Steps | None = None  # of its trace, where it is traced
+    held: list[Callable[[], bytes]] | None = None
 
 
 def predicted(jobs: Sequence[Job]) -> list[Answered | Exception]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter_ns, time_ns
 
 import orjson
@@ -54,12 +56,13 @@ class Predicting:
         reply: Reply,
         who: Asking | None,
         steps: Steps | None = None,
+        held: list[Callable[[], bytes]] | None = None,
     ) -> None:
         """Have a request answered; `reply` is called when it is.
 
         Parameters
         ----------
-        who : asks, for the journal. steps : of its trace, where it is traced.
+        who : asks, for the journal. steps : of its trace, where it is traced. held : see `Job`.
 
         Raises
         ------
@@ -74,7 +77,7 @@ class Predicting:
         if deadline_ms is None:
             deadline_ms = settings.deadline_ms
         due_ns = NEVER if deadline_ms is None else came_ns + int(deadline_ms * 1_000_000)
-        self.turns.put(Job(asked, loaded, reply, came_ns, due_ns, urgency.priority, who, steps=steps))
+        self.turns.put(Job(asked, loaded, reply, came_ns, due_ns, urgency.priority, who, steps=steps, held=held))
 
     async def answer(self, loaded: Loaded, asked: Asked, came_ns: int, urgency: Urgency = USUAL) -> bytes:
         """The answers with their ids, as JSON.
@@ -113,6 +116,12 @@ class Predicting:
         return self._worker.remembered.for_request(loaded.bundle, job.asked, model=loaded.entry.model)
 
     def keep(self, job: Job, answered: Answered) -> bytes:
+        if job.held is None:
+            return self._keep(job, answered)
+        job.held.append(partial(self._keep, job, answered))
+        return b""
+
+    def _keep(self, job: Job, answered: Answered) -> bytes:
         """Journal, then count what will be answered, in one go on the event loop: the ids name the place in the journal."""
         steps = job.steps
         if steps is not None:
