@@ -71,14 +71,15 @@ def test_a_column_of_history_that_is_not_worked_out_yet_is_told_as_such(penstock
 
 
 def test_the_target_and_a_column_that_is_dropped_are_told_as_such(
-    penstock: Cli, project_at: Cli, set_line: Cli
+    penstock: Cli, rows_of: Cli, write_rows: Cli, tmp_path: Path
 ) -> None:
     """Rather than by a nearest name, which would be another column."""
-    project = project_at("new")
-    set_line(project, "data", 'drop = ["odd"]')
-    for name, why in (("bought", "it is the target"), ("odd", "[data] drop names it")):
-        (project / "r.toml").write_text(f'outputs = ["age", "{name}"]\n', encoding="utf-8")
-        refused = penstock(project, "recipe", "check", "r.toml")
+    source = write_rows(tmp_path / "customers.csv", rows_of(150), "bought")
+    made = penstock(tmp_path, "new", "p", "--data", str(source), "--target", "bought", "--drop", "job")
+    assert made.code == 0, made
+    for name, why in (("bought", "it is the target"), ("job", "[data] drop names it")):
+        (tmp_path / "p" / "r.toml").write_text(f'outputs = ["age", "{name}"]\n', encoding="utf-8")
+        refused = penstock(tmp_path / "p", "recipe", "check", "r.toml")
         assert refused.code == 2
         assert "r.toml, line 1, column 20" in refused.error["what"]
         assert why in refused.error["why"]
@@ -211,6 +212,25 @@ def test_diff_takes_a_run(penstock: Cli, project_at: Cli) -> None:
     assert penstock(project, "recipe", "diff", run).body["columns"]["removed"] != []
     evaluated = penstock(project, "runs", "--operation", "evaluate").body["runs"][0]["id"]
     assert penstock(project, "recipe", "diff", evaluated).error["code"] == "not-found"
+    nowhere = penstock(project, "recipe", "diff", "nowhere.toml").error
+    assert nowhere["what"] == "there is neither a file nor a run 'nowhere.toml'"
+
+
+def test_diff_takes_a_run_that_had_columns_which_the_data_have_lost(
+    penstock: Cli, project_at: Cli, set_line: Cli
+) -> None:
+    """Each recipe is read with the columns of its own time."""
+    project = project_at("new")
+    set_line(project, "search", 'learners = ["linear"]')
+    (project / "recipe.toml").write_text('outputs = ["age", "job"]', encoding="utf-8")
+    ran = penstock(project, "run", "--budget", "1 trials")
+    assert ran.code == 0, ran
+    set_line(project, "data", 'drop = ["job"]')
+    (project / "recipe.toml").write_text('outputs = ["age"]', encoding="utf-8")
+    assert penstock(project, "run", "--budget", "1 trials").code == 0
+    told = penstock(project, "recipe", "diff", ran.body["run"])
+    assert told.code == 0, told
+    assert told.body["columns"] == {"added": [], "removed": ["job"]}
 
 
 def test_suggest_gives_the_reasons_and_writes_over_nothing(penstock: Cli, project: Path, tmp_path: Path) -> None:

@@ -223,8 +223,7 @@ def diff_recipes(project: Project, old: str, new: str | None = None) -> RecipeDi
     """
     from penstock.features.resolve import resolve
 
-    specs = _specs(project)
-    (was_name, was), (now_name, now) = _reference(project, old), _reference(project, new)
+    (was_name, was, of_was), (now_name, now, of_now) = _reference(project, old), _reference(project, new)
     sections = {
         "groups": _changes(_texts(was.groups), _texts(now.groups)),
         "assignments": _changes(_texts(was.assignments), _texts(now.assignments)),
@@ -234,7 +233,10 @@ def diff_recipes(project: Project, old: str, new: str | None = None) -> RecipeDi
     sections["costs"] = _changes(*priced)
     if was.dialect != now.dialect:
         sections["dialect"] = {"added": {}, "removed": {}, "changed": {"dialect": [was.dialect, now.dialect]}}
-    before, after = ({c for source in resolve(recipe, specs).sources for c in source.columns} for recipe in (was, now))
+    before, after = (
+        {column for source in resolve(recipe, specs).sources for column in source.columns}
+        for recipe, specs in ((was, of_was), (now, of_now))
+    )
     columns = {"added": sorted(after - before), "removed": sorted(before - after)}
     return RecipeDiff(was_name, now_name, sections, columns)
 
@@ -274,26 +276,38 @@ def _specs(project: Project) -> Sequence[ColumnSpec]:
     return load_version(project.objects, head_of(project)).decoder.columns
 
 
-def _reference(project: Project, reference: str | None) -> tuple[str, Recipe]:
-    """A recipe by its file or run."""
+def _reference(project: Project, reference: str | None) -> tuple[str, Recipe, Sequence[ColumnSpec]]:
+    """A recipe by its file or run, and the columns that it is for: those of the data of that run, if they are still there."""
+    from penstock.data.versions import load_version
     from penstock.features.recipe import Recipe
 
     if reference is None or Path(reference).is_file():
-        return recipe_of(project, None if reference is None else Path(reference))
-    record = project.ledger.get(reference)
+        return *recipe_of(project, None if reference is None else Path(reference)), _specs(project)
+    try:
+        record = project.ledger.get(reference)
+    except NotFound as error:
+        if error.what != f"there is no run {reference!r}":
+            raise
+        raise NotFound(
+            f"there is neither a file nor a run {reference!r}",
+            why="a recipe is compared by its file, or by a run that had it",
+            way_out="name a file, or a run of the pipeline: penstock runs --operation recipe",
+        ) from error
     candidates = [record, *(project.ledger.get(s["run"]) for s in record.outputs.get("steps", []) if "run" in s)]
-    artifact = next((r.artifacts["recipe"] for r in candidates if "recipe" in r.artifacts), None)
-    if artifact is None:
+    made = next((r for r in candidates if "recipe" in r.artifacts), None)
+    if made is None:
         raise NotFound(
             f"run {record.id} has no recipe",
             why=f"it is a {record.operation}",
             way_out="name a file, or a run of the pipeline: penstock runs --operation recipe",
         )
     name = f"run {record.id}"
-    recipe = Recipe.parse(project.objects.get(artifact["digest"]).decode(), name=name)
+    recipe = Recipe.parse(project.objects.get(made.artifacts["recipe"]["digest"]).decode(), name=name)
     if recipe.steps:
         use_steps(project.objects, recipe.steps)
-    return name, recipe
+    dataset = made.inputs.get("dataset", "")
+    kept = bool(dataset) and project.objects.has(dataset)
+    return name, recipe, load_version(project.objects, dataset).decoder.columns if kept else _specs(project)
 
 
 def _steps(plan: Plan) -> list[dict[str, Any]]:
