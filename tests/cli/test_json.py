@@ -202,7 +202,7 @@ def test_labels_are_counted(life: dict[str, Any]) -> None:
 def test_replay_tells_what_was_and_what_is(life: dict[str, Any]) -> None:
     """And the way of the row."""
     body = life["replay"].body
-    assert {"compared", "equal", "different", "versions", "fields", "largest_difference", "lost"} <= set(body)
+    assert {"compared", "equal", "different", "versions", "fields", "largest", "notes", "lost"} <= set(body)
     (prediction,) = body["predictions"]
     assert {"id", "at", "model", "version", "by", "slot", "equal", "differences", "not_compared", "row"} <= set(
         prediction

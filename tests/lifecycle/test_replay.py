@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from penstock.lifecycle.replay import differences
+from penstock.lifecycle.replayed import differences
 from penstock.project.project import Project
 from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.settings import JournalSettings
@@ -107,7 +107,7 @@ def test_what_differs_is_named_and_ends_with_1(penstock: Cli, own: Any) -> None:
     many = penstock(project, "replay", "--since", "1h")
     assert (many.code, many.body["different"], len(many.body["predictions"])) == (1, 1, 1)
     assert many.body["fields"]["decision"] == 1
-    assert many.body["largest_difference"] == pytest.approx(1e-9, rel=1e-3)
+    assert many.body["largest"]["probabilities.yes"] == pytest.approx(1e-9, rel=1e-3)
 
 
 def test_another_version_is_compared(penstock: Cli, own: Any) -> None:
@@ -122,6 +122,46 @@ def test_another_version_is_compared(penstock: Cli, own: Any) -> None:
     assert done.code == 0, done
     assert (done.body["predictions"][0]["version"], done.body["predictions"][0]["by"]) == (1, 2)
     assert penstock(project, "replay", answers[0]["id"], "--with", "9").error["code"] == "not-found"
+
+
+@pytest.fixture(scope="module")
+def remade(
+    penstock: Cli, projects: Any, set_line: Cli, rows_of: Cli, serve: Cli, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Version 1 has answered; version 2 has another target with other classes and fewer columns, version 3 is a regression."""
+    folder: Path = projects.copy("binary", "live", tmp_path_factory.mktemp("remade"))
+    app = serve(folder)
+    app.predict(rows_of(40, seed=9))
+    app.close()
+    text = (folder / "penstock.toml").read_text(encoding="utf-8")
+    for version, target, metric in ((2, "job", "accuracy"), (3, "age", "rmse")):
+        changed = text.replace('target = "bought"', f'target = "{target}"\ndrop = ["net income"]').replace(
+            "roc_auc", metric
+        )
+        (folder / "penstock.toml").write_text(changed, encoding="utf-8")
+        done = penstock(folder, "run")
+        assert done.body["model"]["version"] == version
+    (folder / "penstock.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(("version", "says"), [(2, "job ("), (3, "age (a number)")])
+def test_a_model_of_another_kind_is_told_beside_it(penstock: Cli, remade: Path, version: int, says: str) -> None:
+    """What it would have said to the same rows, and in what it is another model: its question, and its columns."""
+    done = penstock(remade, "replay", "--since", "1h", "--with", str(version))
+    assert (done.code, done.body["compared"], done.body["different"], done.body["lost"]) == (1, 40, 40, {})
+    again = done.body["predictions"][0]
+    assert (again["version"], again["by"]) == (1, version)
+    assert again["now"]["prediction"] is not None
+    assert ("interval" in again["now"]) == (version == 3)
+    question, *columns = done.body["notes"]
+    assert "another question" in question
+    assert says in question
+    assert any("does not use" in note and "net income" in note for note in columns)
+    assert "prediction" not in done.body["largest"], "of two questions no difference is worked out"
+    one = penstock(remade, "replay", again["id"], "--with", str(version), "--trace")
+    assert one.body["notes"] == done.body["notes"]
+    assert one.body["predictions"][0]["trace"]["fields"]
 
 
 def test_an_id_that_is_not_there_is_told_with_what_may_be_meant(penstock: Cli, answered: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,24 @@ import numpy as np
 import pytest
 import spox
 
+from penstock.bundle.kinds import Task
 from penstock.bundle.runtime import Bundle
-from penstock.learning.calibrate import Calibrator, LogOddsCalibration, NoCalibration, TemperatureCalibration
-from penstock.lifecycle.replay import _answered_as_then, differences
+from penstock.learning.calibrate import (
+    Calibrator,
+    LogOddsCalibration,
+    NoCalibration,
+    TemperatureCalibration,
+    fit_calibrator,
+)
+from penstock.learning.learner import Shape
+from penstock.learning.learners.lightgbm import LightGBM
+from penstock.lifecycle.replay import _answered_as_then
+from penstock.lifecycle.replayed import differences
 from penstock.lifecycle.tracing import _before, _rule_lines, trace_of
 from penstock.packaging.inside import look_inside
 from penstock.testing.toy_bundle import write_toy_bundle
 
+DATA = Path(os.environ.get("PENSTOCK_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SIGMOID = LogOddsCalibration((-25.0, 25.0), (0.7,), 0.3)
 ISOTONIC = LogOddsCalibration((-25.0, -1.0, 0.5, 25.0), (0.4, 1.5, 0.8), -0.2)
 
@@ -37,6 +49,40 @@ def test_the_score_before_calibration_is_found(calibrator: Calibrator, raw: list
     assert before == pytest.approx(raw)
     assert method == calibrator.to_json()["method"]
     assert notes == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("path", "target", "rounds"),
+    [("adult/adult.csv.gz", "income", 200), ("covertype_sample/covtype.csv.gz", "Cover_Type", 30)],
+)
+def test_the_score_before_calibration_is_found_behind_hundreds_of_trees(path: str, target: str, rounds: int) -> None:
+    """Of LightGBM on real data, fitted until it is far too sure of itself: for every row the learner's own probabilities, to the bit."""
+    if not (DATA / path).exists():
+        pytest.skip(f"no {path} in {DATA}")
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    import spox.opset.ai.onnx.v21 as op
+
+    table = pandas.read_csv(DATA / path, nrows=8000).sample(frac=1, random_state=0)
+    y = table.pop(target).astype("category").cat.codes.to_numpy(np.int64)
+    X = table.select_dtypes("number").to_numpy(np.float32)
+    task = Task.BINARY if y.max() == 1 else Task.MULTICLASS
+    shape = Shape(4000, X.shape[1], task, int(y.max()) + 1)
+    params = {"n_estimators": rounds, "num_leaves": 63, "min_data_in_leaf": 2, "learning_rate": 0.2}
+    fitted = LightGBM().fit(X[:4000], y[:4000], shape=shape, params=params)
+    calibrator = fit_calibrator(fitted.predict(X[4000:6000]).astype(np.float64), y[4000:6000])
+    plain = calibrator.to_json()
+    assert plain["method"] != "none"
+    x = spox.argument(spox.Tensor(np.float32, ("n", X.shape[1])))
+    scores = fitted.emit(x)
+    outputs = {"probabilities": calibrator.emit(scores), "other": op.reduce_sum(scores, op.const(np.array([1])))}
+    graph = spox.build({"numbers": x}, outputs).SerializeToString()
+    for row in range(6000, 6015):
+        inside = look_inside(graph, {"numbers": X[row : row + 1]})
+        notes: list[str] = []
+        before, method = _before({"calibration": plain}, inside, inside.values["probabilities"], notes)
+        assert (method, notes) == (plain["method"], [])
+        assert before == pytest.approx(fitted.predict(X[row : row + 1])[0].tolist(), rel=1e-5, abs=1e-7)
 
 
 def test_without_calibration_there_is_nothing_before() -> None:

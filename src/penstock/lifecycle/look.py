@@ -6,7 +6,6 @@ import inspect
 
 from penstock.errors import NotFound
 from penstock.experiments.sheets import Listing, Sheet
-from penstock.lifecycle.settle import settle_if_free
 from penstock.project.project import Project
 from penstock.project.workspace import Workspace
 
@@ -21,6 +20,8 @@ def show_lineage(workspace: Workspace, ref: str) -> Sheet:
 
 def list_models(project: Project) -> Listing:
     """The registry, where what a server has changed by itself is known as well."""
+    from penstock.lifecycle.settle import settle_if_free
+
     settle_if_free(project)
     registry = project.ledger.registry
     aliases: dict[int, list[str]] = {}

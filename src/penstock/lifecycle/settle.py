@@ -6,9 +6,7 @@ from typing import Any
 
 from penstock.errors import ProjectError
 from penstock.project.project import Project
-from penstock.serving.changes import Change, read_changes
-from penstock.serving.guards import BY as GUARD
-from penstock.serving.guards import WATCHED
+from penstock.serving.changes import GUARD, WATCHED, Change, read_changes
 from penstock.serving.slots import SlotState, read_slots
 
 EVENTS = ("deploy", "rollback", "release", "return", "watched")

@@ -16,6 +16,9 @@ from typing import Any
 from penstock.objects.files import naming_full_disk
 from penstock.serving.folder import ServingFolder
 
+GUARD, WATCHED = "guard", "watched"
+"""How `by` begins where a guard has ended a release or a watch; where a watch has ended, and nothing came up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

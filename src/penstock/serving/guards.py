@@ -22,6 +22,7 @@ from penstock.errors import PenstockError
 from penstock.serving.arm_counts import ARMS, EDGES_S, REQUESTS, TIMES, Counts, minus, read_counts
 from penstock.serving.arm_figures import figures
 from penstock.serving.arms import Arms
+from penstock.serving.changes import GUARD, WATCHED
 from penstock.serving.conditions import Condition, parse
 from penstock.serving.instants import parse_instant
 from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Release, told_length
@@ -32,11 +33,6 @@ from penstock.serving.verdicts import Evidence, judge, shown
 log = logging.getLogger("penstock.serving")
 
 LOOK_S = 1.0
-BY = "guard"
-"""How a change of slots.json by a guard begins to name who made it."""
-
-WATCHED = "watched"
-"""How it begins where a watch has ended, and nothing came up."""
 
 
 @final
@@ -67,7 +63,7 @@ class GuardWatch:
                 arms.closed = True  # from here on this worker asks it no more, whatever becomes of slots.json
                 what, end = ("watch", return_from) if arms.is_watch else ("release", end_release)
                 log.error("the %s of version %d is ended: %s", what, arms.candidate.entry.version, reason)
-                end(self._state_dir, number, by=f"{BY}: {reason}")
+                end(self._state_dir, number, by=f"{GUARD}: {reason}")
             elif arms.is_watch and hours_since(arms.release.started_at) * 3600 >= arms.release.guards.watch_s:
                 length = told_length(arms.release.guards.watch_s)
                 end_watch(self._state_dir, number, by=f"{WATCHED}: nothing was shown against it for {length}")
