@@ -268,10 +268,21 @@ class _Job:
         def told_refused(name: str, error: PenstockError) -> None:
             following.told(f"{name}: not answered: {error}")
 
+        def told_unseen(error: PenstockError) -> None:
+            following.told(f"no new files are seen, and it is tried again: {error}")
+
         watch = Watch(watched(self.source, self.options, scratch=self._scratch()), following.quiet_s)
         each = self._each(self._place())
         self.model()  # what is wrong with it is told before anything comes
-        followed = follow(each, watch, following.stop, every_s=following.every_s, told=told, told_refused=told_refused)
+        followed = follow(
+            each,
+            watch,
+            following.stop,
+            every_s=following.every_s,
+            told=told,
+            told_refused=told_refused,
+            told_unseen=told_unseen,
+        )
         refused = [{"input": n, "code": e.code, "what": e.what} for n, e in sorted(followed.refused.items())]
         return self._result(followed.result, refused)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from penstock.errors import BadParameter
 from penstock.lifecycle.predict_tables import QueryPart, SourcePart, asked_for
-from penstock.serving.batch.inputs import FileInput, Input, Part, is_open_for_writing
+from penstock.serving.batch.inputs import FileInput, Input, Part, is_open_for_writing, state_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -144,7 +144,7 @@ class TablePart:
 
     def state(self) -> str:
         path = self.table.place
-        return self.table.identity if path is None else _state(path)
+        return self.table.identity if path is None else state_of(path)
 
     def is_open(self) -> bool:
         path = self.table.place
@@ -166,7 +166,7 @@ class _LocalFile:
     identity = ""
 
     def state(self) -> str:
-        return _state(self.place)
+        return state_of(self.place)
 
     def is_open(self) -> bool:
         return is_open_for_writing(self.place)
@@ -174,14 +174,6 @@ class _LocalFile:
     @contextmanager
     def opened(self) -> Iterator[Input]:
         yield FileInput(self.place, self.options, self.name)
-
-
-def _state(path: Path) -> str:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return ""
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
 
 
 @dataclass(frozen=True)

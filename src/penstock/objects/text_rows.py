@@ -48,7 +48,7 @@ def text_batches(
     import duckdb
     import pyarrow as pa
 
-    before = _identity(path)
+    before = identity_of(path)
     count = 0
     if detected.format == "parquet":
         wanted = frozenset(i for i, name in enumerate(detected.names) if name in numbers)
@@ -64,7 +64,7 @@ def text_batches(
             yield pa.RecordBatch.from_arrays(columns, names=list(detected.names))
     except (duckdb.Error, pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise read_error(path, detected, error) from error
-    if _identity(path) != before:
+    if identity_of(path) != before:
         raise changed_while_read(path)
     if count < detected.at_least_rows:
         raise SourceError(
@@ -88,6 +88,15 @@ def read_detected(path: Path, detected: Detected) -> pa.Table:
     return pa.Table.from_batches(text_batches(path, detected), schema=schema)
 
 
+def gone_while_read(path: Path, error: OSError) -> SourceError:
+    """The error of a file that was there when it was looked for, and cannot be looked at now."""
+    return SourceError(
+        f"{path} cannot be read any more",
+        why=f"it was moved, removed or closed to us while it was read ({error.strerror or error})",
+        way_out="leave files where they are until they were read, or put it back and start again",
+    )
+
+
 def changed_while_read(path: Path) -> SourceError:
     return SourceError(
         f"{path} changed while it was read",
@@ -96,6 +105,10 @@ def changed_while_read(path: Path) -> SourceError:
     )
 
 
-def _identity(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
+def identity_of(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is written to or replaced. Raises SourceError where it is gone."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise gone_while_read(path, error) from error
     return status.st_size, status.st_mtime_ns, status.st_ino

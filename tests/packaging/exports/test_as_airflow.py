@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,81 @@ def test_the_batch_job_is_the_command_that_answers(shipment: Callable[..., Shipm
     assert asked["query"] == "SELECT * FROM t WHERE d = '{{ ds }}'"
 
 
+# A small Airflow: the states that its tasks come to, by the rules of its documentation ("Trigger Rules"), where some commands fail.
+_PLAY = """
+import json, sys, types
+tasks = {}
+class Task:
+    def __init__(self, task_id, trigger_rule="all_success", **given):
+        self.id, self.rule, self.above = task_id, trigger_rule, []
+        tasks[task_id] = self
+    def __rshift__(self, other):
+        for one in other if isinstance(other, list) else [other]:
+            one.above.append(self.id)
+        return other
+    def __rrshift__(self, many):
+        for one in many:
+            one >> self
+        return self
+class DAG:
+    def __init__(self, **given): pass
+    def __enter__(self): return self
+    def __exit__(self, *error): return None
+where = "airflow.providers.standard.operators"
+for name in ("airflow", "airflow.providers", "airflow.providers.standard", where, "airflow.sdk"):
+    sys.modules[name] = types.ModuleType(name)
+for kind in ("Bash", "Empty", "Python"):
+    module = types.ModuleType(f"{where}.{kind.lower()}")
+    setattr(module, "ShortCircuitOperator" if kind == "Python" else f"{kind}Operator", Task)
+    sys.modules[module.__name__] = module
+sys.modules["airflow.sdk"].DAG = DAG
+exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), {"__name__": "dag_file"})
+failing, is_new = json.loads(sys.argv[2]), json.loads(sys.argv[3])
+states = {}
+def state(task):
+    if task.id in states: return states[task.id]
+    above = [state(tasks[name]) for name in task.above]
+    bad = any(one in ("failed", "upstream_failed") for one in above)
+    if task.rule == "all_success" and bad or task.rule == "none_failed" and bad: found = "upstream_failed"
+    elif task.rule == "all_success" and "skipped" in above: found = "skipped"
+    elif task.id == "deploy" and not is_new: found = "skipped"
+    else: found = "failed" if task.id in failing else "success"
+    states[task.id] = found
+    return found
+for task in tasks.values(): state(task)
+below = {name for task in tasks.values() for name in task.above}
+leaves = [states[name] for name in tasks if name not in below]
+print(json.dumps({"states": states, "run": "failed" if {"failed", "upstream_failed"} & set(leaves) else "success"}))
+"""
+
+
+@pytest.mark.parametrize("batch", [True, False])
+@pytest.mark.parametrize(
+    ("failing", "is_new", "ends"),
+    [
+        ([], True, "success"),
+        ([], False, "success"),
+        (["run"], True, "failed"),
+        (["new_version"], True, "failed"),
+        (["deploy"], True, "failed"),
+        (["monitor"], False, "failed"),
+    ],
+)
+def test_the_run_of_the_dag_fails_where_a_task_of_it_failed(
+    shipment: Callable[..., Shipment], tmp_path: Path, failing: list[str], is_new: bool, ends: str, batch: bool
+) -> None:
+    """Although rows are answered and traffic is watched whatever came of training; nothing new to deploy is no failure."""
+    rows = {"rows": "in.csv", "answers": "out.csv"} if batch else {}
+    folder = export(Airflow(tmp_path, **rows), shipment(), tmp_path / "a").folder
+    words = [folder / "toy_dag.py", json.dumps(failing), json.dumps(is_new)]
+    done = subprocess.run([sys.executable, "-c", _PLAY, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["run"] == ends, said
+    watched = {name: state for name, state in said["states"].items() if name in ("predict", "monitor")}
+    assert set(watched.values()) <= {"success", *(["failed"] if "monitor" in failing else [])}
+
+
 @pytest.mark.slow
 def test_airflow_itself_reads_the_file(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
     """The newest release, in an environment of its own."""
@@ -91,7 +167,8 @@ def test_airflow_itself_reads_the_file(shipment: Callable[..., Shipment], tmp_pa
     assert dag["id"] == "penstock_toy"
     after = {name: task["after"] for name, task in dag["tasks"].items()}
     assert after == {
-        "run": [], "new_version": ["run"], "deploy": ["new_version"], "predict": ["deploy"], "monitor": ["predict"]
+        "run": [], "new_version": ["run"], "deploy": ["new_version"], "predict": ["deploy"], "monitor": ["predict"],
+        "everything": ["deploy", "monitor", "predict", "run"],
     }  # fmt: skip
     assert (
         dag["tasks"]["predict"]["command"] == "penstock predict --input 'in/{{ ds }}.csv' --output 'out/{{ ds }}.csv'"

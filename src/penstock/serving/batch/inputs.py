@@ -120,16 +120,20 @@ class FileInput:
 
     def digest(self) -> str:
         from penstock.objects.files import sha256_file
+        from penstock.objects.text_rows import gone_while_read, identity_of
 
         _ = self.detected  # says best what is wrong with a path
-        self.__dict__["_was"] = _stat(self.path)
-        return sha256_file(self.path)
+        self.__dict__["_was"] = identity_of(self.path)
+        try:
+            return sha256_file(self.path)
+        except OSError as error:
+            raise gone_while_read(self.path, error) from error
 
     def refuse_change(self) -> None:
-        was = self.__dict__.get("_was")
-        if was is not None and _stat(self.path) != was:
-            from penstock.objects.text_rows import changed_while_read
+        from penstock.objects.text_rows import changed_while_read, identity_of
 
+        was = self.__dict__.get("_was")
+        if was is not None and identity_of(self.path) != was:
             raise changed_while_read(self.path)
 
 
@@ -146,10 +150,7 @@ class FilePart:
     identity = ""  # size and time are no proof of what a file holds
 
     def state(self) -> str:
-        try:
-            return " ".join(map(str, _stat(self.path)))
-        except FileNotFoundError:
-            return ""
+        return state_of(self.path)
 
     def is_open(self) -> bool:
         return is_open_for_writing(self.path)
@@ -199,6 +200,10 @@ def _with(batch: pa.RecordBatch, constants: Mapping[str, str | None]) -> pa.Reco
     return pa.RecordBatch.from_arrays([*batch.columns, *more], names=[*batch.schema.names, *constants])
 
 
-def _stat(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ino
+def state_of(path: Path) -> str:
+    """What changes when a local file is written to; "" when it is gone, or not to be seen."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"

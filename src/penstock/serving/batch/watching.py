@@ -69,18 +69,21 @@ def follow(
     every_s: float = 1.0,
     told: Callable[[Done], None] = lambda done: None,
     told_refused: Callable[[str, PenstockError], None] = lambda name, error: None,
+    told_unseen: Callable[[PenstockError], None] = lambda error: None,
 ) -> Followed:
     """Answer files as they come, until `stop` is set: then the file in hand is the last.
 
-    A file that cannot be answered is told and left until it changes; the others go on.
+    A file that cannot be answered is told and left until it changes; the others go on. Where it cannot be seen which files there
+    are, once it could, that is told and looked for again.
 
     Raises
     ------
-    StoreError : the answers cannot be written. What was answered stays.
+    DataError : at first, it cannot be seen which files there are. StoreError : the answers cannot be written. What was answered stays.
     """
     followed = Followed()
+    look = _Looks(watch, told_unseen)
     while not stop.is_set():
-        for part in watch.whole():
+        for part in look.whole():
             if stop.is_set():
                 break
             try:
@@ -95,6 +98,27 @@ def follow(
             watch.give(part)
         _pause(stop, every_s)
     return followed
+
+
+class _Looks:
+    """Looks of a place that may not answer for a while, as a bucket does. Each reason is told once."""
+
+    def __init__(self, watch: Watch, told: Callable[[PenstockError], None]) -> None:
+        self._watch, self._told = watch, told
+        self._was_seen, self._reason = False, ""
+
+    def whole(self) -> list[Part]:
+        try:
+            found = self._watch.whole()
+        except DataError as error:
+            if not self._was_seen:  # a place that never was is a mistake
+                raise
+            if str(error) != self._reason:
+                self._reason = str(error)
+                self._told(error)
+            return []
+        self._was_seen, self._reason = True, ""
+        return found
 
 
 def _pause(stop: Event, seconds: float) -> None:
