@@ -23,7 +23,6 @@ from penstock.bundle.specs import Label
 from penstock.data import fingerprints as prints
 from penstock.data.changes import VersionDiff, diff_of
 from penstock.data.dealing import Dealer, Dealt, columns_needed
-from penstock.data.decode import decode
 from penstock.data.evidence import Evidence
 from penstock.data.gather import Gathered, Gatherer
 from penstock.data.history import finding_of, looked_back, needed, thin_past, with_history
@@ -47,22 +46,18 @@ from penstock.data.redeal import Earlier
 from penstock.data.request import Request
 from penstock.data.result import IngestResult
 from penstock.data.seal import opened_envelopes
+from penstock.data.second_reading import Rows, changed_source, store_rows, writer_like
 from penstock.data.source import Source, joined_columns
 from penstock.data.split import TEST, TRAIN, SplitSettings, distinct
 from penstock.data.store import (
-    RowWriter,
-    Stored,
-    cuts_like,
-    ends_like,
     finish,
     first_new_envelope,
     manifest_of,
     next_envelopes,
     store_memory,
 )
-from penstock.data.unreadable import Unreadable
-from penstock.data.versions import DatasetVersion, load_memory, load_version, own_inputs, tells_parts
-from penstock.errors import NotFound, SourceError
+from penstock.data.versions import DatasetVersion, load_memory, load_version, tells_parts
+from penstock.errors import NotFound
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -245,11 +240,16 @@ class _Work:
         _give_back()
 
         lineage = parent.lineage if parent else request.key
-        stored, content = self._store(gathered, decoder, y, parts, envelope, lineage, key, behind)
+        rows = Rows(y, parts, envelope, behind)
+        followed, exactly = self.made or self._parent_of_lineage(), self.made is not None
+        writer = writer_like(self.ledger, self.objects, lineage, followed, exactly=exactly)
+        content, unreadable = store_rows(self.source, gathered, decoder, rows, key, writer)
+        self.warnings += unreadable.told()
+        self.unreadable, stored = unreadable.training, writer.close()
         _give_back()
         of_target = [prints.value_hashes(part, key) for part in gathered.kept[request.target].parts()]
         n_rows = gathered.n_rows
-        del gathered, behind, y
+        del gathered, behind, y, rows
         known_by |= {"content": content, "target": np.concatenate(of_target), "part": parts, "envelope": envelope}
         del content, of_target, envelope
         now = RowMemory.grouped(known_by)
@@ -295,42 +295,6 @@ class _Work:
             for name in self.source.names
             if name in told or name in done
         ]
-
-    def _store(
-        self,
-        gathered: Gathered,
-        decoder: Decoder,
-        y: np.ndarray,
-        parts: np.ndarray,
-        envelope: np.ndarray,
-        lineage: str,
-        key: bytes,
-        behind: Mapping[str, np.ndarray],
-    ) -> tuple[Stored, np.ndarray]:
-        """The second reading: decode, store and seal. Also the fingerprints of the decoded rows, uint64, shape (n, 2)."""
-        inputs = own_inputs(decoder)
-        followed, exactly = self.made or self._parent_of_lineage(), self.made is not None
-        pack = followed is not None and not exactly  # a first version is cut and stored as it always was
-        like, ends = cuts_like(followed, exactly=exactly), ends_like(followed, exactly=exactly)
-        writer = RowWriter(self.ledger, self.objects, lineage, like, ends, pack=pack)
-        unreadable = Unreadable()
-        content = np.empty((gathered.n_rows, 2), dtype=np.uint64)
-        start = 0
-        for batch in gathered.sample.batches if gathered.sample.whole else self.source.batches():
-            rows = slice(start, start + len(batch))
-            if rows.stop > gathered.n_rows:
-                raise changed_source(self.source)
-            known = {name: values[rows] for name, values in behind.items()}
-            decoded = decode(decoder, batch.columns, len(batch), inputs, known)
-            unreadable.add(decoded.unread, parts, start)
-            content[rows] = prints.fingerprints(decoded.hashes, key)
-            writer.add(decoded.arrays, y[rows], parts[rows], envelope[rows])
-            start = rows.stop
-        if start != gathered.n_rows:
-            raise changed_source(self.source)
-        self.warnings += unreadable.told()
-        self.unreadable = unreadable.training
-        return writer.close(), content
 
     def _remember(
         self, now: RowMemory, parent: DatasetVersion | None, memory: RowMemory | None
@@ -428,12 +392,3 @@ def _give_back() -> None:
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()
-
-
-def changed_source(source: Source) -> SourceError:
-    named = next(iter(source.origin.values()), "the source")
-    return SourceError(
-        f"{named} changed while it was read",
-        why="its content before and after reading differ, so the rows read belong to no one state of it",
-        way_out="wait until whatever writes it is done (or copy it), and start again",
-    )
