@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from penstock.bundle.runtime import Bundle
 from penstock.packaging.exports.as_onnx import Onnx
 from penstock.packaging.exports.exporter import Shipment, export
+from penstock.testing.toy_bundle import write_toy_bundle
 
 TASKS = ("binary", "multiclass", "regression")
 
@@ -53,6 +55,22 @@ def test_the_program_in_javascript_answers_raw_rows(
     done = subprocess.run([node, "predict.mjs"], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("as expected") == 6
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"), [("refuse", "refused before"), ("fallback", "`fallback-missing.onnx`"), ("fill", "")]
+)
+def test_the_readme_tells_what_a_caller_has_to_see_to(tmp_path: Path, policy: str, says: str) -> None:
+    """The graph alone fills what is missing; whoever declared otherwise must not find that out later."""
+    folder = write_toy_bundle(tmp_path / "toy", missing={"income": policy})  # type: ignore[dict-item]
+    bundle = Bundle.load(folder)
+    shipped = export(Onnx(), Shipment(bundle, version=1), tmp_path / "onnx")
+    page = (shipped.folder / "README.md").read_text(encoding="utf-8")
+    assert ("A row without `income`" in page) is bool(says)
+    assert says in page
+    if policy == "fallback":
+        assert (shipped.folder / "fallback-missing.onnx").is_file()
+        assert (shipped.folder / "fallback-missing.json").is_file()
 
 
 @pytest.mark.parametrize("task", TASKS)

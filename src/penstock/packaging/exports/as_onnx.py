@@ -63,14 +63,19 @@ class Onnx:
             "classes": list(bundle.signature.target.classes),
             "runtime": pinned(("onnxruntime",))[0].partition("==")[2],
             "in_javascript": in_javascript,
+            "refuse": sorted(bundle.signature.fields_that("refuse")),
+            "fallback": sorted(bundle.signature.fields_that("fallback")),
             **_needs(bundle.read("graph.onnx")),
         }
         for name in (*_SNIPPETS, *(_JAVASCRIPT if in_javascript else ())):
             (folder / name).write_text(fill(f"onnx/{name}", **values), encoding="utf-8")
-        return [
+        told = [
             "README.md says what goes in and what comes out",
             "python predict.py runs it and compares with example.json",
         ]
+        if bundle.signature.missing:
+            told.append("what becomes of rows that lack a field is for the caller to see to: README.md says how")
+        return told
 
 
 def _plain(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
