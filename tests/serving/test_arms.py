@@ -22,8 +22,21 @@ from penstock.serving.turns import Turns
 from penstock.testing.toy_bundle import ROWS
 
 Deploy = Callable[..., SlotState]
+Beside = Callable[..., Any]
 ROW = {"age": 30, "income": 20000, "job": "pilot", "member": False}
 KEYS = [f"customer-{n}" for n in range(40)]
+
+
+@pytest.fixture
+def beside(deploy: Deploy, release: Deploy, open_client: Callable[..., Any]) -> Beside:
+    """A worker in which version 2 is released beside version 1: ``beside("canary", 0.5, sticky="id")``."""
+
+    def make(*how: Any, **more: Any) -> Any:
+        deploy(1)
+        release(2, *how, **more)
+        return open_client()
+
+    return make
 
 
 def arms_of(client: Any) -> Arms:
@@ -155,13 +168,9 @@ def test_nothing_is_journalled_of_a_request_that_is_refused_by_one_of_both_arms(
     assert client.worker.metrics.values[ROWS_ANSWERED] == len(KEYS)
 
 
-def test_a_request_that_names_a_version_is_not_dealt(
-    deploy: Deploy, release: Deploy, open_client: Callable[..., Any]
-) -> None:
+def test_a_request_that_names_a_version_is_not_dealt(beside: Beside) -> None:
     """It gets that version, and belongs to no arm."""
-    deploy(1)
-    release(2, "canary", 1.0)
-    client = open_client()
+    client = beside("canary", 1.0)
     assert client.post("/predict", {"rows": [ROW], "version": 1}).json()["version"] == 1
     assert client.post("/predict", {"rows": [ROW], "version": 2}).json()["version"] == 2
     assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 2
@@ -185,16 +194,10 @@ def test_without_a_key_requests_are_dealt_by_chance(
 
 
 def test_a_failure_of_the_candidate_costs_no_answer(
-    deploy: Deploy,
-    release: Deploy,
-    open_client: Callable[..., Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The live version answers in its place, and the failure is counted and journalled against the candidate."""
-    deploy(1)
-    release(2, "canary", 1.0)
-    client = open_client()
+    client = beside("canary", 1.0)
     break_predicting(monkeypatch, arms_of(client).candidate.bundle, MemoryError("no"))
     body = client.post("/predict", {"rows": [ROW]}).json()
     assert body["version"] == 1
@@ -206,16 +209,10 @@ def test_a_failure_of_the_candidate_costs_no_answer(
 
 
 def test_a_field_that_only_the_candidate_refuses_is_held_against_it(
-    deploy: Deploy,
-    release: Deploy,
-    open_client: Callable[..., Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that both refuse is the client's mistake."""
-    deploy(1)
-    release(2, "canary", 1.0)
-    client = open_client()
+    client = beside("canary", 1.0)
     assert client.post("/predict", {"rows": [{"age": "old"}]}).status_code == 400
     assert counted(client, tmp_path)["candidate"]["requests"] == 0
     refusal = RequestError("unknown field 'job'", "why", "way", path="rows[0].job", code="unknown-field")
@@ -229,18 +226,10 @@ def test_a_field_that_only_the_candidate_refuses_is_held_against_it(
     [(overloaded(9), False), (StoreFull("no space", "why", "way"), False), (too_late(9), True)],
 )
 def test_a_server_with_too_much_to_do_is_no_fault_of_the_candidate(
-    deploy: Deploy,
-    release: Deploy,
-    open_client: Callable[..., Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    refusal: Exception,
-    counts: bool,
+    beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Exception, counts: bool
 ) -> None:
     """Though the live version answered a moment later, when there was room. That it alone was in time is one."""
-    deploy(1)
-    release(2, "canary", 1.0)
-    client = open_client()
+    client = beside("canary", 1.0)
     arms = arms_of(client)
     put = client.app._predicting.put
 
@@ -257,33 +246,20 @@ def test_a_server_with_too_much_to_do_is_no_fault_of_the_candidate(
 
 @pytest.mark.parametrize("refusal", [overloaded(9), too_late(9), StoreFull("no space", "why", "way")])
 def test_a_server_with_too_much_to_do_is_no_fault_of_the_live_version(
-    deploy: Deploy,
-    release: Deploy,
-    open_client: Callable[..., Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    refusal: Exception,
+    beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Exception
 ) -> None:
     """Else a candidate that is shed alike, and is held to it by `errors > live`, would look the better one."""
-    deploy(1)
-    release(2, "canary", 1e-9)
-    client = open_client()
+    client = beside("canary", 1e-9)
     break_predicting(monkeypatch, arms_of(client).live.bundle, refusal)
     assert client.post("/predict", {"rows": [ROW]}).status_code == 503
     assert counted(client, tmp_path)["live"]["requests"] == 0
 
 
 def test_a_failure_of_the_live_version_is_counted_and_told(
-    deploy: Deploy,
-    release: Deploy,
-    open_client: Callable[..., Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody else answers in its place: a release is not there to be relied on."""
-    deploy(1)
-    release(2, "canary", 1e-9)
-    client = open_client()
+    client = beside("canary", 1e-9)
     break_predicting(monkeypatch, arms_of(client).live.bundle, MemoryError("no"))
     assert client.post("/predict", {"rows": [ROW]}).status_code == 500
     assert counted(client, tmp_path)["live"]["errors"] == 1
@@ -318,11 +294,9 @@ def test_a_quantile_is_known_to_within_six_percent(tmp_path: Path) -> None:
         assert true <= quantile(told, share) <= 1.06 * true
 
 
-def test_other_protocols_name_who_answered(deploy: Deploy, release: Deploy, open_client: Callable[..., Any]) -> None:
+def test_other_protocols_name_who_answered(beside: Beside) -> None:
     """Dealt alike: tensors name the candidate where it answered all rows, MLflow's answers carry it."""
-    deploy(1)
-    release(2, "canary", 1.0)
-    client = open_client()
+    client = beside("canary", 1.0)
     inputs = [{"name": "age", "datatype": "FP64", "shape": [1], "data": [30]}]
     assert client.post("/v2/models/toy/infer", {"inputs": inputs}).json()["model_version"] == "2"
     assert client.post("/v2/models/toy/versions/1/infer", {"inputs": inputs}).json()["model_version"] == "1"
@@ -332,13 +306,9 @@ def test_other_protocols_name_who_answered(deploy: Deploy, release: Deploy, open
     assert [record.version for record in read(client.journal)] == [2, 1, 2, 2]
 
 
-def test_a_candidate_with_another_form_of_answers_is_left_out(
-    deploy: Deploy, release: Deploy, open_client: Callable[..., Any]
-) -> None:
+def test_a_candidate_with_another_form_of_answers_is_left_out(beside: Beside) -> None:
     """At the start of a server the live version answers alone."""
-    deploy(1)
-    release(2, "canary", 1.0, task="regression")
-    client = open_client()
+    client = beside("canary", 1.0, task="regression")
     assert client.worker.serving.arms is None
     assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 1
 
