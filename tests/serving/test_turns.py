@@ -200,8 +200,8 @@ def test_who_would_wait_for_too_long_is_refused_at_once_the_less_important_first
     async def ask() -> None:
         bundle = bundles(4)
         loaded = of(bundle)
-        turns = Turns(work, max_wait_ms=200, batching=BatchingSettings(max_rows=1), threads=1)
-        turns.costs_of(bundle).learn(1, 20_000_000)
+        turns = Turns(work, max_wait_ms=20_000, batching=BatchingSettings(max_rows=1), threads=1)
+        turns.costs_of(bundle).learn(1, 2_000_000_000)
         accepted = 0
         for _ in range(12):
             for priority in (LOW, NORMAL, HIGH):
@@ -219,6 +219,72 @@ def test_who_would_wait_for_too_long_is_refused_at_once_the_less_important_first
     assert {(error.code, error.status) for error in errors} == {("overloaded", 503)}
     assert all(int(error.headers["retry-after"]) >= 1 for error in errors)
     assert work.refused == sum(refusals.values())
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("case", ["deadline", "fallback", "none"])
+def test_who_is_overtaken_without_end_is_told_in_time(
+    bundles: Callable[[int], Bundle], monkeypatch: pytest.MonkeyPatch, case: str, beside: bool
+) -> None:
+    """A stream of what matters more never ends: a deadline, or else `max_wait_ms`, ends the wait of those behind it."""
+    monkeypatch.setattr("penstock.serving.turns._BESIDE_NS", 0 if beside else NEVER)
+    within_ms = 300.0
+    work = Plain(fallback=([ROWS[0]], [{}]) if case == "fallback" else None)
+    log: list[tuple[str, str]] = []
+    told: list[tuple[str, str]] = []
+    waits = Told("low", told)
+    others: list[tuple[str, str]] = []
+    max_wait_ms = within_ms if case == "none" else 60_000
+
+    async def ask() -> None:
+        turns = Turns(work, max_wait_ms=max_wait_ms, batching=BatchingSettings(max_rows=1), threads=1)
+        loaded = quick(turns, bundles(0))
+
+        class Urgent(Told):
+            def _note(self, what: str) -> None:
+                super()._note(what)
+                if not log:  # two that stand in line for each other, so that the line is never without one of them
+                    asked(turns, loaded, self, priority=HIGH)
+
+        for _ in range(3):
+            asked(turns, loaded, Urgent("high", others), priority=HIGH)
+        deadline = None if case == "none" else within_ms
+        for _ in range(10):
+            came = perf_counter_ns()
+            asked(turns, loaded, waits, priority=LOW, within_ms=deadline)
+            while not told:
+                await asyncio.sleep(0.001)
+            took_ms = (waits.at_ns - came) / 1e6
+            assert took_ms > within_ms / 2, "it was not refused before its time"
+            assert took_ms < 10_000
+            if told != [("low", "too-late")] or case != "fallback":
+                break
+            told.clear()  # a machine with much else to do was too late for the fallback, and knows by how much now
+        log.extend(told)
+        await settled(others, 3)
+        turns.close()
+
+    asyncio.run(asyncio.wait_for(ask(), 60))
+    assert [what for _, what in log] == [
+        {"deadline": "too-late", "fallback": "answer fallback"}.get(case, "overloaded")
+    ]
+
+
+def test_who_waits_beyond_the_limit_without_being_overtaken_is_answered(bundles: Callable[[int], Bundle]) -> None:
+    """Those before it took longer than was known: it is the next, and to refuse it would help nobody."""
+    log: list[tuple[str, str]] = []
+
+    async def ask() -> None:
+        bundle = bundles(4)
+        turns = Turns(Plain(), max_wait_ms=1, batching=BatchingSettings(max_rows=1), threads=1)
+        turns.costs_of(bundle).learn(1, 1_000)
+        for _ in range(40):
+            asked(turns, of(bundle), Told("a", log))
+        await settled(log, 40)
+        turns.close()
+
+    asyncio.run(ask())
+    assert {what for _, what in log} == {"answer 1"}
 
 
 def test_who_went_away_is_not_predicted(bundles: Callable[[int], Bundle]) -> None:

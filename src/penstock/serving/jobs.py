@@ -86,6 +86,8 @@ class Job:
     priority: int = NORMAL
     who: Asking | None = None
     cost_ns: int = 0  # expected; 0 once it waits no more
+    since_ns: int = 0  # since when it waits for its turn
+    place: int = 0  # in its line: how many that matter more had their turn, or waited, when it came
     rows: Rows | None = None  # filled
     timer: asyncio.TimerHandle | None = None
     is_settled: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import ceil
+from time import perf_counter_ns
 
 from penstock.errors import RequestError
 from penstock.serving.jobs import Job
@@ -16,9 +17,13 @@ class Line:
     def __init__(self) -> None:
         self._queues: tuple[deque[Job], ...] = (deque(), deque(), deque())
         self._costs = [0, 0, 0]  # expected, of those that wait, by priority
+        self._come = [0, 0, 0]  # how many ever did, by priority
         self.length = 0
 
     def put(self, job: Job) -> None:
+        job.since_ns = perf_counter_ns()
+        job.place = sum(self._come[: job.priority])
+        self._come[job.priority] += 1
         self._queues[job.priority].append(job)
         self._costs[job.priority] += job.cost_ns
         self.length += 1
@@ -43,6 +48,15 @@ class Line:
         """It waits no more, though it stands in the queue: what it would have cost does not count."""
         self._costs[job.priority] -= job.cost_ns
         job.cost_ns = 0
+
+    def overtaken(self, since_ns: int) -> Job | None:
+        """One that has waited since before an instant, and whom others that came later and matter more keep from its turn."""
+        for priority, queue in enumerate(self._queues):
+            while queue and queue[0].is_settled:  # also in a queue whose turn may never come
+                self._drop(queue)
+            if queue and queue[0].since_ns < since_ns and queue[0].place < sum(self._come[:priority]):
+                return queue[0]
+        return None
 
     def ahead_ns(self, priority: int) -> int:
         """What those cost who come before a newcomer of this priority."""
@@ -74,6 +88,19 @@ def overloaded(wait_ns: int) -> RequestError:
         code=OVERLOADED,
         status=503,
         headers={"retry-after": _seconds(wait_ns)},
+    )
+
+
+def kept_waiting(waited_ns: int) -> RequestError:
+    """A request whose turn does not come."""
+    return RequestError(
+        "more is asked than this server can answer",
+        why=f"the request has waited for {waited_ns / 1e9:.1f} s behind others that matter more, and [serving.queue] max_wait_ms "
+        "allows no more",
+        way_out="ask again later, ask with a higher x-priority, or start more workers: penstock serve --workers N",
+        code=OVERLOADED,
+        status=503,
+        headers={"retry-after": _seconds(waited_ns)},
     )
 
 

@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary
 from penstock.bundle.runtime import Bundle
 from penstock.serving.costs import Costs
 from penstock.serving.jobs import NEVER, Answered, Job, Work, predicted
-from penstock.serving.line import Line, overloaded, too_late
+from penstock.serving.line import Line, kept_waiting, overloaded, too_late
 from penstock.serving.settings import BatchingSettings
 from penstock.serving.urgency import LOW
 
@@ -51,6 +51,7 @@ class Turns:
         self._threads = threads or _processors()
         self._free = self._threads
         self._here, self._beside = Line(), Line()
+        self._new: list[Job] = []  # those here with a deadline that no timer watches yet
         self._running_ns = 0  # expected, of what threads are at
         self._costs: WeakKeyDictionary[Bundle, Costs] = WeakKeyDictionary()  # a bundle that is unloaded goes
         self._pool: ThreadPoolExecutor | None = None
@@ -89,6 +90,8 @@ class Turns:
         if self._here.length:
             self._refuse_early(job, self._here, self._here.ahead_ns(job.priority))
         self._here.put(job)
+        if job.due_ns != NEVER:
+            self._new.append(job)
         self._call()
 
     def close(self) -> None:
@@ -119,14 +122,37 @@ class Turns:
         left_ns = at_ns - perf_counter_ns()
         if left_ns <= 0:
             return False
-        job.timer = asyncio.get_running_loop().call_later(left_ns / 1e9, self._give_up, job, at_ns)
+        job.timer = asyncio.get_running_loop().call_later(left_ns / 1e9, self._give_up, job, at_ns, self._beside)
         return True
 
-    def _give_up(self, job: Job, at_ns: int) -> None:
+    def _watch_new(self) -> None:
+        """The same for jobs here that did not come to their turn at once: those that matter more may overtake them for as long as
+        they come."""
+        new, self._new = self._new, []
+        loop, now = asyncio.get_running_loop(), perf_counter_ns()
+        for job in new:
+            if not job.is_settled:
+                needs = self._work.instead_ns(job)
+                early = job.cost_ns if needs is None else max(job.cost_ns, needs) + _MARGIN_NS + int(self._lag_ns)
+                at_ns = max(now, job.due_ns - early)
+                job.timer = loop.call_later((at_ns - now) / 1e9, self._give_up, job, at_ns, self._here)
+
+    def _give_up(self, job: Job, at_ns: int, line: Line) -> None:
         self._lag_ns = max(0.9 * self._lag_ns, min(perf_counter_ns() - at_ns, _MOST_LAG_NS))
         if not job.is_settled:
-            self._beside.forget(job)
-            self._late(job, self._beside)
+            line.forget(job)
+            self._late(job, line)
+
+    def _shed_overtaken(self, line: Line) -> None:
+        """Refuse who has waited for too long because others overtook them: nobody could tell when they came."""
+        now = perf_counter_ns()
+        while (job := line.overtaken(now - int(self._max_wait_ns))) is not None:
+            line.forget(job)
+            if job.reply.is_gone:
+                self._leave(job)
+            else:
+                self._work.shed()
+                self._refuse(job, kept_waiting(now - job.since_ns))
 
     def _late(self, job: Job, line: Line) -> None:
         """Its own answer would be late: a fallback's, if there is one and it is no later than the model may be; else it is
@@ -192,7 +218,10 @@ class Turns:
         while now - began < _SLICE_NS and (jobs := self._next(self._here)):
             self._execute(jobs, now)
             now = perf_counter_ns()
+        if self._new:
+            self._watch_new()
         if self._here.length:
+            self._shed_overtaken(self._here)
             self._call()
         self.looked_ns, self.worked_ns = began, now
 
@@ -255,6 +284,8 @@ class Turns:
             expected = self.costs_of(jobs[0].loaded.bundle).of(sum(len(job.asked.rows) for job in jobs))
             self._running_ns += expected
             self._pool.submit(self._run_beside, asyncio.get_running_loop(), jobs, expected)
+        if self._beside.length:
+            self._shed_overtaken(self._beside)
 
     def _can_start(self, job: Job, in_time: bool) -> bool:
         if in_time and job.due_ns != NEVER:
