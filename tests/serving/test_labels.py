@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from penstock.bundle.decoder import Decoder
+from penstock.serving import labels
 from penstock.serving.journal import read
 from penstock.serving.journal_writer import JournalWriter, origin_of
-from penstock.serving.labels import LabelBook, accept_labels, read_labels
+from penstock.serving.labels import LabelBook, LabelResult, accept_labels, read_labels
 from penstock.serving.prediction_ids import PredictionId, parse_id
 from penstock.serving.segments import segments
 from penstock.testing.toy_bundle import toy_parts
@@ -168,6 +170,72 @@ def test_an_import_of_labels_deletes_nothing_of_the_journal(tmp_path: Path) -> N
     assert taken(tmp_path, {"id": first, "label": "yes"})["accepted"] == 1
     assert path.is_file()
     assert set(read_labels(tmp_path)) == {first}
+
+
+def test_a_book_forgets_what_retention_deletes(tmp_path: Path) -> None:
+    """Labels and keys alike: a server that runs for years holds those of what its journal keeps."""
+    book = LabelBook(tmp_path)
+    for n in range(12):
+        journalled(tmp_path, f"key-{n}")
+        taken(tmp_path, {"key": f"key-{n}", "label": "yes"})
+    assert book.judge([{"key": "key-0", "label": "yes"}], BINARY).accepted == 1
+    assert (len(book._labels), len(book._keys)) == (12, 12)
+    for _, path in segments(tmp_path)[:12]:  # the predictions and labels of the first six
+        path.unlink()
+    late = LabelBook(tmp_path)  # one that never saw them
+    for one in (book, late):
+        (rejection,) = one.judge([{"key": "key-0", "label": "yes"}], BINARY).rejected
+        assert rejection.code == "unknown-prediction"
+        assert one.judge([{"key": "key-7", "label": "yes"}], BINARY) == LabelResult(1, [])
+        assert (len(one._labels), len(one._keys)) == (6, 6)
+
+
+def test_a_label_stays_out_of_memory_where_only_its_prediction_is_gone(tmp_path: Path) -> None:
+    journalled(tmp_path, "a")
+    taken(tmp_path, {"key": "a", "label": "yes"})
+    journalled(tmp_path, "b")
+    segments(tmp_path)[0][1].unlink()
+    book = LabelBook(tmp_path)
+    assert book.judge([{"key": "b", "label": "yes"}], BINARY).accepted == 1
+    assert (len(book._labels), len(book._keys)) == (0, 1)
+
+
+def test_keys_are_known_up_to_a_number_and_the_refusal_of_others_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were asked last; by id every label finds its prediction."""
+    monkeypatch.setattr(labels, "MOST_KEYS", 3)
+    (first,) = journalled(tmp_path, "a")
+    journalled(tmp_path, "b", "c", "a", "d")
+    book = LabelBook(tmp_path)
+    assert book.judge([{"key": key, "label": "yes"} for key in ("a", "c", "d")], BINARY).accepted == 3
+    (rejection,) = book.judge([{"key": "b", "label": "yes"}], BINARY).rejected
+    assert "of the 3 keys asked last; name older ones by id" in rejection.why
+    assert book.judge([{"id": first, "label": "yes"}], BINARY).accepted == 1
+
+
+def test_labels_by_id_do_not_wait_for_keys_to_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first label by key reads the whole journal, which may take minutes."""
+    (first,) = journalled(tmp_path, "a")
+    book = LabelBook(tmp_path)
+    begun, may_end = threading.Event(), threading.Event()
+    scanned = book._key_scan.new_payloads
+
+    def slowly(start: bytes) -> Any:
+        begun.set()
+        assert may_end.wait(60)
+        return scanned(start)
+
+    monkeypatch.setattr(book._key_scan, "new_payloads", slowly)
+    reading = threading.Thread(target=book.read_keys)
+    reading.start()
+    try:
+        assert begun.wait(60)
+        assert book.judge([{"id": first, "label": "yes"}], BINARY).accepted == 1
+    finally:
+        may_end.set()
+        reading.join()
+    assert book.judge([{"key": "a", "label": "yes"}], BINARY).accepted == 1
 
 
 def test_a_label_for_one_prediction_given_twice_at_once_is_stored_once(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ with the latest `at` holds.
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from penstock.serving.instants import iso_now, iso_of, parse_instant
 from penstock.serving.journal import Record, find_record, is_expired, to_record
 from penstock.serving.journal_writer import JournalWriter
 from penstock.serving.judges import Judge, Judges, ReadKey
-from penstock.serving.prediction_ids import PredictionId, parse_id
+from penstock.serving.prediction_ids import PredictionId, parse_id, segment_part, segment_part_of
 from penstock.serving.scanning import JournalScan
 
 _plain_key: ReadKey = column_reader(ColumnSpec("key", Kind.IDENTIFIER))
@@ -68,19 +70,25 @@ class LabelResult:
         return {"accepted": self.accepted, "rejected": [r.to_json() for r in self.rejected]}
 
 
+MOST_KEYS = 1_000_000
+"""Of which the latest prediction is known, of those predicted last: some 400 MB of a worker that takes labels by key."""
+
+
 class LabelBook:
-    """What the journal knows of labels and keys, read on as the journal grows. May be shared between threads."""
+    """What the journal knows of labels and keys, read on as the journal grows, and forgotten with what retention deletes. May be shared
+    between threads."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._labels: dict[str, list[Label]] = {}  # prediction id -> labels in the order of writing
-        self._keys: dict[
-            tuple[str, str], str
-        ] = {}  # model and key -> id of the latest prediction; filled once a label comes by key
+        # Model and key -> id of the latest prediction, those read last at the end; filled once a label comes by key.
+        self._keys: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._has_forgotten = False  # keys that were too many
         self._label_scan = JournalScan(folder)
         self._key_scan = JournalScan(folder)
+        self._followed = {self._label_scan: -1, self._key_scan: -1}  # deletions of segments
         self._recent: dict[tuple[int, int], Record] = {}
-        self._lock = threading.Lock()
+        self._lock, self._key_lock = threading.Lock(), threading.Lock()
 
     def judge(
         self,
@@ -103,10 +111,12 @@ class LabelBook:
             gave. Without them all are judged by `decoder`.
         """
         judging = _Judging(Judge(decoder, read_key or _plain_key), model, others)
+        if are_by_key(items):
+            self.read_keys()
         with self._lock:
             self._read_labels()
-            if any(isinstance(item, Mapping) and item.get("id") is None for item in items):
-                self._read_keys()
+            if (is_there := self._deleted(self._label_scan)) is not None:
+                self._labels = {one: labels for one, labels in self._labels.items() if is_there(one)}
             accepted, rejected, new = 0, [], []
             seen: dict[str, list[Label]] = {}
             now = iso_now()
@@ -124,6 +134,12 @@ class LabelBook:
                     new.append(label)
             self._recent.clear()
             return LabelResult(accepted, rejected, new)
+
+    def read_keys(self) -> None:
+        """Read which predictions keys mean. The first time it is the whole journal: labels by id need not wait for that, if it is done
+        before others are judged."""
+        with self._key_lock:
+            self._read_keys()
 
     def latest(self) -> dict[str, Label]:
         """The label that holds for each labelled prediction."""
@@ -170,14 +186,16 @@ class LabelBook:
         found = self._latest(whose, text)
         if found is None:
             of = "" if model is None else f" of {model!r}"
-            raise _RejectedError("unknown-prediction", f"no journalled prediction{of} has the key {text!r}")
+            among = f", of the {MOST_KEYS:,} keys asked last; name older ones by id" if self._has_forgotten else ""
+            raise _RejectedError("unknown-prediction", f"no journalled prediction{of} has the key {text!r}{among}")
         return (*self._known_id(found), text)
 
     def _latest(self, model: str | None, key: str) -> str | None:
         """The latest prediction with a key, of one model or of any."""
-        if model is not None:
-            return self._keys.get((model, key))
-        return max((found for (_, one), found in self._keys.items() if one == key), default=None)
+        with self._key_lock:
+            if model is not None:
+                return self._keys.get((model, key))
+            return max((found for (_, one), found in self._keys.items() if one == key), default=None)
 
     def _known_id(self, text: Any) -> tuple[str, Record]:
         parts = parse_id(text) if isinstance(text, str) else None
@@ -211,6 +229,7 @@ class LabelBook:
                 self._labels.setdefault(item["id"], []).append(Label(**item))
 
     def _read_keys(self) -> None:
+        keys = self._keys
         for payload in self._key_scan.new_payloads(b'{"kind":"predict"'):
             if b'"key":' not in payload:
                 continue
@@ -218,7 +237,31 @@ class LabelBook:
             for answer in answers:
                 if answer.get("key") is not None:
                     key = (model, answer["key"])
-                    self._keys[key] = max(answer["id"], self._keys.get(key, ""))  # ids sort by time
+                    keys[key] = max(answer["id"], keys.pop(key, ""))  # ids sort by time
+            while len(keys) > MOST_KEYS:
+                keys.popitem(last=False)
+                self._has_forgotten = True
+        if (is_there := self._deleted(self._key_scan)) is not None:
+            self._keys = OrderedDict((key, one) for key, one in keys.items() if is_there(one))
+
+    def _deleted(self, scan: JournalScan) -> Callable[[str], bool] | None:
+        """What tells of a prediction whether the journal has it still; None where nothing was deleted since it was asked for."""
+        if self._followed[scan] == scan.deletions:
+            return None
+        self._followed[scan] = scan.deletions
+        parts = [segment_part(number) for number in scan.numbers]
+        newest, there = (parts or [""])[-1], frozenset(parts)
+
+        def is_there(prediction: str) -> bool:
+            part = segment_part_of(prediction)
+            return part in there or part > newest  # of a segment that has come since
+
+        return is_there
+
+
+def are_by_key(items: Sequence[Any]) -> bool:
+    """Whether any label names its prediction by a key."""
+    return any(isinstance(item, Mapping) and item.get("id") is None for item in items)
 
 
 def accept_labels(
@@ -296,7 +339,7 @@ def _answers(payload: bytes) -> tuple[str, list[dict[str, Any]]]:
     """The model that answered, and what it answered."""
     head_end = payload.index(b"\n") + 1
     head = orjson.loads(payload[:head_end])
-    return head["model"], orjson.loads(payload[head_end + head["request_bytes"] :])
+    return sys.intern(head["model"]), orjson.loads(payload[head_end + head["request_bytes"] :])
 
 
 def _target_value(value: Any, decoder: Decoder) -> Any:

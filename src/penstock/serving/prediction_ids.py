@@ -51,6 +51,11 @@ def segment_part(segment: int) -> str:
     return _PAIRS[segment >> 20 & 1023] + _PAIRS[segment >> 10 & 1023] + _PAIRS[segment & 1023]
 
 
+def segment_part_of(text: str) -> str:
+    """The same of an id that is written as answers have it. Parts sort as numbers do."""
+    return text[9:15]
+
+
 def row_part(row: int) -> str:
     return _PAIRS[row >> 10] + _PAIRS[row & 1023]
 

@@ -31,13 +31,13 @@ class JournalScan:
 
     Attributes
     ----------
-    oldest : the number of the first segment that was there at the last look; 0 where there was none.
+    deletions : how often it has found that segments are gone.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.oldest = 0
-        self._known: set[str] = set()  # names of segments that were there at the last look
+        self.deletions = 0
+        self._known: set[str] = set()  # names of what was there at the last look
         self._newest = 0
         self._growing: dict[int, int] = {}  # segment that may grow -> offset up to which it was read
         self._changed_ns = -1  # of the folder, at the last look; -1: look again
@@ -52,6 +52,11 @@ class JournalScan:
             yield from self._rest_of(number, path, start)
             if is_closed:
                 del self._growing[number]
+
+    @property
+    def numbers(self) -> list[int]:
+        """Of the segments that were there at the last look, in their order."""
+        return sorted(filter(None, map(number_of, self._known)))
 
     def _look(self) -> bool:
         """List the folder where it has changed; whether it had."""
@@ -68,10 +73,10 @@ class JournalScan:
             self._growing.setdefault(number, 0)
             self._newest = max(self._newest, number)
         if gone := self._known - names:
+            self.deletions += 1
             for number in filter(None, map(number_of, gone)):
                 self._growing.pop(number, None)
         self._known = names
-        self.oldest = min(filter(None, map(number_of, names)), default=0)
         return True
 
     def _rest_of(self, number: int, path: Path, start: bytes) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ from penstock.serving.guards import GuardWatch
 from penstock.serving.hosts import Hosts
 from penstock.serving.journal_writer import JournalWriter
 from penstock.serving.judges import judges_of
-from penstock.serving.labels import LabelBook, LabelResult
+from penstock.serving.labels import LabelBook, LabelResult, are_by_key
 from penstock.serving.metrics import Metrics
 from penstock.serving.models import Models
 from penstock.serving.remembered import RememberedRows
@@ -80,7 +80,7 @@ class Worker:
         self.callers = Callers(state_dir, self._follower.acknowledgement.name, consumers=settings.consumers)
         self._labels = LabelBook(ServingFolder(state_dir).journal)
         self.guards = GuardWatch(state_dir, self._arms)
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time, self._one_reads_keys = asyncio.Lock(), asyncio.Lock()
         self.closing: list[Callable[[], None]] = []  # what is to be closed with the worker
         self.failure: BaseException | None = None  # why it could not start, or go on; for whoever started it
         self.end: Callable[[], None] = lambda: None  # ends the server; set by whoever runs it
@@ -115,6 +115,9 @@ class Worker:
         judge = partial(
             self._labels.judge, items, bundle.decoder, bundle.read_key, model=live.entry.model, others=others
         )
+        if are_by_key(items):
+            async with self._one_reads_keys:
+                await asyncio.to_thread(self._labels.read_keys)
         async with self._one_at_a_time:
             result = await asyncio.to_thread(judge)
             if result.new:
