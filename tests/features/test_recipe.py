@@ -118,6 +118,7 @@ def test_names_with_dots_are_matched_by_underscores() -> None:
             "parameter 'bins' of 'quantile_bin' is 2.5",
             "a whole number",
         ),
+        ('outputs = ["one_hot(job, 0)"]', (1, 26), "'min_frequency' of 'one_hot' is 0", "is 0\nit must be a number"),
         ('outputs = ["quantile_bin(age, 5, bins=5)"]', (1, 34), "parameter 'bins' is given twice", "remove one"),
         (
             'outputs = ["impute(age, strategy=media)"]',

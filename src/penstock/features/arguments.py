@@ -69,7 +69,7 @@ def _value(step: Any, name: str, at: int, expression: Expression, origin: Origin
     if not bound.holds(value):
         raise origin.error(
             at,
-            f"parameter {name!r} of {step.name!r} is {value!r}",
+            f"parameter {name!r} of {step.name!r} is {expression if isinstance(expression, Literal) else repr(value)}",
             why=f"it must be {bound}",
             way_out=_better_value(step, name, value),
         )
@@ -78,6 +78,13 @@ def _value(step: Any, name: str, at: int, expression: Expression, origin: Origin
 
 def _better_value(step: Any, name: str, value: Value) -> str:
     usual = defaults(step)[name]
-    default = f"the default is {str(usual).lower() if isinstance(usual, bool) else repr(usual)}"
+    default = f"the default is {_written(usual)}"
     words = getattr(step.bounds[name], "words", ())
     return suggest_nearest(value, words, default) if isinstance(value, str) and words else default
+
+
+def _written(value: Value) -> str:
+    """A value as a recipe writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(int(value) if isinstance(value, float) and value.is_integer() else value)
