@@ -36,7 +36,11 @@ def test_a_removed_version_is_forgotten_with_time_and_its_bytes_are_freed(three:
     assert (planned.planned, [v.reference for v in planned.versions], planned.left) == (True, ["d@2"], 2)
     assert numbers(three) == [3, 2, 1]
     digest = three.ledger.items.get("d@2").digest
-    assert not remove(three, "d@2", why="by mistake", dry=False).planned
+    removed = remove(three, "d@2", why="by mistake", dry=False)
+    assert not removed.planned
+    assert "1 version of d is removed; 2 stay" in removed.to_text()
+    assert "`penstock data restore d@2` brings it back" in removed.to_text()
+    assert "removed 30 days ago" in removed.to_text()
     assert numbers(three) == [3, 1]
     with pytest.raises(NotFound, match=r"(?s)'d@2' was removed.*penstock data restore d@2"):
         three.ledger.items.get("d@2")

@@ -44,7 +44,10 @@ class Removed:
     def to_text(self) -> str:
         name = self.versions[0].name
         many = f"{len(self.versions)} version{'' if len(self.versions) == 1 else 's'} of {name}"
-        lines = [f"{many} {'would be' if self.planned else 'are'} removed; {self.left} stay", *_listed(self.versions)]
+        lines = [
+            f"{many} {'would be' if self.planned else 'is' if len(self.versions) == 1 else 'are'} removed; {self.left} stay",
+            *_listed(self.versions),
+        ]
         lines.append("what lies on the disk stays as it is")
         if self.planned:
             return "\n".join([*lines, "`penstock data remove ... --yes` does it; `penstock data restore` undoes it"])
@@ -53,7 +56,7 @@ class Removed:
             [
                 *lines,
                 f"`penstock data restore {back}` brings {'it' if len(self.versions) == 1 else 'them'} back, until "
-                f"`penstock data gc` forgets what was removed {KEPT_DAYS} days ago",
+                f"`penstock data gc` forgets what was removed {KEPT_DAYS:g} days ago",
             ]
         )
 
@@ -130,5 +133,8 @@ def _told(version: ItemVersion) -> dict[str, Any]:
 
 
 def _listed(versions: list[ItemVersion]) -> list[str]:
-    lines = [f"  {v.reference}: {v.files} files, {size_text(v.size_bytes)}, {v.at[:10]}" for v in versions[:SHOWN]]
+    lines = [
+        f"  {v.reference}: {v.files} file{'' if v.files == 1 else 's'}, {size_text(v.size_bytes)}, {v.at[:10]}"
+        for v in versions[:SHOWN]
+    ]
     return [*lines, f"  and {len(versions) - SHOWN} others"] if len(versions) > SHOWN else lines
