@@ -116,6 +116,8 @@ class Arms:
         """For each row whether the candidate answers it. Rows without the key go by chance, those of one request together."""
         if self.release.mode == "shadow" or self.closed:
             return [False] * len(rows)
+        if self.is_watch:
+            return [True] * len(rows)
         by_chance = self.dealer.takes(None)
         sticky = self.release.sticky
         if sticky is None:
@@ -139,11 +141,15 @@ def put_dealt(
     ------
     RequestError : as `Predicting.put`.
     """
-    dealt = arms.deal(asked.rows)
-    if any(dealt) and not all(dealt):
-        return False
+    if arms.is_watch:
+        is_candidate = not arms.closed
+    else:
+        dealt = arms.deal(asked.rows)
+        is_candidate = any(dealt)
+        if is_candidate and not all(dealt):
+            return False
     asking = _Asking(predicting, arms, asked, came_ns, urgency, reply, who)
-    if any(dealt):
+    if is_candidate:
         asking.put_candidate()
     else:
         asking.put_live()
