@@ -243,6 +243,10 @@ def test_a_table_is_answered_into_a_table(predict: Cli, toy: Path, tmp_path: Pat
     found = shop.execute('SELECT input, "row", id, p_yes, decision FROM scores ORDER BY id').fetchall()
     assert [row[:3] for row in found] == [("people", i, str(i + 1)) for i in range(3)]
     assert [str(row[3]) for row in found] == online(toy, 41.0, 30.5, None)
+    shop.execute("CREATE TABLE people_2024 AS SELECT * FROM people")
+    shop.commit()
+    later = predict("sqlite:///shop.db?table=people_2024", "sqlite:///shop.db?table=people_20")
+    assert later.code == 0, "a name that begins another is another"
     same = predict("sqlite:///shop.db?table=people", "sqlite:///shop.db?table=people")
     assert same.error["code"] == "bad-parameter"
     assert predict("sqlite:///shop.db?table=people", "sqlite:///shop.db").error["code"] == "bad-parameter"

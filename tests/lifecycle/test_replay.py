@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from penstock.lifecycle import replay
 from penstock.lifecycle.replayed import differences
 from penstock.project.project import Project
+from penstock.serving.journal import Record
 from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.settings import JournalSettings
 
@@ -174,6 +178,28 @@ def test_an_id_that_is_not_there_is_told_with_what_may_be_meant(penstock: Cli, a
     key = penstock(project, "replay", answers[8]["key"])
     assert meant in key.error["try"]
     assert "no prediction id" not in penstock(project, "replay", "nothing").error["try"]
+
+
+def test_an_id_is_looked_for_among_the_latest_without_holding_all(
+    answered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal may hold more ids than memory does."""
+
+    def many(folder: Path, kinds: Any = None) -> Iterator[Record]:
+        for number in range(200_000):
+            yield Record("predict", datetime.now(UTC), answers=[{"id": f"{number:026d}"}])
+
+    monkeypatch.setattr(replay, "read", many)
+    monkeypatch.setattr(replay, "NEAR", 100)
+    tracemalloc.start()
+    try:
+        found = replay._nearest(Project(answered[0]), f"{199_990:025d}X")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    assert "did you mean" in found
+    assert peak < 3_000_000, "200,000 ids are 15 MB"
 
 
 def test_a_prediction_whose_part_of_the_journal_is_gone_says_so(penstock: Cli, own: Any) -> None:

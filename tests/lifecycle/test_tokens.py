@@ -6,8 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from penstock.errors import PenstockError
 from penstock.lifecycle.tokens import create_token, list_tokens, revoke_tokens, rotate_token
 from penstock.project.project import Project
+from penstock.serving.tokens import read_consumers
 
 
 def test_consumers_come_and_go_on_record(projects: Any, tmp_path: Path) -> None:
@@ -30,6 +34,20 @@ def test_consumers_come_and_go_on_record(projects: Any, tmp_path: Path) -> None:
     for path in project.root.rglob("*"):
         if path.is_file():
             assert token.encode() not in path.read_bytes(), path
+
+
+def test_what_cannot_be_recorded_makes_no_token(projects: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would count, and nobody would have seen it; nor do earlier ones end."""
+    root = projects.copy("binary", "run", tmp_path)
+    create_token(Project.here(root), "crm", ["predict"])
+    before = read_consumers(Project.here(root).serving_state)
+    (tmp_path / "ledger.db").write_bytes(b"no database " * 1000)
+    monkeypatch.setenv("PENSTOCK_LEDGER", f"sqlite:///{tmp_path / 'ledger.db'}")
+    with pytest.raises(PenstockError):
+        create_token(Project.here(root), "shop", ["predict"])
+    with pytest.raises(PenstockError):
+        rotate_token(Project.here(root), "crm")
+    assert read_consumers(Project.here(root).serving_state) == before
 
 
 def test_the_verbs_print_what_they_did(penstock: Callable[..., Any], projects: Any, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from penstock.bundle.privacy.keys import VARIABLE, find_key
 from penstock.bundle.runtime import Bundle
 from penstock.errors import BadParameter, NewerFormat, NotFound, ServingError
 from penstock.serving.loading import graph_bytes_of
@@ -69,6 +70,24 @@ def test_a_model_or_one_version_is_taken_off(shelve: Shelve, tmp_path: Path) -> 
         take_off_shelf(state_dir, "fraud")
     with pytest.raises(NotFound, match="churn version 9"):
         take_off_shelf(state_dir, "churn", "9")
+
+
+def test_each_copy_has_the_key_of_its_own_project(
+    shelve: Shelve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under one name, whatever the environment of the server says; a key goes with its copy."""
+    keys = {1: b"a" * 32, 2: b"b" * 32}
+    for version, key in keys.items():
+        shelf = shelve("fraud", version, of=version, privacy_key=key)
+    places = {one.version: tmp_path / "serving" / one.path for one in shelf.entries}
+    assert {version: find_key(place) for version, place in places.items()} == keys
+    monkeypatch.setenv(VARIABLE, bytes(32).hex())
+    assert {version: find_key(place) for version, place in places.items()} == keys
+    monkeypatch.delenv(VARIABLE)
+    take_off_shelf(tmp_path / "serving", "fraud", "1")
+    prune_shelf(tmp_path / "serving")
+    assert find_key(places[1]) is None
+    assert find_key(places[2]) == keys[2]
 
 
 @pytest.mark.parametrize("label", ["7", "latest", "blue", "shelf", "live", "", " ", "a/b", "a\nb"])

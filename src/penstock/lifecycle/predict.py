@@ -326,10 +326,7 @@ class _Job:
             from penstock.lifecycle.answer_tables import AnswerTable
 
             table = AnswerTable(self.output)
-            if (
-                self.source.partition("?")[0] == table.database.partition("?")[0]
-                and f"table={table.table}" in self.source
-            ):
+            if is_database(self.source) and _table_of(self.source) == _table_of(self.output):
                 raise BadParameter(
                     f"the output table {table.table!r} is the input, too",
                     why="its rows would be replaced by their answers",
@@ -408,3 +405,11 @@ def _bundle_of(project: Project, version: int | None) -> tuple[int, Bundle]:
         version = max((v.version for v in passed), default=1)
     chosen = project.ledger.registry.get(project.name, version)
     return version, Bundle.load(bundle_of(project, chosen), key=project.privacy_key)
+
+
+def _table_of(url: str) -> tuple[str, str]:
+    """A database without its options, and the table that a URL names."""
+    from penstock.data.sources.databases import without_table
+
+    database, table = without_table(url)
+    return database.partition("?")[0], table

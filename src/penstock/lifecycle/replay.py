@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -139,7 +139,7 @@ def _nearest(project: Project, wanted: str) -> str | None:
     """What may be meant: an id that differs in few characters, or the latest prediction with that key."""
     import difflib
 
-    ids: list[str] = []
+    ids: deque[str] = deque(maxlen=NEAR)  # the latest alone: a journal may hold any number
     keyed: str | None = None
     for record in read(project.journal_folder, kinds=("predict",)):
         for answer in record.answers:
@@ -148,7 +148,7 @@ def _nearest(project: Project, wanted: str) -> str | None:
                 keyed = answer["id"]
     if keyed is not None:
         return f"{wanted!r} is the key of a row; its latest prediction is {keyed}"
-    near = difflib.get_close_matches(wanted.upper(), ids[-NEAR:], 1, 0.8)
+    near = difflib.get_close_matches(wanted.upper(), ids, 1, 0.8)
     return f"did you mean {near[0]}?" if near else None
 
 

@@ -15,6 +15,7 @@ def create_token(
     project: Project, name: str, scopes: Sequence[str], *, expires: str | None = None, rate: str | None = None
 ) -> Sheet:
     """Declare a consumer and show its token, this once. Errors: as `penstock.serving.tokens.create`."""
+    _ = project.ledger  # opened first: what cannot be recorded is not done, as a token that is not shown would be lost
     issued = create(project.serving_state, name, scopes, expires=expires, rate=rate)
     _note(project, "create token", issued.consumer, issued.token.id)
     return _shown(issued)
@@ -22,6 +23,7 @@ def create_token(
 
 def rotate_token(project: Project, name: str, *, keep: str | None = None, expires: str | None = None) -> Sheet:
     """Give a consumer another token, and end its earlier ones. Errors: as `penstock.serving.tokens.rotate`."""
+    _ = project.ledger  # as above: earlier tokens may end with this
     issued = rotate(project.serving_state, name, keep=keep, expires=expires)
     _note(project, "rotate token", issued.consumer, issued.token.id)
     return _shown(issued)

@@ -66,7 +66,7 @@ def asked_bundle(project: Project, model: str | None = None, version: str | None
         word = str(max(entry.version for entry, _ in offered))
     for entry, labels in offered:
         if word == str(entry.version) or word in labels:
-            key = project.privacy_key if name == live.model else None
+            key = project.privacy_key if entry in slots.slots.values() else None  # that of the shelf lies beside it
             return entry, Bundle.load(project.serving_state / entry.path, key=key)
     all_held = [*(entry for entry in slots.slots.values() if entry), *(one.as_slot for one in shelf.entries)]
     held = [f"{one.model}:{one.version}" for one in all_held]

@@ -162,7 +162,7 @@ def put_on_shelf(
 
     Parameters
     ----------
-    privacy_key : of the project that made it, kept beside its copy for the server alone.
+    privacy_key : of the project that made it, kept beside its copy for the server alone. One model's versions may be of several projects.
 
     Raises
     ------
@@ -178,9 +178,9 @@ def put_on_shelf(
         before = read_shelf(state_dir)
         copy_bundle(bundle, target)
         if privacy_key is not None:
-            from penstock.bundle.privacy.keys import write_key
+            from penstock.bundle.privacy.keys import write_key_of
 
-            write_key(place, privacy_key)
+            write_key_of(target, privacy_key)
         path = target.relative_to(state_dir).as_posix()
         entry = ShelfEntry(model, version, digest, path, graph_bytes, tuple(labels), "offered", origin)
         others = [
@@ -225,6 +225,8 @@ def set_state(state_dir: Path, model: str, state: State, version: str | None = N
 
 def prune_shelf(state_dir: Path) -> list[Path]:
     """Delete copies that the shelf names no more. To be called once all workers have acknowledged."""
+    from penstock.bundle.privacy.keys import key_of
+
     folder = ServingFolder(state_dir)
     with _changing(folder):
         entries = read_shelf(state_dir).entries
@@ -233,9 +235,10 @@ def prune_shelf(state_dir: Path) -> list[Path]:
         for place in folder.shelved.iterdir() if folder.shelved.is_dir() else ():
             for copy in [path for path in place.iterdir() if path.is_dir() and path not in kept]:
                 shutil.rmtree(copy)
+                key_of(copy).unlink(missing_ok=True)
                 gone.append(copy)
             if not any(path.is_dir() for path in place.iterdir()):
-                shutil.rmtree(place)  # with the privacy key of its project
+                shutil.rmtree(place)
         return gone
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn
 from penstock.bundle.kinds import Kind
 from penstock.bundle.privacy.actions import ACTIONS, parse_action
-from penstock.bundle.privacy.keys import FILE, VARIABLE, check_of, find_key, write_key
+from penstock.bundle.privacy.keys import FILE, VARIABLE, check_of, find_key, write_key, write_key_of
 from penstock.bundle.privacy.protecting import Protector
 from penstock.bundle.privacy.protection import Mask, Protection
 from penstock.bundle.privacy.transforms import keyed_hash, shift_days, transform_of
@@ -208,7 +208,7 @@ def test_what_is_no_action_is_refused(written: str) -> None:
 
 
 def test_the_key_lies_where_only_its_owner_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside the bundles; the environment comes first; a file that others can read is refused."""
+    """Beside the bundles; the environment comes first, but for the key of a bundle itself; a file that others can read is refused."""
     bundle = tmp_path / "serving" / "bundles" / "abc"
     bundle.mkdir(parents=True)
     assert find_key(bundle) is None
@@ -219,6 +219,10 @@ def test_the_key_lies_where_only_its_owner_reads_it(tmp_path: Path, monkeypatch:
     assert find_key(bundle) == KEY
     monkeypatch.setenv(VARIABLE, bytes(32).hex())
     assert find_key(bundle) == bytes(32)
+    own = write_key_of(bundle, b"o" * 32)
+    assert own.stat().st_mode & 0o777 == 0o600
+    assert find_key(bundle) == b"o" * 32, "that of the bundle itself is no other project's"
+    own.unlink()
     monkeypatch.setenv(VARIABLE, "nonsense")
     with pytest.raises(PrivacyError, match="holds no privacy key"):
         find_key(bundle)

@@ -15,6 +15,7 @@ import pytest
 
 from penstock.bundle.runtime import Bundle
 from penstock.packaging.exports.exporter import Shipment
+from penstock.packaging.exports.in_browser import RUNTIME, RUNTIME_VERSION
 from penstock.testing.toy_bundle import write_toy_bundle
 
 TASKS = ("binary", "multiclass", "regression")
@@ -42,7 +43,7 @@ def ort_runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("npm is not installed: it brings onnxruntime-web")
     folder = tmp_path_factory.mktemp("npm")
     done = subprocess.run(
-        [npm, "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "onnxruntime-web"],
+        [npm, "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", f"{RUNTIME}@{RUNTIME_VERSION}"],
         cwd=folder, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
     if done.returncode != 0:

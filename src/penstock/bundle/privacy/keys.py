@@ -28,39 +28,61 @@ def check_of(key: bytes) -> str:
 
 
 def find_key(folder: Path) -> bytes | None:
-    """The key for a bundle in `folder`: of the environment, or of the file `privacy.key` one or two folders above.
+    """The key for a bundle in `folder`: what `write_key` kept for this one, of the environment, or of a file `privacy.key` one or two
+    folders above.
 
     Raises
     ------
     PrivacyError : it is no key, or others can read its file.
     """
+    own = _read(key_of(folder.resolve()))
+    if own is not None:
+        return own
     given = os.environ.get(VARIABLE)
     if given:
         return _parsed(given, f"the environment variable {VARIABLE}")
     for place in list(folder.resolve().parents)[:2]:
-        path = place / FILE
-        try:
-            mode = path.stat().st_mode
-        except OSError:
-            continue
-        if os.name != "nt" and stat.S_IMODE(mode) & 0o077:
-            raise PrivacyError(
-                f"others can read the privacy key {path}",
-                why="whoever has the key can find out which value a hash stands for",
-                way_out=f"chmod 600 {path}",
-            )
-        return _parsed(path.read_text(encoding="ascii", errors="replace"), str(path))
+        found = _read(place / FILE)
+        if found is not None:
+            return found
     return None
 
 
+def key_of(bundle: Path) -> Path:
+    """Where the key of one bundle lies, beside it: for bundles of several projects in one folder."""
+    return bundle.parent / f"{bundle.name}.key"
+
+
 def write_key(folder: Path, key: bytes) -> Path:
-    """Keep a key in a folder, for its owner alone; nothing is written where it is there already."""
-    path = folder / FILE
+    """Keep a key in a folder for the bundles in it, for its owner alone; nothing is written where it is there already."""
+    return _write(folder / FILE, key)
+
+
+def write_key_of(bundle: Path, key: bytes) -> Path:
+    """Keep the key of one bundle, as `write_key` does."""
+    return _write(key_of(bundle), key)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None
+    if os.name != "nt" and stat.S_IMODE(mode) & 0o077:
+        raise PrivacyError(
+            f"others can read the privacy key {path}",
+            why="whoever has the key can find out which value a hash stands for",
+            way_out=f"chmod 600 {path}",
+        )
+    return _parsed(path.read_text(encoding="ascii", errors="replace"), str(path))
+
+
+def _write(path: Path, key: bytes) -> Path:
     text = key.hex() + "\n"
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.read_text(encoding="ascii", errors="replace") == text:
         return path
-    draft = folder / f".{FILE}.{os.urandom(6).hex()}"
+    draft = path.with_name(f".{FILE}.{os.urandom(6).hex()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:

@@ -17,6 +17,8 @@ from penstock.packaging.exports.exporter import Shipment, copy_bundle
 from penstock.serving.page import page
 
 RUNTIME = "onnxruntime-web"
+RUNTIME_VERSION = "1.30.0"
+"""What npm is asked for: the one that the tests of the page ran with, so that equal exports hold equal files."""
 RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 MODULES = ("local.mjs", "bundle.mjs", "decoder.mjs", "instants.mjs", "privacy.mjs", "text.mjs", "unreadable.mjs")
 PREPARATIONS = frozenset(
@@ -136,7 +138,12 @@ def _fetched(scratch: Path) -> Path:
     if npm is None:
         raise _not_there("npm is not installed, and there is no node_modules here")
     done = subprocess.run(
-        [npm, "pack", RUNTIME, "--silent"], cwd=scratch, capture_output=True, text=True, check=False, timeout=600
+        [npm, "pack", f"{RUNTIME}@{RUNTIME_VERSION}", "--silent"],
+        cwd=scratch,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
     packed = sorted(scratch.glob("*.tgz"))
     if done.returncode != 0 or not packed:
@@ -150,5 +157,5 @@ def _not_there(why: str) -> ExportError:
     return ExportError(
         f"the page needs {RUNTIME}, which is not here",
         why=why,
-        way_out=f"npm install {RUNTIME}, or name its folder with --runtime",
+        way_out=f"npm install {RUNTIME}@{RUNTIME_VERSION}, or name its folder with --runtime",
     )
