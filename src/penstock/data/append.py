@@ -25,6 +25,7 @@ from penstock.data.split_given import place_given
 from penstock.data.split_time import DealtByTime, place_by_time
 from penstock.data.store import finish, first_new_envelope, next_envelopes, seal_rows, store_memory, store_part
 from penstock.data.times import times_of_frame
+from penstock.data.together import together
 from penstock.data.versions import DatasetVersion, format_of, load_memory, load_version, tells_parts
 from penstock.errors import SchemaMismatch
 from penstock.ledger.datasets import DatasetRecord
@@ -253,7 +254,7 @@ def _deal(
     row = np.zeros((len(y), 2), dtype=np.uint64)
     parts = np.full(len(y), UNKNOWN, dtype=np.int8)
     place_of = np.full(len(y), -1, dtype=np.int16)
-    keyed = key_hashes_of_frame(frame, old.row_key)
+    contents, keyed = hashes, key_hashes_of_frame(frame, old.row_key)
     if keyed is not None:
         has = np.asarray(keyed.any(axis=1))
         row[has] = prints.fingerprints(keyed[has], key)
@@ -282,6 +283,9 @@ def _deal(
             envelope = np.where(parts == TEST, place_of, np.int16(-1))
     new = np.flatnonzero(parts == UNKNOWN)
     if len(new):
+        if keyed is not None and old.split.how != "time":
+            hashes = hashes.copy()
+            hashes[new] = together(hashes[new], contents[new])
         dealt = _place(ledger, objects, old, frame, hashes, new)
         parts[new] = dealt.parts
         in_blocks = new[dealt.block >= 0]

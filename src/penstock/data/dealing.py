@@ -17,6 +17,7 @@ from penstock.data.split import GAP, LEFT_OUT, PARTS, TEST, TRAIN, VALID, deal, 
 from penstock.data.split_given import deal_given, given_parts, place_given, said_parts, twins_of_other_parts
 from penstock.data.split_time import codes_of, deal_by_time, place_by_time
 from penstock.data.times import times_of
+from penstock.data.together import together
 from penstock.data.versions import DatasetVersion
 from penstock.errors import SplitError, TargetError
 
@@ -82,12 +83,31 @@ class Dealer:
             known = labelled & (found != UNKNOWN)
             part[known], envelope[known] = found[known], places[known]
             rows = _places(labelled & (found == UNKNOWN))
+        units = self._units(rows) if group_hashes is None else group_hashes
         if len(rows):
-            part[rows], block[rows] = self._deal_new(rows, part, envelope, hashes, group_hashes, strata)
+            part[rows], block[rows] = self._deal_new(rows, part, envelope, units, group_hashes, strata)
         self._warn_of_gap(part)
         row = prints.fingerprints(hashes, self.key)  # last: where there are many rows, dealing needs the room
-        units = hashes if group_hashes is None else group_hashes
         return Dealt(self.rows.columns, units, row, group, part, envelope, block)
+
+    def _units(self, rows: np.ndarray) -> np.ndarray:
+        """What is dealt of new `rows`: by their key those that are written alike as one; else by all that they hold. Shape (n, 2)."""
+        hashes, contents = self.rows.hashes, self.rows.contents
+        if contents is None or not len(rows) or self.request.split.how == "time":
+            return hashes
+        found = together(hashes[rows], contents[rows])
+        moved = (found != hashes[rows]).any(axis=1)
+        if not moved.any():
+            return hashes
+        _, unit, _ = distinct(found)
+        shared = np.isin(unit, unit[moved])
+        self.warnings.append(
+            f"{int(shared.sum())} rows are written like a row of another key in {self.request.row_key!r}, or have the key of "
+            "one that is: such rows share a part"
+        )
+        units = hashes.copy()
+        units[rows] = found
+        return units
 
     def _warn_of_lost(self) -> None:
         lost = [name for name in self.rows.columns if name not in self.rows.names]
@@ -162,7 +182,7 @@ class Dealer:
         rows: np.ndarray,
         part: np.ndarray,
         envelope: np.ndarray,
-        hashes: np.ndarray,
+        units: np.ndarray,
         group_hashes: np.ndarray | None,
         strata: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -170,15 +190,15 @@ class Dealer:
         split = self.request.split
         seen = None if self.rows.seen is None else self.rows.seen[rows]
         dealt, classes = (
-            (hashes, strata) if len(rows) == len(hashes) else (hashes[rows], strata[rows])
+            (units, strata) if len(rows) == len(units) else (units[rows], strata[rows])
         )  # no second copy of all
         by_hash = np.full(len(rows), -1, dtype=np.int16)
         if split.how == "time":
-            return self._by_time(rows, part, envelope, hashes, seen)
+            return self._by_time(rows, part, envelope, units, seen)
         if split.given:
-            return self._given(rows, hashes, strata, seen), by_hash
+            return self._given(rows, units, strata, seen), by_hash
         if group_hashes is not None:
-            return deal(hashes[rows], split, strata=strata[rows], groups=group_hashes[rows], seen=seen), by_hash
+            return deal(dealt, split, strata=classes, groups=dealt, seen=seen), by_hash
         if self.parent is None:
             return deal(dealt, split, strata=classes, seen=seen), by_hash
         return place(dealt, split), by_hash

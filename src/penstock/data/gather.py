@@ -86,6 +86,7 @@ class Gathered:
     columns : the raw columns that make a row's hash and fingerprint.
     hashes : of the rows, uint64, shape (n, 2): of their keys, and of those columns where there is no key.
     keyed : which rows have a key, bool, shape (n,); None where no key is declared.
+    contents : hashes of what rows hold beside their key, the same shape as `hashes`; None where no key is declared.
     kept : columns of all rows, by name: the target and those that deal the rows.
     sample : rows that are in memory. distinct : how many different values each column has.
     recalled : what the parent knows of the rows; None without a parent.
@@ -98,6 +99,7 @@ class Gathered:
     columns: tuple[str, ...]
     hashes: np.ndarray
     keyed: np.ndarray | None
+    contents: np.ndarray | None
     kept: Mapping[str, WholeColumn]
     sample: Sample
     distinct: Mapping[str, Distinct]
@@ -108,7 +110,13 @@ class Gathered:
         """What is still of use when the rows are dealt and the decoder is inferred: not their hashes, nor a sample of some of them."""
         sample = self.sample if self.sample.whole else Sample(self.sample.n_rows, 0)
         return replace(
-            self, hashes=np.empty((0, 2), dtype=np.uint64), keyed=None, recalled=None, seen=None, sample=sample
+            self,
+            hashes=np.empty((0, 2), dtype=np.uint64),
+            keyed=None,
+            contents=None,
+            recalled=None,
+            seen=None,
+            sample=sample,
         )
 
 
@@ -154,7 +162,7 @@ class Gatherer:
         if unexpected:  # the first batch did not show it: read again with what is known now
             return self._by_key(*self._read(columns, ())[::2])
         hashes = found.hashes
-        for name in set(columns) & apart.keys():
+        for name in (set(columns) & apart.keys()) - {self.row_key}:
             hashes += apart[name]
         return self._by_key(replace(found, columns=columns, hashes=hashes), keys)
 
@@ -163,7 +171,7 @@ class Gatherer:
         if keys is None:
             return found
         keyed = np.asarray(keys.any(axis=1))
-        return replace(found, hashes=np.where(keyed[:, None], keys, found.hashes), keyed=keyed)
+        return replace(found, hashes=np.where(keyed[:, None], keys, found.hashes), keyed=keyed, contents=found.hashes)
 
     def _read(
         self, columns: Iterable[str], apart: tuple[str, ...] | None
@@ -200,17 +208,20 @@ class Gatherer:
                     of_earlier += rows
                 if name in kept:
                     kept[name].chunks.append(batch.table.column(name))
-            hashes.append(sums)
             sample.add(batch)
-            if self.row_key is not None:
-                keys.append(key_hashes(batch.columns[self.row_key]))
             if self.parent is not None and self.memory is not None:
                 recalled.append(self._recall(batch, sums, self.parent, self.memory))
+            if (row_key := self.row_key) is not None:
+                column = batch.columns[row_key]
+                keys.append(key_hashes(column))
+                if row_key in columns and row_key not in lanes_apart:  # rows are alike whatever their key is
+                    sums = sums - prints.raw_lanes(row_key, column)[column.codes]
+            hashes.append(sums)
             if self.earlier is not None:
                 earlier = self.earlier
                 seen.append(earlier.seen(*self._recall(batch, of_earlier, earlier.version, earlier.memory).places()))
         found = Gathered(
-            names, sample.n_rows, columns, np.concatenate(hashes), None, kept, sample, distinct,
+            names, sample.n_rows, columns, np.concatenate(hashes), None, None, kept, sample, distinct,
             Recalled.join(recalled) if recalled else None, np.concatenate(seen) if seen else None,
         )  # fmt: skip
         held_apart = {name: np.concatenate(lanes) for name, lanes in lanes_apart.items()}

@@ -81,8 +81,9 @@ class SplitDuplicates:
 
     What it does
         Counts held-out rows that decode to the same inputs as a training row, whatever their target, by keyed
-        fingerprints. It fails where they are more than the limit's share (1 %) of a part. Rows that are written alike never lie in
-        two parts; these differ only in what is no input, or are dealt by time.
+        fingerprints. It fails where they are more than the limit's share (1 %) of a part. Rows that are written alike come
+        into one part; these differ only in what is no input, are dealt by time or by group, or became alike by a correction
+        under their key.
     Why it matters
         The model has seen the question: what it answers shows its memory, and the score comes out too high.
     Example that fails

@@ -1,0 +1,44 @@
+"""Rows that have to share a part though their keys differ: those that are written alike, so that no sealed row is one that was learned from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from penstock.data.split import distinct
+
+
+def together(keys: np.ndarray, contents: np.ndarray) -> np.ndarray:
+    """What is dealt as one: rows of one key, rows that are written alike, and all that hang together by these.
+
+    Parameters
+    ----------
+    keys : hashes of what rows are known by, uint64, shape (n, 2). contents : of what they hold beside it, the same shape.
+
+    Returns
+    -------
+    uint64, shape (n, 2): rows of the same value are dealt as one. It is the hash of their key where they have one only, so that rows
+    without a twin are dealt by their key alone; else the least of their keys' hashes.
+
+    >>> keys, contents = np.array([[1, 0], [2, 0], [2, 0], [3, 0]], "u8"), np.array([[7, 0], [7, 0], [8, 0], [9, 0]], "u8")
+    >>> together(keys, contents)[:, 0].tolist()
+    [1, 1, 1, 3]
+    """
+    of_key, key, _ = distinct(keys)
+    of_content, content, _ = distinct(contents)
+    pairs = np.unique(key.astype(np.int64) * len(of_content) + content)
+    if len(pairs) == len(of_content):  # nothing is written under two keys
+        return keys
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ends = pairs // len(of_content), len(of_key) + pairs % len(of_content)
+    size = len(of_key) + len(of_content)
+    edges = coo_array((np.ones(len(pairs), dtype=np.int8), ends), shape=(size, size))
+    _, component = connected_components(edges, directed=False)
+    component = component[: len(of_key)]
+    own = keys[of_key]
+    order = np.lexsort((own[:, 1], own[:, 0], component))
+    leads = np.flatnonzero(np.diff(component[order], prepend=-1))
+    least = np.empty((component.max() + 1, 2), dtype=np.uint64)
+    least[component[order[leads]]] = own[order[leads]]
+    return least[component[key]]

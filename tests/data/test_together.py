@@ -1,0 +1,94 @@
+"""Rows that are written alike share a part, whatever their keys are."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.bundle.kinds import Kind
+from penstock.data.append import append_rows
+from penstock.data.memory import RowMemory
+from penstock.data.split import PARTS, SplitSettings
+from penstock.data.together import together
+from penstock.data.versions import DatasetVersion, load_memory
+
+if TYPE_CHECKING:
+    from tests.data.conftest import Stores
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 12)), min_size=1, max_size=30))
+def test_rows_are_one_where_a_chain_of_keys_and_contents_leads_from_one_to_the_other(
+    rows: list[tuple[int, int]],
+) -> None:
+    """Held against a search by hand; named by the least of the keys."""
+    keys, contents = (np.array([(value, 0) for value in column], dtype=np.uint64) for column in zip(*rows, strict=True))
+    least = [key for key, _ in rows]
+    for _ in rows:
+        least = [
+            min(other for other, (k, c) in zip(least, rows, strict=True) if k == key or c == content)
+            for key, content in rows
+        ]
+    assert together(keys, contents)[:, 0].tolist() == least
+
+
+def test_rows_without_a_twin_are_dealt_by_their_key_alone() -> None:
+    """As they always were."""
+    keys = np.arange(2, 12, dtype=np.uint64).reshape(5, 2)
+    assert together(keys, keys + np.uint64(100)) is keys
+
+
+def parts_of_contents(memory: RowMemory) -> list[set[str]]:
+    found: dict[bytes, set[str]] = {}
+    for content, part in zip(memory.content, memory.part, strict=True):
+        found.setdefault(content.tobytes(), set()).add(PARTS[part])
+    return list(found.values())
+
+
+def twins(contents: range, *, seed: int = 0) -> str:
+    """CSV lines: each content under two keys."""
+    dice = random.Random(seed)
+    lines = [
+        f"{20 * content + 7 * copy + dice.randrange(5)},{content / 7:.4f},{dice.choice('ab')}"
+        for content in contents
+        for copy in (0, 1)
+    ]
+    dice.shuffle(lines)
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("by", ["random", "column:part"])
+def test_rows_that_are_written_alike_share_a_part_under_different_keys(stores: Stores, by: str) -> None:
+    """In a first version, in a later one, and where they come from traffic; how many do is told."""
+    how: dict[str, Any] = {"split": SplitSettings(by=by), "key": "cust", "kinds": {"cust": Kind.IDENTIFIER}}
+    said = {"random": "", "column:part": "train"}[by]
+
+    def text(*lines: str) -> str:
+        dice = random.Random(1)
+        rows = "".join(lines).splitlines()
+        if said:
+            rows = [f"{row},{dice.choice(['train', 'test', 'valid'])}" for row in rows]
+        return "cust,a,y" + (",part" if said else "") + "\n" + "\n".join(rows) + "\n"
+
+    made = stores.ingest(text(twins(range(500))), **how)
+    assert [w for w in made.warnings if w.startswith("1000 rows are written like a row of another key in 'cust'")]
+    first = parts_of_contents(load_memory(stores.objects, made.version))
+    assert (len(first), {len(parts) for parts in first}) == (500, {1})
+    later = stores.ingest(text(twins(range(500)), twins(range(600, 800), seed=1)), **how).version
+    assert later.parent == made.version.digest
+    assert {len(parts) for parts in parts_of_contents(load_memory(stores.objects, later))} == {1}
+    added = add_twins(stores, later)
+    found = parts_of_contents(load_memory(stores.objects, added))
+    assert (len(found), {len(parts) for parts in found}) == (800, {1})
+
+
+def add_twins(stores: Stores, version: DatasetVersion) -> DatasetVersion:
+    """A hundred more contents under two keys each, from traffic."""
+    rows = [{"cust": 50_000 + 20 * n + copy, "a": n + 0.05} for n in range(100) for copy in (0, 1)]
+    frame, _ = version.decoder.decode_rows(rows)
+    y = np.arange(200) // 2 % 2
+    return append_rows(stores.ledger, stores.objects, version.digest, frame, y).version
