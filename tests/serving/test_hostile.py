@@ -138,6 +138,47 @@ def test_who_does_not_read_the_answers_is_cut_off(deploy: Deploy, start_server: 
     assert _resident_mb(server) < 400
 
 
+def test_who_reads_a_few_bytes_now_and_then_is_cut_off(deploy: Deploy, start_server: Start) -> None:
+    """Requests without end, and answers that are read far more slowly than any network is: the wait does not begin anew with each byte."""
+    deploy(1)
+    server = start_server("--settings", '{"header_timeout_s": 1, "body_timeout_s": 1, "keep_alive_s": 60}')
+    rows = json.dumps({"rows": [ROWS[0]] * 100}).encode()
+    request = head(length=len(rows)) + rows
+    left = b""
+    with connected(server) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setblocking(False)
+        ends = time.monotonic() + 30
+        is_cut = False
+        while not is_cut and time.monotonic() < ends:
+            left = left or request
+            try:
+                with suppress(BlockingIOError):
+                    left = left[connection.send(left) :]
+                with suppress(BlockingIOError):
+                    is_cut = connection.recv(500) == b""
+            except (ConnectionResetError, BrokenPipeError):
+                is_cut = True
+            time.sleep(0.02)
+        assert is_cut
+    assert is_well(server)
+
+
+def test_a_connection_that_was_refused_by_its_headers_waits_for_the_next_request(
+    deploy: Deploy, start_server: Start
+) -> None:
+    """A request without a token is answered before its body is there; once that has come, the connection is idle, not slow."""
+    deploy(1)
+    settings = '{"consumers": "declared", "header_timeout_s": 1, "body_timeout_s": 1, "keep_alive_s": 60}'
+    server = start_server("--settings", settings)
+    with connected(server) as connection:
+        connection.settimeout(30)
+        for pause_s in (5, 0):  # far longer than a body has
+            connection.sendall(head(length=len(BODY)) + BODY)
+            assert status_of(reply(connection)) == 401
+            time.sleep(pause_s)
+
+
 def _send_for_ever(connection: socket.socket, data: bytes) -> None:
     while True:
         connection.sendall(data)

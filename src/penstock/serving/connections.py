@@ -70,6 +70,7 @@ class Connection(HttpToolsProtocol):
     limits: Limits
     metrics: Metrics
     _head_bytes = 0
+    _pauses = _unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -100,6 +101,11 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._head_bytes = 0
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._pauses += 1
+        self._unread_bytes = self.transport.get_write_buffer_size()
+
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP: in the shape in which everything is refused."""
         self.refuse(400, "bad-http", "the request is no HTTP", "it cannot be parsed", "use a client for HTTP/1.1")
@@ -118,7 +124,10 @@ class Connection(HttpToolsProtocol):
     def waits_for(self) -> tuple[str, object]:
         """What this connection waits for, and something that stays the same object for as long as it is the same wait."""
         if self.flow is not None and self.flow.write_paused:
-            return "reader", self.transport.get_write_buffer_size()
+            return (
+                "reader",
+                self._pauses,
+            )  # until it has read almost all of it; a byte now and then does not begin the wait anew
         if self.scope is None:
             return "first", self
         if "method" not in self.scope:
@@ -132,7 +141,9 @@ class Connection(HttpToolsProtocol):
         limits = self.limits
         if what == "body":
             return limits.body_s + self._body_bytes() / SLOWEST_BYTES_PER_S
-        return {"reader": limits.send_s, "first": limits.idle_s, "head": limits.header_s}[what]
+        if what == "reader":
+            return limits.send_s + self._unread_bytes / SLOWEST_BYTES_PER_S
+        return {"first": limits.idle_s, "head": limits.header_s}[what]
 
     def _body_bytes(self) -> int:
         for name, value in self.scope["headers"]:
