@@ -16,7 +16,7 @@ from penstock.bundle.numbers import number_text
 from penstock.bundle.preparing import FUNCTIONS
 from penstock.errors import ExportError
 from penstock.packaging.exports.exporter import Shipment, export
-from penstock.packaging.exports.in_browser import PREPARATIONS, Browser
+from penstock.packaging.exports.in_browser import PREPARATIONS, RUNTIME_VERSION, Browser
 from penstock.testing.toy_bundle import ROWS
 
 Hosted = Callable[[Path], str]
@@ -191,6 +191,20 @@ def test_without_npm_the_way_out_is_told(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ExportError, match=r"npm is not installed.*\s+try: npm install onnxruntime-web"):
         export(Browser(), shipment(), tmp_path / "page")
+
+
+def test_npm_is_asked_for_the_tested_version(
+    shipment: Callable[..., Shipment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for whatever is newest that day."""
+    npm = tmp_path / "npm"
+    npm.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\nexit 1\n')
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ExportError, match="npm could not fetch it"):
+        export(Browser(), shipment(), tmp_path / "page")
+    assert f"onnxruntime-web@{RUNTIME_VERSION} " in (tmp_path / "asked").read_text()
 
 
 def ask(tab: Any, rows: list[dict[str, Any]]) -> dict[str, Any]:
