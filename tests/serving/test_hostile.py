@@ -10,10 +10,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from penstock.serving.connections import Connection, Limits
 from penstock.serving.slots import SlotState
 from penstock.testing.toy_bundle import ROWS
 
@@ -138,30 +140,20 @@ def test_who_does_not_read_the_answers_is_cut_off(deploy: Deploy, start_server: 
     assert _resident_mb(server) < 400
 
 
-def test_who_reads_a_few_bytes_now_and_then_is_cut_off(deploy: Deploy, start_server: Start) -> None:
-    """Requests without end, and answers that are read far more slowly than any network is: the wait does not begin anew with each byte."""
-    deploy(1)
-    server = start_server("--settings", '{"header_timeout_s": 1, "body_timeout_s": 1, "keep_alive_s": 60}')
-    rows = json.dumps({"rows": [ROWS[0]] * 100}).encode()
-    request = head(length=len(rows)) + rows
-    left = b""
-    with connected(server) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.setblocking(False)
-        ends = time.monotonic() + 30
-        is_cut = False
-        while not is_cut and time.monotonic() < ends:
-            left = left or request
-            try:
-                with suppress(BlockingIOError):
-                    left = left[connection.send(left) :]
-                with suppress(BlockingIOError):
-                    is_cut = connection.recv(500) == b""
-            except (ConnectionResetError, BrokenPipeError):
-                is_cut = True
-            time.sleep(0.02)
-        assert is_cut
-    assert is_well(server)
+def test_the_wait_for_a_reader_goes_on_while_it_takes_a_little() -> None:
+    """It begins when the transport has too much to send, and a smaller rest is neither another wait nor one with less time."""
+    connection = object.__new__(Connection)
+    left = [640_000]
+    connection.flow = SimpleNamespace(write_paused=True, pause_writing=lambda: None)  # type: ignore[assignment]
+    connection.transport = SimpleNamespace(get_write_buffer_size=lambda: left[0])  # type: ignore[assignment]
+    connection.limits = Limits(1, 1, 1, send_s=5, body_bytes=1, connections=1)
+    connection.pause_writing()
+    before = connection.waits_for()
+    left[0] -= 10
+    assert connection.waits_for() == before
+    assert connection.time_for("reader") == 15  # 5 s, and one for each 64 kB
+    connection.pause_writing()  # it had read almost all, and there is more
+    assert connection.waits_for() != before
 
 
 def test_a_connection_that_was_refused_by_its_headers_waits_for_the_next_request(
