@@ -132,7 +132,7 @@ def test_a_file_that_vanishes_while_the_folder_is_read_is_told(place: Place) -> 
     batches = place.open("in").batches(1)
     next(batches)
     (place.root / "in" / "2.csv").unlink()
-    with pytest.raises(SourceError, match=r"2\.csv changed while it was read"):
+    with pytest.raises(SourceError, match=r"2\.csv cannot be read any more"):
         list(batches)
 
 
