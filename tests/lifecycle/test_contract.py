@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -239,3 +240,22 @@ def test_labelled_traffic_is_held_before_it_joins(penstock: Cli, served: Any, ro
     assert done.code == 0, done
     assert "contract" in {override["gate"] for override in done.body["overrides"]}
     assert len(penstock(served.project, "data", "log").body["versions"]) == 2
+
+
+def test_how_fresh_rows_are_is_judged_by_now_and_not_by_this_morning(
+    penstock: Cli, project_at: Cli, write_rows: Cli
+) -> None:
+    """Rows of three hours ago are not of the last two, whatever the hour of the day."""
+    project = project_at("new")
+    text = (project / "contract.toml").read_text(encoding="utf-8")
+    head, _, rest = text.partition("[columns.joined]\n")
+    kept, mark, tail = rest.partition("\n[")
+    kept = "\n".join(line for line in kept.splitlines() if line.startswith("kind"))
+    (project / "contract.toml").write_text(
+        f'{head}[columns.joined]\n{kept}\nnewest_within = "2h"\n{mark}{tail}', "utf-8"
+    )
+    at = (datetime.now(UTC) - timedelta(hours=3)).isoformat()
+    change(project, write_rows, lambda _, row: row.update(joined=at))
+    done = penstock(project, "run")
+    assert (done.code, done.error["code"]) == (1, "contract-broken")
+    assert [(breach["id"], breach["about"]) for breach in done.error["breaches"]] == [("contract-fresh", "joined")]

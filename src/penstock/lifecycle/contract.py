@@ -6,6 +6,7 @@ Where rows break it, the run stops, or goes on by an override that is shown in e
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -209,9 +210,13 @@ def _decide(stages: Stages, outputs: Mapping[str, Any], what: str, override: str
 def _identity(
     context: Context, source: Mapping[str, Any], text: str, declared: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Inputs and parameters of the stage. The day counts only where the contract looks at the clock."""
-    day = datetime.now(UTC).date().isoformat() + "T00:00:00+00:00" if "newest_within" in text else None
-    as_of = day if day is not None and parsed(context.project, text).looks_at_the_clock else None
+    """Inputs and parameters of the stage. The clock counts only where the contract looks at it, in steps of a 24th of what it allows: what was
+    checked in this step is not checked again, and rows are judged by a time that is late by less than that."""
+    within = parsed(context.project, text).freshness_s if "newest_within" in text else None
+    as_of = None
+    if within is not None:
+        step = max(1.0, within / 24)
+        as_of = datetime.fromtimestamp(time.time() // step * step, UTC).isoformat()
     inputs = {**source, "contract": digest_of(text.encode())}
     read = {
         key: declared[key] for key in ("path", "options", "reading", "joins", "files", "privacy") if key in declared

@@ -48,7 +48,7 @@ def test_all_of_it_is_read() -> None:
     rate, day = contract.columns["emp.var"], contract.columns["day"]
     assert (rate.kind, rate.at_least, rate.at_most, rate.exceptions) == (Kind.NUMERIC, -1.5, 7, 0.01)
     assert instant_text(day.at_least or 0) == "2020-01-01"
-    assert (day.newest_within_s, contract.looks_at_the_clock) == (172_800, True)
+    assert (day.newest_within_s, contract.freshness_s) == (172_800, 172_800)
     assert contract.columns["flag"].value_texts == {"true", "false"}
     assert contract.columns["flag"].spec.boolean_text
     assert contract.columns["code"].value_texts == {"1", "2.5"}

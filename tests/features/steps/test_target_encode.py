@@ -15,6 +15,7 @@ from penstock.features.fit import fit_recipe
 from penstock.features.recipe import Recipe
 from penstock.features.step import GROUP, Columns, CrossFitted, Form, Target
 from penstock.features.steps.target_encode import TargetEncode, folds_of
+from penstock.features.vocabulary import numbered
 from penstock.testing.step import apply
 
 TASKS = {Task.BINARY: "binary", Task.MULTICLASS: "multiclass", Task.REGRESSION: "continuous"}
@@ -111,3 +112,10 @@ def test_without_a_target_it_is_refused(table):
     frame, specs = table(job=("categorical", ["a", "b"]))
     with pytest.raises(RecipeError, match="has no target to learn from"):
         fit_recipe(Recipe.parse('outputs = ["target_encode(job)"]'), None, frame, specs, None, Task.BINARY, 0)
+
+
+def test_a_zero_byte_at_an_end_makes_another_value() -> None:
+    """As it does when it is served; and one long value makes no room for itself in every row."""
+    values, codes = numbered(np.array(["a\0", "a", "x" * 100_000, "a"] * 1000, dtype=object))
+    assert values == ["a", "a\0", "x" * 100_000]
+    assert codes[:4].tolist() == [1, 0, 2, 0]

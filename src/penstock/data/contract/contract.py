@@ -107,9 +107,9 @@ class Contract:
     rows_at_most: int | None = None
 
     @property
-    def looks_at_the_clock(self) -> bool:
-        """Whether what holds today may be broken tomorrow."""
-        return any(rules.newest_within_s is not None for rules in self.columns.values())
+    def freshness_s(self) -> float | None:
+        """The shortest time within which newest rows must lie, in seconds; None where what holds today holds tomorrow."""
+        return min((r.newest_within_s for r in self.columns.values() if r.newest_within_s is not None), default=None)
 
 
 def instant_text(microseconds: float) -> str:

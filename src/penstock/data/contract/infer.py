@@ -134,7 +134,7 @@ def _column(spec: ColumnSpec, values: np.ndarray, unreadable: int, listed: bool 
         table.put("exceptions", rounded_up(min(1.0, 3 / n)), BEYOND)
     if len(present) and listed:
         _OF_KIND[spec.kind](table, present)
-    elif spec.kind is Kind.IDENTIFIER and len(np.unique(present.astype(str))) == len(present):
+    elif spec.kind is Kind.IDENTIFIER and len(set(_texts(present))) == len(present):
         table.put("unique", True, f"each of {len(present)} training rows has its own; no value is written here")
     return table
 
@@ -229,7 +229,7 @@ def _datetime(table: _Table, x: np.ndarray) -> None:
 
 
 def _codes(table: _Table, values: np.ndarray) -> None:
-    found, counts = np.unique(values.astype(str), return_counts=True)
+    found, counts = np.unique(_texts(values), return_counts=True)
     n = len(values)
     if len(found) > MAX_VALUES:
         _lengths(table, found)
@@ -262,8 +262,8 @@ def _all_numbers(texts: tuple[str, ...]) -> bool:
 
 
 def _identifier(table: _Table, values: np.ndarray) -> None:
-    texts = values.astype(str)
-    if len(np.unique(texts)) == len(texts):
+    texts = _texts(values)
+    if len(set(texts)) == len(texts):
         table.put("unique", True, f"each of {len(texts)} training rows has its own")
     _lengths(table, texts)
     forms = {re.sub(r"[0-9]+", "0", text) for text in texts.tolist()[:50_000]}
@@ -271,6 +271,13 @@ def _identifier(table: _Table, values: np.ndarray) -> None:
         parts = [part for part in re.split(r"([0-9]+)", texts[0]) if part]
         pattern = "".join("[0-9]+" if part.isdecimal() else re.escape(part) for part in parts)
         table.put("pattern", pattern, "the form of every training row; counters may grow by a digit")
+
+
+def _texts(values: np.ndarray) -> np.ndarray:
+    """As texts, each with room of its own: one long value among a million is one long value."""
+    texts = np.empty(len(values), dtype=object)
+    texts[:] = [str(value) for value in values.tolist()]
+    return texts
 
 
 def _lengths(table: _Table, texts: np.ndarray) -> None:

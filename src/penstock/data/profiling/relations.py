@@ -173,10 +173,15 @@ def _with_missing(group: np.ndarray, names: list[str], there: np.ndarray) -> tup
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's, of two columns of ranks: where either has gaps, ranks are given anew among the rows that have both."""
+    from scipy.stats import rankdata
+
     both = ~(np.isnan(a) | np.isnan(b))
     x, y = a[both], b[both]
     if len(x) < 3:
         return float("nan")
+    if len(x) < len(a):
+        x, y = rankdata(x), rankdata(y)
     x, y = x - x.mean(), y - y.mean()
     spread = float(np.sqrt(_dot(x, x) * _dot(y, y)))
     return abs(_dot(x, y)) / spread if spread else float("nan")

@@ -12,6 +12,7 @@ from penstock.features.bounds import Bound, Number, Whole
 from penstock.features.kinds import CATEGORIES, NUMBERS
 from penstock.features.selection import FEWEST_ROWS, FittedSelection, Rule, keep_all, need_target, select
 from penstock.features.step import Columns, Form, Target
+from penstock.features.vocabulary import numbered
 
 
 @final
@@ -62,7 +63,7 @@ class SelectInformation:
     def _codes(self, column: np.ndarray, form: Form) -> np.ndarray:
         if form is Form.NUMBERS:
             return _cut(column, self.bins)
-        return np.unique(column.astype(np.str_), return_inverse=True)[1]
+        return numbered(column)[1]
 
 
 def information(a: np.ndarray, b: np.ndarray) -> float:

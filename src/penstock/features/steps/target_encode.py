@@ -14,7 +14,7 @@ from penstock.features.bounds import Bound, Number, OneOf, Whole
 from penstock.features.kinds import CATEGORIES
 from penstock.features.ops import concat, op
 from penstock.features.step import Columns, Target
-from penstock.features.vocabulary import look_up
+from penstock.features.vocabulary import look_up, numbered
 
 if TYPE_CHECKING:
     from spox import Var
@@ -68,10 +68,10 @@ class TargetEncode:
         fold = folds_of(target, min(self.folds, len(columns)), seed)
         names, learned, training = [], [], []
         for column, name in zip(columns.values.T, columns.names, strict=True):
-            values, codes = np.unique(column.astype(np.str_), return_inverse=True)
+            values, codes = numbered(column)
             for k, responses in enumerate(y.T):
                 means = self._means(codes, responses, len(values))
-                table = dict(zip(values.tolist(), means.tolist(), strict=True))
+                table = dict(zip(values, means.tolist(), strict=True))
                 learned.append(_Encoding(table, float(responses.mean())))
                 training.append(self._cross_fitted(codes, responses, len(values), fold))
                 names.append(f"{name}: target" if y.shape[1] == 1 else f"{name}: target is class {k}")
