@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from math import fsum, sqrt
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,12 @@ from penstock.bundle.kinds import Kind
 from penstock.bundle.raw import Unreadable
 from penstock.bundle.specs import ColumnSpec
 from penstock.bundle.values import column_reader
+from penstock.bundle.windows import TAKES as OVER_WINDOWS
+from penstock.bundle.windows import over_windows
 from penstock.errors import RequestError
 
 SECOND = 1_000_000
+TAKES = ("lag", *OVER_WINDOWS, "count", "since")
 MOST_ROWS = 10_000
 """History rows that one request may carry."""
 
@@ -229,49 +231,13 @@ def _look_back(past: Past, seen: Frame, asked: Frame) -> np.ndarray:
             values[rows[some]] = of[behind][places[some]]
         else:
             assert of is not None
-            values[rows] = _summed(past.take, of[behind], starts, ends)
+            values[rows] = over_windows(past.take, of[behind], starts, ends)
     return values
 
 
 def _moved(times: np.ndarray, window: float) -> np.ndarray:
     """Where windows begin; those of instants stay whole numbers of microseconds."""
     return times - np.int64(window) if times.dtype == np.int64 else times - window
-
-
-def _summed(take: str, values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> list[float]:
-    there = ~np.isnan(values)
-    present = values[there].tolist()
-    before = np.concatenate([[0], np.cumsum(there)])  # of how many values that are there each row comes
-    say = _SAYS[take]
-    return [say(present[a:b]) for a, b in zip(before[starts].tolist(), before[ends].tolist(), strict=True)]
-
-
-def _mean(values: list[float]) -> float:
-    return _sum(values) / len(values) if values else float("nan")
-
-
-def _sum(values: list[float]) -> float:
-    try:
-        return fsum(values)
-    except OverflowError:  # finite numbers whose sum is beyond float64: it ends at the largest float32 anyway
-        return sum(values)
-
-
-def _std(values: list[float]) -> float:
-    if not values:
-        return float("nan")
-    mean = _mean(values)
-    return sqrt(_sum([(value - mean) * (value - mean) for value in values]) / len(values))
-
-
-_SAYS: dict[str, Any] = {
-    "mean": _mean,
-    "sum": _sum,
-    "min": lambda values: min(values, default=float("nan")),
-    "max": lambda values: max(values, default=float("nan")),
-    "std": _std,
-}
-TAKES = ("lag", *_SAYS, "count", "since")
 
 
 def _groups(past: Past, frame: Frame) -> dict[Any, np.ndarray]:
