@@ -168,3 +168,11 @@ def test_a_file_that_the_manifest_does_not_list_is_left_alone(copy: Path) -> Non
     assert ".DS_Store" not in read.files
     with pytest.raises(BundleError):
         read_file(read, ".DS_Store")
+
+
+def test_half_a_character_in_the_manifest_is_damage(copy: Path) -> None:
+    """JSON can name it, and no file in UTF-8 holds it."""
+    manifest = json.loads((copy / "manifest.json").read_bytes())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "created_by": "\ud800"}), encoding="utf-8")
+    with pytest.raises(BundleError, match="does not match its own digest"):
+        read_bundle(copy)

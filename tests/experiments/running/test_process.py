@@ -191,7 +191,7 @@ def test_what_a_program_has_started_is_ended_where_the_keeper_was_killed() -> No
     text = (
         "import os, subprocess, time\n"
         "p = subprocess.Popen(['sh', '-c', 'while :; do echo x; sleep 0.1; done'], start_new_session=True)\n"
-        "print('child', p.pid, flush=True)\ntime.sleep(100)\n"
+        "os.write(1, b'child %d\\n' % p.pid)\ntime.sleep(100)\n"
     )
 
     def act(process: Process, out: bytes) -> None:
