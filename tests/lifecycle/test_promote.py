@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from penstock.errors import BadParameter
 from penstock.lifecycle import promote as promote_module
+from penstock.lifecycle.arms import refuse_wrong_way
+from penstock.serving.conditions import parse
 from penstock.serving.slots import end_release, read_slots
 
 Cli = Callable[..., Any]
@@ -134,6 +137,7 @@ def test_a_release_is_promoted_when_its_condition_holds(penstock: Cli, project: 
     [
         (("--when", "qualty > 0.7"), "write 'quality'"),
         (("--when", "agreement > 0.9"), "leave it out"),
+        (("--when", "rows > 1 and not quality > live"), "quality >= live - 0.01"),
         (("--when", "rows > 1", "--within", "soon"), "2h"),
         (("--within", "2h"), "--help"),
         (("--when", "rows > 1", "--within", "2h", "--check"), "--help"),
@@ -144,6 +148,27 @@ def test_what_cannot_be_waited_for_is_refused(penstock: Cli, project: Path, line
     done = penstock(project, "promote", *line)
     assert done.code == 2
     assert words in done.error["try"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "metric", "good", "way_out"),
+    [
+        ("quality >= live - 1", "rmse", True, "quality <= live + 0.01"),
+        ("quality < live - 1", "rmse", False, "quality > live + 0.01"),
+        ("quality > live", "roc_auc", False, "quality < live - 0.01"),
+        ("quality <= live + 1", "rmse", True, None),
+        ("quality > live + 1", "rmse", False, None),
+        ("quality >= live", "roc_auc", True, None),
+    ],
+)
+def test_worse_quality_promotes_nothing(condition: str, metric: str, good: bool, way_out: str | None) -> None:
+    """Of an error less is better, and a condition says what it asks for by its sign alone."""
+    if way_out is None:
+        refuse_wrong_way(parse(condition), metric, good=good)
+        return
+    with pytest.raises(BadParameter) as caught:
+        refuse_wrong_way(parse(condition), metric, good=good)
+    assert caught.value.way_out.endswith(way_out)
 
 
 def test_waiting_ends_with_the_time_or_with_the_release(
@@ -216,7 +241,7 @@ def test_the_monitor_puts_the_version_before_back(
 ) -> None:
     """While a version is watched, by what a server cannot know: here its quality; exit 1, and in the trail."""
     text = (project / "penstock.toml").read_text(encoding="utf-8")
-    guards = '\n[serving.guards]\nminimum_requests = 1\ntrip = ["quality > 0.4"]\n'
+    guards = '\n[serving.guards]\nminimum_requests = 1\ntrip = ["quality < 0.999"]\n'
     (project / "penstock.toml").write_text(f"{text}{guards}", encoding="utf-8")
     assert penstock(project, "promote").body["promoted"] is True
     app, rows = serve(project), rows_of(ROWS, seed=6)
@@ -231,7 +256,7 @@ def test_the_monitor_puts_the_version_before_back(
     app.close()
     done = penstock(project, "monitor", "--guard")
     assert done.code == 1
-    assert "quality > 0.4" in done.body["ended"]
+    assert "quality < 0.999" in done.body["ended"]
     state = read_slots(project / ".penstock/serving")
     assert state.live_entry is not None
     assert (state.live_entry.version, state.watch) == (1, None)

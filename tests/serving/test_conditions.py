@@ -64,3 +64,19 @@ def test_no_near_text_is_worse_than_refused(text: str) -> None:
     """Of the characters of the language."""
     with contextlib.suppress(BadParameter):
         judge(parse(text), Evidence({}, {}))
+
+
+@pytest.mark.parametrize(
+    ("text", "ways"),
+    [
+        ("quality >= live - 0.01", {1}),
+        ("0.1 > quality", {-1}),
+        ("not (quality < 0.7 or rows < 10)", {1}),
+        ("live - quality <= 0.01 and errors < 1%", {1}),
+        ("quality > 0.7 or quality < 0.2", {1, -1}),
+        ("live.quality > 0.7 and quality - quality < 1", set()),
+    ],
+)
+def test_which_way_a_condition_wants_a_figure_is_told(text: str, ways: set[int]) -> None:
+    """Of the candidate, whichever side it stands on, and turned round by `not`."""
+    assert parse(text).wants("quality") == ways

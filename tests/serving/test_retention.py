@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from penstock.serving import retention
 from penstock.serving.journal_writer import JournalWriter
 from penstock.serving.retention import Retention
-from penstock.serving.segments import numbers, segment_path
+from penstock.serving.segments import is_open, numbers, segment_path
 from penstock.serving.settings import JournalSettings
 
 SMALL = JournalSettings(segment_bytes=1_000)
@@ -60,3 +61,17 @@ def test_a_segment_that_its_writer_has_not_locked_yet_is_left_alone(tmp_path: Pa
     os.utime(claimed, (hour_ago, hour_ago))
     Retention(tmp_path, keep_days=0.01, max_bytes=10**9).apply()
     assert numbers(tmp_path) == []
+
+
+@pytest.mark.parametrize("workers", [2, 40])
+def test_what_many_workers_have_open_leaves_room_for_what_is_closed(tmp_path: Path, workers: int) -> None:
+    """Only closed segments can be deleted: were the open ones allowed to fill the journal, each closed one would go at once."""
+    declared = JournalSettings(segment_bytes=10_000, max_bytes=200_000)
+    with ExitStack() as stack:
+        writers = [stack.enter_context(JournalWriter(tmp_path, declared.of_each(workers))) for _ in range(workers)]
+        for n in range(3_000):
+            writers[n % workers].error(400, f"code-{n}" + "-" * 100)
+        paths = [segment_path(tmp_path, number) for number in numbers(tmp_path)]
+        total, closed = sum(path.stat().st_size for path in paths), [path for path in paths if not is_open(path)]
+    assert total <= 200_000
+    assert len(closed) >= 2

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import ProjectError
+from penstock.errors import BadParameter, ProjectError
 from penstock.lifecycle.release import end
 from penstock.lifecycle.settle import settle, settle_if_free
 from penstock.lifecycle.versions import WAIT_S
 from penstock.project.project import Project
-from penstock.serving.conditions import parse
+from penstock.serving.conditions import Condition, parse
 from penstock.serving.labels import read_labels
 from penstock.serving.releases import Release
 from penstock.serving.slots import SlotEntry, read_slots
@@ -148,6 +148,36 @@ def compare(project: Project, looked: LookedAt) -> Comparison:
     )
 
 
+def refuse_wrong_way(condition: Condition, metric: str, *, good: bool) -> None:
+    """Refuse a condition that takes a worse quality for a better one: of an error, less is better.
+
+    Parameters
+    ----------
+    good : whether it is to hold for a candidate that is good (a promotion), or for one that is bad (a guard).
+
+    Raises
+    ------
+    BadParameter : with the comparison to write.
+    """
+    from penstock.evaluation.metrics import METRICS
+
+    of = METRICS[metric]
+    right = 1 if of.greater_is_better == good else -1
+    if condition.wants("quality") - {right}:
+        better = "more" if of.greater_is_better else "less"
+        way = (
+            (">= live - 0.01" if right > 0 else "<= live + 0.01")
+            if good
+            else f"{'<>'[right > 0]} live {'-+'[right > 0]} 0.01"
+        )
+        raise BadParameter(
+            f"the condition {condition.text!r} {'promotes' if good else 'ends the release of'} what has the "
+            f"{'worse' if good else 'better'} quality",
+            why=f"quality is the {of.title} here, of which {better} is better",
+            way_out=f"write it the other way round, as in: quality {way}",
+        )
+
+
 def candidate_report(project: Project, looked: LookedAt, *, look: int | None = None) -> MonitorReport:
     """The checks of the monitor on what the candidate answered; a shadow's answers are to the rows of the live version.
 
@@ -197,6 +227,7 @@ def _reason(release: Release, comparison: Comparison, report: MonitorReport) -> 
         return None
     evidence = comparison.evidence.with_alarms(len(report.alarms))
     for condition in map(parse, guards.trip):
+        refuse_wrong_way(condition, comparison.metric, good=False)
         verdict = judge(condition, evidence)
         if verdict.holds:
             return shown(verdict.findings)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.errors import BadParameter
-from penstock.lifecycle.arms import LookedAt, candidate_report, compare, looked_at
+from penstock.lifecycle.arms import LookedAt, candidate_report, compare, looked_at, refuse_wrong_way
 from penstock.lifecycle.deploy import deploy_version
 from penstock.lifecycle.results import DeployResult
 from penstock.lifecycle.settle import settle_if_free
@@ -97,7 +97,7 @@ def promote_release(
 
     Raises
     ------
-    BadParameter : a condition or length that cannot be read, or a figure that the release does not have.
+    BadParameter : a condition or length that cannot be read, a figure that the release does not have, or one that promotes worse quality.
     ProjectError : no release goes on. Whatever `deploy_version` raises.
     """
     settle_if_free(project)
@@ -133,7 +133,9 @@ def promote_release(
 
 
 def _look(project: Project, condition: Condition, released: LookedAt) -> Verdict:
-    evidence = compare(project, released).evidence
+    comparison = compare(project, released)
+    refuse_wrong_way(condition, comparison.metric, good=True)
+    evidence = comparison.evidence
     if "alarms" in condition.names:
         evidence = evidence.with_alarms(len(candidate_report(project, released).alarms))
     return judge(condition, evidence)

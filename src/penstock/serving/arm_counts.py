@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
-from penstock.serving.consumer_counts import shared_map
 from penstock.serving.folder import ServingFolder
 from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Release
+from penstock.serving.sharing import shared_map
 
 ARMS = (LIVE_ARM, CANDIDATE_ARM)
 COUNTED = (

@@ -130,6 +130,14 @@ class Condition:
             if v.name and v.name not in COUNTED_NAMES
         )
 
+    def wants(self, name: str) -> frozenset[int]:
+        """Which way it asks the candidate's figure to go, by its comparisons: 1 where more of it helps it to hold, -1 where less does.
+
+        >>> sorted(parse("quality >= live - 0.01 and not errors > 1%").wants("errors"))
+        [-1]
+        """
+        return frozenset(_wants(self.root, name, 1)) - {0}
+
     @property
     def is_fast(self) -> bool:
         """Whether a server can judge it by what it counts itself."""
@@ -157,6 +165,22 @@ def _comparisons(part: Part) -> Iterator[Comparison]:
     else:
         for one in part.parts:
             yield from _comparisons(one)
+
+
+def _wants(part: Part, name: str, turned: int) -> Iterator[int]:
+    if isinstance(part, Not):
+        yield from _wants(part.part, name, -turned)
+    elif isinstance(part, Joined):
+        for one in part.parts:
+            yield from _wants(one, name, turned)
+    elif part.operator[0] in "<>":
+        weight = 0
+        for side, sign in ((part.left, 1), (part.right, -1)):
+            weight += sign * sum(
+                s for s, product in side.products if any(v.name == name and not v.of_live for v in product)
+            )
+        way = 1 if part.operator[0] == ">" else -1
+        yield turned * way * ((weight > 0) - (weight < 0))
 
 
 @dataclass(frozen=True, slots=True)

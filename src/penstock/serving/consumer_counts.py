@@ -5,17 +5,14 @@ The set of names is bounded: who may ask is declared, and no more than `MOST_CON
 
 from __future__ import annotations
 
-import logging
 import mmap
-import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
 from penstock.serving.folder import ServingFolder
+from penstock.serving.sharing import shared_map
 from penstock.serving.tokens import MOST_CONSUMERS
-
-log = logging.getLogger("penstock.serving")
 
 OUTCOMES = ("answered", "refused", "limited", "failed")
 _NAME_BYTES = 64
@@ -45,18 +42,6 @@ class ConsumerCounts:
         line = memoryview(self._map)[at + _NAME_BYTES : at + _LINE_BYTES].cast("d")
         self._lines[consumer] = line
         return line
-
-
-def shared_map(path: Path, size: int) -> mmap.mmap:
-    """A file in memory that other processes see; where the disk has no room for it, memory of this process alone."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("r+b" if path.exists() else "w+b") as file:
-            os.posix_fallocate(file.fileno(), 0, size)  # now: a page that finds no room later kills the process
-            return mmap.mmap(file.fileno(), size)
-    except OSError as error:
-        log.error("%s cannot be shared between the workers of this server: %s", path, error)
-        return mmap.mmap(-1, size)
 
 
 def outcome(status: int) -> int:

@@ -20,6 +20,7 @@ from penstock.serving.model_metrics import ENDING as MODELS_ENDING
 from penstock.serving.model_metrics import collect_models
 from penstock.serving.objectives import Levels, objectives_of
 from penstock.serving.settings import ObjectiveSettings
+from penstock.serving.sharing import shared_map
 from penstock.serving.tallies import Tallies, Tally
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Metrics:
         self._slow_s = float("inf") if wanted.latency is None else wanted.latency.ms / 1000
         self.levels = levels_of(state_dir, wanted)
         path = ServingFolder(state_dir).metrics / f"{name}{_ENDING}"
-        self.values = memoryview(consumer_counts.shared_map(path, _SIZE * 8)).cast("d")
+        self.values = memoryview(shared_map(path, _SIZE * 8)).cast("d")
 
     def request(self, route: str, status: int) -> None:
         self.values[_PLACES.get((route, status)) or _PLACES[route, 0]] += 1

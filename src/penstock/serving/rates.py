@@ -12,15 +12,12 @@ generic cell rate, ITU-T I.371), in a file that is locked for the microsecond of
 
 from __future__ import annotations
 
-import fcntl
 import struct
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from penstock.serving.consumer_counts import shared_map
 from penstock.serving.folder import ServingFolder
+from penstock.serving.sharing import Turn, shared_map
 
 CREDIT_S = 60.0
 
@@ -38,7 +35,7 @@ class Rate:
         self.most_rows = max(1, int(CREDIT_S * per_s))  # of one request
         path = ServingFolder(state_dir).rates / name
         self._shared = shared_map(path, _AT.size)
-        self._lock = path.open("rb") if path.exists() else None  # None: the disk is full, and each worker counts alone
+        self._turn = Turn(path)
 
     def wait_s(self, now: float | None = None) -> float:
         """Take one row from the allowance and give 0; or take none, and give the seconds until there is one.
@@ -59,7 +56,7 @@ class Rate:
     def _take(self, cost_s: float, least_s: float, now: float | None) -> float:
         """Take `cost_s` if at least `least_s` of it is left."""
         now = time.monotonic() if now is None else now
-        with self._alone():
+        with self._turn:
             (level_at,) = _AT.unpack_from(self._shared)
             if not now <= level_at <= now + self._furthest_s:  # long ago; or of a clock before the machine's restart
                 level_at = now
@@ -68,17 +65,6 @@ class Rate:
                 return float(over)
             _AT.pack_into(self._shared, 0, level_at + cost_s)
             return 0.0
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        if self._lock is None:
-            yield
-            return
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
 
 def clear_rates(state_dir: Path) -> None:

@@ -19,6 +19,12 @@ class JournalSettings(msgspec.Struct, frozen=True):
     segment_age_s: float = 3600.0
     when_full: Literal["refuse", "answer"] = "refuse"  # what becomes of predictions while the disk is full
 
+    def of_each(self, writers: int) -> JournalSettings:
+        """As each of several writers keeps to them: what they have open together grows to half of `max_bytes` at most, since only what is
+        closed can be deleted."""
+        most = max(1_000, self.max_bytes // (2 * writers))
+        return msgspec.structs.replace(self, segment_bytes=min(self.segment_bytes, most))
+
 
 class HistorySettings(msgspec.Struct, frozen=True):
     """How many earlier rows a server remembers for the columns that look back."""

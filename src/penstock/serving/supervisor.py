@@ -50,7 +50,7 @@ def supervise(
     ------
     ServingError : a worker ended before the server was ready; it has said why on stderr.
     """
-    team = Team(state_dir, listening, settings)
+    team = Team(state_dir, listening, settings, count)
     with _Signals() as told:
         try:
             for _ in range(count):
@@ -169,10 +169,10 @@ class Member:
 
 
 class Team:
-    """The workers of one socket."""
+    """The workers of one socket, of which there are to be `count`."""
 
-    def __init__(self, state_dir: Path, listening: socket.socket, settings: ServeSettings) -> None:
-        self._state_dir, self._listening = state_dir, listening
+    def __init__(self, state_dir: Path, listening: socket.socket, settings: ServeSettings, count: int = 1) -> None:
+        self._state_dir, self._listening, self._count = state_dir, listening, count
         self.settings = settings
         self._before: ServeSettings | None = None  # those to go back to
         self._trial_ends = 0.0
@@ -184,7 +184,8 @@ class Team:
         os.set_blocking(said, False)
         command = [sys.executable, "-m", "penstock.serving.server", str(self._state_dir)]
         command += ["--fd", str(fd), "--ready-fd", str(saying)]
-        command += ["--settings", msgspec.json.encode(self.settings).decode()]
+        own = msgspec.structs.replace(self.settings, journal=self.settings.journal.of_each(self._count))
+        command += ["--settings", msgspec.json.encode(own).decode()]
         try:
             # Its stdin is a pipe that nobody writes to: it ends when this process ends, however it ends.
             process = subprocess.Popen(

@@ -8,16 +8,14 @@ written when the machine stopped is left out, and only the seconds that it told 
 
 from __future__ import annotations
 
-import fcntl
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from penstock.serving.consumer_counts import shared_map
 from penstock.serving.folder import ServingFolder
+from penstock.serving.sharing import Turn, shared_map
 
 EVERY_S = 15.0
 LONGEST_S = 90 * 86_400.0
@@ -77,7 +75,7 @@ class Tallies:
         folder = ServingFolder(state_dir).levels
         self._recent, self._long = _Ring(folder / "recent.ring", _RECENT), _Ring(folder / "long.ring", _LONG)
         path = folder / "recent.ring"
-        self._lock = path.open("rb") if path.exists() else None  # None: the disk is full, and each worker keeps its own
+        self._turn = Turn(path)
 
     @classmethod
     def are_there(cls, state_dir: Path) -> bool:
@@ -92,7 +90,7 @@ class Tallies:
         at_once : also where another one just has: before the counters are cleared, and after. Without it, what was counted while
             nobody noted anything for ten minutes is left out: nobody knows when it came.
         """
-        with self._alone():
+        with self._turn:
             now, last = count(), self._recent.last()
             if last is None:
                 last = _Kept(0, Tally(now.at_s), now.counters)  # from here on
@@ -121,17 +119,6 @@ class Tallies:
         earlier = [kept.total for kept in self._long.all()]
         first = recent[0].at_s if recent else float("inf")
         return [tally for tally in earlier if tally.at_s < first] + recent
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        if self._lock is None:
-            yield
-            return
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
 
 class _Ring:
