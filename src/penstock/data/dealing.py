@@ -189,9 +189,8 @@ class Dealer:
         """The parts of rows that nobody knows yet, and blocks of test rows: int8 and int16, one for each of `rows`."""
         split = self.request.split
         seen = None if self.rows.seen is None else self.rows.seen[rows]
-        dealt, classes = (
-            (units, strata) if len(rows) == len(units) else (units[rows], strata[rows])
-        )  # no second copy of all
+        # no second copy of all
+        dealt, classes = (units, strata) if len(rows) == len(units) else (units[rows], strata[rows])
         by_hash = np.full(len(rows), -1, dtype=np.int16)
         if split.how == "time":
             return self._by_time(rows, part, envelope, units, seen)

@@ -124,10 +124,8 @@ class Connection(HttpToolsProtocol):
     def waits_for(self) -> tuple[str, object]:
         """What this connection waits for, and something that stays the same object for as long as it is the same wait."""
         if self.flow is not None and self.flow.write_paused:
-            return (
-                "reader",
-                self._pauses,
-            )  # until it has read almost all of it; a byte now and then does not begin the wait anew
+            # until it has read almost all of it: a byte now and then does not begin the wait anew
+            return "reader", self._pauses
         if self.scope is None:
             return "first", self
         if "method" not in self.scope:

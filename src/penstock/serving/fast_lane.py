@@ -251,9 +251,8 @@ class PredictProtocol(Connection):
             self.scope[CAME] = self.lane.came_ns()  # type: ignore[literal-required]  # a key of ours
             super().on_message_complete()
             return
-        call.is_whole = (
-            True  # also where its head was refused: the connection waits for another request, not for this one's body
-        )
+        # also where its head was refused: the connection waits for another request, not for this one's body
+        call.is_whole = True
         body, call.body = call.body, b""
         if not call.response_complete:
             self.lane.ask(call, b"".join(body) if isinstance(body, list) else body)
