@@ -7,6 +7,7 @@ import pytest
 
 from penstock.bundle.frame import Frame, typed_array
 from penstock.bundle.kinds import Kind, Task
+from penstock.bundle.privacy.protection import Protection
 from penstock.bundle.specs import ColumnSpec
 from penstock.features.fit import fit_recipe
 from penstock.features.recipe import Recipe
@@ -51,6 +52,19 @@ def test_the_suggested_recipe_can_be_fitted_as_it_is():
     fitted = fit_recipe(recipe, LINEAR, frame, specs, Y, Task.BINARY, 0)
     assert fitted.transform(frame).shape[0] == N
     assert [r.column for r in suggestion.reasons] == list(frame.columns)
+
+
+def test_a_personal_column_of_which_nothing_is_kept_is_not_called_constant():
+    """It has one value for all rows because they were not let in, which may change."""
+    frame = Frame(
+        {"age": np.arange(N, dtype=float), "note": typed_array([None] * N, Kind.CONSTANT)},
+        {"age": Kind.NUMERIC, "note": Kind.CONSTANT},
+    )
+    specs = [ColumnSpec("age", Kind.NUMERIC), ColumnSpec("note", Kind.CONSTANT, privacy=Protection("drop"))]
+    reason = _reason(suggest(specs, frame, Y, Task.BINARY, "left"), "note")
+    assert not reason.used
+    assert "personal" in reason.why
+    assert "penstock recipe suggest" in reason.why
 
 
 def test_the_text_of_a_small_table():

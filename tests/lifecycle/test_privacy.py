@@ -204,9 +204,11 @@ def decided(new: tuple[Path, Any], penstock: Cli, set_line: Cli, tmp_path_factor
     declare(project, DECIDED)
     set_line(project, "search", 'learners = ["linear"]')
     set_line(project, "search", "workers = 1")
-    (project / "recipe.toml").unlink()  # suggested anew, with what the decisions leave
+    assert not (project / "recipe.toml").exists()  # suggested by the run, with what the decisions leave
     done = penstock(project, "run", "--budget", "2 trials")
     assert done.code == 0, done
+    used = (project / "recipe.toml").read_text(encoding="utf-8").partition("# Left out:")[0]
+    assert "#   remark" in used  # what is let in after all is looked at
     deployed = penstock(project, "deploy")
     assert deployed.code == 0, deployed
     return project
@@ -433,7 +435,7 @@ def test_no_plain_value_of_a_database_is_to_be_read_anywhere(
     declare(project, DECIDED)
     set_line(project, "search", 'learners = ["linear"]')
     set_line(project, "search", "workers = 1")
-    (project / "recipe.toml").unlink()
+    assert not (project / "recipe.toml").exists()
     outcomes = [
         penstock(project, "run", "--budget", "1 trials"),
         penstock(project, "data", "privacy"),

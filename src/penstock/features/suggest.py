@@ -31,6 +31,11 @@ LISTED = 100
 _ORDER = (Kind.NUMERIC, Kind.BINARY, Kind.CATEGORICAL, Kind.DATETIME, Kind.TEXT)
 
 
+_HIDDEN = (
+    "personal, and nothing of it is kept; where that changes in [privacy.columns], `penstock recipe suggest` looks anew"
+)
+
+
 @dataclass(frozen=True)
 class Reason:
     """Why a column is used or left out; `warning` is what a person should look at first."""
@@ -67,7 +72,13 @@ def suggest(
     """
     facts = column_facts(frame, [spec.name for spec in specs], y, task)
     notes = {name: "; ".join(lines) for name, lines in (warnings or {}).items()}
-    reasons = tuple(_reason(fact, target_name, notes.get(fact.name), frame) for fact in facts)
+    hidden = {spec.name for spec in specs if spec.privacy is not None and spec.privacy.parsed.name == "drop"}
+    reasons = tuple(
+        Reason(fact.name, False, _HIDDEN, notes.get(fact.name))
+        if fact.name in hidden
+        else _reason(fact, target_name, notes.get(fact.name), frame)
+        for fact in facts
+    )
     used = [fact for fact, reason in zip(facts, reasons, strict=True) if reason.used]
     outputs, groups = _outputs(used, specs, frame)
     return Suggestion(_text(outputs, groups, reasons, target_name, len(frame), _width(used, frame)), reasons)

@@ -83,9 +83,15 @@ class NewResult:
                 "nothing of these columns is stored, and the file stays where it is and is not copied, until you decide: in",
                 "penstock.toml under [privacy.columns], or `penstock data privacy --accept` for all that is proposed",
             ]
+        wrote = (
+            "contract.toml (yours to edit); recipe.toml follows"
+            if undecided
+            else "recipe.toml and contract.toml (yours to edit)"
+        )
+        decide = ", decide, and" if undecided else " &&"
         lines += [
-            "wrote penstock.toml (one line there overrides what was decided here), recipe.toml and contract.toml (yours to edit)",
-            f"next: cd {self.project} && penstock run",
+            f"wrote penstock.toml (one line there overrides what was decided here){' and' if undecided else ','} {wrote}",
+            f"next: cd {self.project}{decide} penstock run",
         ]
         return "\n".join(lines)
 
@@ -327,7 +333,10 @@ def _fill(
             check_declaration(project, dataset)
             read = project.ledger.get(next(step.run for step in stages.steps if step.name == "ingest"))
             declare(read.outputs["task"])
-            (draft / "recipe.toml").write_text(suggest_recipe(stages.context, dataset), encoding="utf-8")
+            if not any(
+                one.must_be_decided for one in personal
+            ):  # else the first run suggests one, of what the decisions let in
+                (draft / "recipe.toml").write_text(suggest_recipe(stages.context, dataset), encoding="utf-8")
             stages.whole.output("dataset", dataset)
         found = {name: read.outputs[name] for name in ("task", "why_task", "columns", "rows", "envelopes", "read_why")}
         of_columns = [f"{c['name']}: {warning}" for c in found["columns"] for warning in c["warnings"]]
