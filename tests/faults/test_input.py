@@ -121,6 +121,7 @@ def test_a_file_that_changes_while_it_is_copied_leaves_nothing(
     assert not (tmp_path / "shop").exists()
 
 
+@pytest.mark.slow
 def test_two_thousand_columns_work(penstock: Cli, tmp_path: Path) -> None:
     """new and run, with the smallest budget."""
     rng = np.random.default_rng(0)

@@ -31,7 +31,9 @@ def real() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["titanic", "california_housing", "sms_spam"])
+@pytest.mark.parametrize(
+    "name", ["titanic", *(pytest.param(name, marks=pytest.mark.slow) for name in ("california_housing", "sms_spam"))]
+)
 def test_serve_predict_and_learner_agree_on_raw_rows(real: ModuleType, name: str) -> None:
     """A class, a number and a text: row by row, in batches and from a file, bit for bit"""
     outcome = real.measure(name, DATA, seed=0, budget="2 trials")

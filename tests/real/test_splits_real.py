@@ -59,6 +59,7 @@ def test_a_column_that_says_train_and_test_deals_the_reviews(penstock: Cli, tmp_
     assert counts["valid"] / said["train"] == pytest.approx(0.2, abs=0.02)
 
 
+@pytest.mark.slow
 def test_files_that_hold_the_parts_deal_the_bank_calls(penstock: Cli, set_line: Cli, tmp_path: Path) -> None:
     """The calls of the last months are a file of their own and are sealed; a row written like one of training joins training."""
     names, *rows = lines_of("bank_marketing/bank-additional-full.csv.gz", ";")
