@@ -14,9 +14,7 @@ _ROWS_PURPOSE = b"penstock rows, format 1"
 
 def seal_bytes(ledger: Ledger, objects: ObjectStore, plain: bytes) -> str:
     """Store bytes that may hold test rows, encrypted; the digest of what is stored. `unseal_bytes` reads them."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-
-    return objects.put(AESSIV(ledger.secret("rows")).encrypt(plain, [_ROWS_PURPOSE]))
+    return objects.put(sealed(ledger, plain))
 
 
 def unseal_bytes(ledger: Ledger, objects: ObjectStore, digest: str) -> bytes:
@@ -26,11 +24,23 @@ def unseal_bytes(ledger: Ledger, objects: ObjectStore, digest: str) -> bytes:
     ------
     SealError : sealed with another ledger's key. NotFound, DamagedStore : as `ObjectStore.get`.
     """
+    return unsealed(ledger, objects.get(digest), digest)
+
+
+def sealed(ledger: Ledger, plain: bytes) -> bytes:
+    """The bytes as they are stored. The same ones are always the same, so that their digest is that of the rows."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+    return AESSIV(ledger.secret("rows")).encrypt(plain, [_ROWS_PURPOSE])
+
+
+def unsealed(ledger: Ledger, body: bytes, digest: str) -> bytes:
+    """The bytes of `sealed`. `digest`: what they are called in messages. Raises SealError: as `unseal_bytes`."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
     try:
-        return AESSIV(ledger.secret("rows")).decrypt(objects.get(digest), [_ROWS_PURPOSE])
+        return AESSIV(ledger.secret("rows")).decrypt(body, [_ROWS_PURPOSE])
     except InvalidTag as error:
         raise SealError(
             f"the rows in {digest} do not decrypt",

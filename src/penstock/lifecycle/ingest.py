@@ -20,13 +20,19 @@ if TYPE_CHECKING:
     from penstock.ledger.run import Run
 
 
-def declared_ingest(project: Project) -> dict[str, Any]:
-    """What of the declaration decides how the source is read, dealt and typed."""
+def declared_ingest(project: Project, *, look: bool = False) -> dict[str, Any]:
+    """What of the declaration decides how the source is read, dealt and typed.
+
+    `look`: for a look alone, of which nothing is stored: personal columns that are dropped are fetched, too.
+    """
     data, split = project.declaration.data, project.declaration.split
     place = declared_source(data)
-    if dropped := _never_fetched(project):
+    if not look and (dropped := _never_fetched(project)):
         reading = place.get("reading", {})
         place["reading"] = {**reading, "drop": sorted({*reading.get("drop", ()), *dropped})}
+    if not look and "joins" in place:
+        gone = {*data.drop, *(c for c, action in project.declaration.privacy.actions.items() if action == "drop")}
+        place["joins"] = [_without(join, gone) for join in place["joins"]]
     return {
         **place,
         "target": data.target,
@@ -41,6 +47,15 @@ def declared_ingest(project: Project) -> dict[str, Any]:
         **({"history": _history(project)} if project.declaration.history else {}),
         **({"privacy": privacy} if any((privacy := declared_privacy(project)).values()) else {}),
     }
+
+
+def _without(join: dict[str, Any], gone: set[str]) -> dict[str, Any]:
+    """A join with a database that is not asked for values of columns that are dropped; what rows are joined by is needed."""
+    if not is_database(join["path"]):
+        return join
+    prefix, needed = join["prefix"], {*join["right_on"], *([join["as_of"]["right"]] if join["as_of"] else [])}
+    drop = {name.removeprefix(prefix) for name in gone if name.startswith(prefix)} - needed
+    return {**join, "reading": {**join.get("reading", {}), "drop": sorted(drop)}} if drop else join
 
 
 def _history(project: Project) -> dict[str, dict[str, Any]]:

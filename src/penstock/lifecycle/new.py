@@ -238,9 +238,9 @@ def _personal(places: Sequence[str], declared: Mapping[str, Any]) -> list[Person
     """What the files hold of personal data, before anything of them is stored; the strongest evidence for each column."""
     from penstock.data.privacy.recogniser import ORDER
     from penstock.data.privacy.survey import survey
+    from penstock.data.sources.held import PassingSnapshots
     from penstock.data.sources.kind import Around
     from penstock.data.sources.opening import open_source
-    from penstock.data.sources.snapshots import PassingSnapshots
     from penstock.lifecycle.source import declared_source, settings_of
     from penstock.project.sections.data import DataSection
 

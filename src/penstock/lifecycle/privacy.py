@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from penstock.project.workspace import FILE
 
 if TYPE_CHECKING:
     from penstock.data.privacy.detect import PersonalColumn
+    from penstock.lifecycle.source import Opened
     from penstock.objects.tabular import ReadOptions
 
 
@@ -92,7 +93,7 @@ def privacy_of_file(file: Path | str, how: ReadOptions | None = None) -> Privacy
 
 
 def privacy_of_project(project: Project, *, accept: bool = False) -> PrivacyResult:
-    """What the declared source holds, and what the declaration says of it. It is recorded as a run.
+    """What the declared source holds, and what the declaration says of it. It is recorded as a run, and no row of it is stored.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def privacy_of_project(project: Project, *, accept: bool = False) -> PrivacyResu
 
     declaration = project.declaration
     section, target = declaration.privacy, declaration.data.target
-    source = open_declared(Context(project), declared_ingest(project)).whole
+    source = open_declared(Context(project), declared_ingest(project, look=True), look=True).whole
     found = survey(source, off=section.off)
     new = {one.name: proposal(one, target) for one in undecided(found, (*section.columns,), declaration.data.drop)}
     accepted = {**section.undecided, **new} if accept else {}
@@ -142,6 +143,31 @@ def privacy_key_of(project: Project) -> PrivacyResult:
     key = privacy_key(project.ledger).hex()
     project.ledger.audit.append("show privacy key", project.name)
     return PrivacyResult(project.declaration.data.source, [], key=key)
+
+
+def refuse_undecided_of(opened: Opened, params: Mapping[str, Any]) -> None:
+    """Stop where what was opened holds personal columns that the parameters of an ingest leave undecided.
+
+    Also those by which a database is joined: their values are kept with what it answered. They are called as the rows call them.
+
+    Raises
+    ------
+    PrivacyUndecided : nothing of it is stored.
+    """
+    from penstock.data.privacy.survey import refuse_undecided, survey, survey_batches, undecided
+
+    said = params.get("privacy", {"actions": {}, "kept": (), "off": ()})
+    decided, off = {*said["actions"], *said["kept"]}, said["off"]
+    open_ = {one.name: one for one in undecided(survey(opened.whole, off=off), decided, params["drop"])}
+    for join in opened.joins:
+        if join.source.kept is None:
+            continue
+        called = dict(zip(join.right_on, join.left_on, strict=True))
+        called |= {join.as_of.right: join.as_of.left} if join.as_of else {}
+        found = survey_batches(called, join.source.batches(), off=off)
+        of_rows = [replace(one, name=called[one.name]) for one in found]
+        open_ = {**{one.name: one for one in undecided(of_rows, decided)}, **open_}
+    refuse_undecided(list(open_.values()), params["target"])
 
 
 def refuse_open_decisions(project: Project) -> None:

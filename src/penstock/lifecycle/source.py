@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,8 @@ from penstock.project.split_settings import UNITS_S, parsed_gap
 if TYPE_CHECKING:
     from penstock.data.source import Source
     from penstock.data.sources.declared import DeclaredSource
-    from penstock.data.sources.joined import AsOf
+    from penstock.data.sources.held import HeldSnapshots
+    from penstock.data.sources.joined import AsOf, Join
     from penstock.data.sources.kind import Around, SourceSettings
     from penstock.ledger.run import Run
     from penstock.lifecycle.stages import Context
@@ -54,8 +55,13 @@ def declared_source(data: DataSection) -> dict[str, Any]:
 
 def _declared_join(join: JoinSection) -> dict[str, Any]:
     options = {"format": join.format, "delimiter": join.delimiter, "quote": join.quote, "header": True, "columns": None}
-    more = {name: getattr(join, name) for name in ("query", "cursor", "key") if getattr(join, name) is not None}
+    more: dict[str, Any] = {
+        name: getattr(join, name) for name in ("query", "cursor", "key") if getattr(join, name) is not None
+    }
     as_of = join.as_of
+    if is_database(join.source) and join.columns:  # what is not taken is not kept either
+        times = () if as_of is None else (as_of.right,)
+        more["only"] = sorted({*(names_of(join.on) or names_of(join.right_on)), *times, *join.columns})
     return {
         "path": join.source,
         "options": {**options, "encoding": join.encoding},
@@ -104,7 +110,7 @@ def settings_of(params: Mapping[str, Any]) -> SourceSettings:
     options["format"] = None if form is not None else options["format"]
     options["columns"] = None if options["columns"] is None else tuple(options["columns"])
     more = dict(params.get("reading", {}))
-    more["drop"] = tuple(more.get("drop", ()))
+    more |= {name: tuple(more[name]) for name in ("drop", "only") if name in more}
     return SourceSettings(params["path"], ReadOptions(**options), form, **more)
 
 
@@ -116,11 +122,13 @@ class Opened:
     ----------
     main : the rows of `[data]`. whole : with those of `[split] files`, which have the same columns.
     fetched : digests of what databases answered, by the role of the source that asked.
+    joins : the other sources, whose columns stand in `main`.
     """
 
     main: DeclaredSource
     whole: Source
     fetched: Mapping[str, str]
+    joins: Sequence[Join] = ()
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
@@ -151,52 +159,81 @@ class Opened:
 
 
 def open_declared(
-    context: Context, params: Mapping[str, Any], *, inputs: Mapping[str, Any] | None = None, dry: bool = False
+    context: Context,
+    params: Mapping[str, Any],
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    dry: bool = False,
+    look: bool = False,
 ) -> Opened:
     """The source that the parameters of an ingest name.
+
+    What a database answers is held back until it is looked through: it is stored where nothing personal in it is undecided, and
+    else nowhere.
 
     Parameters
     ----------
     inputs : of the ingest: what a database answered then is read again, and nothing is asked. None: it is asked.
     dry : nothing is fetched that is to be kept.
+    look : it is for a look alone: what a database answers is not stored, and nothing has to be decided.
 
     Raises
     ------
     SourceError, DeclarationError : there is nothing, or it cannot be read.
+    PrivacyUndecided : a database answers something new, and personal columns of it are undecided; nothing of it is stored.
     """
+    held = _held(context)
+    try:
+        opened = _opened(context, params, held, {} if inputs is None else inputs.get("fetched", {}), dry)
+        if held.waiting and not look:
+            from penstock.lifecycle.privacy import refuse_undecided_of
+
+            refuse_undecided_of(opened, params)
+            held.settle()
+    except BaseException:
+        held.close()
+        raise
+    return opened
+
+
+def _opened(
+    context: Context, params: Mapping[str, Any], held: HeldSnapshots, pinned: Mapping[str, str], dry: bool
+) -> Opened:
     from penstock.data.sources.opening import open_source
 
-    pinned: Mapping[str, str] = {} if inputs is None else inputs.get("fetched", {})
     fetched: dict[str, str] = {}
 
     def opened(role: str, settings: SourceSettings) -> DeclaredSource:
-        source = open_source(settings, around(context, dry=dry, pinned=pinned.get(role)))
+        source = open_source(settings, _around(context, held, dry=dry, pinned=pinned.get(role)))
         if source.kept is not None:
             fetched[role] = source.kept
         return source
 
     settings = settings_of(params)
-    main = _joined(params, opened("main", settings), opened)
+    main: DeclaredSource = opened("main", settings)
+    joins = _joins(params, opened)
+    if joins:
+        from penstock.data.sources.joined import JoinedSource
+
+        main = JoinedSource(main, joins)
     files = params.get("files", {})
     if not files:
-        return Opened(main, main, fetched)
+        return Opened(main, main, fetched, joins)
     from penstock.data.part_files import PartFiles
 
     others = {part: opened(part, replace(settings, place=file)) for part, file in files.items()}
     for other in others.values():
         other.digest()  # says what is wrong with it before anything is read
-    return Opened(main, PartFiles(main, others), fetched)
+    return Opened(main, PartFiles(main, others), fetched, joins)
 
 
-def _joined(
-    params: Mapping[str, Any], main: DeclaredSource, opened: Callable[[str, SourceSettings], DeclaredSource]
-) -> DeclaredSource:
-    """The source with the columns of the sources that are joined to it."""
+def _joins(params: Mapping[str, Any], opened: Callable[[str, SourceSettings], DeclaredSource]) -> list[Join]:
+    """The sources that are joined to the rows."""
     if not params.get("joins"):
-        return main
-    from penstock.data.sources.joined import Join, JoinedSource
+        return []
+    from penstock.data.sources.joined import Join
 
-    joins = [
+    return [
         Join(
             opened(f"join {number}", settings_of(join)),
             join["path"],
@@ -208,20 +245,24 @@ def _joined(
         )
         for number, join in enumerate(params["joins"], 1)
     ]
-    return JoinedSource(main, joins)
 
 
-def around(context: Context, *, dry: bool = False, pinned: str | None = None) -> Around:
+def _held(context: Context) -> HeldSnapshots:
+    from penstock.data.sources.held import HeldSnapshots
+
+    return HeldSnapshots(context.ledger, context.project.name, context.project.state / "fetched")
+
+
+def _around(context: Context, held: HeldSnapshots, *, dry: bool, pinned: str | None) -> Around:
     """What sources may use of a project."""
     from penstock.data.sources.kind import Around
-    from penstock.data.sources.snapshots import Snapshots
 
     project = context.project
     return Around(
         root=project.root,
         digests=context.ledger.cached_digests,
         remote_digests=context.ledger,
-        snapshots=Snapshots(context.ledger, project.name),
+        snapshots=held,
         scratch=project.state / "fetched",
         dry=dry,
         pinned=pinned,

@@ -32,12 +32,12 @@ class Place:
         return path
 
     def around(self, **more: Any) -> Around:
+        more.setdefault("snapshots", Snapshots(self.ledger, "p"))
         scratch = self.root / "state" / "scratch"
         return Around(
             root=self.root,
             digests=self.ledger.cached_digests,
             remote_digests=self.ledger,
-            snapshots=Snapshots(self.ledger, "p"),
             scratch=scratch,
             **more,
         )

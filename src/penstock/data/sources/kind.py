@@ -32,7 +32,7 @@ class SourceSettings:
     file_column : name of a column that tells each row's file; "" without one.
     query : SQL, where `place` is a database. cursor : its column by which only newer rows are asked for.
     key : column that names a row; with a cursor, a newer row takes the place of an older one of the same key.
-    drop : columns that are not kept.
+    drop : columns of which no value is kept. only : where it is not empty, those of which values are kept.
     """
 
     place: str
@@ -43,6 +43,7 @@ class SourceSettings:
     cursor: str = ""
     key: str = ""
     drop: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
     @property
     def scheme(self) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
 from penstock.errors import NewerFormat
-from penstock.objects.digests import canonical_json, digest_of
+from penstock.objects.digests import canonical_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -134,28 +134,6 @@ class Snapshots:
         from penstock.data.sealed_bytes import unseal_bytes
 
         return unseal_bytes(self._ledger, self._ledger.objects, digest)
-
-
-@final
-class PassingSnapshots(Snapshots):
-    """Snapshots that are gone with the process: to look at what a database answers before anything of it is stored."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
-
-    def last(self, params: Mapping[str, Any]) -> str | None:
-        return None
-
-    def keep(self, snapshot: Snapshot, params: Mapping[str, Any], told: Mapping[str, Any]) -> str:
-        return self._seal(canonical_json(snapshot.to_json()))
-
-    def _seal(self, plain: bytes) -> str:
-        digest = digest_of(plain)
-        self._kept[digest] = plain
-        return digest
-
-    def _unseal(self, digest: str) -> bytes:
-        return self._kept[digest]
 
 
 @final

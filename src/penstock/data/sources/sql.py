@@ -56,6 +56,7 @@ class Query:
         params |= {"cursor": settings.cursor} if settings.cursor else {}
         params |= {"key": settings.key} if settings.key else {}
         params |= {"drop": sorted(settings.drop)} if settings.drop else {}
+        params |= {"only": sorted(settings.only)} if settings.only else {}
         snapshots, digest = around.snapshots, around.pinned or around.snapshots.last(params)
         warnings: tuple[str, ...] = ()
         if around.pinned is None and not around.dry:
@@ -208,7 +209,8 @@ class _Fetch:
     ) -> tuple[tuple[str, ...], Iterator[tuple[list[str | None], Any]]]:
         """Clean names, and of each row the texts (none of dropped columns) and the value of the cursor."""
         cleaned = databases.clean_names(names)
-        kept = [name not in self.settings.drop for name in cleaned]
+        only = self.settings.only or cleaned
+        kept = [name in only and name not in self.settings.drop for name in cleaned]
 
         def texts() -> Iterator[tuple[list[str | None], Any]]:
             for row in rows:
