@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.stats import t
 
 from penstock.bundle.kinds import Task
+from penstock.data.folds import hold_out
 from penstock.data.versions import load_version
-from penstock.learning.folds import hold_out
 from penstock.lifecycle.nested import summary
 from penstock.project.project import Project
 

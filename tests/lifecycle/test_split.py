@@ -63,6 +63,44 @@ def test_groups_of_training_rows_are_known_though_their_column_is_dropped(
     assert found.train_times is None
 
 
+@pytest.mark.parametrize("split", ["group:shop", "time:joined"])
+def test_steps_that_hold_rows_back_keep_to_the_split(
+    penstock: Cli, rows_of: Cli, write_rows: Cli, tmp_path: Path, split: str
+) -> None:
+    """In the search, in each of its folds, and in `recipe fit` alike: what follows a cross-fitted step has learned from its values."""
+    from penstock.features.fit import fit_recipe
+    from penstock.features.recipe import Recipe
+    from penstock.features.tail import Tail
+    from penstock.learning.prepared import WHOLE, Prepared
+    from penstock.lifecycle.search import problem_of, with_folds
+    from penstock.objects.digests import digest_of
+
+    rows = [{**row, "shop": f"shop {i % 37}"} for i, row in enumerate(rows_of(600))]
+    found = made(penstock, tmp_path, rows, write_rows, "--split", split, "--kind", "joined=datetime")
+    text = 'outputs = ["standardise(target_encode(shop))"]\n'
+    (tmp_path / "shop" / "recipe.toml").write_text(text)
+    graph = tmp_path / "features.onnx"
+    assert penstock(tmp_path / "shop", "recipe", "fit", "--output", str(graph)).code == 0
+
+    recipe, (frame, y), task = Recipe.parse(text), found.train, found.target.task
+
+    def fitted(rows: Any, **ties: Any) -> Any:
+        return fit_recipe(recipe, Tail(), frame.take(rows), found.decoder.columns, y[rows], task, 0, **ties)
+
+    every = slice(None)
+    assert graph.read_bytes() == fitted(every, **found.ties).model() != fitted(every).model()
+    digest = found.context.objects.put(recipe.canonical().encode())
+    params = {"metric": None, "learners": None}
+    problem, _ = with_folds(problem_of(found.context, found, digest, params), found)
+    prepared = Prepared(problem, tmp_path, 0)
+    assert prepared.recipe(Tail(), WHOLE).model() == fitted(every, **found.ties).model()
+    inside = prepared.folds.inside(1)
+    ties = {name: one[inside] if isinstance(one, np.ndarray) else one for name, one in found.ties.items()}
+    assert prepared.recipe(Tail(), 1).model() == fitted(inside, **ties).model() != fitted(inside).model()
+    assert problem.fingerprint(0) != problem.folds(0).fingerprint, "no trial without this rule is taken for one with it"
+    assert digest_of(prepared.recipe(Tail(), WHOLE).model()) != digest_of(fitted(every).model())
+
+
 def test_times_of_training_rows_make_blocks_and_it_is_told_where_they_cannot(
     penstock: Cli, rows_of: Cli, write_rows: Cli, tmp_path: Path
 ) -> None:

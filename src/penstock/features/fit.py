@@ -31,6 +31,10 @@ def fit_recipe(
     y: np.ndarray | None,
     task: Task,
     seed: int,
+    *,
+    groups: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+    gap: float = 0.0,
 ) -> FittedRecipe:
     """Learn all steps of a recipe, and of a learner's tail, from training rows.
 
@@ -42,6 +46,7 @@ def fit_recipe(
     specs : the columns that the recipe may use (not the target).
     y : the target, shape (n_rows,): class numbers or float64; None where no step looks at it.
     seed : for steps that draw random numbers.
+    groups, times, gap : of the rows, by the rule of their split; see `penstock.features.step.Target`.
 
     Raises
     ------
@@ -60,7 +65,7 @@ def fit_recipe(
             why="the recipe uses it",
             way_out="give all columns of the decoder",
         )
-    target = None if y is None else Target(y, task)
+    target = None if y is None else Target(y, task, groups, times, gap)
     fitter = Fitter(whole, layout, pack(frame, layout, order="F"), target, seed)
     selections = tuple(
         Selection(whole.nodes[n].step, step.choices)

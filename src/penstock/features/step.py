@@ -72,10 +72,22 @@ def present_of(column: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Target:
-    """What is predicted: class numbers (int64) or a number (float64), shape (n_rows,)."""
+    """What is predicted: class numbers (int64) or a number (float64), shape (n_rows,).
+
+    A step that holds some rows back from others keeps to the rule of the split: see `penstock.data.folds`.
+
+    Attributes
+    ----------
+    groups : of the rows, shape (n_rows,), where the rows of a group are on one side of every split.
+    times : of the rows, float64 (n_rows,), where what is learned from is older than what is predicted. gap : in their unit, what
+        lies between the two.
+    """
 
     values: np.ndarray
     task: Task
+    groups: np.ndarray | None = None
+    times: np.ndarray | None = None
+    gap: float = 0.0
 
 
 @runtime_checkable

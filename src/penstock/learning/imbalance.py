@@ -92,7 +92,7 @@ def fit(
     Parameters
     ----------
     nominal : which features are codes of categories, or belong to one together; see `nominal_of`.
-    use : which rows are fitted and which ones early stopping goes by; see `penstock.learning.folds.rows_to_stop_by`.
+    use : which rows are fitted and which ones early stopping goes by; see `penstock.data.folds.rows_to_stop_by`.
     """
     own = {name: value for name, value in params.items() if name != NAME}
     method = str(params.get(NAME, "none"))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from penstock.bundle.frame import Frame
+from penstock.data.folds import rows_to_stop_by
 from penstock.features.fit import fit_recipe
 from penstock.features.fitted import FittedRecipe
 from penstock.features.tail import Tail
-from penstock.learning.folds import rows_to_stop_by
 from penstock.learning.imbalance import nominal_of
 from penstock.learning.learner import Shape
 from penstock.learning.matrices import save_matrix
@@ -50,9 +50,11 @@ class Prepared:
         if (tail, part) not in self._recipes:
             frame, y = self._rows(part)
             problem = self.problem
+            groups, times = self._groups_and_times(part)
             self._recipes[tail, part] = fit_recipe(
-                problem.recipe, tail, frame, problem.specs, y, problem.task, self.seed
-            )
+                problem.recipe, tail, frame, problem.specs, y, problem.task, self.seed,
+                groups=groups, times=times, gap=problem.gap,
+            )  # fmt: skip
         return self._recipes[tail, part]
 
     def features(self, tail: Tail) -> Features:
@@ -106,10 +108,18 @@ class Prepared:
         inside = self.folds.inside(part)
         return self.problem.frame.take(inside), self.y[inside]
 
+    def _groups_and_times(self, part: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Of the rows of a part, as far as they are split by them."""
+        problem = self.problem
+        rows = slice(None) if part == WHOLE else self.folds.inside(part)
+        return (
+            None if problem.groups is None else problem.groups[rows],
+            None if problem.times is None else problem.times[rows],
+        )
+
     def rows_to_stop_by(self, part: int = WHOLE) -> np.ndarray | None:
         """Of the rows of a part, which ones early stopping goes by; None where a learner may choose them itself."""
         problem = self.problem
         rows = slice(None) if part == WHOLE else self.folds.inside(part)
-        groups = None if problem.groups is None else problem.groups[rows]
-        times = None if problem.times is None else problem.times[rows]
+        groups, times = self._groups_and_times(part)
         return rows_to_stop_by(problem.y[rows], problem.task, self.seed, groups, times, problem.gap)

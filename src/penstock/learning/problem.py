@@ -11,9 +11,9 @@ import numpy as np
 from penstock.bundle.frame import Frame
 from penstock.bundle.kinds import Task
 from penstock.bundle.specs import ColumnSpec
+from penstock.data.folds import Folds, assign_folds
 from penstock.features.recipe import Recipe
 from penstock.learning.decide import choose_threshold
-from penstock.learning.folds import Folds, assign_folds
 
 SMALL_ROWS = 5_000
 """Training rows below which a candidate is also scored on folds of them: the validation rows alone are too few to choose by."""
@@ -67,6 +67,11 @@ class SearchProblem:
     def folds(self, seed: int) -> Folds:
         """Those of the training rows; one where there are no two groups, or times."""
         return assign_folds(self.y, self.task, max(self.n_folds, 1), seed, self.groups, self.times, self.gap)
+
+    def fingerprint(self, seed: int) -> str:
+        """Of the folds, and of the rule by which steps of the recipe hold rows back within them: no trial of another rule is like one of these."""
+        rule = "" if self.groups is None and self.times is None else "-tied"
+        return self.folds(seed).fingerprint + rule
 
     @property
     def scores_folds(self) -> bool:

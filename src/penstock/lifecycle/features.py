@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import BadParameter
 from penstock.lifecycle.own_steps import use_steps
 from penstock.lifecycle.recipes import SUITS, head_of, plan_of, recipe_of, tail_of
+from penstock.lifecycle.rows import of_inputs
 from penstock.lifecycle.sentence_models import keep_files, keep_with
 from penstock.lifecycle.stages import CODE, Context
 from penstock.project.project import Project
@@ -35,19 +36,18 @@ NARROW = 10
 
 def features(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Stage `features`: fit a recipe, finished for a learner, on the training rows of a data-set version, or as many as fit into memory."""
-    from penstock.data.doors import read_part
-    from penstock.data.versions import load_version
     from penstock.features.fit import fit_recipe
     from penstock.features.recipe import Recipe
 
-    version = load_version(context.objects, inputs["dataset"])
-    frame, y = read_part(context.ledger, context.objects, version, "train", limit=inputs.get("max_rows"))
+    rows = of_inputs(context, inputs)
+    frame, y = rows.train
     tail = tail_of(params["learner"], context.project)
     recipe = Recipe.parse(params["recipe"], name="the recipe")
     if recipe.steps:
         use_steps(context.objects, recipe.steps)
     keep_with(run, context.objects, recipe)
-    fitted = fit_recipe(recipe, tail, frame, version.decoder.columns, y, version.target.task, params["seed"])
+    specs, task = rows.decoder.columns, rows.target.task
+    fitted = fit_recipe(recipe, tail, frame, specs, y, task, params["seed"], **rows.ties)
     keep_files(run, fitted.layout.files)
     run.keep("graph", fitted.model(), media="application/onnx")
     described = {"format": 1, "layout": fitted.layout.to_json(), "names": list(fitted.names), "rows": len(frame)}

@@ -35,10 +35,10 @@ def nested(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
 
     from penstock.bundle.frame import Frame
     from penstock.bundle.kinds import Task
+    from penstock.data.folds import assign_folds, hold_out
     from penstock.errors import SearchError
     from penstock.evaluation.metrics import get_metric
     from penstock.learning.budget import Budget
-    from penstock.learning.folds import assign_folds, hold_out
     from penstock.learning.search import search as search_models
 
     rows = of_inputs(context, inputs)

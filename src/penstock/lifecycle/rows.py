@@ -100,6 +100,12 @@ class Rows:
         split = self.version.split
         return split.gap_of(dates=self.train[0].kinds.get(split.column or "") is Kind.DATETIME) if split.gap else 0.0
 
+    @property
+    def ties(self) -> dict[str, Any]:
+        """`groups`, `times` and `gap` of the training rows: what may not lie on both sides where some of them are held back."""
+        times = self.train_times
+        return {"groups": self.train_groups, "times": times, "gap": 0.0 if times is None else self.gap}
+
     @cached_property
     def valid(self) -> tuple[Frame, np.ndarray]:
         """Validation rows, then those of the spent envelopes."""

@@ -115,16 +115,13 @@ def problem_of(context: Context, rows: Rows, recipe_digest: str, params: dict[st
 
 def with_folds(problem: SearchProblem, rows: Rows) -> tuple[SearchProblem, list[str]]:
     """Folds keep to the rule of the split: groups stay whole, and folds by time learn from what is older."""
-    if (groups := rows.train_groups) is not None:
-        return replace(problem, groups=groups), []
-    if not rows.version.split.by.startswith("time:"):
+    problem = replace(problem, **rows.ties)
+    if rows.version.split.how != "time" or problem.times is not None:
         return problem, []
-    if (times := rows.train_times) is not None:
-        return replace(problem, times=times, gap=rows.gap), []
     return problem, [
         f"folds of the training rows are random: the column {rows.version.split.column!r}, by which rows are split, is "
         "dropped or is read as neither dates nor numbers, so that what is learned from folds (thresholds, intervals, "
-        "calibration) may look into the future"
+        "calibration, the encoding of categories by the target) may look into the future"
     ]
 
 
@@ -211,9 +208,9 @@ def trials_of(
 
     The folds are an output of the run, so that `reproduce` finds the recorded trials though it deals other folds, and says so.
     """
-    folds = problem.folds(params["seed"])
-    run.output("folds", {"count": folds.count, "fingerprint": folds.fingerprint})
-    name = trials_name(inputs, params, folds.fingerprint)
+    fingerprint = problem.fingerprint(params["seed"])
+    run.output("folds", {"count": problem.folds(params["seed"]).count, "fingerprint": fingerprint})
+    name = trials_name(inputs, params, fingerprint)
     if context.replay is None:
         return name, None
     had = context.replay.outputs

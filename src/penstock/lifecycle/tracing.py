@@ -287,7 +287,7 @@ def _fitted(project: Project, version: int, candidate: Mapping[str, Any]) -> Fit
     use_models(project.objects, recipe)
     task = rows.target.task
     tail = parts.load("penstock.learners", candidate["learner"])().tail(task)
-    return fit_recipe(recipe, tail, frame, rows.decoder.columns, y, task, candidate["seed"])
+    return fit_recipe(recipe, tail, frame, rows.decoder.columns, y, task, candidate["seed"], **rows.ties)
 
 
 # ---------------------------------------------------------------- score and decision

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.feature_selection import VarianceThreshold
@@ -132,6 +134,24 @@ def test_permutation_is_the_importance_of_scikit_learn():
     theirs = permutation_importance(model, X, y, scoring="neg_mean_squared_error", n_repeats=20, random_state=0)
     assert np.allclose(ours, theirs.importances_mean, rtol=0.05, atol=1e-5)
     assert np.allclose(ours, 2 * model.coef_**2 * X.var(axis=0), rtol=0.05, atol=1e-4)
+
+
+def test_permutation_holds_out_what_the_split_would():
+    """A column that says of which group a row is helps with rows of groups that are known; held out are new ones, as when serving."""
+    found = {"random": [], "group": [], "time": []}
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+        group = np.repeat(np.arange(300), 8)  # the rows of a group follow each other
+        y = random.integers(0, 2, 300)[group] ^ (random.random(2400) < 0.1)
+        X = np.stack([random.permutation(300)[group], random.normal(size=2400)], axis=1).astype(np.float32)
+        columns, target = Columns(X, ("g", "x"), Form.NUMBERS), Target(y.astype(np.int64), Task.BINARY)
+        late = replace(target, times=np.arange(2400.0), gap=5.0)
+        for how, tied in (("random", target), ("group", replace(target, groups=group)), ("time", late)):
+            found[how].append(SelectPermutation().fit([columns], tied, seed=0).choices[0].score)
+    assert min(found["random"]) > 0.2
+    assert max(np.mean(found["group"]), np.mean(found["time"])) < 0.06
+    alone = SelectPermutation().fit([columns], replace(target, groups=np.zeros(2400)), seed=0)
+    assert alone.choices[0].why == "one group or time alone: no rows can be held out"
 
 
 def test_a_price_drops_what_is_not_worth_its_cost():

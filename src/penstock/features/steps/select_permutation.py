@@ -8,6 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from penstock.bundle.kinds import Kind, Task
+from penstock.data.folds import hold_out
 from penstock.features.bounds import Bound, Number, Whole
 from penstock.features.kinds import NUMBERS
 from penstock.features.selection import FittedSelection, Rule, keep_all, need_target, select
@@ -30,7 +31,8 @@ class SelectPermutation:
     others, the values of one column are shuffled and the loss that this adds is its importance: as a share of the loss of a
     model that knows no column at all (log loss of classes, squared error of numbers). Unlike `select_information` it sees
     columns that only tell something together; of two that say the same it may drop both, so take one of them out before.
-    With fewer than 100 training rows all are kept.
+    With fewer than 100 training rows all are kept. Of rows that are split by group, whole groups are held out; by time, the
+    newest rows, with the gap before them.
 
     Parameters
     ----------
@@ -65,8 +67,10 @@ class SelectPermutation:
             return keep_all(columns, "too few rows to tell")
         random = np.random.default_rng(seed)
         rows = random.permutation(len(columns))[:MOST_ROWS]
+        rows, learn = _learn_first(target, rows, seed)
         X, y = columns.values[rows], target.values[rows]
-        learn = len(rows) * 3 // 4
+        if not 0 < learn < len(rows):
+            return keep_all(columns, "one group or time alone: no rows can be held out")
         predict = _boosted(X[:learn], y[:learn], target.task, seed)
         if predict is None:
             return keep_all(columns, "one class alone: nothing to tell")
@@ -97,6 +101,16 @@ def importances(
             added[j] += loss(predict(shuffled), y) - usual
         shuffled[:, j] = X[:, j]
     return added / repeats
+
+
+def _learn_first(target: Target, rows: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
+    """The rows, those that are learned from first, and how many these are: by the rule of the split."""
+    if target.groups is None and target.times is None:
+        return rows, len(rows) * 3 // 4
+    groups = None if target.groups is None else target.groups[rows]
+    times = None if target.times is None else target.times[rows]
+    told, held = hold_out(target.values[rows], target.task, 0.25, seed, groups, times, target.gap)
+    return np.concatenate([rows[told], rows[held]]), int(told.sum())
 
 
 def _boosted(X: np.ndarray, y: np.ndarray, task: Task, seed: int) -> Predict | None:

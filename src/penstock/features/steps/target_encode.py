@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 import numpy as np
 
 from penstock.bundle.kinds import Kind, Task
+from penstock.data.folds import Folds, assign_folds
 from penstock.errors import RecipeError
 from penstock.features.bounds import Bound, Number, OneOf, Whole
 from penstock.features.kinds import CATEGORIES
@@ -31,13 +32,18 @@ class TargetEncode:
     value. Otherwise it would read a row's own target in a rare value, and trust the column too much. Later rows get what
     all training rows say. So this step's training values differ from its serving values, on purpose and as declared.
 
+    The folds keep to the rule of the split, so that a row of training is told no more than a served one. By group, whole
+    groups share a fold: else a group's own targets would tell of it, and served groups are new. By time, a fold is told
+    what older rows say, with the gap between them; the oldest rows, with none before them, get the mean of all rows.
+
     Parameters
     ----------
     smoothing : "auto" weighs a value by its rows and the spread of the target in them (empirical Bayes); "fixed" by `weight`.
     weight : with "fixed", the rows for which the mean of all rows counts: (sum + weight * mean) / (rows + weight).
-    folds : their number; fewer where there are fewer rows.
+    folds : their number; fewer where there are fewer rows, groups or times.
 
-    Source: Micci-Barreca (2001), SIGKDD Explorations 3(1), 27; cross-fitting as scikit-learn's TargetEncoder.
+    Source: Micci-Barreca (2001), SIGKDD Explorations 3(1), 27; cross-fitting as scikit-learn's TargetEncoder; from the past
+    alone as Prokhorenkova et al. (2018), CatBoost, NeurIPS 31, section 3.2, in blocks of time.
     """
 
     name: ClassVar[str] = "target_encode"
@@ -65,7 +71,9 @@ class TargetEncode:
                 way_out="use counts or one_hot, or declare [data] target",
             )
         y = _responses(target)  # (n, outputs of a column)
-        fold = folds_of(target, min(self.folds, len(columns)), seed)
+        folds = assign_folds(
+            target.values, target.task, min(self.folds, len(columns)), seed, target.groups, target.times, target.gap
+        )
         names, learned, training = [], [], []
         for column, name in zip(columns.values.T, columns.names, strict=True):
             values, codes = numbered(column)
@@ -73,17 +81,17 @@ class TargetEncode:
                 means = self._means(codes, responses, len(values))
                 table = dict(zip(values, means.tolist(), strict=True))
                 learned.append(_Encoding(table, float(responses.mean())))
-                training.append(self._cross_fitted(codes, responses, len(values), fold))
+                training.append(self._cross_fitted(codes, responses, len(values), folds))
                 names.append(f"{name}: target" if y.shape[1] == 1 else f"{name}: target is class {k}")
         crossed = np.stack(training, axis=1).astype(np.float32)
         return FittedTargetEncode(tuple(names), tuple(learned), y.shape[1], crossed)
 
-    def _cross_fitted(self, codes: np.ndarray, y: np.ndarray, n_values: int, fold: np.ndarray) -> np.ndarray:
+    def _cross_fitted(self, codes: np.ndarray, y: np.ndarray, n_values: int, folds: Folds) -> np.ndarray:
         encoded = np.full(len(y), y.mean())
-        for k in range(int(fold.max()) + 1):
-            held = fold == k
-            if not held.all():
-                encoded[held] = self._means(codes[~held], y[~held], n_values)[codes[held]]
+        for k in range(folds.count):
+            told, held = folds.inside(k), folds.outside(k)
+            if told.any():
+                encoded[held] = self._means(codes[told], y[told], n_values)[codes[held]]
         return encoded
 
     def _means(self, codes: np.ndarray, y: np.ndarray, n_values: int) -> np.ndarray:
@@ -131,16 +139,6 @@ class FittedTargetEncode:
             return concat(looked_up)
         stacked = [op.unsqueeze(var, op.const(np.array([2], np.int64))) for var in looked_up]  # (n, columns, 1)
         return op.flatten(op.concat(stacked, axis=2), axis=1)
-
-
-def folds_of(target: Target, n_folds: int, seed: int) -> np.ndarray:
-    """The fold of each row, int64 (n,), dealt at random; classes are spread evenly."""
-    order = np.random.default_rng(seed).permutation(len(target.values))
-    if target.task.is_classification:
-        order = order[np.argsort(target.values[order], kind="stable")]
-    fold = np.empty(len(order), np.int64)
-    fold[order] = np.arange(len(order)) % n_folds
-    return fold
 
 
 def _responses(target: Target) -> np.ndarray:

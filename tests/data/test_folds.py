@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.learning.problems import FileTrials, small_problem
 
 from penstock.bundle.kinds import Task
+from penstock.data.folds import GROW, STOP, assign_folds, hold_out, rows_to_stop_by
 from penstock.learning.budget import Budget
-from penstock.learning.folds import GROW, STOP, assign_folds, hold_out, rows_to_stop_by
 from penstock.learning.learners.linear import Linear
 from penstock.learning.prepared import Prepared
 from penstock.learning.search import search
@@ -113,9 +113,10 @@ def test_a_search_goes_on_though_a_fold_lacks_a_class(how: str, tmp_path: Path) 
 
 
 DEALT = {
-    "search": "4",
-    "nested": "1",
-    "fallback": "1",
+    "features": "3",
+    "search": "5",
+    "nested": "2",
+    "fallback": "2",
     "folds": "sha256:26a4006a9994bf31fd049a6af7a60445539924dc368427f9da4a4eff84cd736c",
 }
 """What rows are dealt into by the code of these stages."""
