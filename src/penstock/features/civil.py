@@ -7,6 +7,7 @@ runtime works out once, when it opens the graph. Years of the making begin on 1 
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -58,8 +59,14 @@ _WEEK = {"weekday": [3, 4, 5, 6, 0, 1, 2], "weekend": [0, 0, 1, 1, 0, 0, 0]}  # 
 def day_table(parts: Sequence[str], cycles: Sequence[str]) -> Var:
     """Parts of each day of the 400 years from 1 January 1970, with sine and cosine behind those in `cycles`.
 
-    Float32 (146097, len(parts) + 2 * len(cycles)), in the order of `DAY_PARTS`.
+    Float32 (146097, len(parts) + 2 * len(cycles)), in the order of `DAY_PARTS`. Written once: a graph in which several columns
+    of dates are taken apart alike holds one table, and a search that fits the same recipe on many folds makes it once.
     """
+    return _day_table(tuple(parts), tuple(cycles))
+
+
+@functools.lru_cache(maxsize=8)
+def _day_table(parts: tuple[str, ...], cycles: tuple[str, ...]) -> Var:
     blocks = []
     dated = [part for part in parts if part not in _WEEK]
     if dated:

@@ -113,3 +113,17 @@ def test_some_parts_alone_are_as_among_all(block, parts):
 def test_no_rows_give_no_rows(session):
     """An empty batch passes through."""
     assert session.run(None, {"x0": np.empty((0, 1), np.int64)})[0].shape == (0, len(PARTS))
+
+
+def test_two_steps_of_a_graph_share_one_calendar(fitted):
+    """The table of 400 years is written once, however many columns are taken apart on their own."""
+    from spox import Tensor, argument
+
+    from penstock.features.graph import model_of
+    from penstock.features.ops import concat
+
+    def size(n: int) -> int:
+        columns = {f"at{i}": argument(Tensor(np.int64, ("n", 1))) for i in range(n)}
+        return len(model_of(columns, concat([fitted.emit([one]) for one in columns.values()])).SerializeToString())
+
+    assert size(2) - size(1) < 0.1 * size(1)
