@@ -296,13 +296,16 @@ def fit_novelty(frame: Frame, layout: Layout, *, seed: int = 0) -> FittedNovelty
 
     known = Known.of(pack(frame, layout), layout)
     words_limit = _words_limit(folds, layout)
-    parts = [(_fit(Known.of(inside, layout), inside, words_limit, seed), held) for inside, held in folds]
     counted = np.ones(len(known.columns), np.float32)
     counted[len(known.columns) - len(layout.times) :] = 0.0
-    if parts:
-        often = np.concatenate([part._run(held)[1] for part, held in parts]).mean(axis=0)
-        counted[often > USUAL_OUTSIDE] = 0.0
-    scores = [replace(part, counted=counted)._run(held)[0] for part, held in parts]
+    parts = [replace(_fit(Known.of(inside, layout), inside, words_limit, seed), counted=counted) for inside, _ in folds]
+    told = [part._run(held) for part, (_, held) in zip(parts, folds, strict=True)]
+    if told:
+        usual = np.concatenate([outside for _, outside in told]).mean(axis=0) > USUAL_OUTSIDE
+        if counted[usual].any():
+            counted = np.where(usual, np.float32(0.0), counted)
+            told = [replace(part, counted=counted)._run(held) for part, (_, held) in zip(parts, folds, strict=True)]
+    scores = [score for score, _ in told]
     final = _fit(known, sample, words_limit, seed)
     return replace(final, counted=counted, limit=_limit(np.concatenate(scores) if scores else np.zeros(0)))
 
