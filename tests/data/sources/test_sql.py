@@ -163,6 +163,54 @@ def test_a_row_of_a_known_key_takes_the_place_of_the_old_one(place: Place, shop:
     ]  # fmt: skip
 
 
+def test_a_fetch_of_few_rows_opens_none_that_are_known(
+    place: Place, shop: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their keys lie beside them, and in few pieces however often little comes; rows of the same key take each other's place."""
+    from penstock.data.sources import sql
+    from penstock.data.sources.snapshots import Snapshots
+
+    monkeypatch.setattr(sql, "CHUNK_ROWS", 8)
+    how: dict[str, Any] = {"cursor": "at", "key": "id", "drop": ("id",)}
+    url = "sqlite:///shop.db?table=orders"
+    place.open(url, **how)
+    monkeypatch.setattr(Snapshots, "rows", lambda *_: pytest.fail("a chunk was opened"))
+    for day in range(1, 20):
+        shop.execute(f"INSERT OR REPLACE INTO orders VALUES ({day}, 'new', {day}, '2024-02-{day:02}')")
+        shop.commit()
+        source = place.open(url, **how)
+    snapshot = source.snapshot  # type: ignore[attr-defined]
+    assert (snapshot.n_rows, sum(snapshot.rows), len(snapshot.chunks)) == (30, 49, 23)
+    assert len(snapshot.keys) <= 5
+    assert sum(chunks for _, chunks in snapshot.keys) == 23
+    monkeypatch.undo()
+    assert sorted(row[1] for row in rows_of(source.batches()) if row[1] == "new") == ["new"] * 19
+    fetches = [place.ledger.get(run.id) for run in place.ledger.runs(operation="fetch")]
+    assert {digest for digest, _ in snapshot.keys} <= {d for one in fetches for d in one.outputs["objects"]}
+
+
+def test_what_was_fetched_before_keys_lay_beside_the_rows_is_read_once_more(
+    place: Place, shop: sqlite3.Connection
+) -> None:
+    """And then they lie there."""
+    from dataclasses import replace
+
+    from penstock.data.sources.snapshots import Snapshots
+
+    how: dict[str, Any] = {"cursor": "at", "key": "id"}
+    url = "sqlite:///shop.db?table=orders"
+    first = place.open(url, **how)
+    (fetched,) = place.ledger.runs(operation="fetch")
+    without = replace(first.snapshot, keys=())  # type: ignore[attr-defined]
+    Snapshots(place.ledger, "p").keep(without, place.ledger.get(fetched.id).params, {"new": 30})
+    add(shop, range(28, 33), "m")
+    shop.execute("UPDATE orders SET at = '2024-03-01' WHERE id = 3")
+    shop.commit()
+    second = place.open(url, **how)
+    assert len({row[0] for row in rows_of(second.batches())}) == len(rows_of(second.batches()))
+    assert sum(chunks for _, chunks in second.snapshot.keys) == len(second.snapshot.chunks)  # type: ignore[attr-defined]
+
+
 def test_rows_without_a_cursor_are_told(place: Place, shop: sqlite3.Connection) -> None:
     """They would never be fetched again when they change."""
     shop.execute("UPDATE orders SET at = NULL WHERE id < 4")

@@ -109,12 +109,21 @@ class PassingSnapshots(Snapshots):
     def keep(self, snapshot: Snapshot, params: Mapping[str, Any], told: Mapping[str, Any]) -> str:
         return self._seal(canonical_json(snapshot.to_json()))
 
+    def key_secret(self) -> bytes:
+        return b""
+
     def _seal(self, plain: bytes) -> str:
-        digest = digest_of(plain)
-        self._scratch.put(digest, plain)
-        return digest
+        return self._put(plain)
 
     def _unseal(self, digest: str) -> bytes:
+        return self._get(digest)
+
+    def _put(self, body: bytes) -> str:
+        digest = digest_of(body)
+        self._scratch.put(digest, body)
+        return digest
+
+    def _get(self, digest: str) -> bytes:
         return self._scratch.get(digest)
 
 
@@ -163,22 +172,13 @@ class HeldSnapshots(Snapshots):
         self._fetches.clear()
         self._scratch.close()
 
-    def _seal(self, plain: bytes) -> str:
-        from penstock.data.sealed_bytes import sealed
-
-        body = sealed(self._ledger, plain)
+    def _put(self, body: bytes) -> str:
         digest = digest_of(body)
         self._scratch.put(digest, body)
         return digest
 
-    def _unseal(self, digest: str) -> bytes:
-        from penstock.data.sealed_bytes import unsealed
-
-        return (
-            unsealed(self._ledger, self._scratch.get(digest), digest)
-            if digest in self._scratch
-            else super()._unseal(digest)
-        )
+    def _get(self, digest: str) -> bytes:
+        return self._scratch.get(digest) if digest in self._scratch else super()._get(digest)
 
 
 def _nonce(start: int) -> bytes:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
+from penstock.data.sources.row_keys import from_bytes, to_bytes
 from penstock.errors import NewerFormat
 from penstock.objects.digests import canonical_json
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
     from penstock.data.source import Batch
@@ -34,6 +36,7 @@ class Snapshot:
     gone : for each chunk, positions of the rows that newer ones have taken the place of.
     content : a number of the rows, whatever their order: the same rows give the same one.
     last : the highest value of the cursor; None without a cursor. edge : hashes of the rows that have it.
+    keys : where rows have keys, which stand for so many chunks, one after the other: digest of their hashes, and number of chunks.
     """
 
     names: tuple[str, ...]
@@ -43,6 +46,7 @@ class Snapshot:
     content: int = 0
     last: Any = None
     edge: tuple[str, ...] = field(default=())
+    keys: tuple[tuple[str, int], ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -52,7 +56,7 @@ class Snapshot:
         return {
             "format": FORMAT, "kind": "snapshot", "names": list(self.names), "chunks": list(self.chunks),
             "rows": list(self.rows), "gone": [list(rows) for rows in self.gone], "content": f"{self.content:032x}",
-            "last": self.last, "edge": list(self.edge),
+            "last": self.last, "edge": list(self.edge), **({"keys": [list(one) for one in self.keys]} if self.keys else {}),
         }  # fmt: skip
 
     @classmethod
@@ -66,6 +70,7 @@ class Snapshot:
         return cls(
             tuple(plain["names"]), tuple(plain["chunks"]), tuple(plain["rows"]),
             tuple(tuple(rows) for rows in plain["gone"]), int(plain["content"], 16), plain["last"], tuple(plain["edge"]),
+            tuple((str(digest), int(chunks)) for digest, chunks in plain.get("keys", ())),
         )  # fmt: skip
 
 
@@ -98,7 +103,8 @@ class Snapshots:
             run.output("snapshot", digest)
             run.output("rows", snapshot.n_rows)
             run.output("columns", list(snapshot.names))
-            run.output("objects", list(snapshot.chunks))  # digests alone: they say what must not be thrown away
+            # digests alone: they say what must not be thrown away
+            run.output("objects", [*snapshot.chunks, *(digest for digest, _ in snapshot.keys)])
             for name, value in told.items():
                 run.output(name, value)
         return digest
@@ -125,15 +131,33 @@ class Snapshots:
         columns = [column.combine_chunks().cast(pa.string()) for column in table.columns]
         return pa.RecordBatch.from_arrays(columns, names=list(snapshot.names))
 
-    def _seal(self, plain: bytes) -> str:
-        from penstock.data.sealed_bytes import seal_bytes
+    def put_keys(self, keys: np.ndarray) -> str:
+        """Store the keyed hashes of the keys of rows, see `row_keys`; the digest. Who has no secret learns nothing from them."""
+        return self._put(to_bytes(keys))
 
-        return seal_bytes(self._ledger, self._ledger.objects, plain)
+    def keys(self, digest: str) -> np.ndarray:
+        """What `put_keys` stored."""
+        return from_bytes(self._get(digest))
+
+    def key_secret(self) -> bytes:
+        """Under which the keys of rows are hashed."""
+        return self._ledger.secret("fingerprints")[:64]
+
+    def _seal(self, plain: bytes) -> str:
+        from penstock.data.sealed_bytes import sealed
+
+        return self._put(sealed(self._ledger, plain))
 
     def _unseal(self, digest: str) -> bytes:
-        from penstock.data.sealed_bytes import unseal_bytes
+        from penstock.data.sealed_bytes import unsealed
 
-        return unseal_bytes(self._ledger, self._ledger.objects, digest)
+        return unsealed(self._ledger, self._get(digest), digest)
+
+    def _put(self, body: bytes) -> str:
+        return self._ledger.objects.put(body)
+
+    def _get(self, digest: str) -> bytes:
+        return self._ledger.objects.get(digest)
 
 
 @final

@@ -7,12 +7,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from penstock.data.sources import databases
 from penstock.data.sources.kind import Around, NotFetched, SourceSettings
+from penstock.data.sources.row_keys import RowKeys, by_chunk, replaced_by, replaced_within
 from penstock.data.sources.snapshots import CHUNK_ROWS, Snapshot, Snapshots, SnapshotSource
 from penstock.errors import DeclarationError, SourceError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SCHEMES = ("sqlite", "postgresql", "postgres")
 _ALL = 1 << 128
@@ -105,8 +109,7 @@ class _Fetch:
             return self.before
         names, rows = self.database.rows(self.query, order=self.settings.key)
         names, texts = self._texts(names, rows)
-        for _ in self._stored(names, (text for text, _ in texts)):
-            pass
+        self._store(names, ((text, _hash(text)) for text, _, _ in texts))
         found = Snapshot(names, tuple(self.chunks), tuple(self.sizes), ((),) * len(self.chunks), self.content)
         self._refuse_nothing(found)
         return self.snapshots.keep(found, params, {"before": self.before, "new": found.n_rows})
@@ -118,7 +121,7 @@ class _Fetch:
         if names != known.names:
             return False
         content = count = 0
-        for text, _ in texts:
+        for text, _, _ in texts:
             content, count = (content + int(_hash(text), 16)) % _ALL, count + 1
             if count > known.n_rows:
                 return False
@@ -132,27 +135,26 @@ class _Fetch:
         names, rows = self.database.rows(self.query, after=after, order=column)
         self._check_column("cursor", column, names)
         place = names.index(column)
-        names, texts = self._texts(names, rows, cursor=place)
+        key = None
+        if self.settings.key:
+            self._check_column("key", self.settings.key, names)
+            key = names.index(self.settings.key)
+        names, texts = self._texts(names, rows, cursor=place, key=key)
         if known is not None and known.names != names:
             raise SourceError(
                 f"the columns of the query are not what they were: {', '.join(names)}",
                 why=f"the rows that are known have {', '.join(known.names)}; newer ones are put below them",
                 way_out="write the query so that it gives those columns, or change it (then all rows are fetched again)",
             )
-        key = None
-        if self.settings.key:
-            self._check_column("key", self.settings.key, names)
-            key = names.index(self.settings.key)
         edge = Counter(known.edge) if known is not None else Counter()
         at_edge: list[str] = []
         last: Any = None if known is None else known.last
         without = 0
-        fresh: dict[str | None, tuple[int, int]] = {}
-        twice: dict[int, list[int]] = {}
+        keys: RowKeys | None = None
 
-        def new() -> Iterator[list[str | None]]:
-            nonlocal last, without
-            for text, value in texts:
+        def new() -> Iterator[tuple[list[str | None], str]]:
+            nonlocal last, without, keys
+            for text, value, row_key in texts:
                 if value is None:
                     without += 1
                     continue
@@ -166,14 +168,12 @@ class _Fetch:
                         1  # it is known: rows with the last value are asked for again, as more may have come
                     )
                     continue
-                yield text
+                if key is not None:
+                    keys = keys or RowKeys(self.snapshots.key_secret())
+                    keys.add(row_key)
+                yield text, hashed
 
-        for chunk, position, text in self._stored(names, new()):
-            if key is not None and text[key] is not None:
-                if text[key] in fresh:
-                    older, where = fresh[text[key]]
-                    twice.setdefault(older, []).append(where)
-                fresh[text[key]] = (chunk, position)
+        self._store(names, new())
         warnings: tuple[str, ...] = ()
         if without:
             warnings = (
@@ -181,38 +181,75 @@ class _Fetch:
             )
         if not self.chunks and known is not None and self.before is not None:
             return self.before, warnings
-        old_gone = () if known is None else tuple(self._gone(known, key, set(fresh)) if key is not None else known.gone)
+        chunks = (*(known.chunks if known else ()), *self.chunks)
+        sizes = (*(known.rows if known else ()), *self.sizes)
+        gone: tuple[tuple[int, ...], ...] = (*(known.gone if known else ()), *((),) * len(self.chunks))
+        of_keys: tuple[tuple[str, int], ...] = ()
+        if keys is not None and key is not None:
+            gone, of_keys = self._replaced(known, key, keys.array())
         found = Snapshot(
             names,
-            (*(known.chunks if known else ()), *self.chunks),
-            (*(known.rows if known else ()), *self.sizes),
-            (*old_gone, *(tuple(twice.get(i, ())) for i in range(len(self.chunks)))),
+            chunks,
+            sizes,
+            gone,
             ((known.content if known else 0) + self.content) % _ALL,
             last,
             tuple(at_edge),
+            of_keys,
         )
         self._refuse_nothing(found)
         replaced = sum(map(len, found.gone)) - (sum(map(len, known.gone)) if known else 0)
         told = {"before": self.before, "new": sum(self.sizes), "replaced": replaced}
         return self.snapshots.keep(found, params, told), warnings
 
-    def _gone(self, known: Snapshot, key: int, fresh: set[str | None]) -> Iterator[tuple[int, ...]]:
-        """Of each known chunk, the rows whose place others have taken."""
-        for chunk, gone in enumerate(known.gone):
-            keys = self.snapshots.rows(known, chunk).column(key).to_pylist()
-            yield tuple(sorted({*gone, *(i for i, value in enumerate(keys) if value in fresh)}))
+    def _replaced(
+        self, known: Snapshot | None, key: int, newer: np.ndarray
+    ) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[str, int], ...]]:
+        """Of each chunk the rows whose place others have taken, and where the hashes of all keys are."""
+        import numpy as np
+
+        gone: list[tuple[int, ...]] = []
+        segments: list[tuple[str, int]] = []
+        lengths: list[int] = []
+        if known is not None:
+            for digest, chunks in self._of_known(known, key):
+                first = len(gone)
+                sizes = known.rows[first : first + chunks]
+                of_segment = self.snapshots.keys(digest)
+                found = by_chunk(replaced_by(of_segment, newer), sizes)
+                gone += [
+                    tuple(sorted({*before, *now})) if now else before
+                    for before, now in zip(known.gone[first : first + chunks], found, strict=True)
+                ]
+                segments.append((digest, chunks))
+                lengths.append(len(of_segment))
+        gone += by_chunk(replaced_within(newer), self.sizes)
+        chunks = len(self.chunks)
+        while segments and lengths.pop() <= 2 * len(newer):  # so that there are few, however often little comes
+            digest, before_it = segments.pop()
+            newer, chunks = np.concatenate([self.snapshots.keys(digest), newer]), chunks + before_it
+        return tuple(gone), (*segments, (self.snapshots.put_keys(newer), chunks))
+
+    def _of_known(self, known: Snapshot, key: int) -> Iterator[tuple[str, int]]:
+        """The hashes of the keys of what is known: as they are kept, else (of snapshots without) as the chunks say."""
+        yield from known.keys
+        for chunk in range(sum(chunks for _, chunks in known.keys), len(known.chunks)):
+            keys = RowKeys(self.snapshots.key_secret())
+            for text in self.snapshots.rows(known, chunk).column(key).to_pylist():
+                keys.add(text)
+            yield self.snapshots.put_keys(keys.array()), 1
 
     # ------------------------------------------------------------ both
 
     def _texts(
-        self, names: Sequence[str], rows: Iterator[Sequence[Any]], cursor: int | None = None
-    ) -> tuple[tuple[str, ...], Iterator[tuple[list[str | None], Any]]]:
-        """Clean names, and of each row the texts (none of dropped columns) and the value of the cursor."""
+        self, names: Sequence[str], rows: Iterator[Sequence[Any]], cursor: int | None = None, key: int | None = None
+    ) -> tuple[tuple[str, ...], Iterator[tuple[list[str | None], Any, str | None]]]:
+        """Clean names, and of each row the texts (none of columns that are not kept), the value of the cursor and the key's text."""
         cleaned = databases.clean_names(names)
         only = self.settings.only or cleaned
         kept = [name in only and name not in self.settings.drop for name in cleaned]
 
-        def texts() -> Iterator[tuple[list[str | None], Any]]:
+        def texts() -> Iterator[tuple[list[str | None], Any, str | None]]:
             for row in rows:
                 value = None if cursor is None else _value(row[cursor], cleaned[cursor])
                 yield (
@@ -221,18 +258,16 @@ class _Fetch:
                         for cell, name, keep in zip(row, cleaned, kept, strict=True)
                     ],
                     value,
+                    None if key is None else databases.text_of(row[key], cleaned[key]),
                 )
 
         return cleaned, texts()
 
-    def _stored(
-        self, names: tuple[str, ...], texts: Iterator[list[str | None]]
-    ) -> Iterator[tuple[int, int, list[str | None]]]:
-        """Seal the rows in chunks; gives of each its new chunk and its place there."""
+    def _store(self, names: tuple[str, ...], texts: Iterator[tuple[list[str | None], str]]) -> None:
+        """Seal the rows, which come with their hashes, in chunks."""
         waiting: list[list[str | None]] = []
-        for text in texts:
-            self.content = (self.content + int(_hash(text), 16)) % _ALL
-            yield len(self.chunks), len(waiting), text
+        for text, hashed in texts:
+            self.content = (self.content + int(hashed, 16)) % _ALL
             waiting.append(text)
             if len(waiting) == CHUNK_ROWS:
                 self._seal(names, waiting)
