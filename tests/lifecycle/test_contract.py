@@ -53,6 +53,23 @@ def test_a_new_project_has_a_contract_that_its_own_source_keeps(penstock: Cli, p
     assert found["test_rows"] > 0
 
 
+def test_a_file_that_is_written_otherwise_is_read_as_it_is_said(penstock: Cli, project_at: Cli, tmp_path: Path) -> None:
+    """The options that messages name are there: another encoding, no header; `accept` and `privacy --file` have them, too."""
+    project = project_at("new")
+    names, *rows = (project / "data/raw/customers.csv").read_text(encoding="utf-8").splitlines()
+    bare = tmp_path / "bare.csv"
+    bare.write_text("\n".join(rows) + "\n", encoding="utf-16")
+    refused = penstock(project, "data", "check", str(bare)).error
+    assert "--encoding utf-16" in refused["try"]
+    said = ("--encoding", "utf-16", "--no-header", "--columns", names)
+    found = penstock(project, "data", "check", str(bare), *said).body
+    assert (found["breaches"], found["rows"]) == ([], len(rows))
+    assert penstock(project, "data", "accept", str(bare), "--reason", "as agreed", *said).body["lines"] == []
+    assert "no FILE is named" in penstock(project, "data", "accept", "--reason", "as agreed", *said[:2]).error["why"]
+    assert penstock(project, "data", "privacy", "--file", str(bare), *said).code == 0
+    assert "no --file is named" in penstock(project, "data", "privacy", *said[:2]).error["why"]
+
+
 def test_a_source_that_breaks_it_stops_the_run(penstock: Cli, project_at: Cli, write_rows: Cli) -> None:
     """Exit 1, what broke as data, and no version of the data set more than before; again the same without a new check."""
     project = project_at("new")

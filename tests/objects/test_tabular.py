@@ -196,6 +196,7 @@ def test_options_survive_json() -> None:
         (b"a,b,a\n1,2,3\n", {}, "two columns of one name", "--columns 'a,b,a_2'"),
         (b"a,b, a \n1,2,3\n", {}, "two columns of one name", "--columns 'a,b,a_2'"),
         (b"1,2,1\n4,5,6\n", {}, "two columns of one name", "--no-header"),
+        (b"42,no,no\n17,no,yes\n", {}, "two columns of one name", "--no-header"),
         (b"a,b\n1,2\n", {"columns": ("x",)}, "1 names are given for the 2 columns", "give 2 names"),
         (b'a,b\n"x" y,2\n3,4\n', {"quote": '"'}, "does not end properly", "--quote none"),
         (b"a,b\n" + b"1,2\n" * 60000 + b"3,4\r\n" * 10, {}, "ends its lines in different ways", "sed"),

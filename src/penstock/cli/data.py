@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from penstock.cli import data_access, data_items
 from penstock.cli.output import PATH, emit, json_option
+from penstock.cli.reading import reading_options, written_as
 
 
 @click.group()
@@ -77,8 +79,9 @@ def profile(html: Path | None, as_json: bool) -> int:
 
 @data.command("check")
 @click.argument("file", type=PATH)
+@reading_options
 @json_option
-def check(file: Path, as_json: bool) -> int:
+def check(file: Path, as_json: bool, **written: Any) -> int:
     """Hold a file against the contract, and tell how many of its rows are sealed test rows. Exit 1 when anything is wrong.
 
     Nothing of the file is stored. What broke is told with counts, the first rows that may be shown, and the edit that accepts it.
@@ -86,7 +89,7 @@ def check(file: Path, as_json: bool) -> int:
     from penstock.lifecycle.check_file import check_file
     from penstock.project.project import Project
 
-    return emit(check_file(Project.here(), file), as_json=as_json)
+    return emit(check_file(Project.here(), file, **written_as(**written)), as_json=as_json)
 
 
 @data.command("contract")
@@ -110,13 +113,17 @@ def contract(infer: bool, force: bool, check_only: bool, as_json: bool) -> int:
 @click.argument("file", type=PATH, required=False)  # Default: the declared source.
 @click.option("--column", "column", help="Only what broke in this column, or in the comparison of this name.")
 @click.option("--reason", "reason", required=True, help="Why this is as it should be; recorded with your name.")
+@reading_options
 @json_option
-def accept(file: Path | None, column: str | None, reason: str, as_json: bool) -> int:
+def accept(file: Path | None, column: str | None, reason: str, as_json: bool, **written: Any) -> int:
     """Change the contract so that a file keeps it. Comments stay; who accepted what, and why, goes into the ledger."""
     from penstock.lifecycle.contracts import accept as accept_file
     from penstock.project.project import Project
 
-    return emit(accept_file(Project.here(), file, column=column, reason=reason), as_json=as_json)
+    said = written_as(**written)
+    if said and file is None:
+        raise click.UsageError("how FILE is written is said and no FILE is named: of the source, [data] says it")
+    return emit(accept_file(Project.here(), file, column=column, reason=reason, **said), as_json=as_json)
 
 
 @data.command("quality")
@@ -134,16 +141,20 @@ def quality(only: tuple[str, ...], as_json: bool) -> int:
 @click.option("--accept", is_flag=True, help="Accept what is proposed: write it into penstock.toml as decided.")
 @click.option("--file", "file", type=PATH, help="Look through this file instead, before there is a project.")
 @click.option("--key", is_flag=True, help="Print the privacy key, for a server elsewhere. Keep it secret.")
+@reading_options
 @json_option
-def privacy(accept: bool, file: Path | None, key: bool, as_json: bool) -> int:
+def privacy(accept: bool, file: Path | None, key: bool, as_json: bool, **written: Any) -> int:
     """Tell what personal data were found, how sure that is, and what becomes of them. Exit 1 when something is undecided."""
     from penstock.lifecycle.privacy import privacy_key_of, privacy_of_file, privacy_of_project
     from penstock.project.project import Project
 
+    said = written_as(**written)
     if file is not None:
         if accept or key:
             raise click.UsageError("--file looks through a file; --accept and --key are of a project")
-        return emit(privacy_of_file(file), as_json=as_json)
+        return emit(privacy_of_file(file, **said), as_json=as_json)
+    if said:
+        raise click.UsageError("how a file is written is said and no --file is named: of the source, [data] says it")
     if key:
         return emit(privacy_key_of(Project.here()), as_json=as_json)
     return emit(privacy_of_project(Project.here(), accept=accept), as_json=as_json)

@@ -56,7 +56,10 @@ class FileCheck:
         elif not self.breaches:
             lines.append(f"  it keeps all {self.rules} rules of {self.contract}")
         else:
-            lines.append(f"  {len(self.breaches)} of {self.rules} rules of {self.contract} are broken")
+            from penstock.data.contract.check import broken_rules
+
+            broken = broken_rules(self.breaches)
+            lines.append(f"  {broken} of {self.rules} rules of {self.contract} {'is' if broken == 1 else 'are'} broken")
             lines += lines_of(self.breaches)
         if self.test_rows:
             lines.append(
@@ -65,7 +68,8 @@ class FileCheck:
         elif self.test_rows is not None:
             lines.append("  none of them is a test row of this project")
         if self.unreadable:
-            lines.append(f"  {self.unreadable} values cannot be read as the data set declares them")
+            values = "1 value" if self.unreadable == 1 else f"{self.unreadable} values"
+            lines.append(f"  {values} cannot be read as the data set declares them")
         if self.breaches:
             lines.append(
                 f"why it matters, and what to do: penstock explain-check {self.breaches[0].id}; "
@@ -74,10 +78,14 @@ class FileCheck:
         return "\n".join(lines)
 
 
-def check_file(project: Project, file: Path | str) -> FileCheck:
+def check_file(project: Project, file: Path | str, **written: Any) -> FileCheck:
     """Hold a file, written as the declared source is, against the contract and the keyed fingerprints of the sealed rows.
 
     It is read once, in bounded memory.
+
+    Parameters
+    ----------
+    written : how this file is written, where it is not as the source: keywords of `ReadOptions`, such as ``encoding="utf-16"``.
 
     Raises
     ------
@@ -94,7 +102,7 @@ def check_file(project: Project, file: Path | str) -> FileCheck:
     text = read_contract(project)
     if head is None and text is None:
         raise NotFound("this project has no data set yet", why="nothing was ingested", way_out="run `penstock run`")
-    source = file_as_declared(project, path)
+    source = file_as_declared(project, path, **written)
     checker = None
     if text is not None:
         contract, how = parsed(project, text), personal_of(project)

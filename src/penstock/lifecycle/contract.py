@@ -58,15 +58,15 @@ def parsed(project: Project, text: str) -> Contract:
     return parse_contract(text, name=project.declaration.contract.file)
 
 
-def file_as_declared(project: Project, path: Path) -> Source:
-    """A file, read as the declared source is."""
+def file_as_declared(project: Project, path: Path, **written: Any) -> Source:
+    """A file, read as the declared source is, but for what is said of it alone (keywords of `ReadOptions`)."""
     from penstock.data.sources.file import FileSource
     from penstock.lifecycle.ingest import declared_ingest
     from penstock.objects.tabular import ReadOptions
 
     options = dict(declared_ingest(project)["options"])
     options["format"] = options["format"] if options["format"] in TABLES else None
-    return FileSource(path, ReadOptions.from_json(options))
+    return FileSource(path, ReadOptions.from_json({**options, **written}))
 
 
 def may_show(context: Context, project: Project) -> MayShow:

@@ -62,12 +62,15 @@ class Accepted:
         return "\n".join([*lines, "next: penstock run"])
 
 
-def accept(project: Project, file: Path | None = None, *, column: str | None = None, reason: str) -> Accepted:
+def accept(
+    project: Project, file: Path | None = None, *, column: str | None = None, reason: str, **written: Any
+) -> Accepted:
     """Change the contract so that a file (default: the source) keeps it; who did it, what and why are recorded.
 
     Parameters
     ----------
     column : only what broke in this column (or comparison); default: all of it.
+    written : as of `check_file`.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def accept(project: Project, file: Path | None = None, *, column: str | None = N
     if file is None:
         source, place = open_declared(context, declared_ingest(project)).whole, project.declaration.data.source
     else:
-        source, place = file_as_declared(project, file), str(file)
+        source, place = file_as_declared(project, file, **written), str(file)
     digest = source.digest()
     found = check_source(contract, source, may_show(context, project), **personal_of(project))
     chosen = [b for b in found.breaches if column is None or b.about == column]

@@ -15,7 +15,6 @@ from penstock.project.workspace import FILE
 if TYPE_CHECKING:
     from penstock.data.privacy.detect import PersonalColumn
     from penstock.lifecycle.source import Opened
-    from penstock.objects.tabular import ReadOptions
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,12 @@ def _stands(one: Mapping[str, Any]) -> str:
     return f"a hint only, possible: {one['proposed']}" if one["stands"] == "hint" else f"proposed: {one['proposed']}"
 
 
-def privacy_of_file(file: Path | str, how: ReadOptions | None = None) -> PrivacyResult:
+def privacy_of_file(file: Path | str, **written: Any) -> PrivacyResult:
     """What a file holds of personal data. Nothing is stored.
+
+    Parameters
+    ----------
+    written : how it is written, where that is not found: keywords of `ReadOptions`.
 
     Raises
     ------
@@ -84,11 +87,12 @@ def privacy_of_file(file: Path | str, how: ReadOptions | None = None) -> Privacy
     """
     from penstock.data.privacy.survey import survey
     from penstock.data.sources.file import FileSource
+    from penstock.objects.tabular import ReadOptions
 
     path = Path(file)
     if not path.is_file():
         raise SourceError(f"there is no file {file}", why="the path does not exist, or is a folder", way_out="check it")
-    found = survey(FileSource(path, how))
+    found = survey(FileSource(path, ReadOptions(**written)))
     return PrivacyResult(path.name, [{**one.to_json(), "action": "", "stands": "found"} for one in found])
 
 

@@ -307,7 +307,7 @@ def _two_of_one_name(path: Path, names: tuple[str, ...], twice: list[str]) -> So
     places = "; ".join(
         f"{name!r} is column {' and '.join(str(i + 1) for i, n in enumerate(names) if n == name)}" for name in twice[:5]
     )
-    if any(map(_is_number, twice)):
+    if any(map(_is_number, names)):  # names never are: the first line is a row, mostly with words beside the numbers
         way_out = "the names look like values: say --no-header, or give names with --columns"
     else:
         seen: Counter[str] = Counter()

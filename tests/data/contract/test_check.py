@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from penstock.bundle.specs import EncodedColumn
 from penstock.data.contract.breach import Breach, merged
-from penstock.data.contract.check import RULES, Checked, Checker, explain_rule
+from penstock.data.contract.check import RULES, Checked, Checker, broken_rules, explain_rule
 from penstock.data.contract.edit import apply_edits
 from penstock.data.contract.parse import parse_contract
 from penstock.data.contract.personal import Personal
 from penstock.data.contract.unsealed import MayShow, everything, nothing
 from penstock.data.source import Batch
-from penstock.errors import NotFound
+from penstock.errors import NotFound, SourceError
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 Table = Mapping[str, list[str | None]]
@@ -117,8 +117,27 @@ def test_columns_that_are_absent_or_new() -> None:
     text = '[columns.a]\nkind = "numeric"\n[columns.b]\n'
     ids = [(breach.id, breach.about) for breach in held(text, {"a": ["1"], "c": ["1"]}).breaches]
     assert ids == [("contract-absent-column", "b"), ("contract-new-column", "c")]
+    assert held(text, {"a": ["1"], "c d": ["1"]}).breaches[1].to_json()["accept"] == ['[columns."c d"]']
+    renamed = held('[columns.a]\n[columns.the_age]\n', {"a": ["1"], "The Age": ["1"]}).breaches[0]
+    assert "'The Age' is" in renamed.why
     assert held(text + "optional = true\n[table]\nnew_columns = 'allow'\n", {"a": ["1"], "c": ["1"]}).passed
     assert held(text, {"a": ["1"]}, without=frozenset({"b"})).passed
+
+
+def test_a_file_whose_first_line_is_a_row_is_refused_and_none_of_its_values_is_told() -> None:
+    """They would be columns' names in messages, in the ledger and in the contract itself, sealed and personal ones too."""
+    text = '[columns.mail]\nkind = "text"\n[columns.age]\nkind = "numeric"\n'
+    with pytest.raises(SourceError, match="none of the 2 columns of the contract") as refused:
+        held(text, {"ada@example.org": ["bo@example.org"], "41": ["17"]})
+    assert "ada" not in f"{refused.value}"
+    assert "--no-header" in refused.value.way_out
+
+
+def test_new_columns_break_one_rule_together() -> None:
+    """However many they are; each is told."""
+    breaches = held('[columns.a]\n', {"a": ["1"], "b": ["1"], "c": ["1"]}).breaches
+    assert len(breaches) == 2
+    assert broken_rules(breaches) == 1
 
 
 @pytest.mark.parametrize(("op", "bad"), [("<", 2), ("<=", 1), ("==", 2), ("!=", 1), (">=", 1), (">", 2)])

@@ -73,8 +73,13 @@ def test_what_is_discarded_is_made_again_from_the_files(workspace: Workspace, fo
     for file in packs(workspace):
         flip(file)
     assert verify(workspace, discard=True).discarded == len(packs(workspace)) + 1
-    assert {h.name for h in verify(workspace).hurt} == {"d@1"}
-    assert add(workspace, folder).known
+    lost = verify(workspace)
+    assert {h.name for h in lost.hurt} == {"d@1"}
+    assert "penstock data add" in lost.to_text()
+    again = add(workspace, folder)
+    assert (again.known, again.healed) == (True, len(lost.wrong))
+    assert "stored again" in again.to_text()
+    assert add(workspace, folder).healed == 0
     assert verify(workspace).exit_code == 0
     checkout(workspace, "d@1", to=workspace.root / "out")
     assert contents(workspace.root / "out") == contents(folder)

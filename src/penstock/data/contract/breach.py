@@ -116,17 +116,20 @@ def toml_lines(edit: Edit) -> list[str]:
 
     >>> toml_lines({("columns", "age", "at_most"): 99.0, ("columns", "age", "whole"): None})
     ['[columns.age]', 'at_most = 99', '# remove: whole']
+    >>> toml_lines({("columns", "zip code"): {}})
+    ['[columns."zip code"]']
     """
     lines: list[str] = []
     head: tuple[str, ...] | None = None
     for path, value in edit.items():
+        if isinstance(value, dict):  # a table of its own, with nothing in it yet
+            head = path
+            lines.append(f"[{header(path)}]")
+            continue
         if path[:-1] != head:
             head = path[:-1]
             lines.append(f"[{header(head)}]")
-        if value is None:
-            lines.append(f"# remove: {path[-1]}")
-        elif not (isinstance(value, dict) and not value):
-            lines.append(f"{path[-1]} = {literal(value)}")
+        lines.append(f"# remove: {path[-1]}" if value is None else f"{path[-1]} = {literal(value)}")
     return lines
 
 

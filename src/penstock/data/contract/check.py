@@ -24,7 +24,7 @@ from penstock.data.contract.seen import SeenValues
 from penstock.data.contract.unsealed import MayShow, Sight
 from penstock.data.contract.values import Values
 from penstock.data.source import Batch, Source
-from penstock.errors import NotFound
+from penstock.errors import NotFound, SourceError
 from penstock.project.split_settings import FILE_COLUMN
 
 SHOWN_CHARACTERS = 60
@@ -44,7 +44,8 @@ class Checked:
 
     Attributes
     ----------
-    rows : that were looked at. rules : that were asked about. breaches : those that do not hold.
+    rows : that were looked at. rules : that were asked about. breaches : those that do not hold; one for each new column, which
+        all break one rule.
     """
 
     rows: int
@@ -54,6 +55,11 @@ class Checked:
     @property
     def passed(self) -> bool:
         return not self.breaches
+
+
+def broken_rules(breaches: Iterable[Breach]) -> int:
+    """How many rules these are: all new columns break one."""
+    return len({(b.id, "" if b.id == whole.NewColumn.id else b.about) for b in breaches})
 
 
 @dataclass
@@ -67,6 +73,10 @@ class Checker:
     now : the instant at which freshness is judged.
     part_of_file : the rows are no whole file: they may be few, old, and need no value of their own.
     without : columns of the contract that these rows need not have (the target, when it is asked for).
+
+    Raises
+    ------
+    SourceError : none of the contract's columns is there, as where the first line is a row and no header.
     """
 
     contract: Contract
@@ -80,6 +90,7 @@ class Checker:
 
     def __post_init__(self) -> None:
         self.names = [name for name in self.names if name != FILE_COLUMN]  # made on the way, not a column of the file
+        self._refuse_strange_names()
         unasked = self.without | self.personal.unlike
         held = [rules for name, rules in self.contract.columns.items() if name in self.names and name not in unasked]
         self.columns = {rules.name: _Column(rules, self.part_of_file) for rules in held}
@@ -89,6 +100,18 @@ class Checker:
             if {rule.left, rule.right} - set(self.columns)
             <= {side for side in (rule.right,) if not isinstance(side, str)}
         }
+
+    def _refuse_strange_names(self) -> None:
+        """Where no name is known, names are mostly values: none of them is shown, recorded, or proposed as a column."""
+        wanted = [name for name in self.contract.columns if name not in self.without]
+        if len(wanted) < 2 or any(name in self.contract.columns for name in self.names):
+            return
+        listed = ", ".join(wanted[:3]) + (", ..." if len(wanted) > 3 else "")
+        raise SourceError(
+            f"the file has none of the {len(wanted)} columns of the contract ({listed})",
+            why="its first line is no header, or it is divided otherwise, or it is another table",
+            way_out="--no-header with --columns NAMES, if its first line is a row; or another --delimiter; else ask for the right file",
+        )
 
     def add(self, batch: Batch) -> None:
         """Look at more rows."""
@@ -161,8 +184,10 @@ class Checker:
         contract = self.contract
         for name, rules in contract.columns.items():
             if name not in self.names and name not in self.without and not rules.optional:
+                alike = [other for other in self.names if other not in contract.columns and _folded(other) == _folded(name)]
+                why = f"the column is not there; {alike[0]!r} is" if alike else "the column is not there"
                 yield Breach(
-                    whole.AbsentColumn.id, name, f"[columns] {name}", "the column is not there", self.rows, self.rows,
+                    whole.AbsentColumn.id, name, f"[columns] {name}", why, self.rows, self.rows,
                     edit={("columns", name, "optional"): True},
                 )  # fmt: skip
         for name in self.names:
@@ -190,6 +215,11 @@ class Checker:
                     whole.RowCount.id, "", f"{key} = {bound}", f"the file has {self.rows} rows", self.rows, self.rows,
                     edit={("table", key): self.rows},
                 )  # fmt: skip
+
+
+def _folded(name: str) -> str:
+    """A name without what is easily written otherwise: capitals, and all but letters and digits."""
+    return "".join(c for c in name.casefold() if c.isalnum()) or name
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Added:
 
     Attributes
     ----------
-    known : nothing had changed since this version; nothing was stored.
+    known : nothing had changed since this version; nothing was stored. healed : objects of it that were lost and are stored again.
     new_bytes : bytes that had to be stored beside those of the version before. seconds : that it took.
     left_out : path -> why, of links and other things that are no files.
     personal : what looks like personal data in it, as far as it was looked into.
@@ -52,6 +52,7 @@ class Added:
     left_out: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     personal: tuple[Hint, ...] = ()
+    healed: int = 0
 
     exit_code = 0
 
@@ -59,6 +60,7 @@ class Added:
         return {
             **self.version.to_json(),
             "known": self.known,
+            "healed": self.healed,
             "new_bytes": self.new_bytes,
             "seconds": self.seconds,
             "left_out": [{"path": path, "why": why} for path, why in self.left_out.items()],
@@ -73,6 +75,9 @@ class Added:
             lines = [f"{version.reference}: nothing has changed ({files})"]
         else:
             lines = [f"{version.reference}: {files}; {size_text(self.new_bytes)} stored in {self.seconds:.1f} s"]
+        if self.healed:
+            what = "1 object that was lost is" if self.healed == 1 else f"{self.healed} objects that were lost are"
+            lines.append(f"  {what} stored again")
         left = list(self.left_out.items())
         lines += [f"  left out: {path} ({why})" for path, why in left[:5]]
         if len(left) > 5:
@@ -107,12 +112,14 @@ def add(
         read_at = now_ns()
         before = tree_of(workspace, newest) if newest is not None and newest.kind == found.kind else None
         lost = lost_objects(workspace, before) if before is not None else set()
+        healed = 0
         if before is not None and lost:
-            lost = heal(workspace, before, lost, path, found)
+            left = heal(workspace, before, lost, path, found)
+            healed, lost = len(lost) - len(left), left
         index = load_index(workspace, name, place)
         same = newest is not None and index is not None and index.digest == newest.digest and index.is_that_of(found)
         if newest is not None and before is not None and same and not lost:
-            return Added(newest, True, 0, time.monotonic() - began, found.left_out)
+            return Added(newest, True, 0, time.monotonic() - began, found.left_out, healed=healed)
         tree = _store(workspace, path, found, before, index, tell)
         digest = tree.digest
         known_objects = before.objects() - lost if before is not None else set()
@@ -150,6 +157,7 @@ def add(
         found.left_out,
         (*_warnings(workspace, place), *told(personal)),
         tuple(personal),
+        healed,
     )
 
 

@@ -80,10 +80,12 @@ class Verified:
         lines.append("hurt by it:" if self.hurt else "nothing in the ledger needs them")
         lines += [one.to_text() for one in self.hurt]
         if self.discarded:
-            lines.append(f"{self.discarded} damaged objects are removed: what makes them again will store them anew")
+            lines.append(f"{self.discarded} damaged {'object is' if self.discarded == 1 else 'objects are'} removed")
         elif DAMAGED in self.wrong.values():
-            lines.append("`penstock data verify --discard` removes damaged objects, so that they can be stored anew:")
-            lines.append("  `penstock data add` does so from the files, `penstock run` from the source")
+            lines.append("`penstock data verify --discard` removes what is damaged, so that it can be stored anew")
+        if self.hurt:
+            lines.append("what is lost is stored anew from where it came: `penstock data add` does so from the files of an item,")
+            lines.append("  `penstock run` from the source; or copy the objects from another copy of the store")
         return "\n".join(lines)
 
 
