@@ -150,3 +150,21 @@ def test_the_declared_key_tells_rows_apart_where_it_fits(folder: Path, penstock:
     assert "does not tell them apart" in found["notes"][0]
     file.write_text(text.format("nothing"), encoding="utf-8")
     assert penstock(folder, "data", "diff", "t.csv@2").body["notes"] == []
+
+
+def test_a_table_without_a_header_is_compared_as_rows(tmp_path: Path, penstock: Cli) -> None:
+    """Also where its first row holds a value twice; a table that cannot be read is named, and its file is compared all the same."""
+    table = tmp_path / "german.csv"
+    lines = [f"A{i % 4},{i},no,no,{i * 7 % 50}" for i in range(200)]
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    penstock(tmp_path, "data", "add", "german.csv")
+    table.write_text("\n".join(lines[1:]) + "\n", encoding="utf-8")
+    found = penstock(tmp_path, "data", "diff", "german.csv").body
+    assert found["rows"] == {"added": 0, "removed": 1, "changed": 0, "unchanged": 199}
+    assert found["columns"] == {"added": [], "removed": []}
+    assert "c1, c2" in found["notes"][0]
+    table.write_text("a,b\n1,2\n1\n", encoding="utf-8")
+    torn = penstock(tmp_path, "data", "diff", "german.csv").body
+    assert (torn["rows"], torn["files"]["changed"]) == (None, ["german.csv"])
+    assert "german.csv on the disk, record 3 has 1 values" in torn["notes"][0]
+    assert penstock(tmp_path, "data", "diff", "german.csv", "--key", "a").error["code"] == "source"

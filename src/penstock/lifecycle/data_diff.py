@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.data.items.naming import names_version
 from penstock.data.references import Reference, find_version
-from penstock.errors import BadParameter, NotFound
+from penstock.errors import BadParameter, NotFound, SourceError
 from penstock.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -250,7 +250,16 @@ def _told(
         with places[0].open("wb") as file:
             file.writelines(before.stream(before.files[path]))
         put(path, places[1])
-        found = changed_rows(*places, key=key, declared=declared)
+        try:
+            found = changed_rows(*places, key=key, declared=declared)
+        except SourceError as error:
+            if key is not None:
+                raise
+            what = error.what
+            for side, name in zip(places, (old.reference, second), strict=True):
+                what = what.replace(f"{side}", name)
+            note = f"rows and columns are not compared: {what} ({error.why})"
+            return DataDiff(old.reference, second, old.kind, None, files, notes=(note,))
     source = workspace.declaration.data.source
     shifts, told = tuple(found["shifts"]), list(found["notes"])
     if source and place_of(workspace, path_of(workspace, source)) == place:

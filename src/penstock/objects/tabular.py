@@ -256,7 +256,7 @@ def _detect_csv(path: Path, options: ReadOptions, text: str, encoding: str, gz: 
     why = list(dialect.why)
     if options.header:
         names = tuple(_unnamed(position, name, rows[1:], why) for position, name in enumerate(map(clean, rows[0])))
-        numbers = sum(_is_number(name) for name in names)
+        numbers = sum(is_number(name) for name in names)
         if numbers:
             why.append(f"{numbers} of {len(names)} names are numbers: if the first line is a row, say --no-header")
     else:
@@ -307,7 +307,7 @@ def _two_of_one_name(path: Path, names: tuple[str, ...], twice: list[str]) -> So
     places = "; ".join(
         f"{name!r} is column {' and '.join(str(i + 1) for i, n in enumerate(names) if n == name)}" for name in twice[:5]
     )
-    if any(map(_is_number, names)):  # names never are: the first line is a row, mostly with words beside the numbers
+    if any(map(is_number, names)):  # names never are: the first line is a row, mostly with words beside the numbers
         way_out = "the names look like values: say --no-header, or give names with --columns"
     else:
         seen: Counter[str] = Counter()
@@ -324,7 +324,8 @@ def _listed(names: Sequence[str], limit: int = 8) -> str:
     return shown if len(names) <= limit else f"{shown}, ... ({len(names)})"
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text is written as a number, with a point where it has a fraction."""
     return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text) is not None
 
 

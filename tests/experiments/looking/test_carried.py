@@ -11,6 +11,8 @@ from penstock.data.items.adding import add
 from penstock.errors import AccessError
 from penstock.experiments.keeping.archive import export_runs
 from penstock.experiments.looking.carried import ask_for_carried
+from penstock.experiments.looking.open_files import open_files, read_file
+from penstock.experiments.reproducing.reproduce import reproduce_script
 from penstock.ledger import access
 from penstock.objects.digests import digest_of
 from penstock.project.workspace import Workspace
@@ -68,3 +70,29 @@ def test_a_run_that_read_one_file_of_a_restricted_item_stays(
     with pytest.raises(AccessError, match="eve may not read d@1"):
         ask_for_carried(workspace, [ledger.get(run) for run in runs])
     export_runs(workspace, runs[1:], tmp_path / "other.zip")
+
+
+def test_files_of_such_a_run_are_neither_shown_nor_used_again(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it read and what it wrote; its source is code. Who may read the version may see them, and the trail tells it."""
+    ledger = workspace.ledger
+    item = add(workspace, workspace.root / "d").version
+    inputs = {"files": {"read.csv": digest_of(b"a.csv")}, "target": {"kind": "script", "path": "s.py"}}
+    with ledger.run("s.py", inputs=inputs) as run:
+        run.output("kind", "script")
+        run.keep("rows.csv", b"a.csv")
+    monkeypatch.setattr(access, "account", lambda: "ana")
+    ledger.access.restrict(item.digest, ["ana"], why="patients")
+    monkeypatch.setattr(access, "account", lambda: "eve")
+    with pytest.raises(AccessError, match="eve may not read d@1"):
+        read_file(workspace, run.id, "rows.csv")
+    with pytest.raises(AccessError, match="eve may not read d@1"):
+        open_files(workspace, run.id, what="input", into=tmp_path / "out", show=False)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(AccessError, match="eve may not read d@1"):
+        reproduce_script(workspace, ledger.get(run.id), into=tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+    monkeypatch.setattr(access, "account", lambda: "ana")
+    assert read_file(workspace, run.id, "rows.csv")[1] == b"a.csv"
+    assert [event.what for event in ledger.access.log()] == [access.READ, *[access.REFUSED] * 3, "restrict data"]

@@ -12,7 +12,7 @@ from penstock.bundle.specs import EncodedColumn
 from penstock.data.fingerprints import row_hashes
 from penstock.data.shift import Shift, shift_of_numbers, shift_of_values
 from penstock.data.source import Batch
-from penstock.errors import BadParameter
+from penstock.errors import BadParameter, SourceError
 
 
 def changed_rows(before: Path, now: Path, *, key: str | None = None, declared: str | None = None) -> dict[str, Any]:
@@ -25,14 +25,11 @@ def changed_rows(before: Path, now: Path, *, key: str | None = None, declared: s
     ------
     SourceError : one of them cannot be read as a table. BadParameter : the key is not a column of both, or is not unique.
     """
-    from penstock.data.sources.file import read
-
-    old, new = read(before), read(now)
+    old, new, notes = _read(before, now)
     names_old, names_new = list(old.columns), list(new.columns)
     shared = [name for name in names_new if name in old.columns]
     if key is not None and key not in shared:
         raise BadParameter(f"{key!r} is not a column of both", why=f"both have {', '.join(shared)}", way_out="name one")
-    notes = []
     if key is None and declared is not None and declared in shared:
         if all(_is_key(table, declared) for table in (old, new)):
             key = declared
@@ -67,6 +64,25 @@ def changed_rows(before: Path, now: Path, *, key: str | None = None, declared: s
         },
         "shifts": [_shift(name, old.columns[name], new.columns[name]) for name in shared],
     }
+
+
+def _read(before: Path, now: Path) -> tuple[Batch, Batch, list[str]]:
+    """Both tables. Where their first lines are rows (numbers among the names, and others in each), the columns are c1, c2, ..."""
+    from penstock.data.sources.file import read
+    from penstock.objects.tabular import ReadOptions, is_number
+
+    try:
+        tables = [read(path) for path in (before, now)]
+        names = [list(table.columns) for table in tables]
+        bare = names[0] != names[1] and len(names[0]) == len(names[1]) and all(any(map(is_number, n)) for n in names)
+    except SourceError as error:
+        if "--no-header" not in error.way_out:
+            raise
+        bare = True
+    if not bare:
+        return tables[0], tables[1], []
+    old, new = (read(path, ReadOptions(header=False)) for path in (before, now))
+    return old, new, ["the first lines are taken as rows, as numbers are among their values: the columns are called c1, c2, ..."]
 
 
 def _prints(table: Batch, names: list[str]) -> np.ndarray:

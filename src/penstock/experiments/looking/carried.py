@@ -1,4 +1,4 @@
-"""Which versions of the data leave with runs: each is asked for before any of it is written elsewhere."""
+"""Which versions of the data leave with runs, or are shown with their files: each is asked for before any of it is handed out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def objects_of(record: RunRecord) -> Iterator[tuple[str, str]]:
 def ask_for_carried(workspace: Workspace, records: Iterable[RunRecord], *, verb: str = "export") -> None:
     """Ask the ledger for each version that a run took or names, of the data set and of items: what the run kept may hold rows of it.
 
-    A run has also taken an item where it read a file of it.
+    A run has also taken an item where it read a file of it. `verb`: what is done with the run; "" that of the command line.
 
     Raises
     ------

@@ -14,6 +14,7 @@ from penstock.experiments.looking.run_files import RunFiles, What, size_text
 from penstock.experiments.sheets import Listing, clean
 
 if TYPE_CHECKING:
+    from penstock.ledger.record import RunRecord
     from penstock.project.workspace import Workspace
 
 
@@ -33,7 +34,8 @@ class Opened:
         return {"run": self.run, "folder": self.folder, "files": self.files, "shown": self.shown, "why": self.why}
 
     def to_text(self) -> str:
-        return f"{self.files} files in {self.folder}" + (f"; {self.why}" if self.why else "")
+        files = "1 file" if self.files == 1 else f"{self.files} files"
+        return f"{files} in {self.folder}" + (f"; {self.why}" if self.why else "")
 
 
 def what_of(*, inputs: bool, source: bool) -> What:
@@ -70,8 +72,14 @@ def list_files(workspace: Workspace, run: str, path: str | None = None, *, what:
 
 
 def read_file(workspace: Workspace, run: str, path: str, *, what: What = "output") -> tuple[str, bytes]:
-    """The id of a run, and the bytes of one of its files."""
+    """The id of a run, and the bytes of one of its files.
+
+    Raises
+    ------
+    AccessError : it may hold rows of a version of the data that is restricted to others.
+    """
     record = workspace.ledger.get(run)
+    _ask(workspace, record, what)
     return record.id, RunFiles(workspace, record, what).read(path)
 
 
@@ -89,8 +97,13 @@ def open_files(
     Parameters
     ----------
     into : an empty or new folder; by default one of this run under ``.penstock/opened``.
+
+    Raises
+    ------
+    AccessError : they may hold rows of a version of the data that is restricted to others.
     """
     record = workspace.ledger.get(run)
+    _ask(workspace, record, what)
     files = RunFiles(workspace, record, what)
     if path is not None and all(f.path != path and not f.path.startswith(path.rstrip("/") + "/") for f in files.files):
         files.read(path)  # names the nearest
@@ -103,6 +116,14 @@ def open_files(
     place = folder if path is None else folder / path
     why = _open(place) if show else "not opened, as asked"
     return Opened(record.id, str(folder), number, None if why else str(place), why)
+
+
+def _ask(workspace: Workspace, record: RunRecord, what: What) -> None:
+    """What a run read and made may hold rows of the versions that it took; its source does not."""
+    if what != "source":
+        from penstock.experiments.looking.carried import ask_for_carried
+
+        ask_for_carried(workspace, [record], verb="")
 
 
 def _open(place: Path) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from penstock.errors import FlagError, ProjectError
 from penstock.experiments.capture.secrets import MASK
 from penstock.experiments.capture.target import Target
+from penstock.experiments.looking.carried import ask_for_carried
 from penstock.experiments.reproducing.again import compare
 from penstock.experiments.reproducing.causes import around, cause_of, seed_of
 from penstock.experiments.reproducing.clean_folder import CleanFolder, restore
@@ -67,8 +68,10 @@ def reproduce_script(
     ------
     ProjectError : the run did not end by itself, is none of a script, or `into` is not empty. FlagError : a secret flag has no
     value, or `given` names another one. NotFound : its source was purged. ScriptError, MissingExtra : it cannot be started.
+    AccessError : what it took is restricted to others.
     """
     _check(record, env)
+    ask_for_carried(workspace, [record], verb="")
     place = into or Path(tempfile.mkdtemp(prefix="penstock-reproduce-"))
     try:
         return _reproduce(
