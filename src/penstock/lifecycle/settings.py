@@ -78,5 +78,7 @@ def overriding(reason: str | None) -> dict[str, str] | None:
     if reason is None:
         return None
     if not reason.strip():
-        raise DeclarationError("the reason is empty", why="it is kept with your name, for whoever asks later", way_out="say why")
+        raise DeclarationError(
+            "the reason is empty", why="it is kept with your name, for whoever asks later", way_out="say why"
+        )
     return {"reason": reason.strip(), "who": getpass.getuser(), "at": datetime.now(UTC).date().isoformat()}

@@ -118,7 +118,7 @@ def test_columns_that_are_absent_or_new() -> None:
     ids = [(breach.id, breach.about) for breach in held(text, {"a": ["1"], "c": ["1"]}).breaches]
     assert ids == [("contract-absent-column", "b"), ("contract-new-column", "c")]
     assert held(text, {"a": ["1"], "c d": ["1"]}).breaches[1].to_json()["accept"] == ['[columns."c d"]']
-    renamed = held('[columns.a]\n[columns.the_age]\n', {"a": ["1"], "The Age": ["1"]}).breaches[0]
+    renamed = held("[columns.a]\n[columns.the_age]\n", {"a": ["1"], "The Age": ["1"]}).breaches[0]
     assert "'The Age' is" in renamed.why
     assert held(text + "optional = true\n[table]\nnew_columns = 'allow'\n", {"a": ["1"], "c": ["1"]}).passed
     assert held(text, {"a": ["1"]}, without=frozenset({"b"})).passed
@@ -135,7 +135,7 @@ def test_a_file_whose_first_line_is_a_row_is_refused_and_none_of_its_values_is_t
 
 def test_new_columns_break_one_rule_together() -> None:
     """However many they are; each is told."""
-    breaches = held('[columns.a]\n', {"a": ["1"], "b": ["1"], "c": ["1"]}).breaches
+    breaches = held("[columns.a]\n", {"a": ["1"], "b": ["1"], "c": ["1"]}).breaches
     assert len(breaches) == 2
     assert broken_rules(breaches) == 1
 

@@ -184,7 +184,9 @@ class Checker:
         contract = self.contract
         for name, rules in contract.columns.items():
             if name not in self.names and name not in self.without and not rules.optional:
-                alike = [other for other in self.names if other not in contract.columns and _folded(other) == _folded(name)]
+                alike = [
+                    other for other in self.names if other not in contract.columns and _folded(other) == _folded(name)
+                ]
                 why = f"the column is not there; {alike[0]!r} is" if alike else "the column is not there"
                 yield Breach(
                     whole.AbsentColumn.id, name, f"[columns] {name}", why, self.rows, self.rows,

@@ -82,7 +82,11 @@ def _read(before: Path, now: Path) -> tuple[Batch, Batch, list[str]]:
     if not bare:
         return tables[0], tables[1], []
     old, new = (read(path, ReadOptions(header=False)) for path in (before, now))
-    return old, new, ["the first lines are taken as rows, as numbers are among their values: the columns are called c1, c2, ..."]
+    return (
+        old,
+        new,
+        ["the first lines are taken as rows, as numbers are among their values: the columns are called c1, c2, ..."],
+    )
 
 
 def _prints(table: Batch, names: list[str]) -> np.ndarray:

@@ -84,7 +84,9 @@ class Verified:
         elif DAMAGED in self.wrong.values():
             lines.append("`penstock data verify --discard` removes what is damaged, so that it can be stored anew")
         if self.hurt:
-            lines.append("what is lost is stored anew from where it came: `penstock data add` does so from the files of an item,")
+            lines.append(
+                "what is lost is stored anew from where it came: `penstock data add` does so from the files of an item,"
+            )
             lines.append("  `penstock run` from the source; or copy the objects from another copy of the store")
         return "\n".join(lines)
 
