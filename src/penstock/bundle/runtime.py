@@ -260,7 +260,8 @@ class Bundle:
             self._session.run(self._outputs, pack(frame.take(slice(start, start + chunk)), self.signature.layout))
             for start in range(0, len(frame), chunk)
         ] or [_no_rows(self.signature)]
-        decision, novelty, outside, *content = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
+        whole = outputs[0] if len(outputs) == 1 else [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+        decision, novelty, outside, *content = whole
         missing = np.zeros((len(frame), len(columns)), dtype=bool)
         unknown = np.zeros((len(frame), len(columns)), dtype=bool)
         for j, column in enumerate(columns):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from penstock.errors import SourceError
 from penstock.objects.duck import Database, duck_batches, parquet_batches, read_error
+from penstock.objects.plain_csv import may_be_plain, plain_batches, rows_from
 from penstock.objects.recode import RECODED, recoded_batches
 from penstock.objects.sniff import MIXED
 from penstock.objects.tabular import DEFAULTS, Detected, ReadOptions, detect
@@ -41,8 +42,9 @@ def text_batches(
 
     Parameters
     ----------
-    numbers : columns that come as float64, NaN or null where there is nothing, if a Parquet file holds them as integers or floats.
-    threads : that read text; default: one for each core. One reads as fast as several answer, and takes the least memory.
+    numbers : columns that come as float64, NaN or null where there is nothing, if a Parquet file holds them as integers or floats. Those of
+        a CSV that one thread reads do, too, as long as only numbers stand in them: a batch may have other types than the one before.
+    threads : that read text; default: one for each core. One takes the least memory, and reads what is plain by Arrow.
     database : shared by the readings of many files; None for one that is gone with this reading.
     """
     import duckdb
@@ -50,11 +52,13 @@ def text_batches(
 
     before = identity_of(path)
     count = 0
+    wanted = frozenset(i for i, name in enumerate(detected.names) if name in numbers)
     if detected.format == "parquet":
-        wanted = frozenset(i for i, name in enumerate(detected.names) if name in numbers)
         found = parquet_batches(path, batch_rows, wanted, database)
     elif detected.encoding in RECODED or detected.line_end == MIXED:
         found = recoded_batches(path, detected, batch_rows)
+    elif threads == 1 and may_be_plain(detected):
+        found = _plain_first(path, detected, batch_rows, wanted, database)
     else:
         found = duck_batches(path, detected, batch_rows, database, threads=threads)
     try:
@@ -72,6 +76,15 @@ def text_batches(
             why="the reader took the line ends or quotes for something else than they are",
             way_out="write the file again with one kind of line end, or as Parquet; and tell us: this should not happen",
         )
+
+
+def _plain_first(
+    path: Path, detected: Detected, batch_rows: int, numbers: Collection[int], database: Database | None
+) -> Iterator[pa.RecordBatch]:
+    """Rows by Arrow as far as they are plain, and from there on by DuckDB, which reads the file from its start."""
+    given = yield from plain_batches(path, detected, batch_rows, numbers)
+    if given is not None:
+        yield from rows_from(duck_batches(path, detected, batch_rows, database, threads=1), given)
 
 
 def read_text(path: str | Path, options: ReadOptions = DEFAULTS) -> pa.Table:

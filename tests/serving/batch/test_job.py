@@ -130,7 +130,7 @@ def test_rows_keep_their_order_over_chunks(toy: Bundle, tmp_path: Path, monkeypa
     source = write_csv(tmp_path / "in.csv", rows(3000))
     predict_files(toy, source, tmp_path / "whole.csv")
     monkeypatch.setattr(inputs, "READ_ROWS", 64)
-    monkeypatch.setattr(answering, "BATCH_ROWS", 100)
+    monkeypatch.setattr(answering, "ENOUGH_ROWS", 100)
     predict_files(toy, source, tmp_path / "pieces.csv")
     assert (tmp_path / "pieces.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 

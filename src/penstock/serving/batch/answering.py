@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 OnUnreadable = Literal["refuse", "missing"]
-BATCH_ROWS = 8_192
+ENOUGH_ROWS = 4_096
 BATCH_BYTES = 16 * 1024 * 1024
-"""Rows are worked on at a time until there are as many, or as many bytes of them."""
+"""Rows that are read are put together until there are as many, or as many bytes of them, and worked on at a time."""
 _MOST_THREADS = 8
 
 
@@ -256,10 +256,13 @@ def larger(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     waiting: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
+        if waiting and batch.schema != waiting[0].schema:  # a column of a file may be text from some place on
+            yield _joined(waiting)
+            waiting, rows, size = [], 0, 0
         waiting.append(batch)
         rows += batch.num_rows
         size += batch.nbytes
-        if rows >= BATCH_ROWS or size >= BATCH_BYTES:
+        if rows >= ENOUGH_ROWS or size >= BATCH_BYTES:
             yield _joined(waiting)
             waiting, rows, size = [], 0, 0
     if rows:

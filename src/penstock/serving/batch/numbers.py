@@ -35,7 +35,7 @@ def plain_numbers(column: pa.Array, spec: ColumnSpec) -> np.ndarray | None:
         codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         return np.append(table, np.nan)[codes]
     if pa.types.is_floating(column.type):
-        numbers = column.cast(pa.float64()).fill_null(float("nan")).to_numpy(zero_copy_only=False)
+        numbers = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)  # null becomes NaN
         if np.isinf(numbers).any():
             return None
     else:
