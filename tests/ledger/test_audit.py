@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from penstock.errors import DamagedStore, PenstockError
 from penstock.ledger.audit import Event
-from penstock.ledger.database import Conflict
 from penstock.ledger.ledger import Ledger
+from penstock.ledger.wording import Conflict
 from penstock.objects.digests import digest_of_json
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from penstock.errors import DeclarationError, StoreError
 from penstock.ledger import database
-from penstock.ledger.database import Conflict, Database
+from penstock.ledger.database import Database
 from penstock.ledger.ledger import Ledger
 from penstock.ledger.place import parse_place
+from penstock.ledger.wording import Conflict
 
 PLACES = pytest.mark.parametrize("where", ["sqlite_place", "postgres_place"])
 

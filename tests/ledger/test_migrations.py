@@ -6,7 +6,8 @@ import pytest
 
 from penstock.errors import NewerFormat
 from penstock.ledger import migrations, schema
-from penstock.ledger.database import Connection, Database
+from penstock.ledger.connection import Connection
+from penstock.ledger.database import Database
 from penstock.ledger.ledger import Ledger
 from penstock.ledger.migrations import MIGRATIONS, migrate
 

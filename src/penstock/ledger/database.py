@@ -7,18 +7,17 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, final
 
-from penstock.errors import DamagedStore, PenstockError, StoreError, StoreFull
+from penstock.errors import StoreError
+from penstock.ledger.connection import Connection
 from penstock.ledger.place import Place, parse_place
-from penstock.ledger.sql import Row, bound, row_class, translated
+from penstock.ledger.wording import worded
 
 WAIT_S = 60.0
 """How long a writer waits for the others. Transactions take milliseconds; this long means that something hangs."""
-ROOM_BYTES = 65_536
-"""Of free disk below which an I/O error of SQLite means that there is no room: its index of the log takes 32 KiB."""
 IDLE = 8
 """Connections that are kept open for the next transaction."""
 
@@ -31,81 +30,9 @@ _LEFT_TO_PARENT: list[Any] = []  # connections of a forked child's parent: never
 _NO_WRITING = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 
 
-class Conflict(Exception):
-    """A statement broke a constraint, such as a key that is there already. Who wrote the statement words it."""
-
-
 @final
 class _ForReading(sqlite3.Connection):
     """A connection where nothing can be written. Never kept: what it reads may change once it can."""
-
-
-@final
-class Connection:
-    """One transaction. Statements are written as `penstock.ledger.sql` says.
-
-    Attributes
-    ----------
-    is_sqlite : whether the database is a file of this machine, where the two databases must be told apart.
-    """
-
-    __slots__ = ("_raw", "is_sqlite")
-
-    def __init__(self, raw: Any, *, is_sqlite: bool) -> None:
-        self._raw = raw
-        self.is_sqlite = is_sqlite
-
-    def all(self, sql: str, /, **params: Any) -> list[Row]:
-        """All rows."""
-        cursor = self._run(sql, params)
-        made = _rows_of(cursor)
-        return [made(values) for values in cursor.fetchall()]
-
-    def pages(self, sql: str, size: int, /, **params: Any) -> Iterator[list[Row]]:
-        """All rows, `size` at a time."""
-        cursor = self._run(sql, params)
-        made = _rows_of(cursor)
-        while page := cursor.fetchmany(size):
-            yield [made(values) for values in page]
-
-    def one(self, sql: str, /, **params: Any) -> Row | None:
-        """The first row, None where there is none."""
-        cursor = self._run(sql, params)
-        values = cursor.fetchone()
-        return None if values is None else _rows_of(cursor)(values)
-
-    def value(self, sql: str, /, **params: Any) -> Any:
-        """The first column of the first row, None where there is none."""
-        values = self._run(sql, params).fetchone()
-        return None if values is None else values[0]
-
-    def values(self, sql: str, /, **params: Any) -> list[Any]:
-        """The first column of all rows."""
-        return [values[0] for values in self._run(sql, params).fetchall()]
-
-    def execute(self, sql: str, /, **params: Any) -> int:
-        """Run a statement; gives the number of rows that it changed."""
-        return int(self._run(sql, params).rowcount)
-
-    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> None:
-        """Run a statement once for each of some rows of parameters."""
-        values = [bound(dict(row), sqlite=self.is_sqlite) for row in rows]
-        if values:
-            self._raw.cursor().executemany(translated(sql, sqlite=self.is_sqlite), values)
-
-    def has_table(self, name: str) -> bool:
-        """Whether there is such a table."""
-        if self.is_sqlite:
-            query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"
-        else:
-            # read as a table, not by to_regclass, whose memory may be older than the lock that this transaction waited for
-            query = "SELECT 1 FROM pg_tables WHERE tablename = :name AND schemaname = ANY (current_schemas(false))"
-        return self.value(query, name=name) is not None
-
-    def _run(self, sql: str, params: dict[str, Any]) -> Any:
-        if not params:
-            return self._raw.execute(sql)
-        return self._raw.execute(translated(sql, sqlite=self.is_sqlite), bound(params, sqlite=self.is_sqlite))
 
 
 @final
@@ -221,9 +148,9 @@ class Database:
         try:
             yield
         except Exception as error:
-            if (worded := self._worded(error)) is None:
+            if (ours := worded(error, self._at, WAIT_S)) is None:
                 raise
-            raise worded from error
+            raise ours from error
 
     def _begun(self, begin: str) -> Any:
         """A connection inside a new transaction. One that was kept may have been ended by the server meanwhile."""
@@ -309,64 +236,6 @@ class Database:
             self._idle.append(raw)
         else:
             raw.close()
-
-    def _worded(self, error: Exception) -> Exception | None:
-        """A driver's error as one of ours; None for what is no error of the driver."""
-        if isinstance(error, sqlite3.Error):
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code == sqlite3.SQLITE_CONSTRAINT:
-                return Conflict(str(error))
-            return self._told(error, code, "")
-        if self.is_sqlite:
-            return None
-        import psycopg
-
-        if not isinstance(error, psycopg.Error):
-            return None
-        if isinstance(error, psycopg.IntegrityError):
-            return Conflict(str(error))
-        return self._told(error, 0, error.sqlstate or "")
-
-    def _told(self, error: Exception, code: int, state: str) -> PenstockError:
-        why = self._at.hidden((str(error).strip() or type(error).__name__).splitlines()[0])
-        full = code == sqlite3.SQLITE_FULL or state == "53100"
-        if full or (code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and self._disk_is_full()):
-            return StoreFull(
-                f"no space left for the ledger {self.place}",
-                why=why,
-                way_out="free some space there and run the same command again: nothing half-written was kept",
-            )
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return DamagedStore(
-                f"the ledger {self.place} is damaged",
-                why=why,
-                way_out="restore ledger.db from a copy; objects and serving state are not affected",
-            )
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or state == "55P03":
-            return StoreError(
-                f"the ledger {self.place} was in use for more than {WAIT_S:.0f} seconds",
-                why=why,
-                way_out="see which process holds it (`fuser` on the file), or put the project on a local disk",
-            )
-        return StoreError(
-            f"the ledger {self.place} cannot be used",
-            why=why,
-            way_out="check that the place exists, that it may be written to, and (PostgreSQL) that the server answers",
-        )
-
-    def _disk_is_full(self) -> bool:
-        """SQLite says "I/O error" where there is no room for the files that it keeps beside the database."""
-        import shutil
-
-        assert self.file is not None
-        try:
-            return shutil.disk_usage(self.file.parent).free < ROOM_BYTES
-        except OSError:
-            return False
-
-
-def _rows_of(cursor: Any) -> type[Row]:
-    return row_class(tuple([column[0] for column in cursor.description]))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection) -> None:

@@ -16,7 +16,8 @@ from penstock.ledger.process import user
 from penstock.ledger.schema import insert, read
 
 if TYPE_CHECKING:
-    from penstock.ledger.database import Connection, Database
+    from penstock.ledger.connection import Connection
+    from penstock.ledger.database import Database
 
 Outcome = Literal["open", "confirmed", "refuted"]
 OUTCOMES: tuple[Outcome, ...] = ("open", "confirmed", "refuted")

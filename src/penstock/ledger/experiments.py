@@ -7,7 +7,8 @@ from typing import Any, final
 
 from penstock.errors import BadParameter, NotFound
 from penstock.ledger.clock import now_text
-from penstock.ledger.database import Connection, Database
+from penstock.ledger.connection import Connection
+from penstock.ledger.database import Database
 from penstock.ledger.schema import insert, read, update
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, final
 
 from penstock.errors import NotFound
-from penstock.ledger.database import Connection, Database
+from penstock.ledger.connection import Connection
+from penstock.ledger.database import Database
 from penstock.ledger.reading import Reading
 from penstock.ledger.record import RunRecord
 from penstock.ledger.sql import Row

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from penstock.errors import NewerFormat, StoreError
 from penstock.ledger.clock import now_text
-from penstock.ledger.database import Connection, Database
+from penstock.ledger.connection import Connection
+from penstock.ledger.database import Database
 from penstock.ledger.schema import insert, json_value
 
 Migration = Callable[[Connection], None]

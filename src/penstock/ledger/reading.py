@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias, final
 
 from penstock.errors import BadParameter, NotFound
-from penstock.ledger.database import Connection, Database
+from penstock.ledger.connection import Connection
+from penstock.ledger.database import Database
 from penstock.ledger.process import Process
 from penstock.ledger.record import DONE, INTERRUPTED, RUNNING, STATUSES, RunRecord, RunSummary
 from penstock.ledger.schema import json_value, read, tables

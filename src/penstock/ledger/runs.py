@@ -8,7 +8,8 @@ from typing import Any, final
 
 from penstock.errors import BadParameter, NotFound, ProjectError
 from penstock.ledger.clock import instant_text, new_run_id, now, now_text
-from penstock.ledger.database import Connection, Database
+from penstock.ledger.connection import Connection
+from penstock.ledger.database import Database
 from penstock.ledger.process import Process, user
 from penstock.ledger.schema import insert, insert_many, json_value, put_many, update
 from penstock.ledger.status import DONE, QUEUED, RUNNING, STATUSES, safe_digest

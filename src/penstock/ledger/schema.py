@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from penstock.ledger.database import Connection
+    from penstock.ledger.connection import Connection
     from penstock.ledger.sql import Row
 
 _TABLES = """

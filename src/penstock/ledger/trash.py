@@ -7,7 +7,8 @@ from typing import final
 
 from penstock.errors import ProjectError
 from penstock.ledger.clock import now_text
-from penstock.ledger.database import Connection, Database
+from penstock.ledger.connection import Connection
+from penstock.ledger.database import Database
 from penstock.ledger.process import Process
 from penstock.ledger.reading import absent
 from penstock.ledger.schema import json_value
