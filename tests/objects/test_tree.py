@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import DamagedStore, NewerFormat, NotFound, SourceError
 from penstock.objects import cutting
-from penstock.objects.digests import canonical_json, digest_of
+from penstock.objects.digests import canonical_json, digest_of, digest_of_json
 from penstock.objects.local import LocalStore
 from penstock.objects.store import ObjectStore, open_store
 from penstock.objects.tree import (
@@ -30,6 +30,7 @@ from penstock.objects.tree import (
     write_tree,
 )
 from penstock.objects.tree import writing as trees
+from penstock.objects.tree.files import check_paths, content_of
 
 
 @pytest.fixture
@@ -482,3 +483,25 @@ def test_empty_files_after_a_full_pack_have_a_place(
     files = {"a": b"1234", "b": b"5678", "c": b"", "d": b"9"}
     tree = read_tree(store, store_tree(store, entries_of(write(tmp_path / "in", files)), cut=True))
     assert {path: tree.read(path) for path in files} == files
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.text(max_size=6), st.sampled_from([0o644, 0o755]), max_size=5))
+def test_the_digest_of_the_content_is_that_of_its_canonical_encoding(modes: dict[str, int]) -> None:
+    """It is put together by hand, for speed, from any path that can be stored."""
+    files = [(path, mode, digest_of(path.encode())) for path, mode in modes.items() if is_inside(path)]
+    listed = [[path, f"{mode:o}", digest] for path, mode, digest in sorted(files)]
+    assert content_of(reversed(files)) == digest_of_json({"format": 1, "kind": "tree-content", "files": listed})
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text("ab./\\:\0\ud800", max_size=5), max_size=4))
+def test_many_paths_are_refused_where_one_of_them_would_be(paths: list[str]) -> None:
+    """All are looked at together, for speed: what is wrong with one is found among others."""
+    parents = {path[:at] for path in paths for at in range(1, len(path)) if path[at] == "/"}
+    fine = all(map(is_inside, paths)) and len(set(paths)) == len(paths) and parents.isdisjoint(paths)
+    if fine:
+        check_paths(paths)
+    else:
+        with pytest.raises(SourceError):
+            check_paths(paths)

@@ -18,11 +18,13 @@ from penstock.cli.output import PATH, emit, json_option, say
 @json_option
 def add(path: Path, name: str | None, message: str, as_json: bool) -> int:
     """Keep a file or folder as the next version of a data item. What an earlier version has is not stored again."""
-    from penstock.data.items.adding import add as add_item
-    from penstock.project.workspace import Workspace
+    from penstock.data.items.scan import scanning
 
-    with _Bytes(quiet=as_json) as told:
-        added = add_item(Workspace.here(), path, name=name, message=message, tell=told)
+    with scanning(path) as look, _Bytes(quiet=as_json) as told:
+        from penstock.data.items.adding import add as add_item
+        from penstock.project.workspace import Workspace
+
+        added = add_item(Workspace.here(), path, name=name, message=message, tell=told, look=look)
     return emit(added, as_json=as_json)
 
 

@@ -53,6 +53,11 @@ class Workspace:
         return load_declaration(file, needs_data=False) if file.is_file() else Declaration()
 
     @property
+    def is_declared(self) -> bool:
+        """Whether there is a `penstock.toml`. Where there is none, whoever asks this first need not load what reads it."""
+        return (self.root / FILE).is_file()
+
+    @property
     def name(self) -> str:
         """Under which its runs are listed; of a project, the model's name in the registry."""
         return self.declaration.project.name or self.root.name

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,14 +87,20 @@ class Added:
 
 
 def add(
-    workspace: Workspace, path: Path, *, name: str | None = None, message: str = "", tell: Tell | None = None
+    workspace: Workspace,
+    path: Path,
+    *,
+    name: str | None = None,
+    message: str = "",
+    tell: Tell | None = None,
+    look: Callable[[], Scan] | None = None,
 ) -> Added:
     """Keep a file or folder as the next version of its item; the newest one, where nothing has changed.
 
     Parameters
     ----------
     name : of the item; its place in the workspace by default.
-    tell : told after each file that was read.
+    tell : told after each file that was read. look : gives `scan(path)`, where that has begun already.
 
     Raises
     ------
@@ -103,7 +110,9 @@ def add(
     began = time.monotonic()
     place = place_of(workspace, path)
     name = name_for(place, name)
-    found = scan(path)
+    if os.path.isdir(path):
+        _ = workspace.ledger  # opened while another process looks
+    found = scan(path) if look is None else look()
     if found.kind == "absent":
         raise SourceError(f"there is no {path}", why="nothing is there to add", way_out="check the path")
     ledger = workspace.ledger
@@ -124,7 +133,8 @@ def add(
         digest = tree.digest
         known_objects = before.objects() - lost if before is not None else set()
         new_bytes = sum(workspace.objects.stat(o).size_bytes for o in tree.objects() - known_objects)
-        personal = hints(path, found.paths, off=workspace.declaration.privacy.off)
+        off = workspace.declaration.privacy.off if workspace.is_declared else ()
+        personal = hints(path, found.paths, off=off)
         version, new = ledger.items.add(
             name,
             digest,
@@ -189,25 +199,30 @@ def _store(
         if tell is not None:
             tell(done_files, done_bytes, len(found.paths), total)
 
-    return write_tree(workspace.objects, _entries(path, found, before, index), before, cut=True, tell=done)
+    entries = _entries(path, found, before, index)
+    return write_tree(workspace.objects, entries, before, cut=True, tell=None if tell is None else done)
 
 
-def _entries(path: Path, found: Scan, before: Tree | None, index: Index | None) -> Iterator[Entry]:
+def _entries(path: Path, found: Scan, before: Tree | None, index: Index | None) -> list[Entry]:
     """The files to store, with the digests of those that have not changed since an indexed version."""
     from penstock.objects.tree import Entry
 
-    known = index.stats() if index is not None and before is not None and index.digest == before.digest else {}
     root = str(path)
-    below = "" if found.kind == "file" else os.path.join(root, "")
-    for file, stats in found.stats().items():
-        digest = None
-        if before is not None and known.get(file) == stats and file in before.files:
-            digest = before.files[file].digest
-        yield Entry(file, below + file if below else root, digest, executable=stats[3] == 0o755)
+    below = os.path.join(root, "")
+    files = [root] if found.kind == "file" else [below + file for file in found.paths]
+    digests: Iterable[str | None] = repeat(None)
+    if index is not None and before is not None and index.digest == before.digest:
+        known, stored = index.stats(), before.files
+        digests = [
+            stored[file].digest if known.get(file) == stats and file in stored else None
+            for file, stats in found.stats().items()
+        ]
+    executable = [mode == 0o755 for mode in found.modes]
+    return list(map(Entry, found.paths, files, digests, executable, found.sizes))
 
 
 def _warnings(workspace: Workspace, place: str) -> tuple[str, ...]:
-    source = workspace.declaration.data.source
+    source = workspace.declaration.data.source if workspace.is_declared else None
     if source and place_of(workspace, workspace.root / source) == place:
         return (
             "this is the source of the project: rows that are sealed in its data set lie in this version in the clear, "

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.data.items.names import is_table
+from penstock.data.items.names import ENDINGS, is_table
 from penstock.errors import PenstockError
 
 if TYPE_CHECKING:
@@ -48,8 +48,16 @@ def hints(root: Path, files: Iterable[str], *, off: Collection[str] = ()) -> lis
     off : kinds that are not looked for (`[privacy] off`).
     """
     names = sorted(files)
-    tables = [name for name in names if is_table(name)][:TABLES]
-    texts = [name for name in names if name.lower().endswith(TEXT_ENDINGS)][:TEXTS]
+    all_names = "\n".join(
+        (*names, "")
+    ).lower()  # most folders of many files have no such name: they are looked at all at once
+    tables = texts = names
+    if not any(f"{ending}\n" in all_names for ending in ENDINGS):
+        tables = []
+    if not any(f"{ending}\n" in all_names for ending in TEXT_ENDINGS):
+        texts = []
+    tables = list(islice(filter(is_table, tables), TABLES))
+    texts = list(islice((name for name in texts if name.lower().endswith(TEXT_ENDINGS)), TEXTS))
     found = [hint for name in tables for hint in _of_table(name, _place(root, name), off)]
     return [*found, *_of_texts([_place(root, name) for name in texts], off)]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import Any, BinaryIO, NamedTuple, final
 
 from penstock.errors import SourceError
 from penstock.experiments.capture.ignore import Patterns
@@ -15,6 +17,11 @@ IGNORE_FILE = ".penstockignore"
 _KIND, _FILE, _FOLDER = 0o170000, 0o100000, 0o040000
 UNFINISHED = ".unfinished"
 """Ending of the names of files that a checkout was writing: as in `penstock.objects.files`, which takes longer to load."""
+SHARED_FILES, SHARED_FOLDERS = 1000, 8
+"""Where there were so many files already, and so many folders are still to be looked into, two processes are faster than one."""
+MANY_FOLDERS, MANY_NAMES_BYTES = 16, 2**16
+"""Of links to a folder (one from each folder in it) and bytes of its list of names: a sign that looking into it takes longer than the start
+of a process."""
 NEVER = frozenset({".penstock", ".git"})
 """Folders that are no data: the stores themselves, and those of Git."""
 
@@ -48,6 +55,10 @@ class Scan:
         """Path -> size, time, change, mode."""
         return dict(zip(self.paths, zip(self.sizes, self.times, self.changes, self.modes, strict=True), strict=True))
 
+    def columns(self) -> tuple[list[Any], ...]:
+        """What is known of each file, in this order."""
+        return self.paths, self.sizes, self.times, self.changes, self.modes
+
     def file_of(self, root: Path, path: str) -> Path:
         """Where a file of it is."""
         return root if self.kind == "file" else root / path
@@ -77,17 +88,96 @@ def scan(root: Path) -> Scan:
             f"{root} is neither a file nor a folder", why="it is a device, a pipe or a socket", way_out="name a file"
         )
     found = Scan("folder")
-    _walk(str(root), "", (), found)
+    _walk([Folder(str(root), "", ())], found, alone=False)
     if len(found.paths) > 1 and found.paths != sorted(found.paths):
         order = sorted(range(len(found.paths)), key=found.paths.__getitem__)
         found.paths = [found.paths[i] for i in order]
         numbers = (found.sizes, found.times, found.changes, found.modes)
         found.sizes, found.times, found.changes, found.modes = ([column[i] for i in order] for column in numbers)
+    found.left_out = dict(sorted(found.left_out.items()))
     return found
 
 
-def _walk(place: str, below: str, rules: tuple[tuple[int, Patterns], ...], found: Scan) -> None:
-    """Files below `place`, whose path in the item is `below` (with a ``/`` at its end where it is not empty)."""
+@contextmanager
+def scanning(root: Path) -> Iterator[Callable[[], Scan]]:
+    """Begin to look at a folder that seems to hold much in another process, so that this one can load what it needs meanwhile.
+
+    Gives what gives the `scan`.
+    """
+    if not _seems_much(root):
+        yield lambda: scan(root)
+        return
+    from penstock.objects.second import second
+
+    with second(lambda answer: _send(scan(root), answer)) as answer:
+        yield lambda: _received(answer) or scan(root)
+
+
+def _seems_much(root: Path) -> bool:
+    try:
+        status = os.stat(root)
+    except OSError:  # `scan` tells
+        return False
+    many = status.st_nlink >= MANY_FOLDERS or status.st_size >= MANY_NAMES_BYTES
+    return stat.S_ISDIR(status.st_mode) and many
+
+
+def _send(found: Scan, answer: BinaryIO) -> None:
+    import marshal
+
+    answer.write(marshal.dumps((found.columns(), found.left_out)))
+
+
+def _received(answer: BinaryIO | None) -> Scan | None:
+    """What `_send` sent; None where there was no second process, or it met something that this one shall tell."""
+    import marshal
+
+    try:
+        (paths, sizes, times, changes, modes), left_out = marshal.loads(b"" if answer is None else answer.read())
+    except (EOFError, ValueError, TypeError):
+        return None
+    return Scan("folder", paths, sizes, times, changes, modes, left_out)
+
+
+class Folder(NamedTuple):
+    """A folder to look into: where it is, its path in the item (with a ``/`` at its end where it is not empty), and what is ignored in it."""
+
+    place: str
+    below: str
+    rules: tuple[tuple[int, Patterns], ...]
+
+
+def _walk(waiting: list[Folder], found: Scan, *, alone: bool) -> None:
+    """Files below the folders that wait. Not `alone`: a second process looks into half of them, where there are many."""
+    while waiting:
+        if not alone and len(found.paths) >= SHARED_FILES and len(waiting) >= SHARED_FOLDERS:
+            _walk_in_two(waiting[::2], waiting[1::2], found)
+            return
+        waiting += _look(waiting.pop(), found)
+
+
+def _walk_in_two(ours: list[Folder], theirs: list[Folder], found: Scan) -> None:
+    from penstock.objects.second import second
+
+    def other_half(answer: BinaryIO) -> None:
+        part = Scan("folder")
+        _walk(list(theirs), part, alone=True)
+        _send(part, answer)
+
+    with second(other_half) as answer:
+        _walk(ours, found, alone=answer is not None)
+        part = _received(answer)
+    if part is None:
+        _walk(theirs, found, alone=True)
+        return
+    for column, more in zip(found.columns(), part.columns(), strict=True):
+        column += more
+    found.left_out.update(part.left_out)
+
+
+def _look(folder: Folder, found: Scan) -> list[Folder]:
+    """Take in the files of a folder, and give the folders in it."""
+    place, below, rules = folder
     folders = []
     try:
         with os.scandir(place) as listed:
@@ -117,11 +207,10 @@ def _walk(place: str, below: str, rules: tuple[tuple[int, Patterns], ...], found
             modes.append(0o755 if mode & 0o111 else 0o644)
         elif kind == _FOLDER:
             if name not in NEVER:
-                folders.append((entry.path, path + "/"))
+                folders.append(Folder(entry.path, path + "/", rules))
         else:
             found.left_out[path] = "it is a link" if stat.S_ISLNK(mode) else "it is no regular file"
-    for inner, path in folders:
-        _walk(inner, path, rules, found)
+    return folders
 
 
 def _ignored(path: str, rules: tuple[tuple[int, Patterns], ...], *, folder: bool) -> bool:

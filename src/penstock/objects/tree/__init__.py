@@ -38,13 +38,15 @@ if TYPE_CHECKING:
     from penstock.objects.tree.files import Entry, Piece, TreeFile, content_of, entries_of, is_inside, reading_order
     from penstock.objects.tree.manifest import MEDIA, named_objects, read_tree
     from penstock.objects.tree.reading import Tree
-    from penstock.objects.tree.writing import SMALL_BYTES, store_tree, write_tree
+    from penstock.objects.tree.small import SMALL_BYTES
+    from penstock.objects.tree.writing import store_tree, write_tree
 
 _MODULES = {
     "files": ("Entry", "Piece", "TreeFile", "content_of", "entries_of", "is_inside", "reading_order"),
     "manifest": ("MEDIA", "named_objects", "read_tree"),
     "reading": ("Tree",),
-    "writing": ("SMALL_BYTES", "store_tree", "write_tree"),
+    "small": ("SMALL_BYTES",),
+    "writing": ("store_tree", "write_tree"),
 }
 """Each is loaded when a name of it is first used: a run whose source is as it was neither reads nor writes a tree."""
 

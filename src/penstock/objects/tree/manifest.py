@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import DamagedStore, NewerFormat, SourceError
 from penstock.objects.digests import canonical_json, is_digest
 from penstock.objects.store import ObjectStore
-from penstock.objects.tree.files import Piece, TreeFile, check_paths, content_of, own_objects
+from penstock.objects.tree.files import Piece, TreeFile, check_paths, own_objects
 from penstock.objects.tree.parts import part_of, parted, read_part
 from penstock.objects.tree.reading import Tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
 
 FORMAT = 3
@@ -22,21 +23,30 @@ MEDIA = "application/vnd.penstock.tree+json"
 
 
 def store_manifest(
-    objects: ObjectStore, packs: list[str], files: dict[str, TreeFile], threads: ThreadPoolExecutor | None
+    objects: ObjectStore,
+    packs: list[str],
+    files: dict[str, TreeFile],
+    content: str,
+    wait: Callable[[], None],
+    threads: ThreadPoolExecutor | None,
 ) -> Tree:
-    """Store the manifest of files that are stored: split, where there are threads and it is worth it. Gives the tree."""
-    content = content_of((file.path, file.mode, file.digest) for file in files.values())
+    """Store the manifest of files that are stored: split, where there are threads and it is worth it. Gives the tree.
+
+    content : what `content_of` says of the files.
+    """
     own = sorted(set(own_objects(files.values())))
     split = threads is not None and (
         len(files) >= SPLIT_FILES or any(p.pack is None for f in files.values() for p in f.pieces)
     )
     if threads is None or not split:
         body = Tree(objects, "", content, packs, files).to_json()
+        wait()
         return Tree(objects, objects.put(canonical_json(body)), content, packs, files)
     parts = list(
         threads.map(objects.put, (part_of(some, packs) for some in parted([files[path] for path in sorted(files)])))
     )
     body = {"format": 3, "kind": "tree", "content": content, "packs": packs, "objects": own, "parts": parts}
+    wait()
     return Tree(objects, objects.put(canonical_json(body)), content, packs, files, parts)
 
 

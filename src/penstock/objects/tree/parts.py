@@ -48,45 +48,46 @@ def part_of(files: Sequence[TreeFile], packs: Sequence[str]) -> bytes:
     """
     own: dict[int, int] = {}  # pack of the tree -> of this part
     ends: dict[int, int] = {}
-    paths: list[Any] = []
-    sizes, places, skips = [], [], []
+    shared_paths: list[Any] = []
+    places, skips = [], []
     cut: list[list[Any]] = []
-    digests, inner = [], []
+    inner = []
     before, below = "", 0
-    for number, file in enumerate(files):
-        path = file.path
+    paths, modes, sizes, digests, in_packs, offsets, pieces, aims = zip(*files, strict=True)
+    for path in paths:
         shared = below if path[:below] == before[:below] else 0
         for ours, theirs in zip(path[shared:], before[shared:], strict=False):
             if ours != theirs:
                 break
             shared += 1
-        paths += (shared, path[shared:])
+        shared_paths += (shared, path[shared:])
         before, below = path, path.rfind("/") + 1
-        sizes.append(file.size)
-        digests.append(file.digest[7:])
-        if file.pack is None or file.offset is None:
+    for number, (pack, offset, size) in enumerate(zip(in_packs, offsets, sizes, strict=True)):
+        if pack is None or offset is None:
             places.append(-1)
             skips.append(0)
         else:
-            place = own.setdefault(file.pack, len(own))
+            place = own.setdefault(pack, len(own))
             places.append(place)
-            skips.append(file.offset - ends.get(place, 0))
-            ends[place] = file.offset + file.size
-        if file.pieces:
-            inside = [-1 if p.pack is None else own.setdefault(p.pack, len(own)) for p in file.pieces]
-            offsets = [p.offset or 0 for p in file.pieces]
-            cut.append([number, file.aimed, [p.size for p in file.pieces], inside, offsets])
-            inner += [p.digest[7:] for p in file.pieces]
+            skips.append(offset - ends.get(place, 0))
+            ends[place] = offset + size
+        if pieces[number]:
+            inside = [-1 if p.pack is None else own.setdefault(p.pack, len(own)) for p in pieces[number]]
+            begins = [p.offset or 0 for p in pieces[number]]
+            cut.append([number, aims[number], [p.size for p in pieces[number]], inside, begins])
+            inner += [p.digest[7:] for p in pieces[number]]
     body = {
         "packs": [packs[pack] for pack in own],
-        "paths": paths,
-        "executable": [number for number, file in enumerate(files) if file.mode == 0o755],
+        "paths": shared_paths,
+        "executable": [number for number, mode in enumerate(modes) if mode == 0o755],
         "sizes": sizes,
         "pack": places,
         "skip": skips,
         "cut": cut,
     }
-    return b"".join((_HEAD, canonical_json(body), b"\n", bytes.fromhex("".join((*digests, *inner)))))
+    return b"".join(
+        (_HEAD, canonical_json(body), b"\n", bytes.fromhex("".join((*(digest[7:] for digest in digests), *inner))))
+    )
 
 
 def read_part(data: bytes, packs: dict[str, int]) -> Iterator[TreeFile]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, BinaryIO
 from penstock.errors import SourceError
 from penstock.objects.digests import digest_of
 from penstock.objects.store import ObjectStore, changed_while_read
-from penstock.objects.tree.files import Entry, Piece, TreeFile, check_paths, packed_digests, packed_sizes
+from penstock.objects.tree.files import Entry, Piece, TreeFile, check_paths, content_of, packed_digests, packed_sizes
 from penstock.objects.tree.manifest import store_manifest
 from penstock.objects.tree.packs import NewPacks
 from penstock.objects.tree.reading import Tree
+from penstock.objects.tree.small import READ, SMALL_BYTES, Contents, lots, reading
 
 if TYPE_CHECKING:
     from penstock.objects.tree.threads import Threads
 
-SMALL_BYTES = 256 * 2**10
-"""Files below this size are packed."""
 APART_BYTES = 2**20
 """Pieces that aim at this size or more are objects of their own: a pack would cost another hash of each byte, and save little."""
 CRUMB_BYTES = 2**20
@@ -29,7 +28,6 @@ CRUMB_BYTES = 2**20
 CRUMBS = 32
 _OWN = -1
 """In place of a pack: an object of its own."""
-_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 
 def store_tree(
@@ -70,17 +68,25 @@ def write_tree(
     """
     chosen = sorted(entries, key=lambda entry: entry.path)
     check_paths([entry.path for entry in chosen])
-    with _Writer(objects, known, cut=cut) as writer:
-        for entry in chosen:
-            try:
-                size, digest = writer.add(entry)
-            except SourceError as error:
-                if leave is None:
-                    raise
-                leave(entry, error.why)
-            else:
+    found = list(lots(chosen))
+    with _Writer(objects, known, cut=cut) as writer, reading(found) as reader:
+        for lot in found:
+            contents = reader.read(lot.entries) if lot.small else None
+            if contents is not None and writer.add_all(lot.entries, contents):
                 if tell is not None:
-                    tell(size, entry.path, digest)
+                    for entry, digest in zip(lot.entries, contents.digests, strict=True):
+                        tell(entry.size or 0, entry.path, digest)
+                continue
+            for entry, read in [(lot.entries[0], None)] if contents is None else contents.of_each(lot.entries):
+                try:
+                    size, digest = writer.add(entry, read)
+                except SourceError as error:
+                    if leave is None:
+                        raise
+                    leave(entry, error.why)
+                else:
+                    if tell is not None:
+                        tell(size, entry.path, digest)
         return writer.finish()
 
 
@@ -115,10 +121,24 @@ class _Writer:
         if self._threads is not None:
             self._threads.stop()
 
-    def add(self, entry: Entry) -> tuple[int, str]:
-        """Take a file in; gives its size and digest."""
+    def add_all(self, entries: Sequence[Entry], contents: Contents) -> bool:
+        """Take many small files in at once, where all were read and none can be one of the known tree; whether it was done."""
+        if self._by_digest or len(contents.digests) != len(entries):
+            return False
+        self._packs.add_all(contents.digests, [entry.size or 0 for entry in entries], contents.data)
+        self._files += [
+            TreeFile(entry.path, 0o755 if entry.executable else 0o644, entry.size or 0, digest)
+            for entry, digest in zip(entries, contents.digests, strict=True)
+        ]
+        return True
+
+    def add(self, entry: Entry, read: tuple[str, bytes] | None = None) -> tuple[int, str]:
+        """Take a file in; gives its size and digest. `read`: these and its bytes, of a small file that was just read."""
         try:
-            file = self._taken(entry)
+            if read is None:
+                file = self._taken(entry)
+            else:
+                file = self._small(entry, *read, 0o755 if entry.executable else 0o644)
         except OSError as error:
             raise _unreadable(entry.path, error) from error
         self._files.append(file)
@@ -127,36 +147,45 @@ class _Writer:
     def finish(self) -> Tree:
         """Store what has not been stored yet, and the manifest last of all."""
         old = self._reused()
+        self._packs.flush(last=True)
+        content = content_of(
+            (path, mode, digest) for path, mode, _, digest, *_ in self._files
+        )  # while a pack is hashed and stored
         places = old | self._packs.places()
-        packs = sorted({places[digest][0] for f in self._files if f.pack != _OWN for digest in packed_digests(f)})
+        inside = [file.digest for file in self._files if file.pack != _OWN and not file.pieces]
+        inside += [digest for file in self._files if file.pieces for digest in packed_digests(file)]
+        packs = sorted({places[digest][0] for digest in inside})
         numbers = {pack: number for number, pack in enumerate(packs)}
 
         def placed(file: TreeFile) -> TreeFile:
-            if file.pack == _OWN:
+            path, mode, size, digest, own, _, pieces, aimed = file
+            if own == _OWN:
                 return file._replace(pack=None, offset=None)
-            if file.pieces:
+            if pieces:
                 cut = []
-                for piece in file.pieces:
+                for piece in pieces:
                     if piece.pack is not None:
                         pack, at = places[piece.digest]
                         piece = Piece(piece.digest, piece.size, numbers[pack], at)
                     cut.append(piece)
-                return file._replace(pieces=tuple(cut))
-            pack, at = places[file.digest]
-            return TreeFile(file.path, file.mode, file.size, file.digest, numbers[pack], at)
+                return TreeFile(path, mode, size, digest, pieces=tuple(cut), aimed=aimed)
+            pack, at = places[digest]
+            return TreeFile(path, mode, size, digest, numbers[pack], at)
 
         files = {file.path: placed(file) for file in self._files}
-        return store_manifest(self._objects, packs, files, self._threads and self._threads.storing)
+        storing = None if self._threads is None else self._threads.storing
+        return store_manifest(self._objects, packs, files, content, self._packs.wait, storing)
 
     def _taken(self, entry: Entry) -> TreeFile:
         if entry.digest is not None and (same := self._by_digest.get(entry.digest)) is not None:
             return self._again(entry, same, _mode(entry, os.stat(entry.file)))
-        descriptor = os.open(entry.file, _READ)
+        descriptor = os.open(entry.file, READ)
         try:
             status = os.fstat(descriptor)
             mode = _mode(entry, status)
             if status.st_size < SMALL_BYTES:
-                return self._small(entry, _whole(descriptor, status.st_size), mode)
+                data = _whole(descriptor, status.st_size)
+                return self._small(entry, digest_of(data), data, mode)
             if self._threads is not None:
                 with open(descriptor, "rb", buffering=0, closefd=False) as opened:
                     return self._large_cut(entry, opened, status, mode, self._threads)
@@ -188,8 +217,7 @@ class _Writer:
         pack = self._known.packs[piece.pack]
         self._waiting.setdefault(piece.digest, _Known(pack, piece.offset, file, offset, piece.size))
 
-    def _small(self, entry: Entry, data: bytes, mode: int) -> TreeFile:
-        digest = digest_of(data)
+    def _small(self, entry: Entry, digest: str, data: bytes, mode: int) -> TreeFile:
         if (same := self._by_digest.get(digest)) is not None and same.pack is not None:
             return self._again(entry, same, mode)
         self._packs.add(digest, data)
