@@ -8,6 +8,7 @@ import pytest
 from penstock.bundle.decoder import EncodedColumn
 from penstock.data.evidence import Evidence
 from penstock.data.formats import date_format, number_format
+from penstock.data.writing import Written
 
 
 def evidence(values: list[str]) -> Evidence:
@@ -44,7 +45,7 @@ def test_an_ambiguous_comma_is_told() -> None:
     """Three digits behind every comma: thousands, but it could be otherwise."""
     found = number_format(["1,234", "5,678"])
     assert found is not None
-    assert "if they are decimal marks" in found.why
+    assert "where they are decimal marks, say it" in found.why
 
 
 @pytest.mark.parametrize(
@@ -117,3 +118,38 @@ def test_eight_digits_are_a_date_where_the_name_says_so() -> None:
     found = date_format(evidence(["20251231", "20260101"]), "order_date")
     assert found is not None
     assert found.formats == ("%Y%m%d",)
+
+
+def test_what_is_said_of_dates_is_taken_as_it_is() -> None:
+    """Nothing is guessed then, and nothing warned of; what would settle a guess stands in its warning."""
+    values = evidence(["01/02/2025", "02/01/2025"])
+    found = date_format(values, "sold at")
+    assert found is not None
+    assert 'formats."sold at" = "%m/%d/%Y" under [data]' in found.warnings[0]
+    told = date_format(values, "sold at", Written(formats=("%d/%m/%Y",)))
+    assert told is not None
+    assert (told.formats, told.swapped, told.warnings) == (("%d/%m/%Y",), (), ())
+    mixed = evidence(["2026-01-02T10:00:00Z", "2026-01-02 11:00"])
+    assert "[data] timezone" in date_format(mixed, "at").warnings[0]  # type: ignore[union-attr]
+    assert date_format(mixed, "at", Written(timezone="Europe/Berlin")).warnings == ()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("texts", "said", "numbers"),
+    [
+        (["1,234", "5,678"], Written(decimal=","), [1.234, 5.678]),
+        (["1,234", "5,678"], Written(thousands=","), [1234.0, 5678.0]),
+        (["1.234", "5.678"], Written(decimal=","), [1234.0, 5678.0]),
+        (["7", "8"], Written(decimal=","), [7.0, 8.0]),
+        (["1.5", "2"], Written(decimal=","), None),
+        (["1.234", "5"], Written(decimal=",", thousands=""), None),
+        (["1_000", "2_000,5"], Written(decimal=",", thousands="_"), [1000.0, 2000.5]),
+        (["1.5", "2"], Written(decimal="."), [1.5, 2.0]),
+    ],
+)
+def test_marks_of_numbers_that_are_said_decide(texts: list[str], said: Written, numbers: list[float] | None) -> None:
+    """Of the others none is tried."""
+    found = number_format(texts, said)
+    assert (None if found is None else found.numbers.tolist()) == numbers
+    assert found is None or said.decimal in ("", found.decimal)
+    assert found is None or said.thousands in (None, found.thousands)

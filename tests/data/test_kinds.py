@@ -10,6 +10,7 @@ import pytest
 from penstock.bundle.decoder import ColumnSpec, EncodedColumn, Kind
 from penstock.data.evidence import Evidence
 from penstock.data.kinds import ColumnFinding, infer_column
+from penstock.data.writing import Written
 from penstock.errors import SchemaMismatch
 
 dice = random.Random(0)
@@ -121,3 +122,30 @@ def test_values_with_a_unit_are_reported() -> None:
     spec, finding = inferred([f"${i}.50" for i in range(40)] * 10, "price")
     assert spec.kind is Kind.CATEGORICAL
     assert "look like numbers with a unit" in finding.warnings[-1]
+
+
+def test_dates_are_read_as_they_are_said_to_be_written() -> None:
+    """Pattern and zone; what was guessed says so, and patterns that hardly fit are refused with what the column holds."""
+    values: list[str | None] = [f"{i % 12 + 1:02}/{i % 7 + 1:02}/2025" for i in range(100)]
+    guessed = inferred(values)
+    assert (guessed[0].formats, guessed[1].guessed) == (("%m/%d/%Y",), ("%m/%d/%Y",))
+    spec, finding = inferred(values, written=Written(formats=("%d/%m/%Y",), timezone="Europe/Berlin"))
+    assert (spec.kind, spec.formats, spec.timezone) == (Kind.DATETIME, ("%d/%m/%Y",), "Europe/Berlin")
+    assert (finding.why, finding.guessed, finding.warnings) == ("dates as %d/%m/%Y, as told", (), ())
+    with pytest.raises(SchemaMismatch, match="100 of 100 values in 'x' are no dates as %Y-%m-%d") as caught:
+        inferred(values, written=Written(formats=("%Y-%m-%d",)))
+    assert "'01/01/2025'" in caught.value.why
+    other, _ = inferred(
+        [f"week {i % 50} of 2025, day 1" for i in range(100)], written=Written(formats=("week %W of %Y, day %w",))
+    )
+    assert other.kind is Kind.DATETIME
+
+
+def test_numbers_are_read_with_the_marks_that_are_said() -> None:
+    """Commas before three digits are decimal marks then."""
+    values: list[str | None] = [f"{i},{i + 100}" for i in range(1, 200)]
+    assert inferred(values)[0].thousands == ","
+    spec, finding = inferred(values, written=Written(decimal=","))
+    assert (spec.kind, spec.decimal, spec.thousands) == (Kind.NUMERIC, ",", "")
+    assert "as told" in finding.why
+    assert inferred(["x"] * 50 + ["y"] * 50, kind=Kind.NUMERIC, written=Written(decimal=","))[0].decimal == ","

@@ -7,6 +7,7 @@ import pytest
 
 from penstock.bundle.decoder import EncodedColumn
 from penstock.data.times import times_of
+from penstock.data.writing import Written
 from penstock.errors import SchemaMismatch
 
 
@@ -39,6 +40,16 @@ def test_dates_that_may_be_read_both_ways_are_told() -> None:
     times_of(EncodedColumn.of(["01/02/2026", "02/01/2026"]), "when", warnings)
     assert len(warnings) == 1
     assert warnings[0].startswith("rows are dealt by the time in 'when': day and month cannot be told apart")
+
+
+def test_times_are_read_as_they_are_said_to_be_written() -> None:
+    """Pattern and time zone, without a word of doubt."""
+    warnings: list[str] = []
+    said = Written(formats=("%d/%m/%Y %H:%M",), timezone="America/New_York")
+    times, _ = times_of(EncodedColumn.of(["01/02/2026 00:30", "02/01/2026 00:30"]), "when", warnings, said)
+    assert times[0] - times[1] == 30 * 86_400e6
+    assert times[1] % 86_400e6 == 5.5 * 3600e6
+    assert warnings == []
 
 
 def test_what_is_no_time_is_refused() -> None:

@@ -24,6 +24,10 @@ from penstock.cli.output import PATH, emit, json_option
 @click.option("--drop", "drop", default="", help="Columns to leave out, separated by commas.")
 @click.option("--missing", "missing", multiple=True, help="A marker of missing values. Default: found.")
 @click.option("--kind", "kind", multiple=True, help="COLUMN=KIND, overrides what is inferred.")
+@click.option(
+    "--date-format", "date_format", multiple=True, help="COLUMN=PATTERN, how dates are written, such as %d/%m/%Y."
+)
+@click.option("--timezone", "timezone", help="Of instants that name none, such as Europe/Berlin. Default: UTC.")
 @click.option("--key", "key", help="A column that names the rows: deals them, is echoed in answers.")
 @click.option("--no-header", "no_header", is_flag=True, help="The file has no header: columns c1, c2, ...")
 @click.option("--columns", "columns", help="Names of the columns, separated by commas.")
@@ -61,6 +65,8 @@ def new(
     drop: str,
     missing: tuple[str, ...],
     kind: tuple[str, ...],
+    date_format: tuple[str, ...],
+    timezone: str | None,
     key: str | None,
     no_header: bool,
     columns: str | None,
@@ -90,7 +96,9 @@ def new(
         positive=positive,
         drop=_listed(drop),
         missing=tuple(missing) if missing else None,
-        kinds=dict(_pair(k) for k in kind or ()),
+        kinds=dict(_pair("--kind", k) for k in kind or ()),
+        formats=_patterns(date_format),
+        timezone=timezone,
         key=key,
         header=not no_header,
         columns=_listed(columns) if columns else None,
@@ -125,8 +133,17 @@ def _values(told: tuple[str, ...]) -> dict[str, list[str]]:
     return values
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _patterns(told: tuple[str, ...]) -> dict[str, list[str]]:
+    """The formats of each column, of ``COLUMN=PATTERN``."""
+    patterns: dict[str, list[str]] = {}
+    for text in told:
+        name, pattern = _pair("--date-format", text, "PATTERN")
+        patterns.setdefault(name, []).append(pattern)
+    return patterns
+
+
+def _pair(option: str, text: str, what: str = "KIND") -> tuple[str, str]:
     name, equals, value = text.rpartition("=")
     if not equals:
-        raise click.BadParameter(f"--kind {text!r}: write COLUMN=KIND")
+        raise click.BadParameter(f"{option} {text!r}: write COLUMN={what}")
     return name, value

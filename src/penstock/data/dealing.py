@@ -206,7 +206,9 @@ class Dealer:
         self, rows: np.ndarray, part: np.ndarray, envelope: np.ndarray, hashes: np.ndarray, seen: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         split = self.request.split
-        times, dates = times_of(self._split_column(), split.column or "", self.warnings)
+        times, dates = times_of(
+            self._split_column(), split.column or "", self.warnings, self.request.writing.of(split.column or "")
+        )
         gap = split.gap_of(dates=dates)
         if self.parent is None:
             dealt = deal_by_time(hashes[rows], split, times[rows], gap, seen=seen)

@@ -13,6 +13,8 @@ from penstock.bundle.numbers import number_grammar
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.values import column_reader
 from penstock.data.evidence import Evidence, plain_numbers
+from penstock.data.writing import AS_FOUND, Written
+from penstock.project.privacy_lines import line_of
 
 NUMBER_FORMATS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"))
 """(decimal mark, thousands mark), tried in this order."""
@@ -55,19 +57,21 @@ class DateFormat:
     leaning: bool = False
 
 
-def number_format(texts: Sequence[str]) -> NumberFormat | None:
-    """The first number format in which all texts are numbers; None where there is none.
+def number_format(texts: Sequence[str], said: Written = AS_FOUND) -> NumberFormat | None:
+    """The first number format in which all texts are numbers; None where there is none. Of what is `said`, nothing is tried.
 
     >>> number_format(["1.234,5", "7"]).numbers.tolist()
     [1234.5, 7.0]
     """
-    plain = plain_numbers(texts)
-    if plain is not None:
-        return NumberFormat(".", "", plain)
+    tried = _tried(said)
+    if (".", "") in tried and (plain := plain_numbers(texts)) is not None:
+        return NumberFormat(*(tried[0] if said.settles_numbers else (".", "")), plain)
     if not texts or not any(char.isdigit() for char in texts[0]):
         return None
     fitting = []
-    for decimal, thousands in NUMBER_FORMATS[1:]:
+    for decimal, thousands in tried:
+        if (decimal, thousands) == (".", ""):
+            continue  # plain ones, which these are not
         matches = number_grammar(decimal, thousands).fullmatch
         if all(matches(text) for text in texts):
             fitting.append((decimal, thousands))
@@ -77,9 +81,10 @@ def number_format(texts: Sequence[str]) -> NumberFormat | None:
     why = f"decimal mark {decimal!r}"
     if (",", "") in fitting and (".", ",") in fitting and any("," in text for text in texts):
         decimal, thousands = ".", ","  # every comma stands before exactly three digits
-        why = "commas stand before three digits each, so they are thousands marks; if they are decimal marks, say so"
+        why = "commas stand before three digits each, so they are thousands marks; where they are decimal marks, say it in [data] decimal"
     elif thousands:
         why += f", thousands mark {thousands!r}"
+    why += ", as told" if said.settles_numbers else ""
     read = column_reader(ColumnSpec("", Kind.NUMERIC, decimal=decimal, thousands=thousands))
     try:
         return NumberFormat(decimal, thousands, np.array([read(text) for text in texts], dtype=np.float64), why)
@@ -87,8 +92,20 @@ def number_format(texts: Sequence[str]) -> NumberFormat | None:
         return None
 
 
-def date_format(evidence: Evidence, name: str) -> DateFormat | None:
-    """The date formats of a column that holds dates; None for any other."""
+def _tried(said: Written) -> list[tuple[str, str]]:
+    """The number formats that may be, the usual ones first."""
+    usual = [
+        (decimal, thousands)
+        for decimal, thousands in NUMBER_FORMATS
+        if said.decimal in ("", decimal) and said.thousands in (None, thousands)
+    ]
+    return usual or [(said.decimal or ("," if said.thousands == "." else "."), said.thousands or "")]
+
+
+def date_format(evidence: Evidence, name: str, said: Written = AS_FOUND) -> DateFormat | None:
+    """The date formats of a column that holds dates; None for any other. Those that are `said` are taken as they are."""
+    if said.formats:
+        return DateFormat(said.formats, f"{_listed(said.formats)}, as told", tuple(_without_zone(evidence, said)))
     texts = evidence.texts
     if not texts or sum(map(_may_be_date, texts[:50])) < 0.9 * len(texts[:50]):
         return None
@@ -115,7 +132,7 @@ def date_format(evidence: Evidence, name: str) -> DateFormat | None:
         pattern, order = tied[0], None if len(tied) == 1 else _decide(tied, evidence)
         if order is not None:
             pattern, leaning = order.pattern, leaning or order.leaning
-            warnings.append(order.why)
+            warnings.append(order.why(name))
         other = _swapped(pattern)
         if other is not None and other in chosen:  # some values are dates one way only, and some the other
             swapped |= {pattern: other, other: pattern}
@@ -125,18 +142,23 @@ def date_format(evidence: Evidence, name: str) -> DateFormat | None:
         covered |= readable[pattern]
     if not chosen or evidence.counts[covered].sum() < MIN_DATE_SHARE * evidence.filled:
         return None
-    warnings += _without_zone(evidence)
-    why = " and ".join("ISO dates" if pattern == "iso" else f"dates as {pattern}" for pattern in chosen)
+    warnings += _without_zone(evidence, said)
     other_way = tuple(swapped.get(pattern, pattern) for pattern in chosen) if swapped else ()
-    return DateFormat(tuple(chosen), why, tuple(warnings), other_way, leaning)
+    return DateFormat(tuple(chosen), _listed(chosen), tuple(warnings), other_way, leaning)
 
 
-def _without_zone(evidence: Evidence) -> list[str]:
-    """Whether some instants say their time zone, and others do not."""
+def _listed(patterns: Sequence[str]) -> str:
+    return " and ".join("ISO dates" if pattern == "iso" else f"dates as {pattern}" for pattern in patterns)
+
+
+def _without_zone(evidence: Evidence, said: Written) -> list[str]:
+    """Whether some instants say their time zone, and others do not, and nobody says which one these have."""
     zoned, plain = clocks_of_zones(evidence)
-    if not zoned or not plain:
+    if not zoned or not plain or said.timezone:
         return []
-    return [f"{plain} instants name no time zone, others do: those without are read as UTC"]
+    return [
+        f"{plain} instants name no time zone, others do: those without are read as UTC; [data] timezone says another"
+    ]
 
 
 def clocks_of_zones(evidence: Evidence) -> tuple[int, int]:
@@ -186,11 +208,28 @@ _READERS: dict[str, Reader] = {}
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """Which of day and month stands first. `leaning`: whether the rows speak for it, or nothing does."""
+    """Which of day and month stands first, against the `other` way. `because` the rows speak for it; "" where nothing does."""
 
     pattern: str
-    leaning: bool
-    why: str
+    other: str
+    because: str = ""
+
+    @property
+    def leaning(self) -> bool:
+        return bool(self.because)
+
+    def why(self, name: str) -> str:
+        """In words, and what settles it."""
+        if not self.because:
+            return (
+                f"day and month cannot be told apart: every value is a date as {self.pattern} and as {self.other}; "
+                f"{self.pattern} was taken by its separator: say formats.{line_of(name, self.pattern)} under [data] where that "
+                f"is right, or {self.other!r} there"
+            )
+        return (
+            f"every value is also a date as {self.other}; {self.pattern} was chosen because {self.because}; where that is "
+            f"wrong, say formats.{line_of(name, self.other)} under [data]"
+        )
 
 
 def _swapped(pattern: str) -> str | None:
@@ -212,14 +251,11 @@ def _decide(tied: list[str], evidence: Evidence) -> _Order | None:
     if not day_first or not month_first:
         return None
     both = (day_first[0], month_first[0])
-    told = "every value is also a date as {other}; {pattern} was chosen because {why}; write dates as 2026-11-20 if that is wrong"
     fields = [text.split(both[0][2], 2)[:2] for text in evidence.texts if _reads(both[0], text)]
     firsts, thens = ({int(pair[at]) for pair in fields} for at in (0, 1))
     if (len(firsts) == 1) != (len(thens) == 1):
         pattern, other = both if len(firsts) == 1 else both[::-1]
-        return _Order(
-            pattern, True, told.format(other=other, pattern=pattern, why="the day of the month is then always the same")
-        )
+        return _Order(pattern, other, "the day of the month is then always the same")
     jumps = {}
     for pattern in both:
         read = column_reader(ColumnSpec("", Kind.DATETIME, formats=(pattern,)))
@@ -227,10 +263,6 @@ def _decide(tied: list[str], evidence: Evidence) -> _Order | None:
         jumps[pattern] = float(np.abs(np.diff(times[evidence.sequence])).sum())
     nearer, other = sorted(jumps, key=lambda p: jumps[p])
     if jumps[nearer] < 0.8 * jumps[other]:
-        return _Order(nearer, True, told.format(other=other, pattern=nearer, why="rows follow each other in time"))
-    default = month_first[0] if "/" in tied[0] else day_first[0]
-    return _Order(
-        default, False,
-        f"day and month cannot be told apart: every value is a date as {both[0]} and as {both[1]}; "
-        f"{default} was taken by its separator; write dates as 2026-11-20 if that is wrong",
-    )  # fmt: skip
+        return _Order(nearer, other, "rows follow each other in time")
+    default, other = (month_first[0], day_first[0]) if "/" in tied[0] else both
+    return _Order(default, other)

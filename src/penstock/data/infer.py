@@ -14,6 +14,7 @@ from penstock.bundle.specs import Label
 from penstock.data.evidence import Evidence, plain_numbers
 from penstock.data.kinds import ColumnFinding, infer_column
 from penstock.data.target import infer_target
+from penstock.data.writing import NOT_SAID, Writing
 from penstock.errors import SchemaMismatch, TargetError
 
 
@@ -42,6 +43,7 @@ def infer(
     outcomes: Evidence | None = None,
     total_rows: int | None = None,
     shares: Mapping[str, float] | None = None,
+    writing: Writing = NOT_SAID,
 ) -> Inference:
     """Infer how to read a table.
 
@@ -49,6 +51,7 @@ def infer(
     ----------
     columns : name -> text of all rows, of which only those in `train` (positions) are looked at.
     task, kinds, missing, positive : the user's word, which is taken. drop : columns that are not kept.
+    writing : what the user says of how dates and numbers are written.
     known : declarations of an earlier version, kept for the columns of that name.
     outcomes : the training values of the target, where `columns` are a sample; else they are found in there.
     total_rows, shares : of the whole table, where `columns` are a sample of its rows: how many it has, and of the rows with
@@ -80,12 +83,13 @@ def infer(
             total_rows=total_rows,
             kind=kinds.get(name),
             missing=missing,
+            written=writing.of(name),
         )
         specs.append(spec)
         if shares is not None:
             finding = replace(finding, why=f"{finding.why}; by a sample of {len(train)} training rows")
         findings.append(finding)
-    found = infer_target(target, outcomes, task=task, positive=positive, missing=missing)
+    found = infer_target(target, outcomes, task=task, positive=positive, missing=missing, written=writing.of(target))
     decoder = Decoder(tuple(specs), found.spec)
     return Inference(decoder, tuple(findings), found.spec.task, found.why, found.warnings)
 

@@ -57,6 +57,7 @@ from penstock.data.store import (
     store_memory,
 )
 from penstock.data.versions import DatasetVersion, load_memory, load_version, tells_parts
+from penstock.data.writing import NOT_SAID, Writing
 from penstock.errors import NotFound
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
@@ -80,6 +81,7 @@ def ingest(
     key: str | None = None,
     history: tuple[Past, ...] = (),
     privacy: Decisions = NONE,
+    writing: Writing = NOT_SAID,
     project: str = "",
     run: str | None = None,
     again: bool = False,
@@ -98,6 +100,7 @@ def ingest(
     key : the column that says which row is which: a row keeps its part whatever else of it is corrected.
     history : columns that look back at earlier rows; they stand behind those of the source.
     privacy : what becomes of personal columns; where others are found, no version is made.
+    writing : how dates and numbers are written, where the user says it.
     project : whose head moves. run : id of the run that does this.
     again : work it all out again, even where the version is known (to reproduce it); the head stays.
     redeals : with `again`: digest of the version whose rows were dealt anew; else the head tells.
@@ -109,6 +112,7 @@ def ingest(
     StoreFull : no space is left; nothing is recorded.
     """
     check_names(source.names, target, (*(kinds or {}), *drop))  # says best what is wrong with a source
+    check_names(source.names, target, sorted(writing.names), where="[data] formats, timezone, decimal or thousands")
     check_decisions(source.names, target, privacy)
     digest, split = source.digest(), split or SplitSettings()
     with ledger.lock(f"ingest {project}", wait_s=LOCK_WAIT_S):
@@ -129,6 +133,7 @@ def ingest(
             key,
             history,
             privacy.actions,
+            writing,
         )
         record = _known(ledger, objects, request)
         if record is not None and not again:
@@ -205,7 +210,7 @@ class _Work:
         if self.old is not None and parent is None:
             self.earlier = Earlier.of(self.ledger, self.objects, self.old, as_of=self.as_of)
         gathered = Gatherer(
-            self.source, keep, frozenset(no_part_of_rows - groups), frozenset({*request.kinds, *groups}), key,
+            self.source, keep, frozenset(no_part_of_rows - groups), frozenset({*request.kinds, *groups, *request.writing.names}), key,
             parent, memory, self.earlier, request.row_key,
         ).gather()  # fmt: skip
         _give_back()
@@ -343,7 +348,9 @@ class _Work:
             settled = set(Kind) - {Kind.CONSTANT, Kind.BINARY}  # one or two values may have become more
             known = {spec.name: spec for spec in parent.decoder.columns if spec.kind in settled}
         train = np.flatnonzero(parts[sample.rows] == TRAIN)
-        of = protections(sample.columns, self.privacy, train, missing=request.missing, known=known)
+        of = protections(
+            sample.columns, self.privacy, train, missing=request.missing, known=known, writing=request.writing
+        )
         key = privacy_key(self.ledger) if any(one.parsed.is_keyed for one in of.values()) else None
         columns = Protected(sample.columns, Protector(stubs(of), key)) if of else sample.columns
         shares = {name: of_raw.share for name, of_raw in gathered.distinct.items()}
@@ -354,7 +361,7 @@ class _Work:
             missing=request.missing, positive=request.positive, known=known,
             drop=(*request.drop, *([request.split.says_part] if request.split.says_part else ())),
             outcomes=Evidence.of(target, np.flatnonzero(parts == TRAIN)), total_rows=gathered.n_rows,
-            shares=None if sample.whole else shares,
+            shares=None if sample.whole else shares, writing=request.writing,
         )  # fmt: skip
         findings = tuple(
             replace(one, why=f"personal, {of[one.name].action}: {one.why}") if one.name in of else one

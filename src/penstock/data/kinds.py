@@ -12,8 +12,11 @@ import numpy as np
 
 from penstock.bundle.decoder import ColumnSpec, Kind
 from penstock.bundle.images import is_image_url
+from penstock.bundle.raw import Reader, Unreadable
+from penstock.bundle.values import column_reader
 from penstock.data.evidence import MISSING_MARKERS, Evidence, leading_zero, plain_numbers, same_number_same_text
-from penstock.data.formats import date_format, number_format
+from penstock.data.formats import DateFormat, date_format, number_format
+from penstock.data.writing import AS_FOUND, Written
 from penstock.errors import SchemaMismatch
 
 UNIQUE_SHARE = 0.95  # of the filled rows that differ, for a column to name its rows
@@ -37,13 +40,23 @@ class ColumnFinding:
     kind: Kind
     why: str
     warnings: tuple[str, ...] = field(default=())
+    guessed: tuple[str, ...] = field(
+        default=()
+    )  # formats of dates, where day and month may as well be the other way round
 
     def to_json(self) -> dict[str, object]:
-        return {"name": self.name, "kind": str(self.kind), "why": self.why, "warnings": list(self.warnings)}
+        guessed = {"guessed": list(self.guessed)} if self.guessed else {}
+        return {"name": self.name, "kind": str(self.kind), "why": self.why, "warnings": list(self.warnings), **guessed}
 
 
 def infer_column(
-    name: str, evidence: Evidence, *, total_rows: int, kind: Kind | None = None, missing: tuple[str, ...] | None = None
+    name: str,
+    evidence: Evidence,
+    *,
+    total_rows: int,
+    kind: Kind | None = None,
+    missing: tuple[str, ...] | None = None,
+    written: Written = AS_FOUND,
 ) -> tuple[ColumnSpec, ColumnFinding]:
     """The declaration of a column, from its training values.
 
@@ -52,10 +65,15 @@ def infer_column(
     total_rows : rows of the whole table (a row counter runs up to it).
     kind : the user's word, which is taken.
     missing : the user's missing markers; by default those of `MISSING_MARKERS` that occur.
+    written : what the user says of how dates and numbers are written.
+
+    Raises
+    ------
+    SchemaMismatch : it cannot be read as the user says.
     """
     markers = tuple(sorted(MISSING_MARKERS.intersection(evidence.texts) if missing is None else missing))
     known = evidence.without(markers)
-    spec, finding = _Column(name, known, total_rows, markers, missing is not None).infer(kind)
+    spec, finding = _Column(name, known, total_rows, markers, missing is not None, written).infer(kind)
     notes = []
     if evidence.blank:
         notes.append(f"{evidence.blank} hold white space only")
@@ -77,8 +95,11 @@ class _Column:
     total_rows: int
     markers: tuple[str, ...]
     markers_given: bool
+    written: Written = AS_FOUND
 
     def infer(self, kind: Kind | None) -> tuple[ColumnSpec, ColumnFinding]:
+        if kind is None and self.written.formats:
+            kind = Kind.DATETIME
         if kind is not None:
             return self._as_told(kind)
         values = self.values
@@ -91,10 +112,11 @@ class _Column:
             return self._found(Kind.BINARY, f"{one} or nothing")
         if values.distinct == 2 and _truths(values.texts) == {"true", "false"}:
             return self._found(Kind.BINARY, "true or false", boolean_text=True)
-        numbers = number_format(values.texts)
+        numbers = number_format(values.texts, self.written)
         if numbers is not None:
-            if (dates := date_format(values, self.name)) is not None:
-                return self._found(Kind.DATETIME, dates.why, dates.warnings, formats=dates.formats)
+            dates = None if self.written.settles_numbers else date_format(values, self.name, self.written)
+            if dates is not None:
+                return self._dates(dates)
             return self._numbers(numbers.numbers, numbers.why, decimal=numbers.decimal, thousands=numbers.thousands)
         if _truths(values.texts):
             return self._found(Kind.BINARY, "true or false in several spellings", boolean_text=True)
@@ -104,26 +126,40 @@ class _Column:
     def _found(
         self, kind: Kind, why: str, warnings: tuple[str, ...] = (), **how: Any
     ) -> tuple[ColumnSpec, ColumnFinding]:
+        if kind is Kind.DATETIME and self.written.timezone:
+            how["timezone"] = self.written.timezone
         spec = ColumnSpec(self.name, kind, missing=self.markers, **how)
         return spec, ColumnFinding(self.name, kind, why, warnings)
 
+    def _dates(self, dates: DateFormat, why: str = "") -> tuple[ColumnSpec, ColumnFinding]:
+        spec, finding = self._found(Kind.DATETIME, why or dates.why, dates.warnings, formats=dates.formats)
+        return spec, replace(finding, guessed=dates.formats if dates.swapped else ())
+
     def _as_told(self, kind: Kind) -> tuple[ColumnSpec, ColumnFinding]:
         why = "as told"
-        numbers = number_format(self.values.texts) if self.values.texts else None
+        numbers = number_format(self.values.texts, self.written) if self.values.texts else None
         if kind is Kind.NUMERIC:
             if numbers is None:
-                return self._found(kind, why, self._unreadable_numbers())
+                said = self.written
+                how = (
+                    {"decimal": said.decimal or ".", "thousands": said.thousands or ""} if said.settles_numbers else {}
+                )
+                return self._found(kind, why, self._unreadable_numbers(), **how)
             return self._found(kind, why, decimal=numbers.decimal, thousands=numbers.thousands)
         if kind is Kind.DATETIME:
-            dates = date_format(self.values, f"{self.name} date")
+            dates = date_format(self.values, f"{self.name} date", self.written)
+            if self.written.formats:
+                self._refuse_other_dates()
             if dates is None and self.values.texts:
                 raise SchemaMismatch(
                     f"column {self.name!r} is told to be datetime, but its values are no dates that are known",
                     why=f"it holds {_listed(self.values)}",
-                    way_out="write dates as 2026-11-20, or give the column another kind",
+                    way_out=f'say how they are written, as formats.{self.name} = "%d/%m/%Y" under [data], or give the column '
+                    "another kind",
                 )
-            formats = dates.formats if dates else ("iso",)
-            return self._found(kind, f"{why}: {dates.why}" if dates else why, formats=formats)
+            if dates is None:
+                return self._found(kind, why, formats=("iso",))
+            return self._dates(dates, dates.why if self.written.formats else f"{why}: {dates.why}")
         if kind is Kind.TEXT:
             return self._found(kind, why)
         return self._found(
@@ -132,6 +168,19 @@ class _Column:
             numeric_text=same_number_same_text(self.values.texts),
             boolean_text=bool(_truths(self.values.texts)),
         )
+
+    def _refuse_other_dates(self) -> None:
+        """Dates of which hardly one is written as it is said: most likely what is said is wrong."""
+        formats = self.written.formats
+        read = column_reader(ColumnSpec(self.name, Kind.DATETIME, formats=formats))
+        other = [i for i, text in enumerate(self.values.texts) if not _reads(read, text)]
+        rows = int(self.values.counts[other].sum()) if other else 0
+        if 2 * rows > self.values.filled:
+            raise SchemaMismatch(
+                f"{rows} of {self.values.filled} values in {self.name!r} are no dates as {' or '.join(formats)}",
+                why=f"[data] formats says they are; it holds {_listed(self.values.without([]))}",
+                way_out='correct the pattern: %d is the day, %m the month, %Y the year, "iso" is 2026-11-20',
+            )
 
     def _unreadable_numbers(self) -> tuple[str, ...]:
         other = [text for text in self.values.texts if plain_numbers([text]) is None]
@@ -247,9 +296,9 @@ class _Column:
         values = self.values
         if all(map(is_image_url, values.texts)):
             return self._found(Kind.TEXT, "images as data URLs: `pixels` makes numbers of them")
-        dates = date_format(values, self.name)
+        dates = date_format(values, self.name, self.written)
         if dates is not None:
-            return self._found(Kind.DATETIME, dates.why, dates.warnings, formats=dates.formats)
+            return self._dates(dates)
         if values.distinct == 2:
             return self._found(Kind.BINARY, f"two values, {_listed(values)}")
         share = values.share
@@ -277,6 +326,13 @@ class _Column:
             )
         why = f"{values.distinct} different values: {_listed(values)}"
         return self._found(Kind.CATEGORICAL, why, warnings, numeric_text=same_number_same_text(self.values.texts))
+
+
+def _reads(read: Reader, text: str) -> bool:
+    try:
+        return read(text) is not None
+    except Unreadable:
+        return False
 
 
 def _is_id_name(name: str) -> bool:

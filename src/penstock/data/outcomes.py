@@ -26,6 +26,7 @@ def outcomes_of(column: EncodedColumn, request: Request, warnings: list[str]) ->
         task=request.task,
         positive=request.positive,
         missing=request.missing,
+        written=request.writing.of(request.target),
     )
     y, _ = Decoder((), found.spec).decode_target_columns(column)
     labelled = ~np.isnan(y) if found.spec.task is Task.REGRESSION else y >= 0

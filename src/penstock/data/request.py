@@ -10,6 +10,7 @@ from penstock.bundle.history import Past, past_json
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.specs import Label
 from penstock.data.split import SplitSettings
+from penstock.data.writing import NOT_SAID, Writing
 from penstock.objects.digests import digest_of_json
 
 
@@ -30,6 +31,7 @@ class Request:
     row_key: str | None = None  # the column that says which row is which
     history: tuple[Past, ...] = ()  # columns that look back
     privacy: Mapping[str, str] = field(default_factory=dict)  # column -> action; those that are kept are not among them
+    writing: Writing = NOT_SAID  # how dates and numbers are written
 
     @property
     def key(self) -> str:
@@ -55,4 +57,5 @@ class Request:
             **({} if self.row_key is None else {"key": self.row_key}),
             **({"history": [past_json(past) for past in self.history]} if self.history else {}),
             **({"privacy": dict(sorted(self.privacy.items()))} if self.privacy else {}),
+            **({"writing": said} if (said := self.writing.to_json()) else {}),
         }

@@ -40,7 +40,8 @@ class IngestResult:
     def of(cls, version: DatasetVersion, details: Mapping[str, Any], *, known: bool) -> IngestResult:
         """What the record of a version says."""
         columns = tuple(
-            ColumnFinding(c["name"], Kind(c["kind"]), c["why"], tuple(c["warnings"])) for c in details["columns"]
+            ColumnFinding(c["name"], Kind(c["kind"]), c["why"], tuple(c["warnings"]), tuple(c.get("guessed", ())))
+            for c in details["columns"]
         )
         return cls(
             version,

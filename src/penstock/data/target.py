@@ -14,6 +14,7 @@ from penstock.bundle.specs import Label
 from penstock.bundle.values import class_text
 from penstock.data.evidence import Evidence, plain_numbers
 from penstock.data.formats import NumberFormat, number_format
+from penstock.data.writing import AS_FOUND, Written
 from penstock.errors import TargetError
 
 MAX_NUMBER_CLASSES = 20  # more different whole numbers are a quantity
@@ -41,12 +42,14 @@ def infer_target(
     task: Task | None = None,
     positive: Label | None = None,
     missing: tuple[str, ...] | None = None,
+    written: Written = AS_FOUND,
 ) -> TargetFinding:
     """Task and classes of a target.
 
     Parameters
     ----------
     task : the user's word. positive : the class that is put last. missing : the user's missing markers.
+    written : what the user says of how numbers are written.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def infer_target(
             way_out="name another target column",
         )
     classes = classes_of(values)
-    numbers = number_format(values.texts)
+    numbers = number_format(values.texts, written)
     if len(classes) == 1:
         raise TargetError(
             f"the target {name!r} is constant",

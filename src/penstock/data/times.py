@@ -10,14 +10,17 @@ from penstock.bundle.raw import Unreadable
 from penstock.bundle.values import column_reader
 from penstock.data.evidence import MISSING_MARKERS, Evidence
 from penstock.data.formats import date_format, number_format
+from penstock.data.writing import AS_FOUND, Written
 from penstock.errors import SchemaMismatch
 
 
-def times_of(column: EncodedColumn, name: str, warnings: list[str]) -> tuple[np.ndarray, bool]:
+def times_of(
+    column: EncodedColumn, name: str, warnings: list[str], written: Written = AS_FOUND
+) -> tuple[np.ndarray, bool]:
     """A sortable number for each row, float64, shape (n,): microseconds of dates, or the numbers of a numeric column; and
     whether it is dates.
 
-    Rows without a readable time come first (they train), and are counted in `warnings`.
+    `written` : what the user says of how they are written. Rows without a readable time come first (they train), and are counted in `warnings`.
 
     Raises
     ------
@@ -25,11 +28,12 @@ def times_of(column: EncodedColumn, name: str, warnings: list[str]) -> tuple[np.
     """
     evidence = Evidence.of(column, np.arange(len(column.codes)))
     evidence = evidence.without([text for text in evidence.texts if text in MISSING_MARKERS])
-    numbers = number_format(evidence.texts) if evidence.texts else None
-    dates = date_format(evidence, name)
+    numbers = number_format(evidence.texts, written) if evidence.texts else None
+    dates = date_format(evidence, name, written)
     if dates is not None:
         warnings += [f"rows are dealt by the time in {name!r}: {told}" for told in dates.warnings]
-        read = column_reader(ColumnSpec(name, Kind.DATETIME, formats=dates.formats))
+        zone = written.timezone or "UTC"
+        read = column_reader(ColumnSpec(name, Kind.DATETIME, formats=dates.formats, timezone=zone))
     elif numbers is not None:
         read = column_reader(ColumnSpec(name, Kind.NUMERIC, decimal=numbers.decimal, thousands=numbers.thousands))
     else:
@@ -37,7 +41,8 @@ def times_of(column: EncodedColumn, name: str, warnings: list[str]) -> tuple[np.
         raise SchemaMismatch(
             f"rows cannot be dealt by the time in {name!r}",
             why="its values are neither dates that are known nor numbers" if shown else "it is empty",
-            way_out='name a column of dates such as 2026-11-20, or [split] by = "random"',
+            way_out=f'say how its dates are written, as formats.{name} = "%d/%m/%Y" under [data], name another column, or '
+            '[split] by = "random"',
             seen=shown,
         )
     table = np.full(len(column.values) + 1, -np.inf)

@@ -183,9 +183,35 @@ def check_source_of(
     if not stages.dry and not stages.context.objects.has(inputs["contract"]):
         parsed(project, text)  # nothing is kept of a text that is wrong
         stages.context.objects.put(text.encode())
+    stages.warnings += _read_otherwise(project, text, declared)
     record = stages.do("contract", check, inputs, params)
     if not record.outputs["passed"]:
         _decide(stages, record.outputs, project.declaration.data.source, override)
+
+
+def _read_otherwise(project: Project, text: str, declared: Mapping[str, Any]) -> list[str]:
+    """Columns of which the contract says another way of writing than `[data]`: it would refuse what the model reads."""
+    from penstock.data.writing import Writing
+
+    if not declared.get("writing"):
+        return []
+    writing, rules = Writing.from_json(declared["writing"]), parsed(project, text).columns
+    told = []
+    for name in sorted(writing.names & rules.keys()):
+        said, of = writing.of(name), rules[name]
+        pairs = {
+            "formats": (said.formats, of.formats), "timezone": (said.timezone, of.timezone),
+            "decimal": (said.decimal, of.decimal), "thousands": (said.thousands, of.thousands),
+        }  # fmt: skip
+        unlike = [key for key, (ours, its) in pairs.items() if ours not in ((), "", None, its)]
+        if said.thousands == "" != of.thousands:
+            unlike.append("thousands")
+        told += [
+            f"{project.declaration.contract.file} reads {name!r} with {key} = {pairs[key][1]!r}, [data] says "
+            f"{pairs[key][0]!r}: write the same in both"
+            for key in unlike
+        ]
+    return told
 
 
 def _decide(stages: Stages, outputs: Mapping[str, Any], what: str, override: str | None) -> None:

@@ -14,7 +14,7 @@ from penstock.lifecycle.privacy import refuse_open_decisions
 from penstock.lifecycle.source import declared_source, open_declared, source_is_there, tell
 from penstock.lifecycle.stages import Context, Stages, WouldRun
 from penstock.project.project import Project
-from penstock.project.sections.data import is_database
+from penstock.project.sections.data import is_database, names_of
 
 if TYPE_CHECKING:
     from penstock.ledger.run import Run
@@ -46,6 +46,7 @@ def declared_ingest(project: Project, *, look: bool = False) -> dict[str, Any]:
         **({"files": dict(split.files)} if split.files else {}),
         **({"history": _history(project)} if project.declaration.history else {}),
         **({"privacy": privacy} if any((privacy := declared_privacy(project)).values()) else {}),
+        **({"writing": writing} if (writing := declared_writing(project)) else {}),
     }
 
 
@@ -56,6 +57,18 @@ def _without(join: dict[str, Any], gone: set[str]) -> dict[str, Any]:
     prefix, needed = join["prefix"], {*join["right_on"], *([join["as_of"]["right"]] if join["as_of"] else [])}
     drop = {name.removeprefix(prefix) for name in gone if name.startswith(prefix)} - needed
     return {**join, "reading": {**join.get("reading", {}), "drop": sorted(drop)}} if drop else join
+
+
+def declared_writing(project: Project) -> dict[str, Any]:
+    """How dates and numbers are written, as `penstock.data.writing.Writing.to_json`."""
+    data = project.declaration.data
+    said: dict[str, Any] = {
+        "formats": {name: list(names_of(patterns)) for name, patterns in data.formats.items()},
+        "timezone" if isinstance(data.timezone, str) else "timezones": data.timezone,
+        "decimals": data.decimal,
+        "thousands": data.thousands,
+    }
+    return {name: of for name, of in said.items() if of}
 
 
 def _history(project: Project) -> dict[str, dict[str, Any]]:
@@ -97,6 +110,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     from penstock.data.ingest import ingest as ingest_file
     from penstock.data.privacy.applying import Decisions
     from penstock.data.split import SplitSettings
+    from penstock.data.writing import Writing
 
     project = context.project
     opened = open_declared(context, params, inputs=inputs)
@@ -114,6 +128,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         drop=tuple(params["drop"]),
         positive=params["positive"],
         privacy=Decisions(said["actions"], tuple(said["kept"]), tuple(said["off"])),
+        writing=Writing.from_json(params.get("writing", {})),
         key=params.get("key"),
         history=pasts_of(params.get("history", {})),
         project=project.name,
@@ -130,7 +145,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     run.output("read_why", list(result.read_why))
     run.output(
         "columns",
-        [{"name": c.name, "kind": c.kind.value, "why": c.why, "warnings": list(c.warnings)} for c in result.columns],
+        [column.to_json() for column in result.columns],
     )
     run.output("diff", result.diff)
     run.output("warnings", [*result.warnings, *tell(context, run, opened.main, version.parent)])

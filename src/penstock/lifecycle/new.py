@@ -106,6 +106,8 @@ def new_project(
     drop: tuple[str, ...] = (),
     missing: tuple[str, ...] | None = None,
     kinds: Mapping[str, str] | None = None,
+    formats: Mapping[str, Sequence[str]] | None = None,
+    timezone: str | None = None,
     key: str | None = None,
     header: bool = True,
     columns: tuple[str, ...] | None = None,
@@ -131,7 +133,7 @@ def new_project(
         a URL, which is read where it is. A file of personal data is not copied either, and nothing of the personal columns
         is stored until it is decided what becomes of them.
     form, file_column, query, cursor : ``format`` and the others as in `[data]` of the declaration.
-    kinds : column -> kind, instead of what would be inferred.
+    kinds : column -> kind, instead of what would be inferred. formats, timezone : how dates are written, as in `[data]`.
     split, gap, values, files : as in `[split]`; files of other parts are copied to ``data/raw`` too.
 
     Raises
@@ -171,6 +173,8 @@ def new_project(
         "drop": list(drop) or None,
         "missing": None if missing is None else list(missing),
         "kinds": dict(kinds) if kinds else None,
+        "formats": {name: list(said) for name, said in formats.items()} if formats else None,
+        "timezone": timezone,
         "key": key,
         "header": None if header else False,
         "columns": None if columns is None else list(columns),
@@ -318,11 +322,12 @@ def _fill(
         for one, proposed in _proposals(personal, declared["target"])
     ]
 
-    def declare(task: str = "") -> None:
+    def declare(task: str = "", guessed: Sequence[dict[str, Any]] = ()) -> None:
         metric = default_metric(Task(task)) if task else None
         text = render_declaration(
-            name=name, data=declared, task=task, metric=metric, split=split, seed=seed, privacy=privacy
-        )
+            name=name, data=declared, task=task, metric=metric, split=split, seed=seed, privacy=privacy,
+            formats=[(column["name"], column["guessed"]) for column in guessed],
+        )  # fmt: skip
         (draft / FILE).write_text(text, encoding="utf-8")
 
     declare()
@@ -332,7 +337,7 @@ def _fill(
             dataset = current_dataset(stages)
             check_declaration(project, dataset)
             read = project.ledger.get(next(step.run for step in stages.steps if step.name == "ingest"))
-            declare(read.outputs["task"])
+            declare(read.outputs["task"], [column for column in read.outputs["columns"] if column.get("guessed")])
             if not any(
                 one.must_be_decided for one in personal
             ):  # else the first run suggests one, of what the decisions let in

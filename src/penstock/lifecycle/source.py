@@ -49,11 +49,11 @@ def declared_source(data: DataSection) -> dict[str, Any]:
             "encoding": data.encoding,
         },
         **({"reading": more} if more else {}),
-        **({"joins": [_declared_join(join) for join in data.join]} if data.join else {}),
+        **({"joins": [_declared_join(join, data) for join in data.join]} if data.join else {}),
     }
 
 
-def _declared_join(join: JoinSection) -> dict[str, Any]:
+def _declared_join(join: JoinSection, data: DataSection) -> dict[str, Any]:
     options = {"format": join.format, "delimiter": join.delimiter, "quote": join.quote, "header": True, "columns": None}
     more: dict[str, Any] = {
         name: getattr(join, name) for name in ("query", "cursor", "key") if getattr(join, name) is not None
@@ -70,14 +70,18 @@ def _declared_join(join: JoinSection) -> dict[str, Any]:
         "right_on": list(names_of(join.on) or names_of(join.right_on)),
         "columns": list(join.columns),
         "prefix": join.prefix,
-        "as_of": None if as_of is None else _declared_as_of(as_of),
+        "as_of": None if as_of is None else _declared_as_of(as_of, data),
     }
 
 
-def _declared_as_of(as_of: AsOfSection) -> dict[str, Any]:
+def _declared_as_of(as_of: AsOfSection, data: DataSection) -> dict[str, Any]:
+    """What is said of the times; what `[data]` says of those of the rows need not be said again."""
+    zone = data.timezone if isinstance(data.timezone, str) else data.timezone.get(as_of.left, "")
     told = {
-        "left_formats": list(as_of.left_formats), "right_formats": list(as_of.right_formats), "timezone": as_of.timezone,
-    }  # fmt: skip
+        "left_formats": list(as_of.left_formats or names_of(data.formats.get(as_of.left, ()))),
+        "right_formats": list(as_of.right_formats),
+        "timezone": as_of.timezone or zone,
+    }
     return {
         "left": as_of.left, "right": as_of.right, "strict": as_of.strict, "max_age_us": _age_us(as_of.max_age),
         **{name: value for name, value in told.items() if value},

@@ -15,8 +15,8 @@ _ANY_TABLE = re.compile(r"\s*\[")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def line_of(column: str, action: str, why: str = "") -> str:
-    """One line of the table.
+def line_of(column: str, action: str | list[str], why: str = "") -> str:
+    """One line of the table, or of another one of columns.
 
     >>> line_of("e mail", "undecided:hash", "100 % are e-mail addresses")
     '"e mail" = "undecided:hash"    # 100 % are e-mail addresses'

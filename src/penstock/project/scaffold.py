@@ -30,6 +30,7 @@ def render_declaration(
     seed: int = 0,
     budget: str = "5m",
     privacy: Sequence[tuple[str, str, str, bool]] = (),
+    formats: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> str:
     """The text of a new `penstock.toml`.
 
@@ -37,6 +38,7 @@ def render_declaration(
     ----------
     data : the keys of [data] that differ from the defaults. split : those of [split], beside the shares and the seed.
     privacy : of each personal column its name, the proposed action, the evidence, and whether it has to be decided.
+    formats : of each column whose dates can be read both ways its name, and how they are read.
     metric : None while the task is not known, which is while the data are first read.
     """
     dealt = dict(split or {})
@@ -51,6 +53,7 @@ def render_declaration(
         "[data]",
         *(f"{key} = {toml(value)}" for key, value in data.items()),
         '# kinds = { zip = "categorical" }    # one line overrides what was inferred',
+        *_formats_lines(formats),
         '# drop = ["column"]                  # columns that are not known when you predict, or must not be used',
         "",
         *_privacy_lines(privacy),
@@ -92,6 +95,18 @@ def render_declaration(
         "",
     ]
     return "\n".join(lines)
+
+
+def _formats_lines(guessed: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """What was guessed of dates, as lines that settle it."""
+    from penstock.project.privacy_lines import line_of
+
+    if not guessed:
+        return []
+    return [
+        "# These dates could be read both ways. This is how they are read: take the # away where it is right, else correct it.",
+        *(f"# formats.{line_of(name, said[0] if len(said) == 1 else list(said))}" for name, said in guessed),
+    ]
 
 
 def _privacy_lines(found: Sequence[tuple[str, str, str, bool]]) -> list[str]:

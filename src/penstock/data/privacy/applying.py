@@ -15,6 +15,7 @@ from penstock.data.evidence import MISSING_MARKERS, Evidence, same_number_same_t
 from penstock.data.formats import date_format, number_format
 from penstock.data.infer import check_names
 from penstock.data.privacy.detect import recognisers
+from penstock.data.writing import NOT_SAID, Writing, Written
 from penstock.errors import DeclarationError, SchemaMismatch
 
 
@@ -85,6 +86,7 @@ def protections(
     *,
     missing: tuple[str, ...] | None,
     known: Mapping[str, ColumnSpec],
+    writing: Writing = NOT_SAID,
 ) -> dict[str, Protection]:
     """How each personal column is protected: formats from training rows, as those of any column.
 
@@ -92,12 +94,13 @@ def protections(
     ----------
     missing : the user's missing markers; by default all that are usual, whether they occur or not.
     known : declarations of an earlier version, kept for the columns of that name.
+    writing : what the user says of how dates and numbers are written.
     """
     markers = tuple(sorted(MISSING_MARKERS if missing is None else missing))
     found: dict[str, Protection] = {}
     for name, written in decisions.actions.items():
         before = known[name].privacy if name in known else None
-        found[name] = before or _protection(name, written, columns, train, markers, decisions.off)
+        found[name] = before or _protection(name, written, columns, train, markers, decisions.off, writing.of(name))
     return found
 
 
@@ -131,6 +134,7 @@ def _protection(
     train: np.ndarray,
     markers: tuple[str, ...],
     off: tuple[str, ...],
+    said: Written,
 ) -> Protection:
     action = parse_action(written)
     plain = Protection(action.text, missing=markers)
@@ -152,9 +156,9 @@ def _protection(
         return plain
     evidence = Evidence.of(columns[name], train).without(markers)
     if action.name == "band":
-        numbers = number_format(evidence.texts) if evidence.texts else None
+        numbers = number_format(evidence.texts, said) if evidence.texts else None
         return plain if numbers is None else replace(plain, decimal=numbers.decimal, thousands=numbers.thousands)
-    dates = date_format(evidence, f"{name} date") if evidence.texts else None
+    dates = date_format(evidence, f"{name} date", said) if evidence.texts else None
     if dates is None and evidence.texts:
         raise SchemaMismatch(
             f"[privacy.columns] {name} = {written!r} is for dates, and its values are none that are known",

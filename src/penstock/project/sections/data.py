@@ -31,7 +31,7 @@ class AsOfSection(Section, frozen=True):
         for key in ("left_formats", "right_formats"):
             for pattern in getattr(self, key):
                 if pattern != "iso" and not _is_date_pattern(pattern):
-                    yield key, f"{pattern!r} is no format of dates", 'write "iso", or a pattern such as "%d/%m/%Y"'
+                    yield key, f"{pattern!r} is no format of dates", FORMATS_WAY_OUT
         if self.max_age is not None and parsed_gap(self.max_age) is None:
             yield (
                 "max_age",
@@ -110,8 +110,13 @@ class DataSection(Section, frozen=True):
     query: str | None = None  # SQL, where the source is a database
     cursor: str | None = None  # its column by which only newer rows are fetched
     join: tuple[JoinSection, ...] = ()
+    formats: dict[str, str | tuple[str, ...]] = {}  # column -> of its dates: "iso", or patterns such as "%d/%m/%Y"
+    timezone: str | dict[str, str] = ""  # of instants that name none, of all columns or by column; default: UTC
+    decimal: dict[str, str] = {}  # column -> its decimal mark
+    thousands: dict[str, str] = {}  # column -> its thousands mark; "" for none
 
     def faults(self) -> Iterator[Fault]:
+        yield from self._faults_of_writing()
         if self.target in self.drop:
             yield "drop", f"it names the target {self.target!r}", "remove it from the list"
         if not is_database(self.source):
@@ -122,6 +127,69 @@ class DataSection(Section, frozen=True):
                         f"the source {self.source!r} is no database",
                         "remove it, or name one: sqlite:///shop.db, postgresql://",
                     )
+
+    def _faults_of_writing(self) -> Iterator[Fault]:
+        for name, said in self.formats.items():
+            if not names_of(said):
+                yield (
+                    f"formats.{name}",
+                    "no format is no way to read dates",
+                    'write a pattern such as "%d/%m/%Y", or remove it',
+                )
+            for pattern in names_of(said):
+                if pattern != "iso" and not _is_date_pattern(pattern):
+                    yield f"formats.{name}", f"{pattern!r} is no format of dates", FORMATS_WAY_OUT
+            if name == self.target:
+                yield f"formats.{name}", "it is the target, which is a class or a number", "remove it"
+        dates = {*self.formats, *(self.timezone if isinstance(self.timezone, dict) else ())}
+        numbers = {*self.decimal, *self.thousands}
+        for name in sorted(dates | numbers):
+            kind, want = self.kinds.get(name), Kind.DATETIME if name in dates else Kind.NUMERIC
+            key = next(
+                key for key in ("formats", "timezone", "decimal", "thousands") if name in (getattr(self, key) or ())
+            )
+            if name in dates & numbers:
+                yield (
+                    f"{key}.{name}",
+                    "a column holds either dates or numbers, and marks of numbers are set too",
+                    "remove one",
+                )
+            elif kind not in (None, want):
+                yield (
+                    f"{key}.{name}",
+                    f"kinds.{name} says that it is {kind.value}",
+                    f"remove one of them, or write {want.value!r}",
+                )
+        for name in sorted(numbers):
+            decimal, thousands = self.decimal.get(name, "."), self.thousands.get(name, "")
+            marks = decimal + thousands
+            if len(decimal) != 1 or len(thousands) > 1 or decimal == thousands or any(map(str.isalnum, marks)):
+                yield (
+                    f"{'decimal' if name in self.decimal else 'thousands'}.{name}",
+                    f"decimal mark {decimal!r} and thousands mark {thousands!r} cannot be",
+                    "each is one character (thousands may be none), they differ, and neither is a digit or a letter",
+                )
+        zones = self.timezone.items() if isinstance(self.timezone, dict) else [("", self.timezone)]
+        for name, zone in zones:
+            if zone and not _is_time_zone(zone):
+                yield (
+                    f"timezone.{name}".rstrip("."),
+                    f"{zone!r} is no time zone that is known here",
+                    'write a name such as "Europe/Berlin", or "UTC"',
+                )
+
+
+FORMATS_WAY_OUT = 'write "iso", or a pattern such as "%d/%m/%Y"'
+
+
+def _is_time_zone(name: str) -> bool:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return name == "UTC"
+    return True
 
 
 def is_database(source: str) -> bool:
