@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from penstock.errors import BundleError
+from penstock.serving.acknowledgements import AcknowledgementFile
+from penstock.serving.slots import read_slots
 
 Cli = Callable[..., Any]
 IMPOSSIBLE = '\n[[gates]]\nmetric = "roc_auc"\nat_least = 0.9999\n'
@@ -190,6 +195,50 @@ def test_rollback_puts_the_version_before_back(penstock: Cli, project_at: Cli, s
     aliases = {v["version"]: v["aliases"] for v in penstock(project, "models").body["versions"]}
     assert aliases == {1: ["champion"], 2: []}
     assert penstock(project, "rollback").body["version"] == 2
+
+
+def test_a_worker_that_hangs_does_not_undo_a_rollback(
+    penstock: Cli, project_at: Cli, set_line: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was bad stays away from the workers that have gone back; whoever rolls back hears which one has not."""
+    project = project_at("run")
+    another_version(penstock, set_line, project)
+    for version in ("1", "2"):
+        assert penstock(project, "deploy", "--version", version).code == 0
+    state_dir = project / ".penstock" / "serving"
+    hanging = AcknowledgementFile(state_dir)
+    hanging.serves(read_slots(state_dir).epoch, "titanic", 2, "green")
+    monkeypatch.setattr("penstock.serving.acknowledgements.RETURN_S", 0.05)
+    done = penstock(project, "rollback")
+    hanging.remove()
+    assert done.code == 2
+    assert "is live again, but not every worker has switched" in done.error["what"]
+    assert str(os.getpid()) in done.error["why"]
+    entry = read_slots(state_dir).live_entry
+    assert entry is not None
+    assert entry.version == 1
+    aliases = {v["version"]: v["aliases"] for v in penstock(project, "models").body["versions"]}
+    assert aliases == {1: ["champion"], 2: []}
+
+
+def test_a_worker_that_refuses_undoes_a_rollback(penstock: Cli, project_at: Cli, set_line: Cli) -> None:
+    """What it cannot answer with is not live."""
+    project = project_at("run")
+    another_version(penstock, set_line, project)
+    for version in ("1", "2"):
+        assert penstock(project, "deploy", "--version", version).code == 0
+    state_dir = project / ".penstock" / "serving"
+    epoch = read_slots(state_dir).epoch
+    refusing = AcknowledgementFile(state_dir)
+    refusing.serves(epoch, "titanic", 2, "green")
+    refusing.refuses(epoch + 1, BundleError("graph.onnx is damaged", "a bit flipped", "copy it again"))
+    done = penstock(project, "rollback")
+    refusing.remove()
+    assert done.code == 2
+    assert "graph.onnx is damaged" in done.error["what"]
+    entry = read_slots(state_dir).live_entry
+    assert entry is not None
+    assert entry.version == 2
 
 
 @pytest.mark.parametrize("stage", ["run", "live"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.bundle.privacy.keys import write_key
 from penstock.bundle.runtime import Bundle
-from penstock.errors import DeclarationError, GateRefused, ProjectError
+from penstock.errors import DeclarationError, GateRefused, ProjectError, ServingError
 from penstock.lifecycle.bundles import bundle_of
 from penstock.lifecycle.check import check_declaration
 from penstock.lifecycle.exam import FEW_ROWS, Envelope, choose_envelope, examine, keep_report
@@ -18,7 +18,7 @@ from penstock.lifecycle.settings import overriding
 from penstock.lifecycle.settle import settle
 from penstock.lifecycle.versions import WAIT_S, chosen_version
 from penstock.project.project import Project
-from penstock.serving.acknowledgements import wait_for_epoch, workers
+from penstock.serving.acknowledgements import wait_for_epoch, wait_for_return, workers
 from penstock.serving.arm_counts import forget_counts
 from penstock.serving.arms import form_of
 from penstock.serving.releases import Guards
@@ -121,6 +121,7 @@ def rollback_project(project: Project) -> RollbackResult:
     Raises
     ------
     ServingError : there is no version to go back to, or a server process refuses it; then nothing has changed.
+    NotFollowed : it is live again, and a server process that hangs has not switched.
     """
     start = time.perf_counter()
     ledger = project.ledger  # opened first: what cannot be recorded is not done
@@ -131,8 +132,8 @@ def rollback_project(project: Project) -> RollbackResult:
             return _ended(project, before, start)
         state = switch_back(project.serving_state, by="rollback")
         try:
-            switched = wait_for_epoch(project.serving_state, state.epoch)
-        except BaseException:
+            switched, late = wait_for_return(project.serving_state, state.epoch)
+        except ServingError:
             restore(project.serving_state, before, state, by="rollback was refused")
             raise
         seconds = time.perf_counter() - start
@@ -153,6 +154,8 @@ def rollback_project(project: Project) -> RollbackResult:
             "run": run.id,
         }
         ledger.audit.append("rollback", entry.model, details)
+    if late is not None:
+        raise late
     return RollbackResult(entry.model, entry.version, state.live, round(seconds, 4), len(switched))
 
 

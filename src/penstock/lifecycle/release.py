@@ -14,7 +14,7 @@ from penstock.lifecycle.settle import settle
 from penstock.lifecycle.versions import WAIT_S, chosen_version
 from penstock.project.project import Project
 from penstock.project.sections.serving import seconds_of
-from penstock.serving.acknowledgements import wait_for_epoch
+from penstock.serving.acknowledgements import wait_for_epoch, wait_for_return
 from penstock.serving.arm_counts import forget_counts
 from penstock.serving.arms import refuse_other_form
 from penstock.serving.releases import TOLD, Guards, Mode, Release
@@ -154,6 +154,10 @@ def end(project: Project, what: str, reason: str, *, who: str | None = None) -> 
     where there is neither.
 
     To be called under the lock of a deploy. `what` is the event: ``rollback`` or ``return``.
+
+    Raises
+    ------
+    ServingError : a server process refuses it. NotFollowed : it is done and written down, and a server process that hangs has not followed.
     """
     state_dir = project.serving_state
     before = read_slots(state_dir)
@@ -164,8 +168,9 @@ def end(project: Project, what: str, reason: str, *, who: str | None = None) -> 
     ended = before.watch or before.release
     if state is None:
         return None
-    wait_for_epoch(state_dir, state.epoch)
-    prune_bundles(state_dir)
+    _, late = wait_for_return(state_dir, state.epoch)
+    if late is None:
+        prune_bundles(state_dir)
     live = state.live_entry
     assert live is not None
     if before.watch is not None:
@@ -180,6 +185,8 @@ def end(project: Project, what: str, reason: str, *, who: str | None = None) -> 
         "by": reason,
     }
     project.ledger.audit.append(what, live.model, details, who)
+    if late is not None:
+        raise late
     return state
 
 

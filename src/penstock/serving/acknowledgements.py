@@ -18,10 +18,16 @@ from penstock.serving.instants import iso_now
 
 FORMAT = 1
 STARTING = -1
+RETURN_S = 20.0
+"""How long a rollback waits for the workers: longer than the supervisor takes to replace one that hangs."""
 _POLL_S = 0.005
 _AGAIN_S = 1.0
 
 log = logging.getLogger("penstock.serving")
+
+
+class NotFollowed(ServingError):
+    """The time is over, and a worker neither serves the epoch nor refuses it: it is slow, or hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,8 @@ def wait_for_epoch(state_dir: Path, epoch: int, timeout_s: float = 10.0) -> list
 
     Raises
     ------
-    ServingError : a worker refused the epoch (the bundle did not load or failed its self-test), or the time is over.
+    ServingError : a worker refused the epoch (the bundle did not load or failed its self-test).
+    NotFollowed : the time is over.
     """
     ends = time.monotonic() + timeout_s
     while True:
@@ -156,12 +163,28 @@ def wait_for_epoch(state_dir: Path, epoch: int, timeout_s: float = 10.0) -> list
             return now
         if time.monotonic() >= ends:
             pids = ", ".join(str(worker.pid) for worker in late)
-            raise ServingError(
+            raise NotFollowed(
                 f"not every worker has switched within {timeout_s:g} s",
                 why=f"waiting for process {pids}, which serves epoch {late[0].epoch} where {epoch} was set",
                 way_out="look at the server's log on stderr; restart the server if it hangs",
             )
         time.sleep(_POLL_S)
+
+
+def wait_for_return(state_dir: Path, epoch: int) -> tuple[list[Acknowledgement], NotFollowed | None]:
+    """Wait until every living worker has gone back to `epoch`. One that hangs does not undo that for those that have: it is given back as
+    an error, to be raised once what was done is written down.
+
+    Raises
+    ------
+    ServingError : a worker refused the epoch.
+    """
+    try:
+        return wait_for_epoch(state_dir, epoch, timeout_s=RETURN_S), None
+    except NotFollowed as late:
+        return workers(state_dir), NotFollowed(
+            f"what was live before is live again, but {late.what}", why=late.why, way_out=late.way_out
+        )
 
 
 def wait_for_shelf(state_dir: Path, epoch: int, timeout_s: float = 30.0) -> list[Acknowledgement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -32,6 +33,8 @@ Reload = Callable[[], ServeSettings]
 _LOOK_S = 0.02
 _LONGEST_PAUSE_S = 5.0
 _START_S = 60.0  # for a new worker to serve, when one is replaced
+_BEAT_S = 1.0  # how often a worker says that it lives
+_SILENT_S = 10.0  # without a word for so long, it hangs
 _TRIAL_S = 30.0  # so long a new worker has to last before the settings that it brought are taken for good ones
 
 
@@ -108,6 +111,7 @@ def _keep(team: Team, told: _Signals, reload: Reload | None) -> None:
     """Replace workers that end by themselves, ever more slowly where they go on doing so; and all of them when told to."""
     pause, calm_at = _LOOK_S, 0.0
     while not told.stop.wait(_LOOK_S):
+        team.end_silent()
         for code in team.buried():
             log.error("a worker ended with code %d and is replaced", code)
             pause = _LOOK_S if time.monotonic() > calm_at else min(2 * pause, _LONGEST_PAUSE_S)
@@ -140,7 +144,8 @@ def reloaded(reload: Reload | None, now: ServeSettings) -> ServeSettings | None:
 
 
 class Member:
-    """A worker process. By one pipe it says that it serves, by another one (its stdin) it hears when its supervisor is gone.
+    """A worker process. By one pipe it says that it serves, again each second out of its event loop; by another one (its stdin) it hears
+    when its supervisor is gone.
 
     Attributes
     ----------
@@ -150,12 +155,27 @@ class Member:
     def __init__(self, process: subprocess.Popen[bytes], said: BinaryIO, settings: ServeSettings) -> None:
         self.process, self.settings = process, settings
         self._said, self._serves = said, False
+        self._silent_s = 0.0
 
     def serves(self) -> bool:
         """Whether it has come to answer requests. Not by a file: a worker also takes the place of another where the disk is full."""
-        if not self._serves and not self._said.closed:
-            self._serves = bool(self._said.read(1))
-        return self._serves
+        return self._serves or self._hears()
+
+    def silent_s(self, watched_s: float) -> float:
+        """For how long it has said nothing while it was watched. What it says before it serves does not count.
+
+        Parameters
+        ----------
+        watched_s : since the last look.
+        """
+        self._silent_s = 0.0 if self._hears() or not self._serves else self._silent_s + watched_s
+        return self._silent_s
+
+    def _hears(self) -> bool:
+        """Take what it has said since the last look; whether that was anything."""
+        heard = not self._said.closed and bool(self._said.read(4096))
+        self._serves = self._serves or heard
+        return heard
 
     def has_ended(self) -> bool:
         if self.process.poll() is None:
@@ -177,6 +197,7 @@ class Team:
         self._before: ServeSettings | None = None  # those to go back to
         self._trial_ends = 0.0
         self._members: list[Member] = []
+        self._looked_at = 0.0
 
     def start(self) -> Member:
         fd = self._listening.fileno()
@@ -205,6 +226,19 @@ class Team:
         ended = [member for member in self._members if member.has_ended()]
         self._members = [member for member in self._members if member not in ended]
         return [member.process.returncode for member in ended]
+
+    def end_silent(self) -> None:
+        """End members that hang: one that is stopped or stuck answers nobody, but its share of the new connections comes to it."""
+        now = time.monotonic()
+        gap = now - self._looked_at
+        if gap < _BEAT_S:
+            return
+        self._looked_at = now
+        for member in self._members:
+            # A long gap is one beat, too: then this process was held up itself, and perhaps the whole machine.
+            if member.silent_s(min(gap, 2 * _BEAT_S)) > _SILENT_S:
+                log.error("a worker (process %d) has hung for %g s and is ended", member.process.pid, _SILENT_S)
+                member.end()
 
     def renew(self, settings: ServeSettings) -> None:
         """Have each member replaced by a new process with `settings`, one with each call of `replace_one`."""
@@ -283,12 +317,15 @@ def work(state_dir: Path, fd: int, ready_fd: int, settings: ServeSettings) -> No
 
     threading.Thread(target=_stop_with_supervisor, name="supervisor-watch", daemon=True).start()
     with socket.socket(fileno=fd) as listening, open(ready_fd, "wb", buffering=0) as saying, configured(settings.logs):
-        run_worker(state_dir, listening, settings, lambda _: _say(saying))
+        os.set_blocking(ready_fd, False)
+        run_worker(state_dir, listening, settings, lambda _: _beat(saying))
 
 
-def _say(saying: BinaryIO) -> None:
+def _beat(saying: BinaryIO) -> None:
+    """Say from now on, for as long as the event loop runs, that it does."""
     with contextlib.suppress(BrokenPipeError):  # the supervisor is gone, and this worker with it in a moment
-        saying.write(b"1")
+        saying.write(b"1")  # where it does not listen for hours and the pipe is full, nothing is written
+    asyncio.get_running_loop().call_later(_BEAT_S, _beat, saying)
 
 
 def _stop_with_supervisor() -> None:
