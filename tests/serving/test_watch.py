@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from penstock.bundle.runtime import Bundle
+from penstock.errors import ServingError
 from penstock.serving import guards as guards_module
 from penstock.serving.acknowledgements import wait_for_epoch
 from penstock.serving.arm_counts import ArmFile, forget_counts, read_counts
@@ -107,7 +109,7 @@ def test_it_is_held_to_the_version_before_as_that_was_in_the_release(
     assert state.watch is not None
     assert state.watch.reference == beside.release.number
     ArmFile(tmp_path / "serving", 99, "a")
-    forget_counts(tmp_path / "serving", but=state.watch)
+    forget_counts(tmp_path / "serving", but=state.counted)
     assert read_counts(tmp_path / "serving", beside.release.number)["live"][0] == 400
     assert not (tmp_path / "serving/arms/99").exists()
     client = open_client()
@@ -120,6 +122,65 @@ def test_it_is_held_to_the_version_before_as_that_was_in_the_release(
     reason = client.worker.guards.look()
     assert reason is not None
     assert reason.startswith("latency_p50 > 2 * live")
+
+
+def test_it_is_held_to_the_version_before_as_that_was_when_it_went_live(
+    watched: SlotState, deploy: Deploy, release: Deploy, open_client: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Where no release led there: of a version that was watched itself it is known what is usual."""
+    state_dir = tmp_path / "serving"
+    assert watched.watch is not None
+    assert watched.watch.reference is None  # version 1 was the first, and nobody counted it
+    before = ArmFile(state_dir, watched.watch.number, "a")
+    for _ in range(400):
+        before.candidate.answered(1, 0, 0, 0.001)
+    begun = release(1, "canary", 0.5)  # and is given up again
+    forget_counts(state_dir, but=begun.counted)
+    switch_back(state_dir)
+    state = deploy(3, watch=HOUR)
+    assert state.watch is not None
+    assert state.watch.reference == watched.watch.number
+    assert SlotState.from_json(state.to_json()) == state
+    forget_counts(state_dir, but=state.counted)
+    client = open_client()
+    counts = ArmFile(state_dir, state.watch.number, "another")
+    for _ in range(2000):
+        counts.candidate.answered(1, 0, 0, 0.004)
+    reason = client.worker.guards.look()
+    assert reason is not None
+    assert reason.startswith("latency_p50 > 2 * live")
+
+
+def test_nobody_goes_back_to_what_a_guard_took_back(watched: SlotState, deploy: Deploy, tmp_path: Path) -> None:
+    """By accident: who means it deploys it again."""
+    state_dir = tmp_path / "serving"
+    assert watched.watch is not None
+    returned = return_from(state_dir, watched.watch.number, by="guard: errors > 1% (3% against 1%)")
+    assert returned is not None
+    assert returned.live_entry == watched.slots[watched.idle]
+    with pytest.raises(ServingError, match="version 2 was taken back") as refused:
+        switch_back(state_dir)
+    assert refused.value.why == "guard: errors > 1% (3% against 1%)"
+    assert read_slots(state_dir) == returned
+    assert deploy(2).live_entry == replace(watched.live_entry, watched=None)  # type: ignore[type-var]
+    again = switch_back(state_dir).live_entry
+    assert again is not None
+    assert again.version == 1
+
+
+def test_a_watch_ends_where_what_stands_by_cannot_be_loaded(
+    watched: SlotState, open_client: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Nothing could be gone back to: no file says that something stands by which does not."""
+    state_dir = tmp_path / "serving"
+    standing_by = watched.slots[watched.idle]
+    assert standing_by is not None
+    (state_dir / standing_by.path / "graph.onnx").write_bytes(b"damaged")
+    client = open_client()
+    assert client.post("/predict", {"rows": [ROW]}).json()["version"] == 2
+    state = read_slots(state_dir)
+    assert (state.watch, state.by) == (None, "watched: version 1, which stood by, cannot be loaded")
+    assert client.worker.guards.look() is None
 
 
 def test_whoever_goes_back_or_releases_another_ends_the_watch(

@@ -21,6 +21,7 @@ from penstock.project.project import Project
 from penstock.serving.acknowledgements import wait_for_epoch, wait_for_return, workers
 from penstock.serving.arm_counts import forget_counts
 from penstock.serving.arms import form_of
+from penstock.serving.conditions import parse
 from penstock.serving.releases import Guards
 from penstock.serving.slots import SlotState, fill_and_switch, prune_bundles, read_slots, restore, switch_back
 
@@ -108,7 +109,10 @@ def deploy_version(
             overrides=deployment["overrides"],
             deployed=deployed,
             run=run.id,
-            warnings=_warnings(project, chosen, envelope, report.rows, accept_spent),
+            warnings=[
+                *_warnings(project, chosen, envelope, report.rows, accept_spent),
+                *(_not_judged(project) if deployed else ()),
+            ],
             watch_s=watch.watch_s if deployed and watch is not None else 0.0,
         )
 
@@ -237,8 +241,7 @@ def _switch(
         restore(state_dir, before, state, by=f"deploy {run} was refused")
         raise
     prune_bundles(state_dir)
-    if state.watch is not None:
-        forget_counts(state_dir, but=state.watch)
+    forget_counts(state_dir, but=state.counted)
     registry = ledger.registry
     registry.set_alias(chosen.name, "champion", chosen.version)
     if registry.aliases(chosen.name).get("challenger") == chosen.version:
@@ -266,6 +269,21 @@ def _watch(project: Project, bundle: Bundle) -> Guards | None:
         return None
     old = Bundle.load(project.serving_state / before.path, key=project.privacy_key).signature
     return declared_guards(project) if form_of(old) == form_of(bundle.signature) else None
+
+
+def _not_judged(project: Project) -> list[str]:
+    """Guards of the watch that has begun that compare with what nobody has counted."""
+    state = read_slots(project.serving_state)
+    watch, before = state.watch, state.slots[state.idle]
+    if watch is None or before is None or watch.reference is not None:
+        return []
+    comparing = [text for text in watch.guards.trip if parse(text).is_of_live]
+    if not comparing:
+        return []
+    return [
+        f"guards that compare with version {before.version} judge nothing in this watch, as it was neither released beside another "
+        f"nor watched when it went live: {'; '.join(comparing)}"
+    ]
 
 
 def _warnings(

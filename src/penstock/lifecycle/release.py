@@ -205,13 +205,12 @@ def _offer(
         digest=chosen.bundle,
         by=f"release {run}",
     )
-    assert state.release is not None
     try:
         workers = wait_for_epoch(state_dir, state.epoch, timeout_s=30.0)
     except BaseException:
         restore(state_dir, before, state, by=f"release {run} was refused")
         raise
-    forget_counts(state_dir, but=state.release)
+    forget_counts(state_dir, but=state.counted)
     prune_bundles(state_dir)
     details = {
         "version": chosen.version,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import final
 
 from penstock.serving.folder import ServingFolder
-from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Release
+from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM
 from penstock.serving.sharing import shared_map
 
 ARMS = (LIVE_ARM, CANDIDATE_ARM)
@@ -99,9 +99,9 @@ def minus(now: Counts, before: Counts) -> Counts:
     return [a - b for a, b in zip(now, before, strict=True)]
 
 
-def forget_counts(state_dir: Path, *, but: Release) -> None:
-    """Delete the counts of releases that are over; not of this one, nor of what it refers to."""
-    kept = {str(but.number), str(but.reference)}
+def forget_counts(state_dir: Path, *, but: Collection[int]) -> None:
+    """Delete the counts of releases and watches that are over; `but`: the numbers of those that are still looked at."""
+    kept = set(map(str, but))
     for folder in ServingFolder(state_dir).arms.glob("*"):
         if folder.name not in kept:
             shutil.rmtree(folder, ignore_errors=True)

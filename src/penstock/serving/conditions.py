@@ -139,6 +139,11 @@ class Condition:
         return frozenset(_wants(self.root, name, 1)) - {0}
 
     @property
+    def is_of_live(self) -> bool:
+        """Whether it looks at the live version, too."""
+        return any(value.of_live for one in self.comparisons for value in one.values)
+
+    @property
     def is_fast(self) -> bool:
         """Whether a server can judge it by what it counts itself."""
         return not self.names & SLOW_NAMES

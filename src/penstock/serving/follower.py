@@ -20,12 +20,13 @@ from penstock.serving.acknowledgements import AcknowledgementFile
 from penstock.serving.arm_counts import ArmCounter
 from penstock.serving.arms import Arms
 from penstock.serving.background import in_turn
+from penstock.serving.changes import WATCHED
 from penstock.serving.folder import ServingFolder
 from penstock.serving.followed import Followed
 from penstock.serving.journal_writer import origin_of
 from penstock.serving.loading import load_bundle
 from penstock.serving.shadow import Shadow
-from penstock.serving.slots import SlotEntry, SlotState, read_slots
+from penstock.serving.slots import SlotEntry, SlotState, end_watch, read_slots
 
 log = logging.getLogger("penstock.serving")
 
@@ -168,6 +169,12 @@ class SlotFollower:
                 if strict and state.release is not None:
                     raise
                 log.error("the idle slot %r is left out: %s", state.idle, error)
+                if state.watch is not None:  # there is nothing to go back to
+                    end_watch(
+                        self.state_dir,
+                        state.watch.number,
+                        by=f"{WATCHED}: version {idle.version}, which stood by, cannot be loaded",
+                    )
         self._bundles = {slot.entry.bundle: slot.bundle for slot in loaded.values()}
         by_version = {slot.entry.version: slot for slot in reversed(loaded.values())}  # the live one wins
         released = self._watched(state, loaded) or self._released(state, loaded, strict=strict)

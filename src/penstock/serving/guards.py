@@ -87,10 +87,10 @@ class GuardWatch:
         return None
 
     def _counts(self, release: Release) -> dict[str, Counts]:
-        """Of both arms. In a watch the version before is as it was counted in the release that led there."""
+        """Of both arms. In a watch the version before is as it was counted in the release that led there, or when it was watched itself."""
         counts = read_counts(self._state_dir, release.number)
         if release.reference is not None:
-            counts[LIVE_ARM] = read_counts(self._state_dir, release.reference)[LIVE_ARM]
+            counts[LIVE_ARM] = read_counts(self._state_dir, release.reference)[release.reference_arm]
         return counts
 
     def _take(self, release: Release) -> None:

@@ -62,7 +62,8 @@ class Release:
     sticky : the field of a row by which arms are dealt: a value of it has one arm for as long as the share does not shrink
         past it. None: every request is dealt anew.
     displaced : what the candidate's slot held before, as the JSON of a `SlotEntry`; it goes back there when the release ends.
-    reference : of a watch: the release that it follows, in which the version before was counted. None: it was not.
+    reference, reference_arm : of a watch: the release or watch in which the version before was counted, and as which arm. None: it was
+        not.
     """
 
     mode: Mode
@@ -73,6 +74,7 @@ class Release:
     started_at: str = ""
     displaced: Mapping[str, Any] | None = field(default=None, compare=False)
     reference: int | None = None
+    reference_arm: str = LIVE_ARM
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

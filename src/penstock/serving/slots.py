@@ -22,7 +22,7 @@ from penstock.objects.files import naming_full_disk, sync_folder, write_atomic
 from penstock.serving.changes import Change, note_change
 from penstock.serving.folder import ServingFolder
 from penstock.serving.instants import iso_now
-from penstock.serving.releases import Guards, Release
+from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Guards, Release
 from penstock.serving.stored import UNREADABLE, is_count, sound
 
 FORMAT = 2
@@ -39,6 +39,8 @@ class SlotEntry:
     ----------
     bundle, path : digest, and where its copy lies relative to the serving folder, so that the folder can be moved.
     deployment : what is known since the bundle was made: the score on an envelope, gates, overrides. Shown by `/model`.
+    watched : the watch in which it was counted when it went live; None: it was not watched.
+    taken_back : why a guard took it back; it is not gone back to.
     """
 
     model: str
@@ -46,6 +48,8 @@ class SlotEntry:
     bundle: str
     path: str
     deployment: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    watched: int | None = None
+    taken_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,15 @@ class SlotState:
     def candidate(self) -> SlotEntry | None:
         """What is released beside the live version; None where there is no release."""
         return self.slots[self.idle] if self.release else None
+
+    @property
+    def counted(self) -> frozenset[int]:
+        """Numbers of the releases and watches whose counts are still looked at, or will be by the next watch."""
+        found: list[int | None] = [entry.watched for entry in self.slots.values() if entry is not None]
+        for one in (self.release, self.watch):
+            if one is not None:
+                found += [one.number, one.reference]
+        return frozenset(number for number in found if number is not None)
 
     @property
     def idle(self) -> str:
@@ -173,8 +186,12 @@ def fill_and_switch(
         slots = {**before.slots, before.idle: entry}
         watched = None
         if watch is not None and watch.watch_s and before.live_entry is not None:
+            number, arm = before.epoch + 1, LIVE_ARM
             reference = None if before.release is None else before.release.number
-            watched = Release("watch", 1.0, None, watch, before.epoch + 1, iso_now(), reference=reference)
+            if reference is None:
+                reference, arm = before.live_entry.watched, CANDIDATE_ARM
+            watched = Release("watch", 1.0, None, watch, number, iso_now(), reference=reference, reference_arm=arm)
+            slots[before.idle] = replace(entry, watched=number)
         return _write(folder, replace(before, live=before.idle, slots=slots, release=None, watch=watched), before, by)
 
 
@@ -248,13 +265,18 @@ def end_watch(state_dir: Path, number: int, *, by: str = "") -> SlotState | None
 
 
 def return_from(state_dir: Path, number: int, *, by: str = "") -> SlotState | None:
-    """Make what stands by live again, where the watch of that number goes on; None where it is over already."""
+    """Make what stands by live again, where the watch of that number goes on; None where it is over already. `by` is why: what was live
+    keeps it, so that nobody goes back to that by accident."""
     folder = ServingFolder(state_dir)
     with _changing(folder):
         before = read_slots(state_dir)
         if before.watch is None or before.watch.number != number:
             return None
-        return _write(folder, replace(before, live=before.idle, watch=None), before, by)
+        left = before.live_entry
+        assert before.live is not None
+        assert left is not None
+        slots = {**before.slots, before.live: replace(left, taken_back=by)}
+        return _write(folder, replace(before, live=before.idle, slots=slots, watch=None), before, by)
 
 
 def switch_back(state_dir: Path, *, by: str = "") -> SlotState:
@@ -262,14 +284,22 @@ def switch_back(state_dir: Path, *, by: str = "") -> SlotState:
 
     Raises
     ------
-    ServingError : the other slot is empty.
+    ServingError : the other slot is empty, or what it holds was taken back by a guard.
     """
     folder = ServingFolder(state_dir)
     with _changing(folder):
         before = read_slots(state_dir)
         if before.release is not None:
             return _write(folder, _without_release(before), before, by)
-        if before.slots[before.idle] is None:
+        other = before.slots[before.idle]
+        if other is not None and other.taken_back:
+            raise ServingError(
+                f"version {other.version} was taken back, and is not gone back to",
+                why=other.taken_back,
+                way_out="name another version: penstock deploy --version N (`penstock models` lists them); "
+                f"this one, in spite of that: penstock deploy --version {other.version}",
+            )
+        if other is None:
             raise ServingError(
                 "there is no version to go back to",
                 why=f"the slot {before.idle!r} is empty: "
