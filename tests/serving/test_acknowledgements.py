@@ -44,6 +44,37 @@ def test_a_worker_that_does_not_switch_is_named(tmp_path: Path) -> None:
     assert "epoch 6" in error.value.why
 
 
+def test_a_worker_that_is_at_work_on_it_is_waited_for(tmp_path: Path) -> None:
+    """Longer than one that says nothing; whoever deploys hears why."""
+    file = AcknowledgementFile(tmp_path)
+    file.serves(6, "toy", 1, "blue")
+
+    def work() -> None:
+        for _ in range(20):
+            file.loads(7)
+            time.sleep(0.05)
+        file.serves(7, "toy", 2, "green")
+        file.loads(7)  # told by a thread that was late: it is loaded
+
+    said: list[str] = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    (worker,) = wait_for_epoch(tmp_path, 7, timeout_s=0.5, told=said.append)
+    thread.join()
+    assert (worker.epoch, workers(tmp_path)[0].loading) == (7, 0)
+    assert len(said) == 1
+    assert said[0].startswith("waiting for 1 of 1 server processes, which are still loading")
+
+
+def test_a_worker_that_tells_no_more_is_not_waited_for(tmp_path: Path) -> None:
+    """It hangs, though it was at work."""
+    file = AcknowledgementFile(tmp_path)
+    file.serves(6, "toy", 1, "blue")
+    file.loads(7)
+    with pytest.raises(ServingError, match=r"not every worker has switched within 0\.1 s"):
+        wait_for_epoch(tmp_path, 7, timeout_s=0.1)
+
+
 def test_a_refusal_reaches_whoever_deploys(tmp_path: Path) -> None:
     """With the worker's own words; a later success clears it."""
     file = AcknowledgementFile(tmp_path)

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from penstock.serving import follower as follower_module
 from penstock.serving.acknowledgements import AcknowledgementFile, wait_for_epoch, wait_for_shelf, workers
 from penstock.serving.followed import Followed
-from penstock.serving.slots import SlotState
+from penstock.serving.slots import SlotState, restore
 from penstock.serving.tokens import create, read_consumers
 from penstock.testing.toy_bundle import ROWS
 
@@ -98,6 +100,38 @@ def test_an_acknowledgement_that_cannot_be_written_is_written_once_it_can(tmp_pa
 
     asyncio.run(asyncio.wait_for(catch_up(), 60))
     assert [worker.epoch for worker in workers(tmp_path)] == [3]
+
+
+def test_what_is_taken_back_while_it_is_loaded_never_answers(
+    deploy: Deploy, open_client: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever deployed it has said that it failed; until then the worker told that it was at work."""
+    state_dir = tmp_path / "serving"
+    before = deploy(1)
+    follower = open_client().worker._follower
+    monkeypatch.setattr(follower_module, "_TELL_LOADING_S", 0.01)
+    go_on = threading.Event()
+
+    def prepare(bundle: Any, model: str) -> None:
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(follower, "_prepare", prepare)
+    refused = deploy(2)
+
+    async def follow() -> None:
+        moving = asyncio.create_task(follower._move())
+        while not workers(state_dir)[0].loading:
+            await asyncio.sleep(0.01)
+        restore(state_dir, before, refused, by="deploy was refused")
+        go_on.set()
+        await moving
+        assert follower.serving.live.entry.version == 1
+        assert (workers(state_dir)[0].epoch, workers(state_dir)[0].loading) == (before.epoch, 0)
+        await follower._move()
+
+    asyncio.run(asyncio.wait_for(follow(), 60))
+    assert follower.serving.live.entry.version == 1
+    assert workers(state_dir)[0].epoch == refused.epoch + 1
 
 
 def test_a_shadow_that_cannot_be_started_is_later_and_is_not_held_against_its_version(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from penstock.cli.output import emit, json_option
+from penstock.cli.output import emit, json_option, say
 
 
 @click.command()
@@ -53,7 +53,7 @@ def deploy(
             0.0 if shadow else parse_share(ab if canary is None and ab is not None else canary or "", f"--{modes[0]}")
         )
         mode = modes[0]
-        released = release_version(Project.here(), mode, version=version, share=share, sticky=sticky)  # type: ignore[arg-type]
+        released = release_version(Project.here(), mode, version=version, share=share, sticky=sticky, told=say)  # type: ignore[arg-type]
         return emit(released, as_json=as_json)
-    result = deploy_version(Project.here(), version=version, override=override, accept_spent=accept_spent)
+    result = deploy_version(Project.here(), version=version, override=override, accept_spent=accept_spent, told=say)
     return emit(result, as_json=as_json)

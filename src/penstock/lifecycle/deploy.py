@@ -18,7 +18,7 @@ from penstock.lifecycle.settings import overriding
 from penstock.lifecycle.settle import settle
 from penstock.lifecycle.versions import WAIT_S, chosen_version
 from penstock.project.project import Project
-from penstock.serving.acknowledgements import wait_for_epoch, wait_for_return, workers
+from penstock.serving.acknowledgements import Told, untold, wait_for_epoch, wait_for_return, workers
 from penstock.serving.arm_counts import forget_counts
 from penstock.serving.arms import form_of
 from penstock.serving.conditions import parse
@@ -36,6 +36,7 @@ def deploy_version(
     override: str | None = None,
     accept_spent: str | None = None,
     release: int | None = None,
+    told: Told = untold,
 ) -> DeployResult:
     """Score a version on one sealed envelope and, if its gates pass, put it live.
 
@@ -48,6 +49,7 @@ def deploy_version(
     override : the reason to deploy although a gate says no.
     accept_spent : the reason to score on an envelope that was opened before, where none is left.
     release : the number of the release that must still go on when the slots are switched: to promote its candidate.
+    told : what is waited for, where servers take long.
 
     Raises
     ------
@@ -97,7 +99,7 @@ def deploy_version(
             run.output("deployed", deployed)
             run.output("deployment", deployment)
             watch = _watch(project, bundle)
-            slot = _switch(project, chosen, bundle, deployment, run.id, release, watch) if deployed else None
+            slot = _switch(project, chosen, bundle, deployment, run.id, release, watch, told) if deployed else None
         return DeployResult(
             model=chosen.name,
             version=chosen.version,
@@ -217,6 +219,7 @@ def _switch(
     run: str,
     release: int | None,
     watch: Guards | None,
+    told: Told,
 ) -> str:
     """Fill the idle slot, wait until every server process has switched, and write it down."""
     state_dir = project.serving_state
@@ -236,7 +239,7 @@ def _switch(
         watch=watch,
     )
     try:
-        wait_for_epoch(state_dir, state.epoch, timeout_s=30.0)
+        wait_for_epoch(state_dir, state.epoch, timeout_s=30.0, told=told)
     except BaseException:
         restore(state_dir, before, state, by=f"deploy {run} was refused")
         raise

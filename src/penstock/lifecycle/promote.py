@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from penstock.lifecycle.results import DeployResult
 from penstock.lifecycle.settle import settle_if_free
 from penstock.project.project import Project
 from penstock.project.sections.serving import seconds_of
+from penstock.serving.acknowledgements import Told, untold
 from penstock.serving.conditions import Condition, parse
 from penstock.serving.releases import Release
 from penstock.serving.slots import read_slots
@@ -21,8 +21,6 @@ from penstock.serving.verdicts import Verdict, judge
 
 LOOK_S = 5.0
 """Between two looks; longer where a look takes long, so that it takes at most a fifth of the time."""
-
-Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,9 @@ def promote_release(
         time.sleep(pause)
     if check:
         return PromoteResult(model, version, looks, verdict, None, None, checked=True)
-    done = deploy_version(project, version=version, override=override, accept_spent=accept_spent, release=number)
+    done = deploy_version(
+        project, version=version, override=override, accept_spent=accept_spent, release=number, told=told or untold
+    )
     return PromoteResult(model, version, looks, verdict, None, done)
 
 

@@ -14,7 +14,7 @@ from penstock.lifecycle.settle import settle
 from penstock.lifecycle.versions import WAIT_S, chosen_version
 from penstock.project.project import Project
 from penstock.project.sections.serving import seconds_of
-from penstock.serving.acknowledgements import wait_for_epoch, wait_for_return
+from penstock.serving.acknowledgements import Told, untold, wait_for_epoch, wait_for_return
 from penstock.serving.arm_counts import forget_counts
 from penstock.serving.arms import refuse_other_form
 from penstock.serving.releases import TOLD, Guards, Mode, Release
@@ -74,7 +74,13 @@ class ReleaseResult:
 
 
 def release_version(
-    project: Project, mode: Mode, *, version: int | None = None, share: float = 0.0, sticky: str | None = None
+    project: Project,
+    mode: Mode,
+    *,
+    version: int | None = None,
+    share: float = 0.0,
+    sticky: str | None = None,
+    told: Told = untold,
 ) -> ReleaseResult:
     """Let a version answer a share of the requests (canary, A/B), or copies of them (shadow), beside the live version.
 
@@ -85,6 +91,7 @@ def release_version(
     ----------
     version : default: the candidate of the release that goes on, else the challenger, or the newest that passed.
     share : of the requests. sticky : the field by whose value arms are dealt; default: as before, else by chance.
+    told : what is waited for, where servers take long.
 
     Raises
     ------
@@ -122,7 +129,7 @@ def release_version(
         inputs = {"bundle": chosen.bundle}
         params = {"version": chosen.version, "mode": mode, "share": share, "sticky": sticky}
         with project.ledger.run("release", inputs=inputs, params=params, project=project.name) as run:
-            state, workers = _offer(project, chosen, bundle, release, before, run.id)
+            state, workers = _offer(project, chosen, bundle, release, before, run.id, told)
         assert state.release is not None
         return ReleaseResult(
             model=chosen.name,
@@ -191,7 +198,13 @@ def end(project: Project, what: str, reason: str, *, who: str | None = None) -> 
 
 
 def _offer(
-    project: Project, chosen: ModelVersion, bundle: Bundle, release: Release, before: SlotState, run: str
+    project: Project,
+    chosen: ModelVersion,
+    bundle: Bundle,
+    release: Release,
+    before: SlotState,
+    run: str,
+    told: Told,
 ) -> tuple[SlotState, int]:
     state_dir = project.serving_state
     if bundle.decoder.is_keyed:
@@ -206,7 +219,7 @@ def _offer(
         by=f"release {run}",
     )
     try:
-        workers = wait_for_epoch(state_dir, state.epoch, timeout_s=30.0)
+        workers = wait_for_epoch(state_dir, state.epoch, timeout_s=30.0, told=told)
     except BaseException:
         restore(state_dir, before, state, by=f"release {run} was refused")
         raise

@@ -1,4 +1,7 @@
-"""Which epoch each worker serves: one file per worker, so that `rollback` can return when all have switched."""
+"""Which epoch each worker serves: one file per worker, so that `rollback` can return when all have switched.
+
+What takes a worker long (a large bundle, a journal of which it is to remember rows) it tells again and again while it lasts: it is waited for
+then, and not taken for one that hangs."""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ RETURN_S = 20.0
 """How long a rollback waits for the workers: longer than the supervisor takes to replace one that hangs."""
 _POLL_S = 0.005
 _AGAIN_S = 1.0
+_TELL_S = 10.0
 
 log = logging.getLogger("penstock.serving")
 
@@ -32,7 +37,8 @@ class NotFollowed(ServingError):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """What a worker says of itself. `epoch` is STARTING until it serves; `refused` is an epoch it did not follow."""
+    """What a worker says of itself. `epoch` is STARTING until it serves; `refused` is an epoch it did not follow; `loading` one that it
+    has been loading for a while, 0 for none."""
 
     pid: int
     started: int  # start time of the process as the system counts it: a pid alone may be another process by now
@@ -44,6 +50,7 @@ class Acknowledgement:
     error: dict[str, str] | None = None
     at: str = ""
     shelf: int = 0  # the epoch of shelf.json that it follows
+    loading: int = 0
 
     @property
     def name(self) -> str:
@@ -72,15 +79,30 @@ class AcknowledgementFile:
         """This worker answers with this epoch from now on."""
         with self._changing:
             self._now = replace(
-                self._now, epoch=epoch, model=model, version=version, slot=slot, refused=0, error=None, at=iso_now()
-            )
+                self._now,
+                epoch=epoch, model=model, version=version, slot=slot, refused=0, error=None, at=iso_now(), loading=0,
+            )  # fmt: skip
             self._write()
 
     def refuses(self, epoch: int, error: PenstockError) -> None:
         """This worker could not follow to `epoch`, and answers as before."""
         with self._changing:
-            self._now = replace(self._now, refused=epoch, error=error.to_json(), at=iso_now())
+            self._now = replace(self._now, refused=epoch, error=error.to_json(), at=iso_now(), loading=0)
             self._write()
+
+    def loads(self, epoch: int) -> None:
+        """This worker is still at work on that epoch, and answers as before meanwhile. To be told again and again: it is a sign of life."""
+        with self._changing:
+            if epoch not in (self._now.epoch, self._now.refused):
+                self._now = replace(self._now, at=iso_now(), loading=epoch)
+                self._write()
+
+    def loads_no_more(self) -> None:
+        """What it loaded is not wanted any more."""
+        with self._changing:
+            if self._now.loading:
+                self._now = replace(self._now, at=iso_now(), loading=0)
+                self._write()
 
     def follows_shelf(self, epoch: int) -> None:
         """This worker offers what stands on the shelf with this epoch."""
@@ -136,8 +158,22 @@ def workers(state_dir: Path) -> list[Acknowledgement]:
     return found
 
 
-def wait_for_epoch(state_dir: Path, epoch: int, timeout_s: float = 10.0) -> list[Acknowledgement]:
+Told = Callable[[str], None]
+
+
+def untold(what: str) -> None:
+    """Nobody listens."""
+
+
+def wait_for_epoch(
+    state_dir: Path, epoch: int, timeout_s: float = 10.0, *, told: Told = untold
+) -> list[Acknowledgement]:
     """Wait until every living worker serves `epoch` or a later one. Without a server there is nothing to wait for.
+
+    Parameters
+    ----------
+    timeout_s : for so long a worker may be late without a word. One that tells that it is loading is waited for.
+    told : is told now and then what is waited for, where it takes long.
 
     Returns
     -------
@@ -148,7 +184,8 @@ def wait_for_epoch(state_dir: Path, epoch: int, timeout_s: float = 10.0) -> list
     ServingError : a worker refused the epoch (the bundle did not load or failed its self-test).
     NotFollowed : the time is over.
     """
-    ends = time.monotonic() + timeout_s
+    began = time.monotonic()
+    ends, tell, signs = began + timeout_s, began, set[tuple[str, str]]()
     while True:
         now = workers(state_dir)
         for worker in now:
@@ -161,6 +198,15 @@ def wait_for_epoch(state_dir: Path, epoch: int, timeout_s: float = 10.0) -> list
         late = [worker for worker in now if worker.epoch < epoch]
         if not late:
             return now
+        alive = {(worker.name, worker.at) for worker in late if worker.loading}
+        if alive - signs:
+            signs, ends = alive, time.monotonic() + timeout_s
+        if alive and time.monotonic() >= tell:
+            tell = time.monotonic() + _TELL_S
+            told(
+                f"waiting for {len(alive)} of {len(now)} server processes, which are still loading "
+                f"({time.monotonic() - began:.0f} s; they answer as before; Ctrl-C takes it back)"
+            )
         if time.monotonic() >= ends:
             pids = ", ".join(str(worker.pid) for worker in late)
             raise NotFollowed(

@@ -30,6 +30,8 @@ from penstock.serving.slots import SlotEntry, SlotState, end_watch, read_slots
 
 log = logging.getLogger("penstock.serving")
 
+_TELL_LOADING_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -138,15 +140,36 @@ class SlotFollower:
         try:
             load = partial(self._load, state, strict=True)
             known = all(entry.bundle in self._bundles for entry in state.slots.values() if entry is not None)
-            serving = await (asyncio.to_thread(load) if known else in_turn(self._turn, load))
+            telling = asyncio.create_task(self._tell_loading(state.epoch))
+            try:
+                serving = await (asyncio.to_thread(load) if known else in_turn(self._turn, load))
+            finally:
+                telling.cancel()
         except PenstockError as error:
             log.error("epoch %d is refused: %s", state.epoch, error)
             await asyncio.to_thread(self.acknowledgement.refuses, state.epoch, error)
             return
+        if self._is_over(state):
+            log.error("epoch %d was taken back while it was loaded", state.epoch)
+            await asyncio.to_thread(self.acknowledgement.loads_no_more)
+            return  # the file has changed since, and is looked at next
         self.serving = serving  # the switch: requests before it had the old one, requests after it have this one
         if serving is None or serving.arms is None or serving.arms.shadow is None:
             await asyncio.to_thread(self._close_shadow)
         await asyncio.to_thread(self._acknowledge, state)
+
+    async def _tell_loading(self, epoch: int) -> None:
+        """Say again and again that it is worked on, so that whoever deploys knows to wait."""
+        while True:
+            await asyncio.sleep(_TELL_LOADING_S)
+            await asyncio.to_thread(self.acknowledgement.loads, epoch)
+
+    def _is_over(self, state: SlotState) -> bool:
+        """Whether slots.json says something else by now: whoever deployed that may have given up, and said so."""
+        try:
+            return read_slots(self.state_dir).epoch != state.epoch
+        except PenstockError:
+            return False
 
     def _load(self, state: SlotState, *, strict: bool) -> Serving | None:
         """Load both slots. The live one must be good; an idle one that is not is told and left out.
