@@ -41,6 +41,24 @@ def test_a_column_of_cards_is_told_from_one_of_ids_of_the_same_form() -> None:
     assert detect_column("x", ids) is None
 
 
+def test_numbers_in_groups_are_values_and_no_texts() -> None:
+    """Cards, accounts and telephone numbers are mostly written with spaces; notes of few words in which such stand are texts still."""
+    grouped = [" ".join(card[i : i + 4] for i in range(0, 16, 4)) for card in cards(100)]
+    found = detect_column("x", grouped)
+    assert found is not None
+    assert (found.kind, found.confidence, found.action) == ("card", "high", "drop")
+    accounts = [f"DE{98 - int(f'{n:018d}131400') % 97:02d} {n // 10**14:04d} {n // 10**10 % 10**4:04d} {n // 10**6 % 10**4:04d} {n // 100 % 10**4:04d} {n % 100:02d}" for n in range(10**17, 10**17 + 90 * 7919, 7919)]  # fmt: skip
+    found = detect_column("x", accounts)
+    assert found is not None
+    assert (found.kind, found.confidence, found.action) == ("iban", "high", "hash")
+    found = detect_column("x", [f"+49 30 9{i:07d}" for i in range(100)])
+    assert found is not None
+    assert (found.kind, found.confidence, found.action) == ("phone", "high", "hash")
+    found = detect_column("x", [*grouped[:40], *(f"see {i} of {i + 1}" for i in range(60))])
+    assert found is not None
+    assert (found.kind, found.action) == ("card", "mask:hits")
+
+
 @given(seed=st.integers(0, 10**6), length=st.integers(5, 18), step=st.sampled_from([0, 1, 7, 10, 11, 97, 1000]))
 @settings(max_examples=60, deadline=None)
 def test_columns_of_whole_numbers_are_no_personal_data(seed: int, length: int, step: int) -> None:

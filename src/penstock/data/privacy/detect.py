@@ -17,6 +17,7 @@ TEXTS = 20_000  # of texts, in which hits are rarer
 TEXT_CHARACTERS = 8_000_000  # of all texts of a column together
 LONG = 40  # characters of a value on average, from which on it is a text, however few words it has
 TEXT_WORDS = 3.0
+HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +75,34 @@ def detect_column(name: str, values: Iterable[str | None], *, off: Iterable[str]
     'hash'
     """
     column = column_of(name, values)
-    silent = frozenset(off)
-    evidence = [
-        one
-        for recogniser in recognisers()
-        if recogniser.name not in silent and (one := recogniser.judge(column)) is not None
-    ]
+    evidence = _evidence(column, frozenset(off))
     if not evidence:
         return None
     evidence.sort(key=lambda e: (-ORDER.index(e.confidence), not e.named, -e.share, e.chance))
     first = evidence[0]
     rest = [e for e in evidence[1:] if first.inside or e.inside or e.confidence == first.confidence]
-    action = "mask:hits" if first.inside or first.share < 0.5 else parts.load(GROUP, first.kind).action
+    action = "mask:hits" if first.inside or first.share < HALF else parts.load(GROUP, first.kind).action
     return PersonalColumn(name, (first, *rest), action)
+
+
+def _evidence(column: Column, silent: frozenset[str]) -> list[Evidence]:
+    """What recognisers say; of values in groups, such as `4111 1111 1111 1111`, as of values first, and as of texts where few are one kind."""
+    some = evenly(column.values, VALUES)
+    if column.texts and sum(map(_words, some)) < TEXT_WORDS * len(some) and sum(map(len, some)) < LONG * len(some):
+        found = _judged(Column(column.name, some), silent)
+        if any(one.confidence != "low" and one.share >= HALF for one in found):
+            return found
+    return _judged(column, silent)
+
+
+def _judged(column: Column, silent: frozenset[str]) -> list[Evidence]:
+    asked = (one.judge(column) for one in recognisers() if one.name not in silent)
+    return [evidence for evidence in asked if evidence is not None]
+
+
+def _words(value: str) -> int:
+    """Words without digits: a number that is written in groups has hardly any."""
+    return sum(any(map(str.isalpha, word)) and not any(map(str.isdigit, word)) for word in value.split())
 
 
 def column_of(name: str, values: Iterable[str | None]) -> Column:
