@@ -79,6 +79,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "penstock.recognisers": {
         "address": "penstock.data.privacy.recognisers.address:Address",
         "be_nn": "penstock.data.privacy.recognisers.be_nn:BeNn",
+        "birth_in_text": "penstock.data.privacy.recognisers.birth_in_text:BirthInText",
         "br_cpf": "penstock.data.privacy.recognisers.br_cpf:BrCpf",
         "ca_sin": "penstock.data.privacy.recognisers.ca_sin:CaSin",
         "card": "penstock.data.privacy.recognisers.card:Card",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import os
 import random
 import re
@@ -205,6 +206,17 @@ def test_nothing_is_found_in_a_court_s_file_without_names() -> None:
         ("DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000", "[iban]"),
         ("4111\u20131111\u20131111\u20131111", "[card]"),
         ("54362315K", "[es_dni]"),
+        ("030 - 901820, (030) - 90 18 20 or 030 -- 901820", "[phone], [phone] or [phone]"),
+        ("+49 (0)171 / 1234567", "[phone]"),
+        ("\uff10\uff13\uff10 \uff19\uff10\uff11\uff18\uff12\uff10", "[phone]"),
+        ("\u0660\u0663\u0660 \u0669\u0660\u0661\u0668\u0662\u0660", "[phone]"),
+        ("4111.1111.1111.1111", "[card]"),
+        ("DE89.3704.0044.0532.0130.00", "[iban]"),
+        ("born on 21.07.1984, opened on 21.07.1984", "[birth_in_text], opened on 21.07.1984"),
+        (
+            "from 12.03.2024 - 14.03.2024, 2024-03-12 - 2024-03-14",
+            "from 12.03.2024 - 14.03.2024, 2024-03-12 - 2024-03-14",
+        ),
         ("12.5,13.25 and 1,234,567.89 on 2024-03-12", "12.5,13.25 and 1,234,567.89 on 2024-03-12"),
     ],
 )
@@ -214,3 +226,44 @@ def test_numbers_are_masked_however_they_are_set(text: str, masked: str) -> None
         if re.search(mask.needs, text):
             text = re.sub(mask.pattern, f"[{mask.tag}]", text)
     assert text == masked
+
+
+IBANS = [f"DE{98 - int(f'37040044{i:010d}131400') % 97:02d}37040044{i:010d}" for i in range(300)]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "action"),
+    [
+        ([f"ada{i}@mail.example.org;bob{i}@mail.example.org" for i in range(200)], "email", "mask:hits"),
+        ([json.dumps({"email": f"ada{i}@mail.example.org"}) for i in range(200)], "email", "mask:hits"),
+        ([f"mailto:ada{i}@mail.example.org" for i in range(200)], "email", "mask:hits"),
+        ([f"tel:+44 20 7946 {i:04d}" for i in range(200)], "phone", "mask:hits"),
+        ([f"203.0.{i % 200}.{i}:443" for i in range(200)], "ip", "network"),
+        ([*IBANS, *(f"order {i}" for i in range(1200))], "iban", "mask:hits"),
+        ([f"Patient {i}, born on {1 + i % 28:02d}.07.{1930 + i % 70}, seen again" for i in range(200)], "birth_in_text", "mask:hits"),
+    ],
+    ids=["a list", "JSON", "a link", "a link to call", "a port", "some of many", "a sentence"],
+)  # fmt: skip
+def test_what_stands_inside_short_values_is_found(values: list[str], kind: str, action: str) -> None:
+    """Structured values are no texts of several words, and hold as much."""
+    found = detect_column("x", values)
+    assert found is not None
+    assert (found.kind, found.action, found.must_be_decided) == (kind, action, True)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [f"2024-{1 + i % 12:02d}-{1 + i % 28:02d} {i % 24:02d}:{i % 60:02d}:07" for i in range(500)],
+        [f"AB/{100 + i}:{2000 + i}-{i:03d}" for i in range(500)],
+        [f"1.{i % 30}.{i}:amd64" for i in range(500)],
+        [f"({i / 7:.2f}, {i / 3:.2f})" for i in range(500)],
+        [str(4_111_000_000_000_000 + 9_973 * i) for i in range(1000)],
+        [f"$ {1000 + 37 * i:,}.00" for i in range(500)],
+        [f"https://shop.example.org/item/{10_000_000 + 7 * i}?page={i}" for i in range(500)],
+    ],
+    ids=["instants", "codes", "versions", "points", "numbers of cards' length", "prices", "links"],
+)
+def test_ordinary_structured_values_are_left_alone(values: list[str]) -> None:
+    """Punctuation alone makes nothing personal."""
+    assert detect_column("x", values) is None

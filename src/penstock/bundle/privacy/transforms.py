@@ -204,7 +204,7 @@ def _network(text: Reader) -> Callable[[object], str | None]:
         if found is None:
             return None
         try:
-            address = ipaddress.ip_address(found.partition("%")[0])  # without the zone of a link
+            address = ipaddress.ip_address(without_port(found).partition("%")[0])  # without the zone of a link
         except ValueError:
             raise Unreadable("wrong-type", "no internet address") from None
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
@@ -213,6 +213,19 @@ def _network(text: Reader) -> Callable[[object], str | None]:
         return str(ipaddress.ip_network(f"{address}/{kept}", strict=False))
 
     return change
+
+
+_PORT = re.compile(r"([0-9.]+|\[[^\]]+\]):[0-9]{1,5}")
+
+
+def without_port(address: str) -> str:
+    """An internet address alone.
+
+    >>> without_port("203.0.113.4:443"), without_port("[2001:db8::1]:443"), without_port("2001:db8::1")
+    ('203.0.113.4', '2001:db8::1', '2001:db8::1')
+    """
+    found = _PORT.fullmatch(address)
+    return address if found is None else found[1].strip("[]")
 
 
 def _hits_masked(text: Reader, masks: tuple[Mask, ...]) -> Callable[[object], str | None]:

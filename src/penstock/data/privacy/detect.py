@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ TEXT_CHARACTERS = 8_000_000  # of all texts of a column together
 LONG = 40  # characters of a value on average, from which on it is a text, however few words it has
 TEXT_WORDS = 3.0
 HALF = 0.5
+_PUNCTUATION = re.compile(r"[^\w\s.+-]")  # beside that of numbers: a short value may hold others
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,11 @@ def _evidence(column: Column, silent: frozenset[str]) -> list[Evidence]:
         found = _judged(Column(column.name, some), silent)
         if any(one.confidence != "low" and one.share >= HALF for one in found):
             return found
-    return _judged(column, silent)
+    found = _judged(column, silent)
+    if column.texts or any(one.confidence != "low" for one in found) or not _PUNCTUATION.search(column.joined):
+        return found
+    inside = _judged(Column(column.name, column.values, texts=True), silent)  # as in {"mail": "..."} or a@x.org;b@x.org
+    return found + [one for one in inside if one.inside and one.proof != "pattern"]
 
 
 def _judged(column: Column, silent: frozenset[str]) -> list[Evidence]:

@@ -104,7 +104,9 @@ def by_values(
         return None
     by_chance = chance_of(asked, shaped, last) if chance is None else chance
     evidence = nats(len(matched) / len(shaped), by_chance, len(shaped))
-    confidence = _confidence(share, evidence, len(matched), named=named, alone=alone, proof=proof, most=most)
+    confidence = _confidence(
+        share, evidence, len(matched), len(matched) / len(shaped), named=named, alone=alone, proof=proof, most=most
+    )
     if confidence is None:
         return None
     return Evidence(
@@ -114,7 +116,7 @@ def by_values(
 
 
 def _confidence(
-    share: float, evidence: float, matched: int, *, named: bool, alone: bool, proof: Proof, most: float
+    share: float, evidence: float, matched: int, of_shape: float, *, named: bool, alone: bool, proof: Proof, most: float
 ) -> Confidence | None:
     if share >= most and evidence >= SURE and alone and proof != "pattern":
         return "high"
@@ -122,9 +124,16 @@ def _confidence(
         return "high" if evidence >= LIKELY and share >= MOST else "medium"
     if alone and share >= most and evidence >= LIKELY:
         return "medium"
-    if alone and proof == "structure" and matched >= FEW and share >= RARE and evidence >= LIKELY:
+    if alone and matched >= FEW and share >= RARE and _is_rare_kind(proof, evidence, of_shape):
         return "medium"
     return None
+
+
+def _is_rare_kind(proof: Proof, evidence: float, of_shape: float) -> bool:
+    """Whether some values are of a kind that the others are not: by a grammar, or by check digits that most of that form have right."""
+    return (proof == "structure" and evidence >= LIKELY) or (
+        proof == "checksum" and evidence >= SURE and of_shape >= MOST
+    )
 
 
 def inside(
@@ -135,8 +144,10 @@ def inside(
     chance: float | None,
     named: bool,
     last: int | None = LAST,
+    matches: Callable[[str], bool] | None = None,
 ) -> Evidence | None:
     """Hits inside texts: what has the form, and how much of that is more than form."""
+    asked = matches or recogniser.matches
     if not recogniser.mask:
         return None
     find = re.compile(recogniser.mask)
@@ -145,11 +156,11 @@ def inside(
     for text in column.holding(recogniser.needs):
         found = [match[0].strip() for match in find.finditer(text)]
         candidates += found
-        texts += any(map(recogniser.matches, found))
-    hits = [candidate for candidate in candidates if recogniser.matches(candidate)]
+        texts += any(map(asked, found))
+    hits = [candidate for candidate in candidates if asked(candidate)]
     if not hits:
         return None
-    by_chance = chance_of(recogniser.matches, candidates, last) if chance is None else chance
+    by_chance = chance_of(asked, candidates, last) if chance is None else chance
     evidence = nats(len(hits) / len(candidates), by_chance, len(candidates))
     if evidence < LIKELY:
         return None

@@ -18,8 +18,13 @@ SPACES = " \u00a0\u2007\u2009\u202f"
 """Those of a keyboard, and those that do not break a line, or are narrow, of word processors: for a class of characters."""
 DASHES = r"\-" + "\u2010\u2011\u2012\u2013\u2014\u2212"
 """Hyphens, dashes and the minus sign: for a class of characters."""
-NUMBERS = rf"[0-9][0-9{SPACES}()./+{DASHES}]{{4,}}[0-9]"
+DIGITS = "0-9\uff10-\uff19\u0660-\u0669\u06f0-\u06f9"
+"""ASCII, full-width (East Asian), Arabic and Persian: for a class of characters."""
+NUMBERS = rf"[{DIGITS}][{DIGITS}{SPACES}()./+{DASHES}]{{4,}}[{DIGITS}]"
 """What texts with a number of six digits or more hold, however it is grouped."""
+
+_OTHER_DIGITS = {ord(zero) + i: str(i) for zero in "\uff10\u0660\u06f0" for i in range(10)}
+_GAPS = re.compile(rf"[{SPACES}{DASHES}.]")
 
 _BETWEEN_WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z])(?=[0-9])")
 
@@ -101,6 +106,15 @@ class Evidence:
             "inside": self.inside,
             "why": self.why,
         }
+
+
+def closed_up(text: str) -> str:
+    """A number in ASCII digits, without what groups it.
+
+    >>> closed_up("DE89.3704 0044\u20110532"), closed_up("\uff14\uff11\uff11\uff11")
+    ('DE89370400440532', '4111')
+    """
+    return _GAPS.sub("", text.translate(_OTHER_DIGITS))
 
 
 class Recogniser(Protocol):

@@ -6,7 +6,7 @@ import re
 from typing import final
 
 from penstock.data.privacy.judging import by_values
-from penstock.data.privacy.recogniser import DASHES, NUMBERS, SPACES, Column, Evidence
+from penstock.data.privacy.recogniser import DASHES, DIGITS, NUMBERS, SPACES, Column, Evidence, closed_up
 
 _RANGES = re.compile(
     r"4[0-9]{12}(?:[0-9]{3}){0,2}"  # Visa
@@ -25,7 +25,7 @@ class Card:
     """Numbers of payment cards.
 
     What it finds
-        13 to 19 digits, with or without spaces and hyphens, that lie in the range of an issuer and pass Luhn.
+        13 to 19 digits, with or without spaces, dots and hyphens, that lie in the range of an issuer and pass Luhn.
     How sure it is
         High where most values pass. One number in ten passes Luhn by chance and fewer lie in a range; how many of the
         column's own form would is measured by shuffling their digits, so that ids and amounts are not taken for cards.
@@ -41,13 +41,13 @@ class Card:
     says = "card numbers"
     action = "drop"
     hint = r"card|cc|credit card|card number|card no|kreditkarte|pan|kartennummer"
-    mask = rf"(?<![0-9])(?:[0-9][{SPACES}{DASHES}]?){{12,18}}[0-9](?![0-9])"
+    mask = rf"(?<![{DIGITS}])(?:[{DIGITS}][{SPACES}{DASHES}.]?){{12,18}}[{DIGITS}](?![{DIGITS}])"
     needs = NUMBERS
     examples = ("4111 1111 1111 1111", "5500005555555559", "3400-000000-00009", "6011000990139424")
     others = ("4111 1111 1111 1112", "1234567890123456", "9999999999999995")
 
     def matches(self, text: str) -> bool:
-        digits = text.replace(" ", "").replace("-", "")
+        digits = closed_up(text)
         if _RANGES.fullmatch(digits) is None:
             return False
         total = 0
@@ -57,4 +57,4 @@ class Card:
         return total % 10 == 0
 
     def judge(self, column: Column) -> Evidence | None:
-        return by_values(self, column, shape=r"(?:[0-9][ -]?){12,18}[0-9]", proof="checksum")
+        return by_values(self, column, shape=r"(?:[0-9][ .-]?){12,18}[0-9]", proof="checksum")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import final
 
 from penstock.data.privacy.judging import by_values
-from penstock.data.privacy.recogniser import DASHES, NUMBERS, SPACES, Column, Evidence
+from penstock.data.privacy.recogniser import DASHES, NUMBERS, SPACES, Column, Evidence, closed_up
 
-_GAP = f"[{SPACES}{DASHES}]?"
+_GAP = f"[{SPACES}{DASHES}.]?"
 
 
 @final
@@ -15,7 +15,7 @@ class Iban:
     """International bank account numbers (IBAN).
 
     What it finds
-        A country, two check digits and the account, with or without spaces, in columns and inside texts. The length is that of
+        A country, two check digits and the account, with or without spaces, dots and hyphens, in columns and inside texts. The length is that of
         the country and the remainder modulo 97 is 1; of other numbers of the form one in 97 would pass.
     How sure it is
         High where most values pass: what chance would give is measured by shuffling the digits of the column's own values.
@@ -39,7 +39,7 @@ class Iban:
     def matches(self, text: str) -> bool:
         from stdnum.iban import is_valid
 
-        return bool(is_valid(text))
+        return bool(is_valid(closed_up(text)))
 
     def judge(self, column: Column) -> Evidence | None:
-        return by_values(self, column, shape=r"[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]){11,30}", proof="checksum")
+        return by_values(self, column, shape=r"[A-Za-z]{2}[0-9]{2}(?:[ .-]?[A-Za-z0-9]){11,30}", proof="checksum")

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import final
 
+from penstock.bundle.privacy.transforms import without_port
 from penstock.data.privacy.judging import by_values
 from penstock.data.privacy.recogniser import Column, Evidence
 
@@ -18,7 +19,7 @@ class Ip:
     """Addresses in the internet (IPv4 and IPv6).
 
     What it finds
-        Four numbers up to 255 between dots, or groups of hexadecimal digits between colons, in columns and inside texts. Version
+        Four numbers up to 255 between dots, or groups of hexadecimal digits between colons, with or without a port, in columns and inside texts. Version
         numbers are left alone: values with no part above 63 are no addresses unless the column's name says so.
     How sure it is
         High in columns; medium inside texts, where four numbers between dots may be anything.
@@ -41,18 +42,23 @@ class Ip:
         r"|::[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})(?![0-9A-Za-z:])"
     )
     needs = r"[0-9]\.[0-9]|[0-9A-Fa-f:]:"
-    examples = ("203.0.113.195", "2001:db8::8a2e:370:7334", "fe80::1")
+    examples = ("203.0.113.195", "2001:db8::8a2e:370:7334", "fe80::1", "203.0.113.4:443")
     others = ("1.2.3.4", "203.0.113.256", "12:34:56", "1.2.3", "10.0.19041.1")
 
     def matches(self, text: str) -> bool:
-        return _is_address(text) and (":" in text or max(map(int, text.split("."))) >= VERSION_PART)
+        address = without_port(text)
+        return _is_address(address) and (":" in address or max(map(int, address.split("."))) >= VERSION_PART)
 
     def judge(self, column: Column) -> Evidence | None:
-        shape = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"
+        shape = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?|\[?[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?:\]:[0-9]{1,5})?"
         if column.texts:
             return by_values(self, column, shape=shape, proof="pattern", chance=0.0)
-        matches = _is_address if column.named(self.hint) else self.matches
+        matches = _is_address_of_a_port if column.named(self.hint) else self.matches
         return by_values(self, column, shape=shape, proof="structure", chance=0.0, matches=matches)
+
+
+def _is_address_of_a_port(text: str) -> bool:
+    return _is_address(without_port(text))
 
 
 def _is_address(text: str) -> bool:

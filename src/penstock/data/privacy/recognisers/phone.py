@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import final
 
 from penstock.data.privacy.judging import HALF, LIKELY, MOST, by_values, chance_of, inside, nats, words_of
-from penstock.data.privacy.recogniser import DASHES, NUMBERS, SPACES, Column, Confidence, Evidence
+from penstock.data.privacy.recogniser import DASHES, DIGITS, NUMBERS, SPACES, Column, Confidence, Evidence
 
 REGIONS = (
     "US",
@@ -36,6 +36,8 @@ ASKED = 200  # numbers per region
 _INTERNATIONAL = re.compile(r"(?:\+|00)[1-9][0-9 ()./-]{6,22}[0-9]")
 _GROUPS = re.compile(r"(?:\(?0[0-9]{1,5}\)?|\([0-9]{2,5}\)|[0-9]{3})[ ./-](?:[0-9]{2,5}[ ./-]?){1,4}[0-9]{1,4}")
 _DIGITS = re.compile(r"0?[0-9]{7,14}")
+_BETWEEN = rf"[{SPACES}./(){DASHES}]"
+_GAP = rf"(?:{_BETWEEN}{{0,2}}|(?<![./-][0-9]{{2}})(?<![./-][0-9]{{4}})(?<!(?:19|20)[0-9]{{2}}){_BETWEEN}{{3,4}})"  # no long one after a date
 _NOT_A_PHONE = re.compile(
     r"[0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{1,4}(?:[ T].*)?|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9]{3}-[0-9]{2}-[0-9]{4}"
 )
@@ -51,8 +53,9 @@ class Phone:
         where the column's name speaks of telephones: too many of them are a valid number somewhere.
     How sure it is
         High with country codes; medium for national numbers, high where the column's name says so, too. Inside texts only
-        numbers with a country code, and those written in groups, count; what `mask:hits` takes out is every number of 7 to 15 digits,
-        whatever stands beside it, with spaces, dots, strokes, brackets and dashes of any kind between them.
+        numbers with a country code, and those written in groups, count; what `mask:hits` takes out is every number of 7 to 15 digits
+        (also full-width, Arabic and Persian ones), whatever stands beside it, with up to four spaces, dots, strokes, brackets and
+        dashes of any kind between two of them.
     Example
         `+44 20 7946 0958`
     What to do
@@ -66,8 +69,8 @@ class Phone:
     action = "hash"
     hint = r"phones?|phone number|phone no|telephone|tel|telefon|mobile|mobile number|cell|cellphone|handy|fax|msisdn|telefono|telefoon"
     mask = (
-        r"(?<![0-9])(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}(?![0-9]))"
-        rf"\+?[(]?[0-9](?:[{SPACES}./(){DASHES}]{{0,2}}[0-9]){{6,14}}(?![0-9])"
+        rf"(?<![{DIGITS}])(?![0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?![0-9])|[0-9]{{1,2}}[./-][0-9]{{1,2}}[./-][0-9]{{2,4}}(?![0-9]))"
+        rf"\+?[(]?[{DIGITS}](?:{_GAP}[{DIGITS}]){{6,14}}(?![{DIGITS}])"
     )
     needs = NUMBERS
     examples = ("+44 20 7946 0958", "+1 212 736 5000", "(212) 736-5000", "030 901820", "0044 20 7946 0958")
@@ -75,7 +78,7 @@ class Phone:
 
     def matches(self, text: str) -> bool:
         if _INTERNATIONAL.fullmatch(text):
-            return _valid("+" + text[2:] if text.startswith("00") else text, None)
+            return _with_country(text)
         if _GROUPS.fullmatch(text) is None or _NOT_A_PHONE.fullmatch(text):
             return False
         return any(_valid(text, region) for region in REGIONS)
@@ -83,7 +86,8 @@ class Phone:
     def judge(self, column: Column) -> Evidence | None:
         named = column.named(self.hint)
         if column.texts:
-            return inside(self, column, proof="pattern", chance=0.0, named=named)
+            written = inside(self, column, proof="structure", chance=0.0, named=named, matches=_with_country)
+            return written or inside(self, column, proof="pattern", chance=0.0, named=named)
         written = by_values(self, column, shape=_INTERNATIONAL.pattern, proof="structure", last=None)
         return written or self._national(column, named=named)
 
@@ -112,6 +116,13 @@ class Phone:
         n = len(column.values)
         why = words_of(self.says, share, n, by_chance, "pattern", named, "values", f"numbers of the region {region}")
         return Evidence(self.name, confidence, "pattern", share, by_chance, n, named, False, why)
+
+
+def _with_country(text: str) -> bool:
+    """Whether it has a country code and is a number of that country's plan."""
+    return _INTERNATIONAL.fullmatch(text) is not None and _valid(
+        "+" + text[2:] if text.startswith("00") else text, None
+    )
 
 
 def _share(values: Sequence[str], region: str) -> float:
