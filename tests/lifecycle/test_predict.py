@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import boto3
@@ -24,6 +25,8 @@ from tests.ledger.conftest import postgres  # noqa: F401 - a fixture
 from tests.objects.test_remote import s3  # noqa: F401 - a fixture
 
 from penstock.bundle.runtime import Bundle
+from penstock.errors import BadParameter
+from penstock.lifecycle.predict import Following, predict_files
 from penstock.testing.toy_bundle import write_toy_bundle
 
 Cli = Callable[..., Any]
@@ -381,6 +384,33 @@ def test_only_a_folder_is_watched_and_not_into_one_file(predict: Cli, tmp_path: 
     (tmp_path / "in").mkdir()
     assert predict("a.csv", "out", "--watch").error["code"] == "bad-parameter"
     assert predict("in", "out.csv", "--watch").error["code"] == "bad-parameter"
+
+
+@pytest.mark.parametrize("place", ["in", "./in/", "link", "in/*.csv", "in/**/*.csv"])
+@pytest.mark.parametrize("watched", [False, True])
+def test_answers_never_take_the_place_of_what_is_read(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, watched: bool
+) -> None:
+    """The folder that is read is no output, under whatever name, watched or not."""
+    monkeypatch.chdir(tmp_path)
+    before = write(tmp_path / "in" / "a.csv", 41).read_bytes()
+    (tmp_path / "link").symlink_to("in")
+    stop = Event()
+    following = Following(stop, every_s=0.0, quiet_s=0.0, told=lambda line: stop.set()) if watched else None
+    with pytest.raises(BadParameter, match="lies among what is read"):
+        predict_files(place, "in", bundle=toy, following=following)
+    assert (tmp_path / "in" / "a.csv").read_bytes() == before
+
+
+def test_two_inputs_of_one_output_are_refused_before_any_is_answered(predict: Cli, tmp_path: Path) -> None:
+    """Else the second took the place of the first, and both were answered again each time."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.jsonl").write_text('{"age": 41, "job": "nurse"}\n')
+    write(tmp_path / "in" / "x.jsonl.csv", 30, 31)
+    refused = predict("in", "out")
+    assert (refused.code, refused.error["code"]) == (2, "source")
+    assert "x.jsonl and to x.jsonl.csv would both be x.jsonl.csv" in refused.error["what"]
+    assert not (tmp_path / "out").exists()
 
 
 def _wait(path: Path) -> None:

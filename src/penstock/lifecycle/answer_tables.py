@@ -70,6 +70,9 @@ class AnswerTable:
             ((count,),) = database.rows(query, (done.input,))
         return bool(count == done.rows)
 
+    def path(self, name: str) -> Path | None:
+        return None
+
     def keep(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch], done: Callable[[], Done]) -> Done:
         """As `Place.keep`. The answers wait in a file until the last is there, so that the database is locked for a moment only."""
         mark = self._dialect.mark

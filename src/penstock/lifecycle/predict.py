@@ -231,7 +231,8 @@ class _Job:
     def do(self) -> PredictResult:
         """Answer what is there now."""
         from penstock.lifecycle.predict_inputs import find_inputs, places_of, refuse_to_read_answers
-        from penstock.serving.batch.done import output_name
+        from penstock.project.sections.data import is_database
+        from penstock.serving.batch.done import output_name, refuse_one_output
         from penstock.serving.batch.job import answer_each, answer_together, refuse_overwriting
 
         found = find_inputs(self.source, self.options, query=self.query, scratch=self._scratch())
@@ -240,6 +241,8 @@ class _Job:
         if "://" not in self.output:
             read, target = places_of(found.parts), Path(self.output)
             refuse_overwriting(read.values(), [target] if together else [target / output_name(name) for name in read])
+        if not together and not is_database(self.output):
+            refuse_one_output(part.name for part in found.parts)
         if together:
             files, name = self._one_file()
             done = answer_together(self.model()[0], found.parts, files, name, shown=self.output, look=self.model.look)

@@ -231,25 +231,30 @@ def places_of(parts: Sequence[Part]) -> Mapping[str, Path]:
 
 
 def refuse_to_read_answers(place: str, base: str, output: str) -> None:
-    """Refuse an output among what is read: its answers would be rows the next time.
+    """Refuse an output among what is read: its answers would be rows the next time, or take the place of rows.
 
     Raises
     ------
-    BadParameter : the output lies in the folder, or below the prefix, that is answered.
+    BadParameter : the output is the folder or prefix that is answered, or lies in it.
     """
+    from penstock.data.sources.listing import is_glob
     from penstock.objects.named import is_bucket
 
     inside, rest = False, ""
     if is_bucket(place) and is_bucket(output):
         scheme, _, path = place.partition("://")
         root = f"{scheme}://{path.partition('/')[0]}/{base}"
-        inside, rest = output.startswith(root) and (place.endswith("/") or "**" in place), output.removeprefix(root)
+        deep = place.endswith("/") or "**" in place
+        same = is_glob(path) and output.rstrip("/") == root.rstrip("/")
+        inside = same or (output.startswith(root) and deep)
+        rest = "" if same else output.removeprefix(root)
     elif "://" not in place and "://" not in output:
         folder = (Path(place) if Path(place).is_dir() else Path(base)).resolve()
         target = Path(output).resolve()
-        below = target != folder and target.is_relative_to(folder)
-        inside = below and (Path(place).is_dir() or "**" in place)
-        rest = target.relative_to(folder).as_posix() if inside else ""
+        if Path(place).is_dir() or is_glob(place):
+            deep = Path(place).is_dir() or "**" in place
+            inside = target == folder or (deep and target.is_relative_to(folder))
+            rest = target.relative_to(folder).as_posix() if inside and target != folder else ""
     if inside and not rest.startswith((".", "_")):
         raise BadParameter(
             f"the output {output} lies among what is read",

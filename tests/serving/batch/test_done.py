@@ -6,12 +6,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from penstock.bundle.runtime import Bundle
-from penstock.errors import DamagedStore, NewerFormat, SchemaMismatch, SourceError
+from penstock.errors import BadParameter, DamagedStore, NewerFormat, SchemaMismatch, SourceError
 from penstock.objects.named import FolderFiles
 from penstock.serving.batch.answering import Answering
 from penstock.serving.batch.done import RECORDS, FilePlace
@@ -178,3 +179,33 @@ def _killed_at(moment: int, when: str, work: Callable[[], Any]) -> bool:
             os._exit(0)
     _, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
+
+
+def test_answers_to_another_input_stay_as_they_are(job: Job, write: Write) -> None:
+    """Also where that input has gone; a file that comes later under such a name is refused, and the others go on."""
+    from penstock.serving.batch.watching import Watch, follow
+
+    answering = Answering(job._bundle, threads=1)
+    (job.folder / "0.csv").rename(job.folder / "0.jsonl.csv")
+    job.do()
+    kept = job.outputs()["0.jsonl.csv"]
+    (job.folder / "0.jsonl.csv").unlink()
+    (job.folder / "0.jsonl").write_text('{"age": 41}\n')
+    write(job.folder / "9.csv", 2)
+    each = Each(FilePlace(FolderFiles(job.out)), lambda: (answering, 3), settings={"v": 1})
+    parts = [FilePart(job.folder / name, name) for name in ("0.jsonl", "9.csv")]
+    stop = Event()
+    followed = follow(each, Watch(lambda: parts, quiet_s=0.0), stop, every_s=0.0, told=lambda done: stop.set())
+    assert list(followed.refused) == ["0.jsonl"]
+    assert followed.refused["0.jsonl"].code == "source"
+    assert followed.result.files == ["9.csv"]
+    assert job.outputs()["0.jsonl.csv"] == kept
+
+
+def test_a_link_back_to_what_is_read_is_not_replaced(job: Job) -> None:
+    """Looked at for each file: a link may come while a folder is watched."""
+    job.out.symlink_to(job.folder)
+    before = (job.folder / "0.csv").read_bytes()
+    with pytest.raises(BadParameter, match="is an input, too"):
+        job.do()
+    assert (job.folder / "0.csv").read_bytes() == before

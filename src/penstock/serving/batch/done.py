@@ -7,16 +7,18 @@ killed between the two makes the same output again and puts it in the place of t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, final
 
-from penstock.errors import DamagedStore, NewerFormat
+from penstock.errors import DamagedStore, NewerFormat, SourceError
 from penstock.objects.digests import canonical_json
-from penstock.objects.named import NamedFiles
+from penstock.objects.named import FolderFiles, NamedFiles
 from penstock.serving.batch.writing import write_batches
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
 
 FORMAT = 1
@@ -84,6 +86,10 @@ class Place(Protocol):
         """Whether the output of a record is still there."""
         ...
 
+    def path(self, name: str) -> Path | None:
+        """The file on this machine that the answers to an input go into; None where it is none."""
+        ...
+
     def keep(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch], done: Callable[[], Done]) -> Done:
         """Write the answers to an input in the place of earlier ones, and record it; the record.
 
@@ -91,6 +97,10 @@ class Place(Protocol):
         ----------
         done : what is recorded; asked when the last batch was taken. Where it raises, or `batches` does, everything stays as
             it was.
+
+        Raises
+        ------
+        SourceError : the answers to another input would be replaced; nothing was written.
         """
         ...
 
@@ -102,6 +112,7 @@ class FilePlace:
     def __init__(self, files: NamedFiles) -> None:
         self._files = files
         self.url = files.url
+        self._owners: dict[str, Done] = {}  # output -> what it answers
 
     def records(self) -> dict[str, Done]:
         import json
@@ -114,13 +125,20 @@ class FilePlace:
                 raise _no_record(self.url, error) from error
             done = Done.from_json(plain, self.url)
             found[done.input] = done
+        self._owners = {done.output: done for done in sorted(found.values(), key=lambda done: done.at)}
         return found
+
+    def path(self, name: str) -> Path | None:
+        return self._files.path(output_name(name)) if isinstance(self._files, FolderFiles) else None
 
     def holds(self, done: Done) -> bool:
         return self._files.size(done.output) == done.size_bytes
 
     def keep(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch], done: Callable[[], Done]) -> Done:
         output = output_name(name)
+        owner = self._owners.get(output)
+        if owner is not None and owner.input != name and self._files.size(output) is not None:
+            raise _one_output(owner.input, name, output)
         record: list[Done] = []
 
         def fill(file: BinaryIO) -> None:
@@ -128,7 +146,7 @@ class FilePlace:
             record.append(done())
 
         size = self._files.put(output, fill)
-        kept = replace(record[0], output=output, size_bytes=size)
+        kept = self._owners[output] = replace(record[0], output=output, size_bytes=size)
         data = canonical_json(kept.to_json())
 
         def write(file: BinaryIO) -> None:
@@ -147,6 +165,35 @@ def output_name(name: str) -> str:
     if name.endswith((".csv", ".parquet")):
         return name
     return f"{name}.parquet" if name.lower().endswith((".parquet", ".pq")) else f"{name}.csv"
+
+
+def refuse_one_output(names: Iterable[str]) -> None:
+    """No two inputs whose answers would go into one file.
+
+    Raises
+    ------
+    SourceError : two have outputs of one name.
+
+    >>> refuse_one_output(["x.csv", "x.jsonl", "x.jsonl.csv"])
+    Traceback (most recent call last):
+        ...
+    penstock.errors.SourceError: the answers to x.jsonl and to x.jsonl.csv would both be x.jsonl.csv
+      why: one would take the place of the other
+      try: rename one of the two, or answer them into two places
+    """
+    owners: dict[str, str] = {}
+    for name in names:
+        owner = owners.setdefault(output_name(name), name)
+        if owner != name:
+            raise _one_output(owner, name, output_name(name))
+
+
+def _one_output(owner: str, name: str, output: str) -> SourceError:
+    return SourceError(
+        f"the answers to {owner} and to {name} would both be {output}",
+        why="one would take the place of the other",
+        way_out="rename one of the two, or answer them into two places",
+    )
 
 
 def _no_record(place: str, error: Exception) -> DamagedStore:

@@ -165,7 +165,11 @@ class Each:
         Raises
         ------
         SourceError, SchemaMismatch, StoreError : nothing of it was written.
+        BadParameter : its answers would take its own place.
         """
+        source, target = getattr(part, "place", None), self.place.path(part.name)
+        if source is not None and target is not None:
+            refuse_overwriting([source], [target])  # for each, as a link may lead back to what is read
         answering, version = self.model()
         record = self._records.get(part.name)
         if (
