@@ -245,3 +245,44 @@ def test_traffic_trains_where_a_column_gives_the_parts(stores: Stores, values: d
     added = append_rows(stores.ledger, stores.objects, parent.digest, frame, np.zeros(200, dtype=np.int64))
     assert (added.rows["test"], added.unplaced) == (0, 0)
     assert (added.rows["valid"] == 0) == (values is None)
+
+
+def keyed_table(rows: int, *, age: float = 0.0) -> str:
+    """Customers named by their number; `age` is added to what is known of them."""
+    dice = random.Random(5)
+    lines = [f"c{i},{dice.uniform(18, 90) + age:.4f},{'yes' if dice.random() < 0.3 else 'no'}" for i in range(rows)]
+    return "who,age,y\n" + "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("how", [{}, {"privacy": Decisions({"who": "hash"})}], ids=["plain", "hashed"])
+def test_a_row_with_a_known_key_joins_its_part_though_the_key_is_hashed(stores: Stores, how: dict[str, Any]) -> None:
+    """Else the newer state of a sealed customer would train. Nothing but the key is alike."""
+    parent = stores.ingest(keyed_table(600), key="who", **how).version.keyed(stores.ledger)
+    rows = [{"who": f"c{i}", "age": 1000.0 + i} for i in range(600)]
+    frame, problems = parent.decoder.decode_rows(rows)
+    assert not problems
+    added = append_rows(stores.ledger, stores.objects, parent.digest, frame, np.zeros(600, dtype=np.int64))
+    assert added.rows == {part: parent.rows[part] for part in ("train", "valid", "test")}
+    assert added.returned == parent.rows["test"]
+    # what came by traffic alone is known by its key, too: when it comes again, and when the source gets it
+    fresh = [{"who": f"n{i}", "age": 2000.0 + i} for i in range(200)]
+    once = append_rows(
+        stores.ledger, stores.objects, added.version.digest,
+        parent.decoder.decode_rows(fresh)[0], np.zeros(200, dtype=np.int64),
+    )  # fmt: skip
+    part_of = {
+        one: part for part in ("train", "valid") for one in load_part(stores.objects, once.version, part)[0]["who"]
+    }
+    older = [{**row, "age": row["age"] + 500} for row in fresh]  # type: ignore[operator]
+    twice = append_rows(
+        stores.ledger, stores.objects, once.version.digest,
+        parent.decoder.decode_rows(older)[0], np.zeros(200, dtype=np.int64),
+    )  # fmt: skip
+    assert twice.rows == once.rows
+    grown = keyed_table(600) + "".join(f"n{i},{20 + i / 10},no\n" for i in range(200))
+    later = stores.ingest(grown, key="who", **how).version
+    known = {one: part for part in ("train", "valid") for one in load_part(stores.objects, later, part)[0]["who"]}
+    new = set(parent.decoder.decode_rows(fresh)[0]["who"].tolist())
+    assert {one: part for one, part in known.items() if one in new} == {
+        one: part for one, part in part_of.items() if one in new
+    }

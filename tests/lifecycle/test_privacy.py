@@ -723,3 +723,43 @@ def test_a_decision_that_cannot_be_is_refused(
     assert done.code == 2, done
     assert done.error["code"] == code, done.error
     assert not any(secret in done.out + done.err for secret in secrets_of(range(40)))
+
+
+def test_labelled_traffic_is_known_by_a_hashed_key(penstock: Cli, serve: Cli, set_line: Cli, tmp_path: Path) -> None:
+    """From a file to a retraining: labels name raw keys, and a customer of the exam is not trained on in another state."""
+    dice = random.Random(2)
+    ages = {f"c{i}": dice.uniform(18, 90) for i in range(300)}
+    lines = [f"{who},{age:.3f},{'yes' if age > dice.uniform(18, 90) else 'no'}" for who, age in ages.items()]
+    (tmp_path / "customers.csv").write_text("\n".join(["who,age,bought", *lines]) + "\n", encoding="utf-8")
+    assert penstock(tmp_path, "new", "shop", "--data", "customers.csv", "--target", "bought", "--key", "who").code == 0
+    project = tmp_path / "shop"
+    text = (project / "penstock.toml").read_text(encoding="utf-8")
+    (project / "penstock.toml").write_text(f'{text}\n[privacy.columns]\nwho = "hash"\n', encoding="utf-8")
+    set_line(project, "search", 'learners = ["linear"]')
+    set_line(project, "search", "workers = 1")
+    assert penstock(project, "run", "--budget", "1 trials").code == 0
+    assert penstock(project, "deploy", "--override", "a test").code == 0
+    had, _ = head_of(project)
+    served = serve(project)
+    served.predict([{"who": who, "age": age + 1} for who, age in ages.items()])  # a year later
+    labelled = served.ask("POST", "/labels", {"labels": [{"key": who, "label": "no"} for who in ages]})[1]
+    served.close()
+    assert (labelled["accepted"], labelled["rejected"]) == (300, [])
+    done = penstock(project, "retrain", "--budget", "1 trials", "--override", "a test")
+    assert done.code in (0, 1), done
+    now, digest = head_of(project)
+    assert now["train"] == 2 * had["train"], "each stands where its customer stood"
+    assert now["valid"] + now["test"] == 2 * (had["valid"] + had["test"])
+    told = penstock(project, "data", "lineage", digest, "--row", "c7")
+    assert len(told.body["row"]["versions"]) >= 2, told
+
+
+def head_of(project: Path) -> tuple[dict[str, int], str]:
+    """Rows and digest of the version that a project is at."""
+    from penstock.data.versions import load_version
+    from penstock.project.project import Project
+
+    with contextlib.closing(Project(project).ledger) as ledger:
+        digest = ledger.datasets.head("shop")
+    assert digest is not None
+    return load_version(Project(project).objects, digest).rows, digest

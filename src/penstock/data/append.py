@@ -16,7 +16,7 @@ from penstock.data import fingerprints as prints
 from penstock.data.changes import diff_of
 from penstock.data.doors import read_part
 from penstock.data.groups import place_by_group
-from penstock.data.keys import key_hashes_of_frame
+from penstock.data.keys import is_protected, key_hashes_of_frame, parts_of_protected
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.relabel import Corrections, Relabelled, relabel
 from penstock.data.seal import opened_envelopes, read_sealed, unsealed
@@ -260,6 +260,9 @@ def _deal(
         row[has] = prints.fingerprints(keyed[has], key)
         hashes = np.where(has[:, None], keyed, hashes)
         parts[has], place_of[has] = memory.parts_of_rows(row[has])
+        rest = np.flatnonzero(has & (parts == UNKNOWN))
+        if len(rest) and is_protected(old):  # of the source's rows the raw keys are remembered
+            parts[rest], place_of[rest] = parts_of_protected(ledger, objects, old, keyed[rest])
     spent = opened_envelopes(ledger, old.lineage, as_of=as_of)
     envelope = np.full(len(y), -1, dtype=np.int16)
     group = np.zeros(len(y), dtype=np.uint64)

@@ -17,7 +17,7 @@ from penstock.bundle.specs import EncodedColumn
 from penstock.data import fingerprints as prints
 from penstock.data.distinct import Distinct
 from penstock.data.evidence import Evidence
-from penstock.data.keys import key_hashes
+from penstock.data.keys import is_protected, key_hashes, key_hashes_of_frame
 from penstock.data.kinds import infer_column
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.redeal import Earlier
@@ -237,6 +237,11 @@ class Gatherer:
         unknown = np.flatnonzero(part == UNKNOWN)
         if len(unknown):
             frame, _ = version.decoder.decode_columns(batch.take(unknown).columns)
+            if (own := key_hashes_of_frame(frame, version.row_key)) is not None and is_protected(version):
+                # rows that came as labelled traffic are known by protected keys
+                keyed = np.asarray(own.any(axis=1))
+                found = memory.parts_of_rows(prints.fingerprints(own[keyed], self.key))
+                part[unknown[keyed]], envelope[unknown[keyed]] = found
             content = prints.frame_fingerprints(frame, version.inputs, self.key)
             twin_part[unknown], twin_envelope[unknown] = memory.parts_of_content(content)
         return Recalled(part, envelope, twin_part, twin_envelope)

@@ -1,11 +1,26 @@
-"""Keys of rows: a row with a key keeps its part whatever else of it is corrected, and whatever columns are joined to it."""
+"""Keys of rows: a row with a key keeps its part whatever else of it is corrected, and whatever columns are joined to it.
+
+What a version remembers of a key that is protected (hashed, say) is made of its raw text where the row came from the source, so
+that a decision about privacy moves no row, and of its protected text where it came as labelled traffic, which is all that the journal
+holds. So one is looked up by both.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from penstock.bundle.decoder import EncodedColumn, Frame
 from penstock.data import fingerprints as prints
+from penstock.data.memory import UNKNOWN, Index
+from penstock.data.split import PARTS, TEST, TRAIN, VALID
+
+if TYPE_CHECKING:
+    from penstock.data.versions import DatasetVersion
+    from penstock.ledger.ledger import Ledger
+    from penstock.objects.store import ObjectStore
 
 
 def key_hashes(column: EncodedColumn) -> np.ndarray:
@@ -19,3 +34,44 @@ def key_hashes_of_frame(frame: Frame, key: str | None) -> np.ndarray | None:
         return None
     texts, codes = prints.encode(frame.columns[key], frame.kinds[key])
     return key_hashes(EncodedColumn(texts, codes))
+
+
+def is_protected(version: DatasetVersion) -> bool:
+    """Whether the key of a version is kept in another form than it comes in."""
+    return any(spec.name == version.row_key and spec.privacy is not None for spec in version.decoder.columns)
+
+
+def parts_of_protected(
+    ledger: Ledger, objects: ObjectStore, version: DatasetVersion, hashes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Part and envelope of the rows with these protected keys, of hashes as `key_hashes_of_frame` makes them: int8 and int16, shape (n,).
+
+    Told by the rows that are stored, as what is remembered of them is made of raw keys; of sealed ones as the sealing step may. Where a
+    key has rows in several parts it is the one that is seen first; `UNKNOWN` where there is none.
+    """
+    stored, part, envelope = [np.zeros((0, 2), dtype=np.uint64)], [], []
+    for of, index, frame in _stored(ledger, objects, version):
+        keys = key_hashes_of_frame(frame, version.row_key)
+        assert keys is not None  # the decoder has the column
+        stored.append(keys)
+        part.append(np.full(len(keys), of, dtype=np.int8))
+        envelope.append(np.full(len(keys), index, dtype=np.int16))
+    known = np.concatenate(stored)
+    at = Index.of(known, np.flatnonzero(known.any(axis=1))).find(hashes)
+    return (
+        np.concatenate([*part, np.array([UNKNOWN], dtype=np.int8)])[at],
+        np.concatenate([*envelope, np.array([-1], dtype=np.int16)])[at],
+    )
+
+
+def _stored(ledger: Ledger, objects: ObjectStore, version: DatasetVersion) -> Iterator[tuple[int, int, Frame]]:
+    """All rows that are stored, a chunk at a time: their part, envelope, and columns."""
+    from penstock.data import chunks
+    from penstock.data.seal import sealed_chunks
+
+    for part in (TRAIN, VALID):
+        for chunk in version.manifest["parts"][PARTS[part]]:
+            yield part, -1, chunks.from_bytes(objects.get(chunk["object"]), version.decoder.columns)[0]
+    for envelope in version.envelopes:
+        for frame, _ in sealed_chunks(ledger, objects, version, envelope.index):
+            yield TEST, envelope.index, frame

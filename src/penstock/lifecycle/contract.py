@@ -307,6 +307,7 @@ def check_labelled(stages: Stages, rows: LabelledRows, override: str | None) -> 
     """
     from penstock.bundle.specs import EncodedColumn
     from penstock.data.contract.check import Checker
+    from penstock.data.contract.unsealed import nothing
     from penstock.data.source import Batch
 
     context = stages.context
@@ -325,7 +326,7 @@ def check_labelled(stages: Stages, rows: LabelledRows, override: str | None) -> 
     checker = Checker(
         contract,
         list(columns),
-        may_show(context, project),
+        nothing if "personal" in how else may_show(context, project),  # a protected row is not known again here
         part_of_file=True,
         **{**how, "without": frozenset(contract.columns) - set(columns)},
     )

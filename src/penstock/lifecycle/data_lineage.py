@@ -206,7 +206,7 @@ def _row(workspace: Workspace, found: Reference, value: str) -> dict[str, Any]:
     """Which versions of the data set hold a row, by its key, and in which part."""
     from penstock.bundle.specs import EncodedColumn
     from penstock.data import fingerprints as prints
-    from penstock.data.keys import key_hashes
+    from penstock.data.keys import is_protected, key_hashes, key_hashes_of_frame
     from penstock.data.split import PARTS, TEST
     from penstock.data.versions import load_memory, load_version
 
@@ -224,13 +224,20 @@ def _row(workspace: Workspace, found: Reference, value: str) -> dict[str, Any]:
         )
     told = []
     ledger = workspace.ledger
-    wanted = prints.fingerprints(key_hashes(EncodedColumn.of([value])), ledger.secret("fingerprints"))
+    secret = ledger.secret("fingerprints")
+    wanted = prints.fingerprints(key_hashes(EncodedColumn.of([value])), secret)
     for record in reversed(ledger.datasets.log()):
         version = load_version(workspace.objects, record.digest) if workspace.objects.has(record.digest) else None
         if version is None or version.row_key is None:
             continue
         memory = load_memory(workspace.objects, version)
-        present = (memory.row == wanted).all(axis=1) & (memory.count > 0)
+        present = (memory.row == wanted).all(axis=1)
+        if is_protected(version):  # rows of traffic are known by protected keys
+            frame, _ = version.keyed(ledger).decoder.decode_rows([{version.row_key: value}])
+            own = key_hashes_of_frame(frame, version.row_key)
+            if own is not None:
+                present |= (memory.row == prints.fingerprints(own, secret)).all(axis=1)
+        present &= memory.count > 0
         if not present.any():
             continue
         part = int(memory.part[present.argmax()])
