@@ -286,3 +286,49 @@ def test_a_row_with_a_known_key_joins_its_part_though_the_key_is_hashed(stores: 
     assert {one: part for one, part in known.items() if one in new} == {
         one: part for one, part in part_of.items() if one in new
     }
+
+
+@pytest.mark.parametrize(
+    ("how", "by_request"),
+    [({}, 60), ({"privacy": Decisions({"t": "month"})}, 60), ({"privacy": Decisions({"t": "shift"})}, 0)],
+    ids=["dates", "months", "shifted"],
+)
+def test_a_row_without_a_time_is_dealt_by_when_it_was_asked_about(
+    stores: Stores, how: dict[str, Any], by_request: int
+) -> None:
+    """It would train as the oldest, though it is the newest; the column itself stays empty. On another scale it is left out."""
+    dice = random.Random(1)
+    text = "t,x,y\n" + "".join(
+        f"20{10 + i // 100}-{i % 12 + 1:02}-05,{dice.random():.6f},{'ab'[i % 2]}\n" for i in range(1000)
+    )
+    parent = stores.ingest(text, split=SplitSettings(by="time:t"), **how).version.keyed(stores.ledger)
+    frame, _ = parent.decoder.decode_rows([{"x": 5 + dice.random()} for _ in range(60)])
+    y = np.arange(60) % 2
+    unknown = append_rows(stores.ledger, stores.objects, parent.digest, frame, y, again=True)
+    assert (sum(unknown.rows.values()), unknown.unplaced, unknown.by_request) == (0, 60, 0)
+    y[7] = -1  # no outcome: the times follow their rows
+    asked = 1_700_000_000_000_000 + np.arange(60) * 3_600_000_000
+    added = append_rows(stores.ledger, stores.objects, parent.digest, frame, y, asked_at=asked)
+    if not by_request:
+        assert (added.by_request, added.unplaced) == (0, 59)
+        return
+    assert (added.by_request, added.unplaced, added.left_out) == (59, 0, 1)
+    assert added.rows["train"] < 40 < 59 - added.rows["test"], "newer than all: dealt in time like any new rows"
+    train, _ = load_part(stores.objects, added.version, "train")
+    x = [row for row, at in zip(train["x"].tolist(), train.missing("t").tolist(), strict=True) if at]
+    assert x == np.delete(frame["x"], 7).tolist()[: added.rows["train"]], "the oldest of them train"
+    told = stores.ledger.datasets.get(added.version.digest).details["warnings"]
+    assert [
+        w for w in told if w.startswith("59 rows have no time in 't': they are dealt by when they were asked about")
+    ]
+
+
+def test_a_row_without_a_number_that_is_its_time_is_left_out(stores: Stores) -> None:
+    """Nobody knows where on its scale a request stands; others are dealt as ever."""
+    text = "t,x,y\n" + "".join(f"{2000 + i // 10},{i / 7:.4f},{'ab'[i % 2]}\n" for i in range(500))
+    parent = stores.ingest(text, split=SplitSettings(by="time:t")).version
+    frame, _ = parent.decoder.decode_rows([{"x": 900 + i, **({"t": 9000 + i} if i < 30 else {})} for i in range(50)])
+    added = append_rows(
+        stores.ledger, stores.objects, parent.digest, frame, np.zeros(50, dtype=np.int64), asked_at=np.arange(50)
+    )
+    assert (sum(added.rows.values()), added.unplaced, added.by_request) == (30, 20, 0)

@@ -190,3 +190,28 @@ def test_files_and_a_column_may_say_the_parts(
     assert by_column.body["rows"] == by_files.body["rows"]
     set_line(tmp_path / "b", "split", "gap = 7")
     assert "gap lies between parts that follow each other in time" in penstock(tmp_path / "b", "run").error["why"]
+
+
+def test_traffic_without_a_time_joins_by_the_time_of_its_request(
+    penstock: Cli, rows_of: Cli, write_rows: Cli, tmp_path: Path
+) -> None:
+    """As the journal's ids say it, with a word about it; `reproduce` deals it the same."""
+    from penstock.data.versions import load_version
+    from penstock.feedback.rows import LabelledRows
+    from penstock.lifecycle.append import append_labelled
+    from penstock.lifecycle.stages import Stages
+    from penstock.serving.prediction_ids import PredictionId
+
+    found = made(penstock, tmp_path, rows_of(600), write_rows, "--split", "time:joined", "--kind", "joined=datetime")
+    fields = [spec.name for spec in found.decoder.columns if spec.name != "joined"]
+    asked = [{name: row[name] for name in fields if name in row} for row in rows_of(50, seed=7)]
+    ids = [str(PredictionId(1_900_000_000_000 + i, 1, 64 * i, 0)) for i in range(50)]
+    with Stages(found.context, "retrain") as stages:
+        digest = append_labelled(stages, found.dataset, LabelledRows(ids, asked, ["yes"] * 50))
+    rows, before = load_version(found.context.objects, digest).rows, found.version.rows
+    assert {part: rows[part] - before[part] for part in ("train", "valid", "test")} == {
+        "train": 30, "valid": 10, "test": 10,
+    }  # fmt: skip
+    assert any("50 rows have no time in 'joined': they are dealt by when they were asked" in w for w in stages.warnings)
+    run = stages.steps[-1].run
+    assert penstock(tmp_path / "shop", "reproduce", run).body["verdict"] == "identical"

@@ -44,6 +44,7 @@ class AppendResult:
     returned : rows that decode like a test row of the parent; they join the test part (spent ones: validation).
     too_near : rows that lie within the gap between parts, or whose group is on the other side of the seal: left out.
     unplaced : rows that nothing is known of and that do not hold what rows are dealt by, their time or group: left out.
+    by_request : rows without a time of their own, that were placed by when they were asked about.
     """
 
     version: DatasetVersion
@@ -53,6 +54,7 @@ class AppendResult:
     corrected: int = 0
     too_near: int = 0
     unplaced: int = 0
+    by_request: int = 0
 
 
 def append_rows(
@@ -63,6 +65,7 @@ def append_rows(
     y: np.ndarray,
     *,
     was: np.ndarray | None = None,
+    asked_at: np.ndarray | None = None,
     source: Mapping[str, Any] | None = None,
     project: str = "",
     run: str | None = None,
@@ -74,7 +77,9 @@ def append_rows(
     newest training row train, of the others the oldest train and the newest test). New test rows are sealed: in the last
     envelope while that is small and sealed, else in new ones; by time always in new ones. Where the column that rows are dealt by
     is not kept, or is kept as something else (hashed, say), nobody can tell on which side of the seal a new row's time or group is:
-    it is left out, and may come again with a version that holds the column. Where a column or files give the parts, traffic is said to be in none but the training part.
+    it is left out, and may come again with a version that holds the column. So is a row without a time, unless it is dates and known
+    when the row was asked about: then that is its time, for where it belongs, not as a value of the column. Where a column or files give the parts, traffic
+    is said to be in none but the training part.
 
     Parameters
     ----------
@@ -82,6 +87,7 @@ def append_rows(
     frame : rows read with the parent's decoder. y : class numbers (-1 unknown) or numbers (NaN unknown), shape (n,).
     was : outcomes that rows were added with before and that are corrected now; unknown for rows that are new. A row that
         the parent does not hold with that outcome counts as new.
+    asked_at : when each row was asked about, int64 microseconds since 1970 (UTC), shape (n,); None where that is not known.
     source : where the rows come from; kept in the manifest.
     again : work out again what the same rows became before (to reproduce it); the head stays.
 
@@ -106,12 +112,15 @@ def append_rows(
             else was
         )
         frame, y, was = frame.take(labelled), y[labelled], was[labelled]
+        asked_at = None if asked_at is None else asked_at[labelled]
         if len(y) == 0:
             return AppendResult(old, dict.fromkeys(PARTS, 0), left_out, 0)
         origin = dict(source or {})
         made = _made_of(ledger, parent, origin) if again else None
         ledger.access.read(parent, part="train", rows=old.rows["train"], run=run)
-        return _append(ledger, objects, old, frame, y, was, left_out, origin, None if again else project, run, made)
+        return _append(
+            ledger, objects, old, frame, y, was, asked_at, left_out, origin, None if again else project, run, made
+        )
 
 
 def find_returned(ledger: Ledger, version: DatasetVersion, memory: RowMemory, frame: Frame) -> int:
@@ -139,6 +148,7 @@ def _append(
     frame: Frame,
     y: np.ndarray,
     was: np.ndarray,
+    asked_at: np.ndarray | None,
     left_out: int,
     source: dict[str, Any],
     project: str | None,
@@ -161,9 +171,9 @@ def _append(
         now = relabel(ledger, objects, old, memory, corrections)
         added_rows = np.delete(np.arange(len(y)), correct[now.done])
         frame, y, hashes, content = frame.take(added_rows), y[added_rows], hashes[added_rows], content[added_rows]
-    row, parts, envelope, returned, group = _deal(
-        ledger, objects, old, frame, y, hashes, content, memory, key, first_new, as_of
-    )
+        asked_at = None if asked_at is None else asked_at[added_rows]
+    dealt = _deal(ledger, objects, old, frame, y, asked_at, hashes, content, memory, key, first_new, as_of)
+    parts, envelope = dealt.parts, dealt.envelope
 
     manifest = dict(old.manifest)
     manifest["parts"] = {
@@ -182,15 +192,16 @@ def _append(
         sealed[index] = seal_rows(ledger, objects, old.lineage, index, rows, labels, old.decoder)
     added = {name: int((parts == part).sum()) for part, name in enumerate(PARTS)}
     within_gap, unplaced = int((parts < 0).sum()), 0
-    if not tells_parts(old.decoder, old.split):
-        within_gap, unplaced = 0, within_gap
+    if old.split.how == "time" or not tells_parts(old.decoder, old.split):
+        unplaced = int((parts == LEFT_OUT).sum())
+        within_gap -= unplaced
     joined = RowMemory.joined(
         now.memory,
         RowMemory.of(
-            row=row,
+            row=dealt.row,
             content=content,
             target=prints.value_hashes(_target_texts(old, y), key),
-            group=group,
+            group=dealt.group,
             part=parts,
             envelope=envelope,
         ),
@@ -213,6 +224,8 @@ def _append(
         warnings.append(f"{within_gap} rows lie too near to rows of another part, in time or by their group: left out")
     if unplaced:
         warnings.append(unplaced_told(unplaced, old.split))
+    if dealt.by_request:
+        warnings.append(by_request_told(dealt.by_request, old.split))
     before = ledger.datasets.get(old.digest).details
     details: dict[str, Any] = {
         **{name: before[name] for name in ("columns", "why_task", "read_why", "base") if name in before},
@@ -224,7 +237,9 @@ def _append(
         ledger, objects, version, source=source, details=details, project=project, run=run,
         first_new=None if made is not None else first_new,
     )  # fmt: skip
-    return AppendResult(version, added, left_out, returned, int(now.done.sum()), within_gap, unplaced)
+    return AppendResult(
+        version, added, left_out, dealt.returned, int(now.done.sum()), within_gap, unplaced, dealt.by_request
+    )
 
 
 def unplaced_told(rows: int, split: SplitSettings) -> str:
@@ -232,8 +247,32 @@ def unplaced_told(rows: int, split: SplitSettings) -> str:
     what = "time" if split.how == "time" else "group"
     return (
         f"{rows} rows are left out: their {what} is not known, so that they cannot be kept on their side of the seal; keep "
-        f"{split.column!r} as it is ([data] drop, [privacy.columns]) for labelled traffic to join"
+        f"{split.column!r} as it is ([data] drop, [privacy.columns]), and send it, for labelled traffic to join"
     )
+
+
+def by_request_told(rows: int, split: SplitSettings) -> str:
+    """What a person should know of rows that were placed by when they were asked about."""
+    return (
+        f"{rows} rows have no time in {split.column!r}: they are dealt by when they were asked about (the column stays empty); "
+        "send it where it is another time"
+    )
+
+
+@dataclass(frozen=True)
+class _Dealt:
+    """Attributes
+    ----------
+    row : fingerprints of the rows by their keys (zeros without), shape (n, 2). parts, envelope, group : shape (n,).
+    returned : how many are test rows that came back. by_request : as of `AppendResult`.
+    """
+
+    row: np.ndarray
+    parts: np.ndarray
+    envelope: np.ndarray
+    group: np.ndarray
+    returned: int
+    by_request: int
 
 
 def _deal(
@@ -242,15 +281,14 @@ def _deal(
     old: DatasetVersion,
     frame: Frame,
     y: np.ndarray,
+    asked_at: np.ndarray | None,
     hashes: np.ndarray,
     content: np.ndarray,
     memory: RowMemory,
     key: bytes,
     first_new: int,
     as_of: str | None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.ndarray]:
-    """Fingerprints of the rows by their keys (zeros without), parts, envelopes, how many are test rows that came back, and
-    fingerprints of their groups: shapes (n, 2), (n,), (n,), and (n,)."""
+) -> _Dealt:
     row = np.zeros((len(y), 2), dtype=np.uint64)
     parts = np.full(len(y), UNKNOWN, dtype=np.int8)
     place_of = np.full(len(y), -1, dtype=np.int16)
@@ -284,12 +322,12 @@ def _deal(
         parts[(parts == TEST) & np.isin(place_of, spent)] = VALID
         if old.split.gap:  # in another envelope they would be among rows of another time
             envelope = np.where(parts == TEST, place_of, np.int16(-1))
-    new = np.flatnonzero(parts == UNKNOWN)
+    new, by_request = np.flatnonzero(parts == UNKNOWN), 0
     if len(new):
         if keyed is not None and old.split.how != "time":
             hashes = hashes.copy()
             hashes[new] = together(hashes[new], contents[new])
-        dealt = _place(ledger, objects, old, frame, hashes, new)
+        dealt, by_request = _place(ledger, objects, old, frame, asked_at, hashes, new)
         parts[new] = dealt.parts
         in_blocks = new[dealt.block >= 0]
         envelope[in_blocks] = first_new + dealt.block[dealt.block >= 0]
@@ -301,32 +339,54 @@ def _deal(
         dealt_out = next_envelopes(ledger, units[test], strata, old.split, old, first=first_new, as_of=as_of)
         fresh = dealt_out >= first_new  # beside the blocks that were made above
         envelope[test] = np.where(fresh, dealt_out - first_new + taken + 1, dealt_out)
-    return row, parts, envelope, returned, group
+    return _Dealt(row, parts, envelope, group, returned, by_request)
 
 
 def _place(
-    ledger: Ledger, objects: ObjectStore, old: DatasetVersion, frame: Frame, hashes: np.ndarray, new: np.ndarray
-) -> DealtByTime:
-    """The parts of the rows `new` (and blocks of test rows), which nothing is known of."""
+    ledger: Ledger,
+    objects: ObjectStore,
+    old: DatasetVersion,
+    frame: Frame,
+    asked_at: np.ndarray | None,
+    hashes: np.ndarray,
+    new: np.ndarray,
+) -> tuple[DealtByTime, int]:
+    """The parts of the rows `new` (and blocks of test rows), which nothing is known of; and how many are placed by when they were asked about."""
     split = old.split
     unplaced = DealtByTime(np.full(len(new), LEFT_OUT, dtype=np.int8), np.full(len(new), -1, dtype=np.int16))
     if split.given:  # who gives the parts gives traffic none
         train = np.full(len(new), TRAIN, dtype=np.int8)
-        return DealtByTime(place_given(hashes[new], train, split, frozenset(split.given)), unplaced.block)
+        return DealtByTime(place_given(hashes[new], train, split, frozenset(split.given)), unplaced.block), 0
     if split.how == "time":
         column = split.column or ""
         times = times_of_frame(frame, column)
         trained = times_of_frame(read_part(ledger, objects, old, "train")[0], column)
         if times is not None and trained is not None:
+            times, without = times[new], times[new] == -np.inf
+            if asked_at is not None and _keeps_instants(old, column):
+                times = np.where(without, asked_at[new].astype(np.float64), times)
+            timed = np.flatnonzero(times > -np.inf)
             gap = split.gap_of(dates=frame.kinds[column] is Kind.DATETIME)
             fixed = _fixed(ledger, objects, old, column) if gap else (None, None)
-            return place_by_time(
-                hashes[new], split, times[new], trained.max(initial=-np.inf),
+            dealt = place_by_time(
+                hashes[new[timed]], split, times[timed], trained.max(initial=-np.inf),
                 gap=gap, fixed_times=fixed[0], fixed_codes=fixed[1],
             )  # fmt: skip
+            unplaced.parts[timed], unplaced.block[timed] = dealt.parts, dealt.block
+            return unplaced, int(without[timed].sum())
     if split.how in ("time", "group"):
-        return unplaced
-    return DealtByTime(place(hashes[new], split), np.full(len(new), -1, dtype=np.int16))
+        return unplaced, 0
+    return DealtByTime(place(hashes[new], split), np.full(len(new), -1, dtype=np.int16)), 0
+
+
+def _keeps_instants(version: DatasetVersion, column: str) -> bool:
+    """Whether the instant of a request is on the scale of a column: dates, that are not shifted as personal."""
+    return any(
+        spec.name == column
+        and spec.kind is Kind.DATETIME
+        and (spec.privacy is None or spec.privacy.parsed.name in ("month", "year"))
+        for spec in version.decoder.columns
+    )
 
 
 def _fixed(ledger: Ledger, objects: ObjectStore, old: DatasetVersion, column: str) -> tuple[np.ndarray, np.ndarray]:

@@ -9,13 +9,15 @@ from penstock.lifecycle.stages import Context, Stages
 from penstock.objects.digests import canonical_json
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from penstock.feedback.rows import LabelledRows
     from penstock.ledger.run import Run
 
 
 def append(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Decode labelled rows as the data set was decoded, correct outcomes that it has otherwise, deal and seal the others."""
-    from penstock.data.append import append_rows, unplaced_told
+    from penstock.data.append import append_rows, by_request_told, unplaced_told
     from penstock.data.versions import load_version
 
     taken = _unsealed(context, params["rows"])
@@ -30,6 +32,7 @@ def append(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         frame,
         y,
         was=was,
+        asked_at=_asked_at(taken["ids"]),
         source={"kind": "labelled", "rows": params["rows"]},
         project=context.project.name,
         run=run.id,
@@ -58,11 +61,24 @@ def append(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         )
     if result.unplaced:
         warnings.append(unplaced_told(result.unplaced, version.split))
+    if result.by_request:
+        warnings.append(by_request_told(result.by_request, version.split))
     if unreadable:
         warnings.append(f"{len(unreadable)} values could not be read and count as missing")
     if result.returned:
         warnings.append(f"{result.returned} rows look like sealed test rows and went to the test part, too")
     run.output("warnings", warnings)
+
+
+def _asked_at(ids: list[str]) -> np.ndarray:
+    """When the predictions with these ids were asked for, microseconds since 1970."""
+    import numpy as np
+
+    from penstock.serving.prediction_ids import parse_id
+
+    parsed = [parse_id(one) for one in ids]
+    assert all(one is not None for one in parsed)  # the journal made them
+    return np.array([one.time_ms for one in parsed if one is not None], dtype=np.int64) * 1000
 
 
 def append_labelled(stages: Stages, dataset: str, rows: LabelledRows) -> str:

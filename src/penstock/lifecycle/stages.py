@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CODE = {
     "contract": "1",
     "ingest": "1",
-    "append": "1",
+    "append": "2",
     "recipe": "1",
     "features": "3",
     "search": "5",
