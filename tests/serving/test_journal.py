@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -342,7 +343,12 @@ def test_the_journals_of_several_processes_together_stay_below_their_limit(tmp_p
     for n in range(400):
         for writer in writers:
             record(writer, {"n": n, "note": "x" * 200})
-        largest = max(largest, sum(path.stat().st_size for _, path in segments(tmp_path)))
+        here = [path for _, path in segments(tmp_path)]
+        total = 0
+        for path in here:
+            with suppress(FileNotFoundError):  # what is kept no longer goes meanwhile
+                total += path.stat().st_size
+        largest = max(largest, total)
     for writer in writers:
         writer.close()
     assert 30_000 < largest <= 64_000 + 4 * 700

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,7 +72,51 @@ def test_what_many_workers_have_open_leaves_room_for_what_is_closed(tmp_path: Pa
         writers = [stack.enter_context(JournalWriter(tmp_path, declared.of_each(workers))) for _ in range(workers)]
         for n in range(3_000):
             writers[n % workers].error(400, f"code-{n}" + "-" * 100)
+        for writer in writers:
+            assert writer._looked.wait(30), "nothing goes any more"
         paths = [segment_path(tmp_path, number) for number in numbers(tmp_path)]
         total, closed = sum(path.stat().st_size for path in paths), [path for path in paths if not is_open(path)]
     assert total <= 200_000
     assert len(closed) >= 2
+
+
+def test_no_request_waits_while_many_segments_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new segment is begun while the look goes on in another thread; the one after that waits for it, as the limit must hold."""
+    looks, may_end = threading.Semaphore(0), threading.Event()
+    apply = Retention.apply
+
+    def slow(kept: Retention) -> list[Path]:
+        if threading.current_thread() is not threading.main_thread():
+            looks.release()
+            assert may_end.wait(30)
+        return apply(kept)
+
+    monkeypatch.setattr(Retention, "apply", slow)
+    with JournalWriter(tmp_path, JournalSettings(segment_bytes=500, max_bytes=20_000)) as writer:
+        first = writer.segment
+        while writer.segment < first + 1:
+            writer.error(400, "code-" + "-" * 100)
+        assert looks.acquire(timeout=30), "another thread looks, and still does"
+        threading.Timer(0.3, may_end.set).start()
+        while writer.segment < first + 2:
+            writer.error(400, "code-" + "-" * 100)
+        assert may_end.is_set(), "the segment after the next has waited"
+        for _ in range(2_000):
+            writer.error(400, "code-" + "-" * 100)
+    assert sum(segment_path(tmp_path, number).stat().st_size for number in numbers(tmp_path)) <= 20_000
+
+
+def test_a_look_that_fails_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told in the log, and the next segment asks again."""
+
+    def fails(kept: Retention) -> list[Path]:
+        raise OSError(5, "Input/output error")
+
+    with JournalWriter(tmp_path, JournalSettings(segment_bytes=500)) as writer:
+        monkeypatch.setattr(Retention, "apply", fails)
+        for _ in range(50):
+            writer.error(400, "code-" + "-" * 100)
+    assert len(numbers(tmp_path)) > 5
+    assert "Input/output error" in caplog.text

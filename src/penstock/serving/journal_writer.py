@@ -68,12 +68,15 @@ class JournalWriter:
             )
         self._swap = threading.Lock()  # guards the descriptor against the timer thread
         self._dirty = False
-        self._stop = threading.Event()
+        self._stop = False
+        self._wake = threading.Event()  # something for the timer thread to do at once
+        self._looked = threading.Event()  # what is kept no longer went since the last segment was begun
         try:
             self._open()
         except StoreFull:
             if self.settings.when_full == "refuse":
                 raise
+        self._retain()
         self._timer = threading.Thread(target=self._keep, name="journal-sync", daemon=True)
         self._timer.start()
 
@@ -173,7 +176,8 @@ class JournalWriter:
 
     def close(self) -> None:
         """Sync and close. A segment that holds nothing is removed."""
-        self._stop.set()
+        self._stop = True
+        self._wake.set()
         self._timer.join()
         if self._fd < 0:
             return
@@ -220,12 +224,12 @@ class JournalWriter:
         self._offset = self._first
         self._segment_part = segment_part(self.segment)
         self._due = time.monotonic() + self.settings.segment_age_s
-        self._retain()
 
     def _rotate_when_due(self) -> None:
         if self._fd < 0:  # there was no room for one yet
             with self._swap:
                 self._open()
+            self._retain_beside()
             return
         if self._offset < self._segment_bytes and time.monotonic() < self._due:
             return
@@ -237,21 +241,43 @@ class JournalWriter:
             old = self._fd
             self._open()
             os.close(old)
+        self._retain_beside()
 
     def _retain(self) -> None:
-        if self._retention is not None:
-            self._retention.apply()
+        """Delete what is kept no longer. However that ends, who waits for it goes on."""
+        try:
+            if self._retention is not None:
+                self._retention.apply()
+        finally:
+            self._looked.set()
+
+    def _retain_beside(self) -> None:
+        """The same in the timer thread: of many segments the look takes a tenth of a second, for which no request shall wait.
+
+        It waits for the look after the segment before: a journal that fills faster than it can be looked at would have no limit.
+        """
+        while self._timer.is_alive() and not self._looked.wait(1.0):
+            pass
+        self._looked.clear()
+        self._wake.set()
 
     def _keep(self) -> None:
         next_retention = time.monotonic() + _HOUR_S
-        while not self._stop.wait(1.0):
+        while True:
+            self._wake.wait(1.0)
+            self._wake.clear()
+            ends = self._stop  # read before the look, so that one is never left out
             try:
-                self.sync()
-                if time.monotonic() >= next_retention:
+                if not self._looked.is_set() or time.monotonic() >= next_retention:
                     next_retention = time.monotonic() + _HOUR_S
                     self._retain()
+                if ends:
+                    return
+                self.sync()
             except OSError as error:  # the next second tries again
                 log.error("the journal was not synced: %s", error)
+                if ends:
+                    return
 
     def __enter__(self) -> JournalWriter:
         return self

@@ -1,6 +1,7 @@
 """What of the journal is kept: closed segments go by their age, and the oldest where all together are too large.
 
-A look costs what is new: closed segments do not change, so each is looked at once, however many there are. Requests wait for it.
+A look costs what is new: closed segments do not change, so each is looked at once, however many there are. No request waits for it: the writer
+goes on meanwhile, into the next segment at most.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Retention:
 
     Parameters
     ----------
-    segment_bytes : to which open segments grow: they count as if they had, so that the limit also holds until the next look.
+    segment_bytes : to which open segments grow: each counts as if it had, and the one after it too, so that the limit also holds until the next
+        look is done.
     """
 
     def __init__(self, folder: Path, *, keep_days: float, max_bytes: int, segment_bytes: int = 0) -> None:
@@ -60,7 +62,7 @@ class Retention:
             except FileNotFoundError:
                 continue
             if may_grow or (stat.st_size == 0 and stat.st_mtime > time.time() - _CLAIMED_S):
-                growing += max(stat.st_size, self.segment_bytes)
+                growing += max(stat.st_size, self.segment_bytes) + self.segment_bytes
             else:
                 self._closed[number] = stat.st_size, stat.st_mtime
         return growing + sum(size for size, _ in self._closed.values())

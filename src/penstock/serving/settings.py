@@ -20,9 +20,9 @@ class JournalSettings(msgspec.Struct, frozen=True):
     when_full: Literal["refuse", "answer"] = "refuse"  # what becomes of predictions while the disk is full
 
     def of_each(self, writers: int) -> JournalSettings:
-        """As each of several writers keeps to them: what they have open together grows to half of `max_bytes` at most, since only what is
-        closed can be deleted."""
-        most = max(1_000, self.max_bytes // (2 * writers))
+        """As each of several writers keeps to them: what they have open together, and what they open next, grows to half of `max_bytes` at
+        most, since only what is closed can be deleted."""
+        most = max(1_000, self.max_bytes // (4 * writers))
         return msgspec.structs.replace(self, segment_bytes=min(self.segment_bytes, most))
 
 
