@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -148,6 +149,27 @@ def test_a_stopping_server_answers_what_is_in_flight(
     find(tmp_path / "serving" / "journal", prediction["id"])
     assert workers(tmp_path / "serving") == []
     assert server.errors() == ""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_stopping_server_refuses_connections_rather_than_resetting_them(
+    deploy: Deploy, start_server: Start, load_on: Any, count: int
+) -> None:
+    """Clients on kept connections are told to go, and each next attempt is refused at once: nothing is accepted that nobody answers."""
+    deploy(1)
+    server = start_server("--workers", str(count))
+    with contextlib.closing(server.connect()) as idle, load_on(server, 6) as load:
+        idle.request("GET", "/healthz")
+        assert idle.getresponse().read()
+        server.process.terminate()
+        time.sleep(0.5)
+        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", server.port)):
+            pass
+        idle.request("GET", "/healthz")  # a pool that had it in hand is answered once more, and told
+        answer = idle.getresponse()
+        assert (answer.status, answer.getheader("connection")) == (200, "close")
+        assert server.process.wait(10) == 0
+    assert [type(failure) for failure in load.failures] == 6 * [ConnectionRefusedError]
 
 
 def test_labels_travel_over_the_wire(deploy: Deploy, start_server: Start, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A worker that is replaced: it takes no new connection, and has the clients of those it has go elsewhere before it ends.
+"""A worker that is replaced or told to stop: it takes no new connection, and has the clients of those it has go elsewhere before it ends.
 
 A server that closes a connection on which it waits may cross a request on its way, and HTTP lets nobody send that again. So each answer
 first says ``connection: close``, until no connection is left; the few on which nothing was asked for all that time are closed then.
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,12 +23,15 @@ DRAIN = signal.SIGUSR1
 DRAIN_S = 5.0
 """How long clients that ask nothing may keep a worker that is replaced."""
 
+LEAVE_S = 2.0
+"""How long they may keep one that is told to stop. Longer pauses between requests than this are taken for the end of them."""
+
 _LOOK_S = 0.02
 _CLOSE = (b"connection", b"close")
 
 
-async def drain(server: uvicorn.Server, limit_s: float) -> None:
-    """Have a server end without a request lost: those of others take the new connections from now on."""
+async def drain(server: uvicorn.Server, limit_s: float, is_cut_short: Callable[[], bool]) -> None:
+    """Have a server end without a request lost. New connections are refused, or taken by those beside it, from now on."""
     for listening in server.servers:
         listening.close()
     server.config.encoded_headers.append(_CLOSE)  # of which the server makes the headers of all answers, each second
@@ -38,9 +42,8 @@ async def drain(server: uvicorn.Server, limit_s: float) -> None:
             cycle.keep_alive = False  # what is being answered took its headers before
     loop = asyncio.get_running_loop()
     ends = loop.time() + limit_s
-    while server.server_state.connections and not server.should_exit and loop.time() < ends:
+    while server.server_state.connections and not is_cut_short() and loop.time() < ends:
         await asyncio.sleep(_LOOK_S)
-    server.should_exit = True
 
 
 class Flag:

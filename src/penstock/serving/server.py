@@ -105,7 +105,7 @@ def _serve_alone(
     if handover.team is None:
         return
     if handover.stop.is_set():
-        handover.team.stop()
+        handover.team.close()
     else:
         from penstock.serving.supervisor import go_on
 
@@ -127,9 +127,20 @@ class Handover:
         self.team: Team | None = None
         self.stop, self.again = Flag(), Flag()
         self._state_dir, self._listening, self._settings, self._reload = state_dir, listening, settings, reload
+        self._is_shared = False  # the listening socket, with a process that serves it, or may come to
 
     def take_place(self, grpc_port: int | None) -> bool:
         """Start the process with settings read anew, and wait until it serves; whether it does."""
+        self._is_shared = True
+        self._is_shared = self._starts(grpc_port)
+        return self._is_shared
+
+    def stop_listening(self) -> None:
+        """Refuse new connections, which nobody would answer any more."""
+        if not self._is_shared:
+            self._listening.close()
+
+    def _starts(self, grpc_port: int | None) -> bool:
         from penstock.serving.supervisor import Team, reloaded
 
         now = msgspec.structs.replace(self._settings, grpc_port=grpc_port)
@@ -162,13 +173,14 @@ def run_worker(
 
     from penstock.serving.app import App
     from penstock.serving.connections import end_what_is_slow, limits_of
-    from penstock.serving.draining import DRAIN, DRAIN_S, Terminal, drain
+    from penstock.serving.draining import DRAIN, DRAIN_S, LEAVE_S, Terminal, drain
     from penstock.serving.fast_lane import PredictProtocol
     from penstock.serving.worker import Worker
 
     class Server(uvicorn.Server):
         _leaving: asyncio.Task[None] | None = None
         _renewing: asyncio.Task[None] | None = None
+        _has_drained = False
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -182,7 +194,27 @@ def run_worker(
                 ready(None if app.grpc is None else app.grpc.port)
 
         def _leave(self) -> None:
-            self._leaving = asyncio.create_task(drain(self, min(DRAIN_S, settings.stop_after_s)))
+            self._leaving = asyncio.create_task(self._go())
+
+        async def _go(self) -> None:
+            """Another process has taken the place of this one."""
+            self._has_drained = True
+            await drain(self, min(DRAIN_S, settings.stop_after_s), lambda: self.should_exit)
+            self.should_exit = True
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """Told to stop, or left: refuse new connections first, so that none waits for an answer that never comes."""
+            await asyncio.sleep(0)  # takes what the system has accepted meanwhile, which closing would reset
+            for one in (*self.servers, *(sockets or ())):
+                one.close()
+            if handover is not None:
+                handover.stop_listening()
+            grpc = None if app.grpc is None else asyncio.create_task(app.grpc.stop(settings.stop_after_s))
+            if not self._has_drained:
+                await drain(self, min(LEAVE_S, settings.stop_after_s), lambda: self.force_exit)
+            await super().shutdown(sockets)
+            if grpc is not None:
+                await grpc
 
         def _hang_up(self) -> None:
             if terminal.is_gone:
@@ -203,7 +235,7 @@ def run_worker(
                 if not handover.again.is_set():
                     return
                 handover.again.clear()
-            await drain(self, min(DRAIN_S, settings.stop_after_s))
+            await self._go()
 
     class Config(uvicorn.Config):
         def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:

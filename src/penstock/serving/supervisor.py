@@ -21,7 +21,7 @@ from typing import BinaryIO
 import msgspec
 
 from penstock.errors import PenstockError, ServingError
-from penstock.serving.draining import DRAIN, DRAIN_S, Flag, Terminal
+from penstock.serving.draining import DRAIN, DRAIN_S, LEAVE_S, Flag, Terminal
 from penstock.serving.logs import configured
 from penstock.serving.settings import ServeSettings
 
@@ -70,7 +70,7 @@ def supervise(
                 ready()
             _keep(team, told, reload)
         finally:
-            team.stop()
+            team.close()
 
 
 def go_on(team: Team, *, reload: Reload | None = None, renew: bool = False) -> None:
@@ -81,7 +81,7 @@ def go_on(team: Team, *, reload: Reload | None = None, renew: bool = False) -> N
         try:
             _keep(team, told, reload)
         finally:
-            team.stop()
+            team.close()
 
 
 class _Signals:
@@ -292,10 +292,15 @@ class Team:
                 return False
         return False
 
+    def close(self) -> None:
+        """Refuse new connections, then stop the members: while one socket is open somewhere, the system accepts for those that are gone."""
+        self._listening.close()
+        self.stop()
+
     def stop(self) -> None:
         for member in self._members:
             member.process.terminate()
-        ends = time.monotonic() + self.settings.stop_after_s + 5.0  # a worker gives up by itself after `stop_after_s`
+        ends = time.monotonic() + LEAVE_S + self.settings.stop_after_s + 5.0  # a worker gives up by itself before
         for member in self._members:
             try:
                 member.process.wait(max(0.0, ends - time.monotonic()))

@@ -62,7 +62,7 @@ class Kubernetes:
             "cpu": f"{round(cores * 1000)}m",
             "memory": f"{round(memory_mb)}Mi",
             "pre_stop": PRE_STOP_S,
-            # The server gives up what is in flight after `stop_after_s`, and its workers five seconds later.
+            # The server gives up what is in flight after `stop_after_s`, and its workers some seconds later.
             "stop_after": PRE_STOP_S + math.ceil(inside.stop_after_s) + 10,
             # Segments that are still written to may stand above the limit until they are closed.
             "journal": f"{math.ceil(inside.journal_bytes / _GIB) + 2}Gi",
