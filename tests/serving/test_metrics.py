@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -68,6 +68,27 @@ def test_workers_are_summed_also_dead_ones(tmp_path: Path) -> None:
     assert samples(other.render(None).decode())["penstock_rows_total", ()] == 7
     clear_metrics(tmp_path)
     assert samples(Metrics(tmp_path, "3-3").render(None).decode())["penstock_rows_total", ()] == 0
+
+
+def test_a_second_server_of_a_folder_leaves_the_counts_of_the_first(
+    deploy: Callable[..., SlotState], start_server: Any
+) -> None:
+    """They count together from then on; one that is alone again starts from nothing."""
+    deploy(1)
+
+    def rows(server: Any) -> float:
+        return samples(server.ask_text("/metrics")[1])["penstock_rows_total", ()]
+
+    first = start_server()
+    assert first.ask("POST", "/predict", {"rows": TOY_ROWS[:1]})[0] == 200
+    second = start_server()
+    assert second.ask("POST", "/predict", {"rows": TOY_ROWS[:2]})[0] == 200
+    assert first.ask("POST", "/predict", {"rows": TOY_ROWS[:1]})[0] == 200
+    assert rows(first) == rows(second) == 4
+    second.stop()
+    assert rows(first) == 4
+    first.stop()
+    assert rows(start_server()) == 0
 
 
 def test_promtool_takes_what_the_server_tells(

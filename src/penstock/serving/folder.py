@@ -26,6 +26,11 @@ class ServingFolder:
         return self.root / "shelf"
 
     @property
+    def servers(self) -> Path:
+        """Held (flock, shared) by each server that runs."""
+        return self.root / "servers.lock"
+
+    @property
     def turn(self) -> Path:
         """Held (flock) by the one worker that loads a bundle."""
         return self.root / "turn.lock"

@@ -18,11 +18,13 @@ import msgspec
 
 from penstock.errors import PenstockError, ServingError
 from penstock.serving.draining import Flag
+from penstock.serving.folder import ServingFolder
 from penstock.serving.logs import configured
 from penstock.serving.metrics import begin_metrics
 from penstock.serving.openness import open_to_all
 from penstock.serving.rates import clear_rates
 from penstock.serving.settings import ServeSettings
+from penstock.serving.sharing import beside_others
 from penstock.serving.slots import read_slots
 
 if TYPE_CHECKING:
@@ -78,11 +80,14 @@ def serve(
     if settings.grpc_port:
         _refuse_taken(host, settings.grpc_port)
     listening = _listen(host, port)
-    begin_metrics(state_dir, settings.objectives)
-    clear_rates(state_dir)
     address = _address(host, listening, "http" if settings.tls is None else "https")
     ready = (lambda grpc_port: on_ready(address, _grpc_address(host, grpc_port))) if on_ready else (lambda _: None)
-    with listening, configured(settings.logs):
+
+    def begin() -> None:
+        begin_metrics(state_dir, settings.objectives)
+        clear_rates(state_dir)
+
+    with listening, configured(settings.logs), beside_others(ServingFolder(state_dir).servers, begin):
         if workers > 1:
             from penstock.serving.supervisor import supervise
 

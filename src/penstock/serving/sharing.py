@@ -1,4 +1,4 @@
-"""What the workers of a server share: numbers in memory, behind a small file, and turns at changing them."""
+"""What the workers of a server share: numbers in memory, behind a small file, and turns at changing them; and what servers of one folder do."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import fcntl
 import logging
 import mmap
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import final
 
@@ -39,3 +41,30 @@ class Turn:
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)
+
+
+@contextmanager
+def beside_others(path: Path, begin: Callable[[], None]) -> Iterator[None]:
+    """``with beside_others(path, begin):`` run a server; `begin` is called first, unless another one runs that has begun.
+
+    Parameters
+    ----------
+    path : a file that is locked by each of them: shared, and for itself alone while it begins.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CREAT, 0o640)
+    except OSError as error:
+        log.error("%s cannot be opened, and whether another server runs is not known: %s", path, error)
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            begin()
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(fd)
