@@ -25,6 +25,7 @@ STARTING = -1
 RETURN_S = 20.0
 """How long a rollback waits for the workers: longer than the supervisor takes to replace one that hangs."""
 _POLL_S = 0.005
+_LOOK_S = 0.02  # of a worker, which has more to do
 _AGAIN_S = 1.0
 _TELL_S = 10.0
 
@@ -247,16 +248,35 @@ def wait_for_shelf(state_dir: Path, epoch: int, timeout_s: float = 30.0) -> list
     ends = time.monotonic() + timeout_s
     while True:
         now = workers(state_dir)
-        late = [worker.pid for worker in now if worker.epoch != STARTING and worker.shelf < epoch]
-        if not late:
+        if not _behind_shelf(now, epoch, timeout_s, is_over=time.monotonic() >= ends):
             return now
-        if time.monotonic() >= ends:
-            raise ServingError(
-                f"not every worker offers what is on the shelf within {timeout_s:g} s",
-                why=f"waiting for process {', '.join(map(str, late))}",
-                way_out="look at the server's log on stderr; restart the server if it hangs",
-            )
         time.sleep(_POLL_S)
+
+
+async def shelf_followed(state_dir: Path, epoch: int, timeout_s: float = 30.0) -> None:
+    """As `wait_for_shelf`, within an event loop: no thread is held meanwhile, which the workers themselves need to follow."""
+    ends = time.monotonic() + timeout_s
+    while _behind_shelf(
+        await asyncio.to_thread(workers, state_dir), epoch, timeout_s, is_over=time.monotonic() >= ends
+    ):
+        await asyncio.sleep(_LOOK_S)
+
+
+def _behind_shelf(now: list[Acknowledgement], epoch: int, timeout_s: float, *, is_over: bool) -> bool:
+    """Whether a worker that serves does not offer what stands on the shelf with `epoch`.
+
+    Raises
+    ------
+    ServingError : so it is, and the time is over.
+    """
+    late = [worker.pid for worker in now if worker.epoch != STARTING and worker.shelf < epoch]
+    if late and is_over:
+        raise ServingError(
+            f"not every worker offers what is on the shelf within {timeout_s:g} s",
+            why=f"waiting for process {', '.join(map(str, late))}",
+            way_out="look at the server's log on stderr; restart the server if it hangs",
+        )
+    return bool(late)
 
 
 def process_start(pid: int) -> int | None:

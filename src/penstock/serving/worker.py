@@ -81,6 +81,7 @@ class Worker:
         self._labels = LabelBook(ServingFolder(state_dir).journal)
         self.guards = GuardWatch(state_dir, self._arms)
         self._one_at_a_time, self._one_reads_keys = asyncio.Lock(), asyncio.Lock()
+        self.one_changes_shelf = asyncio.Lock()
         self.closing: list[Callable[[], None]] = []  # what is to be closed with the worker
         self.failure: BaseException | None = None  # why it could not start, or go on; for whoever started it
         self.end: Callable[[], None] = lambda: None  # ends the server; set by whoever runs it

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.errors import NotFound, RequestError
-from penstock.serving.acknowledgements import wait_for_shelf
+from penstock.serving.acknowledgements import shelf_followed
 from penstock.serving.models import Offered
 from penstock.serving.shelf import State, set_state
 from penstock.serving.worker import Worker
@@ -69,18 +69,20 @@ async def unload(worker: Worker, model: str) -> None:
 
 
 async def _change(worker: Worker, model: str, state: State) -> None:
-    try:
-        shelf = await asyncio.to_thread(set_state, worker.state_dir, model, state, by="model repository")
-    except NotFound as error:
-        raise RequestError(
-            f"there is no model {model!r} on the shelf",
-            why=error.why,
-            way_out="put it there: penstock models shelve",
-            path="model",
-            code="unknown-model",
-            status=404,
-        ) from None
-    await asyncio.to_thread(wait_for_shelf, worker.state_dir, shelf.epoch)
+    """One change at a time in this worker: who waits for another process, or for all workers, holds nothing that those need to follow."""
+    async with worker.one_changes_shelf:
+        try:
+            shelf = await asyncio.to_thread(set_state, worker.state_dir, model, state, by="model repository")
+        except NotFound as error:
+            raise RequestError(
+                f"there is no model {model!r} on the shelf",
+                why=error.why,
+                way_out="put it there: penstock models shelve",
+                path="model",
+                code="unknown-model",
+                status=404,
+            ) from None
+        await shelf_followed(worker.state_dir, shelf.epoch)
 
 
 def _in_slots(worker: Worker) -> set[str]:
