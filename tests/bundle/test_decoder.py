@@ -116,3 +116,12 @@ def test_an_empty_table_decodes_to_an_empty_frame() -> None:
         assert len(frame) == 0
         assert frame["age"].dtype == np.float64
     assert DECODER.decode_target_values([])[0].dtype == np.int64
+
+
+def test_categories_that_are_numbers_keep_all_their_digits() -> None:
+    """As text and as JSON; those that one float holds were one category."""
+    decoder = Decoder((ColumnSpec("c", Kind.CATEGORICAL, numeric_text=True),), None)
+    texts = [44 * "1", 43 * "1" + "2", "1" + 21 * "0", "007"]
+    frame, rejected = decoder.decode_rows([{"c": text} for text in texts])
+    assert (frame["c"].tolist(), rejected) == ([44 * "1", 43 * "1" + "2", "1e+21", "7"], [])
+    assert decoder.decode_rows([{"c": int(text)} for text in texts])[0]["c"].tolist() == frame["c"].tolist()

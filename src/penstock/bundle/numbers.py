@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from math import isfinite
 
 from penstock.bundle.raw import Reader, Unreadable, describe, short, simple_value
@@ -87,9 +88,26 @@ def marked_numbers(spec: ColumnSpec | TargetSpec) -> list[float]:
 def number_text(number: int | float) -> str:
     """The canonical text of a number: integers without ".0" below 1e21, everything else as Python's `repr` writes it.
 
-    >>> number_text(1.0), number_text(-0.0), number_text(0.1), number_text(10**20), number_text(1e21)
-    ('1', '0', '0.1', '100000000000000000000', '1e+21')
+    An integer that no float holds keeps its digits: two of them never have one text.
+
+    >>> number_text(1.0), number_text(-0.0), number_text(0.1), number_text(10**20), number_text(1e21), number_text(10**21 + 1)
+    ('1', '0', '0.1', '100000000000000000000', '1e+21', '1000000000000000000001')
     """
     if -1e21 < number < 1e21:
         return str(int(number)) if number == int(number) else repr(float(number))
-    return repr(float(number))
+    return str(number) if isinstance(number, int) and float(number) != number else repr(float(number))
+
+
+def whole_text(digits: str) -> str:
+    """`number_text` of a whole number in ASCII digits, with or without a sign; exact at any length.
+
+    >>> whole_text("+007"), whole_text("1" + 21 * "0"), whole_text("-" + 21 * "1")
+    ('7', '1e+21', '-111111111111111111111')
+    """
+    if len(digits) <= 20:
+        return str(int(digits))
+    number = float(digits)
+    if isfinite(number) and Decimal(digits) == int(number):
+        return number_text(number)
+    plain = digits.lstrip("+-").lstrip("0")
+    return f"-{plain}" if digits[0] == "-" else plain

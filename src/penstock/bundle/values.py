@@ -12,7 +12,7 @@ from math import isfinite
 
 from penstock.bundle.instants import instant_reader
 from penstock.bundle.kinds import Kind
-from penstock.bundle.numbers import number_reader, number_text, plain_number
+from penstock.bundle.numbers import number_reader, number_text, plain_number, whole_text
 from penstock.bundle.raw import Reader, Unreadable, describe, simple_value
 from penstock.bundle.specs import ColumnSpec, Label, TargetSpec
 
@@ -119,8 +119,9 @@ def _canonical_category(spec: ColumnSpec) -> Callable[[str], str] | None:
             return lower
         if spec.numeric_text and (written := plain(text)) is not None:
             whole, _, rest = written.partition(".")
-            exact = len(whole) <= 21 and not rest.strip("0") and "e" not in whole and "E" not in whole
-            number: int | float = int(whole or "0") if exact and whole.lstrip("+-") else float(written)
+            if not rest.strip("0") and whole.lstrip("+-").isdigit():
+                return whole_text(whole)
+            number = float(written)
             return number_text(number) if isfinite(number) else text
         return text
 

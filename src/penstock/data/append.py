@@ -16,6 +16,7 @@ from penstock.data import fingerprints as prints
 from penstock.data.changes import diff_of
 from penstock.data.doors import read_part
 from penstock.data.groups import place_by_group
+from penstock.data.keys import group_hashes as hashes_of_groups
 from penstock.data.keys import is_protected, key_hashes_of_frame, parts_of_protected
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.relabel import Corrections, Relabelled, relabel
@@ -407,7 +408,7 @@ def _group_hashes(old: DatasetVersion, frame: Frame) -> np.ndarray | None:
     if old.split.how != "group" or column is None or not tells_parts(old.decoder, old.split):
         return None
     texts, codes = prints.encode(frame.columns[column], frame.kinds[column])
-    return prints.row_hashes({"group": EncodedColumn(texts, codes)}, frame.n_rows)
+    return hashes_of_groups(EncodedColumn(texts, codes))
 
 
 def _target_texts(old: DatasetVersion, y: np.ndarray) -> EncodedColumn:

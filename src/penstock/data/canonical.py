@@ -9,18 +9,21 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from penstock.bundle.numbers import number_text
+from penstock.bundle.numbers import number_text, whole_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_KEY_WHOLE = re.compile(r"(?:0|[1-9][0-9]{0,19})")
+_KEY_NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-][0-9]{2,3})?")
 _BEGINS_NUMBER = frozenset("+-.0123456789")
 MANY = 256  # values from which on it pays to ask Arrow
 _SMALLEST, _LARGEST = 1e-4, 1e9
@@ -37,7 +40,7 @@ def canonical_text(text: str) -> str:
     text = text.strip()
     if text[:1] in _BEGINS_NUMBER:
         if _WHOLE.fullmatch(text):
-            return str(int(text))
+            return whole_text(text)
         if _NUMBER.fullmatch(text):
             number = float(text)
             return number_text(number) if isfinite(number) else text
@@ -47,6 +50,35 @@ def canonical_text(text: str) -> str:
         lower = text.lower()
         return lower if lower in ("true", "false") else text
     return text
+
+
+def key_text(text: str) -> str:
+    """One text for every way of writing the same key: of what names rows, groups and partners of a join.
+
+    As `canonical_text`, but for what may be two names although it is one number: digits with leading zeros, and an exponent
+    that is not written as programs write floats, stand as they are; and no digit is lost, however many there are.
+
+    >>> [key_text(t) for t in (" 1.50", "5.0", "+1", "1e+16", "1E3", "1e3", "007", "7", "True")]
+    ['1.5', '5', '1', '10000000000000000', '1E3', '1e3', '007', '7', 'true']
+    >>> key_text("0.10000000000000000001"), key_text("100000000000000000000001.0")
+    ('0.10000000000000000001', '100000000000000000000001')
+    """
+    if _KEY_WHOLE.fullmatch(text):
+        return text
+    text = text.strip()
+    if text[:1] not in _BEGINS_NUMBER:
+        return canonical_text(text)
+    if not _KEY_NUMBER.fullmatch(text):
+        return text if text.isascii() else unicodedata.normalize("NFC", text)
+    number = float(text)
+    if isfinite(number) and Decimal(written := number_text(number)) == Decimal(text):
+        return written
+    if "e" in text:
+        return text
+    whole, _, fraction = text.partition(".")
+    if not (fraction := fraction.rstrip("0")):
+        return whole_text(whole)
+    return f"{whole.removeprefix('+')}.{fraction}" if whole.lstrip("+-") else f"{whole.removeprefix('+')}0.{fraction}"
 
 
 def canonical_texts(values: Sequence[str | None]) -> Sequence[str | None]:

@@ -11,6 +11,7 @@ from penstock.data import fingerprints as prints
 from penstock.data.gather import Gathered, Recalled
 from penstock.data.groups import place_by_group
 from penstock.data.infer import check_names
+from penstock.data.keys import group_hashes as hashes_of_groups
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.request import Request
 from penstock.data.split import GAP, LEFT_OUT, PARTS, TEST, TRAIN, VALID, deal, distinct, place
@@ -20,6 +21,9 @@ from penstock.data.times import times_of
 from penstock.data.together import together
 from penstock.data.versions import DatasetVersion
 from penstock.errors import SplitError, TargetError
+
+ROWS_ENOUGH = 10
+"""A part that is to have so many rows and has none is refused; of fewer it can be chance, in a small table."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ class Dealer:
     def _group_hashes(self) -> np.ndarray | None:
         if self.request.split.how != "group":
             return None
-        return prints.row_hashes({"group": self._split_column()}, self.rows.n_rows)
+        return hashes_of_groups(self._split_column())
 
     def _split_column(self) -> EncodedColumn:
         return self.rows.kept[self.request.split.column or ""].encoded()
@@ -196,11 +200,12 @@ class Dealer:
             return self._by_time(rows, part, envelope, units, seen)
         if split.given:
             return self._given(rows, units, strata, seen), by_hash
-        if group_hashes is not None:
-            return deal(dealt, split, strata=classes, groups=dealt, seen=seen), by_hash
-        if self.parent is None:
-            return deal(dealt, split, strata=classes, seen=seen), by_hash
-        return place(dealt, split), by_hash
+        if group_hashes is None and self.parent is not None:
+            return place(dealt, split), by_hash
+        parts = deal(dealt, split, strata=classes, groups=None if group_hashes is None else dealt, seen=seen)
+        if self.parent is None and seen is None:
+            self._none_empty(parts, dealt)
+        return parts, by_hash
 
     def _by_time(
         self, rows: np.ndarray, part: np.ndarray, envelope: np.ndarray, hashes: np.ndarray, seen: np.ndarray | None
@@ -241,6 +246,28 @@ class Dealer:
                         way_out="correct [split], or what it reads the parts from",
                     )
         return parts
+
+    def _none_empty(self, parts: np.ndarray, units: np.ndarray) -> None:
+        """Refuse a first version without a row in a part that is to have some, where there are rows enough.
+
+        Raises
+        ------
+        SplitError : a part is empty, as rows that share one are too many.
+        """
+        split = self.request.split
+        shares = {TRAIN: 1 - split.valid - split.test, VALID: split.valid, TEST: split.test}
+        for code, share in shares.items():
+            if share * len(parts) < ROWS_ENOUGH or (parts == code).any():
+                continue
+            _, _, counts = distinct(units)
+            what = f"values of {split.column!r}" if split.column else "different rows"
+            if split.column is None and self.request.row_key is not None:
+                what = f"keys in {self.request.row_key!r}"
+            raise SplitError(
+                f"there is no {PARTS[code]} row",
+                why=f"{len(parts)} rows have {len(counts)} {what}, rows of one share a part, and the largest has {counts.max()}",
+                way_out="deal the rows by another column or key ([split] by, [data] key), or give this part no share",
+            )
 
 
 def _places(where: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ import numpy as np
 
 from penstock.bundle.decoder import EncodedColumn, Frame, Kind
 from penstock.bundle.kinds import MISSING_TIME
-from penstock.data.canonical import canonical_text, canonical_texts, number_texts
+from penstock.data.canonical import canonical_text, canonical_texts, key_text, number_texts
 
 SIZE_BYTES = 16
 _ROW, _CONTENT = (blake2b(person=use, digest_size=SIZE_BYTES) for use in (b"row", b"content"))  # never the same hash
@@ -42,6 +42,12 @@ def raw_lanes(name: str, column: EncodedColumn) -> np.ndarray:
     """What each distinct value of a raw column adds to a row's hash: uint64, shape (values + 1, 2); the last row, which code -1
     picks, adds nothing."""
     return _lanes_of(name, canonical_texts(column.values), _ROW)
+
+
+def name_hashes(use: str, column: EncodedColumn) -> np.ndarray:
+    """Hashes of what names rows or groups: uint64, shape (n_rows, 2); zeros where there is nothing. See `key_text` for what is one name."""
+    texts = [None if value is None else key_text(value) for value in column.values]
+    return _lanes_of(use, texts, _ROW)[column.codes]
 
 
 def frame_hashes(frame: Frame, names: Iterable[str]) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Keys of rows: a row with a key keeps its part whatever else of it is corrected, and whatever columns are joined to it.
+"""Names of rows and of their groups: a row with a key keeps its part whatever else of it is corrected, and whatever columns are
+joined to it.
+
+Two names are one only where they are surely the same (`penstock.data.canonical.key_text`): 5 and 5.0 are, 007 and 7 are not.
 
 What a version remembers of a key that is protected (hashed, say) is made of its raw text where the row came from the source, so
 that a decision about privacy moves no row, and of its protected text where it came as labelled traffic, which is all that the journal
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from penstock.bundle.decoder import EncodedColumn, Frame
+from penstock.bundle.decoder import EncodedColumn, Frame, Kind
 from penstock.data import fingerprints as prints
 from penstock.data.memory import UNKNOWN, Index
 from penstock.data.split import PARTS, TEST, TRAIN, VALID
@@ -22,17 +25,28 @@ if TYPE_CHECKING:
     from penstock.ledger.ledger import Ledger
     from penstock.objects.store import ObjectStore
 
+EXACT = 2.0**53
+"""Below it every whole number is a float of its own."""
+
 
 def key_hashes(column: EncodedColumn) -> np.ndarray:
     """Hashes of keys, uint64, shape (n, 2); zeros where there is none."""
-    return prints.row_hashes({"key": column}, len(column.codes))
+    return prints.name_hashes("key", column)
+
+
+def group_hashes(column: EncodedColumn) -> np.ndarray:
+    """Hashes of the groups of rows, uint64, shape (n, 2); zeros where there is none."""
+    return prints.name_hashes("group", column)
 
 
 def key_hashes_of_frame(frame: Frame, key: str | None) -> np.ndarray | None:
-    """The same of decoded rows; None where no key is declared or kept."""
+    """The same of decoded rows; None where no key is declared or kept. Numbers that may have been rounded are no keys."""
     if key is None or key not in frame:
         return None
-    texts, codes = prints.encode(frame.columns[key], frame.kinds[key])
+    values, kind = frame.columns[key], frame.kinds[key]
+    if kind is Kind.NUMERIC:
+        values = np.where(np.abs(values) < EXACT, values, np.nan)
+    texts, codes = prints.encode(values, kind)
     return key_hashes(EncodedColumn(texts, codes))
 
 

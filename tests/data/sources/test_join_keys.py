@@ -48,3 +48,12 @@ def test_numbers_stay_small_however_many_columns_a_key_has(columns: int) -> None
     assert (codes.min(), codes.max(), len(np.unique(codes))) == (0, rows - 1, rows)
     other = [*shuffled[:-1], EncodedColumn(values, shuffled[-1].codes[::-1])]
     assert (keys.codes(other) == -1).all()
+
+
+def test_keys_that_are_one_number_only_as_floats_are_not_joined() -> None:
+    """Nor names that look like numbers: 1E3 and 1000, 007 and 7; 5.0 is 5."""
+    texts = [44 * "1", 43 * "1" + "2", "1E3", "1000", "007", "7", "5"]
+    keys, codes = JoinKeys.of([EncodedColumn.of(list(texts))])
+    assert len(set(codes.tolist())) == len(texts)
+    asked: list[str | None] = [43 * "1" + "2", 43 * "1" + "3", "1e3", "1000.0", "07", "5.0"]
+    assert keys.codes([EncodedColumn.of(asked)]).tolist() == [codes[1], -1, -1, codes[3], -1, codes[6]]

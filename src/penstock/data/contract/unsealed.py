@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from penstock.data import fingerprints as prints
-from penstock.data.keys import key_hashes
+from penstock.data.keys import group_hashes, key_hashes
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.source import Batch
 from penstock.data.split import TRAIN, VALID, SplitSettings, place
@@ -92,7 +92,7 @@ class Unsealed:
             return place(hashes, split)
         column = split.column or ""
         if split.how == "group" and column in rows.columns:
-            group = prints.row_hashes({"group": rows.columns[column]}, len(rows))
+            group = group_hashes(rows.columns[column])
             return self.memory.parts_of_groups(prints.fingerprints(group, self.key)[:, 0])[0]
         return np.full(len(rows), UNKNOWN, dtype=np.int8)
 

@@ -21,7 +21,7 @@ class JoinKeys:
 
     Attributes
     ----------
-    numbers : for each column of the key, canonical text -> number.
+    numbers : for each column of the key, text as of `penstock.data.canonical.key_text` -> number.
     occurring : for each column but the first, what of it and those before it occurs, ascending: int64.
     """
 
@@ -80,6 +80,6 @@ class JoinKeys:
 
 
 def _plain(value: str | None) -> str:
-    from penstock.data.canonical import canonical_text
+    from penstock.data.canonical import key_text
 
-    return canonical_text(value) if value else ""
+    return key_text(value) if value else ""
