@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,6 +84,9 @@ def test_a_tiny_budget_ends_with_at_least_the_baseline(budget: str, trials: File
     assert len(result.model) > 0
     assert result.trials[0].learner == "dummy"
     assert result.seconds < 30
+    if budget == "0.01s":
+        assert result.too_short is not None
+        assert result.too_short.startswith("the budget of 0.01s let only the baseline be tried: preparing")
 
 
 def test_the_same_trials_give_the_same_model(trials: FileTrials) -> None:
@@ -99,6 +103,7 @@ def test_the_same_trials_give_the_same_model(trials: FileTrials) -> None:
     assert again.threshold == first.threshold
     np.testing.assert_array_equal(again.oof, first.oof)
     assert trials.of("s") == recorded
+    assert first.too_short is again.too_short is None
 
 
 def test_a_search_killed_at_once_goes_on_from_its_trials(trials: FileTrials) -> None:
@@ -157,6 +162,11 @@ def test_a_fit_that_overruns_is_killed(trials: FileTrials) -> None:
     result = search(problem, name="s", budget=Budget.parse("3s"), trials=trials, workers=1)
     assert [t.state for t in result.trials] == ["done", "timeout"]
     assert result.candidate.learner == "dummy"
+    told = re.search(
+        r"the first fit was stopped after \d s; about (\d+)s is needed: --budget \1s;", result.too_short or ""
+    )
+    assert told is not None
+    assert int(told[1]) > 3
     assert result.seconds < 30
 
 

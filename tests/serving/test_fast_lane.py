@@ -238,8 +238,18 @@ def test_a_client_that_leaves_before_its_body_is_whole_is_counted(server: Server
 
 
 def test_the_time_in_the_queue_is_part_of_the_latency(server: Server) -> None:
-    """Forty requests at once on as many connections: the later ones have waited for the earlier ones, and say so."""
-    wires = [Wire(server) for _ in range(40)]
+    """Forty requests at once on as many connections: the later ones have waited for the earlier ones, and say so. A busy machine may
+    deliver them one by one, so that nobody waits: then they are sent again."""
+    for _ in range(5):
+        latencies = at_once(server, 40)
+        if max(latencies) > 2 * min(latencies):
+            return
+    pytest.fail(f"nobody has waited: {min(latencies)} to {max(latencies)} ms")
+
+
+def at_once(server: Server, requests: int) -> list[float]:
+    """How long each of so many requests took, in milliseconds, as the journal has it."""
+    wires = [Wire(server) for _ in range(requests)]
     start = threading.Barrier(len(wires))
 
     def send(wire: Wire) -> None:
@@ -255,10 +265,10 @@ def test_the_time_in_the_queue_is_part_of_the_latency(server: Server) -> None:
     latencies = [
         r.latency_ms for r in read(server.state_dir / "journal", kinds=["predict"]) if r.answers[0]["id"] in ids
     ]
-    assert len(latencies) == len(ids) == 40
-    assert max(latencies) > 2 * min(latencies)
+    assert len(latencies) == len(ids) == requests
     for wire in wires:
         wire.close()
+    return latencies
 
 
 def test_the_protocol_belongs_to_its_worker(

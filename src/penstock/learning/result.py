@@ -55,6 +55,7 @@ class SearchResult:
     trials : all of them, by number.
     refits : of a search that is done again, its trials as they are now; none otherwise.
     warnings : what went wrong on the way, in sentences.
+    too_short : what to say where the budget let only the baseline be tried.
     """
 
     candidate: Candidate
@@ -70,6 +71,7 @@ class SearchResult:
     greater_is_better: bool
     seconds: float
     warnings: tuple[str, ...] = ()
+    too_short: str | None = None
     refits: tuple[Refit, ...] = ()
 
     @cached_property

@@ -6,6 +6,7 @@ had. Time for finishing the best candidate (final fit, out-of-fold predictions, 
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import time
@@ -157,6 +158,7 @@ class _Search:
         self.trials: list[Trial] = []
         self.refits: list[Refit] = []
         self.warnings: list[str] = []
+        self.ready_s = 0.0  # until a learner could begin
         self.tasks = TrialTasks(problem, prepared, learners, seed)
         self.baseline = finish_baseline(problem, prepared)
         self._open: dict[int, tuple[Proposal, Task, float]] = {}
@@ -204,6 +206,7 @@ class _Search:
             details: dict[str, Any] = {"params": {}, "stopped_at": None, "fit_s": 0.0, "eligible": True}
             self._add(0, BASELINE, {}, "done", self._baseline_value(), 0.0, 1, details)
         spaces = self._spaces()
+        self.ready_s = time.monotonic() - self.started
         if not spaces:
             return
         proposer = Proposer(strategy, spaces, seed=self.seed, maximise=self.greater_is_better)
@@ -253,7 +256,31 @@ class _Search:
                 continue
             return self._result(candidate, finished, trial.value)
         value = next((t.value for t in self.trials if t.number == 0), None)
-        return self._result(Candidate(0, BASELINE, {}, self.seed, 1), self.baseline, value)
+        return self._result(Candidate(0, BASELINE, {}, self.seed, 1), self.baseline, value, self.too_short(pool.size))
+
+    def too_short(self, workers: int) -> str | None:
+        """What to say where the time let nothing but the baseline be tried, with an estimate of the time that is needed.
+
+        The estimate is half as much again as the preparing took, twice what a fit took until it was stopped, and what a finish takes.
+        """
+        tried = [t for t in self.trials if t.number > 0]
+        if self.budget.seconds is None or not self.ready_s or any(t.state != "timeout" for t in tried):
+            return None
+        spent_s = max(
+            (float(t.details.get("elapsed_s", 0.0)) for t in self.trials), default=0.0
+        )  # counts next time as well
+        preparing_s = self.ready_s
+        if not tried:  # nothing was made of the validation rows yet
+            preparing_s *= 1 + len(self.problem.valid_y) / len(self.problem.y)
+        stopped_s = max((t.seconds for t in tried), default=0.0)
+        needed = told_time(
+            max(2 * self.budget.seconds, spent_s + 1.5 * preparing_s + self._finish_s(2 * stopped_s, workers))
+        )
+        fits = f", and the first fit was stopped after {stopped_s:.0f} s" if tried else ""
+        return (
+            f"the budget of {self.budget} let only the baseline be tried: preparing what learners fit on took {self.ready_s:.0f} s{fits}; "
+            f"about {needed} is needed: --budget {needed}; or --budget '1 trial', which takes as long as it takes"
+        )
 
     # --- trials -------------------------------------------------------------------------------------------------
 
@@ -280,6 +307,8 @@ class _Search:
 
     def _start(self, pool: Pool, number: int, proposal: Proposal) -> None:
         task = self.tasks.task(number, proposal.learner, proposal.params, pool.threads)
+        if not self._open and all(t.number == 0 for t in self.trials):
+            self.ready_s = time.monotonic() - self.started
         kill_s = None
         if self.left_s is not None:
             kill_s = max(LEAST_TRIAL_S, self.left_s - self._reserve_s(pool.size))
@@ -335,7 +364,9 @@ class _Search:
             best = self._best()
             self.progress(trial.number, trial.learner, trial.value, None if best is None else best.value, left_s)
 
-    def _result(self, candidate: Candidate, finished: Finished, value: float | None) -> SearchResult:
+    def _result(
+        self, candidate: Candidate, finished: Finished, value: float | None, too_short: str | None = None
+    ) -> SearchResult:
         return SearchResult(
             candidate=candidate,
             fitted=finished.model,
@@ -351,4 +382,14 @@ class _Search:
             seconds=self.elapsed_s,
             warnings=tuple(self.warnings),
             refits=tuple(sorted(self.refits, key=lambda r: r.number)),
+            too_short=too_short,
         )
+
+
+def told_time(seconds: float) -> str:
+    """A time as a budget is written, rounded up.
+
+    >>> told_time(61), told_time(119.5), told_time(200)
+    ('70s', '120s', '4m')
+    """
+    return f"{math.ceil(seconds / 10) * 10}s" if seconds <= 120 else f"{math.ceil(seconds / 60)}m"

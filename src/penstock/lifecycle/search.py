@@ -77,6 +77,8 @@ def search(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     keep_files(run, {**result.layout.files, **result.fitted_baseline.layout.files})
     run.output("learner", result.candidate.learner)
     run.output("parity", parity.to_json())
+    if result.too_short is not None:
+        run.output("too_short", result.too_short)
     run.output("trials", [t.number for t in result.trials])
     if recorded is not None:
         run.output("refits", [_refit(refit) for refit in result.refits if refit.recorded.state == "done"])

@@ -132,7 +132,7 @@ class Stages:
         key = ledger.key_of(name, inputs, params, CODE[name])
         known = ledger.find(name, key)
         if known is not None and ledger.intact(known):
-            self.warnings += known.outputs.get("warnings", [])
+            self._warn(known)
             self.note(name, "known", 0.0, f"run {known.id} did exactly this", known.id)
             return known
         why = ledger.why(name, inputs, params, CODE[name])
@@ -149,8 +149,14 @@ class Stages:
             work(self.context, run, inputs, params)
         self.note(name, "ran", time.perf_counter() - start, why, run.id)
         record = ledger.get(run.id)
-        self.warnings += record.outputs.get("warnings", [])
+        self._warn(record)
         return record
+
+    def _warn(self, record: RunRecord) -> None:
+        """What the run has to say. That a budget was too short is measured time, which no run says twice alike: an output of its own."""
+        self.warnings += record.outputs.get("warnings", [])
+        if "too_short" in record.outputs:
+            self.warnings.append(record.outputs["too_short"])
 
     def note(self, name: str, status: str, seconds: float, why: str, run: str) -> None:
         """Remember what happened to a stage."""

@@ -38,7 +38,7 @@ class App:
         self._worker = worker
         self._callers, self._watching = worker.callers, worker.watching
         self._predicting = Predicting(worker)
-        door = Door(worker, self.ask)
+        door = Door(worker, self.ask, self.note)
         self._rest = routes(door)
         self.lane = FastLane(worker, self._predicting)
         self.grpc = _grpc_of(door)
@@ -104,17 +104,17 @@ class App:
         """Answers with their ids, journalled and counted, for protocols whose requests are no rows by themselves."""
         came_ns = perf_counter_ns() if came_ns is None else came_ns
         arms = loaded.arms
-        try:
-            take(len(rows))
-            if arms is None:
-                return _told(await self._predicting.answer(loaded, Asked(rows), came_ns, urgency))
-            by, answers = await answer_dealt(self._predicting, arms, Asked(rows), came_ns, urgency)
-        except Exception as error:  # told to the client, and to the log, by the protocol that was asked through
-            if not is_turned_away(error):
-                self._predicting.journal_error(status_of(error), error, ASKING.get())
-            raise
+        take(len(rows))
+        if arms is None:
+            return _told(await self._predicting.answer(loaded, Asked(rows), came_ns, urgency))
+        by, answers = await answer_dealt(self._predicting, arms, Asked(rows), came_ns, urgency)
         told = _told(answers)
         return told if by.entry is loaded.entry else [{**answer, **named(by)} for answer in told]
+
+    def note(self, error: Exception) -> None:
+        """Journal that a request of another protocol was refused, as `/predict` does."""
+        if not is_turned_away(error):
+            self._predicting.journal_error(status_of(error), error, ASKING.get())
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

@@ -47,11 +47,21 @@ class Door:
 
     worker: Worker
     ask: Ask
+    note: Callable[[Exception], None]
+    """Writes into the journal that a request for answers was refused, whatever of it could not be read."""
 
-    async def answers(self, request: Request, loaded: Loaded, rows: Rows, deadline_ms: float | None = None) -> Rows:
-        """The answers to an HTTP request that was read, in the time that its headers and its body leave."""
-        scope = request.scope
-        return await self.ask(loaded, rows, came_of(scope), urgency_of(heads_of(scope)).within(deadline_ms))
+    async def answers(
+        self,
+        request: Request,
+        loaded: Loaded,
+        rows: Rows,
+        deadline_ms: float | None = None,
+        priority: int | None = None,
+    ) -> Rows:
+        """The answers to an HTTP request that was read, in the time that its headers and its body leave; the priority that the body names
+        counts before that of a header."""
+        urgency = urgency_of(heads_of(request.scope)).within(deadline_ms).of_priority(priority)
+        return await self.ask(loaded, rows, came_of(request.scope), urgency)
 
     async def body(self, request: Request) -> bytes:
         """The body of a request, within the server's limits.
@@ -78,8 +88,8 @@ Refusal = Callable[[Exception], Response]
 """An error in the shape that a protocol's clients read."""
 
 
-def answering(handler: Handler, refuse: Refusal) -> Handler:
-    """A handler whose errors are told in the protocol's own shape."""
+def answering(handler: Handler, refuse: Refusal, note: Callable[[Exception], None] | None = None) -> Handler:
+    """A handler whose errors are told in the protocol's own shape, and to `note` (`Door.note`) where it is asked for answers."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -87,6 +97,8 @@ def answering(handler: Handler, refuse: Refusal) -> Handler:
         except Gone:
             return Response(status_code=CLOSED)
         except Exception as error:  # noqa: BLE001  # told to the client, and to the log where it is ours
+            if note is not None:
+                note(error)
             return refusing(error, refuse)
 
     return answer

@@ -39,6 +39,10 @@ class Urgency:
             return self
         return Urgency(deadline_ms, self.priority)
 
+    def of_priority(self, priority: int | None) -> Urgency:
+        """The same with the priority that the request itself names; None: it names none."""
+        return self if priority is None else Urgency(self.deadline_ms, priority)
+
 
 USUAL = Urgency()
 """Of a request that says nothing."""

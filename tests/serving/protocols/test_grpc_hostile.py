@@ -170,7 +170,7 @@ def test_a_fault_of_ours_tells_nothing(deploy: Deploy, open_client: Callable[...
         raise KeyError("/secret/place")
 
     async def ask() -> Any:
-        server = GrpcServer(Door(client.worker, broken), "127.0.0.1", 0)
+        server = GrpcServer(Door(client.worker, broken, lambda error: None), "127.0.0.1", 0)
         port = await server.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             try:

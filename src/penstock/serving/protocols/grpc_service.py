@@ -30,6 +30,7 @@ from penstock.serving.protocols.tensors import (
     deadline_of_timeout,
     from_bytes,
     metadata,
+    priority_of,
     shaped,
     tensors_of,
 )
@@ -149,6 +150,8 @@ class GrpcServer:
                     callers.counts.add(caller.name, CLOSED)
                 raise
             except Exception as error:  # noqa: BLE001  # told to the client, and to the log where it is ours
+                if name == "ModelInfer":
+                    self._door.note(error)
                 seen.status, said = refused(error)
                 metrics.request("grpc", seen.status)
                 if caller is not None:
@@ -334,18 +337,18 @@ def _methods(door: Door) -> dict[str, Method]:
 
 
 def _urgency(request: Any, context: Any) -> Urgency:
-    """By the metadata, the deadline of the call, and the parameter ``timeout``."""
+    """By the metadata, the deadline of the call, and the parameters ``timeout`` and ``priority``."""
     urgency = urgency_of(_heads(context))
     left_s = context.time_remaining()
     if left_s is not None:  # what is there when it strikes has not arrived yet
         left_ms = left_s * 1000
         urgency = urgency.within(max(left_ms - min(left_ms / 10, _WAY_BACK_MS), 0.001))
-    if "timeout" in request.parameters:
-        given = request.parameters["timeout"]
-        urgency = urgency.within(
-            deadline_of_timeout(getattr(given, given.WhichOneof("parameter_choice") or "int64_param"))
-        )
-    return urgency
+    said = {
+        name: getattr(given, given.WhichOneof("parameter_choice") or "int64_param")
+        for name, given in request.parameters.items()
+        if name in ("timeout", "priority")
+    }
+    return urgency.within(deadline_of_timeout(said.get("timeout"))).of_priority(priority_of(said.get("priority")))
 
 
 def _columns(request: Any) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def routes(door: Door) -> list[Route]:
         return Response("\n", 200 if is_ready else 404, media_type="text/plain")
 
     return [
-        Route("/invocations", answering(invocations, refuse), methods=["POST"]),
+        Route("/invocations", answering(invocations, refuse, door.note), methods=["POST"]),
         Route("/ping", ping),
     ]
 

@@ -58,7 +58,7 @@ def routes(door: Door) -> list[Route]:
         body = await door.body(request)
         most = door.worker.settings.max_rows
         asked = read_inference(body, _header_length(request), loaded.bundle.signature, most=most)
-        answers = await door.answers(request, loaded, asked.rows, asked.deadline_ms)
+        answers = await door.answers(request, loaded, asked.rows, asked.deadline_ms, asked.priority)
         tensors = tensors_of(answers, loaded.bundle.signature)
         content, head = write_inference(loaded.entry.model, version_told(loaded, answers), asked, tensors)
         if head is None:
@@ -81,7 +81,8 @@ def routes(door: Door) -> list[Route]:
         return _json({})
 
     def at(path: str, handler: Handler, method: str = "GET") -> Route:
-        return Route(f"/v2{path}", answering(handler, refuse), methods=[method])
+        note = door.note if handler is infer else None
+        return Route(f"/v2{path}", answering(handler, refuse, note), methods=[method])
 
     of_model = ("/models/{model}", "/models/{model}/versions/{version}")
     return [

@@ -61,7 +61,8 @@ def routes(door: Door) -> list[Route]:
         return _json(describe(loaded.entry.model, loaded.entry.version, loaded.bundle.signature))
 
     def at(path: str, handler: Handler, method: str = "GET") -> Route:
-        return Route(path, answering(handler, refuse), methods=[method])
+        note = door.note if handler is predict else None
+        return Route(path, answering(handler, refuse, note), methods=[method])
 
     model = "/v1/models/{model}"
     places = (model, model + "/versions/{version}", model + "/labels/{label}")

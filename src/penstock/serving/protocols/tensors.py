@@ -20,7 +20,7 @@ from penstock.bundle.values import class_text
 from penstock.errors import RequestError
 from penstock.serving.bodies import parse_object
 from penstock.serving.protocols.columns import Answer, Row, columns_of_answers, rows_of_columns
-from penstock.serving.urgency import deadline_of
+from penstock.serving.urgency import HIGH, LOW, NORMAL, deadline_of
 
 DTYPES: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
@@ -59,6 +59,7 @@ class Inference:
     outputs: tuple[Wanted, ...]
     all_binary: bool
     deadline_ms: float | None = None
+    priority: int | None = None
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,14 @@ def read_inference(body: bytes, header_length: int | None, signature: Signature,
     outputs = head.get("outputs") or []
     if not isinstance(outputs, list):
         raise _wrong('"outputs" are no list', "each is an object with a name", 'send [{"name": ...}]', "outputs")
-    timeout_us = of_request.get("timeout") if isinstance(of_request, dict) else None
+    said = of_request if isinstance(of_request, dict) else {}
     return Inference(
         rows_of_columns(columns, path="inputs", most=most),
         head.get("id") if isinstance(head.get("id"), str) else None,
         tuple(_wanted(output, number) for number, output in enumerate(outputs)),
         all_binary,
-        deadline_of_timeout(timeout_us),
+        deadline_of_timeout(said.get("timeout")),
+        priority_of(said.get("priority")),
     )
 
 
@@ -147,6 +149,29 @@ def deadline_of_timeout(timeout_us: Any) -> float | None:
         return None
     is_number = isinstance(timeout_us, int | float) and not isinstance(timeout_us, bool)
     return deadline_of(timeout_us / 1000 if is_number else timeout_us, "the parameter timeout", timeout_us)
+
+
+def priority_of(level: Any) -> int | None:
+    """What the parameter ``priority`` stands for: Triton counts from 1, what matters most, and 0 is what is usual. Here there are three.
+
+    Raises
+    ------
+    RequestError : it is no such number.
+
+    >>> priority_of(1), priority_of(2), priority_of(7), priority_of(0)
+    (0, 1, 2, None)
+    """
+    if level is None or (level == 0 and not isinstance(level, bool)):
+        return None
+    if not isinstance(level, int) or isinstance(level, bool) or level < 0:
+        raise RequestError(
+            f"the parameter priority is {str(level)[:40]!r}",
+            why="it is a whole number: 1 is what the header x-priority calls high, 2 normal, from 3 on low; 0 says nothing",
+            way_out="write one of these, or leave it out",
+            path="parameters.priority",
+            code="bad-priority",
+        )
+    return (HIGH, NORMAL, LOW)[min(level, 3) - 1]
 
 
 def shaped(name: str, shape: Sequence[int], values: Sequence[Any], path: str) -> Sequence[Any]:
