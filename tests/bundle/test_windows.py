@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import fsum, sqrt
 
 import numpy as np
@@ -27,7 +28,9 @@ def alone(take: str, values: list[float]) -> float:
         return float("nan")
     mean = fsum(values) / len(values)
     if take == "std":
-        return sqrt(fsum([(value - mean) * (value - mean) for value in values]) / len(values))
+        exact = [Fraction(value) for value in values]
+        middle = sum(exact) / len(exact)
+        return sqrt(float(sum((value - middle) ** 2 for value in exact) / len(exact)))
     return {"mean": mean, "min": min(values), "max": max(values)}[take]
 
 
@@ -56,3 +59,16 @@ def test_sums_beyond_float64_end_as_they_did() -> None:
     values = np.full(100, 1.7e308)
     found = over_windows("sum", values, np.zeros(3, np.int64), np.full(3, 100, np.int64))
     assert found.tolist() == [float("inf")] * 3
+
+
+def test_a_deviation_is_the_usual_one() -> None:
+    """NumPy's, where that is accurate; of values that do not differ it is 0; beyond float64 it ends as other sums do."""
+    dice = np.random.default_rng(0)
+    series = dice.normal(20, 5, 500)
+    starts = dice.integers(0, 400, 50)
+    ends = starts + dice.integers(1, 100, 50)
+    expected = [series[a:b].std() for a, b in zip(starts, ends, strict=True)]
+    assert np.allclose(over_windows("std", series, starts, ends), expected, rtol=1e-12, atol=1e-12)
+    one, ten = np.zeros(1, np.int64), np.full(1, 10, np.int64)
+    assert over_windows("std", np.full(10, 0.1), one, ten).tolist() == [0.0]
+    assert over_windows("std", np.array([1.7e308, -1.7e308] * 5), one, ten).tolist() == [float("inf")]

@@ -1,18 +1,20 @@
 """Sums and extremes over windows of one series, in a time that hardly depends on how wide the windows are.
 
-What comes out is what one window alone would give, to the last bit: sums are exact before they are rounded once (as by `math.fsum`), and
-extremes are values of the series. Windows may overlap, in any order.
+What comes out is what one window alone would give, to the last bit: sums and variances are exact before they are rounded once (sums as by
+`math.fsum`), and extremes are values of the series. Windows may overlap, in any order.
 """
 
 from __future__ import annotations
 
 from itertools import accumulate
 from math import fsum, sqrt
+from operator import lshift, mul
 
 import numpy as np
 
 _NARROW = 16  # values of a window, on average, up to which adding them up is faster than anything clever
 _HUGE = 2.0**960  # of such values, sums may pass beyond float64 on their way
+_DIGITS = 53  # binary ones of a float64
 TAKES = ("mean", "sum", "min", "max", "std")
 
 
@@ -21,7 +23,7 @@ def over_windows(take: str, values: np.ndarray, starts: np.ndarray, ends: np.nda
 
     Parameters
     ----------
-    take : one of `TAKES`; the standard deviation is that of a population, and takes time for each value of each window.
+    take : one of `TAKES`; the standard deviation is that of a population.
     values : float64 (n,), finite or NaN, which is left out. starts, ends : int64 (w,); a window is ``values[start:end]``.
 
     >>> series = np.array([1.0, np.nan, 3.0, 2.0])
@@ -38,6 +40,8 @@ def over_windows(take: str, values: np.ndarray, starts: np.ndarray, ends: np.nda
         found = _sums(present, a, b)
         if take == "mean":
             found = np.where(b > a, found / np.maximum(b - a, 1), np.nan)
+    elif take == "std":
+        found = _deviations(present, a, b)
     else:
         plain = present.tolist()
         found = np.array([_SAYS[take](plain[i:j]) for i, j in zip(a.tolist(), b.tolist(), strict=True)], np.float64)
@@ -45,12 +49,39 @@ def over_windows(take: str, values: np.ndarray, starts: np.ndarray, ends: np.nda
 
 
 def _sums(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Differences of running sums, in whole numbers of the finest unit that any value needs: Python divides those with one rounding."""
-    fractions = [value.as_integer_ratio() for value in values.tolist()]
-    unit = max((below for _, below in fractions), default=1)  # a power of two
-    sums = list(accumulate((above * (unit // below) for above, below in fractions), initial=0))
+    """Differences of running sums, which Python divides with one rounding."""
+    whole, unit = _whole(values)
+    sums = list(accumulate(whole, initial=0))
     windows = zip(starts.tolist(), ends.tolist(), strict=True)
     return np.array([(sums[b] - sums[a]) / unit for a, b in windows], np.float64)
+
+
+def _deviations(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Square roots of variances, which are differences of running sums of values and of their squares; NaN of no value."""
+    whole, unit = _whole(values)
+    found = np.full(len(starts), np.nan)
+    windows = [(i, a, b) for i, (a, b) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)) if b > a]
+    if sum(b - a for _, a, b in windows) <= len(whole):  # one window, say: nothing is added up twice
+        of = [(i, b - a, sum(whole[a:b]), sum(map(mul, whole[a:b], whole[a:b]))) for i, a, b in windows]
+    else:
+        sums = list(accumulate(whole, initial=0))
+        squares = list(accumulate(map(mul, whole, whole), initial=0))
+        of = [(i, b - a, sums[b] - sums[a], squares[b] - squares[a]) for i, a, b in windows]
+    for i, n, total, square in of:
+        try:
+            found[i] = sqrt((n * square - total * total) / (n * unit) ** 2)
+        except OverflowError:  # beyond float64: it ends at the largest float32 anyway
+            found[i] = np.inf
+    return found
+
+
+def _whole(values: np.ndarray) -> tuple[list[int], int]:
+    """Values in whole numbers of the finest unit that any of them needs, and how many of it make one: a power of two."""
+    parts, exponents = np.frexp(values)
+    finest = max(0, _DIGITS - int(exponents[values != 0].min(initial=_DIGITS)))
+    wholes = (parts * 2.0**_DIGITS).astype(np.int64).tolist()
+    shifts = np.maximum(exponents - _DIGITS + finest, 0).tolist()  # of a zero it does not matter
+    return list(map(lshift, wholes, shifts)), 1 << finest
 
 
 def _extremes(pick: np.ufunc, values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -77,17 +108,9 @@ def _mean(values: list[float]) -> float:
     return _sum(values) / len(values) if values else float("nan")
 
 
-def _std(values: list[float]) -> float:
-    if not values:
-        return float("nan")
-    mean = _mean(values)
-    return sqrt(_sum([(value - mean) * (value - mean) for value in values]) / len(values))
-
-
 _SAYS = {
     "mean": _mean,
     "sum": _sum,
     "min": lambda values: min(values, default=float("nan")),
     "max": lambda values: max(values, default=float("nan")),
-    "std": _std,
 }
