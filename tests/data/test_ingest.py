@@ -358,6 +358,14 @@ def test_rows_without_a_target_are_left_out_and_counted(stores: Stores) -> None:
     assert result.version.rows["left_out"] == 200
     assert sum(result.rows.values()) == 200
     assert "200 of 400 rows have no target and are left out" in result.warnings
+    assert not any("no test rows" in warning for warning in result.warnings)
+
+
+def test_parts_without_a_row_are_told(stores: Stores) -> None:
+    """Rows that are written alike share a part: of a table of few different rows nothing may be left to seal."""
+    result = stores.ingest("x,y\n" + "1,a\n1,b\n" * 100)
+    assert (result.rows["valid"], result.rows["test"]) == (0, 0)
+    assert any("no validation and no test rows" in warning for warning in result.warnings)
 
 
 def test_rows_that_left_and_come_back_are_where_they_were(stores: Stores, customers: Customers) -> None:

@@ -44,3 +44,13 @@ def test_a_column_that_was_lost_is_beyond_chance() -> None:
     """Its values are alike, but most are missing now."""
     values = np.arange(1000.0)
     assert shift_of_numbers("x", values, np.where(np.arange(1000) % 2, values, np.nan)).beyond_chance
+
+
+def test_instants_are_told_as_dates() -> None:
+    """Not as microseconds; their spread in days or hours."""
+    days = np.datetime64("2024-01-01", "us").astype(np.int64) + np.arange(1000) * 86_400_000_000.0
+    told = shift_of_numbers("sold_at", days, days + 500 * 86_400e6, unit="us")
+    assert told.to_text() == "  sold_at: ks 0.500; 2025-05-14 ± 289 days -> 2026-09-26 ± 289 days"
+    assert told.to_json()["unit"] == "us"
+    assert "hours" in shift_of_numbers("sold_at", days[:1], days[:1] + 3.6e9, unit="us").to_text()
+    assert "no instant" in shift_of_numbers("sold_at", days, np.full(3, np.nan), unit="us").to_text()

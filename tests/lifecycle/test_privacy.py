@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def person(i: int) -> dict[str, str]:
         "born": f"{1940 + i % 60}-{1 + i % 12:02d}-{11 + i % 17:02d}T{i % 24:02d}:{i % 60:02d}:{dice.randrange(10, 60)}",
         "seen_at": f"{2015 + i % 8}-{1 + i % 12:02d}-{11 + i % 17:02d}T{_time_of_its_own(i)}",
         "postcode": f"{dice.randrange(10, 99)}{100 + i % 900}-{i:04d}",
-        "pay": f"{30_000 + i * 131 + 0.37:.2f}",
+        "pay": f"{30_000 + i % 1000 * 131 + 0.37:.2f}",  # of later persons as of those that the contract was made of
         "boss": f"Zqname{i:05d} Zqfamily{i:05d}",
     }
 
@@ -214,8 +215,12 @@ def decided(new: tuple[Path, Any], penstock: Cli, set_line: Cli, tmp_path_factor
     set_line(project, "search", 'learners = ["linear"]')
     set_line(project, "search", "workers = 1")
     assert not (project / "recipe.toml").exists()  # suggested by the run, with what the decisions leave
+    assert not (project / "contract.toml").exists()  # likewise
     done = penstock(project, "run", "--budget", "2 trials")
     assert done.code == 0, done
+    rules = tomllib.loads((project / "contract.toml").read_text(encoding="utf-8"))["columns"]
+    assert rules["born"]["kind"] == "datetime"
+    assert [name for name, of in rules.items() if of.get("kind") == "constant"] == ["boss"]  # masked: all say ***
     used = (project / "recipe.toml").read_text(encoding="utf-8").partition("# Left out:")[0]
     assert "#   remark" in used  # what is let in after all is looked at
     deployed = penstock(project, "deploy")

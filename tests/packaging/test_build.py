@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock.bundle.kinds import Kind
 from penstock.bundle.runtime import Bundle
 from penstock.errors import ParityError
 from penstock.objects.digests import canonical_json as canonical
@@ -246,6 +247,18 @@ def test_odd_rows_hold_what_breaks_naive_graphs(parts: dict[str, Any]) -> None:
     assert {"", "привет мир", "👍🏽 ok"} & {value for value in odd["job"] if value is not None}
     assert MISSING_TIME in odd["joined"]
     assert len(odd) == 256
+
+
+def test_odd_rows_of_numbers_beyond_float32_are_numbers() -> None:
+    """1e300 has no neighbour there, and an infinite one could not be sent."""
+    from penstock.bundle.frame import Frame
+    from penstock.packaging.odd_rows import odd_rows
+
+    seen = Frame({"a": np.array([1e300, -1e308, 3.4028235e38, 1.0] * 50)}, {"a": Kind.NUMERIC})
+    with np.errstate(over="raise"):
+        odd = odd_rows(seen)["a"]
+    assert not np.isinf(odd).any()
+    assert {1e300, -1e308} <= set(odd.tolist())
 
 
 def test_odd_rows_are_the_same_for_the_same_seed(parts: dict[str, Any]) -> None:

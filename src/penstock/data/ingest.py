@@ -48,7 +48,7 @@ from penstock.data.result import IngestResult
 from penstock.data.seal import opened_envelopes
 from penstock.data.second_reading import Rows, changed_source, store_rows, writer_like
 from penstock.data.source import Source, joined_columns
-from penstock.data.split import TEST, TRAIN, SplitSettings, distinct
+from penstock.data.split import TEST, TRAIN, VALID, SplitSettings, distinct
 from penstock.data.store import (
     finish,
     first_new_envelope,
@@ -233,6 +233,7 @@ class _Work:
         found = self._infer(gathered, target, parts, parent)
         y, _ = found.decoder.decode_target_columns(target)
         leave_out_unknown_classes(y, parts, found.decoder.target, self.warnings)
+        self._warn_of_empty_parts(parts)
         envelope = self._envelopes(dealt, outcomes, parent)
         decoder = with_history(found.decoder, request.history) if request.history else found.decoder
         self._warn_of_traffic(decoder)
@@ -317,6 +318,21 @@ class _Work:
         if (old.target.name, old.split) == (self.request.target, self.request.split):
             return old
         return None
+
+    def _warn_of_empty_parts(self, parts: np.ndarray) -> None:
+        split = self.request.split
+        named = (("validation", VALID, split.valid), ("test", TEST, split.test))
+        empty = [name for name, part, share in named if share > 0 and not (parts == part).any()]
+        if empty:
+            told = (
+                "nothing is sealed, and nothing can be deployed"
+                if empty[-1] == "test"
+                else "nothing can be chosen by them"
+            )
+            self.warnings.append(
+                f"there are no {' and no '.join(empty)} rows: too few rows differ, as those that are written alike, or share a key or "
+                f"a group, go together; {told}"
+            )
 
     def _warn_of_redealing(self, old: DatasetVersion, parts: np.ndarray) -> None:
         what = "target" if old.target.name != self.request.target else "split settings"

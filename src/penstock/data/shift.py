@@ -40,6 +40,7 @@ class Shift:
     Attributes
     ----------
     statistic : ``ks`` or ``total variation``. size : its value, 0 to 1. chance : what chance exceeds once in a thousand times.
+    unit : of means and spreads: ``us`` of instants (microseconds, of means since 1970, UTC), else "".
     """
 
     column: str
@@ -48,6 +49,7 @@ class Shift:
     chance: float
     before: Side
     now: Side
+    unit: str = ""
 
     @property
     def beyond_chance(self) -> bool:
@@ -58,8 +60,8 @@ class Shift:
 
     def to_text(self) -> str:
         def side(one: Side) -> str:
-            if one.mean is not None:
-                told = f"{one.mean:.4g} ± {one.std:.4g}"
+            if one.mean is not None and one.std is not None:
+                told = _instants(one.mean, one.std) if self.unit else f"{one.mean:.4g} ± {one.std:.4g}"
             else:
                 told = ", ".join(f"{value} ({rows})" for value, rows in one.top)[:50]
             return told + (f", {one.missing:.1%} missing" if one.missing else "")
@@ -67,8 +69,20 @@ class Shift:
         return f"  {self.column}: {self.statistic} {self.size:.3f}; {side(self.before)} -> {side(self.now)}"
 
 
-def shift_of_numbers(column: str, before: np.ndarray, now: np.ndarray) -> Shift:
-    """Numbers, NaN where missing; float64, shapes (n,) and (m,).
+def _instants(mean: float, std: float) -> str:
+    """
+    >>> _instants(1.72e15, 9.075e12)
+    '2024-07-03 ± 105 days'
+    """
+    if math.isnan(mean):
+        return "no instant"
+    days = std / 86_400e6
+    spread = f"{days:.3g} days" if days >= 1 else f"{days * 24:.3g} hours"
+    return f"{np.datetime64(round(mean), 'us').astype('datetime64[D]' if days >= 1 else 'datetime64[m]')} ± {spread}"
+
+
+def shift_of_numbers(column: str, before: np.ndarray, now: np.ndarray, *, unit: str = "") -> Shift:
+    """Numbers, NaN where missing; float64, shapes (n,) and (m,). `unit`: as of `Shift`.
 
     >>> shift = shift_of_numbers("a", np.arange(1000.0), np.arange(1000.0) + 500)
     >>> round(shift.size, 2), shift.beyond_chance
@@ -92,7 +106,7 @@ def shift_of_numbers(column: str, before: np.ndarray, now: np.ndarray) -> Shift:
             float(finite.std()) if len(finite) else math.nan,
         )
 
-    return Shift(column, "ks", size, min(1.0, chance), side(before, a), side(now, b))
+    return Shift(column, "ks", size, min(1.0, chance), side(before, a), side(now, b), unit)
 
 
 def shift_of_values(column: str, before: Mapping[str | None, int], now: Mapping[str | None, int]) -> Shift:

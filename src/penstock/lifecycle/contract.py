@@ -275,12 +275,17 @@ def infer_text(context: Context, dataset: str) -> str:
 
 
 def write_first(stages: Stages, dataset: str, source: Mapping[str, Any], declared: Mapping[str, Any]) -> None:
-    """Where there is no contract yet: infer one and write it, for the user to keep. This source is what it was made of."""
+    """Where there is no contract yet: infer one and write it, for the user to keep. This source is what it was made of.
+
+    Of personal columns that are undecided nothing is known as yet: the first run after they are decided infers it.
+    """
     from penstock.objects.files import write_atomic
 
     context = stages.context
     project = context.project
     if stages.dry or project.declaration.contract.check == "off" or project.contract_file.exists():
+        return
+    if project.declaration.privacy.undecided:
         return
     text = infer_text(context, dataset)
     write_atomic(project.contract_file, text.encode())

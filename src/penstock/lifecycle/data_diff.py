@@ -150,7 +150,8 @@ def _datasets(workspace: Workspace, old: Reference, new: Reference) -> DataDiff:
             continue
         before, now = (frame.columns[name] for frame in frames)
         if kind in (Kind.NUMERIC, Kind.DATETIME):
-            shifts.append(shift_of_numbers(name, *(_plain(values, kind) for values in (before, now))))
+            unit = "us" if kind is Kind.DATETIME else ""
+            shifts.append(shift_of_numbers(name, *(_plain(values, kind) for values in (before, now)), unit=unit))
         elif kind is not Kind.TEXT:
             shifts.append(shift_of_values(name, Counter(before.tolist()), Counter(now.tolist())))
     columns = {**found["columns"], "classes_added": found["classes_added"]}

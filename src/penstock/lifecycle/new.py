@@ -83,14 +83,12 @@ class NewResult:
                 "nothing of these columns is stored, and the file stays where it is and is not copied, until you decide: in",
                 "penstock.toml under [privacy.columns], or `penstock data privacy --accept` for all that is proposed",
             ]
-        wrote = (
-            "contract.toml (yours to edit); recipe.toml follows"
-            if undecided
-            else "recipe.toml and contract.toml (yours to edit)"
-        )
+        wrote = "wrote penstock.toml (one line there overrides what was decided here)"
         decide = ", decide, and" if undecided else " &&"
         lines += [
-            f"wrote penstock.toml (one line there overrides what was decided here){' and' if undecided else ','} {wrote}",
+            f"{wrote}; the first run writes recipe.toml and contract.toml"
+            if undecided
+            else f"{wrote}, recipe.toml and contract.toml (yours to edit)",
             f"next: cd {self.project}{decide} penstock run",
         ]
         return "\n".join(lines)

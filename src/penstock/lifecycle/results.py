@@ -35,7 +35,7 @@ class RunResult:
     metric: str
     steps: list[Step]
     validation: dict[str, dict[str, float]]
-    baseline: dict[str, float]
+    baseline: dict[str, float | None]  # None: not defined, as of ROC-AUC where all rows are of one class
     gates: list[dict[str, Any]]
     overrides: list[dict[str, Any]]
     passed: bool
@@ -79,7 +79,7 @@ class RunResult:
         lines = [
             head,
             f"  {self.metric} on {self.rows['valid'] if self.rows else '?'} validation rows (after selection): "
-            f"{figure(self.validation[self.metric])}; baseline {self.baseline[self.metric]:.4g}",
+            f"{figure(self.validation[self.metric])}; baseline {figure({'value': self.baseline[self.metric]})}",
             *gate_lines(self.gates, self.overrides),
         ]
         if self.champion is not None:

@@ -56,10 +56,12 @@ def odd_rows(seen: Frame, *, n: int = 256, seed: int = 0) -> Frame:
 def _odd_values(values: np.ndarray, kind: Kind, rng: np.random.Generator) -> np.ndarray:
     n = len(values)
     if kind is Kind.NUMERIC:
-        near = values.astype(np.float32)
         direction = np.where(rng.random(n) < 0.5, np.float32(np.inf), np.float32(-np.inf))
         with np.errstate(over="ignore"):
-            neighbours = np.nextafter(near, direction).astype(np.float64)
+            neighbours = np.nextafter(values.astype(np.float32), direction).astype(np.float64)
+        neighbours = np.where(
+            np.isinf(neighbours), values, neighbours
+        )  # beyond float32 a number has no neighbour there
         extreme = rng.choice(np.array([np.nan, *EXTREME]), n)
         return np.where(rng.random(n) < 0.6, neighbours, extreme)
     if kind is Kind.DATETIME:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from penstock.bundle.decoder import Decoder
+from penstock.bundle.frame import Frame, typed_array
 from penstock.bundle.kinds import Kind, Task
+from penstock.bundle.privacy.protection import Protection
 from penstock.bundle.specs import ColumnSpec, EncodedColumn, TargetSpec
 from penstock.data.contract.check import Checked, Checker
 from penstock.data.contract.infer import infer_contract
@@ -77,6 +79,15 @@ def test_other_rows_of_the_same_source_keep_it() -> None:
     assert len(refused) <= 2, [(b.id, b.about, b.why) for b in refused]
 
 
+def test_numbers_near_the_end_of_all_numbers_get_no_bound_that_is_none() -> None:
+    """Ten times as far as 1e308 is no number: nothing is asked there, and no warning of NumPy is seen."""
+    frame = Frame({"a": np.array([10.0 ** (300 + i % 9) for i in range(400)])}, {"a": Kind.NUMERIC})
+    with np.errstate(over="raise", invalid="raise"):
+        text = infer_contract((ColumnSpec("a", Kind.NUMERIC),), TARGET, frame, np.zeros(400, dtype=np.int64))
+    rules = parse_contract(text).columns["a"]
+    assert (rules.at_least, rules.at_most) == (0, None)
+
+
 def test_every_kind_gets_its_rules() -> None:
     """With the reason behind each line, and what cannot be inferred as a comment."""
     text = inferred(table(1000, 1), dropped=("gone",))
@@ -91,6 +102,10 @@ def test_every_kind_gets_its_rules() -> None:
     assert 0 < c["job"].exceptions < 0.05
     assert c["gone"].optional
     assert {str(rule) for rule in contract.comparisons} == {"start <= end", "price_min <= price_max"}
+    dropped = (ColumnSpec("card", Kind.CONSTANT, privacy=Protection("drop")),)
+    frame = Frame({"card": typed_array([None] * 100, Kind.CONSTANT)}, {"card": Kind.CONSTANT})
+    personal = parse_contract(infer_contract(dropped, TARGET, frame, np.zeros(100, dtype=np.int64))).columns["card"]
+    assert (personal.kind, personal.optional) == (None, True)  # nothing is known of what it holds
     assert "# newest_within" in text
     assert "# rows_at_least = 500" in text
     assert sum("#" in line for line in text.splitlines()) > 30

@@ -108,6 +108,9 @@ def _table(rows: int) -> _Table:
 
 def _column(spec: ColumnSpec, values: np.ndarray, unreadable: int, listed: bool = True) -> _Table:
     table = _Table(("columns", spec.name))
+    if spec.privacy is not None and spec.privacy.action == "drop":
+        table.put("optional", True, "personal, [privacy.columns] drop: nothing of it is kept")
+        return table
     table.put("kind", str(spec.kind))
     for key in ("missing", "decimal", "thousands", "formats", "timezone"):
         value = getattr(spec, key)
@@ -181,8 +184,12 @@ def _numeric(table: _Table, x: np.ndarray) -> None:
     if whole:
         least, most = float(np.floor(least)), float(np.ceil(most))
     reach = f"training rows reach from {low:g} to {high:g}"
-    table.put("at_least", _short(least, up=False), f"{reach}{', none below 0' if least == 0 <= low else ''}")
-    table.put("at_most", _short(most, up=True), why)
+    for key, value, up, said in (
+        ("at_least", least, False, f"{reach}{', none below 0' if least == 0 <= low else ''}"),
+        ("at_most", most, True, why),
+    ):
+        if np.isfinite(value) and np.isfinite(bound := _short(value, up=up)):  # beyond all numbers there is no bound
+            table.put(key, bound, said)
     if whole and len(np.unique(x)) > 1:
         table.put("whole", True, "all are whole numbers")
 
@@ -217,7 +224,7 @@ def _short(value: float, *, up: bool) -> float:
     if value == 0:
         return 0.0
     unit = 10.0 ** (np.floor(np.log10(abs(value))) - 2)
-    return float(f"{(np.ceil if up else np.floor)(value / unit) * unit:.3g}")
+    return float(f"{float((np.ceil if up else np.floor)(value / unit)) * float(unit):.3g}")
 
 
 def _datetime(table: _Table, x: np.ndarray) -> None:
