@@ -5,16 +5,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
 
 import boto3
+import obstore
 import pytest
 from moto.server import ThreadedMotoServer
 
 from penstock.errors import DamagedStore, DeclarationError, NotFound, SourceError, StoreError
 from penstock.objects import remote
 from penstock.objects.digests import digest_of
-from penstock.objects.remote import RemoteStore
-from penstock.objects.store import open_store
+from penstock.objects.remote import RemoteStore, _key
+from penstock.objects.store import Stored, open_store
 from penstock.testing.object_store import ObjectStoreContract
 
 
@@ -124,3 +126,53 @@ def test_what_is_stored_outlives_a_file_that_changes_while_it_is_renewed(
     if where == "s3":
         client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1")
         assert client.list_multipart_uploads(Bucket="penstock").get("Uploads", []) == []
+
+
+def test_what_is_put_while_it_is_collected_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bucket cannot delete on a condition: between the look at its age and the deletion another process made it young, and lost it."""
+    monkeypatch.setattr(remote, "YOUNG_S", 0.0)  # all that is there is old
+    store = RemoteStore.open("memory://")
+    digest = store.put(b"model")
+    mark, deleted, put = f"{_key(digest)}.collected", remote.obstore.delete, remote.obstore.put
+    written = Event()
+    other = Thread(target=store.put, args=(b"model",))
+
+    def put_and_tell(bucket: object, key: str, data: bytes, **how: object) -> object:
+        done = put(bucket, key, data, **how)
+        if key == _key(digest):
+            written.set()
+        return done
+
+    def delete_late(bucket: object, key: str) -> None:
+        if key != mark:
+            other.start()
+            assert written.wait(5)
+        deleted(bucket, key)
+
+    monkeypatch.setattr(remote.obstore, "put", put_and_tell)
+    monkeypatch.setattr(remote.obstore, "delete", delete_late)
+    assert store.collect(digest, older_than_s=0.0)
+    other.join(10)
+    assert store.get(digest) == b"model"
+    assert list(store.digests()) == [digest]
+
+
+def test_an_object_that_became_young_before_it_was_collected_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at again after it was said that it is collected, and no mark is left."""
+    store = RemoteStore.open("memory://")
+    digest = store.put(b"model")
+    ages = iter([7200.0, 1.0])
+    monkeypatch.setattr(RemoteStore, "stat", lambda *_: Stored(5, next(ages)))
+    assert not store.collect(digest, older_than_s=3600.0)
+    assert [entry["path"] for page in obstore.list(store._bucket) for entry in page] == [_key(digest)]
+
+
+def test_the_mark_of_a_process_that_died_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts for a minute."""
+    monkeypatch.setattr(remote, "YOUNG_S", 0.0)
+    monkeypatch.setattr(remote, "MARK_S", 0.0)
+    store = RemoteStore.open("memory://")
+    digest = store.put(b"model")
+    obstore.put(store._bucket, f"{_key(digest)}.collected", b"")
+    assert store.put(b"model") == digest
+    assert [entry["path"] for page in obstore.list(store._bucket) for entry in page] == [_key(digest)]

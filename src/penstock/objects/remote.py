@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,11 @@ PART_BYTES = 8 << 20
 YOUNG_S = 1800.0
 """An object that was put within this time is not put again."""
 
+MARK_S = 60.0
+"""Seconds after which the mark of a process that collects an object counts for nothing: it died."""
+
+_LOOK_S = 0.2  # between two looks whether a mark is gone
+
 
 def _parts_of(path: Path, digest: str) -> Iterator[bytes]:
     """The bytes of a file. Where they are not those of the digest the last part is an error, and the upload is given up: what may be
@@ -48,7 +54,12 @@ def _parts_of(path: Path, digest: str) -> Iterator[bytes]:
 
 @final
 class RemoteStore:
-    """An `ObjectStore` behind obstore. A write is conditional (put if absent), so the first writer of a digest wins."""
+    """An `ObjectStore` behind obstore. A write is conditional (put if absent), so the first writer of a digest wins.
+
+    A bucket cannot delete on a condition. So who collects an object says so first, by a mark beside it, and then looks again whether
+    it is still old; and who writes an old object over, which makes it young, looks for such a mark afterwards: either the one sees
+    that it is young, or the other sees the mark, waits until it is gone, and writes again what is gone too.
+    """
 
     def __init__(self, bucket: Any, url: str) -> None:
         self._bucket = bucket
@@ -90,7 +101,10 @@ class RemoteStore:
                     raise changed_while_read(path)
                 self._create(digest, data)
             elif not self.renew(digest):
-                obstore.put(self._bucket, _key(digest), _parts_of(path, digest), use_multipart=True)
+                self._write_over(
+                    digest,
+                    lambda: obstore.put(self._bucket, _key(digest), _parts_of(path, digest), use_multipart=True),
+                )
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -143,18 +157,21 @@ class RemoteStore:
         try:
             if self.stat(digest).age_s < older_than_s:
                 return False
+            began = time.monotonic()
+            with self._telling(digest):
+                obstore.put(self._bucket, _mark(digest), b"", use_multipart=False)
+            try:
+                if self.stat(digest).age_s < older_than_s or time.monotonic() - began > MARK_S / 2:
+                    return False  # it was put in between, or the mark may count for nothing before it is deleted
+                self.delete(digest)
+            finally:
+                self._remove(_mark(digest), digest)
         except NotFound:
             return False
-        self.delete(digest)
         return True
 
     def delete(self, digest: str) -> None:
-        key = _key(digest)
-        try:
-            with self._telling(digest, absent=False):
-                obstore.delete(self._bucket, key)
-        except FileNotFoundError:
-            return
+        self._remove(_key(digest), digest)
 
     def digests(self) -> Iterator[str]:
         with self._telling("of any digest"):
@@ -170,7 +187,30 @@ class RemoteStore:
             obstore.put(self._bucket, _key(digest), data, mode="create", use_multipart=False)
         except AlreadyExistsError:
             if not self.renew(digest):
-                obstore.put(self._bucket, _key(digest), data, use_multipart=False)
+                self._write_over(digest, lambda: obstore.put(self._bucket, _key(digest), data, use_multipart=False))
+
+    def _write_over(self, digest: str, write: Callable[[], object]) -> None:
+        """Write an object that is there and old, and again where a process that collects it was faster."""
+        write()
+        while True:
+            try:
+                mark = obstore.head(self._bucket, _mark(digest))
+            except FileNotFoundError:
+                if self.has(digest):
+                    return
+                write()
+                continue
+            if (datetime.now(UTC) - mark["last_modified"]).total_seconds() > MARK_S:
+                self._remove(_mark(digest), digest)
+            else:
+                time.sleep(_LOOK_S)
+
+    def _remove(self, key: str, digest: str) -> None:
+        try:
+            with self._telling(digest, absent=False):
+                obstore.delete(self._bucket, key)
+        except FileNotFoundError:
+            return
 
     @contextmanager
     def _telling(self, digest: str, *, absent: bool = True) -> Iterator[None]:
@@ -196,6 +236,11 @@ class RemoteStore:
 def _key(digest: str) -> str:
     name = hex_of(digest)
     return f"{name[:2]}/{name[2:]}"
+
+
+def _mark(digest: str) -> str:
+    """Where a process says that it collects the object; no name of an object."""
+    return f"{_key(digest)}.collected"
 
 
 def _first_line(error: Exception) -> str:

@@ -99,7 +99,6 @@ class ObjectStore(Protocol):
         """Remove an object unless it was put within the last so many seconds; whether it was removed.
 
         Safe beside a process that puts the same bytes at this moment: either it is not removed, or that process stores it anew.
-        A store of a bucket has no such promise to give for a second or so; the grace is for that.
         """
         ...
 

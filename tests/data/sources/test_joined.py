@@ -198,12 +198,25 @@ def test_however_dates_are_written_no_row_knows_its_future(
     ]
 
 
-def test_instants_without_a_time_zone_beside_those_that_have_one_are_told(place: Place) -> None:
-    """They may be hours later than they seem; where it is said which zone they are of, nothing is left to tell."""
+@pytest.mark.parametrize(
+    ("texts", "whose"),
+    [
+        ((["2025-07-01T12:00:00Z"], ["2025-07-01T09:00:00"]), "1 instants in 'known' of other.csv"),
+        ((["2025-07-01 12:00:00"], ["2025-07-01T09:00:00+02:00"]), "1 instants in 'asked' of the rows"),
+    ],
+)
+def test_instants_without_a_time_zone_beside_those_that_have_one_are_refused(
+    place: Place, texts: tuple[list[str], list[str]], whose: str
+) -> None:
+    """They were read as UTC with a warning: a quarter of some rows knew their own future."""
+    with pytest.raises(SchemaMismatch, match=f"{whose} name no time zone") as error:
+        rows_of(of_days(place, *texts, DAYS[:1]).batches())
+    assert 'timezone = "UTC"' in error.value.way_out
+
+
+def test_instants_without_a_time_zone_are_read_in_the_one_that_is_said(place: Place) -> None:
+    """Then nothing is left to tell."""
     texts = ["2025-07-01T12:00:00Z"], ["2025-07-01T09:00:00"]
-    source = of_days(place, *texts, DAYS[:1])
-    assert [row[-1] for row in rows_of(source.batches())] == ["2025-01-01"]
-    assert [w for w in source.warnings if "1 instants in 'known' of other.csv name no time zone" in w]
     told = of_days(place, *texts, DAYS[:1], timezone="Europe/Berlin")
     assert [row[-1] for row in rows_of(told.batches())] == ["2025-01-01"]
     assert told.warnings == ()

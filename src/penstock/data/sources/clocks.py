@@ -65,12 +65,12 @@ class Times:
 def clocks_of(left: Times, right: Times, timezone: str, notes: list[str]) -> tuple[Clock, Clock]:
     """The clocks of the rows and of the other source; what a person should know is added to `notes`.
 
-    `timezone`: in which instants are read that name none; "" means UTC, and that it is told where only some name one.
+    `timezone`: in which instants are read that name none; "" means UTC, where none names one.
 
     Raises
     ------
-    SchemaMismatch : a side holds neither dates nor numbers, one holds dates and the other numbers, or day and month of a
-        side cannot be told apart.
+    SchemaMismatch : a side holds neither dates nor numbers, one holds dates and the other numbers, day and month of a
+        side cannot be told apart, or only some instants name their time zone and `timezone` does not say that of the others.
     """
     sides = [_Side.of(left), _Side.of(right)]
     if sides[0].is_date != sides[1].is_date:
@@ -79,9 +79,9 @@ def clocks_of(left: Times, right: Times, timezone: str, notes: list[str]) -> tup
             why="one holds dates and the other numbers",
             way_out="write both times in one form",
         )
-    one, other = (side.settled(by, notes) for side, by in zip(sides, reversed(sides), strict=True))
     if not timezone:
-        notes += _zones(*sides)
+        _check_zones(*sides)
+    one, other = (side.settled(by, notes) for side, by in zip(sides, reversed(sides), strict=True))
     return one.clock(timezone or "UTC"), other.clock(timezone or "UTC")
 
 
@@ -178,21 +178,31 @@ def _orders(formats: tuple[str, ...]) -> set[str]:
     return {pattern[:2] for pattern in formats if pattern[:2] in ("%d", "%m") and pattern[3:5] in ("%d", "%m")}
 
 
-def _zones(left: _Side, right: _Side) -> list[str]:
-    """Whether instants of one side, or of a part of it, name no time zone, where others do."""
+def _check_zones(left: _Side, right: _Side) -> None:
+    """Refuse instants of one side, or of a part of it, that name no time zone where others do.
+
+    Read in a wrong one, they are hours later or earlier than they seem, and rows know their future.
+
+    Raises
+    ------
+    SchemaMismatch : there are some.
+    """
     from penstock.data.formats import clocks_of_zones
 
-    told = []
     counts = [clocks_of_zones(side.evidence) if side.is_date else (0, 0) for side in (left, right)]
     if not any(zoned for zoned, _ in counts):
-        return []
-    for side, (_, plain) in zip((left, right), counts, strict=True):
-        if plain:
-            told.append(
-                f"{plain} instants in {side.times.name!r} of {side.times.of} name no time zone, others do: they are read as "
-                "UTC; where that is wrong, rows may know their future: set timezone in as_of"
-            )
-    return told
+        return
+    plain = [
+        f"{plain} instants in {side.times.name!r} of {side.times.of}"
+        for side, (_, plain) in zip((left, right), counts, strict=True)
+        if plain
+    ]
+    if plain:
+        raise SchemaMismatch(
+            f"{' and '.join(plain)} name no time zone, while others do",
+            why="read in another zone than they were written in, they are hours off, and rows would know their future",
+            way_out='say in as_of of that [[data.join]] where they are from: timezone = "UTC", or a name such as "Europe/Berlin"',
+        )
 
 
 def _toml(formats: tuple[str, ...]) -> str:

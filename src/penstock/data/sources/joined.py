@@ -38,7 +38,7 @@ class AsOf:
     strict : it must be older; else it may also be of the same time.
     max_age_us : it may be at most so old, in microseconds (of numbers: in their own unit); None: however old.
     left_formats, right_formats : how the dates of either side are written; () where their values tell.
-    timezone : in which instants are read that name none; "": UTC, and it is told where others name one.
+    timezone : in which instants are read that name none; "": UTC, where none names one.
     """
 
     left: str
