@@ -47,6 +47,44 @@ def test_errors_end_a_release(deploy: Deploy, release: Deploy, open_client: Call
     assert client.worker.guards.look() is None
 
 
+@pytest.mark.parametrize("is_watch", [False, True])
+def test_an_end_that_could_not_be_written_is_tried_again(
+    deploy: Deploy,
+    release: Deploy,
+    open_client: Callable[..., Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    is_watch: bool,
+) -> None:
+    """Else the release goes on for whoever looks at slots.json, and `promote` could still take its candidate."""
+    if is_watch:
+        deploy(1)
+        state = deploy(2, watch=Guards(("errors > 1%",), 60.0, 20, watch_s=3600.0))
+        client = open_client()
+        assert state.watch is not None
+        counts = ArmFile(tmp_path / "serving", state.watch.number, "another")
+    else:
+        client, counts = watched(deploy, release, open_client, "errors > 1%")
+    for _ in range(200):
+        counts.candidate.failed()
+    changes, kept = tmp_path / "serving" / "changes.jsonl", tmp_path / "kept.jsonl"
+    changes.rename(kept)
+    changes.mkdir()  # nothing can be appended to it
+    assert client.worker.guards.look() is None
+    assert client.worker.guards.look() is None
+    before = read_slots(tmp_path / "serving")
+    assert (before.watch if is_watch else before.release) is not None
+    assert caplog.text.count("the guards cannot do their work") == 1
+    changes.rmdir()
+    kept.rename(changes)
+    reason = client.worker.guards.look()
+    state = read_slots(tmp_path / "serving")
+    assert (state.release, state.watch, state.by) == (None, None, f"guard: {reason}")
+    assert state.live_entry is not None
+    assert state.live_entry.version == 1
+    assert client.worker.guards.look() is None
+
+
 @pytest.mark.parametrize(
     ("condition", "trips"),
     [

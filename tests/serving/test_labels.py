@@ -13,7 +13,7 @@ import pytest
 
 from penstock.bundle.decoder import Decoder
 from penstock.serving import labels
-from penstock.serving.journal import read
+from penstock.serving.journal import Answered, find_answered, read
 from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.labels import LabelBook, LabelResult, accept_labels, read_labels
 from penstock.serving.prediction_ids import PredictionId, parse_id
@@ -68,6 +68,23 @@ def test_a_key_means_its_latest_prediction(tmp_path: Path) -> None:
     assert set(read_labels(tmp_path)) == {latest}
     assert rejected(tmp_path, {"key": "19", "label": "yes"})[0] == "unknown-prediction"
     assert rejected(tmp_path, {"key": [1], "label": "yes"})[0] == "unknown-prediction"
+
+
+def test_a_request_is_read_once_for_all_labels_of_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whatever order they come: each time it was read again, 10,000 rows of it, while all other labels waited."""
+    read_: list[PredictionId] = []
+
+    def find(folder: Path, parts: PredictionId) -> Answered:
+        read_.append(parts)
+        return find_answered(folder, parts)
+
+    monkeypatch.setattr(labels, "find_answered", find)
+    requests = [journalled(tmp_path, *[None] * 5) for _ in range(3)]
+    mixed = [{"id": ids[row], "label": "yes"} for row in range(5) for ids in requests]
+    assert taken(tmp_path, *mixed) == {"accepted": 15, "rejected": []}
+    assert len(read_) == 3
+    code, why = rejected(tmp_path, {"id": requests[0][0][:-1] + "5", "label": "yes"})
+    assert (code, why) == ("unknown-prediction", "that request had 5 rows")
 
 
 def test_the_same_label_again_is_accepted_and_not_stored_twice(tmp_path: Path) -> None:

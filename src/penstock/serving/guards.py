@@ -44,6 +44,10 @@ class GuardWatch:
         self._starts: list[_Start] = []
         self._release: Release | None = None
         self._conditions: tuple[Condition, ...] = ()
+        self._ending: tuple[int, str] | None = (
+            None  # number of a release that is to end, and why, until slots.json says so
+        )
+        self._trouble = ""
 
     async def watch(self) -> None:
         """Look again and again until cancelled."""
@@ -53,22 +57,35 @@ class GuardWatch:
                 await asyncio.to_thread(self.look)
 
     def look(self) -> str | None:
-        """Look once; gives why the release was ended, None where it goes on."""
+        """Look once; gives why the release was ended, None where it goes on, or the end could not be written yet."""
         arms = self._arms()
-        if arms is None or arms.closed:
+        if arms is None:
             return None
+        number, reason = arms.release.number, None
         try:
-            reason, number = self._judge(arms.release), arms.release.number
-            if reason is not None:
-                arms.closed = True  # from here on this worker asks it no more, whatever becomes of slots.json
-                what, end = ("watch", return_from) if arms.is_watch else ("release", end_release)
-                log.error("the %s of version %d is ended: %s", what, arms.candidate.entry.version, reason)
+            if self._ending is None or self._ending[0] != number:
+                if arms.closed:
+                    return None
+                reason = self._judge(arms.release)
+                if reason is not None:
+                    arms.closed = True  # from here on this worker asks it no more, whatever becomes of slots.json
+                    self._ending = (number, reason)
+                    what = "watch" if arms.is_watch else "release"
+                    log.error("the %s of version %d is ended: %s", what, arms.candidate.entry.version, reason)
+            if (
+                self._ending is not None
+            ):  # again at each look until it is written, else whoever starts next goes on with it
+                reason = self._ending[1]
+                end = return_from if arms.is_watch else end_release
                 end(self._state_dir, number, by=f"{GUARD}: {reason}")
+                self._ending, self._trouble = None, ""
             elif arms.is_watch and hours_since(arms.release.started_at) * 3600 >= arms.release.guards.watch_s:
                 length = told_length(arms.release.guards.watch_s)
                 end_watch(self._state_dir, number, by=f"{WATCHED}: nothing was shown against it for {length}")
         except (PenstockError, OSError) as error:
-            log.error("the guards cannot do their work: %s", error)
+            if str(error) != self._trouble:  # once, though it is tried each second
+                self._trouble = str(error)
+                log.error("the guards cannot do their work: %s", error)
             return None
         return reason
 

@@ -24,7 +24,7 @@ from penstock.bundle.specs import ColumnSpec
 from penstock.bundle.values import column_reader
 from penstock.errors import BundleError, NotFound
 from penstock.serving.instants import iso_now, iso_of, parse_instant
-from penstock.serving.journal import Record, find_record, is_expired, to_record
+from penstock.serving.journal import Answered, find_answered, is_expired, to_record
 from penstock.serving.journal_writer import JournalWriter
 from penstock.serving.judges import Judge, Judges, ReadKey
 from penstock.serving.prediction_ids import PredictionId, parse_id, segment_part, segment_part_of
@@ -87,7 +87,6 @@ class LabelBook:
         self._label_scan = JournalScan(folder)
         self._key_scan = JournalScan(folder)
         self._followed = {self._label_scan: -1, self._key_scan: -1}  # deletions of segments
-        self._recent: dict[tuple[int, int], Record] = {}
         self._lock, self._key_lock = threading.Lock(), threading.Lock()
 
     def judge(
@@ -132,7 +131,6 @@ class LabelBook:
                 if not _says_nothing_new(label, known, explicit):
                     seen.setdefault(label.id, []).append(label)
                     new.append(label)
-            self._recent.clear()
             return LabelResult(accepted, rejected, new)
 
     def read_keys(self) -> None:
@@ -167,13 +165,13 @@ class LabelBook:
             key=key,
         )
 
-    def _prediction(self, item: Mapping[str, Any], judging: _Judging) -> tuple[str, Record, str | None]:
-        """The prediction that a label names, the record that holds it, and the key as answers carry it."""
+    def _prediction(self, item: Mapping[str, Any], judging: _Judging) -> tuple[str, Answered, str | None]:
+        """The prediction that a label names, what answered it, and the key as answers carry it."""
         model, key = item.get("model"), item.get("key")
         if model is not None and not isinstance(model, str):
             raise _RejectedError("bad-label", '"model" must be text')
         if item.get("id") is not None:
-            prediction, record = self._known_id(item["id"])
+            prediction, record = self._known_id(item["id"], judging)
             if model is not None and model != record.model:
                 raise _RejectedError(
                     "unknown-prediction", f"{prediction} was answered by {record.model!r}, not {model!r}"
@@ -188,7 +186,7 @@ class LabelBook:
             of = "" if model is None else f" of {model!r}"
             among = f", of the {MOST_KEYS:,} keys asked last; name older ones by id" if self._has_forgotten else ""
             raise _RejectedError("unknown-prediction", f"no journalled prediction{of} has the key {text!r}{among}")
-        return (*self._known_id(found), text)
+        return (*self._known_id(found, judging), text)
 
     def _latest(self, model: str | None, key: str) -> str | None:
         """The latest prediction with a key, of one model or of any."""
@@ -197,31 +195,27 @@ class LabelBook:
                 return self._keys.get((model, key))
             return max((found for (_, one), found in self._keys.items() if one == key), default=None)
 
-    def _known_id(self, text: Any) -> tuple[str, Record]:
+    def _known_id(self, text: Any, judging: _Judging) -> tuple[str, Answered]:
         parts = parse_id(text) if isinstance(text, str) else None
         if parts is None:
             raise _RejectedError("unknown-prediction", f"{text!r} is not a prediction id (26 letters and digits)")
         try:
-            record = self._record(parts)
+            record = self._answered(parts, judging)
         except NotFound as missing:
             raise _RejectedError(
                 "expired" if is_expired(self.folder, parts) else "unknown-prediction", missing.why
             ) from None
-        if parts.row >= len(record.answers):
-            raise _RejectedError("unknown-prediction", f"that request had {len(record.answers)} rows")
+        if parts.row >= record.rows:
+            raise _RejectedError("unknown-prediction", f"that request had {record.rows} rows")
         return str(parts), record
 
-    def _record(self, parts: PredictionId) -> Record:
-        """The record of an id; the labels of one request usually come together, so the last one is remembered."""
-        place = (parts.segment, parts.offset)
-        record = self._recent.get(place)
-        if record is None:
-            record = find_record(self.folder, parts)
-            self._recent.clear()
-            self._recent[place] = record
-        elif parse_id(record.answers[0]["id"]) != PredictionId(parts.time_ms, parts.segment, parts.offset, 0):
-            record = find_record(self.folder, parts)  # raises: the time is not that of this record
-        return record
+    def _answered(self, parts: PredictionId, judging: _Judging) -> Answered:
+        """What answered a request; read once for all labels of its rows, in whatever order they come."""
+        request = PredictionId(parts.time_ms, parts.segment, parts.offset, 0)
+        found = judging.answered.get(request)
+        if found is None:
+            found = judging.answered[request] = find_answered(self.folder, request)
+        return found
 
     def _read_labels(self) -> None:
         for payload in self._label_scan.new_payloads(b'{"kind":"label"'):
@@ -314,8 +308,9 @@ class _Judging:
     live: Judge
     model: str | None
     others: Judges | None
+    answered: dict[PredictionId, Answered] = field(default_factory=dict)  # the requests that were looked up
 
-    def of(self, record: Record) -> Judge:
+    def of(self, record: Answered) -> Judge:
         """The judge of the version that answered; of one that is nowhere any more, its model's that is live."""
         if self.others is not None:
             try:
