@@ -265,6 +265,39 @@ def test_a_guard_puts_the_version_before_back(penstock: Cli, project: Path) -> N
     assert (event["what"], event["who"], event["details"]["version"]) == ("return", "guard", 1)
 
 
+@pytest.mark.parametrize("how", ["rollback", "guard", "canary"])
+def test_what_was_put_back_goes_live_again_only_by_its_number(penstock: Cli, project: Path, how: str) -> None:
+    """A pipeline that deploys what is new each day does not bring it back, on another envelope each time; who names it may."""
+    serving = project / ".penstock/serving"
+    if how == "canary":
+        penstock(project, "deploy", "--canary", "10%")
+        assert end_release(serving, by="guard: errors > 0.01 (0.2 against 0.01)") is not None
+    else:
+        penstock(project, "deploy")
+        number = state_of(project).watch.number
+        if how == "guard":
+            assert return_from(serving, number, by="guard: errors > 0.01 (1 against 0.01)") is not None
+        else:
+            assert penstock(project, "rollback").body["version"] == 1
+    versions = {one["version"]: one for one in penstock(project, "models").body["versions"]}
+    assert versions[1]["put_back"] is None
+    assert versions[2]["put_back"]["what"] == ("rollback" if how == "rollback" else "return")
+    opened = [e["what"] for e in trail(penstock, project)].count("open envelope")
+    assert penstock(project, "run").code == 0
+    for line in (("deploy",), ("deploy", "--canary", "10%")):
+        refused = penstock(project, *line)
+        assert refused.code == 2
+        assert "shop@2 was put back" in refused.error["what"]
+        assert "--version 2" in refused.error["try"]
+    assert [e["what"] for e in trail(penstock, project)].count("open envelope") == opened
+    assert state_of(project).live_entry.version == 1
+    assert penstock(project, "deploy", "--shadow").body["version"] == 2  # it answers nobody
+    assert penstock(project, "rollback").code == 0
+    assert penstock(project, "models").body["versions"][1]["put_back"] is not None
+    assert penstock(project, "deploy", "--canary", "10%", "--version", "2").code == 0
+    assert penstock(project, "models").body["versions"][1]["put_back"] is None
+
+
 def test_rollback_ends_a_watch_by_going_back(penstock: Cli, project: Path) -> None:
     """As it does without one."""
     penstock(project, "deploy")

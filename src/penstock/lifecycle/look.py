@@ -20,6 +20,7 @@ def show_lineage(workspace: Workspace, ref: str) -> Sheet:
 
 def list_models(project: Project) -> Listing:
     """The registry, where what a server has changed by itself is known as well."""
+    from penstock.lifecycle.put_back import put_back
     from penstock.lifecycle.settle import settle_if_free
 
     settle_if_free(project)
@@ -27,12 +28,19 @@ def list_models(project: Project) -> Listing:
     aliases: dict[int, list[str]] = {}
     for alias, version in registry.aliases(project.name).items():
         aliases.setdefault(version, []).append(alias)
-    versions = registry.versions(project.name)
-    body = [{**v.to_json(), "aliases": sorted(aliases.get(v.version, []))} for v in versions]
+    versions, back = registry.versions(project.name), put_back(project)
+    body = [
+        {
+            **v.to_json(),
+            "aliases": sorted(aliases.get(v.version, [])),
+            "put_back": {n: getattr(back[v.version], n) for n in ("what", "at", "who")} if v.version in back else None,
+        }
+        for v in versions
+    ]
     rows = [
         (
             str(v.version),
-            ", ".join(sorted(aliases.get(v.version, []))),
+            ", ".join([*sorted(aliases.get(v.version, [])), *(["put back"] if v.version in back else [])]),
             "passed" if v.passed else ("overridden" if v.overrides else "did not pass"),
             v.dataset[7:19],
             v.created_at[:19].replace("T", " "),

@@ -112,7 +112,7 @@ def release_version(
             )
         if version is None and held is not None:
             version = held.version
-        chosen = chosen_version(project, version)
+        chosen = chosen_version(project, version, to_answer=mode != "shadow")
         _may_be_released(chosen, mode, live, before)
         if sticky is None and before.release is not None and mode != "shadow":
             sticky = before.release.sticky

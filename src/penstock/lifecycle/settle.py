@@ -35,11 +35,13 @@ def settle(project: Project) -> list[str]:
         ledger.registry.set_alias(live.model, "challenger", None)
         done.append(f"version {live.version} is no challenger any more: it is live")
     known = {e.details.get("epoch") for e in ledger.audit.events() if e.what in EVENTS}
+    before: Change | None = None
     for change in _changes(project, state):
+        earlier, before = before, change
         if change.epoch not in known and change.live is not None:
             what = _event_of(change)
             who = GUARD if _by_guard(change) or what == WATCHED else None
-            ledger.audit.append(what, change.live["model"], _details(change), who)
+            ledger.audit.append(what, change.live["model"], _details(change, earlier), who)
             done.append(f"the {what} of epoch {change.epoch} is in the audit trail now")
     return done
 
@@ -75,7 +77,19 @@ def _by_guard(change: Change) -> bool:
     return change.by.startswith(f"{GUARD}:")
 
 
-def _details(change: Change) -> dict[str, Any]:
+def _ended(change: Change, earlier: Change | None) -> dict[str, Any]:
+    """The version that a rollback or a guard took away, as whoever makes such a change writes it down. A server that refused took none."""
+    if earlier is None or change.live is None or not (_by_guard(change) or _event_of(change) == "rollback"):
+        return {}
+    if earlier.live is not None and earlier.live["version"] != change.live["version"]:
+        mode = "watch" if earlier.watch is not None else None
+        return {"ended": earlier.live["version"], "mode": mode}
+    if earlier.release is not None and change.release is None:
+        return {"ended": earlier.release["version"], "mode": earlier.release["mode"]}
+    return {}
+
+
+def _details(change: Change, earlier: Change | None) -> dict[str, Any]:
     assert change.live is not None
     release = {} if change.release is None else {n: change.release[n] for n in ("mode", "share", "sticky")}
     about = change.release if change.release is not None and _event_of(change) == "release" else change.live
@@ -86,5 +100,6 @@ def _details(change: Change) -> dict[str, Any]:
         "changed_at": change.at,
         "by": change.by,
         "settled": True,
+        **_ended(change, earlier),
         **release,
     }

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,6 +144,41 @@ def test_the_run_of_the_dag_fails_where_a_task_of_it_failed(
     assert said["run"] == ends, said
     watched = {name: state for name, state in said["states"].items() if name in ("predict", "monitor")}
     assert set(watched.values()) <= {"success", *(["failed"] if "monitor" in failing else [])}
+
+
+@pytest.mark.parametrize(
+    ("newest", "is_new"),
+    [
+        ({"aliases": [], "put_back": None}, True),
+        ({"aliases": ["challenger"], "put_back": None}, True),
+        ({"aliases": ["champion"], "put_back": None}, False),
+        ({"aliases": ["challenger"], "put_back": {"what": "rollback"}}, False),
+    ],
+)
+def test_what_was_put_back_is_not_new(
+    shipment: Callable[..., Shipment],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    newest: dict[str, Any],
+    is_new: bool,
+) -> None:
+    """A version that people rolled back is not deployed again by the next run of the DAG."""
+    text = (export(Airflow(tmp_path), shipment(), tmp_path / "a").folder / "toy_dag.py").read_text()
+    source = text[text.index("def is_new()") : text.index("def command(")]
+    versions = [{"version": 1, "passed": True, "aliases": ["champion"], "put_back": None}]
+    versions += [
+        {"version": 2, "passed": True, **newest},
+        {"version": 3, "passed": False, "aliases": [], "put_back": None},
+    ]
+    (tmp_path / "models.json").write_text(json.dumps({"versions": versions}), encoding="utf-8")
+    tool = tmp_path / "bin" / "penstock"
+    tool.parent.mkdir()
+    tool.write_text(f'#!/bin/sh\n[ "$*" = "models --json" ] && cat {tmp_path}/models.json\n', encoding="utf-8")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tool.parent), prepend=":")
+    names: dict[str, Any] = {"json": json, "subprocess": subprocess, "PROJECT": str(tmp_path)}
+    exec(source, names)
+    assert names["is_new"]() is is_new
 
 
 @pytest.mark.slow
