@@ -278,3 +278,26 @@ def test_a_recipe_that_is_cross_fitted_runs_through_the_whole_pipeline(
     done = penstock(project, "run")
     assert done.code in (0, 1), done
     assert done.body["model"]["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [
+        (("recipe", "apply", "a.csv", "b.csv"), "penstock recipe apply TABLE --output PATH [OPTIONS]"),
+        (("recipe", "apply", "a.csv"), "penstock recipe apply TABLE --output PATH [OPTIONS]"),
+        (("recipe", "show", "a", "b"), "penstock recipe show [FILE] [OPTIONS]"),
+        (("recipe", "diff"), "penstock recipe diff OLD [NEW] [OPTIONS]"),
+        (("recipe", "aply"), "penstock recipe [OPTIONS] COMMAND [ARGS]..."),
+    ],
+)
+def test_a_command_that_is_called_wrongly_says_how_it_is_called(
+    penstock: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], usage: str
+) -> None:
+    """That very command, with what it cannot do without; not the help of all."""
+    from penstock.cli.app import run
+
+    told = penstock(tmp_path, *arguments)
+    path = usage.partition(" [OPTIONS]")[0].split(" TABLE")[0].split(" OLD")[0].split(" [FILE]")[0]
+    assert (told.code, told.error["try"]) == (2, f"{usage}; see {path} --help")
+    assert run(arguments) == 2
+    assert f"  usage: {usage}\n  try: {path} --help" in capsys.readouterr().err

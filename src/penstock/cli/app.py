@@ -125,14 +125,33 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     except click.ClickException as error:
         why = error.format_message()
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        usage = f"penstock {' '.join(arguments[:1])}" if context is None else _usage(context)
+        more = f"{'penstock' if context is None else context.command_path} --help"
         if as_json:
-            what = {"code": "usage", "what": "the command line is wrong", "why": why, "try": "see --help"}
+            what = {"code": "usage", "what": "the command line is wrong", "why": why, "try": f"{usage}; see {more}"}
             print(dump({"format": 1, "error": what}))
+        elif isinstance(error, click.exceptions.NoArgsIsHelpError):
+            say(why)
         else:
-            say(f"penstock: {why}\n  try: penstock {' '.join(arguments[:1])} --help")
+            say(f"penstock: {why}\n  usage: {usage}\n  try: {more}")
         return 2
     except Exception as error:  # noqa: BLE001 - the one place where a bug is told to the user
         return _bug(error, as_json)
+
+
+def _usage(context: click.Context) -> str:
+    """How a command is called, with the options that it cannot do without."""
+    command = context.command
+    needed = [
+        f"{option.opts[0]} {option.make_metavar(context)}"
+        for option in command.params
+        if isinstance(option, click.Option) and option.required
+    ]
+    pieces = command.collect_usage_pieces(context)
+    if not isinstance(command, click.Group):  # options come last where no other command follows
+        pieces = [*pieces[1:], *needed, *pieces[:1]]
+    return " ".join((context.command_path, *pieces))
 
 
 def _bug(error: Exception, as_json: bool) -> int:
