@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ import pytest
 
 from penstock.bundle.runtime import Bundle
 from penstock.errors import BundleError, RequestError, StoreFull
+from penstock.monitoring.arm import Arm
+from penstock.monitoring.differences import differences
+from penstock.serving import journal_writer
 from penstock.serving.arm_counts import ArmFile, read_counts
 from penstock.serving.arm_figures import figures, quantile
 from penstock.serving.arms import Arms
+from penstock.serving.conditions import parse
 from penstock.serving.journal import read
 from penstock.serving.line import overloaded, too_late
 from penstock.serving.metrics import ROWS as ROWS_ANSWERED
@@ -104,6 +109,61 @@ def test_each_arm_answers_its_own_rows_of_a_request(
     assert all(a["probabilities"] == pytest.approx(alone[a["key"]]) for a in body["predictions"])
     labels = [{"id": answer["id"], "label": "yes"} for answer in body["predictions"]]
     assert client.post("/labels", {"labels": labels}).json() == {"accepted": len(KEYS), "rejected": []}
+
+
+def test_a_request_of_both_arms_is_journalled_whole_or_not_at_all(
+    deploy: Deploy, release: Deploy, open_client: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By one write: a disk that fills up between two would have kept the rows of one arm, of a request that was refused."""
+    deploy(1)
+    release(2, "ab", 0.5, sticky="id")
+    client = open_client()
+    write, written = os.write, []
+
+    def full(fd: int, data: bytes) -> int:
+        written.append(len(data))
+        return write(fd, data[: len(data) * 3 // 4])
+
+    body = {"rows": [{**ROW, "id": key} for key in KEYS]}
+    monkeypatch.setattr(journal_writer.os, "write", full)
+    refused = client.post("/predict", body)
+    monkeypatch.undo()
+    assert (refused.status_code, len(written)) == (
+        503,
+        2,
+    )  # the second is the record of the refusal, which finds no room either
+    assert list(read(client.journal)) == []
+    assert counted(client, tmp_path)["live"]["rows"] == 0
+    answers = client.post("/predict", body).json()["predictions"]
+    client.worker.journal.close()
+    records = list(read(client.journal, kinds=("predict",)))
+    assert [record.arm for record in records] == ["live", "candidate"]
+    ids = {answer["id"] for record in records for answer in record.answers}
+    assert ids == {answer["id"] for answer in answers}
+
+
+def test_what_a_fallback_of_the_candidate_answers_is_counted(
+    beside: Beside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the figures of its arm, in the metrics, and in the comparison that is made from the journal; it is no error."""
+    client = beside("canary", 1.0)
+    arms, predict = arms_of(client), Bundle.predict
+
+    def falling_back(self: Bundle, *more: Any, **named: Any) -> Any:
+        answers = predict(self, *more, **named)
+        return [{**answer, "fallback": "missing"} for answer in answers] if self is arms.candidate.bundle else answers
+
+    monkeypatch.setattr(Bundle, "predict", falling_back)
+    for _ in range(5):
+        client.predict(ROW, ROW)
+    figure = counted(client, tmp_path)["candidate"]
+    assert (figure["rows"], figure["fallbacks"], figure["errors"]) == (10, 1.0, 0.0)
+    assert 'penstock_arm_fallback_rows_total{arm="candidate",version="2"} 10.0' in client.get("/metrics").text
+    of_candidate = Arm("candidate", 2, requests=5, rows=10, by_fallback=10)
+    told = {one.name: one.value for one in differences(Arm("live", 1, requests=5, rows=10), of_candidate)}
+    assert told["fallbacks"] == 1.0
+    assert "fallbacks" not in {one.name for one in differences(Arm("live", 1, rows=1), Arm("candidate", 2, rows=1))}
+    assert parse("fallbacks > 10%").is_fast
 
 
 def test_a_wrong_row_is_named_by_its_place_in_the_whole_request(

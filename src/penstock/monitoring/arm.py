@@ -26,6 +26,7 @@ class Arm:
     ----------
     latencies_ms, scores : float64; the score is the probability of the positive class, that of the most probable one where there are more,
         or the predicted value.
+    by_fallback : rows that the arm's own fallback answered.
     positive : rows that were predicted as the positive class; None where there is none.
     quality : the metric of the goal on the rows whose outcome is known.
     """
@@ -37,6 +38,7 @@ class Arm:
     rows: int = 0
     abstentions: int = 0
     novel: int = 0
+    by_fallback: int = 0
     positive: int | None = None
     latencies_ms: np.ndarray = field(default_factory=lambda: np.empty(0))
     scores: np.ndarray = field(default_factory=lambda: np.empty(0))
@@ -46,7 +48,7 @@ class Arm:
     def figures(self) -> dict[str, Figure]:
         """As conditions name them (`penstock.serving.conditions`). An interval holds at all looks with the chance 1 - ALPHA / 2, so
         that what is said of two of them holds with 1 - ALPHA."""
-        shares = {"abstentions": self.abstentions, "novelty": self.novel}
+        shares = {"abstentions": self.abstentions, "novelty": self.novel, "fallbacks": self.by_fallback}
         if self.positive is not None:
             shares["positive"] = self.positive
         answered = self.requests - self.errors

@@ -142,6 +142,7 @@ class _Reading:
         for answer in record.answers:
             counts.abstentions += answer["decision"] != "answer"
             counts.novel += answer["novelty"] > limit
+            counts.by_fallback += "fallback" in answer
             if answer["id"] in self._labels:
                 self._known.append((answer["id"], answer))
         self._waiting += record.answers

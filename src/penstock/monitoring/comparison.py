@@ -93,7 +93,7 @@ def _figure(name: str) -> Callable[..., str]:
     def told(value: float, sign: str = "") -> str:
         if not isfinite(value):
             return "?"
-        if name in ("errors", "abstentions", "novelty", "positive"):
+        if name in ("errors", "abstentions", "novelty", "fallbacks", "positive"):
             return f"{100 * value:{sign}.2f} %"
         return f"{value:{sign}.3g} ms" if name.startswith("latency") else f"{value:{sign}.4f}"
 

@@ -17,7 +17,15 @@ from penstock.serving.verdicts import Figure
 FEWEST_LABELS = 30
 """Labelled rows in each arm (of a shadow: pairs), below which nothing is said of quality."""
 
-_BETTER = {"errors": -1, "abstentions": -1, "novelty": 0, "positive": 0, "latency_p50": -1, "latency_p99": -1}
+_BETTER = {
+    "errors": -1,
+    "abstentions": -1,
+    "novelty": 0,
+    "fallbacks": -1,
+    "positive": 0,
+    "latency_p50": -1,
+    "latency_p99": -1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,8 @@ def differences(live: Arm, candidate: Arm) -> list[Difference]:
     a, b = live.figures(), candidate.figures()
     found = []
     for name, better in _BETTER.items():
+        if name == "fallbacks" and not any(side[name].value > 0 for side in (a, b)):
+            continue  # most models have none
         if name in a and name in b:
             both = difference(*(_interval(name, figures[name]) for figures in (a, b)))
             found.append(Difference(name, a[name].value, b[name].value, both, better))

@@ -26,8 +26,9 @@ COUNTED = (
     "compared_rows",  # of a shadow, with the live version's answers
     "agreeing_rows",
     "dropped",  # copies that the shadow was not given: it was busy
+    "fallback_rows",  # of the answered ones: by the arm's own fallback
 )
-REQUESTS, ERRORS, ROWS, ABSTENTIONS, NOVEL, COMPARED, AGREEING, DROPPED = range(len(COUNTED))
+REQUESTS, ERRORS, ROWS, ABSTENTIONS, NOVEL, COMPARED, AGREEING, DROPPED, FALLBACK = range(len(COUNTED))
 
 TIMES = len(COUNTED)
 _PER_DECADE = 40  # of time: a quantile is known to within 6 %
@@ -50,13 +51,14 @@ class ArmCounter:
     def __init__(self, values: memoryview[float]) -> None:
         self._values = values
 
-    def answered(self, rows: int, abstentions: int, novel: int, seconds: float) -> None:
-        """A request was answered."""
+    def answered(self, rows: int, abstentions: int, novel: int, seconds: float, by_fallback: int = 0) -> None:
+        """A request was answered; some of its rows perhaps by the fallback that the arm itself has."""
         values = self._values
         values[REQUESTS] += 1
         values[ROWS] += rows
         values[ABSTENTIONS] += abstentions
         values[NOVEL] += novel
+        values[FALLBACK] += by_fallback
         values[TIMES + _bucket(seconds)] += 1
 
     def failed(self) -> None:

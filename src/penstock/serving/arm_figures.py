@@ -12,6 +12,7 @@ from penstock.serving.arm_counts import (
     COMPARED,
     EDGES_S,
     ERRORS,
+    FALLBACK,
     NOVEL,
     REQUESTS,
     ROWS,
@@ -27,6 +28,7 @@ _SHARES = {
     "errors": (ERRORS, REQUESTS),
     "abstentions": (ABSTENTIONS, ROWS),
     "novelty": (NOVEL, ROWS),
+    "fallbacks": (FALLBACK, ROWS),
     "agreement": (AGREEING, COMPARED),
 }
 _QUANTILES = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}

@@ -24,6 +24,7 @@ _TEXTS = {
     "compared_rows": "Rows that a shadow answered beside the live version.",
     "agreeing_rows": "Of these, rows with the same prediction.",
     "dropped": "Copies that a shadow was not given, as it was busy.",
+    "fallback_rows": "Rows that an arm's own fallback answered.",
 }
 
 

@@ -7,7 +7,7 @@ own mistake, which both refuse, is no error of the candidate; nor is that the se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from penstock.serving.asked import Asked
     from penstock.serving.callers import Asking
     from penstock.serving.follower import Loaded
-    from penstock.serving.jobs import Reply
+    from penstock.serving.jobs import Answered, Job, Reply
     from penstock.serving.predicting import Predicting
     from penstock.serving.shadow import Shadow
     from penstock.serving.urgency import Urgency
@@ -169,7 +169,7 @@ async def answer_dealt(
     RequestError, StoreFull and whatever the live version raises.
     """
 
-    held: list[Callable[[], bytes]] = []
+    held: list[tuple[Job, Answered]] = []
 
     async def answered(by_candidate: bool, places: Sequence[int] | None = None) -> tuple[Loaded, bytes]:
         reply = _Told(asyncio.get_running_loop().create_future())
@@ -191,9 +191,8 @@ async def answer_dealt(
     others = [i for i, by_candidate in enumerate(dealt) if by_candidate]
     await answered(by_candidate=False, places=mine)
     loaded, _ = await answered(by_candidate=True, places=others)
-    answers, of_others = (
-        orjson.loads(journal()) for journal in held
-    )  # only now: of a request that is refused nothing is kept
+    # Only now: of a request that is refused nothing is kept.
+    answers, of_others = map(orjson.loads, predicting.keep_together(held))
     if loaded is arms.candidate:
         of_others = [{**answer, **arms.named} for answer in of_others]
     merged = _at(mine, answers) | _at(others, of_others)
@@ -211,7 +210,7 @@ class _Asking:
     urgency: Urgency
     reply: Reply
     who: Asking | None
-    held: list[Callable[[], bytes]] | None = None  # see `Job`
+    held: list[tuple[Job, Answered]] | None = None  # see `Job`
 
     def put_live(self) -> None:
         """Raises as `Predicting.put`."""

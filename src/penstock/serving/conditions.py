@@ -33,6 +33,7 @@ NAMES = {
     "latency_p99": "milliseconds: 99 of 100 are faster",
     "abstentions": "share of rows in which the model abstained",
     "novelty": "share of rows that are unlike its training rows",
+    "fallbacks": "share of rows that its own fallback answered, late or for a missing field",
     "agreement": "share of rows with the same prediction as the live version (shadow only)",
     "hours": "since the release began",
     "labels": "rows whose outcome is known",

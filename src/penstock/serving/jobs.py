@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,8 +74,8 @@ class Job:
     ----------
     came_ns : when the socket had it. due_ns : when its answer must have left.
     who : asks, for the journal.
-    held : of one part of a request that several versions answer: takes what journals and counts its answers, to be called once all
-        parts are answered; what is given as its answers is empty.
+    held : of one part of a request that several versions answer: takes the job and its answers, to be kept once all parts are answered
+        (`Predicting.keep_together`); what is given as its answers is empty.
     """
 
     asked: Asked
@@ -92,7 +92,7 @@ class Job:
     timer: asyncio.TimerHandle | None = None
     is_settled: bool = False
     steps: Steps | None = None  # of its trace, where it is traced
-    held: list[Callable[[], bytes]] | None = None
+    held: list[tuple[Job, Answered]] | None = None
 
 
 def predicted(jobs: Sequence[Job]) -> list[Answered | Exception]:

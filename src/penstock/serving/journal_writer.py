@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -37,6 +37,16 @@ log = logging.getLogger("penstock.serving")
 _FIRST_ROWS = tuple(row_part(row) for row in range(256))
 _HOUR_S = 3600.0
 _PARTS = 16  # segments are deleted whole: of no more than this share of `max_bytes` each, so that the limit can be held
+
+
+class Answered(NamedTuple):
+    """What one version answered: the arguments of `JournalWriter.predictions`."""
+
+    origin: bytes
+    request: bytes
+    answers: list[dict[str, Any]]
+    at_ns: int
+    latency_ms: float
 
 
 class JournalWriter:
@@ -91,42 +101,46 @@ class JournalWriter:
         request : the body of the request: an object with "rows".
         answers : from `Bundle.predict`; their "withheld" stays in the journal.
         """
-        if len(answers) > MAX_ROWS:
-            raise RequestError(
-                f"{len(answers):,} rows in one request",
-                why=f"a request holds at most {MAX_ROWS:,}",
-                way_out="send several requests, or use `penstock predict` for files",
-                path="rows",
-                code="too-large",
-                status=413,
-            )
+        return self.together([Answered(origin, request, answers, at_ns, latency_ms)])[0]
+
+    def together(self, parts: Sequence[Answered]) -> list[bytes]:
+        """As `predictions`, for what several versions answered of one request: all of it is recorded, by one write, or nothing."""
+        for part in parts:
+            _refuse_too_many(part.answers)
         sample = self.settings.sample
         if sample >= 1.0 or random.random() < sample:
             try:
-                return self._journalled(origin, request, answers, at_ns, latency_ms)
+                return self._journalled(parts)
             except StoreFull as full:
                 if self.settings.when_full == "refuse":
                     raise
                 self._goes_without(full)
-        prefix = id_prefix(at_ns // 1_000_000, segment_part(NOT_JOURNALLED), random.randrange(MAX_OFFSET))
-        return _leaving(prefix, answers)[0]
+        nowhere = segment_part(NOT_JOURNALLED)
+        return [
+            _leaving(id_prefix(part.at_ns // 1_000_000, nowhere, random.randrange(MAX_OFFSET)), part.answers)[0]
+            for part in parts
+        ]
 
-    def _journalled(
-        self, origin: bytes, request: bytes, answers: list[dict[str, Any]], at_ns: int, latency_ms: float
-    ) -> bytes:
+    def _journalled(self, parts: Sequence[Answered]) -> list[bytes]:
         self._rotate_when_due()
-        response, withheld = _leaving(id_prefix(at_ns // 1_000_000, self._segment_part, self._offset), answers)
-        if answers:
-            extra = b"" if withheld is None else b',"withheld":' + orjson.dumps(withheld)
-            head = b'{"kind":"predict","at":"%b",%b,"latency_ms":%.3f,"request_bytes":%d%b}\n' % (
-                iso(at_ns).encode(),
-                origin,
-                latency_ms,
-                len(request),
-                extra,
-            )
-            self._write(head + request + response)
-        return response
+        responses, framed = [], b""
+        for part in parts:
+            place = self._offset + len(framed)
+            response, withheld = _leaving(id_prefix(part.at_ns // 1_000_000, self._segment_part, place), part.answers)
+            responses.append(response)
+            if part.answers:
+                extra = b"" if withheld is None else b',"withheld":' + orjson.dumps(withheld)
+                head = b'{"kind":"predict","at":"%b",%b,"latency_ms":%.3f,"request_bytes":%d%b}\n' % (
+                    iso(part.at_ns).encode(),
+                    part.origin,
+                    part.latency_ms,
+                    len(part.request),
+                    extra,
+                )
+                framed += frame(head + part.request + response)
+        if framed:
+            self._write(framed)
+        return responses
 
     def _goes_without(self, full: StoreFull) -> None:
         """Count an answer that is in no journal; the log hears of the first of them."""
@@ -145,7 +159,7 @@ class JournalWriter:
         at = iso(time.time_ns()).encode()
         head = b'{"kind":"shadow","at":"%b",%b,"latency_ms":%.3f}\n' % (at, origin, latency_ms)
         self._rotate_when_due()
-        self._write(head + orjson.dumps(answers))
+        self._write(frame(head + orjson.dumps(answers)))
 
     def labels(self, labels: Sequence[dict[str, Any]]) -> None:
         """Record labels that were accepted together."""
@@ -190,10 +204,9 @@ class JournalWriter:
 
     def _note(self, head: dict[str, Any]) -> None:
         self._rotate_when_due()
-        self._write(orjson.dumps(head) + b"\n")
+        self._write(frame(orjson.dumps(head) + b"\n"))
 
-    def _write(self, payload: bytes) -> None:
-        framed = frame(payload)
+    def _write(self, framed: bytes) -> None:
         try:
             written = os.write(self._fd, framed)
         except OSError as error:
@@ -284,6 +297,18 @@ class JournalWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _refuse_too_many(answers: Sequence[Any]) -> None:
+    if len(answers) > MAX_ROWS:
+        raise RequestError(
+            f"{len(answers):,} rows in one request",
+            why=f"a request holds at most {MAX_ROWS:,}",
+            way_out="send several requests, or use `penstock predict` for files",
+            path="rows",
+            code="too-large",
+            status=413,
+        )
 
 
 def _leaving(prefix: str, answers: list[dict[str, Any]]) -> tuple[bytes, dict[str, Any] | None]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from time import perf_counter_ns, time_ns
 
 import orjson
@@ -17,6 +16,7 @@ from penstock.serving.asked import Asked, Rows, too_many_rows
 from penstock.serving.callers import ASKING, Asking
 from penstock.serving.follower import Loaded
 from penstock.serving.jobs import NEVER, Answered, Job, Reply
+from penstock.serving.journal_writer import Answered as Kept
 from penstock.serving.metrics import (
     ABSTENTIONS,
     FALLBACK_LATE,
@@ -56,7 +56,7 @@ class Predicting:
         reply: Reply,
         who: Asking | None,
         steps: Steps | None = None,
-        held: list[Callable[[], bytes]] | None = None,
+        held: list[tuple[Job, Answered]] | None = None,
     ) -> None:
         """Have a request answered; `reply` is called when it is.
 
@@ -117,12 +117,20 @@ class Predicting:
 
     def keep(self, job: Job, answered: Answered) -> bytes:
         if job.held is None:
-            return self._keep(job, answered)
-        job.held.append(partial(self._keep, job, answered))
+            return self.keep_together([(job, answered)])[0]
+        job.held.append((job, answered))
         return b""
 
-    def _keep(self, job: Job, answered: Answered) -> bytes:
-        """Journal, then count what will be answered, in one go on the event loop: the ids name the place in the journal."""
+    def keep_together(self, parts: Sequence[tuple[Job, Answered]]) -> list[bytes]:
+        """Journal, then count what will be answered, in one go on the event loop: the ids name the place in the journal. Of what several
+        versions answered of one request all is kept or nothing."""
+        records = [self._record(job, answered) for job, answered in parts]
+        predictions = self._worker.journal.together(records)
+        for (job, _), record in zip(parts, records, strict=True):
+            self._count(job, record)
+        return predictions
+
+    def _record(self, job: Job, answered: Answered) -> Kept:
         steps = job.steps
         if steps is not None:
             steps.mark("predict")
@@ -130,14 +138,15 @@ class Predicting:
         loaded, body = job.loaded, job.asked.body
         if body is None or kept is not job.asked.rows:
             body = orjson.dumps({"rows": kept})  # what is journalled: nobody behind this line sees the plain values
-        worker = self._worker
-        values, journal = worker.metrics.values, worker.journal
-        now = perf_counter_ns()
-        latency_ns = now - job.came_ns
         origin = loaded.origin if job.who is None else loaded.origin + job.who.record
-        predictions = journal.predictions(origin, body, answers, at_ns=time_ns(), latency_ms=latency_ns / 1_000_000)
+        return Kept(origin, body, answers, time_ns(), (perf_counter_ns() - job.came_ns) / 1_000_000)
+
+    def _count(self, job: Job, record: Kept) -> None:
+        worker, loaded, answers = self._worker, job.loaded, record.answers
+        values, journal = worker.metrics.values, worker.journal
+        seconds = record.latency_ms / 1000
         limit = loaded.novelty_limit
-        novel = abstentions = 0
+        novel = abstentions = by_fallback = 0
         for answer in answers:
             if answer["missing"]:
                 values[MISSING_FIELDS] += len(answer["missing"])
@@ -148,17 +157,17 @@ class Predicting:
             if answer["decision"] != "answer":
                 abstentions += 1
             if "fallback" in answer:
+                by_fallback += 1
                 values[FALLBACK_LATE if answer["fallback"] == LATE else FALLBACK_MISSING] += 1
         values[NOVEL_ROWS] += novel
         values[ABSTENTIONS] += abstentions
         if loaded.counter is not None:
-            loaded.counter.answered(len(answers), abstentions, novel, latency_ns / 1_000_000_000)
+            loaded.counter.answered(len(answers), abstentions, novel, seconds, by_fallback)
         values[ROWS] += len(answers)
         values[JOURNAL_BYTES], values[UNWRITTEN] = journal.bytes_written, journal.unwritten
-        worker.metrics.prediction(latency_ns / 1_000_000_000, is_late=now > job.due_ns)
-        if steps is not None:
-            steps.mark("journal")
-        return predictions
+        worker.metrics.prediction(seconds, is_late=job.came_ns + record.latency_ms * 1_000_000 > job.due_ns)
+        if job.steps is not None:
+            job.steps.mark("journal")
 
     def instead_ns(self, job: Job) -> int | None:
         fallback = job.loaded.bundle.fallbacks.get(LATE)

@@ -236,7 +236,11 @@ class _Answering:
         if live and is_journalled(live[0]["id"]):
             paired = [{"id": a["id"], **b} for a, b in zip(live, answers, strict=True)]
             self._write(partial(self._journal.shadow, self._origin, paired, latency_ms=seconds * 1000))
-        self._counter.answered(len(answers), sum(a["decision"] != "answer" for a in answers), novel, seconds)
+        abstentions, by_fallback = (
+            sum(a["decision"] != "answer" for a in answers),
+            sum("fallback" in a for a in answers),
+        )
+        self._counter.answered(len(answers), abstentions, novel, seconds, by_fallback)
         self._counter.compared(len(answers), same)
 
     def _write(self, record: Callable[[], None]) -> None:
