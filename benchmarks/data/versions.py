@@ -90,8 +90,11 @@ def grown(root: Path, name: str, lines: list[bytes]) -> None:
             stored.append(sum(p.stat().st_size for p in (root / "objects").glob("??/*")))
     distinct = len(set(lines[before:]) - set(lines[:before])) / len(set(lines[:before]))
     share = stored[1] / stored[0] - 1
+    of_file = (stored[1] - stored[0]) / file.stat().st_size
     told = f"{distinct:.2%} more different rows"
-    print(f"| data set of {name}: 1 % more rows | {took} | {told} | {share:.2%} stored | about 1 % |")
+    print(
+        f"| data set of {name}: 1 % more rows | {took} | {told} | {share:.2%} stored; {of_file:.2%} of the file | about 1 % |"
+    )
 
 
 def large(root: Path, mb: int) -> None:
