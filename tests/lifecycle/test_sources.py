@@ -16,6 +16,8 @@ from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.new import new_project
 from penstock.lifecycle.reproduce import reproduce_run
 from penstock.lifecycle.stages import Context, Stages
+from penstock.objects import text_rows
+from penstock.objects.text_rows import text_batches
 from penstock.project.project import Project
 
 Write = Callable[..., None]
@@ -46,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_a_folder_grows_and_what_is_new_joins(folder: Path, tmp_path: Path) -> None:
+def test_a_folder_grows_and_what_is_new_joins(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Known rows stay where they are; the next look has nothing to do."""
     new_project(tmp_path / "p", data=folder, target="y")
     first, _, _ = version(tmp_path / "p")
@@ -57,6 +59,16 @@ def test_a_folder_grows_and_what_is_new_joins(folder: Path, tmp_path: Path) -> N
     assert told["diff"]["rows"] == {**told["diff"]["rows"], "added": 40, "removed": 0, "unchanged": 300}
     assert told["files"] == {"all": 4, "new": 1, "changed": 0, "gone": 0}
     assert not any("file" in warning for warning in warnings)
+    project = Project(tmp_path / "p")
+    (newest, _) = project.ledger.runs(operation="ingest")
+    with monkeypatch.context() as reading:
+        read: list[str] = []
+        reading.setattr(
+            text_rows, "text_batches", lambda path, *a, **m: read.append(path.name) or text_batches(path, *a, **m)
+        )  # type: ignore[func-returns-value]
+        assert reproduce_run(project, newest.id).verdict == "identical"
+    assert set(read) == {"3.csv"}, "the rows of the others are in the version before"
+    project.ledger.close()
 
 
 def test_files_that_changed_or_went_are_told(folder: Path, tmp_path: Path) -> None:

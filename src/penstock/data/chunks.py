@@ -121,6 +121,15 @@ def target_of(data: bytes) -> np.ndarray:
     return values
 
 
+def distinct_texts(data: bytes, columns: Sequence[int]) -> list[set[str | None]]:
+    """The distinct values of some columns of text, by position, of the rows of `to_bytes`; nothing else is read."""
+    import pyarrow.parquet as pq
+
+    names = [f"c{i}" for i in columns]
+    table = pq.read_table(_opened(data), columns=names, read_dictionary=names, use_threads=False)
+    return [set(table.column(name).unique().to_pylist()) for name in names]
+
+
 def empty(specs: Sequence[ColumnSpec], *, classification: bool) -> tuple[Frame, np.ndarray]:
     """No rows, in the right types."""
     types: dict[Kind, type] = {Kind.NUMERIC: np.float64, Kind.DATETIME: np.int64}

@@ -81,6 +81,14 @@ class Cutter:
         self._waiting.add(table)
         self._cut(last=False)
 
+    def keep(self, digest: str) -> bool:
+        """Whether the next rows are those of this chunk, which is stored: then it is named again, and they need not be added."""
+        if len(self._waiting) or self._passed or self._differs or not self._known or self._known[0].object != digest:
+            return False
+        known = self._known.popleft()
+        self._name(known.object, known.rows, full=known.full, packed=known.packed)
+        return True
+
     def close(self) -> list[dict[str, Any]]:
         """Store what is left; digest and rows of each chunk, as a manifest has them. ``full`` stands where its bytes ended it, ``packed``
         where it is packed."""
@@ -160,9 +168,12 @@ class Cutter:
 
     def _put(self, data: bytes, rows: int, *, full: bool, packed: bool) -> None:
         """Store the first rows that wait as the bytes of a chunk."""
-        marks = {name: True for name, is_so in (("full", full), ("packed", packed)) if is_so}
-        self.stored.append({"object": self._objects.put(data), "rows": rows, **marks})
+        self._name(self._objects.put(data), rows, full=full, packed=packed)
         self._waiting.drop(rows)
+
+    def _name(self, digest: str, rows: int, *, full: bool, packed: bool) -> None:
+        marks = {name: True for name, is_so in (("full", full), ("packed", packed)) if is_so}
+        self.stored.append({"object": digest, "rows": rows, **marks})
 
 
 def _equal_to(rows: pa.Table, row: pa.Table) -> Any:

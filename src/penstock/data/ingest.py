@@ -10,6 +10,7 @@ Whatever happens before the last step leaves nothing that can be seen: objects w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from penstock.data.changes import VersionDiff, diff_of
 from penstock.data.dealing import Dealer, Dealt, columns_needed
 from penstock.data.evidence import Evidence
 from penstock.data.gather import Gathered, Gatherer
+from penstock.data.growing import CannotGrow, FilesOf, Growth
 from penstock.data.history import finding_of, looked_back, needed, thin_past, with_history
 from penstock.data.infer import Inference, check_names, infer
 from penstock.data.lineages import redealt_from
@@ -58,7 +60,7 @@ from penstock.data.store import (
 )
 from penstock.data.versions import DatasetVersion, load_memory, load_version, tells_parts
 from penstock.data.writing import NOT_SAID, Writing
-from penstock.errors import NotFound
+from penstock.errors import NotFound, SourceError
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -86,6 +88,7 @@ def ingest(
     run: str | None = None,
     again: bool = False,
     redeals: str | None = None,
+    files_of: FilesOf | None = None,
 ) -> IngestResult:
     """Make a data-set version of a source, and let the project be at it.
 
@@ -104,6 +107,7 @@ def ingest(
     project : whose head moves. run : id of the run that does this.
     again : work it all out again, even where the version is known (to reproduce it); the head stays.
     redeals : with `again`: digest of the version whose rows were dealt anew; else the head tells.
+    files_of : which files a version was made of: where a folder has only grown, what it held before is not read again.
 
     Raises
     ------
@@ -145,7 +149,7 @@ def ingest(
         old = load_version(objects, parent).keyed(ledger) if parent is not None else None
         made = load_version(objects, record.digest) if record is not None else None
         as_of = record.created_at if record is not None else None
-        work = _Work(ledger, objects, request, source, old, as_of, made, privacy, stops=not again)
+        work = _Work(ledger, objects, request, source, old, as_of, made, privacy, stops=not again, files_of=files_of)
         version, details = work.do()
         if source.digest() != digest:
             raise changed_source(source)
@@ -187,13 +191,25 @@ class _Work:
     made: DatasetVersion | None = None  # the same version as it was made before
     privacy: Decisions = NONE
     stops: bool = True
+    files_of: FilesOf | None = None
     warnings: list[str] = field(default_factory=list)
     unreadable: dict[str, int] = field(default_factory=dict)  # column -> training rows with a value that cannot be read
     earlier: Earlier | None = None
     first_new: int = 0  # number of the first envelope that no version of the lineage has had yet
 
     def do(self) -> tuple[DatasetVersion, dict[str, Any]]:
-        request, names = self.request, self.source.names
+        parent = self._parent_of_lineage()
+        if self.files_of is not None and parent is not None:
+            grown = Growth.of(self.ledger, self.objects, parent, self.source, self.request, self.files_of)
+            if grown is not None:
+                with suppress(CannotGrow, SourceError):  # what is wrong with a file is said best when all are read
+                    return self._make(grown)
+                self.warnings.clear()
+        return self._make(None)
+
+    def _make(self, grown: Growth | None) -> tuple[DatasetVersion, dict[str, Any]]:
+        request, source = self.request, self.source if grown is None else grown.source
+        names = source.names
         split, keep = request.split, (request.target, *columns_needed(names, request))
         keep = tuple(dict.fromkeys((*keep, *needed(request.history, names, request.drop))))
         no_part_of_rows = {
@@ -210,14 +226,17 @@ class _Work:
         if self.old is not None and parent is None:
             self.earlier = Earlier.of(self.ledger, self.objects, self.old, as_of=self.as_of)
         gathered = Gatherer(
-            self.source, keep, frozenset(no_part_of_rows - groups), frozenset({*request.kinds, *groups, *request.writing.names}), key,
+            source, keep, frozenset(no_part_of_rows - groups), frozenset({*request.kinds, *groups, *request.writing.names}), key,
             parent, memory, self.earlier, request.row_key,
         ).gather()  # fmt: skip
         _give_back()
-        personal = self._personal(gathered)
+        personal = self._personal(gathered, grown)
         target = gathered.kept[request.target].encoded()
 
-        labelled, outcomes = outcomes_of(target, request, self.warnings)
+        if grown is None:
+            labelled, outcomes = outcomes_of(target, request, self.warnings)
+        else:
+            labelled, outcomes = grown.outcomes(target, self.warnings)
         if self.old is not None and self.old.appended_rows:
             self.warnings.append(
                 f"{self.old.appended_rows} labelled rows had been added to the version before; the source does not hold them"
@@ -230,7 +249,10 @@ class _Work:
         if self.old is not None and parent is None:
             self._warn_of_redealing(self.old, parts)
 
-        found = self._infer(gathered, target, parts, parent)
+        if grown is None:
+            found = self._infer(gathered, target, parts, parent)
+        else:
+            found = grown.inference(gathered.sample, parts, gathered.n_rows)
         y, _ = found.decoder.decode_target_columns(target)
         leave_out_unknown_classes(y, parts, found.decoder.target, self.warnings)
         self._warn_of_empty_parts(parts)
@@ -249,24 +271,28 @@ class _Work:
         rows = Rows(y, parts, envelope, behind)
         followed, exactly = self.made or self._parent_of_lineage(), self.made is not None
         writer = writer_like(self.ledger, self.objects, lineage, followed, exactly=exactly)
-        content, unreadable = store_rows(self.source, gathered, decoder, rows, key, writer)
+        if grown is not None:
+            grown.give(writer)
+        content, unreadable = store_rows(source, gathered, decoder, rows, key, writer)
         self.warnings += unreadable.told()
-        self.unreadable, stored = unreadable.training, writer.close()
+        self.unreadable = unreadable.training if grown is None else grown.unreadable(unreadable.training)
+        stored = writer.close()
         _give_back()
         of_target = [prints.value_hashes(part, key) for part in gathered.kept[request.target].parts()]
-        n_rows = gathered.n_rows
+        n_rows = gathered.n_rows + (0 if grown is None else grown.n_rows)
         del gathered, behind, y, rows
         known_by |= {"content": content, "target": np.concatenate(of_target), "part": parts, "envelope": envelope}
         del content, of_target, envelope
         now = RowMemory.grouped(known_by)
         if memory is not None:
+            now = now if grown is None else grown.remembering(now, memory)
             now = RowMemory.joined(now, memory.remembered())
         if self.earlier is not None:
             same_groups = self.earlier.version.split.by == request.split.by
             now = RowMemory.joined(now, self.earlier.seen_beyond(now, same_groups=same_groups))
         version = DatasetVersion(
             manifest_of(
-                stored, parts, self._remember(now, parent, memory),
+                stored, parts, self._remember(now, parent, memory), more={} if grown is None else grown.rows,
                 lineage=lineage, decoder=decoder, split=request.split, fingerprint_columns=columns,
                 parent=self.old.digest if self.old else None, redealt_from=request.redeals, row_key=request.row_key,
                 source={"digest": request.source, "how": request.how, "rows": n_rows},
@@ -288,13 +314,14 @@ class _Work:
         }
         return version, details
 
-    def _personal(self, gathered: Gathered) -> list[dict[str, Any]]:
+    def _personal(self, gathered: Gathered, grown: Growth | None) -> list[dict[str, Any]]:
         """What is found of personal data, and what becomes of it; it ends here where that is not decided."""
         request, decided = self.request, self.privacy
         found = survey_batches(self.source.names, gathered.sample.batches, off=decided.off)
         if self.stops:
             refuse_undecided(undecided(found, decided.names, request.drop), request.target)
         told = {one.name: one.to_json() for one in found if one.name not in request.drop}
+        told = told if grown is None else grown.personal(told)
         done = {**decided.actions, **dict.fromkeys(decided.kept, "keep")}
         return [
             {**told.get(name, {"column": name}), "action": done.get(name, "")}

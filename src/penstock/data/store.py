@@ -93,6 +93,10 @@ class RowWriter:
             while rows := waiting.full():
                 self._seal(index, waiting, rows)
 
+    def keep(self, part: int, digest: str) -> bool:
+        """Whether the next rows of a part (training or validation) are a chunk that is stored; then it is named again. Else add them."""
+        return self._parts[part].keep(digest)
+
     def close(self) -> Stored:
         """Store what is left, and tell where everything is."""
         for index, waiting in self._envelopes.items():
@@ -215,9 +219,12 @@ def manifest_of(
     redealt_from: str | None,
     row_key: str | None,
     source: dict[str, Any],
+    more: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """What a version is. `parts` : of all its rows, int8, shape (n,). `memory` : where the stored fingerprints are."""
-    rows = {name: int((parts == part).sum()) for part, name in enumerate(PARTS)}
+    """What a version is. `parts` : of its rows, int8, shape (n,). `more` : how many rows of each part are not among these.
+    `memory` : where the stored fingerprints are."""
+    others = more or {}
+    rows = {name: int((parts == part).sum()) + others.get(name, 0) for part, name in enumerate(PARTS)}
     return {
         "format": format_of(stored.envelopes, memory, stored.parts),
         "kind": "dataset",
@@ -228,7 +235,7 @@ def manifest_of(
         "split": split.to_json(),
         "parts": stored.parts,
         "envelopes": [one.to_json() for one in stored.envelopes],
-        "rows": {**rows, LEFT_OUT_NAME: int((parts < 0).sum())},
+        "rows": {**rows, LEFT_OUT_NAME: int((parts < 0).sum()) + others.get(LEFT_OUT_NAME, 0)},
         "fingerprints": memory,
         "fingerprint_columns": list(fingerprint_columns),
         **({} if row_key is None else {"row_key": row_key}),

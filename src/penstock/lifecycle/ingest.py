@@ -11,7 +11,7 @@ from penstock.errors import SourceError
 from penstock.ledger.envelopes import RETIRED
 from penstock.lifecycle.contract import check_source_of, write_first
 from penstock.lifecycle.privacy import refuse_open_decisions
-from penstock.lifecycle.source import declared_source, open_declared, source_is_there, tell
+from penstock.lifecycle.source import declared_source, files_of, open_declared, source_is_there, tell
 from penstock.lifecycle.stages import Context, Stages, WouldRun
 from penstock.project.project import Project
 from penstock.project.sections.data import is_database, names_of
@@ -135,6 +135,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         run=run.id,
         again=context.replay is not None,
         redeals=inputs.get("redeals"),
+        files_of=lambda dataset: files_of(context, dataset),
     )
     version = result.version
     run.keep("dataset", context.objects.get(version.digest), media="application/json")

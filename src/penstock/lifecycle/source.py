@@ -300,13 +300,20 @@ def tell(context: Context, run: Run, source: DeclaredSource, parent: str | None)
 def _contents_of(context: Context, dataset: str | None) -> dict[str, str] | None:
     """The files that a version, or the nearest before it, was made of."""
     while dataset is not None:
-        record = context.ledger.datasets.get(dataset)
-        run = None if record.run is None else context.ledger.get(record.run)
-        if run is not None and ARTIFACT in run.artifacts:
-            found: dict[str, str] = json.loads(context.ledger.artifact(run, ARTIFACT))
+        if (found := files_of(context, dataset)) is not None:
             return found
-        dataset = record.parent
+        dataset = context.ledger.datasets.get(dataset).parent
     return None
+
+
+def files_of(context: Context, dataset: str) -> dict[str, str] | None:
+    """The files that a version was made of, name -> digest; None where its run tells none."""
+    record = context.ledger.datasets.get(dataset)
+    run = None if record.run is None else context.ledger.get(record.run)
+    if run is None or ARTIFACT not in run.artifacts:
+        return None
+    found: dict[str, str] = json.loads(context.ledger.artifact(run, ARTIFACT))
+    return found
 
 
 WATCHED = 500

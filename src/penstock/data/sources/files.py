@@ -196,17 +196,27 @@ class TableFiles:
         return self._united[1]
 
     def batches(self, rows: int | None = None) -> Iterator[Batch]:
+        return self.batches_of(None, rows)
+
+    def part(self, names: frozenset[str]) -> PartOfFiles:
+        """The rows of some of the files, with the columns of all."""
+        return PartOfFiles(self, names)
+
+    def batches_of(self, files: frozenset[str] | None, rows: int | None = None) -> Iterator[Batch]:
+        """As `batches`, of files of these names alone; None: of all."""
         from penstock.data.source import in_batches
 
-        return some(in_batches(self._texts(), rows), self._settings.place, self.names)
+        return some(in_batches(self._texts(files), rows), self._settings.place, self.names)
 
-    def _texts(self) -> Iterator[pa.RecordBatch]:
+    def _texts(self, files: frozenset[str] | None) -> Iterator[pa.RecordBatch]:
         from penstock.objects.duck import Database
         from penstock.objects.text_rows import text_batches
 
         names = self.names
         with Database() as database:
             for entry, detected in zip(self.entries, self.detected, strict=True):
+                if files is not None and entry.name not in files:
+                    continue
                 constants = {**partitions_of(entry.name), self._settings.file_column: entry.name}
                 try:
                     for batch in text_batches(entry.path, detected, database=database):
@@ -217,6 +227,37 @@ class TableFiles:
         if now != before:
             odd = sorted(set(now) ^ set(before))
             raise changed(self._settings.place, why=f"files came or went meanwhile: {described(odd)}")
+
+
+@final
+@dataclass(frozen=True)
+class PartOfFiles:
+    """Some of the files of a source, as a source of its own."""
+
+    of: TableFiles
+    files: frozenset[str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.of.names
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        return self.of.why
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return self.of.options
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        return {**self.of.origin, "files": len(self.files)}
+
+    def digest(self) -> str:
+        return digest_of_files({name: digest for name, digest in self.of.contents.items() if name in self.files})
+
+    def batches(self, rows: int | None = None) -> Iterator[Batch]:
+        return self.of.batches_of(self.files, rows)
 
 
 def digest_of_files(contents: Mapping[str, str]) -> str:
