@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,18 +99,35 @@ def from_bytes(data: bytes, specs: Sequence[ColumnSpec]) -> tuple[Frame, np.ndar
             why="the chunk and the manifest that names it do not belong together",
             way_out="restore the object store from a copy, or ingest the source again",
         )
-    columns: dict[str, np.ndarray] = {}
-    for i, spec in enumerate(specs):
-        array = table.column(f"c{i}").combine_chunks()
-        if pa.types.is_dictionary(array.type):
-            values = np.array([*array.dictionary.to_pylist(), None], dtype=object)
-            columns[spec.name] = values[array.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-        elif spec.kind in (Kind.NUMERIC, Kind.DATETIME):
-            columns[spec.name] = array.to_numpy(zero_copy_only=False)
-        else:
-            columns[spec.name] = np.array(array.to_pylist(), dtype=object)
+    columns = {spec.name: _decoded(table.column(f"c{i}"), spec) for i, spec in enumerate(specs)}
     y = table.column(_TARGET).to_numpy()
     return Frame(columns, {spec.name: spec.kind for spec in specs}, table.num_rows), y
+
+
+def columns_of(data: bytes, specs: Mapping[int, ColumnSpec]) -> dict[str, np.ndarray]:
+    """Some columns, by position, of the rows of `to_bytes`; nothing else is read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = [f"c{i}" for i in specs]
+    strings = [f"c{i}" for i, spec in specs.items() if _type(spec.kind) == pa.string()]
+    table = pq.read_table(_opened(data), columns=names, read_dictionary=strings, use_threads=False)
+    return {spec.name: _decoded(table.column(f"c{i}"), spec) for i, spec in specs.items()}
+
+
+def _decoded(column: pa.ChunkedArray, spec: ColumnSpec) -> np.ndarray:
+    """The values of a stored column as a frame has them, shape (n,)."""
+    import pyarrow as pa
+
+    array = column.combine_chunks()
+    if pa.types.is_dictionary(array.type):
+        values = np.array([*array.dictionary.to_pylist(), None], dtype=object)
+        texts: np.ndarray = values[array.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+        return texts
+    if spec.kind in (Kind.NUMERIC, Kind.DATETIME):
+        numbers: np.ndarray = array.to_numpy(zero_copy_only=False)
+        return numbers
+    return np.array(array.to_pylist(), dtype=object)
 
 
 def target_of(data: bytes) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from penstock.bundle.decoder import Frame
+from penstock.data.part_columns import PartColumns
 from penstock.data.versions import DatasetVersion, load_part
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -34,3 +35,16 @@ def read_part(
         version.digest, part=part, rows=rows if limit is None or rows is None else min(rows, limit), run=run
     )
     return load_part(objects, version, part, limit=limit)
+
+
+def read_columns(
+    ledger: Ledger, objects: ObjectStore, version: DatasetVersion, part: str, *, run: str | None = None
+) -> PartColumns:
+    """The columns of ``"train"`` or ``"valid"``, each read as it is asked for.
+
+    Raises
+    ------
+    AccessError : the version is restricted to others; the refusal is in the audit trail.
+    """
+    ledger.access.read(version.digest, part=part, rows=version.rows.get(part), run=run)
+    return PartColumns(objects, version, part)

@@ -256,16 +256,17 @@ def _identity(
 def infer_text(context: Context, dataset: str) -> str:
     """The text of a contract for a version, with the reason for each line, from training rows alone."""
     from penstock.data.contract.infer import infer_contract
-    from penstock.data.doors import read_part
-    from penstock.data.versions import load_version
+    from penstock.data.doors import read_columns
+    from penstock.data.versions import load_target, load_version
 
     version = load_version(context.objects, dataset)
-    frame, y = read_part(context.ledger, context.objects, version, "train")
+    columns = read_columns(context.ledger, context.objects, version, "train")
+    y = load_target(context.objects, version, "train")
     details = context.ledger.datasets.get(dataset).details
     return infer_contract(
         version.decoder.columns,
         version.target,
-        frame,
+        columns,
         y,
         dropped=context.project.declaration.data.drop,
         rows=int(version.manifest["source"]["rows"]),

@@ -234,6 +234,12 @@ def _json_source(form: str) -> str:
 def read_error(path: Path, layout: Layout | None, error: Exception) -> SourceError:
     """What DuckDB says, in our words."""
     message = str(error)
+    if re.match(r"Out of Memory|failed to allocate|bad allocation|malloc of", message, re.IGNORECASE):
+        return SourceError(
+            f"there is no memory left to read {path}",
+            why="reading is bounded, but other programs, or a limit set for this one, leave less than that",
+            way_out="end other programs, or raise the limit (ulimit, the container's)",
+        )
     encoding = layout.encoding if layout else "utf-8"
     if re.search(r"unicode|UTF-?8", message, re.IGNORECASE):
         return bad_byte(path, encoding)

@@ -63,7 +63,7 @@ class _Table:
 def infer_contract(
     columns: Sequence[ColumnSpec],
     target: TargetSpec,
-    frame: Frame,
+    frame: Frame | Mapping[str, np.ndarray],
     y: np.ndarray,
     *,
     dropped: Sequence[str] = (),
@@ -75,7 +75,7 @@ def infer_contract(
 
     Parameters
     ----------
-    frame, y : training rows. dropped : columns of the file that are not kept; they may be there or not.
+    frame, y : training rows; a column is asked for when its lines are written, and again where two are compared. dropped : columns of the file that are not kept; they may be there or not.
     rows : of the whole file. unreadable : column -> training rows whose value could not be read.
     unlisted : columns whose values are personal and kept: no line holds any of them, nor how far they reach.
     """
@@ -344,7 +344,7 @@ def _target(target: TargetSpec, y: np.ndarray) -> _Table:
     return table
 
 
-def _comparisons(columns: Sequence[ColumnSpec], frame: Frame) -> Iterator[_Table]:
+def _comparisons(columns: Sequence[ColumnSpec], frame: Frame | Mapping[str, np.ndarray]) -> Iterator[_Table]:
     """Pairs of instants, and of numbers whose names are a beginning and an end, that never change their order."""
     for left in columns:
         for right in columns:
