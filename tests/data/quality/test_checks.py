@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_labels_that_were_exchanged_are_suspected(view: Any, judged: Any) -> Non
     dice = np.random.default_rng(1)
     x = dice.normal(size=(3000, 3))
     true = (4 * x[:, 0] + 2 * x[:, 1] + dice.normal(size=3000) > 0).astype(np.int64)
-    wrong = dice.random(3000) < 0.06
+    wrong = dice.random(3000) < 0.15
     columns = {f"x{i}": x[:, i] for i in range(3)}
     part = np.zeros(3000)
     one = only(judged("label-errors", view(columns, np.where(wrong, 1 - true, true), part=part)))
@@ -441,3 +442,51 @@ def _empty(view: Any, columns: dict[str, np.ndarray], regression: bool) -> Any:
     one = view(ODD["one row"], np.zeros(1) if regression else np.zeros(1, dtype=np.int64), part=np.full(1, 2))
     assert one.train.n_rows == len(columns["a"]) == 0
     return one
+
+
+@pytest.mark.parametrize("share", [0.15, 0.2, 0.3])
+def test_many_wrong_labels_are_found_as_few_are(view: Any, judged: Any, share: float) -> None:
+    """They make a model less sure of all rows: a fixed probability would find none of them."""
+    dice = np.random.default_rng(2)
+    x = dice.normal(size=(2000, 3))
+    true = (4 * x[:, 0] + 2 * x[:, 1] + dice.normal(size=2000) > 0).astype(np.int64)
+    wrong = dice.random(2000) < share
+    columns = {f"x{i}": x[:, i] for i in range(3)}
+    assert only(judged("label-errors", view(columns, np.where(wrong, 1 - true, true), part=np.zeros(2000)))).failed
+
+
+@pytest.mark.parametrize("kind", ["log-normal", "a product", "uneven"])
+def test_sound_numbers_of_uneven_spread_are_not_suspect(view: Any, judged: Any, kind: str) -> None:
+    """Dear things vary more than cheap ones."""
+    dice = np.random.default_rng(3)
+    a, b = dice.normal(size=(2, 1500))
+    y = {
+        "log-normal": np.exp(8 + 0.5 * a + dice.normal(size=1500)),
+        "a product": np.exp(a) * np.exp(2 * b),
+        "uneven": a + np.exp(b) * dice.normal(size=1500),
+    }[kind]
+    assert only(judged("label-errors", view({"a": a, "b": b}, y, part=np.zeros(1500)))).value < 0.01
+
+
+def test_columns_that_are_filled_in_the_same_rows_need_not_say_the_same(view: Any, judged: Any) -> None:
+    """Only rows in which both have a value are compared; there they may."""
+    dice = np.random.default_rng(5)
+    rare = dice.random(4000) < 0.05
+    lab_a, lab_b = (np.where(rare, dice.normal(size=4000), np.nan) for _ in range(2))
+    y = dice.integers(0, 2, 4000)
+    assert not only(judged("redundant-columns", view({"lab_a": lab_a, "lab_b": lab_b}, y))).failed
+    shorter = np.where(dice.random(4000) < 0.5, 3 * np.exp(lab_a), np.nan)
+    one = only(judged("redundant-columns", view({"lab_a": lab_a, "lab_c": shorter}, y)))
+    assert (one.about, one.failed, one.value) == ("lab_c", True, pytest.approx(1.0))
+
+
+def test_models_of_checks_are_judged_on_other_groups(view: Any, judged: Any) -> None:
+    """A customer's number knows the customer's rows, and nothing of those that are to come."""
+    dice = np.random.default_rng(7)
+    customer = dice.integers(0, 60, 1500)
+    leaves = dice.integers(0, 2, 60)[customer]
+    columns = {"cust": np.array([f"c{c}" for c in customer], dtype=object), "x": dice.normal(size=1500)}
+    by_row = view(columns, leaves, part=np.zeros(1500))
+    by_group = replace(by_row, split=SplitSettings(by="group:cust"))
+    assert only(judged("too-good-column", by_row)).failed
+    assert not only(judged("too-good-column", by_group)).failed

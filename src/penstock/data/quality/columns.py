@@ -15,6 +15,7 @@ from penstock.data.quality.view import View
 MOST_COLUMNS = 200  # that are compared in pairs
 FEW_VALUES = 60  # of a number, for it to be compared as a category too
 LEAST_ROWS = 20
+NEARLY = 0.95  # of the limit, from which on ranks are taken anew among the rows that both columns have
 
 
 class ConstantColumns:
@@ -55,7 +56,8 @@ class RedundantColumns:
     """Two columns that say the same.
 
     What it does
-        Compares columns in pairs on at most 20,000 training rows: numbers by the absolute rank correlation, categories (and
+        Compares columns in pairs on at most 20,000 training rows: numbers by the absolute rank correlation over the rows in which
+        both have a value (20 at least), categories (and
         numbers with at most 60 values) by the share of rows in which each value goes with one value of the other column, in both
         directions. It fails above the limit (0.99). Of each pair the later column is named. At most 200 columns are compared.
     Why it matters
@@ -84,16 +86,21 @@ class RedundantColumns:
         return failures_or_nearest(self, list(best.values()), limit, "there are no two columns to compare")
 
     def _numbers(self, view: View, names: list[str], limit: float) -> list[Finding]:
-        from scipy.stats import rankdata
-
         if len(names) < 2:
             return []
-        ranks = np.column_stack([_standard(rankdata(_filled(view.sample_frame[name]))) for name in names])
-        related = np.abs(ranks.T @ ranks) / len(ranks)
+        columns = np.column_stack([view.sample_frame[name] for name in names])
+        related, rows = rank_correlations(columns)
         found = []
         for a, b in combinations(range(len(names)), 2):
-            why = f"it goes with {names[a]} (rank correlation {related[a, b]:.4f})"
-            found.append(finding(self, names[b], min(1.0, related[a, b]), limit, why))
+            if rows[a, b] < LEAST_ROWS:
+                continue
+            value = related[a, b]
+            if value > NEARLY * limit and rows[a, b] < len(columns):
+                value = _correlation(columns[:, a], columns[:, b])
+            both = "" if rows[a, b] == len(columns) else f" in {rows[a, b]} rows with both"
+            found.append(
+                finding(self, names[b], value, limit, f"it goes with {names[a]} (rank correlation {value:.4f}{both})")
+            )
         return found
 
     def _categories(self, view: View, numbers: list[str], limit: float) -> list[Finding]:
@@ -124,11 +131,32 @@ def _follows(given: np.ndarray, told: np.ndarray) -> float:
     return float((most.sum() - usual) / (len(told) - usual)) if usual < len(told) else 0.0
 
 
-def _filled(array: np.ndarray) -> np.ndarray:
-    """Missing numbers below all others, so that they are compared too."""
-    return np.where(np.isnan(array), -np.inf, array)
+def rank_correlations(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Absolute correlations of columns' ranks over the rows in which both have a value, (c, c), and how many those are.
+
+    Ranks are those among all rows of a column: exact where nothing is missing, near where something is.
+    """
+    from scipy.stats import rankdata
+
+    there = ~np.isnan(columns)
+    ranks = np.zeros(columns.shape)
+    for j, own in enumerate(there.T):
+        ranked = rankdata(columns[own, j])
+        ranks[own, j] = (ranked - ranked.mean()) / max(1, len(ranked))  # near 0, so that nothing cancels
+    mask = there.astype(np.float64)
+    rows = mask.T @ mask
+    n = np.maximum(rows, 1.0)
+    sums, squares = ranks.T @ mask, (ranks**2).T @ mask  # of the first column, over the rows that the second has too
+    together = ranks.T @ ranks - sums * sums.T / n
+    spread = np.maximum(squares - sums**2 / n, 0.0)
+    scale = np.sqrt(spread * spread.T)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        related = np.where(scale > 1e-12 * n, np.abs(together) / scale, 0.0)
+    return np.minimum(related, 1.0), rows.astype(np.int64)
 
 
-def _standard(ranks: np.ndarray) -> np.ndarray:
-    spread = ranks.std()
-    return (ranks - ranks.mean()) / spread if spread else np.zeros_like(ranks)
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """The absolute rank correlation over the rows that both have: Spearman's."""
+    both = ~(np.isnan(one) | np.isnan(other))
+    related, _ = rank_correlations(np.column_stack([one[both], other[both]]))
+    return float(related[0, 1])

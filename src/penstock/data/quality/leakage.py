@@ -113,7 +113,11 @@ class TargetCopy:
         from sklearn.linear_model import LinearRegression
 
         X = np.column_stack([_plain(view.sample_frame[name]) for name in names])
-        value = strength(view.sample_y, out_of_fold(LinearRegression, X, view.sample_y, 0, seed=view.seed), 0)
+        value = strength(
+            view.sample_y,
+            out_of_fold(LinearRegression, X, view.sample_y, 0, seed=view.seed, groups=view.sample_groups),
+            0,
+        )
         why = f"R squared of a linear sum of {len(names)} numeric columns"
         if value > limit:
             weights = LinearRegression().fit(X, view.sample_y).coef_ * X.std(axis=0)
@@ -149,7 +153,11 @@ class FilledByOutcome:
             if not LEAST_SHARE <= absent.mean() <= 1 - LEAST_SHARE:
                 continue
             k = len(view.classes) if view.is_classification else 0
-            value = strength(view.sample_y, of_values(absent.astype(np.int64), view.sample_y, k, seed=view.seed), k)
+            value = strength(
+                view.sample_y,
+                of_values(absent.astype(np.int64), view.sample_y, k, seed=view.seed, groups=view.sample_groups),
+                k,
+            )
             why = f"from its being filled alone; it is missing in {absent.mean():.1%} of the training rows"
             found.append(finding(self, name, value, limit, why))
         return failures_or_nearest(self, found, limit, "no column is filled in some rows and missing in others")
@@ -166,9 +174,13 @@ def alone(view: View, column: np.ndarray, kind: Kind) -> float:
             return float("nan")
         ranks = np.full(len(column), np.nan)
         ranks[~absent] = rankdata(column[~absent], method="dense")  # a tree asks for the order alone
-        return strength(y, out_of_fold(lambda: _tree(view, len(y)), ranks[:, None], y, k, seed=view.seed), k)
+        return strength(
+            y,
+            out_of_fold(lambda: _tree(view, len(y)), ranks[:, None], y, k, seed=view.seed, groups=view.sample_groups),
+            k,
+        )
     _, codes = coded(column)
-    return strength(y, of_values(codes + 1, y, k, seed=view.seed), k)
+    return strength(y, of_values(codes + 1, y, k, seed=view.seed, groups=view.sample_groups), k)
 
 
 def _tree(view: View, rows: int) -> Any:

@@ -11,9 +11,19 @@ FOLDS = 3
 HUGE = 1e150  # larger numbers overflow where bins are cut
 
 
-def folds_of(y: np.ndarray, seed: int, folds: int = FOLDS) -> np.ndarray:
-    """The fold of each row, int, shape (n,): the rows of each class (or of each stretch of numbers) dealt in turn."""
+def folds_of(y: np.ndarray, seed: int, folds: int = FOLDS, groups: np.ndarray | None = None) -> np.ndarray:
+    """The fold of each row, int, shape (n,): the rows of each class (or of each stretch of numbers) dealt in turn.
+
+    Of rows in `groups` (numbers from 0 on) each group is dealt whole, the largest first, to the fold with the fewest rows so far.
+    """
     dice = np.random.default_rng(seed)
+    if groups is not None:
+        sizes = np.bincount(groups)
+        of_group, rows = np.zeros(len(sizes), dtype=np.int64), np.zeros(folds)
+        for group in np.lexsort((dice.random(len(sizes)), -sizes)):
+            of_group[group] = rows.argmin()
+            rows[of_group[group]] += sizes[group]
+        return of_group[groups]
     order = np.lexsort((dice.random(len(y)), y))
     fold = np.empty(len(y), dtype=np.int64)
     fold[order] = np.arange(len(y)) % folds
@@ -23,8 +33,8 @@ def folds_of(y: np.ndarray, seed: int, folds: int = FOLDS) -> np.ndarray:
 class Boosted:
     """Small gradient-boosted trees, which take missing values; also columns without any, and huge numbers."""
 
-    def __init__(self, *, classification: bool, seed: int) -> None:
-        self.classification, self.seed = classification, seed
+    def __init__(self, *, classification: bool, seed: int, robust: bool = False) -> None:
+        self.classification, self.seed, self.robust = classification, seed, robust
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Boosted:
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -36,7 +46,8 @@ class Boosted:
             "l2_regularization": 1.0,
             "early_stopping": False,
         }  # without it, rare classes run away
-        model = kind(**size, **steady, random_state=self.seed)
+        loss = {"loss": "absolute_error"} if self.robust else {}
+        model = kind(**size, **steady, **loss, random_state=self.seed)
         self._model = model.fit(self._taken(X), y)
         return self
 
@@ -54,9 +65,9 @@ class Boosted:
         return np.clip(np.where(self._filled, X, 0.0), -HUGE, HUGE)
 
 
-def boosted(*, classification: bool, seed: int) -> Boosted:
-    """A `Boosted` that is not fitted."""
-    return Boosted(classification=classification, seed=seed)
+def boosted(*, classification: bool, seed: int, robust: bool = False) -> Boosted:
+    """A `Boosted` that is not fitted; a `robust` one foretells medians, which few wrong numbers do not move."""
+    return Boosted(classification=classification, seed=seed, robust=robust)
 
 
 def answers(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray:
@@ -69,10 +80,17 @@ def answers(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def out_of_fold(
-    make: Callable[[], Any], X: np.ndarray, y: np.ndarray, n_classes: int, *, seed: int, folds: int = FOLDS
+    make: Callable[[], Any],
+    X: np.ndarray,
+    y: np.ndarray,
+    n_classes: int,
+    *,
+    seed: int,
+    folds: int = FOLDS,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Answers to each row by a model that did not see it; as `answers`. A fold with one class answers that class."""
-    fold = folds_of(y, seed, folds)
+    """Answers to each row by a model that did not see it, nor its group; as `answers`. A fold with one class answers that class."""
+    fold = folds_of(y, seed, folds, groups)
     found = np.zeros((len(y), max(1, n_classes)))
     for k in range(folds):
         inside, outside = fold != k, fold == k
@@ -85,13 +103,21 @@ def out_of_fold(
     return found
 
 
-def of_values(codes: np.ndarray, y: np.ndarray, n_classes: int, *, seed: int, folds: int = FOLDS) -> np.ndarray:
+def of_values(
+    codes: np.ndarray,
+    y: np.ndarray,
+    n_classes: int,
+    *,
+    seed: int,
+    folds: int = FOLDS,
+    groups: np.ndarray | None = None,
+) -> np.ndarray:
     """As `out_of_fold`, by the mean outcome of the rows with the same value (with one row's weight of the overall mean).
 
     `codes`: value numbers from 0 on; missing is a value as any other.
     """
     outcome = np.eye(n_classes)[y] if n_classes else y.reshape(-1, 1).astype(np.float64)
-    fold = folds_of(y, seed, folds)
+    fold = folds_of(y, seed, folds, groups)
     size = int(codes.max(initial=-1)) + 1
     found = np.zeros_like(outcome, dtype=np.float64)
     for k in range(folds):

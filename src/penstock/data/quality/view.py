@@ -110,6 +110,19 @@ class View:
         return self.y[self.sample] / self._unit if not self.is_classification else self.y[self.sample]
 
     @cached_property
+    def sample_groups(self) -> np.ndarray | None:
+        """The group of each sampled row by which rows are dealt, int64; None where each is dealt on its own.
+
+        Models of the checks are judged on other groups than they were fitted on, as the model that is to come will be.
+        """
+        from penstock.data.quality.encoding import coded
+
+        name = self.split.column
+        if not self.split.by.startswith("group:") or name not in self.train.kinds:
+            return None
+        return coded(self.sample_frame[name])[1] + 1
+
+    @cached_property
     def _unit(self) -> float:
         """What numbers are divided by, so that squares of huge ones do not overflow."""
         return float(np.abs(self.y).max(initial=0.0)) or 1.0
