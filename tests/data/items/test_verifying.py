@@ -68,6 +68,20 @@ def test_a_flipped_bit_is_told_with_the_versions_and_files_that_it_hurts(workspa
         checkout(workspace, "d@1", to=workspace.root / "out")
 
 
+def test_what_a_run_or_a_model_kept_and_is_gone_is_told(workspace: Workspace) -> None:
+    """Not what is damaged alone: once that is discarded, the run lacks it still."""
+    with workspace.ledger.run("fit") as run:
+        page = run.keep("page", b"a page")
+        bundle = run.keep("bundle", b"a bundle")
+    workspace.ledger.registry.register("shop", run.id, bundle, passed=True, dataset=page)
+    assert verify(workspace).exit_code == 0
+    for digest in (page, bundle):
+        workspace.objects.delete(digest)
+    found = verify(workspace)
+    assert found.wrong == {page: "missing", bundle: "missing"}
+    assert [(h.kind, h.name) for h in found.hurt] == [("model", "shop@1"), ("run", run.id)]
+
+
 def test_what_is_discarded_is_made_again_from_the_files(workspace: Workspace, folder: Path) -> None:
     """The pack has the same bytes, so that the version is whole again."""
     for file in packs(workspace):

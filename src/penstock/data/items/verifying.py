@@ -164,11 +164,17 @@ def _hurt(workspace: Workspace, wrong: dict[str, str], only: str | None) -> list
         found += _of_list(objects, "data set", record.digest, record.digest, wrong)
     for row in ledger.ask("SELECT name, version, bundle, report FROM model_versions ORDER BY name, version"):
         digests = [digest for digest in (row.bundle, row.report) if digest]
+        wrong.update({digest: MISSING for digest in digests if not objects.has(digest)})
         bad = _below(objects, digests, wrong)
         if bad:
             found.append(Hurt("model", f"{row.name}@{row.version}", tuple(sorted(bad))))
     runs: dict[str, set[str]] = {}
-    for row in ledger.ask("SELECT run, digest FROM run_outputs ORDER BY run"):
+    kept = (
+        "SELECT digest FROM run_outputs WHERE size_bytes IS NOT NULL UNION SELECT log FROM runs WHERE log IS NOT NULL"
+    )
+    wrong.update({row.digest: MISSING for row in ledger.ask(kept) if not objects.has(row.digest)})
+    every = "SELECT run, digest FROM run_outputs UNION SELECT id, log FROM runs WHERE log IS NOT NULL ORDER BY run"
+    for row in ledger.ask(every):
         bad = _below(objects, [row.digest], wrong) if wrong else set()
         if bad:
             runs.setdefault(row.run, set()).update(bad)
