@@ -56,6 +56,7 @@ def test_the_interval_allows_for_what_the_folds_share() -> None:
     half = t.ppf(0.975, 4) * np.sqrt((1 / 5 + 20 / 80) * np.var(values, ddof=1))
     assert (low, high) == (pytest.approx(mean - half), pytest.approx(mean + half))
     assert summary([None, 0.5], [(1, 1)] * 2) == (0.5, None, None, None)
+    assert summary([0.82, 0.99], [(100, 50)] * 2, share=True)[2:] == (0.0, 1.0)  # no ROC-AUC above 1
     assert summary([None], [(1, 1)]) == (None, None, None, None)
 
 

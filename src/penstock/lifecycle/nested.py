@@ -182,6 +182,7 @@ def evaluate_nested(
     BadParameter : fewer than two folds. SearchError : groups or times do not allow so many.
     """
     from penstock.errors import BadParameter
+    from penstock.evaluation.metrics import METRICS
 
     count = project.declaration.evaluation.nested if folds is None else folds
     if count < 2:
@@ -222,7 +223,9 @@ def evaluate_nested(
             )
         warnings = list(dict.fromkeys(stages.warnings))
     mean, spread, low, high = summary(
-        [one["value"] for one in done], [(r["rows"]["train"] + r["rows"]["valid"], r["rows"]["held"]) for r in done]
+        [one["value"] for one in done],
+        [(r["rows"]["train"] + r["rows"]["valid"], r["rows"]["held"]) for r in done],
+        share=METRICS[str(records[0].outputs["metric"])].unit == "share",
     )
     undefined = sum(one["value"] is None for one in done)
     if undefined:
@@ -231,13 +234,14 @@ def evaluate_nested(
 
 
 def summary(
-    values: list[float | None], sizes: list[tuple[int, int]]
+    values: list[float | None], sizes: list[tuple[int, int]], *, share: bool = False
 ) -> tuple[float | None, float | None, float | None, float | None]:
     """Mean, spread (standard deviation) and interval of the mean; None where too few folds have a value.
 
     Parameters
     ----------
     values : of the folds. sizes : rows that each was learned from, and rows that were held back.
+    share : the values lie between 0 and 1, and so does the interval.
 
     >>> mean, spread, low, high = summary([0.8, 0.9], [(100, 100), (100, 100)])
     >>> round(mean, 3), round(spread, 3)
@@ -256,4 +260,5 @@ def summary(
     spread = float(told.std(ddof=1))
     ratio = float(np.mean([held / learned for _, (learned, held) in known]))
     half = float(t.ppf((1 + COVERAGE) / 2, len(told) - 1) * spread * np.sqrt(1 / len(told) + ratio))
-    return mean, spread, mean - half, mean + half
+    low, high = mean - half, mean + half
+    return (mean, spread, max(0.0, low), min(1.0, high)) if share else (mean, spread, low, high)
