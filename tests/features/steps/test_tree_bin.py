@@ -75,3 +75,13 @@ def test_huge_values_and_targets(block):
     columns = block(Form.NUMBERS, [-most, -1, 1, most])
     fitted = TreeBin(4, 1).fit([columns], Target(np.array([-1e300, -1e300, 1e300, 1e300]), Task.REGRESSION), seed=0)
     assert apply(fitted, columns).ravel().tolist() == [0, 0, 1, 1]
+
+
+def test_every_value_is_looked_at_though_there_are_many(block):
+    """30,000 different ones, as the column `fnlwgt` of the adult data has: the edges are still those of the tree."""
+    generator = np.random.default_rng(0)
+    x = generator.permutation(200_000)[:30_000].astype(np.float32)
+    y = (generator.random(30_000) < 0.2 + 0.1 * np.sin(x / 20_000)).astype(np.int64)
+    theirs = DecisionTreeClassifier(max_leaf_nodes=10, min_samples_leaf=0.01, random_state=0).fit(x[:, None], y)
+    fitted = TreeBin(10, 0.01).fit([block(Form.NUMBERS, x)], Target(y, Task.BINARY), seed=0)
+    assert fitted.columns[0].edges.tolist() == _edges(theirs).tolist()

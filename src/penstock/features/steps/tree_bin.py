@@ -15,8 +15,10 @@ from penstock.features.bins import ENCODE, Bins
 from penstock.features.bounds import Bound, Number, Whole
 from penstock.features.step import Target
 
-MOST_VALUES = 10_000
-"""Distinct values between which edges are sought; of more, neighbours are taken together, as many rows in each group."""
+MOST_SUMS = 2_000_000
+FEWEST_VALUES = 10_000
+"""So many distinct values, and as many more as their sums by class stay below `MOST_SUMS`, are each looked at for an edge; of more, neighbours
+are taken together, as many rows in each group."""
 
 LEAST_GAIN = 1e-14
 """Of a division, for each row; what is less is rounding. (Targets are counted, or lie between -1 and 1.)"""
@@ -28,7 +30,9 @@ class TreeBin(Bins):
 
     The tree divides, time after time, the bin whose division leaves the least impurity (Gini's for classes, squared error for
     numbers), as scikit-learn's trees with `max_leaf_nodes` do, and stops when nothing is gained. Edges lie midway between two
-    training values. A number on an edge belongs to the bin above it. A column that says nothing of the target is one bin.
+    training values. A number on an edge belongs to the bin above it. A column that says nothing of the target is one bin. Of
+    more different values than 2 million, divided by the classes where there are classes (but never fewer than 10,000), neighbours are
+    taken together first.
 
     The bins are learned from the target of the training rows: with small bins, training rows look a little easier than new ones.
 
@@ -61,7 +65,7 @@ class TreeBin(Bins):
         values = column[there].astype(np.float64)
         if len(values) == 0:
             return np.empty(0)
-        low, high, group = _grouped(values)
+        low, high, group = _grouped(values, _most_values(target))
         rows, sums = _sums_by_group(group, len(low), target, there)
         least = math.ceil(self.min_rows * len(values)) if self.min_rows < 1 else math.ceil(self.min_rows)
         cuts = _grow(rows, sums, self.bins, least)
@@ -78,12 +82,17 @@ class _Division:
     cut: int
 
 
-def _grouped(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _most_values(target: Target) -> int:
+    n_classes = int(target.values.max()) + 1 if target.task.is_classification else 1
+    return max(FEWEST_VALUES, MOST_SUMS // n_classes)
+
+
+def _grouped(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Smallest and largest value of each group, rising, and the group of each row."""
     distinct, group, counts = np.unique(values, return_inverse=True, return_counts=True)
-    if len(distinct) <= MOST_VALUES:
+    if len(distinct) <= most:
         return distinct, distinct, group
-    wide = (np.cumsum(counts) - counts) * MOST_VALUES // len(values)  # of each distinct value
+    wide = (np.cumsum(counts) - counts) * most // len(values)  # of each distinct value
     first = np.flatnonzero(np.diff(wide, prepend=-1))
     last = np.append(first[1:], len(distinct)) - 1
     return distinct[first], distinct[last], np.searchsorted(first, group, side="right") - 1
