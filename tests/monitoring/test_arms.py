@@ -77,6 +77,7 @@ def test_each_arm_has_its_own(traffic: Callable[..., Traffic]) -> None:
     for code in ("overloaded", "too-late", "store-full"):  # of a server with too much to do
         there.writer.error(503, code)
     there.writer.error(500, "internal", origin=there.origin(2, "candidate"))
+    there.writer.error(503, "model-unavailable", origin=origin_of("fraud", 7, "shelf"))  # of neither arm
     found = there.compare()
     live, candidate = ({n: f.value for n, f in arm.figures().items()} for arm in (found.live, found.candidate))
     assert (live["requests"], live["rows"], live["errors"]) == (7, 12, pytest.approx(1 / 7))

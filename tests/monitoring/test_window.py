@@ -128,3 +128,15 @@ def test_no_answers_make_arrays_of_no_rows(bundle):
     assert len(empty) == 0
     if empty.probabilities is not None:
         assert empty.probabilities.shape == (0, len(bundle.signature.target.classes))
+
+
+def test_what_other_models_failed_at_is_not_held_against_the_version(bundle, tmp_path):
+    """A damaged model of the shelf, an older version that was asked by its number; what names none is the live version's."""
+    serve(tmp_path, bundle, ROWS)
+    with JournalWriter(tmp_path) as writer:
+        for model, version in (("fraud", 1), (bundle.signature.model, 7)):
+            writer.error(503, "model-unavailable", origin=origin_of(model, version, "shelf"))
+        writer.error(503, "overloaded")
+        writer.error(503, "too-late", origin=origin_of(bundle.signature.model, 1, "blue"))
+    window = window_of(tmp_path, bundle)
+    assert (window.failed, dict(window.refused)) == (2, {"wrong-type": 1, "overloaded": 1, "too-late": 1})

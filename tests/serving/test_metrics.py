@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from penstock.serving.metrics import ROWS, Metrics, clear_metrics
+from penstock.serving.metrics import PREDICTED, ROWS, Metrics, clear_metrics
 from penstock.serving.settings import LatencyObjective, ObjectiveSettings
 from penstock.serving.slots import SlotState
 from penstock.testing.toy_bundle import ROWS as TOY_ROWS
@@ -99,3 +99,11 @@ def test_promtool_takes_what_the_server_tells(
     client = open_client(objectives=ObjectiveSettings(0.9, LatencyObjective(0.5, 10), 0.5))
     assert client.post("/predict", {"rows": [TOY_ROWS[0]]}).status_code == 200
     promtool("check", "metrics", stdin=client.get("/metrics").text)
+
+
+def test_the_place_of_the_first_counter_is_a_place(tmp_path: Path) -> None:
+    """0 is no absence: an answered prediction was counted as of another status."""
+    metrics = Metrics(tmp_path, "one")
+    metrics.request("predict", 200)
+    metrics.request("predict", 418)
+    assert metrics.values[PREDICTED] == 1

@@ -244,6 +244,8 @@ def test_a_damaged_entry_is_refused_when_asked_and_the_others_are_untouched(
     assert (response.status_code, response.json()["error"]["code"]) == (503, "model-unavailable")
     assert str(tmp_path) not in response.text
     assert victim in caplog.text
+    (refused,) = read(client.journal)
+    assert (refused.model, refused.version, refused.slot) == ("fraud", 1, "shelf"), "not held against the live version"
     assert ask(client, model="churn")["model"] == "churn"
     assert ask(client)["model"] == "toy"
     assert states(client)["fraud", 1] == "failed"
@@ -251,6 +253,26 @@ def test_a_damaged_entry_is_refused_when_asked_and_the_others_are_untouched(
     shelve("fraud", 1, of=2)
     asyncio.run(client.worker.models._move(read_shelf(tmp_path / "serving")))
     assert ask(client, model="fraud")["model"] == "fraud"
+
+
+@pytest.mark.parametrize("path", ["/predict", "/v2/models/fraud/infer", "/v1/models/fraud:predict"])
+def test_what_is_refused_is_journalled_of_the_model_that_was_asked(
+    deploy: Deploy, shelve: Shelve, open_client: Any, path: str
+) -> None:
+    """By every way in, whether it was loaded before; without a name it is the live version's."""
+    deploy(1)
+    shelve("fraud", 7, of=2)
+    client = open_client()
+    body = {"rows": [{"age": "old"}], "instances": [{"age": "old"}]}
+    body = {"rows": body["rows"], "model": "fraud"} if path == "/predict" else {"instances": body["instances"]}
+    if path.startswith("/v2"):
+        body = {"inputs": [{"name": "age", "datatype": "BYTES", "shape": [1], "data": ["old"]}]}
+    for _ in range(2):
+        assert client.post(path, body).status_code in (400, 422)
+    assert client.post("/predict", {"rows": [{"age": "old"}]}).status_code in (400, 422)
+    assert [(record.kind, record.model, record.version) for record in read(client.journal)] == [
+        ("error", "fraud", 7), ("error", "fraud", 7), ("error", "", 0)
+    ]  # fmt: skip
 
 
 def test_the_shelf_may_change_while_the_server_runs(

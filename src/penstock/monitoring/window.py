@@ -109,8 +109,8 @@ def read_window(
 
     for record in read(journal, since, until, ("predict", "error")):
         if record.kind == "error":
-            if record.version and (record.model, record.version) != (signature.model, version):
-                continue  # the candidate of a release failed, and the live version answered
+            if record.version and (record.model, record.version) != (name, version):
+                continue  # another one failed at it: the candidate of a release, or what was asked by its name
             refused[record.code or str(record.status)] += 1
             failed += record.status >= 500
             continue

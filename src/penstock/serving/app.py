@@ -18,6 +18,7 @@ from penstock.serving.door import CLOSED, Door, came_of, refusing
 from penstock.serving.fast_lane import FastLane
 from penstock.serving.follower import Loaded
 from penstock.serving.heads import Heads, heads_of, request_id_of
+from penstock.serving.meant import MEANT
 from penstock.serving.metrics import PREDICTED
 from penstock.serving.predicting import Predicting
 from penstock.serving.refusals import headers_of, status_of
@@ -114,7 +115,7 @@ class App:
     def note(self, error: Exception) -> None:
         """Journal that a request of another protocol was refused, as `/predict` does."""
         if not is_turned_away(error):
-            self._predicting.journal_error(status_of(error), error, ASKING.get())
+            self._predicting.journal_error(status_of(error), error, ASKING.get(), MEANT.get())
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

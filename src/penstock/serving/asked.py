@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import RequestError
 from penstock.serving.bodies import parse_object
 from penstock.serving.follower import Loaded
+from penstock.serving.meant import MEANT, about
 from penstock.serving.urgency import deadline_of
 
 if TYPE_CHECKING:
@@ -95,7 +96,11 @@ async def chosen(asked: Asked, worker: Worker) -> Loaded:
     ------
     RequestError : status 404, this server does not offer it; 503, it cannot be loaded.
     """
-    return at_hand(asked, worker) or await worker.models.find(asked.model, asked.version)
+    loaded = at_hand(asked, worker)
+    if loaded is None:
+        return await worker.models.find(asked.model, asked.version)
+    MEANT.set(about(loaded, worker.serving.live))
+    return loaded
 
 
 def at_hand(asked: Asked, worker: Worker) -> Loaded | None:

@@ -20,6 +20,7 @@ from penstock.serving.connections import Connection, Limits
 from penstock.serving.door import CAME, CLOSED
 from penstock.serving.follower import Loaded
 from penstock.serving.heads import MOST_HEADERS, NOTED, heads_of, request_id_of
+from penstock.serving.meant import MEANT, about
 from penstock.serving.metrics import PREDICTED
 from penstock.serving.predicting import Predicting
 from penstock.serving.refusals import headers_of, refusal
@@ -73,6 +74,8 @@ class FastLane:
             if call.who is not None:
                 call.who.take(len(asked.rows))
             loaded = at_hand(asked, self.worker)
+            if loaded is not None:
+                call.meant = about(loaded, self.worker.serving.live)
             arms = None if loaded is None else loaded.arms
             if loaded is None or (
                 arms is not None and not put_dealt(self._predicting, arms, asked, came_ns, call.urgency, call, call.who)
@@ -102,12 +105,12 @@ class FastLane:
         else:
             call.answer(loaded, answers)
 
-    def refused(self, error: Exception, who: Asking | None) -> tuple[int, bytes]:
-        """Status and body of a refusal, counted and journalled."""
+    def refused(self, error: Exception, who: Asking | None, meant: bytes = b"") -> tuple[int, bytes]:
+        """Status and body of a refusal, counted and journalled. `meant`: as `about` says; default: what this task was asked for."""
         status, content = refusal(error)
         self.worker.metrics.request("predict", status)
         if not is_turned_away(error):
-            self._predicting.journal_error(status, error, who)
+            self._predicting.journal_error(status, error, who, meant or MEANT.get())
         return status, content
 
     def closed(self) -> None:
@@ -132,6 +135,7 @@ class Call:
         "disconnected",
         "is_whole",
         "keep_alive",
+        "meant",
         "more",
         "response_complete",
         "urgency",
@@ -146,6 +150,7 @@ class Call:
         self.urgency = USUAL
         self.caller: Caller | None = None
         self.who: Asking | None = None
+        self.meant = b""
         self.more = b""  # headers of the answer
         self.is_whole = self.response_complete = self.disconnected = False
 
@@ -168,7 +173,7 @@ class Call:
         self._send(200, b"%b%b}" % (loaded.opening, predictions))
 
     def refuse(self, error: Exception) -> None:
-        status, content = self._protocol.lane.refused(error, self.who)
+        status, content = self._protocol.lane.refused(error, self.who, self.meant)
         for name, value in headers_of(error).items():
             self.more += b"%b: %b\r\n" % (name.encode(), value.encode())
         self._send(status, content)

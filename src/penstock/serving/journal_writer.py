@@ -170,7 +170,8 @@ class JournalWriter:
 
         Parameters
         ----------
-        origin : the arm of a release that failed at it, made by `origin_of`; the live version has answered in its place.
+        origin : made by `origin_of`: the arm of a release that failed at it, so that the live version has answered in its place, or the
+            version that was asked by its name. Empty: what answers by itself.
         """
         who = {"consumer": consumer} if consumer else {}
         of_arm = orjson.loads(b"{%b}" % origin)

@@ -117,7 +117,8 @@ class Metrics:
         self.values = memoryview(shared_map(path, _SIZE * 8)).cast("d")
 
     def request(self, route: str, status: int) -> None:
-        self.values[_PLACES.get((route, status)) or _PLACES[route, 0]] += 1
+        place = _PLACES.get((route, status))
+        self.values[_PLACES[route, 0] if place is None else place] += 1  # a place may be 0
 
     def prediction(self, seconds: float, *, is_late: bool = False) -> None:
         """A prediction request that was answered, by whichever protocol, and how long it took in here, waiting included."""

@@ -24,6 +24,7 @@ from penstock.serving.background import in_turn
 from penstock.serving.folder import ServingFolder
 from penstock.serving.followed import Followed
 from penstock.serving.follower import Loaded, Prepare, Serving
+from penstock.serving.journal_writer import origin_of
 from penstock.serving.loading import (
     give_memory_back,
     graph_bytes_of,
@@ -32,6 +33,7 @@ from penstock.serving.loading import (
     memory_of,
     resident_bytes,
 )
+from penstock.serving.meant import MEANT, about
 from penstock.serving.model_metrics import ModelCounts
 from penstock.serving.shelf import SLOT, Shelf, ShelfEntry, read_shelf
 
@@ -118,7 +120,11 @@ class Models:
         serving = self._serving()
         word = None if version is None else str(version)
         found = address(serving, model or serving.live.entry.model, word, shelf=self.shelf)
-        return found if isinstance(found, Loaded) else await self._of_shelf(found)
+        if isinstance(found, Loaded):
+            MEANT.set(about(found, serving.live))
+            return found
+        MEANT.set(origin_of(found.model, found.version, SLOT))  # also where it cannot be loaded
+        return await self._of_shelf(found)
 
     async def _of_shelf(self, entry: ShelfEntry) -> Loaded:
         held = self._held.get(entry.key)

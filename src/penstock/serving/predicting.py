@@ -99,7 +99,8 @@ class Predicting:
         return await reply.future
 
     def journal_error(self, status: int, error: Exception, who: Asking | None, origin: bytes = b"") -> None:
-        """Record that a prediction request was refused, or that the arm `origin` failed at it."""
+        """Record that a prediction request was refused, or that the arm `origin` failed at it; of another version than the live one,
+        `origin` names it, too."""
         code = error.code if isinstance(error, PenstockError) else "internal"
         try:
             self._worker.journal.error(status, code, "" if who is None else who.consumer, origin)

@@ -115,7 +115,7 @@ def test_tritons_grpc_client_gets_the_bundles_answers(
     assert server.stop() == 0
 
 
-def test_typed_contents_are_read_as_raw_ones(deploy: Any, start_server: Any) -> None:
+def test_typed_contents_are_read_as_raw_ones(deploy: Any, start_server: Any, tmp_path: Path) -> None:
     """Clients without numpy fill `contents`."""
     import grpc
 
@@ -135,8 +135,16 @@ def test_typed_contents_are_read_as_raw_ones(deploy: Any, start_server: Any) -> 
             response_deserializer=message("ModelInferResponse").FromString,
         )
         answer = call(request, timeout=10)
-    assert answer.outputs[0].name == "prediction"
-    assert list(answer.outputs[0].shape) == [2]
+        assert answer.outputs[0].name == "prediction"
+        assert list(answer.outputs[0].shape) == [2]
+        request.outputs.add(name="cat")
+        with pytest.raises(grpc.RpcError, match="no output 'cat'"):
+            call(request, timeout=10)
+        del request.outputs[:]
+        request.inputs.append(request.inputs[0])
+        with pytest.raises(grpc.RpcError, match="for the second time"):
+            call(request, timeout=10)
+    assert [record.kind for record in read(tmp_path / "serving" / "journal")] == ["predict", "error", "error"]
 
 
 def test_a_taken_port_for_grpc_is_told_and_ends_the_server(deploy: Any, start_server: Any) -> None:
@@ -185,6 +193,8 @@ def one(**more: Any) -> dict[str, Any]:
         ({**one(), "outputs": [{}]}, "outputs", "has no name"),
         ({**one(), "outputs": {"name": "id"}}, "outputs", "no list"),
         ({**one(), "outputs": [{"name": "cat"}]}, "outputs", "no output 'cat'"),
+        ({**one(), "outputs": [{"name": "id"}, {"name": "id"}]}, "outputs", "asked for twice"),
+        ({"inputs": one()["inputs"] * 2}, "inputs[1]", "for the second time"),
         (one(name="aeg"), "rows[0].aeg", "does not know"),
         (one(data=["old"]), "rows[0].age", "not a number"),
     ],
@@ -197,6 +207,7 @@ def test_what_is_malformed_is_refused_with_its_place(client: Any, body: Any, pat
     assert answer["path"] == path
     assert said in answer["error"]
     assert answer["code"]
+    assert [record.kind for record in read(client.journal)] == ["error"], "it is not counted as answered"
 
 
 def test_columns_of_different_lengths_are_refused(client: Any) -> None:

@@ -31,6 +31,8 @@ from penstock.serving.protocols.tensors import (
     from_bytes,
     metadata,
     priority_of,
+    refuse_second,
+    refuse_strange_outputs,
     shaped,
     tensors_of,
 )
@@ -294,8 +296,10 @@ def _methods(door: Door) -> dict[str, Method]:
         came_ns = perf_counter_ns()
         loaded = await loaded_of(request.model_name, request.model_version)
         rows = rows_of_columns(_columns(request), path="inputs", most=door.worker.settings.max_rows)
+        wanted = [output.name for output in request.outputs]
+        refuse_strange_outputs(wanted, loaded.bundle.signature)
         answers = await door.ask(loaded, rows, came_ns, _urgency(request, context))
-        tensors = chosen(tensors_of(answers, loaded.bundle.signature), [output.name for output in request.outputs])
+        tensors = chosen(tensors_of(answers, loaded.bundle.signature), wanted)
         response = message("ModelInferResponse")(
             model_name=loaded.entry.model, model_version=str(version_told(loaded, answers)), id=request.id
         )
@@ -367,9 +371,10 @@ def _columns(request: Any) -> dict[str, Any]:
             way_out="send one for each input, in their order",
             path="raw_input_contents",
         )
-    columns = {}
+    columns: dict[str, Any] = {}
     for number, tensor in enumerate(request.inputs):
         path = f"inputs[{number}]"
+        refuse_second(tensor.name, columns, path)
         if tensor.datatype not in DTYPES and tensor.datatype != BYTES:
             raise RequestError(
                 f"{path} ({tensor.name!r}) has the datatype {tensor.datatype!r}",

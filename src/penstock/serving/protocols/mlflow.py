@@ -35,7 +35,7 @@ _CODES = {
 
 
 def routes(door: Door) -> list[Route]:
-    """`/invocations`, `/ping`, `/version`."""
+    """`/invocations` and `/ping`."""
 
     async def invocations(request: Request) -> Response:
         loaded = door.worker.serving.live

@@ -119,6 +119,7 @@ def read_inference(body: bytes, header_length: int | None, signature: Signature,
                     path,
                 )
             values, rest = from_bytes(rest[:size], datatype, path), rest[size:]
+        refuse_second(name, columns, path)
         columns[name] = shaped(name, shape, values, path)
     if len(rest):
         raise _wrong(f"{len(rest)} bytes belong to no tensor", "the sizes do not add up", "correct binary_data_size")
@@ -127,11 +128,13 @@ def read_inference(body: bytes, header_length: int | None, signature: Signature,
     outputs = head.get("outputs") or []
     if not isinstance(outputs, list):
         raise _wrong('"outputs" are no list', "each is an object with a name", 'send [{"name": ...}]', "outputs")
+    wanted = tuple(_wanted(output, number) for number, output in enumerate(outputs))
+    refuse_strange_outputs([output.name for output in wanted], signature)
     said = of_request if isinstance(of_request, dict) else {}
     return Inference(
         rows_of_columns(columns, path="inputs", most=most),
         head.get("id") if isinstance(head.get("id"), str) else None,
-        tuple(_wanted(output, number) for number, output in enumerate(outputs)),
+        wanted,
         all_binary,
         deadline_of_timeout(said.get("timeout")),
         priority_of(said.get("priority")),
@@ -210,20 +213,35 @@ def tensors_of(answers: Sequence[Answer], signature: Signature) -> list[Tensor]:
     return made
 
 
-def chosen(tensors: list[Tensor], names: Sequence[str]) -> list[Tensor]:
-    """Those of these names, in their order; all where none is named.
+def refuse_second(name: str, columns: Mapping[str, Any], path: str) -> None:
+    """
+    Raises
+    ------
+    RequestError : an input of that name was read before: which of the two is meant is not known.
+    """
+    if name in columns:
+        raise _wrong(f"{path} is {name!r} for the second time", "each input is one tensor", "send it once", path)
+
+
+def refuse_strange_outputs(names: Sequence[str], signature: Signature) -> None:
+    """To be called before the model is asked, so that nothing is journalled as answered that is refused.
 
     Raises
     ------
-    RequestError : there is no output of that name.
+    RequestError : there is no output of that name, or it is named twice.
     """
-    if not names:
-        return tensors
+    known = [name for name, _, _ in outputs_of(signature)]
+    for number, name in enumerate(names):
+        if name not in known:
+            raise _wrong(f"there is no output {name!r}", f"there are {', '.join(known)}", "ask for these", "outputs")
+        if name in names[:number]:
+            raise _wrong(f"the output {name!r} is asked for twice", "each is told once", "name it once", "outputs")
+
+
+def chosen(tensors: list[Tensor], names: Sequence[str]) -> list[Tensor]:
+    """Those of these names, in their order; all where none is named."""
     of = {tensor.name: tensor for tensor in tensors}
-    for name in names:
-        if name not in of:
-            raise _wrong(f"there is no output {name!r}", f"there are {', '.join(of)}", "ask for these", "outputs")
-    return [of[name] for name in names]
+    return [of[name] for name in names] if names else tensors
 
 
 def write_inference(model: str, version: int, asked: Inference, tensors: list[Tensor]) -> tuple[bytes, int | None]:
