@@ -7,11 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from penstock.ledger import access
+from penstock.lifecycle.data_lineage import lineage_of
+from penstock.objects.files import sha256_file
+from penstock.project.project import Project
+
 Cli = Callable[..., Any]
 
 
 def test_a_version_leads_to_models_reports_and_predictions_and_back(
-    projects: Any, tmp_path: Path, penstock: Cli
+    projects: Any, tmp_path: Path, penstock: Cli, rows_of: Cli, write_rows: Cli
 ) -> None:
     """Of a project that is live; and the row of a key to the models that saw it."""
     project = projects.copy("binary", "live", tmp_path)
@@ -23,6 +30,24 @@ def test_a_version_leads_to_models_reports_and_predictions_and_back(
     back = penstock(project, "lineage", "1").body
     assert found["digest"] in {edge["digest"] for edge in back["edges"]}
     assert found["row"] is None
+    assert found["batches"] == []
+    asked = write_rows(tmp_path / "asked.csv", rows_of(30), "bought")
+    for output in ("answers.csv", "answers/"):
+        assert penstock(project, "predict", "--input", str(asked), "--output", output).code == 0
+    assert penstock(project, "monitor").code in (0, 1)
+    after = penstock(project, "data", "lineage", "current")
+    whole, each = after.body["batches"]
+    assert (whole["version"], whole["rows"], whole["files"]) == (each["version"], each["rows"], each["files"])
+    assert (whole["version"], whole["files"]) == (1, 1)
+    assert after.body["reports"][-1]["of"].startswith("monitor ")
+    for output, batch in (("answers.csv", whole), ("answers/asked.csv", each)):
+        edges = penstock(project, "lineage", batch["run"]).body["edges"]
+        assert {sha256_file(asked), found["models"][0]["bundle"]} <= {
+            e["digest"] for e in edges if e["direction"] == "input"
+        }
+        assert sha256_file(project / output) in {e["digest"] for e in edges if e["direction"] == "output"}, output
+    assert penstock(project, "predict", "--input", str(asked), "--output", "answers/").body["skipped"]
+    assert len(penstock(project, "data", "lineage", "current").body["batches"]) == 2, "nothing was answered again"
     text = (project / "penstock.toml").read_text(encoding="utf-8")
     held = penstock(project, "data", "lineage", "current", "--row", "1")
     if "\nkey = " not in text.partition("[split]")[0]:
@@ -48,7 +73,9 @@ def test_an_item_leads_to_the_runs_that_read_its_files(tmp_path: Path, penstock:
     assert penstock(tmp_path, "data", "lineage", "t.csv", "--row", "1").error["code"] == "bad-parameter"
 
 
-def test_a_row_leads_to_the_versions_that_hold_it(tmp_path: Path, penstock: Cli, rows_of: Cli, write_rows: Cli) -> None:
+def test_a_row_leads_to_the_versions_that_hold_it(
+    tmp_path: Path, penstock: Cli, rows_of: Cli, write_rows: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By its key; which unseen row is sealed is not told."""
     source = write_rows(tmp_path / "customers.csv", rows_of(300), "bought")
     assert penstock(tmp_path, "new", "shop", "--data", str(source), "--target", "bought").code == 0
@@ -77,6 +104,15 @@ def test_a_row_leads_to_the_versions_that_hold_it(tmp_path: Path, penstock: Cli,
     assert "train" in parts
     assert sum(counts.values()) == 12
     assert penstock(project, "data", "lineage", "current", "--row", "no such key").body["row"]["versions"] == []
+    train = lines[parts.index("train")].split(",")[at]
+    assert f": train, seen by {names[0]}" in lineage_of(Project.here(project), "current", row=train).to_text()
+    assert penstock(project, "data", "restrict", "current", "--to", access.account(), "--why", "patients").code == 0
+    monkeypatch.setattr(access, "account", lambda: "eve")
+    refused = penstock(project, "data", "lineage", "current", "--row", "no such key")
+    assert refused.error["code"] == "restricted"
+    assert [e["who"] for e in penstock(project, "data", "access").body["events"] if e["what"] == access.REFUSED] == [
+        "eve"
+    ]
 
 
 def test_predictions_are_counted_by_the_model_version_that_answered(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.data.references import Reference, find_version
 from penstock.errors import BadParameter, NotFound
 from penstock.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from penstock.ledger.record import RunRecord
 
 NOT_SEEN = "sealed or left out"
 
@@ -21,8 +24,9 @@ class DataLineage:
     ----------
     comes_from : its source, its ancestors (newest first), and the run that made it.
     later : versions that came of it. runs : that took it, by operation. models : registered versions that were trained on it.
-    reports : of its models, and of runs that judged one on it.
+    reports : of its models, of runs that judged one on it, and of looks at how these models do (`penstock monitor`).
     predictions : per model version that it trained: answered rows, first and last instant, from the journal.
+    batches : batch jobs that these models answered in this project: run, rows, files, instant.
     row : of one row, where that was asked: the versions that hold it, in which part, and the models that have seen it. Whether a row that
         none has seen is sealed or left out is not told.
     """
@@ -35,6 +39,7 @@ class DataLineage:
     models: list[dict[str, Any]]
     reports: list[dict[str, Any]]
     predictions: list[dict[str, Any]]
+    batches: list[dict[str, Any]]
     row: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -50,6 +55,7 @@ class DataLineage:
             "models": self.models,
             "reports": self.reports,
             "predictions": self.predictions,
+            "batches": self.batches,
             "row": self.row,
             "notes": self.notes,
         }
@@ -78,10 +84,15 @@ class DataLineage:
         for one in self.predictions:
             times = f"{one['first_at'][:19]} to {one['last_at'][:19]}".replace("T", " ")
             yield f"  {one['rows']} predictions of {one['model']}@{one['version']}, {times}"
+        for one in self.batches:
+            by = one["model"] if one["version"] is None else f"{one['model']}@{one['version']}"
+            at = one["at"][:19].replace("T", " ")
+            yield f"  {one['rows']} predictions of {by} in {one['files']} file(s), batch job {one['run']}, {at}"
         if self.row is not None:
-            yield f"row {self.row['key']}: " + (
-                "; ".join(f"{one['version']}: {one['part']}" for one in self.row["versions"]) or "in no version"
-            )
+            yield f"row {self.row['key']}: " + ("" if self.row["versions"] else "in no version")
+            for one in self.row["versions"]:
+                seen = f", seen by {', '.join(one['models'])}" if one["models"] else ""
+                yield f"  version {one['version']}: {one['part']}{seen}"
         yield from self.notes
 
 
@@ -96,7 +107,8 @@ def lineage_of(workspace: Workspace, version: str, *, row: str | None = None) ->
 
     Raises
     ------
-    NotFound : there is no such version. BadParameter : `row` is asked for where no key is declared.
+    NotFound : there is no such version. BadParameter : `row` is asked for where no key is declared. AccessError : it is asked for,
+        and a version that holds it is restricted to others.
     """
     found = find_version(workspace, version)
     used = _digests(workspace, found)
@@ -118,6 +130,13 @@ def lineage_of(workspace: Workspace, version: str, *, row: str | None = None) ->
         if kept is not None and kept["digest"] not in known:
             reports.append({"digest": kept["digest"], "of": f"{record.operation} {record.id}", "run": record.id})
     notes: list[str] = []
+    batches = []
+    for record in _later_use(workspace, {m["bundle"] for m in models}):
+        if record.operation == "predict":
+            told = {name: record.outputs.get(name) for name in ("model", "version", "rows", "files")}
+            batches.append({"run": record.id, **told, "at": record.started_at})
+        elif (page := record.artifacts.get("page")) is not None:
+            reports.append({"digest": page["digest"], "of": f"{record.operation} {record.id}", "run": record.id})
     return DataLineage(
         found.name,
         found.digest,
@@ -127,9 +146,20 @@ def lineage_of(workspace: Workspace, version: str, *, row: str | None = None) ->
         sorted(models, key=lambda m: (m["model"], m["version"])),
         reports,
         _predictions(workspace, {(m["model"], m["version"]) for m in models}, notes),
+        batches,
         None if row is None else _row(workspace, found, row),
         notes,
     )
+
+
+def _later_use(workspace: Workspace, bundles: set[str]) -> list[RunRecord]:
+    """The runs that let these bundles answer, or looked at how they do, oldest first."""
+    ledger = workspace.ledger
+    taken = {r.run for r in ledger.ask("SELECT run FROM run_inputs WHERE digest IN :d", {"d": sorted(bundles)})}
+    if not taken:
+        return []
+    where = ("r.id IN :taken AND r.operation IN :used", {"taken": sorted(taken), "used": ["monitor", "predict"]})
+    return ledger.runs(where=where, order="r.id")
 
 
 def _digests(workspace: Workspace, found: Reference) -> set[str]:
@@ -224,6 +254,7 @@ def _row(workspace: Workspace, found: Reference, value: str) -> dict[str, Any]:
         )
     told = []
     ledger = workspace.ledger
+    ledger.access.read(found.digest, part="row", rows=1, name=found.name)
     secret = ledger.secret("fingerprints")
     wanted = prints.fingerprints(key_hashes(EncodedColumn.of([value])), secret)
     for record in reversed(ledger.datasets.log()):
@@ -240,6 +271,8 @@ def _row(workspace: Workspace, found: Reference, value: str) -> dict[str, Any]:
         present &= memory.count > 0
         if not present.any():
             continue
+        if record.digest != found.digest:
+            ledger.access.read(record.digest, part="row", rows=1, name=record.digest[7:19])
         part = int(memory.part[present.argmax()])
         seen = 0 <= part < TEST
         name = PARTS[part] if seen else NOT_SEEN

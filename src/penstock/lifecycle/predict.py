@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.objects.tabular import ReadOptions
     from penstock.serving.batch.answering import Answering
     from penstock.serving.batch.done import Done, Place
-    from penstock.serving.batch.inputs import Input
+    from penstock.serving.batch.inputs import Input, Part
     from penstock.serving.batch.job import BatchResult
 
 MAX_TOLD = 10  # rules of one file that a warning names
@@ -232,8 +232,8 @@ class _Job:
         """Answer what is there now."""
         from penstock.lifecycle.predict_inputs import find_inputs, places_of, refuse_to_read_answers
         from penstock.project.sections.data import is_database
-        from penstock.serving.batch.done import output_name, refuse_one_output
-        from penstock.serving.batch.job import answer_each, answer_together, refuse_overwriting
+        from penstock.serving.batch.done import Done, output_name, refuse_one_output
+        from penstock.serving.batch.job import answer_each, refuse_overwriting
 
         found = find_inputs(self.source, self.options, query=self.query, scratch=self._scratch())
         together = self._is_one_file(found.single)
@@ -244,10 +244,13 @@ class _Job:
         if not together and not is_database(self.output):
             refuse_one_output(part.name for part in found.parts)
         if together:
-            files, name = self._one_file()
-            done = answer_together(self.model()[0], found.parts, files, name, shown=self.output, look=self.model.look)
+            done = self._together(found.parts)
         else:
-            done = answer_each(self._each(self._place()), found.parts)
+            place, each_done = self._place(), list[Done]()
+            try:
+                done = answer_each(self._each(place), found.parts, each_done.append)
+            finally:  # what was answered stays, also where a later file cannot be
+                self._record(place, each_done)
         done.warnings[:0] = found.warnings
         return self._result(done)
 
@@ -265,6 +268,7 @@ class _Job:
         refuse_to_read_answers(self.source, base_of(self.source), self.output)
 
         def told(done: Done) -> None:
+            self._record(place, [done])
             following.told(f"{done.input}: {done.rows} rows answered by version {done.version}: {done.output}"
                            if done.version is not None else f"{done.input}: {done.rows} rows answered: {done.output}")  # fmt: skip
 
@@ -275,7 +279,8 @@ class _Job:
             following.told(f"no new files are seen, and it is tried again: {error}")
 
         watch = Watch(watched(self.source, self.options, scratch=self._scratch()), following.quiet_s)
-        each = self._each(self._place())
+        place = self._place()
+        each = self._each(place)
         self.model()  # what is wrong with it is told before anything comes
         followed = follow(
             each,
@@ -288,6 +293,39 @@ class _Job:
         )
         refused = [{"input": n, "code": e.code, "what": e.what} for n, e in sorted(followed.refused.items())]
         return self._result(followed.result, refused)
+
+    def _together(self, parts: Sequence[Part]) -> BatchResult:
+        """All answers in one file."""
+        from penstock.lifecycle.predict_record import Answered, record_answers
+        from penstock.objects.files import asked
+        from penstock.serving.batch.job import answer_together
+
+        files, name = self._one_file()
+        (answering, version), project = self.model(), self.model.project
+        done = answer_together(
+            answering, parts, files, name, shown=self.output, look=self.model.look, digests=project is not None
+        )
+        if project is not None and done.files:
+            path = None if "://" in self.output else asked(Path(self.output))
+            of, bundle = answering.bundle.signature.model, answering.bundle.digest
+            answered = [Answered(n, d, self.output, path, 0, bundle, of, version) for n, d in done.digests.items()]
+            answered[0] = replace(answered[0], rows=done.rows)
+            record_answers(project, answered)
+        return done
+
+    def _record(self, place: Place, done: Sequence[Done]) -> None:
+        """In the ledger, where there is one."""
+        if self.model.project is None or not done:
+            return
+        from penstock.lifecycle.predict_record import Answered, record_answers
+
+        record_answers(
+            self.model.project,
+            [
+                Answered(d.input, d.digest, d.output, place.path(d.input), d.rows, d.bundle, d.model, d.version)
+                for d in done
+            ],
+        )
 
     # ------------------------------------------------------------ where the answers go
 

@@ -38,6 +38,7 @@ class BatchResult:
     rows, abstained : rows in all, and those for which the model abstained.
     unreadable : values that were taken as missing because they could not be read (`on_unreadable="missing"`).
     files, outputs : names of what was read, and what was written. skipped : names of what was answered before.
+    digests : of what was read into one output, by name; "" where that is not known.
     """
 
     rows: int = 0
@@ -47,6 +48,7 @@ class BatchResult:
     outputs: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
 
     def add(self, tally: Tally) -> None:
         self.rows += tally.rows
@@ -110,13 +112,14 @@ def answer_together(
     *,
     shown: str = "",
     look: Look = nothing_to_say,
+    digests: bool = False,
 ) -> BatchResult:
     """The answers to all tables, one after the other, in one file, which appears whole or not at all.
 
     Parameters
     ----------
     shown : what the output is called in the result; default: its name.
-    look : looks at each table before it is answered.
+    look : looks at each table before it is answered. digests : whether those of the tables are made, too.
     """
     result, tally = BatchResult(), Tally()
 
@@ -125,6 +128,8 @@ def answer_together(
             result.files.append(part.name)
             with part.opened() as given:
                 tally.warnings += look(given)
+                if digests:
+                    result.digests[part.name] = given.digest()
                 yield from answering.answers(given, tally)
 
     files.put(name, lambda file: write_batches(file, name, answering.schema(), batches()))
