@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from penstock.errors import RequestError
 from penstock.serving.asked import Asked, Rows
 from penstock.serving.follower import Loaded
 from penstock.serving.jobs import NEVER, Answered, Job, predicted
+from penstock.serving.leaving import Ready, counted
 from penstock.serving.settings import BatchingSettings
 from penstock.serving.slots import SlotEntry
 from penstock.serving.turns import Turns
@@ -55,18 +57,29 @@ class Plain:
     fallback: Answered | None = None
     batches: list[int] = field(default_factory=list)
     refused: int = 0
+    readied_by: list[str] = field(default_factory=list)
+    fallen_back_by: list[str] = field(default_factory=list)
 
     def filled(self, job: Job) -> Rows:
         return job.asked.rows
 
-    def keep(self, job: Job, answered: Answered) -> bytes:
+    def made_ready(self, job: Job, answered: Answered) -> Ready:
+        self.readied_by.append(threading.current_thread().name)
+        return Ready((), None, counted([], 0.0), b"")
+
+    def keep(self, job: Job, answered: Answered, ready: Ready | None = None) -> bytes:
+        assert threading.current_thread() is threading.main_thread()
         return b"%d" % len(answered[1]) if answered is not self.fallback else b"fallback"
 
     def instead_ns(self, job: Job) -> int | None:
         return None if self.fallback is None else 50_000
 
     def instead(self, job: Job) -> Answered | None:
+        self.fallen_back_by.append(threading.current_thread().name)
         return self.fallback
+
+    def instead_took(self, job: Job, ns: int) -> None:
+        assert threading.current_thread() is threading.main_thread()
 
     def shed(self) -> None:
         self.refused += 1
@@ -334,6 +347,45 @@ def test_a_model_that_takes_longer_than_the_deadline_is_not_waited_for(
     assert slowest < within_ms * 1e6 + 2 * takes_ns, "never later than one execution, with room for a busy machine"
 
 
+@pytest.mark.parametrize("n", [1, 500])
+def test_a_fallback_that_is_long_about_it_holds_nobody_up(bundles: Callable[[int], Bundle], n: int) -> None:
+    """Many rows are answered in a thread, a few at once on the loop; either way once."""
+    work = Plain(fallback=([ROWS[0]] * n, [{}] * n))
+    log: list[tuple[str, str]] = []
+    bundle = bundles(0)
+
+    async def ask() -> None:
+        turns = Turns(work, max_wait_ms=60_000, batching=BatchingSettings(), threads=1)
+        for _ in range(20):
+            turns.costs_of(bundle).learn(n, 60_000_000_000)  # it believes that the model is slow
+        asked(turns, of(bundle), Told("", log), n, within_ms=0.01)
+        await settled(log, 1)
+        await asyncio.sleep(0.05)
+        turns.close()
+
+    asyncio.run(ask())
+    assert log == [("", "answer fallback")]
+    assert [name.startswith("fallback") for name in work.fallen_back_by] == [n > 1]
+    assert [name.startswith("fallback") for name in work.readied_by] == [True] * (n > 1)
+
+
+def test_what_becomes_of_many_answers_is_made_in_the_thread_of_the_model(bundles: Callable[[int], Bundle]) -> None:
+    """Of a few it is not."""
+    work = Plain()
+    log: list[tuple[str, str]] = []
+
+    async def ask() -> None:
+        turns = Turns(work, max_wait_ms=60_000, batching=BatchingSettings(), threads=1)
+        asked(turns, of(bundles(0)), Told("few", log), 3)
+        asked(turns, of(bundles(0)), Told("many", log), 300)
+        await settled(log, 2)
+        turns.close()
+
+    asyncio.run(ask())
+    assert sorted(log) == [("few", "answer 3"), ("many", "answer 300")]
+    assert [name.startswith("predict") for name in work.readied_by] == [True]
+
+
 def timed(bundle: Bundle) -> int:
     began = perf_counter_ns()
     bundle.predict([ROWS[0]])
@@ -345,7 +397,7 @@ def test_rows_that_cannot_be_kept_refuse_their_request_alone(bundles: Callable[[
     log: list[tuple[str, str]] = []
 
     class Failing(Plain):
-        def keep(self, job: Job, answered: Answered) -> bytes:
+        def keep(self, job: Job, answered: Answered, ready: Ready | None = None) -> bytes:
             if job.priority == LOW:
                 raise RuntimeError("disk")
             return super().keep(job, answered)

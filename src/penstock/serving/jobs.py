@@ -11,6 +11,7 @@ from penstock.bundle.runtime import Bundle
 from penstock.serving.asked import Asked, Rows
 from penstock.serving.callers import Asking
 from penstock.serving.follower import Loaded
+from penstock.serving.leaving import Ready
 from penstock.serving.urgency import NORMAL
 from penstock.serving.watching import Steps
 
@@ -39,18 +40,27 @@ class Reply(Protocol):
 
 
 class Work(Protocol):
-    """What is done for a request before and after its execution, on the event loop."""
+    """What is done for a request before and after its execution, on the event loop but for what says that a thread calls it."""
 
     def filled(self, job: Job) -> Rows:
         """Its rows, as the model takes them. Raises RequestError."""
         ...
 
-    def keep(self, job: Job, answered: Answered) -> bytes:
+    def made_ready(self, job: Job, answered: Answered) -> Ready:
+        """What `keep` needs long for where there are many answers. Called in a thread."""
+        ...
+
+    def keep(self, job: Job, answered: Answered, ready: Ready | None = None) -> bytes:
         """Journal and count, and give the answers as they may leave. Raises StoreFull."""
         ...
 
     def instead(self, job: Job) -> Answered | None:
-        """A fallback's answers; None where the model has none."""
+        """A fallback's answers; None where the model has none. Called in a thread where it is expected to take long; the rows are filled
+        then."""
+        ...
+
+    def instead_took(self, job: Job, ns: int) -> None:
+        """So long did they take."""
         ...
 
     def instead_ns(self, job: Job) -> int | None:

@@ -20,12 +20,12 @@ import orjson
 
 from penstock.errors import RequestError, StoreFull
 from penstock.serving.instants import iso
+from penstock.serving.leaving import Ready, leaving
 from penstock.serving.prediction_ids import (
     MAX_OFFSET,
     MAX_ROWS,
     NOT_JOURNALLED,
     id_prefix,
-    row_part,
     segment_part,
 )
 from penstock.serving.retention import Retention
@@ -34,7 +34,6 @@ from penstock.serving.settings import JournalSettings
 
 log = logging.getLogger("penstock.serving")
 
-_FIRST_ROWS = tuple(row_part(row) for row in range(256))
 _HOUR_S = 3600.0
 _PARTS = 16  # segments are deleted whole: of no more than this share of `max_bytes` each, so that the limit can be held
 
@@ -47,6 +46,10 @@ class Answered(NamedTuple):
     answers: list[dict[str, Any]]
     at_ns: int
     latency_ms: float
+    ready: Ready | None = None  # the same answers, where they were made ready
+
+    def leaving(self, prefix: str) -> tuple[bytes, dict[str, Any] | None]:
+        return leaving(prefix, self.answers) if self.ready is None else self.ready.leaving(prefix)
 
 
 class JournalWriter:
@@ -117,8 +120,7 @@ class JournalWriter:
                 self._goes_without(full)
         nowhere = segment_part(NOT_JOURNALLED)
         return [
-            _leaving(id_prefix(part.at_ns // 1_000_000, nowhere, random.randrange(MAX_OFFSET)), part.answers)[0]
-            for part in parts
+            part.leaving(id_prefix(part.at_ns // 1_000_000, nowhere, random.randrange(MAX_OFFSET)))[0] for part in parts
         ]
 
     def _journalled(self, parts: Sequence[Answered]) -> list[bytes]:
@@ -126,7 +128,7 @@ class JournalWriter:
         responses, framed = [], b""
         for part in parts:
             place = self._offset + len(framed)
-            response, withheld = _leaving(id_prefix(part.at_ns // 1_000_000, self._segment_part, place), part.answers)
+            response, withheld = part.leaving(id_prefix(part.at_ns // 1_000_000, self._segment_part, place))
             responses.append(response)
             if part.answers:
                 extra = b"" if withheld is None else b',"withheld":' + orjson.dumps(withheld)
@@ -310,21 +312,6 @@ def _refuse_too_many(answers: Sequence[Any]) -> None:
             code="too-large",
             status=413,
         )
-
-
-def _leaving(prefix: str, answers: list[dict[str, Any]]) -> tuple[bytes, dict[str, Any] | None]:
-    """Answers with their ids, as they may leave, and what of them is withheld, by row."""
-    withheld: dict[str, Any] | None = None
-    leaving = []
-    for row, answer in enumerate(answers):
-        made = {"id": prefix + (_FIRST_ROWS[row] if row < 256 else row_part(row)), **answer}
-        value = made.pop("withheld", None)
-        if value is not None:
-            if withheld is None:
-                withheld = {}
-            withheld[str(row)] = value
-        leaving.append(made)
-    return orjson.dumps(leaving), withheld
 
 
 def origin_of(model: str, version: int, slot: str) -> bytes:

@@ -17,6 +17,7 @@ from penstock.serving.callers import ASKING, Asking
 from penstock.serving.follower import Loaded
 from penstock.serving.jobs import NEVER, Answered, Job, Reply
 from penstock.serving.journal_writer import Answered as Kept
+from penstock.serving.leaving import Ready, counted
 from penstock.serving.metrics import (
     ABSTENTIONS,
     FALLBACK_LATE,
@@ -116,9 +117,15 @@ class Predicting:
         loaded = job.loaded
         return self._worker.remembered.for_request(loaded.bundle, job.asked, model=loaded.entry.model)
 
-    def keep(self, job: Job, answered: Answered) -> bytes:
+    def made_ready(self, job: Job, answered: Answered) -> Ready:
+        return Ready.of(answered[1], counted(answered[1], job.loaded.novelty_limit), _kept_body(job, answered))
+
+    def keep(self, job: Job, answered: Answered, ready: Ready | None = None) -> bytes:
         if job.held is None:
-            return self.keep_together([(job, answered)])[0]
+            record = self._record(job, answered, ready)
+            predictions = self._worker.journal.together([record])[0]
+            self._count(job, record)
+            return predictions
         job.held.append((job, answered))
         return b""
 
@@ -131,39 +138,33 @@ class Predicting:
             self._count(job, record)
         return predictions
 
-    def _record(self, job: Job, answered: Answered) -> Kept:
-        steps = job.steps
-        if steps is not None:
-            steps.mark("predict")
-        kept, answers = answered
-        loaded, body = job.loaded, job.asked.body
-        if body is None or kept is not job.asked.rows:
-            body = orjson.dumps({"rows": kept})  # what is journalled: nobody behind this line sees the plain values
+    def _record(self, job: Job, answered: Answered, ready: Ready | None = None) -> Kept:
+        if job.steps is not None:
+            job.steps.mark("predict")
+        loaded = job.loaded
+        body = _kept_body(job, answered) if ready is None else ready.body
         origin = loaded.origin if job.who is None else loaded.origin + job.who.record
-        return Kept(origin, body, answers, time_ns(), (perf_counter_ns() - job.came_ns) / 1_000_000)
+        return Kept(origin, body, answered[1], time_ns(), (perf_counter_ns() - job.came_ns) / 1_000_000, ready)
 
     def _count(self, job: Job, record: Kept) -> None:
         worker, loaded, answers = self._worker, job.loaded, record.answers
         values, journal = worker.metrics.values, worker.journal
         seconds = record.latency_ms / 1000
-        limit = loaded.novelty_limit
-        novel = abstentions = by_fallback = 0
-        for answer in answers:
-            if answer["missing"]:
-                values[MISSING_FIELDS] += len(answer["missing"])
-            if answer["unknown"]:
-                values[UNKNOWN_VALUES] += len(answer["unknown"])
-            if answer["novelty"] > limit:
-                novel += 1
-            if answer["decision"] != "answer":
-                abstentions += 1
-            if "fallback" in answer:
-                by_fallback += 1
-                values[FALLBACK_LATE if answer["fallback"] == LATE else FALLBACK_MISSING] += 1
+        missing, unknown, novel, abstentions, late, without = (
+            counted(answers, loaded.novelty_limit) if record.ready is None else record.ready.counts
+        )
+        if missing:
+            values[MISSING_FIELDS] += missing
+        if unknown:
+            values[UNKNOWN_VALUES] += unknown
+        if late:
+            values[FALLBACK_LATE] += late
+        if without:
+            values[FALLBACK_MISSING] += without
         values[NOVEL_ROWS] += novel
         values[ABSTENTIONS] += abstentions
         if loaded.counter is not None:
-            loaded.counter.answered(len(answers), abstentions, novel, seconds, by_fallback)
+            loaded.counter.answered(len(answers), abstentions, novel, seconds, late + without)
         values[ROWS] += len(answers)
         values[JOURNAL_BYTES], values[UNWRITTEN] = journal.bytes_written, journal.unwritten
         worker.metrics.prediction(seconds, is_late=job.came_ns + record.latency_ms * 1_000_000 > job.due_ns)
@@ -176,21 +177,26 @@ class Predicting:
 
     def instead(self, job: Job) -> Answered | None:
         bundle = job.loaded.bundle
-        fallback = bundle.fallbacks.get(LATE)
-        if fallback is None:
+        if LATE not in bundle.fallbacks:
             return None
-        began = perf_counter_ns()
         rows = job.rows if job.rows is not None else self.filled(job)
         kept = bundle.protect(rows) if bundle.is_private else rows
-        answered = kept, bundle.predict_late(kept)
-        self.turns.costs_of(fallback).learn(len(rows), perf_counter_ns() - began)
-        return answered
+        return kept, bundle.predict_late(kept)
+
+    def instead_took(self, job: Job, ns: int) -> None:
+        self.turns.costs_of(job.loaded.bundle.fallbacks[LATE]).learn(len(job.asked.rows), ns)
 
     def shed(self) -> None:
         self._worker.metrics.values[SHED] += 1
 
     def together(self, requests: int) -> None:
         self._worker.metrics.values[TOGETHER] += requests
+
+
+def _kept_body(job: Job, answered: Answered) -> bytes:
+    """What is journalled of a request: nobody behind this line sees the plain values."""
+    kept, body = answered[0], job.asked.body
+    return orjson.dumps({"rows": kept}) if body is None or kept is not job.asked.rows else body
 
 
 @dataclass(slots=True)

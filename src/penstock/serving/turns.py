@@ -6,7 +6,7 @@ looks at its sockets again after each execution of a model (or a millisecond of 
 execution later at most, and no answer is later than its deadline by more than that.
 
 - Short executions are done on the loop, long ones beside it in threads, so that the loop goes on to read, to refuse and to answer
-  in a fallback's words.
+  in a fallback's words; what a fallback is long about, too, and most of what is to be done with many answers.
 - Who waits is answered together with others where that is cheaper (see `penstock.serving.costs`); nobody is held back for it.
 - Who cannot be answered in time is told so at once.
 """
@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary
 from penstock.bundle.runtime import Bundle
 from penstock.serving.costs import Costs
 from penstock.serving.jobs import NEVER, Answered, Job, Work, predicted
+from penstock.serving.leaving import Ready
 from penstock.serving.line import Line, kept_waiting, overloaded, too_late
 from penstock.serving.settings import BatchingSettings
 from penstock.serving.urgency import LOW
@@ -55,6 +56,8 @@ class Turns:
         self._running_ns = 0  # expected, of what threads are at
         self._costs: WeakKeyDictionary[Bundle, Costs] = WeakKeyDictionary()  # a bundle that is unloaded goes
         self._pool: ThreadPoolExecutor | None = None
+        self._instead: ThreadPoolExecutor | None = None  # for fallbacks: free when the threads of the models are not
+        self._instead_ns = 0  # expected, of what those threads have to do
         self._is_called = False
         self._lag_ns = 0.0  # by which the loop's timers strike too late, on this machine at this time
         self.looked_ns = self.worked_ns = 0
@@ -77,7 +80,7 @@ class Turns:
         """
         n_rows = len(job.asked.rows)
         job.cost_ns = cost = self.costs_of(job.loaded.bundle).of(n_rows)
-        if cost > _BESIDE_NS or n_rows > _BESIDE_ROWS:
+        if _is_long(cost, n_rows):
             self._refuse_early(job, self._beside, self._wait_beside(job.priority))
             if job.due_ns != NEVER and not self._watch(job):
                 self.costs_of(job.loaded.bundle).forget_a_little()
@@ -95,8 +98,9 @@ class Turns:
         self._call()
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._instead):
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     # ------------------------------------------------------------ too many
 
@@ -157,18 +161,55 @@ class Turns:
     def _late(self, job: Job, line: Line) -> None:
         """Its own answer would be late: a fallback's, if there is one and it is no later than the model may be; else it is
         told so."""
-        needs = self._work.instead_ns(job)
-        grace = self.costs_of(job.loaded.bundle).of(len(job.asked.rows))
-        if needs is not None and perf_counter_ns() + needs <= job.due_ns + grace:
+        needs, n_rows = self._work.instead_ns(job), len(job.asked.rows)
+        grace = self.costs_of(job.loaded.bundle).of(n_rows)
+        wait_ns = self._instead_ns // self._threads
+        if needs is None or perf_counter_ns() + wait_ns + needs > job.due_ns + grace:
+            self._work.shed()
+            self._refuse(job, too_late(line.ahead_ns(LOW)))
+        elif _is_long(needs, n_rows):
+            self._fall_back_beside(job, needs)
+        else:
+            began = perf_counter_ns()
             try:
                 answered = self._work.instead(job)
                 assert answered is not None
+                self._work.instead_took(job, perf_counter_ns() - began)
                 self._answer(job, self._work.keep(job, answered))
             except Exception as error:  # noqa: BLE001  # told to whoever asked
                 self._refuse(job, error)
+
+    def _fall_back_beside(self, job: Job, needs: int) -> None:
+        if job.rows is None and not self._fill(job):
             return
-        self._work.shed()
-        self._refuse(job, too_late(line.ahead_ns(LOW)))
+        self._settle(job)  # it has no turn any more, and what the model says of it comes too late
+        if self._instead is None:
+            self._instead = ThreadPoolExecutor(self._threads, thread_name_prefix="fallback")
+        self._instead_ns += needs
+        self._instead.submit(self._run_instead, asyncio.get_running_loop(), job, needs)
+
+    def _run_instead(self, loop: asyncio.AbstractEventLoop, job: Job, needs: int) -> None:
+        outcome: tuple[Answered, Ready] | Exception
+        began = perf_counter_ns()
+        try:
+            answered = self._work.instead(job)
+            assert answered is not None
+            outcome = answered, self._work.made_ready(job, answered)
+        except Exception as error:  # noqa: BLE001  # told to whoever asked
+            outcome = error
+        loop.call_soon_threadsafe(self._done_instead, job, outcome, perf_counter_ns() - began, needs)
+
+    def _done_instead(self, job: Job, outcome: tuple[Answered, Ready] | Exception, ns: int, needs: int) -> None:
+        self._instead_ns -= needs
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            self._work.instead_took(job, ns)
+            content = self._work.keep(job, *outcome)
+        except Exception as error:  # noqa: BLE001  # told to whoever asked
+            job.reply.refuse(error)
+        else:
+            job.reply.answer(job.loaded, content)
 
     # ------------------------------------------------------------ who is next
 
@@ -238,14 +279,16 @@ class Turns:
             return
         began = perf_counter_ns()
         outcomes = predicted(ready)
-        good = self._keep_all(ready, outcomes)
+        good = self._keep_all(ready, outcomes, len(ready) * [None])
         if good:
             costs.learn(good, perf_counter_ns() - began)
 
-    def _keep_all(self, jobs: list[Job], outcomes: Sequence[Answered | Exception]) -> int:
+    def _keep_all(
+        self, jobs: list[Job], outcomes: Sequence[Answered | Exception], ready: Sequence[Ready | None]
+    ) -> int:
         """Journal, count, reply; gives the number of rows that were answered, and 0 where not all were."""
         rows, is_good = 0, True
-        for job, outcome in zip(jobs, outcomes, strict=True):
+        for job, outcome, made in zip(jobs, outcomes, ready, strict=True):
             if isinstance(outcome, Exception):
                 is_good = False
                 self._refuse(job, outcome)
@@ -254,7 +297,7 @@ class Turns:
             if job.is_settled:
                 continue
             try:
-                content = self._work.keep(job, outcome)
+                content = self._work.keep(job, outcome, made)
             except Exception as error:  # noqa: BLE001  # told to whoever asked
                 is_good = False
                 self._refuse(job, error)
@@ -300,13 +343,29 @@ class Turns:
         began = perf_counter_ns()
         outcomes = predicted(jobs)
         ns = perf_counter_ns() - began
-        loop.call_soon_threadsafe(self._done_beside, jobs, outcomes, ns, expected)
+        ready = [self._made_ready(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
+        loop.call_soon_threadsafe(self._done_beside, jobs, outcomes, ready, ns, expected)
 
-    def _done_beside(self, jobs: list[Job], outcomes: list[Answered | Exception], ns: int, expected: int) -> None:
+    def _made_ready(self, job: Job, outcome: Answered | Exception) -> Ready | None:
+        if isinstance(outcome, Exception) or job.is_settled or len(outcome[1]) <= _BESIDE_ROWS:
+            return None
+        try:
+            return self._work.made_ready(job, outcome)
+        except Exception:  # noqa: BLE001  # `keep` meets the same, and tells whoever asked
+            return None
+
+    def _done_beside(
+        self,
+        jobs: list[Job],
+        outcomes: list[Answered | Exception],
+        ready: list[Ready | None],
+        ns: int,
+        expected: int,
+    ) -> None:
         self._free += 1
         self._running_ns -= expected
         self._start()
-        if good := self._keep_all(jobs, outcomes):
+        if good := self._keep_all(jobs, outcomes, ready):
             self.costs_of(jobs[0].loaded.bundle).learn(good, ns)
 
     # ------------------------------------------------------------ replies
@@ -332,6 +391,11 @@ class Turns:
         job.is_settled = True
         if job.timer is not None:
             job.timer.cancel()
+
+
+def _is_long(expected_ns: int, n_rows: int) -> bool:
+    """Whether it would hold the loop up."""
+    return expected_ns > _BESIDE_NS or n_rows > _BESIDE_ROWS
 
 
 def _processors() -> int:
