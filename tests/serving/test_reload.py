@@ -84,6 +84,57 @@ def test_a_reload_under_load_loses_no_request(
 
 
 @pytest.mark.parametrize("count", [1, 2])
+def test_a_reload_under_load_loses_no_call_of_grpc(
+    deploy: Deploy, start_server: Any, tmp_path: Path, count: int
+) -> None:
+    """Clients that keep their channel, and one that opens another for each call: none is cut off, though none asks twice."""
+    grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
+    from penstock.serving.protocols.grpc_messages import SERVICE, message
+
+    deploy(1)
+    state_dir = tmp_path / "serving"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = start_server("--workers", str(count), "--settings", json.dumps({"grpc_port": port}))
+    request = message("ModelInferRequest")(model_name="toy")
+    request.inputs.add(name="age", datatype="FP64", shape=[1]).contents.fp64_contents.append(41)
+    answered, lost, stop = [0], [], threading.Event()
+
+    def ask(*, anew: bool) -> None:
+        channel = None
+        while not stop.is_set():
+            if channel is None or anew:
+                if channel is not None:
+                    channel.close()
+                channel = grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)])
+            call = channel.unary_unary(
+                f"/{SERVICE}/ModelInfer", lambda one: one.SerializeToString(), message("ModelInferResponse").FromString
+            )
+            try:
+                call(request, timeout=30)
+                answered[0] += 1
+            except grpc.RpcError as error:
+                lost.append(f"{error.code()}: {error.details()}")
+        if channel is not None:
+            channel.close()
+
+    clients = [threading.Thread(target=ask, kwargs={"anew": place == 0}) for place in range(4)]
+    for client in clients:
+        client.start()
+    try:
+        for _ in range(3 - count):  # two processes are replaced
+            until(lambda more=answered[0] + 50: answered[0] > more or bool(lost))
+            before = pids(state_dir)
+            os.kill(server.process.pid, signal.SIGHUP)
+            until(lambda before=before: len(now := pids(state_dir)) == count and not now & before)
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+    assert lost == []
+
+
+@pytest.mark.parametrize("count", [1, 2])
 def test_settings_that_cannot_be_change_nothing(deploy: Deploy, start_server: Any, tmp_path: Path, count: int) -> None:
     """The same processes go on, and the log says why."""
     deploy(1)

@@ -62,6 +62,8 @@ Method = Callable[[Any, Any], Awaitable[Any]]
 _STREAMS = 100
 """Calls at once on one connection; gRPC's clients wait with more by themselves. What RFC 9113, 6.5.2, recommends at least."""
 _PING_MS = 60_000
+_QUIET_S = 0.02  # without a new call: those who ask have asked, and wait
+_HELD_S = 0.5  # the longest that answers are held back for that
 _WAY_BACK_MS = 5.0
 """Of the time that a call has left, for its answer to arrive; a tenth of it at the most."""
 
@@ -72,6 +74,9 @@ class GrpcServer:
     def __init__(self, door: Door, host: str, port: int) -> None:
         self._door, self._host, self.port = door, host, port
         self._server: Any = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._told_to_go: asyncio.Future[None] | None = None  # while it stops; then the last answers leave
+        self._came_at = 0.0  # the last call, while it stops
 
     async def start(self) -> int:
         """Listen, and give the port.
@@ -107,8 +112,28 @@ class GrpcServer:
         return self.port
 
     async def stop(self, grace_s: float) -> None:
-        if self._server is not None:
-            await self._server.stop(grace_s)
+        """Take no more calls, and end once those that were taken are answered.
+
+        gRPC cuts a call off (CANCELLED, which clients do not repeat) that arrives between its decision to stop and the client's hearing of
+        it. So answers are held back for a moment: clients that wait for one send nothing, and hear first that they are to go elsewhere.
+        """
+        if self._server is None:
+            return
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(grace_s))
+        await self._stopping
+
+    async def _stop(self, grace_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        told_to_go = self._told_to_go = loop.create_future()
+        self._came_at = loop.time()
+        ends = self._came_at + min(_HELD_S, grace_s)
+        while self._came_at + _QUIET_S > loop.time() < ends:
+            await asyncio.sleep(_QUIET_S / 4)
+        stopping = asyncio.ensure_future(self._server.stop(grace_s))
+        await asyncio.sleep(_QUIET_S)
+        told_to_go.set_result(None)
+        await stopping
 
     def _answering(self, grpc: Any, name: str, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
         """What answers the calls of a method: the one message that comes, or a status with words of ours."""
@@ -129,6 +154,14 @@ class GrpcServer:
         watching = self._door.worker.watching
 
         async def answer(messages: AsyncIterator[bytes], context: Any) -> Any:
+            if self._told_to_go is not None:
+                self._came_at = asyncio.get_running_loop().time()
+            response = await watched(messages, context)
+            if self._told_to_go is not None:
+                await asyncio.shield(self._told_to_go)
+            return response
+
+        async def watched(messages: AsyncIterator[bytes], context: Any) -> Any:
             heads = _heads(context)
             if watching is None:
                 return await answered(heads, messages, context, Seen())
