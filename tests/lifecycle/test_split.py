@@ -139,6 +139,19 @@ def test_a_file_without_a_header_is_recognised_when_its_target_is_not_found(pens
     assert "--no-header" in done.error["try"]
 
 
+def test_a_text_in_the_first_line_is_no_name_of_a_column(penstock: Cli, tmp_path: Path) -> None:
+    """As in a file of labelled messages: the way out says `--no-header`, too."""
+    source = tmp_path / "messages.tsv"
+    source.write_text(
+        "".join(
+            f"{['ham', 'spam'][i % 2]}\tGo until the {i}th point, then call me back later please\n" for i in range(60)
+        )
+    )
+    done = penstock(tmp_path, "new", "sms", "--data", str(source), "--target", "label")
+    assert done.code == 2
+    assert "--no-header" in done.error["try"]
+
+
 def test_a_gap_holds_from_the_file_to_the_exam(
     penstock: Cli, rows_of: Cli, write_rows: Cli, set_line: Cli, tmp_path: Path
 ) -> None:

@@ -17,6 +17,8 @@ from penstock.data.target import infer_target
 from penstock.data.writing import NOT_SAID, Writing
 from penstock.errors import SchemaMismatch, TargetError
 
+SENTENCE_WORDS = 8  # a name of so many is rather a text of the first row
+
 
 @dataclass(frozen=True)
 class Inference:
@@ -123,7 +125,8 @@ def check_names(
 def _way_out(near: list[str], columns: Iterable[str]) -> str:
     names = list(columns)
     numbers = sum(plain_numbers([name]) is not None for name in names)
-    if numbers >= max(1, len(names) / 4):
+    sentence = any(len(name.split()) >= SENTENCE_WORDS for name in names)
+    if numbers >= max(1, len(names) / 4) or (sentence and not near):
         return (
             "the first line looks like a row, not like names: say --no-header (header = false under [data]), and name the "
             "target by its place, as c1, or give the names with --columns"
