@@ -228,3 +228,14 @@ def test_pictures_are_brought_to_a_size_whose_width_counts(n, warns):
     assert "on average" in _reason(suggestion, "note").why
     assert ("# Few rows: about 256 features (without texts) for 100 training rows." in suggestion.text) is warns
     assert ("Few rows" in suggestion.text) is warns
+
+
+def test_the_column_that_rows_are_dealt_by_is_left_out() -> None:
+    """No row of another part has any of its values."""
+    _, frame, specs = _suggest(
+        cust=("categorical", [f"c{i % 9}" for i in range(N)]), age=("numeric", GENERATOR.normal(size=N))
+    )
+    suggestion = suggest(specs, frame, Y, Task.BINARY, "left", group="cust")
+    reason = _reason(suggestion, "cust")
+    assert (reason.used, "dealt" in reason.why) == (False, True)
+    assert _reason(suggestion, "age").used

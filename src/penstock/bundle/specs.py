@@ -46,6 +46,11 @@ class ColumnSpec:
     def __post_init__(self) -> None:
         _check_marks(self.name, self.decimal, self.thousands)
 
+    @property
+    def is_withheld(self) -> bool:
+        """Whether nothing of its values is kept, as it is personal."""
+        return self.privacy is not None and self.privacy.parsed.name == "drop"
+
     def to_json(self) -> dict[str, Any]:
         """Only what differs from the defaults, beside name and kind."""
         plain: dict[str, Any] = {"name": self.name, "kind": str(self.kind)}

@@ -49,6 +49,7 @@ class _Resolver:
         self.recipe = recipe
         self.strings = PreparedStrings([spec.name for spec in specs])
         self.columns = {spec.name: self._source(spec) for spec in specs}
+        self.withheld = {spec.name for spec in specs if spec.is_withheld}
         self.underscored: dict[str, list[str]] = defaultdict(list)
         for name in self.columns:
             self.underscored[_underscored(name)].append(name)
@@ -187,6 +188,13 @@ class _Resolver:
         if column is None:
             raise self._unknown(name, origin)
         source = self.columns[column]
+        if column in self.withheld:
+            raise origin.error(
+                name.at,
+                f"nothing is kept of column {column!r}",
+                why="it is personal, and dropped, or not decided yet",
+                way_out="leave it out, or decide otherwise in [privacy.columns]",
+            )
         if source.kind not in INPUT_KINDS:
             raise origin.error(
                 name.at,

@@ -34,6 +34,7 @@ _ORDER = (Kind.NUMERIC, Kind.BINARY, Kind.CATEGORICAL, Kind.DATETIME, Kind.TEXT)
 _HIDDEN = (
     "personal, and nothing of it is kept; where that changes in [privacy.columns], `penstock recipe suggest` looks anew"
 )
+_DEALT = "rows are dealt by it: no other part has any of the values that would be learned"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def suggest(
     task: Task,
     target_name: str,
     warnings: Mapping[str, Iterable[str]] | None = None,
+    *,
+    group: str | None = None,
 ) -> Suggestion:
     """Suggest a recipe.
 
@@ -69,13 +72,16 @@ def suggest(
     specs : the columns, without the target.
     frame : training rows. y : their target, class numbers or float64.
     warnings : what is known of columns beside this, by name; it goes into their comments.
+    group : the column by whose groups rows are dealt.
     """
     facts = column_facts(frame, [spec.name for spec in specs], y, task)
     notes = {name: "; ".join(lines) for name, lines in (warnings or {}).items()}
-    hidden = {spec.name for spec in specs if spec.privacy is not None and spec.privacy.parsed.name == "drop"}
+    apart = {spec.name: _HIDDEN for spec in specs if spec.is_withheld}
+    if group is not None:
+        apart.setdefault(group, _DEALT)
     reasons = tuple(
-        Reason(fact.name, False, _HIDDEN, notes.get(fact.name))
-        if fact.name in hidden
+        Reason(fact.name, False, apart[fact.name], notes.get(fact.name))
+        if fact.name in apart
         else _reason(fact, target_name, notes.get(fact.name), frame)
         for fact in facts
     )

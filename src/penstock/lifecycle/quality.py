@@ -64,12 +64,16 @@ def check_quality(
         return counts
 
     seed = project.declaration.split.seed
-    view = View(train, y, valid, y_valid, version.target, version.split, memory, count, seed, every_y)
+    withheld = frozenset(spec.name for spec in version.decoder.columns if spec.is_withheld)
+    view = View(train, y, valid, y_valid, version.target, version.split, memory, count, seed, every_y, withheld)
     found = judge(view, declared.limits, off=off, only=only, progress=progress)
     key = _key(project, view)
     keys = {row: view.train[key][row] for one in found for row in one.rows} if key is not None else {}
     rows = {part: n for part, n in version.rows.items() if part != "left_out"}
     warnings = []
+    if withheld:
+        names = ", ".join(sorted(withheld))
+        warnings.append(f"not judged, as nothing of it is kept, or until it is decided in [privacy.columns]: {names}")
     if sampled and limit is not None:
         places = draw(version.rows["train"], limit)  # findings name the rows of the part, not those of the sample
         found = [replace(one, rows=tuple(int(places[row]) for row in one.rows)) for one in found]

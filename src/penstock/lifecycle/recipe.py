@@ -85,4 +85,5 @@ def suggestion_of(context: Context, dataset: str) -> Suggestion:
     assert target is not None
     found = context.ledger.datasets.get(dataset).details.get("columns", [])
     warnings = {c["name"]: c["warnings"] for c in found if c["warnings"]}
-    return suggest(version.decoder.columns, frame, y, target.task, target.name, warnings)
+    group = version.split.column if version.split.by.startswith("group:") else None
+    return suggest(version.decoder.columns, frame, y, target.task, target.name, warnings, group=group)

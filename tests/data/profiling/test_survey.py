@@ -155,15 +155,26 @@ def test_cramers_v_and_the_correlation_ratio_of_known_tables() -> None:
 
 
 def test_the_relation_of_a_class_is_its_share_by_group() -> None:
-    """And the strength is the share of variance between the groups."""
-    group = np.array([0, 0, 1, 1, 1, 2])
-    y = np.array([0, 1, 1, 1, 0, 0])
+    """And the strength is the share of variance between the groups, less what three groups explain by chance."""
+    group = np.array([0, 0, 1, 1, 1, 2] * 20)
+    y = np.array([0, 1, 1, 1, 0, 0] * 20)
     found = relation("c", group, ["a", "b", "c", "never"], y, 1)
     assert found.labels == ("a", "b", "c")
-    assert found.rows == (2, 3, 1)
+    assert found.rows == (40, 60, 20)
     assert found.values == pytest.approx((1 / 2, 2 / 3, 0))
-    means = np.array([0.5, 0.5, 2 / 3, 2 / 3, 2 / 3, 0])
-    assert found.strength == pytest.approx(((means - 0.5) ** 2).sum() / ((y - 0.5) ** 2).sum())
+    means = np.array([0.5, 0.5, 2 / 3, 2 / 3, 2 / 3, 0] * 20)
+    share = ((means - 0.5) ** 2).sum() / ((y - 0.5) ** 2).sum()
+    assert found.strength == pytest.approx(1 - (1 - share) * 119 / 117)
+
+
+def test_many_values_that_say_nothing_have_no_strength() -> None:
+    """Two hundred values explain much of a few hundred rows, by chance."""
+    dice = np.random.default_rng(0)
+    told = [
+        relation("c", dice.integers(0, 200, 500), [str(i) for i in range(200)], dice.normal(size=500), None).strength
+        for _ in range(20)
+    ]
+    assert np.mean(told) < 0.05
 
 
 def test_patterns_of_missing_values_are_counted() -> None:

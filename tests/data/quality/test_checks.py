@@ -490,3 +490,11 @@ def test_models_of_checks_are_judged_on_other_groups(view: Any, judged: Any) -> 
     by_group = replace(by_row, split=SplitSettings(by="group:cust"))
     assert only(judged("too-good-column", by_row)).failed
     assert not only(judged("too-good-column", by_group)).failed
+
+
+def test_columns_of_which_nothing_is_kept_are_not_judged(view: Any, judged: Any) -> None:
+    """They are no constants: nothing is known of them."""
+    nothing = {"mail": np.full(500, None, dtype=object), "x": np.random.default_rng(0).normal(size=500)}
+    plain = view(nothing, np.arange(500) % 2)
+    assert only(judged("constant-columns", plain)).about == "mail"
+    assert not only(judged("constant-columns", replace(plain, withheld=frozenset({"mail"})))).failed

@@ -24,8 +24,9 @@ class Relation:
 
     Attributes
     ----------
-    strength : share of the target's variation between the groups, 0 to 1: the correlation ratio (eta squared) of a number,
-        the mean of it over the classes weighted by their variance (Goodman and Kruskal's tau) of a class.
+    strength : share of the target's variation between the groups, 0 to 1: the correlation ratio of a number, the mean of it over the
+        classes weighted by their variance (Goodman and Kruskal's tau) of a class; less what so many groups would explain by chance
+        (epsilon squared: Kelley (1935), An unbiased correlation ratio measure, PNAS 21).
     labels : the groups: the values of a whole number that has few, else tenths of it, frequent values of a category, years or tenths of instants, tenths of text lengths.
     rows : in each group. values : of the shown class (its share) or of the target (its mean), by group.
     """
@@ -81,11 +82,15 @@ def relation(column: str, group: np.ndarray, names: Sequence[str], y: np.ndarray
     filled = rows > 0
     return Relation(
         column,
-        between / within if within else 0.0,
+        _beyond_chance(between / within if within else 0.0, len(y), int(filled.sum())),
         tuple(name for name, there in zip(names, filled, strict=True) if there),
         tuple(int(n) for n in rows[filled]),
         tuple(float(v) for v in means[filled]),
     )
+
+
+def _beyond_chance(share: float, rows: int, groups: int) -> float:
+    return max(0.0, 1.0 - (1.0 - share) * (rows - 1) / (rows - groups)) if rows > groups else 0.0
 
 
 def associations(frame: Frame, grouped: Mapping[str, tuple[np.ndarray, list[str]]], names: Sequence[str]) -> np.ndarray:

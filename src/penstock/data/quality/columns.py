@@ -41,7 +41,7 @@ class ConstantColumns:
             return [unjudged(self, limit, "there are no training rows")]
         found = []
         for name, kind in view.train.kinds.items():
-            if kind not in INPUT_KINDS and kind is not Kind.CONSTANT:
+            if (kind not in INPUT_KINDS and kind is not Kind.CONSTANT) or name in view.withheld:
                 continue
             values, codes = coded(view.train[name])
             rows = np.bincount(codes + 1, minlength=len(values) + 1)

@@ -49,6 +49,7 @@ class View:
     train, valid : decoded rows in the order of the source. y, y_valid : class numbers (int64) or numbers (float64), (n,).
     memory : fingerprints of the rows of all parts; None where there is none.
     every_y : the target of all training rows, where `train` is but some of them.
+    withheld : personal columns of which no value is kept, or as yet: there is nothing to judge.
     count : gives counts of sealed test rows; asked once, and only where a check needs them.
     """
 
@@ -62,6 +63,7 @@ class View:
     count: Callable[[View], SealedCounts | None] = lambda _: None
     seed: int = 0
     every_y: np.ndarray | None = None
+    withheld: frozenset[str] = frozenset()
 
     @property
     def all_y(self) -> np.ndarray:
