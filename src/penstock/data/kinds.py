@@ -14,6 +14,7 @@ from penstock.bundle.decoder import ColumnSpec, Kind
 from penstock.bundle.images import is_image_url
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.values import column_reader
+from penstock.data.digits import told_of_lost
 from penstock.data.evidence import MISSING_MARKERS, Evidence, leading_zero, plain_numbers, same_number_same_text
 from penstock.data.formats import DateFormat, date_format, number_format
 from penstock.data.writing import AS_FOUND, Written
@@ -145,7 +146,8 @@ class _Column:
                     {"decimal": said.decimal or ".", "thousands": said.thousands or ""} if said.settles_numbers else {}
                 )
                 return self._found(kind, why, self._unreadable_numbers(), **how)
-            return self._found(kind, why, decimal=numbers.decimal, thousands=numbers.thousands)
+            lost = told_of_lost(self.name, numbers.numbers)
+            return self._found(kind, why, lost, decimal=numbers.decimal, thousands=numbers.thousands)
         if kind is Kind.DATETIME:
             dates = date_format(self.values, f"{self.name} date", self.written)
             if self.written.formats:
@@ -218,7 +220,8 @@ class _Column:
                 return self._found(Kind.CATEGORICAL, why, numeric_text=True, **form)
         sort = "whole numbers" if whole else "numbers"
         why = f"{distinct} different {sort} from {plain(numbers.min())} to {plain(numbers.max())}{tail}"
-        return self._found(Kind.NUMERIC, why, (*rounded, *self._sentinels(numbers)), **form)
+        lost = told_of_lost(self.name, numbers)
+        return self._found(Kind.NUMERIC, why, (*rounded, *lost, *self._sentinels(numbers)), **form)
 
     def _whole_numbers_that_name_rows(self, numbers: np.ndarray) -> str:
         values = self.values

@@ -202,12 +202,13 @@ class Applied:
     width: int
     unreadable: int
     test_rows: int
+    lost: tuple[str, ...] = ()
 
     exit_code = 0
 
     @property
     def warnings(self) -> list[str]:
-        said = []
+        said = [*self.lost]
         if self.test_rows:
             said.append(
                 f"{self.test_rows} of these rows are sealed test rows of this project: a model that is trained on them has"
@@ -247,6 +248,7 @@ def apply(
     SourceError : the table cannot be read. BadParameter : the output is neither .csv nor .parquet.
     """
     from penstock.data.append import find_returned
+    from penstock.data.digits import told_of_lost
     from penstock.data.versions import load_memory, load_version
     from penstock.lifecycle.ingest import declared_ingest
     from penstock.objects.tabular import ReadOptions
@@ -271,6 +273,10 @@ def apply(
             frame, problems = decoder.decode_columns(batch.columns)
             if version.decoder.history is not None:
                 frame = version.decoder.history.onto(frame)
+            if not found.rows:
+                found.lost = tuple(
+                    f"{name}: {told}" for name in fitted.layout["numbers"] for told in told_of_lost(name, frame[name])
+                )
             found.rows += len(frame)
             found.unreadable += len(problems)
             found.test_rows += find_returned(project.ledger, version, memory, frame)
@@ -278,7 +284,14 @@ def apply(
 
     _write(project, output, fitted, frames())
     return Applied(
-        table.name, str(output), fitted.run, found.rows, len(fitted.names), found.unreadable, found.test_rows
+        table.name,
+        str(output),
+        fitted.run,
+        found.rows,
+        len(fitted.names),
+        found.unreadable,
+        found.test_rows,
+        found.lost,
     )
 
 
@@ -289,6 +302,7 @@ class _Found:
     rows: int = 0
     unreadable: int = 0
     test_rows: int = 0
+    lost: tuple[str, ...] = ()  # of the first batch
 
 
 def _batches(table: Path, options: ReadOptions, *, whole: bool) -> Iterator[Batch]:

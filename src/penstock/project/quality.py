@@ -19,6 +19,7 @@ LIMITS: dict[str, float] = {
     "identifier-leak": 0.3,
     "constant-columns": 0.999,
     "redundant-columns": 0.99,
+    "lost-digits": 0.1,
     "class-imbalance": 0.1,
     "rare-classes": 20.0,
     "scale-jumps": 3.0,

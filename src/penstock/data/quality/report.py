@@ -15,6 +15,7 @@ from penstock.data.quality.duplicates import DuplicateRows, LabelConflicts, Spli
 from penstock.data.quality.label_errors import LabelErrors
 from penstock.data.quality.leakage import FilledByOutcome, TargetCopy, TooGoodColumn
 from penstock.data.quality.learning_curve import EnoughRows
+from penstock.data.quality.lost_digits import LostDigits
 from penstock.data.quality.near_duplicates import NearDuplicateTexts
 from penstock.data.quality.part_shift import PartShift
 from penstock.data.quality.scale_jumps import ScaleJumps
@@ -38,6 +39,7 @@ QUALITY_CHECKS: tuple[QualityCheck, ...] = (
     IdentifierLeak(),
     ConstantColumns(),
     RedundantColumns(),
+    LostDigits(),
     ClassImbalance(),
     RareClasses(),
     ScaleJumps(),

@@ -24,8 +24,8 @@ class Standardise:
     """(x - mean) / standard deviation, of each column, from the training rows.
 
     The deviation divides by n (as scikit-learn's StandardScaler). NaN stays NaN and does not count. A column with one
-    value becomes 0. The mean is subtracted in two float32 parts, so that a column such as a year in seconds, whose spread
-    is small beside its size, loses nothing. Results beyond float32 stop at its largest number.
+    value becomes 0. The mean is subtracted in two float32 parts, so that a spread that is small beside the size of the numbers
+    is not lost here. What float32 does not hold is lost before, as in all steps: the check `lost-digits` tells. Results beyond float32 stop at its largest number.
     """
 
     name: ClassVar[str] = "standardise"

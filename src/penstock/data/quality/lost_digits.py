@@ -1,0 +1,40 @@
+"""`lost-digits`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penstock.bundle.kinds import Kind
+from penstock.data.digits import as_the_model_sees, lost_share
+from penstock.data.quality.check import Finding, failures_or_nearest, finding
+from penstock.data.quality.view import View
+
+
+class LostDigits:
+    """Numbers that are different in the table and the same for the model.
+
+    What it does
+        Counts the different numbers of each numeric column among the training rows, and how many of them are left as float32, which has 24
+        bits (about 7 digits) and is what a model sees. It fails where more than the limit (10 %) of them share one with another. At most 20,000
+        different numbers are looked at, evenly by size; a column of fewer than 10 passes.
+    Why it matters
+        What differs little for its size has no difference left: instants in seconds since 1970 are rounded to 128 seconds, so that a
+        column that explains everything teaches nothing. No step of a recipe can bring back what was lost before it.
+    Example that fails
+        `ts` counts the seconds of one hour of 2023: 1700000000, 1700000001, and so on.
+    What to do
+        Subtract a constant in the source (seconds since the start of the table), write instants as dates, which are kept in whole microseconds, or
+        say that the numbers are names: `kinds.ts = "categorical"` under `[data]`.
+    Reference
+        IEEE 754-2019, 3.6, binary32; Goldberg (1991), What every computer scientist should know about floating-point arithmetic.
+    """
+
+    id = "lost-digits"
+
+    def judge(self, view: View, limit: float) -> Sequence[Finding]:
+        found = []
+        for name in view.of_kind(Kind.NUMERIC):
+            before, after = as_the_model_sees(view.train[name])
+            why = f"of {before} different numbers {after} are left in float32, as the model sees them"
+            found.append(finding(self, name, lost_share(view.train[name]), limit, why))
+        return failures_or_nearest(self, found, limit, "there are no numbers")
