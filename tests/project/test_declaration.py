@@ -41,6 +41,25 @@ def test_an_unknown_key_is_refused_with_the_nearest_match(text, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ('[search]\nimbalance = "smoet"\n', "write 'smote'; it is one of none, weights, oversample"),
+        ('[data.kinds]\na = "numerc"\n', "write 'numeric'; it is one of "),
+        (
+            '[[data.join]]\nsource = "b.csv"\non = "a"\nformat = "csw"\n',
+            "write 'csv'; it is one of csv, jsonl, json, parquet",
+        ),
+        ('[scope]\nuse = "xx"\n', "it is one of realtime, batch"),
+    ],
+)
+def test_a_word_that_is_none_of_those_known_is_refused_with_them(text, said):
+    """And with the nearest."""
+    with pytest.raises(DeclarationError) as refused:
+        parse_declaration(MINIMAL + text)
+    assert said in refused.value.way_out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
         ('[data]\nsource = "a.csv"\n', "target"),
         (MINIMAL + '[split]\ntest = "x"\n', r"\[split.test\]"),
         (MINIMAL + "[split]\ntest = 1.5\n", "share"),

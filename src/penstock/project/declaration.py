@@ -6,8 +6,9 @@ Every section has defaults: a file with ``[data] source`` and ``target`` alone i
 from __future__ import annotations
 
 import re
+from enum import Enum
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -94,7 +95,7 @@ def parse_declaration(text: str, *, name: str = "penstock.toml", needs_data: boo
         raise DeclarationError(
             f"{name}: {_where(str(error))}",
             why=_reason(str(error)),
-            way_out="correct that line; see docs/declaration.md",
+            way_out=_way_out(str(error)),
         ) from error
     if needs_data or "data" in raw:
         _check_data(declaration.data, name)
@@ -152,6 +153,37 @@ def _where(message: str) -> str:
 
 def _reason(message: str) -> str:
     return message.partition(" - at ")[0]
+
+
+def _way_out(message: str) -> str:
+    """The nearest of the words that may stand there, and all of them; where anything else is wrong, where to look."""
+    place, found = re.search(r"at `\$\.?(.*)`", message), re.search(r"enum value '(.*)' - at", message)
+    words = _words_of(place[1]) if place and found else []
+    if not words or found is None:
+        return "correct that line; see docs/declaration.md"
+    import difflib
+
+    near = difflib.get_close_matches(found[1], words, 1)
+    return (f"write {near[0]!r}; " if near else "") + f"it is one of {', '.join(words)}"
+
+
+def _words_of(place: str) -> list[str]:
+    """The words that a setting may be, by its place: ``search.imbalance``, ``data.join[0].format``, ``data.kinds[...]``."""
+    annotation: Any = Declaration
+    for part in re.findall(r"[^.\[\]]+", place):
+        section = _section_of(annotation)
+        field = next((f for f in msgspec.structs.fields(section) if f.name == part), None) if section else None
+        annotation = annotation if field is None else field.type  # else within a table or a list
+    words: list[str] = []
+    waiting = [annotation]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, type) and issubclass(one, Enum):
+            words += [str(member.value) for member in one]
+        else:
+            words += [one] if isinstance(one, str) else []
+            waiting += get_args(one)
+    return words
 
 
 def _check_bounds(section: Section, name: str, path: str = "") -> None:
