@@ -171,8 +171,8 @@ def test_messages_of_grpc(bundle: Bundle, data: st.DataObject) -> None:
     from google.protobuf.message import DecodeError
 
     from penstock.serving.protocols.columns import rows_of_columns
+    from penstock.serving.protocols.grpc_calls import columns_of
     from penstock.serving.protocols.grpc_messages import message
-    from penstock.serving.protocols.grpc_service import _columns
 
     kind = message("ModelInferRequest")
     asked = kind(model_name="toy")
@@ -192,7 +192,7 @@ def test_messages_of_grpc(bundle: Bundle, data: st.DataObject) -> None:
     except (DecodeError, UnicodeDecodeError):
         return
     with suppress(PenstockError):
-        answer(bundle, rows_of_columns(_columns(read_back), path="inputs", most=9))
+        answer(bundle, rows_of_columns(columns_of(read_back), path="inputs", most=9))
 
 
 @FUZZ

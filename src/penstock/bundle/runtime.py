@@ -16,6 +16,7 @@ import numpy as np
 
 from penstock.bundle.answers import LATE, MISSING, Answer, Answerer, Answers, Instead, by_fallback, filled
 from penstock.bundle.decoder import Decoder
+from penstock.bundle.differing import difference
 from penstock.bundle.format import BundleFiles, parse_object, read_bundle, read_file
 from penstock.bundle.frame import Frame, typed_array
 from penstock.bundle.graph import open_session
@@ -355,18 +356,18 @@ class Bundle:
         expected = examples["answers"]
         unit = self.signature.scale.std if self.signature.scale else 1.0
         tolerance = 0.0 if exact else examples.get("tolerance", TOLERANCE)
-        difference = _difference(answers, expected, "answers", tolerance=tolerance, unit=unit)
+        found = difference(answers, expected, "answers", tolerance=tolerance, unit=unit)
         for why, fallback in self.fallbacks.items():
             plain = parse_object(self.read(f"fallback-{why}.json"), f"fallback-{why}.json", self.folder)
             began = perf_counter_ns()
             answers = fallback.predict(examples["rows"])
             fallback.tested = (len(answers), perf_counter_ns() - began) if answers else None
             again, path = json.loads(canonical_json(answers)), f"fallback {why!r}"
-            difference = difference or _difference(again, plain["answers"], path, tolerance=tolerance, unit=unit)
-        if difference is not None:
+            found = found or difference(again, plain["answers"], path, tolerance=tolerance, unit=unit)
+        if found is not None:
             raise BundleError(
                 f"the bundle {self.folder} does not answer its own examples as it did when it was packaged",
-                why=difference,
+                why=found,
                 way_out="check the installed onnxruntime, or package the model again on this kind of machine",
             )
 
@@ -420,24 +421,3 @@ def _no_rows(signature: Signature) -> list[np.ndarray]:
     if signature.task.is_classification:
         return [*common, np.zeros(0, np.int64), np.zeros((0, len(signature.target.classes)), np.float32)]
     return [*common, np.zeros((0, 1), np.float32)]
-
-
-def _difference(got: Any, expected: Any, path: str, *, tolerance: float, unit: float) -> str | None:
-    """The first difference between two JSON values in words, or None."""
-    if isinstance(got, float) and isinstance(expected, float):
-        near = abs(got - expected) <= tolerance * max(unit, abs(expected))
-        return None if near or got == expected else f"{path} is {got!r}, was {expected!r}"
-    pairs: list[tuple[str, Any, Any]]
-    if isinstance(got, dict) and isinstance(expected, dict) and got.keys() == expected.keys():
-        pairs = [(f"{path}.{key}", got[key], expected[key]) for key in got]
-    elif isinstance(got, list) and isinstance(expected, list) and len(got) == len(expected):
-        pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(got, expected, strict=True))]
-    elif type(got) is type(expected) and got == expected:
-        return None
-    else:
-        return f"{path} is {got!r}, was {expected!r}"
-    for at, a, b in pairs:
-        found = _difference(a, b, at, tolerance=tolerance, unit=unit)
-        if found is not None:
-            return found
-    return None

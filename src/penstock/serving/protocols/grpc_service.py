@@ -18,44 +18,23 @@ from penstock.serving.callers import ANY, ASKING, Asking
 from penstock.serving.connections import HEAD_BYTES, limits_of, time_of_body
 from penstock.serving.door import CLOSED, Door, in_words, version_told
 from penstock.serving.follower import Loaded
-from penstock.serving.heads import NOTED, request_id_of
+from penstock.serving.heads import request_id_of
 from penstock.serving.protocols import repository
 from penstock.serving.protocols.columns import rows_of_columns
+from penstock.serving.protocols.grpc_calls import columns_of, heads_of_call, urgency_of_call
 from penstock.serving.protocols.grpc_messages import METHODS, SERVICE, message
 from penstock.serving.protocols.open_inference import EXTENSIONS
 from penstock.serving.protocols.tensors import (
-    BYTES,
-    DTYPES,
     chosen,
-    deadline_of_timeout,
-    from_bytes,
     metadata,
-    priority_of,
-    refuse_second,
     refuse_strange_outputs,
-    shaped,
     tensors_of,
 )
 from penstock.serving.refusals import TOO_LATE, headers_of, refused
 from penstock.serving.settings import ServeSettings
 from penstock.serving.tls import grpc_credentials
-from penstock.serving.urgency import Urgency, urgency_of
 from penstock.serving.watching import Seen
 
-_CONTENTS = {
-    "BOOL": "bool_contents",
-    "INT8": "int_contents",
-    "INT16": "int_contents",
-    "INT32": "int_contents",
-    "INT64": "int64_contents",
-    "UINT8": "uint_contents",
-    "UINT16": "uint_contents",
-    "UINT32": "uint_contents",
-    "UINT64": "uint64_contents",
-    "FP32": "fp32_contents",
-    "FP64": "fp64_contents",
-    BYTES: "bytes_contents",
-}
 Method = Callable[[Any, Any], Awaitable[Any]]
 """Message and context to message."""
 
@@ -64,8 +43,6 @@ _STREAMS = 100
 _PING_MS = 60_000
 _QUIET_S = 0.02  # without a new call: those who ask have asked, and wait
 _HELD_S = 0.5  # the longest that answers are held back for that
-_WAY_BACK_MS = 5.0
-"""Of the time that a call has left, for its answer to arrive; a tenth of it at the most."""
 
 
 class GrpcServer:
@@ -162,7 +139,7 @@ class GrpcServer:
             return response
 
         async def watched(messages: AsyncIterator[bytes], context: Any) -> Any:
-            heads = _heads(context)
+            heads = heads_of_call(context)
             if watching is None:
                 return await answered(heads, messages, context, Seen())
             watching.name(heads)
@@ -286,12 +263,6 @@ _SCOPES = {
 """What a method needs; `admin` where it is not named."""
 
 
-def _heads(context: Any) -> dict[bytes, bytes]:
-    """What the metadata of a call say to the server itself, as headers of HTTP do."""
-    said = ((str(name).encode(), value) for name, value in context.invocation_metadata() or ())
-    return {name: value if isinstance(value, bytes) else value.encode() for name, value in said if name in NOTED}
-
-
 def _methods(door: Door) -> dict[str, Method]:
     models = door.worker.models
 
@@ -328,10 +299,10 @@ def _methods(door: Door) -> dict[str, Method]:
     async def model_infer(request: Any, context: Any) -> Any:
         came_ns = perf_counter_ns()
         loaded = await loaded_of(request.model_name, request.model_version)
-        rows = rows_of_columns(_columns(request), path="inputs", most=door.worker.settings.max_rows)
+        rows = rows_of_columns(columns_of(request), path="inputs", most=door.worker.settings.max_rows)
         wanted = [output.name for output in request.outputs]
         refuse_strange_outputs(wanted, loaded.bundle.signature)
-        answers = await door.ask(loaded, rows, came_ns, _urgency(request, context))
+        answers = await door.ask(loaded, rows, came_ns, urgency_of_call(request, context))
         tensors = chosen(tensors_of(answers, loaded.bundle.signature), wanted)
         response = message("ModelInferResponse")(
             model_name=loaded.entry.model, model_version=str(version_told(loaded, answers)), id=request.id
@@ -371,73 +342,3 @@ def _methods(door: Door) -> dict[str, Method]:
         unload,
     )
     return dict(zip(METHODS, answering, strict=True))
-
-
-def _urgency(request: Any, context: Any) -> Urgency:
-    """By the metadata, the deadline of the call, and the parameters ``timeout`` and ``priority``."""
-    urgency = urgency_of(_heads(context))
-    left_s = context.time_remaining()
-    if left_s is not None:  # what is there when it strikes has not arrived yet
-        left_ms = left_s * 1000
-        urgency = urgency.within(max(left_ms - min(left_ms / 10, _WAY_BACK_MS), 0.001))
-    said = {
-        name: getattr(given, given.WhichOneof("parameter_choice") or "int64_param")
-        for name, given in request.parameters.items()
-        if name in ("timeout", "priority")
-    }
-    return urgency.within(deadline_of_timeout(said.get("timeout"))).of_priority(priority_of(said.get("priority")))
-
-
-def _columns(request: Any) -> dict[str, Any]:
-    if not request.inputs:
-        raise RequestError(
-            "the request has no inputs",
-            why="each input of the model is one tensor",
-            way_out="send at least one",
-            path="inputs",
-        )
-    raw = request.raw_input_contents
-    if raw and len(raw) != len(request.inputs):
-        raise RequestError(
-            f"there are {len(request.inputs)} inputs and {len(raw)} raw contents",
-            why="where contents are raw, those of all inputs are",
-            way_out="send one for each input, in their order",
-            path="raw_input_contents",
-        )
-    columns: dict[str, Any] = {}
-    for number, tensor in enumerate(request.inputs):
-        path = f"inputs[{number}]"
-        refuse_second(tensor.name, columns, path)
-        if tensor.datatype not in DTYPES and tensor.datatype != BYTES:
-            raise RequestError(
-                f"{path} ({tensor.name!r}) has the datatype {tensor.datatype!r}",
-                why=f"there are {', '.join([*DTYPES, BYTES])}",
-                way_out="send one of these",
-                path=path,
-            )
-        if raw:
-            values = from_bytes(memoryview(raw[number]), tensor.datatype, path)
-        else:
-            values = _contents(tensor, path)
-        columns[tensor.name] = shaped(tensor.name, list(tensor.shape), values, path)
-    return columns
-
-
-def _contents(tensor: Any, path: str) -> list[Any]:
-    field = _CONTENTS.get(tensor.datatype)
-    if field is None:
-        raise RequestError(
-            f"{path} ({tensor.name!r}) has the datatype {tensor.datatype!r}, which has no typed contents",
-            why="the protocol sends it as raw contents alone",
-            way_out="use raw_input_contents",
-            path=path,
-        )
-    values = list(getattr(tensor.contents, field))
-    if tensor.datatype == BYTES:
-        try:
-            return [value.decode() for value in values]
-        except UnicodeDecodeError as error:
-            raise RequestError(
-                f"{path} holds a text that is not UTF-8", why=str(error), way_out="send texts in UTF-8", path=path
-            ) from None
-    return values
