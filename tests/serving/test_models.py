@@ -118,6 +118,20 @@ def test_the_least_recently_asked_goes_when_another_needs_the_room(
     assert 'penstock_model_bytes{model="c",version="1"}' in text
 
 
+def test_nothing_makes_room_for_a_damaged_one(
+    deploy: Deploy, shelve: Shelve, open_client: Any, toys: Callable[..., Path], tmp_path: Path
+) -> None:
+    """It is looked at before another goes, each time that it is asked again."""
+    deploy(1)
+    shelve("a", 1, of=2)
+    shelf = shelve("broken", 1, of=3)
+    (tmp_path / "serving" / shelf.of("broken")[0].path / "graph.onnx").write_bytes(b"no graph")
+    client = open_client(memory_mb=mb(toys, 2.5))
+    ask(client, model="a")
+    assert client.post("/predict", {"rows": [ROW], "model": "broken"}).status_code == 503
+    assert states(client) == {("a", 1): "ready", ("broken", 1): "failed", ("toy", 1): "ready"}
+
+
 def test_the_slots_own_are_pinned_and_what_does_not_fit_beside_them_is_refused(
     deploy: Deploy, shelve: Shelve, open_client: Any, toys: Callable[..., Path]
 ) -> None:

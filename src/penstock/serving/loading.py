@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from penstock.bundle.format import read_bundle
 from penstock.bundle.runtime import Bundle
 from penstock.errors import BundleError, PenstockError
 from penstock.serving.slots import SlotEntry
@@ -50,6 +51,16 @@ def load_bundle(state_dir: Path, entry: SlotEntry) -> Bundle:
     return bundle
 
 
+def check_whole(state_dir: Path, entry: SlotEntry) -> None:
+    """Compare a bundle's files with their digests, so that nothing makes room for one that is damaged.
+
+    Raises
+    ------
+    BundleError : a file is missing or damaged.
+    """
+    read_bundle(state_dir / entry.path, verify=True)
+
+
 def memory_of(graph_bytes: int) -> int:
     """Bytes of memory that a bundle takes once loaded, as it is reckoned before.
 
@@ -72,8 +83,8 @@ def memory_measured(graph_bytes: int, grown_bytes: int) -> int:
 
 
 def graph_bytes_of(bundle: Bundle) -> int:
-    """The size of its graph's file."""
-    return int(bundle.manifest["files"]["graph.onnx"]["size_bytes"])
+    """The size of the files of its graphs: its own, and those of its fallbacks."""
+    return sum(int(file["size_bytes"]) for name, file in bundle.manifest["files"].items() if name.endswith(".onnx"))
 
 
 def resident_bytes() -> int:

@@ -26,6 +26,7 @@ from penstock.serving.followed import Followed
 from penstock.serving.follower import Loaded, Prepare, Serving
 from penstock.serving.journal_writer import origin_of
 from penstock.serving.loading import (
+    check_whole,
     give_memory_back,
     graph_bytes_of,
     load_bundle,
@@ -200,10 +201,13 @@ class Models:
 
     async def _loaded(self, entry: ShelfEntry) -> Loaded:
         async with self._one_at_a_time:  # of all bundles: each may take a core, and the room is dealt once
-            await self._make_room(entry)
             start = time.perf_counter()
             try:
+                await in_turn(self._turn, partial(check_whole, self.state_dir, entry.as_slot))
+                await self._make_room(entry)
                 bundle, memory_bytes = await in_turn(self._turn, partial(self._bring, entry))
+            except RequestError:
+                raise  # there is no room
             except (PenstockError, OSError) as error:
                 log.error("%s version %d of the shelf is refused: %s", entry.model, entry.version, error)
                 self._counts.failed(entry)
