@@ -149,6 +149,11 @@ class FilePart:
 
     identity = ""  # size and time are no proof of what a file holds
 
+    @property
+    def place(self) -> Path:
+        """Where it lies, as parts that are local files say it: no answers go there."""
+        return self.path
+
     def state(self) -> str:
         return state_of(self.path)
 
