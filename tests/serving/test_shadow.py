@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from penstock.bundle.runtime import Bundle
@@ -16,6 +21,8 @@ from penstock.serving.acknowledgements import process_start, wait_for_epoch
 from penstock.serving.arm_counts import DROPPED, ERRORS, REQUESTS, read_counts
 from penstock.serving.arm_figures import figures
 from penstock.serving.journal import find, read
+from penstock.serving.settings import HistorySettings, JournalSettings, LogSettings
+from penstock.serving.shadow import ShadowSettings
 from penstock.serving.slots import SlotState, end_release, fill_and_switch
 from penstock.testing.toy_bundle import write_toy_bundle
 
@@ -151,3 +158,43 @@ def test_the_process_ends_with_its_release(
     pids = [int(path.name.partition("-")[0]) for path in folder.glob("*-shadow.arms")]
     server.stop(signal.SIGKILL)
     until(lambda: all(process_start(pid) is None for pid in pids))
+
+
+FAULTY = """
+import sys
+from penstock.bundle.runtime import Bundle
+from penstock.serving.shadow import main
+
+def predict(self, rows):
+    raise ValueError(f"could not read {rows}")
+
+Bundle.predict = predict
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_its_log_is_the_declared_one_and_holds_no_value_of_a_row(deploy: Deploy, tmp_path: Path) -> None:
+    """Of a fault the place is told, as of the worker's; also of the one that ends the process."""
+    entry = deploy(1).live_entry
+    assert entry is not None
+    settings = ShadowSettings(
+        str(tmp_path / "serving"), 7, entry.path, "toy", 1, "green", 1.0,
+        JournalSettings(), HistorySettings(), LogSettings(format="json"),
+    )  # fmt: skip
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        fd = theirs.fileno()
+        command = [sys.executable, "-c", FAULTY, "--fd", str(fd), "--settings", msgspec.json.encode(settings).decode()]
+        process = subprocess.Popen(command, pass_fds=(fd,), stderr=subprocess.PIPE, text=True)
+        body = json.dumps({"rows": [{**ROW, "job": "Jane Planted"}]}).encode()
+        for answers in (b"[]", b"no JSON"):
+            ours.send(len(body).to_bytes(4, "little") + body + answers)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    lines = [json.loads(line) for line in told.splitlines()]
+    assert [(line["level"], line["message"]) for line in lines] == [
+        ("error", "the shadow failed at a request"),
+        ("critical", "the shadow cannot go on, and ends"),
+    ]
+    assert lines[0]["fault"].endswith("builtins.ValueError")
+    assert "Planted" not in told

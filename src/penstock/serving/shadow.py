@@ -29,9 +29,10 @@ from penstock.errors import PenstockError, RequestError, StoreFull
 from penstock.serving.acknowledgements import process_start
 from penstock.serving.arm_counts import ArmCounter, ArmFile
 from penstock.serving.folder import ServingFolder
+from penstock.serving.logs import configured
 from penstock.serving.prediction_ids import NOT_JOURNALLED, parse_id
 from penstock.serving.releases import CANDIDATE_ARM
-from penstock.serving.settings import HistorySettings, JournalSettings
+from penstock.serving.settings import HistorySettings, JournalSettings, LogSettings, ServeSettings
 
 if TYPE_CHECKING:
     from penstock.bundle.runtime import Bundle
@@ -61,6 +62,7 @@ class ShadowSettings(msgspec.Struct, frozen=True):
     novelty_limit: float
     journal: JournalSettings
     history: HistorySettings
+    logs: LogSettings = LogSettings()
 
 
 @final
@@ -84,8 +86,7 @@ class Shadow:
         release: int,
         loaded: Loaded,
         counter: ArmCounter,
-        journal: JournalSettings,
-        history: HistorySettings,
+        serving: ServeSettings,
     ) -> Shadow:
         entry = loaded.entry
         settings = ShadowSettings(
@@ -96,8 +97,9 @@ class Shadow:
             entry.version,
             loaded.slot,
             loaded.novelty_limit,
-            journal,
-            history,
+            serving.journal,
+            serving.history,
+            serving.logs,
         )
         return cls(settings, counter)
 
@@ -284,9 +286,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     worker = os.getppid()
     os.nice(_NICE)
-    answering = _Answering(msgspec.json.decode(options.settings, type=ShadowSettings))
+    settings = msgspec.json.decode(options.settings, type=ShadowSettings)
+    with configured(settings.logs):
+        try:
+            _answer_copies(settings, options.fd, worker)
+        except Exception:  # told as the log is declared, which a traceback of Python's own is not
+            log.critical("the shadow cannot go on, and ends", exc_info=True)
+            return 1
+    return 0
+
+
+def _answer_copies(settings: ShadowSettings, fd: int, worker: int) -> None:
+    answering = _Answering(settings)
     try:
-        with socket.socket(fileno=options.fd) as copies:
+        with socket.socket(fileno=fd) as copies:
             copies.settimeout(1.0)  # of datagrams nobody says when the other end is gone
             while os.getppid() == worker:
                 try:
@@ -300,7 +313,6 @@ def main(arguments: list[str] | None = None) -> int:
                 answering.answer(message[_LENGTH.size : end], orjson.loads(message[end:]))
     finally:
         answering.close()
-    return 0
 
 
 if __name__ == "__main__":

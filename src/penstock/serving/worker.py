@@ -57,7 +57,7 @@ class Worker:
         self.certificate = None if settings.tls is None else Certificate(settings.tls)
 
         def open_shadow(release: int, candidate: Loaded, counter: ArmCounter) -> Shadow:
-            return Shadow.of(state_dir, release, candidate, counter, settings.journal, settings.history)
+            return Shadow.of(state_dir, release, candidate, counter, settings)
 
         self.remembered = RememberedRows(ServingFolder(state_dir).journal, settings.history)
         prepare = self.remembered.prepare
