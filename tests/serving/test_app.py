@@ -197,6 +197,20 @@ def test_a_declared_name_is_ours_and_elsewhere_any_name_is(
     refused(named.ask("GET", "/model", headers={"host": "anything"}), 403, "unknown-host")
 
 
+def test_where_others_reach_it_a_server_with_declared_names_is_scraped_by_its_address(
+    deploy: Callable[..., SlotState], open_client: Callable[..., Client]
+) -> None:
+    """As Prometheus asks pods. No page can have an address lead elsewhere; a name that looks like one is a name."""
+    deploy(1)
+    named = open_client(host="0.0.0.0", hosts=("shop.example",))
+    for host in ("10.1.2.3:8000", "10.1.2.3", "[fd00::7]:8000"):
+        assert named.ask("GET", "/metrics", headers={"host": host}).status_code == 200
+    for host in ("10.1.2.3.example:8000", "10.1.2:8000", "[10.1.2.3.example]"):
+        refused(named.ask("GET", "/metrics", headers={"host": host}), 403, "unknown-host")
+    at_home = open_client(hosts=("shop.example",))
+    refused(at_home.ask("GET", "/metrics", headers={"host": "10.1.2.3:8000"}), 403, "unknown-host")
+
+
 def test_a_body_over_the_limit_is_refused(deploy: Callable[..., SlotState], open_client: Callable[..., Client]) -> None:
     """Declared or not."""
     deploy(1)

@@ -20,12 +20,15 @@ class Hosts:
     ----------
     listens_on : where the server listens. On the machine's own address it goes by that address and by ``localhost``; on one that others
         reach, by whatever name they have for it.
-    declared : further names. Once there are some, no others count anywhere, but for those of the machine's own address.
+    declared : further names. Once there are some, no other names count anywhere, but for those of the machine's own address. Where others
+        reach the server, addresses in figures go on to count: what watches it asks by them (pods on Kubernetes are), and no page can have
+        one lead elsewhere.
     """
 
     def __init__(self, listens_on: str, declared: Iterable[str] = ()) -> None:
         self._declared = frozenset(name.lower() for name in declared)
-        self._any = not self._declared and not is_loopback(listens_on)
+        self._reached = not is_loopback(listens_on)
+        self._any = not self._declared and self._reached
 
     def refuse_others(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """
@@ -45,7 +48,7 @@ class Hosts:
 
     def _is_ours(self, value: bytes) -> bool:
         name = _without_port(value.decode("latin-1").strip().lower())
-        return name in self._declared or is_loopback(name)
+        return name in self._declared or is_loopback(name) or (self._reached and _is_address(name))
 
 
 def is_loopback(host: str) -> bool:
@@ -58,6 +61,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_address(host: str) -> bool:
+    """
+    >>> [_is_address(host) for host in ("10.1.2.3", "fd00::7", "10.1.2", "10.1.2.3.example", "0x0a010203")]
+    [True, True, False, False, False]
+    """
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _without_port(host: str) -> str:

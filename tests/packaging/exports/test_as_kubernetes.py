@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,31 @@ def test_room_and_time_are_those_of_the_settings(shipment: Callable[..., Shipmen
     (server,) = pod["containers"]
     before = int(server["lifecycle"]["preStop"]["exec"]["command"][1])
     assert pod["terminationGracePeriodSeconds"] > before + 60 + 5  # after which the supervisor ends its workers
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("2024-churn", "model-2024-churn"),
+        ("Übersee_2", "bersee-2"),
+        ("__", "model"),
+        ("7" * 80, f"model-{'7' * 44}"),
+        (f"a{'-b' * 40}", f"a{'-b' * 24}"),
+    ],
+)
+def test_every_object_has_a_name_that_a_service_may_have(
+    model: str, name: str, shipment: Callable[..., Shipment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A label of RFC 1035: not only what a Deployment may be called."""
+    shipped = shipment(has_consumers=True)
+    monkeypatch.setattr(Shipment, "model", model)
+    kinds = written(Kubernetes("shop/bank:7"), shipped, tmp_path / "k")
+    assert re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", name)
+    del kinds["Kustomization"]
+    assert {document["metadata"]["name"] for document in kinds.values()} == {name}
+    assert kinds["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"] == name
+    assert kinds["Service"]["spec"]["selector"] == {"app.kubernetes.io/name": name}
+    assert f"secret generic {name}-consumers" in (tmp_path / "k/README.md").read_text()
 
 
 def test_fewer_pods_at_most_than_at_least_are_refused(shipment: Callable[..., Shipment], tmp_path: Path) -> None:

@@ -84,5 +84,6 @@ class Kubernetes:
 
 
 def _named(shipment: Shipment) -> str:
-    """The model's name, short enough for what Kubernetes adds to it."""
-    return shipment.name[:50].strip("-")
+    """The model's name as that of a Service may be: from a letter on (RFC 1035), and short enough for what Kubernetes adds to it."""
+    name = shipment.name if shipment.name[0].isalpha() else f"model-{shipment.name}"
+    return name[:50].strip("-")
