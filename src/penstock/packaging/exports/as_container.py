@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar, final
 
-from penstock.packaging.exports.closure import SERVER, closure, data_files, is_package, needed, pinned
+from penstock.packaging.exports.closure import SERVER, closure, data_files, is_package, needed, pinned, with_needs
 from penstock.packaging.exports.exporter import Shipment
 from penstock.packaging.exports.in_image import CONSUMERS, TLS, InImage
 from penstock.packaging.exports.templating import fill
@@ -24,7 +24,8 @@ USER_ID = 10001
 class Container:
     """A folder for ``docker build``: a Dockerfile, pinned requirements, the server as a wheel, the version in its slot.
 
-    The image runs as a user of its own. Its journal is a volume. What is installed is what the bundle was tested with. Tokens of
+    The image runs as a user of its own. Its journal is a volume. What is installed is what the bundle was tested with, down to the
+    last that another needs. Tokens of
     consumers and the key of TLS are in no image: they are mounted.
 
     Parameters
@@ -39,7 +40,7 @@ class Container:
 
     def write(self, shipment: Shipment, folder: Path) -> list[str]:
         inside = InImage.of(shipment)
-        wanted = pinned((*inside.distributions, *needed(shipment.bundle.signature.layout)))
+        wanted = pinned(with_needs((*inside.distributions, *needed(shipment.bundle.signature.layout))))
         wheel = write_server_wheel(folder)
         fill_and_switch(
             folder / "serving",

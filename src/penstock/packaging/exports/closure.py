@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -72,13 +72,48 @@ def pinned(distributions: tuple[str, ...]) -> list[str]:
     ------
     ExportError : one of them is not installed here.
     """
+    return [f"{name}=={_installed(name).version.partition('+')[0]}" for name in distributions]
+
+
+def with_needs(distributions: tuple[str, ...]) -> tuple[str, ...]:
+    """These distributions, and after them by name all that they need in turn: what pip would choose for itself, and nobody has tested.
+
+    What only another system or another Python needs is left out, as it is not here to be tested.
+
+    >>> needs = with_needs(("uvicorn",))
+    >>> needs[0], "h11" in needs
+    ('uvicorn', True)
+
+    Raises
+    ------
+    ExportError : one of them is not installed here.
+    """
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    seen: set[tuple[str, str]] = set()
+    waiting = [(canonicalize_name(name), "") for name in distributions]
+    while waiting:
+        name, extra = one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        for line in _installed(name).requires or ():
+            need = Requirement(line)
+            if need.marker is None or need.marker.evaluate({"extra": extra}):
+                waiting += [(canonicalize_name(need.name), inner) for inner in ("", *need.extras)]
+    further = {name for name, _ in seen} - {canonicalize_name(name) for name in distributions}
+    return (*distributions, *sorted(further))
+
+
+def _installed(name: str) -> Distribution:
     try:
-        return [f"{name}=={version(name).partition('+')[0]}" for name in distributions]
+        return distribution(name)
     except PackageNotFoundError as error:
         raise ExportError(
-            f"{error.name} is not installed here",
+            f"{name} is not installed here",
             why="the model or its settings need it, and what leaves asks for the version that was tested",
-            way_out=f'pip install {error.name}; what needs it is among the extras: pip install "penstock[otel]" for traces',
+            way_out=f'pip install {name}; what needs it is among the extras: pip install "penstock[otel]" for traces',
         ) from error
 
 
