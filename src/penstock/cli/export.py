@@ -110,11 +110,12 @@ def wheel() -> Exporter:
         show_default=True,
         help="Processes of the server.",
     ),
+    click.option("--grpc", "grpc", is_flag=True, help="Answer gRPC as well, on port 8001 (extra: penstock[grpc])."),
 )
-def container(workers: int) -> Exporter:
+def container(workers: int, grpc: bool) -> Exporter:
     from penstock.packaging.exports.as_container import Container
 
-    return Container(workers)
+    return Container(workers, grpc=grpc)
 
 
 @_form(
@@ -127,11 +128,12 @@ def container(workers: int) -> Exporter:
     click.option(
         "--most-replicas", "most_replicas", type=click.IntRange(min=1), default=10, show_default=True, help="At most."
     ),
+    click.option("--grpc", "grpc", is_flag=True, help="The image was exported with --grpc."),
 )
-def kubernetes(image: str | None, replicas: int, most_replicas: int) -> Exporter:
+def kubernetes(image: str | None, replicas: int, most_replicas: int, grpc: bool) -> Exporter:
     from penstock.packaging.exports.as_kubernetes import Kubernetes
 
-    return Kubernetes(image, replicas, most_replicas)
+    return Kubernetes(image, replicas, most_replicas, grpc=grpc)
 
 
 @_form(

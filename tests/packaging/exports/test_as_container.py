@@ -198,6 +198,31 @@ def test_a_certificate_comes_from_outside_and_the_health_of_the_image_is_asked_w
     subprocess.run([sys.executable, *command[1:]], check=True, timeout=60)
 
 
+def test_grpc_is_answered_where_it_is_asked_for(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """By the image's own command, and with what it needs; its port is named wherever that of HTTP is."""
+    grpc = pytest.importorskip("grpc", reason="grpcio is not installed: penstock[grpc]")
+    done = export(Container(grpc=True), shipment(), tmp_path / "c")
+    required = (done.folder / "requirements.txt").read_text().split()
+    assert f"grpcio=={grpc.__version__}" in required
+    assert len(required) == len({line.partition("==")[0] for line in required})
+    steps = dict(instructions(done.folder))
+    assert steps["EXPOSE"] == "8000 8001"
+    for told in (*done.hints, (done.folder / "README.md").read_text()):
+        assert ("-p 8000:8000 -p 8001:8001" in told) is ("docker run" in told)
+    words = json.loads(steps["ENTRYPOINT"].replace("/srv/", f"{done.folder}/").replace("8001", "0"))[1:]
+    words[words.index("--port") + 1] = "0"
+    server = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        place = json.loads(server.stdout.readline())["grpc"].replace("0.0.0.0", "127.0.0.1")
+        with grpc.insecure_channel(place) as channel:
+            live = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")
+            assert live(b"", timeout=20) == b"\x08\x01"  # live: true
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
 def test_what_traces_need_is_installed_where_they_are_wanted(
     shipment: Callable[..., Shipment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

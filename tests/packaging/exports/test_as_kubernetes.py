@@ -108,6 +108,22 @@ def test_every_object_has_a_name_that_a_service_may_have(
     assert f"secret generic {name}-consumers" in (tmp_path / "k/README.md").read_text()
 
 
+def test_grpc_has_a_port_of_the_pods_and_of_the_service_where_it_is_asked_for(
+    shipment: Callable[..., Shipment], tmp_path: Path
+) -> None:
+    """Beside that of HTTP; else there is none."""
+    validate = pytest.importorskip("kubernetes_validate", reason="the schemas of Kubernetes are not installed")
+    for grpc, ports in ((True, {"http": 8000, "grpc": 8001}), (False, {"http": 8000})):
+        kinds = written(Kubernetes(grpc=grpc), shipment(), tmp_path / "k")
+        (server,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
+        assert {port["name"]: port["containerPort"] for port in server["ports"]} == ports
+        asked = {port["targetPort"]: port["port"] for port in kinds["Service"]["spec"]["ports"]}
+        assert asked == {**ports, "http": 80}
+        for kind in ("Deployment", "Service"):
+            validate.validate(kinds[kind], "1.30", strict=True)
+        assert ("--grpc" in (tmp_path / "k/README.md").read_text()) is grpc
+
+
 def test_fewer_pods_at_most_than_at_least_are_refused(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
     """Before anything is written."""
     with pytest.raises(ExportError, match="at least 5 pods and at most 2"):

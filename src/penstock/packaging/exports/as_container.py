@@ -11,7 +11,7 @@ from typing import ClassVar, final
 
 from penstock.packaging.exports.closure import SERVER, closure, data_files, is_package, needed, pinned, with_needs
 from penstock.packaging.exports.exporter import Shipment
-from penstock.packaging.exports.in_image import CONSUMERS, TLS, InImage
+from penstock.packaging.exports.in_image import CONSUMERS, GRPC_PORT, TLS, InImage
 from penstock.packaging.exports.templating import fill
 from penstock.packaging.exports.wheel_file import write_wheel
 from penstock.serving.folder import ServingFolder
@@ -31,15 +31,16 @@ class Container:
     Parameters
     ----------
     workers : processes of the server.
+    grpc : answer gRPC as well, on port 8001.
     """
 
     name: ClassVar[str] = "container"
 
-    def __init__(self, workers: int = 1) -> None:
-        self.workers = workers
+    def __init__(self, workers: int = 1, *, grpc: bool = False) -> None:
+        self.workers, self.grpc = workers, grpc
 
     def write(self, shipment: Shipment, folder: Path) -> list[str]:
-        inside = InImage.of(shipment)
+        inside = InImage.of(shipment, grpc=self.grpc)
         wanted = pinned(with_needs((*inside.distributions, *needed(shipment.bundle.signature.layout))))
         wheel = write_server_wheel(folder)
         fill_and_switch(
@@ -59,20 +60,24 @@ class Container:
         command += ["--workers", str(self.workers), "--settings", json.dumps(inside.settings, sort_keys=True)]
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         filled = {"python": python, "user": USER_ID, "wheel": wheel.name, "command": command, "inside": inside}
+        filled["grpc_port"] = GRPC_PORT
         (folder / "Dockerfile").write_text(
             fill("container/Dockerfile", **filled, consumers=CONSUMERS), encoding="utf-8"
         )
         image = f"{shipment.name}:{shipment.version or 'latest'}"
+        ports = "".join(f" -p {port}:{port}" for port in (8000, *((GRPC_PORT,) if inside.answers_grpc else ())))
         mounts = "".join(f" -v ./{place.rpartition('/')[2]}:{place}:ro" for place in mounted(inside))
         readme = {
             "image": image,
             "model": shipment.model,
             "number": shipment.version,
             "mounts": mounts,
+            "ports": ports,
+            "grpc_port": GRPC_PORT,
             "inside": inside,
         }
         (folder / "README.md").write_text(fill("container/README.md", **readme), encoding="utf-8")
-        return [f"docker build -t {image} {{folder}}", f"docker run -p 8000:8000{mounts} {image}", *_hints(inside)]
+        return [f"docker build -t {image} {{folder}}", f"docker run{ports}{mounts} {image}", *_hints(inside)]
 
 
 def mounted(inside: InImage) -> list[str]:

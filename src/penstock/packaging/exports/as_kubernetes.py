@@ -9,7 +9,7 @@ from typing import ClassVar, final
 from penstock.errors import ExportError
 from penstock.packaging.exports.as_container import USER_ID
 from penstock.packaging.exports.exporter import Shipment
-from penstock.packaging.exports.in_image import CONSUMERS, TLS, InImage
+from penstock.packaging.exports.in_image import CONSUMERS, GRPC_PORT, TLS, InImage
 from penstock.packaging.exports.templating import fill
 
 PRE_STOP_S = 3
@@ -26,12 +26,15 @@ class Kubernetes:
     ----------
     image : the name of the image that `penstock export container` was built into; default: the model's name and version.
     replicas, most_replicas : how many pods there are at least, and at most.
+    grpc : the image answers gRPC as well (`penstock export container --grpc`).
     """
 
     name: ClassVar[str] = "kubernetes"
 
-    def __init__(self, image: str | None = None, replicas: int = 2, most_replicas: int = 10) -> None:
-        self.image, self.replicas, self.most_replicas = image, replicas, most_replicas
+    def __init__(
+        self, image: str | None = None, replicas: int = 2, most_replicas: int = 10, *, grpc: bool = False
+    ) -> None:
+        self.image, self.replicas, self.most_replicas, self.grpc = image, replicas, most_replicas, grpc
 
     def write(self, shipment: Shipment, folder: Path) -> list[str]:
         """
@@ -48,11 +51,12 @@ class Kubernetes:
         cores = float(shipment.scope.get("cores") or 1)
         memory_mb = float(shipment.scope.get("memory_mb") or 512)
         image = self.image or f"{shipment.name}:{shipment.version or 'latest'}"
-        inside = InImage.of(shipment)
+        inside = InImage.of(shipment, grpc=self.grpc)
         values = {
             "inside": inside,
             "consumers": CONSUMERS,
             "tls": TLS,
+            "grpc_port": GRPC_PORT,
             "name": _named(shipment),
             "image": image,
             "version": str(shipment.version or "none"),
@@ -71,7 +75,10 @@ class Kubernetes:
         }
         for file in FILES:
             (folder / file).write_text(fill(f"kubernetes/{file}", **values), encoding="utf-8")
-        hints = [f"the image: penstock export container, built and pushed as {image}", "kubectl apply -k {folder}"]
+        hints = [
+            f"the image: penstock export container{' --grpc' if self.grpc else ''}, built and pushed as {image}",
+            "kubectl apply -k {folder}",
+        ]
         name = _named(shipment)
         if inside.asks_tokens:
             made = (

@@ -19,6 +19,8 @@ SERVER = (*RUNTIME, "starlette", "uvicorn", "uvloop", "httptools", "msgspec", "o
 """Distributions that `penstock.serving` needs."""
 TRACES = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 """Distributions that a server needs which has `[serving] traces`."""
+GRPC = ("grpcio", "protobuf")
+"""Distributions that a server needs which answers gRPC as well."""
 OPTIONAL = {"pixels_grey": "pillow", "pixels_rgb": "pillow", "pieces": "tokenizers"}
 """Preparation -> the distribution that it needs; only bundles that have it need that."""
 _IMPORT_NAMES = {"prometheus_client": "prometheus-client", "PIL": "pillow"}
@@ -113,7 +115,8 @@ def _installed(name: str) -> Distribution:
         raise ExportError(
             f"{name} is not installed here",
             why="the model or its settings need it, and what leaves asks for the version that was tested",
-            way_out=f'pip install {name}; what needs it is among the extras: pip install "penstock[otel]" for traces',
+            way_out=f'pip install {name}; what needs it is among the extras: pip install "penstock[otel]" for traces,'
+            ' "penstock[grpc]" for gRPC',
         ) from error
 
 

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.packaging.exports.closure import SERVER, TRACES
+from penstock.packaging.exports.closure import GRPC, SERVER, TRACES
 from penstock.packaging.exports.exporter import Shipment
 
 CONSUMERS = "/srv/consumers"
 """Where an image that asks for tokens looks for `tokens.json`: a folder, so that a mounted one is followed as it changes."""
 TLS = "/srv/tls"
 """Where an image that speaks TLS looks for `tls.crt` and `tls.key`: the names that Kubernetes gives them."""
+
+GRPC_PORT = 8001
+"""Where an image answers gRPC that is asked to."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +27,22 @@ class InImage:
     settings : of `penstock.serving.settings.ServeSettings`, with the paths of the image.
     asks_tokens : who asks needs one; `CONSUMERS` must be mounted, or nobody is answered.
     encrypted : it speaks TLS; `TLS` must be mounted, or it does not start.
+    answers_grpc : on `GRPC_PORT`, beside HTTP.
     distributions : what it needs besides what its model needs.
     """
 
     settings: Mapping[str, Any]
 
     @classmethod
-    def of(cls, shipment: Shipment) -> InImage:
+    def of(cls, shipment: Shipment, *, grpc: bool = False) -> InImage:
         """An image never answers strangers where the project has consumers: their tokens come from outside, and may be missing."""
         settings = dict(shipment.serving)
         if shipment.has_consumers and settings.get("consumers", "auto") == "auto":
             settings["consumers"] = "declared"
         if settings.get("tls") is not None:
             settings["tls"] = {"certificate": f"{TLS}/tls.crt", "key": f"{TLS}/tls.key"}
+        if grpc:
+            settings["grpc_port"] = GRPC_PORT
         return cls(settings)
 
     @property
@@ -56,8 +62,12 @@ class InImage:
         return bool(self.settings.get("traces"))
 
     @property
+    def answers_grpc(self) -> bool:
+        return self.settings.get("grpc_port") is not None
+
+    @property
     def distributions(self) -> tuple[str, ...]:
-        return (*SERVER, *TRACES) if self.is_traced else SERVER
+        return (*SERVER, *(TRACES if self.is_traced else ()), *(GRPC if self.answers_grpc else ()))
 
     @property
     def stop_after_s(self) -> float:
