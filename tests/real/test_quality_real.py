@@ -91,8 +91,9 @@ KNOWN: dict[str, tuple[str, str, tuple[str, ...], set[tuple[str, str | None]]]] 
                 ("redundant-columns", name)
                 for name in ("decile_score_2", "priors_count_2", "screening_date", "v_screening_date")
             ),
-            # of those screened last, only people who were charged again are in the file
+            # of those screened last, only people who were charged again are in the file, and their watch ended with that
             ("standing-still", "is_recid"),
+            ("scale-jumps", "end"),
         },
     ),
 }
@@ -124,7 +125,7 @@ def test_what_is_known_to_be_wrong_is_found(penstock: Callable[..., Any], tmp_pa
     done = penstock(tmp_path / "shop", "data", "quality")
     found = {(f["id"], f["about"]) for f in done.body["findings"] if f["failed"]}
     assert expected <= found
-    assert {check for check, _ in found - expected} <= {"enough-rows"}
+    assert {one for one in found - expected if one[0] != "enough-rows"} == set()
     profiled = penstock(tmp_path / "shop", "data", "profile")
     assert profiled.code == 0, profiled
     assert (tmp_path / "shop" / profiled.body["page"]).stat().st_size > 10_000

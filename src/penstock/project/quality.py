@@ -22,7 +22,7 @@ LIMITS: dict[str, float] = {
     "lost-digits": 0.1,
     "class-imbalance": 0.1,
     "rare-classes": 20.0,
-    "scale-jumps": 3.0,
+    "scale-jumps": 2.0,
     "standing-still": 0.1,
     "part-shift": 0.6,
     "enough-rows": 0.01,

@@ -498,3 +498,28 @@ def test_columns_of_which_nothing_is_kept_are_not_judged(view: Any, judged: Any)
     plain = view(nothing, np.arange(500) % 2)
     assert only(judged("constant-columns", plain)).about == "mail"
     assert not only(judged("constant-columns", replace(plain, withheld=frozenset({"mail"})))).failed
+
+
+@pytest.mark.parametrize("unit", ["inches", "pounds", "cents beside zeros", "gallons"])
+def test_a_changed_unit_is_found_though_both_sides_overlap(view: Any, judged: Any, unit: str) -> None:
+    """All of a distribution is multiplied: that is seen in its quartiles."""
+    dice, n = np.random.default_rng(0), 1500
+    later = np.arange(n) >= 700
+    values = {
+        "inches": dice.normal(170, 10, n) / np.where(later, 2.54, 1),
+        "pounds": dice.normal(75, 14, n) * np.where(later, 2.2046, 1),
+        "cents beside zeros": np.where(dice.random(n) < 0.6, 0, dice.lognormal(3, 1, n)) * np.where(later, 100, 1),
+        "gallons": dice.lognormal(2, 0.8, n) / np.where(later, 3.785, 1),
+    }[unit]
+    one = only(judged("scale-jumps", view({"x": values}, dice.integers(0, 2, n), part=np.zeros(n))))
+    assert one.failed
+    assert abs(one.rows[0] - 700) <= 190
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_numbers_that_vary_are_no_jump(view: Any, judged: Any, seed: int) -> None:
+    """However skewed they are."""
+    dice = np.random.default_rng(seed)
+    columns = {"a": dice.pareto(1.1, 1200), "b": dice.lognormal(0, 1.5, 1200), "c": dice.poisson(1.5, 1200) * 1.0}
+    columns["d"] = np.linspace(1, 9, 1200) * dice.lognormal(0, 0.3, 1200)
+    assert not only(judged("scale-jumps", view(columns, dice.integers(0, 2, 1200), part=np.zeros(1200)))).failed

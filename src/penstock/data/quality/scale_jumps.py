@@ -13,6 +13,8 @@ from penstock.data.quality.view import View
 
 BLOCKS, LEAST_PER_BLOCK = 24, 25
 WIDE = 3  # blocks on each side of a cut that are compared
+SURE = 5.0  # standard errors
+ALIKE = 0.1  # of the distance by which the quartiles moved: so far they may differ
 APART = 0.8  # Kolmogorov-Smirnov distance from which on two sides have little in common
 
 
@@ -22,12 +24,13 @@ class ScaleJumps:
     What it does
         Puts the training rows in the order of time (the column by which rows are dealt, and the first three of instants) and in
         that of the source, cuts them into up to 24 blocks, and compares each number on both sides of each cut, three
-        blocks wide. A jump is a place where the two sides hardly overlap (Kolmogorov-Smirnov distance of 0.8); its size is the ratio
-        of the medians of the absolute values. It fails above the limit (3 times).
+        blocks wide. A jump is a place where the two sides hardly overlap (Kolmogorov-Smirnov distance of 0.8), and its size is the ratio
+        of the medians of the absolute values; or where the quartiles of the absolute values beside zero are all multiplied by
+        about the same, surely (five standard errors) and by that much at least. It fails above the limit (2 times).
     Why it matters
         A model takes 170 for 170 whether it is centimetres or inches. One changed unit spoils all rows behind it.
     Example that fails
-        `weight` is in kilograms up to March, and in pounds times ten from then on: 22 times.
+        `weight` is in kilograms up to March, and in pounds from then on: 2.2 times.
     What to do
         Bring the column to one unit at the source. Where the world did jump, say so in a decision, and train on what came after.
     Reference
@@ -65,12 +68,33 @@ def _largest(values: np.ndarray, blocks: int) -> tuple[float, int, float, float]
             values[edges[cut] : edges[min(blocks, cut + WIDE)]],
         ]
         a, b = (side[np.isfinite(side)] for side in sides)
-        if min(len(a), len(b)) < LEAST_PER_BLOCK or _distance(a, b) < APART:
+        if min(len(a), len(b)) < LEAST_PER_BLOCK:
             continue
-        size = _ratio(np.median(np.abs(a)), np.median(np.abs(b)))
+        size = _multiplied(a, b)
+        if _distance(a, b) >= APART:
+            size = max(size, _ratio(np.median(np.abs(a)), np.median(np.abs(b))))
         if size > best[0]:
             best = (size, int(edges[cut]), float(np.median(a)), float(np.median(b)))
     return best
+
+
+def _multiplied(a: np.ndarray, b: np.ndarray) -> float:
+    """How many times the one is the other: by how much all quartiles of the absolute values but zeros surely moved; 1 where they did not.
+
+    In logarithms a changed unit moves all of a distribution by one distance. The standard error of a quartile is that of normal numbers with
+    the same distance between the quartiles.
+    """
+    logs = [np.log(np.abs(side[side != 0])) for side in (a, b)]
+    if min(map(len, logs)) < LEAST_PER_BLOCK:
+        return 1.0
+    quartiles = np.array([np.percentile(side, [25, 50, 75]) for side in logs])
+    moved = quartiles[1] - quartiles[0]
+    spread = (quartiles[:, 2] - quartiles[:, 0]) / 1.349
+    error = 1.36 * float(np.sqrt((spread**2 / [len(side) for side in logs]).sum()))
+    middle = float(np.median(moved))
+    if abs(middle) <= SURE * error or np.abs(moved - middle).max() > ALIKE * abs(middle) + 2 * error:
+        return 1.0
+    return float(np.exp(max(0.0, min(moved * np.sign(middle)) + error)))
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:
