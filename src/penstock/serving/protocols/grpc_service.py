@@ -194,6 +194,11 @@ def _options(settings: ServeSettings) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", HEAD_BYTES // 4),  # from here on gRPC may refuse
         ("grpc.absolute_max_metadata_size", HEAD_BYTES),  # from here on it does
         ("grpc.max_concurrent_streams", _STREAMS),
+        (
+            "grpc.server.max_pending_requests",
+            limits.connections * _STREAMS,
+        ),  # gRPC cuts others off by chance from 1,000 on (CANCELLED)
+        ("grpc.server.max_pending_requests_hard_limit", limits.connections * _STREAMS),
         ("grpc.max_allowed_incoming_connections", limits.connections),
         ("grpc.server_handshake_timeout_ms", round(limits.header_s * 1000)),
         ("grpc.max_connection_idle_ms", round(limits.idle_s * 1000)),
