@@ -185,7 +185,7 @@ def test_columns_are_named_by_option(penstock: Cli, tmp_path: Path) -> None:
 
 def test_unbalanced_quotes_are_read_as_they_are(penstock: Cli, tmp_path: Path) -> None:
     """`--quote none`."""
-    text = "a,b,y\n" + "".join(f'{i},"{"xy"[i % 2]},{"pq"[i // 2 % 2]}\n' for i in range(80))
+    text = "a,b,y\n" + "".join(f'{i * 1.5},"{"xy"[i % 2]},{"pq"[i // 2 % 2]}\n' for i in range(80))
     done = new(penstock, tmp_path, text, "--quote", "none")
     assert done.code == 0, done
     assert sum(done.body["rows"].values()) == 80

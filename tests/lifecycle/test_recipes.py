@@ -126,7 +126,7 @@ def test_fit_names_the_features_and_is_not_done_twice(penstock: Cli, project: Pa
 def test_a_value_with_a_line_end_stays_on_its_line(penstock: Cli, tmp_path: Path) -> None:
     """Also where selection drops it; what a terminal would obey is written out. JSON has the name as it is."""
     rows = "".join(
-        f'"two\nlines",{i % 2},\x1b[2J,{"ny"[i % 2]}\n' if i % 3 else f"one,{i % 2},b,{'ny'[i % 2]}\n"
+        f'"two\nlines",{i * 1.5},\x1b[2J,{"ny"[i % 2]}\n' if i % 3 else f"one,{i * 1.5},b,{'ny'[i % 2]}\n"
         for i in range(120)
     )
     (tmp_path / "notes.csv").write_text("note,a,esc,y\n" + rows, encoding="utf-8")
