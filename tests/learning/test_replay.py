@@ -47,8 +47,16 @@ def change(trials: FileTrials, number: int, **fields: Any) -> None:
     trials.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-@pytest.mark.parametrize("n", [300, 6_000], ids=["with folds", "with early stopping"])
-@pytest.mark.parametrize("task", list(Task), ids=str)
+WITH_FOLDS, BY_STOPPING = 300, 6_000  # rows: few are scored on folds, many by early stopping
+LONG = {(Task.MULTICLASS, WITH_FOLDS), (Task.MULTICLASS, BY_STOPPING), (Task.REGRESSION, BY_STOPPING)}
+CASES = [
+    pytest.param(task, n, id=f"{task}-{word}", marks=[pytest.mark.slow] if (task, n) in LONG else [])
+    for task in Task
+    for n, word in ((WITH_FOLDS, "with folds"), (BY_STOPPING, "with early stopping"))
+]
+
+
+@pytest.mark.parametrize(("task", "n"), CASES)
 def test_every_trial_is_fitted_again_and_has_its_value(task: Task, n: int, trials: FileTrials) -> None:
     """All learners, the baseline too, and whole or on folds: equal to the last bit; the model is byte-identical."""
     problem = small_problem(task, n=n)
