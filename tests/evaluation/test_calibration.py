@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from penstock.evaluation.calibration import reliability, wilson
+from penstock.evaluation.calibration import reliability
 
 
 def test_a_calibrated_model_is_observed_as_it_states():
@@ -31,11 +31,3 @@ def test_empty_bins_are_left_out_and_the_last_holds_certainty():
     """Probability 1.0 has a bin."""
     (point,) = reliability(np.array([1, 1]), np.array([[0.0, 1.0], [0.0, 1.0]]))
     assert (point["stated"], point["observed"], point["rows"]) == (1.0, 1.0, 2)
-
-
-def test_a_share_of_no_rows_may_be_anything():
-    """0 rows."""
-    assert wilson(0, 0) == (0.0, 1.0)
-    low, high = wilson(0, 10)
-    assert low == 0.0
-    assert 0.2 < high < 0.35

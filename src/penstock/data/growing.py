@@ -152,7 +152,7 @@ class Growth:
         unsettled = {
             number: spec.name
             for number, spec in enumerate(self.old.decoder.columns)
-            if spec.kind in UNSETTLED and (spec.privacy is None or spec.privacy.action != "drop")
+            if spec.kind in UNSETTLED and not spec.is_withheld
         }
         known: dict[str, set[str | None]] = {name: set() for name in unsettled.values()}
         for chunk in self._chunks(TRAIN) if known else ():

@@ -7,23 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from penstock.data.shares import wilson
 from penstock.evaluation.probabilities import calibration_bin, confidence_and_hit
 
 BINS = 10
-
-
-def wilson(hits: float, n: float, z: float = 1.959964) -> tuple[float, float]:
-    """95 % interval of a share; (0, 1) of no rows. Wilson (1927), J. Am. Stat. Assoc. 22, 209.
-
-    >>> [round(end, 3) for end in wilson(8, 10)]
-    [0.49, 0.943]
-    """
-    if n == 0:
-        return 0.0, 1.0
-    share, spread = hits / n, z * z / n
-    centre = (share + spread / 2) / (1 + spread)
-    reach = z * np.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
-    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
 
 
 def reliability(y: npt.ArrayLike, probabilities: npt.ArrayLike, n_bins: int = BINS) -> list[dict[str, Any]]:

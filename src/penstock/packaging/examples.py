@@ -58,7 +58,7 @@ def raw_value(value: Any, decoder: Decoder, name: str) -> Any:
     spec = decoder.spec(name)
     if spec.privacy is not None:
         kept = raw_value(value, decoder.inner, name)
-        if kept is None or spec.privacy.action == "drop":
+        if kept is None or spec.is_withheld:
             return None
         return {spec.privacy.action: kept if isinstance(kept, str) else number_text(kept)}
     if spec.kind is Kind.NUMERIC:

@@ -108,7 +108,7 @@ def _table(rows: int) -> _Table:
 
 def _column(spec: ColumnSpec, values: np.ndarray, unreadable: int, listed: bool = True) -> _Table:
     table = _Table(("columns", spec.name))
-    if spec.privacy is not None and spec.privacy.action == "drop":
+    if spec.is_withheld:
         table.put("optional", True, "personal, [privacy.columns] drop: nothing of it is kept")
         return table
     table.put("kind", str(spec.kind))

@@ -11,6 +11,7 @@ from typing import Any
 from penstock import parts
 from penstock.bundle.specs import EncodedColumn
 from penstock.data.evidence import MISSING_MARKERS
+from penstock.data.privacy.judging import HALF
 from penstock.data.privacy.recogniser import GROUP, ORDER, Column, Confidence, Evidence, Recogniser
 
 VALUES = 1000  # distinct values of a column that are looked at
@@ -18,7 +19,6 @@ TEXTS = 20_000  # of texts, in which hits are rarer
 TEXT_CHARACTERS = 8_000_000  # of all texts of a column together
 LONG = 40  # characters of a value on average, from which on it is a text, however few words it has
 TEXT_WORDS = 3.0
-HALF = 0.5
 _PUNCTUATION = re.compile(r"[^\w\s.+-]")  # beside that of numbers: a short value may hold others
 
 

@@ -115,7 +115,7 @@ class _Models:
 
     def __init__(self, view: View, rows: np.ndarray) -> None:
         self._view, self._X, self._y = view, view.X[rows], view.sample_y[rows]
-        self._groups = None if view.sample_groups is None else view.sample_groups[rows]
+        self._fold = view.folds(rows)
         self._k = len(view.classes) if view.is_classification else 0
         self._owner = np.array([name for name, _ in view.encoder.columns for _ in range(view.encoder.width(name))])
         self.figure = "2 AUC - 1" if self._k else "R squared"
@@ -131,8 +131,7 @@ class _Models:
             self._X[:, keep],
             self._y,
             self._k,
-            seed=seed,
-            groups=self._groups,
+            self._fold,
         )
         return strength(self._y, answer, self._k)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from penstock.data.quality.check import EXAMPLES, Finding, finding, unjudged
 from penstock.data.quality.models import boosted, out_of_fold, tempered
 from penstock.data.quality.view import View
+from penstock.data.shares import wilson
 
 LEAST_ROWS, LEAST_OF_CLASS = 200, 10
 SUREST, NEAR = 0.95, 0.93  # quantile of a class's probability among its own rows; share of it that is as good as that
 LEAST_SURE = 0.6
-SURE_Z = 1.645
+SURE = 1.645  # standard errors: 95 %, to one side
 SURE_WRONG = 0.1  # probability of the given class below which a row is suspect anyway
 LEAST_OFF = 0.01  # of the middle distance: nearer ones are as near
 FAR = 5.0  # robust standard deviations, of a regression
@@ -40,7 +41,7 @@ class LabelErrors:
     What to do
         Look at the rows that are named, the surest first; correct them at the source, and ask how they came about.
     Reference
-        Northcutt, Jiang & Chuang (2021), Confident learning, J. Artif. Intell. Res. 70.
+        Northcutt, Jiang & Chuang (2021), Confident learning, J. Artif. Intell. Res. 70; Wilson (1927), J. Am. Stat. Assoc. 22, on shares.
     """
 
     id = "label-errors"
@@ -58,10 +59,7 @@ class LabelErrors:
         if len(np.unique(y[judged])) < 2:
             return unjudged(self, limit, "fewer than two classes have ten rows")
         X, mine = view.X[judged], y[judged]
-        groups = None if view.sample_groups is None else view.sample_groups[judged]
-        chance = out_of_fold(
-            lambda: boosted(classification=True, seed=view.seed), X, mine, k, seed=view.seed, groups=groups
-        )
+        chance = out_of_fold(lambda: boosted(classification=True, seed=view.seed), X, mine, k, view.folds(judged))
         chance = tempered(chance, mine)
         own = chance[np.arange(len(mine)), mine]
         surest = [np.quantile(chance[mine == c, c], SUREST) if rows[c] >= LEAST_OF_CLASS else 2.0 for c in range(k)]
@@ -78,18 +76,12 @@ class LabelErrors:
             often = f"{view.classes[given]!r} that look like {view.classes[likely]!r}"
             why += f"; most often {often} ({pairs.count((given, likely))})"
         places = view.sample[np.flatnonzero(judged)[worst[:EXAMPLES]]]
-        return finding(self, None, _surely(len(suspect), len(mine)), limit, why, rows=places)
+        return finding(self, None, wilson(len(suspect), len(mine), SURE)[0], limit, why, rows=places)
 
     def _numbers(self, view: View, y: np.ndarray, limit: float) -> Finding:
         def foretold(of: np.ndarray) -> np.ndarray:
-            return out_of_fold(
-                lambda: boosted(classification=False, seed=view.seed, robust=True),
-                view.X,
-                of,
-                0,
-                seed=view.seed,
-                groups=view.sample_groups,
-            )[:, 0]
+            make = partial(boosted, classification=False, seed=view.seed, robust=True)
+            return out_of_fold(make, view.X, of, 0, view.folds())[:, 0]
 
         if y.min() > 0 and abs(_skewness(np.log(y))) < abs(_skewness(y)):
             y = np.log(y)
@@ -102,17 +94,9 @@ class LabelErrors:
         suspect = np.flatnonzero(off > FAR * 1.4826 * float(np.median(off)))
         worst = suspect[np.argsort(-off[suspect], kind="stable")]
         why = f"{len(suspect)} of {len(y)} training rows lie further than {FAR:g} robust standard deviations from their prediction"
-        return finding(self, None, _surely(len(suspect), len(y)), limit, why, rows=view.sample[worst[:EXAMPLES]])
-
-
-def _surely(rows: int, of: int) -> float:
-    """The least share that so many rows speak for, 95 % sure: in few rows a large share may be chance.
-
-    Source: Wilson (1927), Probable inference, J. Am. Stat. Assoc. 22.
-    """
-    share, z2 = rows / of, SURE_Z**2
-    half = SURE_Z * math.sqrt(share * (1 - share) / of + z2 / (4 * of**2))
-    return max(0.0, (share + z2 / (2 * of) - half) / (1 + z2 / of))
+        return finding(
+            self, None, wilson(len(suspect), len(y), SURE)[0], limit, why, rows=view.sample[worst[:EXAMPLES]]
+        )
 
 
 def _skewness(values: np.ndarray) -> float:

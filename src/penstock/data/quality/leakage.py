@@ -115,7 +115,7 @@ class TargetCopy:
         X = np.column_stack([_plain(view.sample_frame[name]) for name in names])
         value = strength(
             view.sample_y,
-            out_of_fold(LinearRegression, X, view.sample_y, 0, seed=view.seed, groups=view.sample_groups),
+            out_of_fold(LinearRegression, X, view.sample_y, 0, view.folds()),
             0,
         )
         why = f"R squared of a linear sum of {len(names)} numeric columns"
@@ -155,7 +155,7 @@ class FilledByOutcome:
             k = len(view.classes) if view.is_classification else 0
             value = strength(
                 view.sample_y,
-                of_values(absent.astype(np.int64), view.sample_y, k, seed=view.seed, groups=view.sample_groups),
+                of_values(absent.astype(np.int64), view.sample_y, k, view.folds()),
                 k,
             )
             why = f"from its being filled alone; it is missing in {absent.mean():.1%} of the training rows"
@@ -176,11 +176,11 @@ def alone(view: View, column: np.ndarray, kind: Kind) -> float:
         ranks[~absent] = rankdata(column[~absent], method="dense")  # a tree asks for the order alone
         return strength(
             y,
-            out_of_fold(lambda: _tree(view, len(y)), ranks[:, None], y, k, seed=view.seed, groups=view.sample_groups),
+            out_of_fold(lambda: _tree(view, len(y)), ranks[:, None], y, k, view.folds()),
             k,
         )
     _, codes = coded(column)
-    return strength(y, of_values(codes + 1, y, k, seed=view.seed, groups=view.sample_groups), k)
+    return strength(y, of_values(codes + 1, y, k, view.folds()), k)
 
 
 def _tree(view: View, rows: int) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from penstock.data.quality.check import Finding, finding, unjudged
-from penstock.data.quality.models import FOLDS, answers, boosted, folds_of, influences
+from penstock.data.quality.models import FOLDS, answers, boosted, influences
 from penstock.data.quality.view import View
 
 LEAST_ROWS = 200
@@ -106,7 +106,7 @@ class Curve:
 def measured(view: View) -> Curve:
     """The curve of small boosted trees on the sampled training rows of a view."""
     X, y, k = view.X, view.sample_y, len(view.classes) if view.is_classification else 0
-    fold = folds_of(y, view.seed, groups=view.sample_groups)
+    fold = view.folds()
     dice = np.random.default_rng(view.seed)
     scores = np.zeros((len(PARTS), REPEATS))
     moved = np.zeros((len(PARTS), len(y)))  # what each row adds to the score

@@ -11,7 +11,7 @@ FOLDS = 3
 HUGE = 1e150  # larger numbers overflow where bins are cut
 
 
-def folds_of(y: np.ndarray, seed: int, folds: int = FOLDS, groups: np.ndarray | None = None) -> np.ndarray:
+def folds_of(y: np.ndarray, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
     """The fold of each row, int, shape (n,): the rows of each class (or of each stretch of numbers) dealt in turn.
 
     Of rows in `groups` (numbers from 0 on) each group is dealt whole, the largest first, to the fold with the fewest rows so far.
@@ -19,14 +19,14 @@ def folds_of(y: np.ndarray, seed: int, folds: int = FOLDS, groups: np.ndarray | 
     dice = np.random.default_rng(seed)
     if groups is not None:
         sizes = np.bincount(groups)
-        of_group, rows = np.zeros(len(sizes), dtype=np.int64), np.zeros(folds)
+        of_group, rows = np.zeros(len(sizes), dtype=np.int64), np.zeros(FOLDS)
         for group in np.lexsort((dice.random(len(sizes)), -sizes)):
             of_group[group] = rows.argmin()
             rows[of_group[group]] += sizes[group]
         return of_group[groups]
     order = np.lexsort((dice.random(len(y)), y))
     fold = np.empty(len(y), dtype=np.int64)
-    fold[order] = np.arange(len(y)) % folds
+    fold[order] = np.arange(len(y)) % FOLDS
     return fold
 
 
@@ -79,20 +79,10 @@ def answers(model: Any, X: np.ndarray, n_classes: int) -> np.ndarray:
     return found
 
 
-def out_of_fold(
-    make: Callable[[], Any],
-    X: np.ndarray,
-    y: np.ndarray,
-    n_classes: int,
-    *,
-    seed: int,
-    folds: int = FOLDS,
-    groups: np.ndarray | None = None,
-) -> np.ndarray:
-    """Answers to each row by a model that did not see it, nor its group; as `answers`. A fold with one class answers that class."""
-    fold = folds_of(y, seed, folds, groups)
+def out_of_fold(make: Callable[[], Any], X: np.ndarray, y: np.ndarray, n_classes: int, fold: np.ndarray) -> np.ndarray:
+    """Answers to each row by a model that saw none of its `fold`; as `answers`. A fold beside one class alone answers that class."""
     found = np.zeros((len(y), max(1, n_classes)))
-    for k in range(folds):
+    for k in range(FOLDS):
         inside, outside = fold != k, fold == k
         if not outside.any() or not inside.any():
             continue
@@ -103,24 +93,15 @@ def out_of_fold(
     return found
 
 
-def of_values(
-    codes: np.ndarray,
-    y: np.ndarray,
-    n_classes: int,
-    *,
-    seed: int,
-    folds: int = FOLDS,
-    groups: np.ndarray | None = None,
-) -> np.ndarray:
+def of_values(codes: np.ndarray, y: np.ndarray, n_classes: int, fold: np.ndarray) -> np.ndarray:
     """As `out_of_fold`, by the mean outcome of the rows with the same value (with one row's weight of the overall mean).
 
     `codes`: value numbers from 0 on; missing is a value as any other.
     """
     outcome = np.eye(n_classes)[y] if n_classes else y.reshape(-1, 1).astype(np.float64)
-    fold = folds_of(y, seed, folds, groups)
     size = int(codes.max(initial=-1)) + 1
     found = np.zeros_like(outcome, dtype=np.float64)
-    for k in range(folds):
+    for k in range(FOLDS):
         inside, outside = fold != k, fold == k
         if not outside.any() or not inside.any():
             continue
@@ -224,7 +205,7 @@ def tell_apart(X: np.ndarray, X_other: np.ndarray, *, seed: int) -> float:
     which = np.r_[np.zeros(len(X), dtype=np.int64), np.ones(len(X_other), dtype=np.int64)]
     if not both.shape[1]:
         return 0.5
-    answer = out_of_fold(lambda: boosted(classification=True, seed=seed), both, which, 2, seed=seed)
+    answer = out_of_fold(lambda: boosted(classification=True, seed=seed), both, which, 2, folds_of(which, seed))
     return auc(which == 1, answer[:, 1])
 
 

@@ -13,7 +13,8 @@ from penstock.bundle.kinds import INPUT_KINDS, Kind
 from penstock.bundle.values import class_text
 from penstock.data.fingerprints import frame_hashes
 from penstock.data.memory import RowMemory
-from penstock.data.quality.encoding import Encoder
+from penstock.data.quality.encoding import Encoder, coded
+from penstock.data.quality.models import folds_of
 from penstock.data.split import SplitSettings
 
 SAMPLE_ROWS = 20_000
@@ -111,14 +112,17 @@ class View:
         """The target of the sampled rows: class numbers, or numbers in units of the largest training target."""
         return self.y[self.sample] / self._unit if not self.is_classification else self.y[self.sample]
 
-    @cached_property
-    def sample_groups(self) -> np.ndarray | None:
-        """The group of each sampled row by which rows are dealt, int64; None where each is dealt on its own.
+    def folds(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """The fold of these sampled rows (all, where none are named), for models that are judged on rows that they were not fitted on.
 
-        Models of the checks are judged on other groups than they were fitted on, as the model that is to come will be.
+        Where rows are dealt by group, groups stay together: models of the checks are judged on other groups, as the model to come will be.
         """
-        from penstock.data.quality.encoding import coded
+        groups = self._groups
+        return folds_of(self.sample_y[rows], self.seed, None if groups is None else groups[rows])
 
+    @cached_property
+    def _groups(self) -> np.ndarray | None:
+        """The group of each sampled row by which rows are dealt, int64; None where each is dealt on its own."""
         name = self.split.column
         if not self.split.by.startswith("group:") or name not in self.train.kinds:
             return None
