@@ -171,7 +171,9 @@ def test_a_stopping_server_refuses_connections_rather_than_resetting_them(
         assert server.process.wait(10) == 0
     kinds = [type(failure) for failure in load.failures]
     assert len(kinds) == 6
-    assert kinds.count(ConnectionRefusedError) >= 5  # one may knock in the very moment of closing
+    assert (
+        kinds.count(ConnectionRefusedError) >= 5
+    )  # one may knock in the microseconds between the last look and the end
     assert set(kinds) <= {ConnectionRefusedError, ConnectionResetError}
 
 

@@ -7,8 +7,10 @@ first says ``connection: close``, until no connection is left; the few on which 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -44,6 +46,17 @@ async def drain(server: uvicorn.Server, limit_s: float, is_cut_short: Callable[[
     ends = loop.time() + limit_s
     while server.server_state.connections and not is_cut_short() and loop.time() < ends:
         await asyncio.sleep(_LOOK_S)
+
+
+def accepted(listening: socket.socket) -> list[socket.socket]:
+    """Connections that the system has accepted and nobody has taken yet: to close the socket on which it listens would reset them."""
+    found = []
+    with contextlib.suppress(OSError):  # none is left, or can be taken
+        while True:
+            connection, _ = listening.accept()
+            connection.setblocking(False)
+            found.append(connection)
+    return found
 
 
 class Flag:

@@ -181,7 +181,7 @@ def run_worker(
 
     from penstock.serving.app import App
     from penstock.serving.connections import end_what_is_slow, limits_of
-    from penstock.serving.draining import DRAIN, DRAIN_S, LEAVE_S, Terminal, drain
+    from penstock.serving.draining import DRAIN, DRAIN_S, LEAVE_S, Terminal, accepted, drain
     from penstock.serving.fast_lane import PredictProtocol
     from penstock.serving.worker import Worker
 
@@ -212,17 +212,28 @@ def run_worker(
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             """Told to stop, or left: refuse new connections first, so that none waits for an answer that never comes."""
-            await asyncio.sleep(0)  # takes what the system has accepted meanwhile, which closing would reset
+            waiting = [] if self._has_drained else [one for listening in sockets or () for one in accepted(listening)]
             for one in (*self.servers, *(sockets or ())):
                 one.close()
             if handover is not None:
                 handover.stop_listening()
+            entering = asyncio.gather(*map(self._enter, waiting), return_exceptions=True)
             grpc = None if app.grpc is None else asyncio.create_task(app.grpc.stop(settings.stop_after_s))
             if not self._has_drained:
                 await drain(self, min(LEAVE_S, settings.stop_after_s), lambda: self.force_exit)
             await super().shutdown(sockets)
+            await entering
             if grpc is not None:
                 await grpc
+
+        async def _enter(self, one: socket.socket) -> None:
+            """Serve a connection as if the loop had accepted it."""
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol(config=config, server_state=self.server_state, app_state=self.lifespan.state),
+                one,
+                ssl=config.ssl,
+                ssl_handshake_timeout=None if config.ssl is None else settings.header_timeout_s,
+            )
 
         def _hang_up(self) -> None:
             if terminal.is_gone:
@@ -260,10 +271,11 @@ def run_worker(
     terminal = Terminal()
     worker = Worker(state_dir, settings)
     app = App(worker)
+    protocol = PredictProtocol.of(app.lane, limits_of(settings))
     config = Config(
         app,
         loop="uvloop",  # named, not "auto": plain asyncio with two workers answers in 44 ms
-        http=PredictProtocol.of(app.lane, limits_of(settings)),
+        http=protocol,
         ws="none",
         lifespan="on",
         interface="asgi3",
