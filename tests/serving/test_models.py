@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from penstock.bundle.runtime import Bundle
-from penstock.serving import loading, models
+from penstock.serving import loading, models, tokens
 from penstock.serving.acknowledgements import wait_for_shelf, workers
 from penstock.serving.journal import read
 from penstock.serving.loading import graph_bytes_of, memory_of
@@ -267,6 +267,68 @@ def test_a_damaged_entry_is_refused_when_asked_and_the_others_are_untouched(
     shelve("fraud", 1, of=2)
     asyncio.run(client.worker.models._move(read_shelf(tmp_path / "serving")))
     assert ask(client, model="fraud")["model"] == "fraud"
+
+
+ABOUT = (
+    "/model?model=grades",
+    "/openapi.json?model=grades",
+    "/v2/models/grades",
+    "/v2/models/grades/versions/4",
+    "/v2/models/grades/ready",
+    "/v2/models/grades/versions/4/ready",
+    "/v1/models/grades",
+    "/v1/models/grades/metadata",
+    "/v1/models/grades/labels/champion/metadata",
+    "/models",
+)
+
+
+@pytest.mark.parametrize("path", ABOUT)
+def test_whoever_may_not_predict_has_nothing_loaded_by_asking_about_it(
+    deploy: Deploy, shelve: Shelve, open_client: Any, toys: Callable[..., Path], tmp_path: Path, path: str
+) -> None:
+    """Nor anything evicted; what is told is the same as once it is loaded, but for its state."""
+    deploy(1)
+    shelve("a", 1, of=2)
+    shelve("grades", 4, task="multiclass", labels=["champion"])
+    token = tokens.create(tmp_path / "serving", "prometheus", ["metrics"]).text
+    root = tokens.create(tmp_path / "serving", "root", ["admin"]).text
+    client = open_client(memory_mb=mb(toys, 2.5))
+
+    def get() -> Any:
+        return client.ask("GET", path, headers={"authorization": f"Bearer {token}"})
+
+    def predict(model: str) -> int:
+        body = {"rows": [ROW], "model": model}
+        return int(client.ask("POST", "/predict", json=body, headers={"authorization": f"Bearer {root}"}).status_code)
+
+    assert predict("a") == 200
+    before = get()
+    assert {held.loaded.entry.model for held in client.worker.models._held.values()} == {"a"}
+    assert before.status_code == (400 if path.endswith("/ready") else 200)
+    assert predict("grades") == 200
+    assert get().status_code == 200
+    if "/ready" not in path and path not in ("/models", "/v1/models/grades"):
+        assert get().json() == before.json()
+
+
+def test_what_is_damaged_is_not_described(deploy: Deploy, shelve: Shelve, open_client: Any, tmp_path: Path) -> None:
+    """503, as where it is asked; so is another bundle in its place. The graph alone is not looked at."""
+    deploy(1)
+    folder = tmp_path / "serving" / shelve("fraud", 1, of=2).of("fraud")[0].path
+    client = open_client()
+    (folder / "graph.onnx").write_bytes(b"no graph")
+    assert client.get("/v2/models/fraud").status_code == 200
+    good = (folder / "signature.json").read_bytes()
+    (folder / "signature.json").write_bytes(b"{}")
+    refused = client.get("/v2/models/fraud")
+    assert (refused.status_code, refused.json()["code"]) == (503, "model-unavailable")
+    assert str(tmp_path) not in refused.text
+    (folder / "signature.json").write_bytes(good)
+    other = tmp_path / "serving" / shelve("other", 1, of=3).of("other")[0].path
+    for file in other.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    assert client.get("/model?model=fraud").status_code == 503
 
 
 @pytest.mark.parametrize("path", ["/predict", "/v2/models/fraud/infer", "/v1/models/fraud:predict"])

@@ -120,6 +120,13 @@ def read_bundle(folder: Path, *, verify: bool = True) -> BundleFiles:
     return BundleFiles(folder, digest_of(canonical_json({"files": manifest["files"]})), manifest, files)
 
 
+def open_bundle(folder: Path) -> BundleFiles:
+    """A bundle folder of which the manifest alone was read: `read_file` reads of it what is wanted. Raises as `read_bundle`."""
+    folder = Path(folder)
+    manifest = _read_manifest(folder)
+    return BundleFiles(folder, digest_of(canonical_json({"files": manifest["files"]})), manifest, {})
+
+
 def read_file(bundle: BundleFiles, name: str) -> bytes:
     """One file of a bundle that was read before, checked again.
 

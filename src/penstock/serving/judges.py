@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.bundle.decoder import Decoder
-from penstock.bundle.format import parse_object, read_bundle
+from penstock.bundle.facts import read_facts
 from penstock.bundle.privacy.keys import find_key
 from penstock.bundle.requests import RequestReader
 from penstock.bundle.runtime import Bundle
-from penstock.bundle.signature import Signature
 from penstock.serving.shelf import Shelf
 
 ReadKey = Callable[[object], str | None]
@@ -51,13 +50,8 @@ def judges_of(state_dir: Path, shelf: Shelf, loaded: Mapping[tuple[str, int], Bu
 
 
 def _judge_in(folder: Path) -> Judge:
-    files = read_bundle(folder)
-    by_digest = {entry["digest"]: name for name, entry in files.manifest["files"].items()}
-    decoder = Decoder.from_json(parse_object(files.files["decoder.json"], "decoder.json", folder))
-    signature = Signature.from_json(
-        parse_object(files.files["signature.json"], "signature.json", folder),
-        lambda digest: files.files[by_digest[digest]],
-    )
+    facts = read_facts(folder)
+    decoder = facts.decoder
     if decoder.needs_key:
         decoder = decoder.with_key(find_key(folder))
-    return Judge(decoder, RequestReader(decoder, signature).read_key)
+    return Judge(decoder, RequestReader(decoder, facts.signature).read_key)

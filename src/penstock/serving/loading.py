@@ -31,12 +31,7 @@ def load_bundle(state_dir: Path, entry: SlotEntry) -> Bundle:
     folder = state_dir / entry.path
     try:
         bundle = Bundle.load(folder)
-        if bundle.digest != entry.bundle:
-            raise BundleError(
-                f"the bundle of {entry.model} version {entry.version} is not the one that was deployed",
-                why=f"its digest is {bundle.digest}, {entry.bundle} was put here",
-                way_out="deploy or shelve that version again",
-            )
+        refuse_another(bundle.digest, entry)
         bundle.decoder.require_key()  # before the first request, not at it
         bundle.self_test()
     except PenstockError:
@@ -49,6 +44,20 @@ def load_bundle(state_dir: Path, entry: SlotEntry) -> Bundle:
             way_out="deploy another version, and report this one",
         ) from error
     return bundle
+
+
+def refuse_another(digest: str, entry: SlotEntry) -> None:
+    """
+    Raises
+    ------
+    BundleError : the digest of a bundle is not that of the entry that names it.
+    """
+    if digest != entry.bundle:
+        raise BundleError(
+            f"the bundle of {entry.model} version {entry.version} is not the one that was deployed",
+            why=f"its digest is {digest}, {entry.bundle} was put here",
+            way_out="deploy or shelve that version again",
+        )
 
 
 def check_whole(state_dir: Path, entry: SlotEntry) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from penstock.bundle.facts import Facts, read_facts
 from penstock.bundle.runtime import Bundle
 from penstock.errors import PenstockError, RequestError
 from penstock.serving.acknowledgements import AcknowledgementFile
@@ -25,6 +26,7 @@ from penstock.serving.folder import ServingFolder
 from penstock.serving.followed import Followed
 from penstock.serving.follower import Loaded, Prepare, Serving
 from penstock.serving.journal_writer import origin_of
+from penstock.serving.known import Known
 from penstock.serving.loading import (
     check_whole,
     give_memory_back,
@@ -32,6 +34,7 @@ from penstock.serving.loading import (
     load_bundle,
     memory_measured,
     memory_of,
+    refuse_another,
     resident_bytes,
 )
 from penstock.serving.meant import MEANT, about
@@ -127,6 +130,34 @@ class Models:
         MEANT.set(origin_of(found.model, found.version, SLOT))  # also where it cannot be loaded
         return await self._of_shelf(found)
 
+    async def known(self, model: str | None = None, version: str | None = None) -> Known:
+        """What a request names, to be described: nothing is loaded for that, as whoever may not predict asks, too.
+
+        Raises
+        ------
+        RequestError : as `find`; status 503 where its bundle cannot be read.
+        ServingError : no slot is live.
+        """
+        serving = self._serving()
+        found = address(serving, model or serving.live.entry.model, version, shelf=self.shelf)
+        if isinstance(found, Loaded):
+            return Known.of(found)
+        held = self._held.get(found.key)
+        if held is not None:  # no reason for it to stay: it is not asked for an answer
+            return Known.of(held.loaded)
+        try:
+            facts = await asyncio.to_thread(self._facts_of, found)
+        except PenstockError as error:
+            log.error("%s version %d of the shelf cannot be described: %s", found.model, found.version, error)
+            raise _unavailable(found) from error
+        return Known(SLOT, found.as_slot, facts)
+
+    def _facts_of(self, entry: ShelfEntry) -> Facts:
+        """Raises a `BundleError` where the bundle is damaged, or another one than was shelved."""
+        facts = read_facts(self.state_dir / entry.as_slot.path)
+        refuse_another(facts.digest, entry.as_slot)
+        return facts
+
     async def _of_shelf(self, entry: ShelfEntry) -> Loaded:
         held = self._held.get(entry.key)
         if held is not None:
@@ -177,6 +208,16 @@ class Models:
         found = address(self._serving(), model, version, shelf=self.shelf)
         meant = found.entry.version if isinstance(found, Loaded) else found.version
         return [one for one in listed if one.version == meant]
+
+    def is_ready(self, model: str, version: str | None = None) -> bool:
+        """Whether what is named is loaded here, so that the next request need not wait for it: nothing is loaded for that.
+
+        Raises
+        ------
+        RequestError : status 404; this server offers no such model or version. ServingError : no slot is live.
+        """
+        found = address(self._serving(), model, version, shelf=self.shelf)
+        return isinstance(found, Loaded) or found.key in self._held
 
     def loaded(self) -> dict[tuple[str, int], Bundle]:
         """What is in memory now, by model and number."""

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from penstock.bundle.kinds import Kind
-from penstock.bundle.runtime import Bundle
 from penstock.bundle.signature import InputColumn
-from penstock.serving.follower import Loaded
+from penstock.serving.known import Known, Says
 from penstock.serving.protocols.described import protocol_paths
 
 
-def describe(loaded: Loaded, models: Sequence[str] = ()) -> dict[str, Any]:
-    """The description of this server to whoever asks `loaded`, with the names of all `models` that may be asked."""
-    signature = loaded.bundle.signature
-    entry = loaded.entry
+def describe(known: Known, models: Sequence[str] = ()) -> dict[str, Any]:
+    """The description of this server to whoever asks `known`, with the names of all `models` that may be asked."""
+    signature = known.bundle.signature
+    entry = known.entry
     names = sorted({entry.model, *models})
     classifies = signature.task.is_classification
     classes = list(signature.target.classes)
@@ -28,7 +27,7 @@ def describe(loaded: Loaded, models: Sequence[str] = ()) -> dict[str, Any]:
     }
     if signature.key is not None:
         row["properties"][signature.key] = {"description": "Names the row; echoed as `key`."}
-    history = loaded.bundle.decoder.history
+    history = known.bundle.decoder.history
     for spec in () if history is None else history.specs:
         row["properties"].setdefault(spec.name, {"description": "Read by the columns that look back."})
     row["properties"].setdefault(signature.target.name, {"description": "The target; ignored where given."})
@@ -44,7 +43,7 @@ def describe(loaded: Loaded, models: Sequence[str] = ()) -> dict[str, Any]:
             "novelty": {"type": "number"},
             "missing": {"type": "array", "items": {"type": "string"}},
             "unknown": {"type": "array", "items": {"type": "string"}},
-            **_instead(loaded.bundle),
+            **_instead(known.bundle),
             "version": {
                 "type": "integer",
                 "description": "Only where another version than that of the response answered.",
@@ -67,7 +66,7 @@ def describe(loaded: Loaded, models: Sequence[str] = ()) -> dict[str, Any]:
             "description": "Served by Penstock.",
         },
         "paths": {
-            "/predict": {"post": _predict(example, names, looks_back=loaded.bundle.decoder.history is not None)},
+            "/predict": {"post": _predict(example, names, looks_back=known.bundle.decoder.history is not None)},
             "/labels": {"post": _labels(label)},
             "/healthz": {"get": _get("The process is alive.")},
             "/readyz": {"get": {**_get("A slot is live and has passed its self-test."), **_or_not_ready()}},
@@ -83,7 +82,7 @@ def describe(loaded: Loaded, models: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def _instead(bundle: Bundle) -> dict[str, Any]:
+def _instead(bundle: Says) -> dict[str, Any]:
     """What answers have where other models may answer."""
     texts = {"type": "array", "items": {"type": "string"}}
     said: dict[str, Any] = {}

@@ -16,7 +16,7 @@ from penstock.errors import PenstockError, RequestError
 from penstock.serving.bodies import parse_object
 from penstock.serving.callers import take
 from penstock.serving.door import CLOSED, Door, Gone, Refusal, refusing
-from penstock.serving.follower import Loaded
+from penstock.serving.known import Known
 from penstock.serving.metrics import LABELS
 from penstock.serving.models import Offered
 from penstock.serving.openapi import describe
@@ -69,9 +69,9 @@ def routes(door: Door) -> Starlette:
         serving = worker.serving
         return _json({"status": "ready", "version": serving.live.entry.version, "epoch": serving.epoch})
 
-    async def named(request: Request) -> Loaded:
+    async def named(request: Request) -> Known:
         """What `?model=` and `?version=` name; what is live, where they are not there."""
-        return await worker.models.find(request.query_params.get("model"), request.query_params.get("version"))
+        return await worker.models.known(request.query_params.get("model"), request.query_params.get("version"))
 
     async def model(request: Request) -> Response:
         return _json(_described(await named(request), worker.serving.epoch))
@@ -137,19 +137,19 @@ def _listed(one: Offered) -> dict[str, Any]:
     }
 
 
-def _described(loaded: Loaded, epoch: int) -> dict[str, Any]:
+def _described(known: Known, epoch: int) -> dict[str, Any]:
     """The answer of `/model`."""
-    entry, bundle = loaded.entry, loaded.bundle
+    entry, bundle = known.entry, known.bundle
     manifest = bundle.manifest
     return {
         "model": entry.model,
         "version": entry.version,
-        "slot": loaded.slot,
+        "slot": known.slot,
         "epoch": epoch,
         "signature": bundle.signature.to_json(),
         "card": bundle.card,
         "deployment": entry.deployment,
-        "release": None if loaded.arms is None else loaded.arms.to_json(),
+        "release": None if known.arms is None else known.arms.to_json(),
         "lineage": {
             "bundle": bundle.digest,
             "created_by": manifest["created_by"],

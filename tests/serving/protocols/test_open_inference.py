@@ -300,7 +300,9 @@ def test_tritons_http_client_loads_and_unloads_what_the_shelf_holds(
         return {(m["name"], m["version"]): m["state"] for m in client.get_model_repository_index()}
 
     assert index() == {("fraud", "2"): "UNAVAILABLE", ("fraud", "3"): "UNAVAILABLE", ("toy", "1"): "READY"}
+    assert not client.is_model_ready("fraud")
     client.load_model("fraud")
+    assert client.is_model_ready("fraud")
     assert set(index().values()) == {"READY"}
     assert client.get_model_metadata("fraud")["versions"] == ["2", "3"]
     check(client.infer("fraud", tensors(triton_http)), expected(toys))
@@ -335,7 +337,9 @@ def test_tritons_grpc_client_loads_and_unloads_what_the_shelf_holds(
     assert [(m.name, m.state) for m in client.get_model_repository_index().models] == [
         ("bad", "UNAVAILABLE"), ("fraud", "UNAVAILABLE"), ("toy", "READY")
     ]  # fmt: skip
+    assert not client.is_model_ready("fraud")
     client.load_model("fraud")
+    assert client.is_model_ready("fraud")
     check(client.infer("fraud", tensors(triton_grpc)), expected(toys))
     client.unload_model("fraud")
     assert not client.is_model_ready("fraud")

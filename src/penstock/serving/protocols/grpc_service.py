@@ -17,7 +17,6 @@ from penstock.parts import need
 from penstock.serving.callers import ANY, ASKING, Asking
 from penstock.serving.connections import HEAD_BYTES, limits_of, time_of_body
 from penstock.serving.door import CLOSED, Door, in_words, version_told
-from penstock.serving.follower import Loaded
 from penstock.serving.heads import request_id_of
 from penstock.serving.protocols import repository
 from penstock.serving.protocols.columns import rows_of_columns
@@ -271,9 +270,6 @@ _SCOPES = {
 def _methods(door: Door) -> dict[str, Method]:
     models = door.worker.models
 
-    async def loaded_of(name: str, version: str) -> Loaded:
-        return await models.find(name, version or None)
-
     async def server_live(_: Any, context: Any) -> Any:
         return message("ServerLiveResponse")(live=True)
 
@@ -282,20 +278,20 @@ def _methods(door: Door) -> dict[str, Method]:
 
     async def model_ready(request: Any, _: Any) -> Any:
         try:
-            await loaded_of(request.name, request.version)
-        except (RequestError, ServingError):
-            return message("ModelReadyResponse")(ready=False)
-        return message("ModelReadyResponse")(ready=True)
+            is_ready = models.is_ready(request.name, request.version or None)
+        except (RequestError, ServingError):  # there is no such thing, or nothing is live
+            is_ready = False
+        return message("ModelReadyResponse")(ready=is_ready)
 
     async def server_metadata(_: Any, context: Any) -> Any:
         return message("ServerMetadataResponse")(name="penstock", version=__version__, extensions=EXTENSIONS)
 
     async def model_metadata(request: Any, _: Any) -> Any:
-        loaded = await loaded_of(request.name, request.version)
+        known = await models.known(request.name, request.version or None)
         said = metadata(
-            loaded.entry.model,
-            [one.version for one in models.states_of(loaded.entry.model)],
-            loaded.bundle.signature,
+            known.entry.model,
+            [one.version for one in models.states_of(known.entry.model)],
+            known.bundle.signature,
         )
         for tensor in said["outputs"]:
             tensor.pop("parameters", None)
@@ -303,7 +299,7 @@ def _methods(door: Door) -> dict[str, Method]:
 
     async def model_infer(request: Any, context: Any) -> Any:
         came_ns = perf_counter_ns()
-        loaded = await loaded_of(request.model_name, request.model_version)
+        loaded = await models.find(request.model_name, request.model_version or None)
         rows = rows_of_columns(columns_of(request), path="inputs", most=door.worker.settings.max_rows)
         wanted = [output.name for output in request.outputs]
         refuse_strange_outputs(wanted, loaded.bundle.signature)

@@ -22,6 +22,9 @@ from penstock.serving.protocols.tensors import metadata, read_inference, tensors
 from penstock.serving.refusals import refused
 
 EXTENSIONS = ("binary_tensor_data", "model_repository")
+NOT_READY = 400
+"""The status of a model that is not loaded: the protocol wants one of 4xx, and Triton answers this."""
+
 _HEADER = "inference-header-content-length"
 _DIGITS = 18  # of the largest length that any body has
 
@@ -45,13 +48,14 @@ def routes(door: Door) -> list[Route]:
         return _json({"ready": is_ready}, 200 if is_ready else 503)
 
     async def model(request: Request) -> Response:
-        loaded = await loaded_of(request)
-        versions = [one.version for one in models.states_of(loaded.entry.model)]
-        return _json(metadata(loaded.entry.model, versions, loaded.bundle.signature))
+        known = await models.known(request.path_params["model"], request.path_params.get("version"))
+        versions = [one.version for one in models.states_of(known.entry.model)]
+        return _json(metadata(known.entry.model, versions, known.bundle.signature))
 
     async def model_ready(request: Request) -> Response:
-        loaded = await loaded_of(request)
-        return _json({"name": loaded.entry.model, "ready": True})
+        model = request.path_params["model"]
+        is_ready = models.is_ready(model, request.path_params.get("version"))
+        return _json({"name": model, "ready": is_ready}, 200 if is_ready else NOT_READY)
 
     async def infer(request: Request) -> Response:
         loaded = await loaded_of(request)

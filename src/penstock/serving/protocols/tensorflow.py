@@ -57,8 +57,9 @@ def routes(door: Door) -> list[Route]:
         return _json({"model_version_status": [_status(one) for one in reversed(named)]})
 
     async def metadata(request: Request) -> Response:
-        loaded = await loaded_of(request)
-        return _json(describe(loaded.entry.model, loaded.entry.version, loaded.bundle.signature))
+        params = request.path_params
+        known = await models.known(params["model"], params.get("label", params.get("version")))
+        return _json(describe(known.entry.model, known.entry.version, known.bundle.signature))
 
     def at(path: str, handler: Handler, method: str = "GET") -> Route:
         note = door.note if handler is predict else None
