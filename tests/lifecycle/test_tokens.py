@@ -53,9 +53,10 @@ def test_what_cannot_be_recorded_makes_no_token(projects: Any, tmp_path: Path, m
 def test_the_verbs_print_what_they_did(penstock: Callable[..., Any], projects: Any, tmp_path: Path) -> None:
     """One JSON object each; a wrong name is told with the way out."""
     project = projects.copy("binary", "run", tmp_path)
-    made = penstock(project, "tokens", "create", "crm", "--scope", "predict", "--rate", "5/s")
+    made = penstock(project, "tokens", "create", "crm", "--scope", "predict", "--rate", "5/s", "--priority", "low")
     assert made.body["token"].startswith("pst_")
-    assert penstock(project, "tokens", "list").body["consumers"][0]["rate_per_s"] == 5.0
+    (consumer,) = penstock(project, "tokens", "list").body["consumers"]
+    assert (consumer["rate_per_s"], consumer["priority"]) == (5.0, made.body["priority"]) == (5.0, "low")
     assert penstock(project, "tokens", "rotate", "crm", "--keep", "2h").body["token"] != made.body["token"]
     assert penstock(project, "tokens", "revoke", "crm").body["revoked"] is True
     refused = penstock(project, "tokens", "revoke", "shop")

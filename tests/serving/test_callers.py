@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -11,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from penstock.errors import BadParameter, ServingError
 from penstock.serving import tokens
 from penstock.serving.callers import scope_of
+from penstock.serving.fast_lane import Call, FastLane
+from penstock.serving.jobs import Job
 from penstock.serving.journal import find, read
 from penstock.serving.openness import open_to_all
 from penstock.serving.slots import SlotState
+from penstock.serving.urgency import HIGH, LOW, NORMAL
 from penstock.testing.toy_bundle import ROWS
 
 if TYPE_CHECKING:
@@ -230,6 +235,132 @@ def test_a_request_with_more_rows_than_the_rate_gives_in_a_minute_is_too_large(
     again = client.ask("POST", "/predict", json=ASK, headers=bearer(slow))
     assert again.status_code == 429
     assert int(again.headers["retry-after"]) <= 6
+
+
+def priorities_of(client: Client, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of the requests that wait for their turn from now on."""
+    turns, kept = client.app._predicting.turns, []
+    put = turns.put
+
+    def noted(job: Job) -> None:
+        kept.append(job.priority)
+        put(job)
+
+    monkeypatch.setattr(turns, "put", noted)
+    return kept
+
+
+@pytest.mark.parametrize(("path", "body"), [(path, body) for path, body, _ in PREDICTIONS])
+def test_a_consumer_has_at_most_the_priority_that_it_was_given(
+    deploy: Deploy,
+    open_client: Callable[..., Client],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    body: dict[str, Any],
+) -> None:
+    """By every protocol; whoever has no token as one for whom none was named; where nobody is told apart, what is asked."""
+    deploy(1)
+    open_to_everybody = open_client()
+    token = {given: issue(tmp_path, given, priority=given) for given in ("high", "normal", "low")}
+    usual = issue(tmp_path)
+    client = open_client(consumers="any")
+    kept = priorities_of(client, monkeypatch)
+    for asked in ("high", "normal", "low"):
+        for one in (token["high"], token["normal"], token["low"], usual):
+            for named in ({}, {"x-request-id": "order-17"}):
+                headers = {**bearer(one), "x-priority": asked, **named}
+                assert client.ask("POST", path, json=body, headers=headers).status_code == 200
+        assert client.ask("POST", path, json=body, headers={"x-priority": asked}).status_code == 200
+    highest = [HIGH, HIGH, NORMAL, NORMAL, LOW, LOW, NORMAL, NORMAL, NORMAL]
+    assert kept == [max(asked, most) for asked in (HIGH, NORMAL, LOW) for most in highest]
+    kept = priorities_of(open_to_everybody, monkeypatch)
+    assert open_to_everybody.ask("POST", path, json=body, headers={"x-priority": "high"}).status_code == 200
+    assert kept == [HIGH]
+
+
+def test_the_priority_in_the_body_is_held_to_what_was_given_too(
+    deploy: Deploy, open_client: Callable[..., Client], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of Triton's parameter, by REST and by gRPC."""
+    grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
+    from penstock.serving.protocols.grpc_messages import SERVICE, message
+
+    deploy(1)
+    token = issue(tmp_path, priority="low")
+    client = open_client(grpc_port=0)
+    kept = priorities_of(client, monkeypatch)
+    _, body, _ = PREDICTIONS[1]
+    asked = {**body, "parameters": {"priority": 1}}
+    assert client.ask("POST", "/v2/models/toy/infer", json=asked, headers=bearer(token)).status_code == 200
+    request = message("ModelInferRequest")(model_name="toy")
+    request.inputs.add(name="age", datatype="FP64", shape=[1]).contents.fp64_contents.append(41.0)
+    request.parameters["priority"].int64_param = 1
+
+    async def call() -> None:
+        server = client.app.grpc
+        assert server is not None
+        port = await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            infer = channel.unary_unary(f"/{SERVICE}/ModelInfer")
+            await infer(request.SerializeToString(), metadata=(("authorization", f"Bearer {token}"),))
+        await server.stop(0)
+
+    asyncio.run(call())
+    assert kept == [LOW, LOW]
+
+
+def test_the_fast_lane_holds_to_the_priority_too(
+    deploy: Deploy, open_client: Callable[..., Client], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which takes requests before they come to the app."""
+    deploy(1)
+    token = issue(tmp_path, priority="normal")
+    client = open_client()
+    kept = priorities_of(client, monkeypatch)
+    lane = client.app.lane
+
+    async def ask() -> None:
+        call = Call(Untold(lane), keep_alive=True)  # type: ignore[arg-type]
+        headers = [(b"authorization", f"Bearer {token}".encode()), (b"x-priority", b"high")]
+        lane.admit(call, {"headers": headers})
+        lane.ask(call, json.dumps(ASK).encode())
+        while not call.response_complete:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(ask())
+    assert kept == [NORMAL]
+
+
+class Untold:
+    """The connection of a call whose client has gone, so that nobody is told the answer."""
+
+    def __init__(self, lane: FastLane) -> None:
+        self.lane = lane
+        self.transport = self
+
+    def usual_headers(self) -> bytes:
+        return b""
+
+    def write(self, data: bytes) -> None: ...
+
+    def on_response_complete(self) -> None: ...
+
+
+def test_tokens_of_before_there_were_priorities_have_the_usual_one(tmp_path: Path) -> None:
+    """And what is no priority is refused, in the file and on the way into it."""
+    issue(tmp_path)
+    path = tmp_path / "serving" / "tokens.json"
+    plain = json.loads(path.read_bytes())
+    del plain["consumers"][0]["priority"]
+    path.write_text(json.dumps(plain))
+    assert tokens.read_consumers(tmp_path / "serving")[0].priority == "normal"
+    plain["consumers"][0]["priority"] = "first"
+    path.write_text(json.dumps(plain))
+    with pytest.raises(ServingError):
+        tokens.read_consumers(tmp_path / "serving")
+    with pytest.raises(BadParameter, match="no priority 'first'"):
+        issue(tmp_path / "other", priority="first")
 
 
 def test_an_expired_token_does_not_count(deploy: Deploy, open_client: Callable[..., Client], tmp_path: Path) -> None:

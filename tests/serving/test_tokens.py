@@ -121,12 +121,13 @@ def test_whatever_the_file_holds_it_is_read_or_refused(data: bytes) -> None:
 
 
 @given(
-    inner=JSON, key=st.sampled_from(["name", "scopes", "rate_per_s", "tokens", "digest", "created_at", "expires_at"])
+    inner=JSON,
+    key=st.sampled_from(["name", "scopes", "rate_per_s", "priority", "tokens", "digest", "created_at", "expires_at"]),
 )
 def test_a_file_with_one_wrong_value_is_read_or_refused(inner: object, key: str) -> None:
     """At every place of it."""
     token = {"digest": "0" * 64, "created_at": "2026-11-30T00:00:00.000000Z", "expires_at": None, "revoked_at": None}
-    consumer = {"name": "crm", "scopes": ["predict"], "rate_per_s": None, "tokens": [token]}
+    consumer = {"name": "crm", "scopes": ["predict"], "rate_per_s": None, "priority": "low", "tokens": [token]}
     (token if key in token else consumer)[key] = inner
     data = json.dumps({"format": 1, "consumers": [consumer]}).encode()
     with suppress(ServingError):

@@ -30,13 +30,24 @@ def tokens() -> None:
     metavar="RATE",
     help='How many rows it may send, such as "100/s" or "600/min". Default: as many as it likes.',
 )
+@click.option(
+    "--priority",
+    "priority",
+    type=click.Choice(["high", "normal", "low"]),
+    default="normal",
+    show_default=True,
+    help="The highest priority that its requests may ask for; those that ask for more have this one.",
+)
 @json_option
-def create(name: str, scopes: tuple[str, ...], expires: str | None, rate: str | None, as_json: bool) -> int:
+def create(
+    name: str, scopes: tuple[str, ...], expires: str | None, rate: str | None, priority: str, as_json: bool
+) -> int:
     """Declare a consumer and show its token, this once."""
     from penstock.lifecycle.tokens import create_token
     from penstock.project.project import Project
 
-    return emit(create_token(Project.here(), name, scopes, expires=expires, rate=rate), as_json=as_json)
+    made = create_token(Project.here(), name, scopes, expires=expires, rate=rate, priority=priority)
+    return emit(made, as_json=as_json)
 
 
 @tokens.command("list")
@@ -55,7 +66,7 @@ def list_(as_json: bool) -> int:
 @click.option("--expires", metavar="LENGTH", help="How long the new token counts. Default: for ever.")
 @json_option
 def rotate(name: str, keep: str | None, expires: str | None, as_json: bool) -> int:
-    """Give a consumer another token, with the scopes and the rate that it has."""
+    """Give a consumer another token, with the scopes, the rate and the priority that it has."""
     from penstock.lifecycle.tokens import rotate_token
     from penstock.project.project import Project
 

@@ -8,15 +8,21 @@ from typing import Any
 from penstock.experiments.sheets import Listing, Sheet
 from penstock.project.project import Project
 from penstock.serving.instants import iso_now
-from penstock.serving.tokens import Consumer, Issued, create, read_consumers, revoke, rotate
+from penstock.serving.tokens import USUAL_PRIORITY, Consumer, Issued, create, read_consumers, revoke, rotate
 
 
 def create_token(
-    project: Project, name: str, scopes: Sequence[str], *, expires: str | None = None, rate: str | None = None
+    project: Project,
+    name: str,
+    scopes: Sequence[str],
+    *,
+    expires: str | None = None,
+    rate: str | None = None,
+    priority: str = USUAL_PRIORITY,
 ) -> Sheet:
     """Declare a consumer and show its token, this once. Errors: as `penstock.serving.tokens.create`."""
     _ = project.ledger  # opened first: what cannot be recorded is not done, as a token that is not shown would be lost
-    issued = create(project.serving_state, name, scopes, expires=expires, rate=rate)
+    issued = create(project.serving_state, name, scopes, expires=expires, rate=rate, priority=priority)
     _note(project, "create token", issued.consumer, issued.token.id)
     return _shown(issued)
 
@@ -45,14 +51,22 @@ def list_tokens(project: Project) -> Listing:
     now = iso_now()
     body = [_described(consumer, now) for consumer in consumers]
     rows = [
-        (consumer.name, " ".join(consumer.scopes), _rate(consumer), token.id, token.state(now), _day(token.expires_at))
+        (
+            consumer.name,
+            " ".join(consumer.scopes),
+            _rate(consumer),
+            consumer.priority,
+            token.id,
+            token.state(now),
+            _day(token.expires_at),
+        )
         for consumer in consumers
         for token in consumer.tokens
     ]
     policy = project.declaration.serving.consumers
     return Listing(
         {"policy": policy, "consumers": body},
-        ("consumer", "scopes", "rate", "token", "state", "expires (UTC)"),
+        ("consumer", "scopes", "rate", "priority", "token", "state", "expires (UTC)"),
         rows,
         "no consumer is declared; "
         + ("nobody is answered" if policy == "declared" else "everybody who reaches the server is answered"),
@@ -65,13 +79,14 @@ def _shown(issued: Issued) -> Sheet:
         "consumer": consumer.name,
         "scopes": list(consumer.scopes),
         "rate_per_s": consumer.rate_per_s,
+        "priority": consumer.priority,
         "id": token.id,
         "expires_at": token.expires_at,
         "token": issued.text,
     }
     until = "does not expire" if token.expires_at is None else f"expires {_day(token.expires_at)} UTC"
     text = (
-        f"{issued.text}\n\n{consumer.name} may {', '.join(consumer.scopes)}; the token {until}.\n"
+        f"{issued.text}\n\n{consumer.name} may {', '.join(consumer.scopes)}, with {consumer.priority} priority at most; the token {until}.\n"
         "It is shown this once and stored nowhere. Send it as the header: authorization: Bearer TOKEN"
     )
     return Sheet(body, text)
@@ -88,12 +103,18 @@ def _described(consumer: Consumer, now: str) -> dict[str, Any]:
         }
         for token in consumer.tokens
     ]
-    scopes = list(consumer.scopes)
-    return {"consumer": consumer.name, "scopes": scopes, "rate_per_s": consumer.rate_per_s, "tokens": tokens}
+    return {
+        "consumer": consumer.name,
+        "scopes": list(consumer.scopes),
+        "rate_per_s": consumer.rate_per_s,
+        "priority": consumer.priority,
+        "tokens": tokens,
+    }
 
 
 def _note(project: Project, what: str, consumer: Consumer, token: str) -> None:
-    details = {"consumer": consumer.name, "scopes": list(consumer.scopes), "token": token}
+    scopes = list(consumer.scopes)
+    details = {"consumer": consumer.name, "scopes": scopes, "priority": consumer.priority, "token": token}
     project.ledger.audit.append(what, project.name, details)
 
 

@@ -24,7 +24,8 @@ from penstock.serving.followed import Followed
 from penstock.serving.heads import Heads
 from penstock.serving.instants import parse_instant
 from penstock.serving.rates import CREDIT_S, Rate
-from penstock.serving.tokens import ANONYMOUS, Consumer, digest_of, parse_consumers, read_consumers
+from penstock.serving.tokens import ANONYMOUS, USUAL_PRIORITY, Consumer, digest_of, parse_consumers, read_consumers
+from penstock.serving.urgency import HIGH, PRIORITIES
 
 log = logging.getLogger("penstock.serving")
 
@@ -37,31 +38,33 @@ _KEY_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks what is being answered, for the journal, and how often they may.
+    """Who asks what is being answered, for the journal, how often they may, and how urgently.
 
-    `record` is what the journal's records say of that, as part of their JSON.
+    `record` is what the journal's records say of that, as part of their JSON; `highest` the priority that counts of what they name.
     """
 
     consumer: str
     request_id: str
     record: bytes
     rate: Rate | None = None
+    highest: int = HIGH
 
     @classmethod
     def of(cls, caller: Caller | None, request_id: str | None) -> Asking | None:
         """None where there is nothing to say."""
         if request_id is None:
             return None if caller is None else caller.asking
-        if caller is None or caller.name == ANONYMOUS:
+        if caller is None:
             return cls.made("", request_id)
-        return cls.made(caller.name, request_id, caller.rate)
+        asking = caller.asking
+        return cls.made(asking.consumer, request_id, asking.rate, asking.highest)
 
     @classmethod
-    def made(cls, consumer: str, request_id: str = "", rate: Rate | None = None) -> Asking:
+    def made(cls, consumer: str, request_id: str = "", rate: Rate | None = None, highest: int = HIGH) -> Asking:
         record = b',"consumer":"%b"' % consumer.encode() if consumer else b""
         if request_id:
             record += b',"request_id":"%b"' % request_id.encode()
-        return cls(consumer, request_id, record, rate)
+        return cls(consumer, request_id, record, rate, highest)
 
     def take(self, rows: int) -> None:
         """Count the rows of a request against the rate; it was admitted as one already.
@@ -85,8 +88,8 @@ class Caller:
 
     name: str
     scopes: frozenset[str]
+    asking: Asking
     rate: Rate | None = None
-    asking: Asking | None = None
 
     def may(self, scope: str) -> bool:
         return scope == ANY or scope in self.scopes or "admin" in self.scopes
@@ -124,7 +127,8 @@ class Callers:
         self.counts = ConsumerCounts(state_dir, worker)
         self._state_dir, self._policy = state_dir, consumers
         self._path = ServingFolder(state_dir).tokens
-        self._anonymous = Caller(ANONYMOUS, frozenset({"predict", "label"}))
+        usual = Asking.made("", highest=PRIORITIES[USUAL_PRIORITY.encode()])  # as a consumer for whom none was named
+        self._anonymous = Caller(ANONYMOUS, frozenset({"predict", "label"}), usual)
         self._rates: dict[str, Rate] = {}
         self._held: Mapping[bytes, _Held] = {}
         self._followed = Followed(self._path, _LOOK_S)
@@ -191,7 +195,8 @@ class Callers:
             rate = self._rate(consumer)
             if rate is not None:
                 rates[consumer.name] = rate
-            caller = Caller(consumer.name, frozenset(consumer.scopes), rate, Asking.made(consumer.name, rate=rate))
+            asking = Asking.made(consumer.name, rate=rate, highest=PRIORITIES[consumer.priority.encode()])
+            caller = Caller(consumer.name, frozenset(consumer.scopes), asking, rate)
             for token in consumer.tokens:
                 digest = bytes.fromhex(token.digest)
                 ends = [at for at in (token.expires_at, token.revoked_at) if at is not None]

@@ -63,7 +63,7 @@ class Predicting:
 
         Parameters
         ----------
-        who : asks, for the journal. steps : of its trace, where it is traced. held : see `Job`.
+        who : asks, for the journal, and how urgently they may. steps : of its trace, where it is traced. held : see `Job`.
 
         Raises
         ------
@@ -78,7 +78,8 @@ class Predicting:
         if deadline_ms is None:
             deadline_ms = settings.deadline_ms
         due_ns = NEVER if deadline_ms is None else came_ns + int(deadline_ms * 1_000_000)
-        self.turns.put(Job(asked, loaded, reply, came_ns, due_ns, urgency.priority, who, steps=steps, held=held))
+        priority = urgency.priority if who is None else max(urgency.priority, who.highest)  # the larger matters less
+        self.turns.put(Job(asked, loaded, reply, came_ns, due_ns, priority, who, steps=steps, held=held))
 
     async def answer(self, loaded: Loaded, asked: Asked, came_ns: int, urgency: Urgency = USUAL) -> bytes:
         """The answers with their ids, as JSON.

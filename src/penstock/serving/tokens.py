@@ -1,4 +1,4 @@
-"""Who may ask a server: named consumers, what each may do, how often, and the digests of their tokens.
+"""Who may ask a server: named consumers, what each may do, how often and how urgently, and the digests of their tokens.
 
 A token is 256 random bits, so its plain SHA-256 is enough at rest: nobody can guess what has so many values, and a slow hash,
 which guards what people think up, would cost every request its time. See docs/decisions/0033.
@@ -22,6 +22,7 @@ from penstock.errors import BadParameter, NewerFormat, NotFound, ServingError
 from penstock.objects.files import write_atomic
 from penstock.serving.folder import ServingFolder
 from penstock.serving.instants import iso_now, iso_of, parse_instant
+from penstock.serving.urgency import PRIORITIES
 
 FORMAT = 1
 SCOPES: Mapping[str, str] = {
@@ -31,6 +32,9 @@ SCOPES: Mapping[str, str] = {
     "admin": "everything, also what changes the server",
 }
 """What a token may be for."""
+
+USUAL_PRIORITY = "normal"
+"""The highest priority of a consumer for whom none was named: to go before all others is granted, not taken."""
 
 PREFIX = "pst_"
 """What every token starts with, so that scanners for leaked secrets know one when they see it."""
@@ -77,12 +81,18 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """Somebody who asks: a program, a team. `rate_per_s`: rows per second; None: as many as it likes."""
+    """Somebody who asks: a program, a team.
+
+    Attributes
+    ----------
+    rate_per_s : rows per second; None: as many as it likes. priority : the highest that counts of what its requests name.
+    """
 
     name: str
     scopes: tuple[str, ...]
     rate_per_s: float | None = None
     tokens: tuple[Token, ...] = ()
+    priority: str = USUAL_PRIORITY
 
     def to_json(self) -> dict[str, Any]:
         tokens = [
@@ -94,7 +104,13 @@ class Consumer:
             }
             for token in self.tokens
         ]
-        return {"name": self.name, "scopes": list(self.scopes), "rate_per_s": self.rate_per_s, "tokens": tokens}
+        return {
+            "name": self.name,
+            "scopes": list(self.scopes),
+            "rate_per_s": self.rate_per_s,
+            "priority": self.priority,
+            "tokens": tokens,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +162,20 @@ def parse_consumers(data: bytes, where: str) -> tuple[Consumer, ...]:
 
 
 def create(
-    state_dir: Path, name: str, scopes: Sequence[str], *, expires: str | None = None, rate: str | None = None
+    state_dir: Path,
+    name: str,
+    scopes: Sequence[str],
+    *,
+    expires: str | None = None,
+    rate: str | None = None,
+    priority: str = USUAL_PRIORITY,
 ) -> Issued:
     """Declare a consumer and give it a token.
 
     Parameters
     ----------
     scopes : of `SCOPES`. expires : a length such as ``"90d"``, ``"12h"``. rate : such as ``"100/s"``, ``"600/min"``, ``"50/h"``.
+    priority : the highest that its requests may have: ``high``, ``normal`` or ``low``.
 
     Raises
     ------
@@ -171,6 +194,12 @@ def create(
             why="; ".join(f"{scope}: {text}" for scope, text in SCOPES.items()),
             way_out="write for example --scope predict --scope label",
         )
+    if priority.encode() not in PRIORITIES:
+        raise BadParameter(
+            f"there is no priority {priority!r}",
+            why="there are high, normal and low",
+            way_out="write for example --priority high",
+        )
     rate_per_s = None if rate is None else _rate(rate)
     with _changing(state_dir) as consumers:
         known = _find(consumers, name)
@@ -188,7 +217,7 @@ def create(
             )
         text, token = _issue(expires)
         kept = known.tokens if known is not None else ()
-        consumer = Consumer(name, tuple(s for s in SCOPES if s in scopes), rate_per_s, (*kept, token))
+        consumer = Consumer(name, tuple(s for s in SCOPES if s in scopes), rate_per_s, (*kept, token), priority)
         consumers[:] = [c for c in consumers if c.name != name] + [consumer]
     return Issued(consumer, token, text)
 
@@ -279,15 +308,16 @@ def _in(text: str) -> str:
 
 
 def _consumer(plain: dict[str, Any]) -> Consumer:
-    rate = plain["rate_per_s"]
+    rate, priority = plain["rate_per_s"], plain.get("priority", USUAL_PRIORITY)
     scopes = tuple(plain["scopes"])
     if not _NAME.fullmatch(plain["name"]) or not all(scope in SCOPES for scope in scopes):
         raise ValueError("a consumer has an impossible name or scope")
     if rate is not None and not 0 < float(rate) <= 1_000_000:
         raise ValueError("a rate is none")
-    return Consumer(
-        plain["name"], scopes, None if rate is None else float(rate), tuple(_token(t) for t in plain["tokens"])
-    )
+    if priority.encode() not in PRIORITIES:
+        raise ValueError("a priority is none")
+    tokens = tuple(_token(token) for token in plain["tokens"])
+    return Consumer(plain["name"], scopes, None if rate is None else float(rate), tokens, priority)
 
 
 def _token(plain: dict[str, Any]) -> Token:
