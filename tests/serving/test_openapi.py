@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
+from penstock.serving import tokens
+from penstock.serving.callers import ANY, scope_of
 from penstock.serving.slots import SlotState
 from penstock.testing.toy_bundle import ROWS
 
@@ -49,5 +52,91 @@ def test_what_is_sent_and_answered_fits_the_description(
         check(reply.json(), post["responses"]["200"]["content"]["application/json"]["schema"])
     with pytest.raises(jsonschema.ValidationError):
         check({"rows": [{"agee": 1}]}, request)
-    refusal = client.post("/predict", {"rows": [{"agee": 1}]})
-    check(refusal.json(), post["responses"]["400"]["content"]["application/json"]["schema"])
+
+
+def test_every_address_is_described_with_the_token_that_it_asks_for(
+    deploy: Callable[..., SlotState], open_client: Callable[..., Client], tmp_path: Path
+) -> None:
+    """All routes that there are, by the table that admits requests; where nobody is asked for a token, that is said."""
+    deploy(1)
+    described = open_client().get("/openapi.json").json()["paths"]
+    routes = {(route.path, method.lower()) for route in _routes(open_client()) for method in route.methods - {"HEAD"}}
+    assert {(path, method) for path, item in described.items() for method in item} == routes
+    for path, method in routes:
+        needed = scope_of(method.upper(), path)
+        with_token = [] if needed is None else [{"token": [] if needed == ANY else [needed]}]
+        assert described[path][method]["security"] == ([{}, *with_token] if with_token else []), (method, path)
+    token = tokens.create(tmp_path / "serving", "crm", ["predict"]).text
+    asked = open_client().ask("GET", "/openapi.json", headers={"authorization": f"Bearer {token}"})
+    assert asked.json()["paths"]["/predict"]["post"]["security"] == [{"token": ["predict"]}]
+    assert asked.json()["paths"]["/healthz"]["get"]["security"] == []
+    beside = open_client(consumers="any").get("/openapi.json").json()["paths"]
+    assert beside["/predict"]["post"]["security"] == [{}, {"token": ["predict"]}]
+    assert beside["/metrics"]["get"]["security"] == [{"token": ["metrics"]}]
+
+
+def _routes(client: Client) -> Any:
+    return client.app._rest.routes
+
+
+ASKED = {
+    "/predict": {"rows": [ROWS[0]]},
+    "/v2/models/toy/infer": {"inputs": [{"name": "age", "datatype": "FP64", "shape": [1], "data": [41]}]},
+    "/v1/models/toy/versions/1:predict": {"instances": [{"age": 41}]},
+    "/invocations": {"dataframe_records": [{"age": 41}]},
+}
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_every_refusal_that_comes_is_described_with_its_headers(
+    deploy: Callable[..., SlotState],
+    open_client: Callable[..., Client],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+) -> None:
+    """Each status, in the shape of its protocol."""
+    deploy(1)
+    issued = {
+        name: tokens.create(tmp_path / "serving", name, [scope], rate=rate).text
+        for name, scope, rate in (("crm", "predict", None), ("clerk", "label", None), ("slow", "predict", "1/h"))
+    }
+    client = open_client(max_body_bytes=1_000)
+    bearer = {name: {"authorization": f"Bearer {token}"} for name, token in issued.items()}
+    description = client.ask("GET", "/openapi.json", headers=bearer["crm"]).json()
+    template = path.replace("toy", "{model}").replace("versions/1", "versions/{version}")
+    responses = description["paths"][template]["post"]["responses"]
+
+    def ask(given: dict[str, str], at: str = path, **more: Any) -> int:
+        more = more or {"json": ASKED[path]}
+        response = client.ask("POST", at, headers={**given, **more.pop("headers", {})}, **more)
+        said = responses[str(response.status_code)]
+        if "$ref" in said:
+            said = description["components"]["responses"][said["$ref"].rpartition("/")[2]]
+        schema = said["content"][response.headers["content-type"]]["schema"]
+        jsonschema.validate(response.json(), {**schema, "components": description["components"]})
+        for name, header in said.get("headers", {}).items():
+            assert name in response.headers or not header["required"], (response.status_code, name)
+        return response.status_code
+
+    crm = bearer["crm"]
+    assert ask(crm) == 200
+    assert ask(crm, content=b"{") == 400
+    assert ask({}) == 401
+    assert ask(bearer["clerk"]) == 403
+    if path == "/predict":
+        assert ask(crm, json={**ASKED[path], "model": "cat"}) == 404
+    elif "toy" in path:
+        assert ask(crm, path.replace("toy", "cat")) == 404
+    assert ask(crm, content=b" " * 2_000) == 413
+    assert ask(crm, content=b"", headers={"content-encoding": "gzip"}) == 415
+    ask(bearer["slow"])
+    assert ask(bearer["slow"]) == 429
+    assert ask(crm, json=ASKED[path], headers={f"x-{number}": "1" for number in range(250)}) == 431
+    assert ask(crm, json=ASKED[path], headers={"x-deadline-ms": "0.001"}) == 503
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("told to nobody")
+
+    monkeypatch.setattr(client.app._predicting, "put", broken)
+    assert ask(crm) == 500

@@ -150,7 +150,7 @@ class Callers:
             return None
         given = heads.get(b"authorization")
         if given is None:
-            if self._policy == "any" and self._anonymous.may(scope):
+            if self.answers_without(scope):
                 return self._anonymous
             raise _no_token()
         caller = self._caller(given)
@@ -162,6 +162,10 @@ class Callers:
                 self.counts.add(caller.name, 429)
                 raise _too_often(caller.rate, wait_s)
         return caller
+
+    def answers_without(self, scope: str) -> bool:
+        """Whether whoever has no token may do what needs a scope, as it stands now."""
+        return self.is_open or (self._policy == "any" and self._anonymous.may(scope))
 
     async def follow(self) -> None:
         """Look at tokens.json again and again until cancelled."""

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from penstock.bundle.kinds import Kind
 from penstock.bundle.signature import InputColumn
 from penstock.serving.known import Known, Says
+from penstock.serving.models import Offered
+from penstock.serving.operations import body, completed, components, content, reading
 from penstock.serving.protocols.described import protocol_paths
 
 
-def describe(known: Known, models: Sequence[str] = ()) -> dict[str, Any]:
-    """The description of this server to whoever asks `known`, with the names of all `models` that may be asked."""
+def describe(known: Known, offered: Sequence[Offered], answers_without: Callable[[str], bool]) -> dict[str, Any]:
+    """The description of this server.
+
+    Parameters
+    ----------
+    known : the version whose fields are described. offered : all that may be asked.
+    answers_without : whether whoever has no token may do what needs a scope.
+    """
     signature = known.bundle.signature
     entry = known.entry
-    names = sorted({entry.model, *models})
+    names = sorted({one.model for one in offered})
     classifies = signature.task.is_classification
     classes = list(signature.target.classes)
     label: dict[str, Any] = {"enum": classes} if classes else {"type": "number"}
@@ -58,6 +66,19 @@ def describe(known: Known, models: Sequence[str] = ()) -> dict[str, Any]:
         bounds = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
         prediction["properties"]["interval"] = bounds
     example = {c.name: c.example for c in signature.columns if c.example is not None}
+    paths = {
+        "/predict": {"post": _predict(example, names, looks_back=known.bundle.decoder.history is not None)},
+        "/labels": {"post": _labels(label)},
+        "/healthz": {"get": reading("The process is alive.")},
+        "/readyz": {"get": reading("A slot is live and has passed its self-test; 503 while none is.")},
+        "/model": {"get": _about_any("Signature, card and lineage of a version.", names)},
+        "/models": {"get": reading("Every version that may be asked, and its state.")},
+        "/objectives": {"get": reading("Service levels: error budgets and how fast they burn.")},
+        "/metrics": {"get": reading("Counters for Prometheus.", "text/plain")},
+        "/openapi.json": {"get": _about_any("This description.", names)},
+        "/": {"get": reading("A page to try a row.", "text/html")},
+    }
+    common = components()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -65,20 +86,8 @@ def describe(known: Known, models: Sequence[str] = ()) -> dict[str, Any]:
             "version": str(entry.version),
             "description": "Served by Penstock.",
         },
-        "paths": {
-            "/predict": {"post": _predict(example, names, looks_back=known.bundle.decoder.history is not None)},
-            "/labels": {"post": _labels(label)},
-            "/healthz": {"get": _get("The process is alive.")},
-            "/readyz": {"get": {**_get("A slot is live and has passed its self-test."), **_or_not_ready()}},
-            "/model": {"get": _about_any("Signature, card and lineage of a version.")},
-            "/models": {"get": {**_get("Every version that may be asked, and its state."), **_or_not_ready()}},
-            "/objectives": {"get": _get("Service levels: error budgets and how fast they burn.")},
-            "/metrics": {"get": _get("Counters for Prometheus.", "text/plain")},
-            "/openapi.json": {"get": _about_any("This description.")},
-            "/": {"get": _get("A page to try a row.", "text/html")},
-            **protocol_paths(names, signature),
-        },
-        "components": {"schemas": {"Row": row, "Prediction": prediction, "Error": _ERROR}},
+        "paths": completed({**paths, **protocol_paths(signature, offered)}, answers_without),
+        "components": {**common, "schemas": {"Row": row, "Prediction": prediction, **common["schemas"]}},
     }
 
 
@@ -93,24 +102,6 @@ def _instead(bundle: Says) -> dict[str, Any]:
         said["fallback"] = {"enum": sorted(bundle.fallbacks), "description": why}
     return said
 
-
-_ERROR: dict[str, Any] = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "what", "why", "try", "path"],
-            "properties": {
-                "code": {"type": "string", "description": "Permanent: programs may rely on it."},
-                "what": {"type": "string"},
-                "why": {"type": "string"},
-                "try": {"type": "string"},
-                "path": {"type": "string", "description": "The field, as in rows[3].age; empty where there is none."},
-            },
-        }
-    },
-}
 
 _JSON_TYPES: dict[Kind, list[str]] = {
     Kind.NUMERIC: ["number", "string", "null"],
@@ -170,8 +161,8 @@ def _predict(example: dict[str, Any], models: list[str], *, looks_back: bool) ->
     }
     return {
         "summary": "Predict rows. One wrong row refuses the request.",
-        "requestBody": _body({**request, "examples": [{"rows": [example]}]}),
-        "responses": {"200": _content("The predictions, in the order of the rows.", answer), **_refusals("404")},
+        "requestBody": body({**request, "examples": [{"rows": [example]}]}),
+        "responses": {"200": content("The predictions, in the order of the rows.", answer)},
     }
 
 
@@ -205,36 +196,13 @@ def _labels(label: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         "summary": "Say what really happened. Sending a label again changes nothing.",
-        "requestBody": _body({**request, "additionalProperties": False}),
-        "responses": {"200": _content("What was accepted, and what was not.", answer), **_refusals()},
+        "requestBody": body({**request, "additionalProperties": False}),
+        "responses": {"200": content("What was accepted, and what was not.", answer)},
     }
 
 
-def _body(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
-
-
-def _content(text: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
-
-
-def _refusals(*more: str) -> dict[str, Any]:
-    error = {"$ref": "#/components/schemas/Error"}
-    return {status: _content("Refused.", error) for status in ("400", "403", "413", *more, "503")}
-
-
-def _get(text: str, media: str = "application/json") -> dict[str, Any]:
-    schema = {"type": "object"} if media == "application/json" else {"type": "string"}
-    return {"summary": text, "responses": {"200": {"description": text, "content": {media: {"schema": schema}}}}}
-
-
-def _about_any(text: str) -> dict[str, Any]:
-    """An address that answers about the live version, or about another one where its query names it."""
-    described = _get(text)
-    described["responses"] |= {status: _refusals("404")[status] for status in ("404", "503")}
-    names = ("model", "version")
-    return {**described, "parameters": [{"name": n, "in": "query", "schema": {"type": "string"}} for n in names]}
-
-
-def _or_not_ready() -> dict[str, Any]:
-    return {"description": "Answers 503 while no slot is live."}
+def _about_any(text: str, models: list[str]) -> dict[str, Any]:
+    """An address that tells of the live version, or of another one where its query names it."""
+    schemas = {"model": {"enum": models}, "version": {"type": "string"}}
+    named = [{"name": name, "in": "query", "schema": schema} for name, schema in schemas.items()]
+    return {**reading(text), "parameters": named}

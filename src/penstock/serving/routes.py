@@ -87,7 +87,7 @@ def routes(door: Door) -> Starlette:
         return _json({"objectives": await asyncio.to_thread(worker.metrics.levels.to_json)})
 
     async def openapi(request: Request) -> Response:
-        return _json(describe(await named(request), [one.model for one in worker.models.offered()]))
+        return _json(describe(await named(request), worker.models.offered(), worker.callers.answers_without))
 
     async def home(_: Request) -> Response:
         return HTMLResponse(page(), headers={"content-security-policy": _PAGE_POLICY})

@@ -18,7 +18,7 @@ PRIORITIES = {b"high": HIGH, b"normal": NORMAL, b"low": LOW}
 """Whose turn comes first, and who is refused first where there are too many: the last."""
 
 DEADLINE_HEADER, PRIORITY_HEADER = b"x-deadline-ms", b"x-priority"
-_LONGEST_MS = 86_400_000.0
+LONGEST_MS = 86_400_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def deadline_of(value: Any, name: str, shown: object = None) -> float:
     ------
     RequestError : status 400; no number, or none that is above 0 and at most a day.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LONGEST_MS:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_MS:
         return float(value)
     shown = value if shown is None else shown
     text = shown.decode("latin-1") if isinstance(shown, bytes) else str(shown)

@@ -2,46 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from penstock.bundle.signature import Signature
+from penstock.serving.models import Offered
+from penstock.serving.operations import Paths, body, content, reading
 from penstock.serving.protocols.tensors import inputs_of
 
-_TEXT_ERROR: dict[str, Any] = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
-_MLFLOW_ERROR: dict[str, Any] = {
-    "type": "object",
-    "required": ["error_code", "message"],
-    "properties": {"error_code": {"type": "string"}, "message": {"type": "string"}},
-}
+_ROWS = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
 
 
-def protocol_paths(models: list[str], signature: Signature) -> dict[str, Any]:
+def protocol_paths(signature: Signature, offered: Sequence[Offered]) -> Paths:
     """OpenAPI's `paths` of the Open Inference Protocol, TensorFlow Serving's and MLflow's; tensors are those of `signature`."""
-    name = {"name": "model", "in": "path", "required": True, "schema": {"enum": models}}
+    named = _Names(offered)
     return {
-        "/v2": {"get": _get("Open Inference Protocol 2: the server.")},
-        "/v2/health/live": {"get": _get("The process is alive.")},
-        "/v2/health/ready": {"get": _get("A slot is live.", "503")},
-        "/v2/models/{model}": {"get": {**_get("Inputs and outputs as tensors.", "404", "503"), "parameters": [name]}},
-        "/v2/models/{model}/ready": {"get": {**_get("It is loaded.", "404", "503"), "parameters": [name]}},
-        "/v2/models/{model}/infer": {
-            "post": {**_post("Predict columns.", _tensors(signature), _TEXT_ERROR), "parameters": [name]}
-        },
-        "/v2/repository/index": {"post": _post("Every version and its state.", _INDEX, _TEXT_ERROR, gives="array")},
-        "/v2/repository/models/{model}/load": {
-            "post": {**_post("Load a model of the shelf ahead.", _LOAD, _TEXT_ERROR), "parameters": [name]}
-        },
-        "/v2/repository/models/{model}/unload": {
-            "post": {**_post("Unload a model of the shelf, and refuse it.", _LOAD, _TEXT_ERROR), "parameters": [name]}
-        },
-        "/v1/models/{model}": {"get": {**_get("TensorFlow Serving: status.", "404", "503"), "parameters": [name]}},
-        "/v1/models/{model}/metadata": {"get": {**_get("The signature.", "404", "503"), "parameters": [name]}},
-        "/v1/models/{model}:predict": {
-            "post": {**_post("Predict rows or columns.", _instances(), _TEXT_ERROR), "parameters": [name]}
-        },
-        "/invocations": {"post": _post("MLflow: predict rows.", _frames(), _MLFLOW_ERROR, "415")},
-        "/ping": {"get": _get("MLflow: a slot is live.", "404", media="text/plain")},
+        "/v2": {"get": reading("Open Inference Protocol 2: the server.")},
+        "/v2/health/live": {"get": reading("The process is alive.")},
+        "/v2/health/ready": {"get": _ready("A slot is live.", "503", "No slot is live, or there is no room.")},
+        **named.paths("/v2/models/{model}", ("", "version"), "", "get", reading("Inputs and outputs as tensors.")),
+        **named.paths(
+            "/v2/models/{model}",
+            ("", "version"),
+            "/ready",
+            "get",
+            _ready("It is loaded. Nothing is loaded for the question.", "400", "It is not loaded."),
+        ),
+        **named.paths(
+            "/v2/models/{model}", ("", "version"), "/infer", "post", _asking("Predict columns.", _tensors(signature))
+        ),
+        "/v2/repository/index": {"post": _asking("Every version and its state.", _INDEX, "array", required=False)},
+        **named.paths(
+            "/v2/repository/models/{model}",
+            ("",),
+            "/load",
+            "post",
+            _asking("Load a model of the shelf ahead.", _LOAD, required=False),
+        ),
+        **named.paths(
+            "/v2/repository/models/{model}",
+            ("",),
+            "/unload",
+            "post",
+            _asking("Unload a model of the shelf, and refuse it.", _LOAD, required=False),
+        ),
+        **named.paths("/v1/models/{model}", _ALL, "", "get", reading("TensorFlow Serving: status.")),
+        **named.paths("/v1/models/{model}", _ALL, "/metadata", "get", reading("The signature.")),
+        **named.paths(
+            "/v1/models/{model}", _ALL, ":predict", "post", _asking("Predict rows or columns.", _instances(signature))
+        ),
+        "/invocations": {"post": _invocations()},
+        "/ping": {"get": _ping()},
     }
+
+
+_ALL = ("", "version", "label")
+
+
+class _Names:
+    """How addresses name what they are about."""
+
+    def __init__(self, offered: Sequence[Offered]) -> None:
+        words = {word for one in offered for word in (one.place, *one.labels)} - {"shelf"}
+        self._parameters = {
+            "model": {"enum": sorted({one.model for one in offered})},
+            "version": _segment(sorted({str(one.version) for one in offered}), "A number; or a word, as for labels."),
+            "label": _segment(sorted({"latest", "champion", *words}), "A slot, latest, champion, or a label."),
+        }
+
+    def paths(self, start: str, places: Sequence[str], end: str, method: str, operation: dict[str, Any]) -> Paths:
+        """One operation at several addresses: of a model, of one version, of one label."""
+        paths = {}
+        for place in places:
+            path = f"{start}/{place}s/{{{place}}}{end}" if place else f"{start}{end}"
+            names = ("model", place) if place else ("model",)
+            parameters = [
+                {"name": name, "in": "path", "required": True, "schema": self._parameters[name]} for name in names
+            ]
+            paths[path] = {method: {**operation, "parameters": parameters}}
+        return paths
+
+
+def _segment(examples: Sequence[str], text: str) -> dict[str, Any]:
+    """A part of an address."""
+    return {"type": "string", "pattern": "^[A-Za-z0-9._-]+$", "examples": list(examples), "description": text}
 
 
 _INDEX: dict[str, Any] = {"type": "object", "properties": {"ready": {"type": "boolean"}}}
@@ -60,33 +104,69 @@ def _tensors(signature: Signature) -> dict[str, Any]:
         },
     }
     inputs = {"type": "array", "minItems": 1, "items": tensor}
-    return {"type": "object", "required": ["inputs"], "properties": {"id": {"type": "string"}, "inputs": inputs}}
+    parameters = {
+        "type": "object",
+        "properties": {
+            "timeout": {"type": "integer", "minimum": 0, "description": "Microseconds; 0: none."},
+            "priority": {"type": "integer", "minimum": 0, "description": "1: high, 2: normal, from 3: low; 0: none."},
+        },
+    }
+    return {
+        "type": "object",
+        "required": ["inputs"],
+        "properties": {"id": {"type": "string"}, "inputs": inputs, "parameters": parameters},
+    }
 
 
-def _instances() -> dict[str, Any]:
-    rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
-    return {"type": "object", "required": ["instances"], "properties": {"instances": rows}}
+def _columns(signature: Signature) -> dict[str, Any]:
+    names = [name for name, _ in inputs_of(signature)]
+    return {"type": "object", "propertyNames": {"enum": names}, "additionalProperties": {"type": "array"}}
 
 
-def _frames() -> dict[str, Any]:
-    rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
-    return {"type": "object", "required": ["dataframe_records"], "properties": {"dataframe_records": rows}}
+def _instances(signature: Signature) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
+        "properties": {"instances": _ROWS, "inputs": _columns(signature)},
+    }
 
 
-def _content(text: str, schema: dict[str, Any], media: str = "application/json") -> dict[str, Any]:
-    return {"description": text, "content": {media: {"schema": schema}}}
+def _invocations() -> dict[str, Any]:
+    table = {
+        "type": "object",
+        "required": ["columns", "data"],
+        "properties": {
+            "columns": {"type": "array", "items": {"type": "string"}},
+            "data": {"type": "array", "items": {"type": "array"}},
+        },
+    }
+    forms = {"dataframe_records": _ROWS, "dataframe_split": table, "instances": _ROWS, "inputs": _ROWS}
+    asked = {"type": "object", "oneOf": [{"required": [form]} for form in forms], "properties": forms}
+    operation = _asking("MLflow: predict rows.", asked)
+    return {**operation, "requestBody": body(asked, csv={"type": "string"})}
 
 
-def _get(text: str, *refused: str, media: str = "application/json") -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "object"} if media == "application/json" else {}
-    responses = {status: _content("Not so.", {}, media) for status in refused}
-    return {"summary": text, "responses": {"200": _content(text, schema, media), **responses}}
+def _ping() -> dict[str, Any]:
+    operation = reading("MLflow: a slot is live.", "text/plain")
+    operation["responses"]["404"] = content("No slot is live.", {"type": "string"}, "text/plain")
+    return operation
 
 
-def _post(text: str, asked: dict[str, Any], error: dict[str, Any], *more: str, gives: str = "object") -> dict[str, Any]:
-    refused = {status: _content("Refused.", error) for status in ("400", "403", "404", "413", *more, "503")}
+def _ready(text: str, status: str, otherwise: str) -> dict[str, Any]:
+    """Whether something is ready; where it is not, the status says so, beside refusals of the usual shapes."""
+    ready = {"type": "object", "required": ["ready"], "properties": {"ready": {"type": "boolean"}}}
+    errors = [{"$ref": f"#/components/schemas/{shape}"} for shape in ("TextError", "Error")]
+    operation = reading(text)
+    operation["responses"] = {
+        "200": content(text, ready),
+        status: content(otherwise, {"anyOf": [ready, *errors]}),
+    }
+    return operation
+
+
+def _asking(text: str, asked: dict[str, Any], gives: str = "object", *, required: bool = True) -> dict[str, Any]:
     return {
         "summary": text,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
-        "responses": {"200": _content(text, {"type": gives}), **refused},
+        "requestBody": {**body(asked), "required": required},
+        "responses": {"200": content(text, {"type": gives})},
     }
