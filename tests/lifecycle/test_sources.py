@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from penstock.data.seal import stored_rows
+from penstock.data.versions import load_version
 from penstock.errors import PenstockError, SourceError
 from penstock.lifecycle.explain import explaining
 from penstock.lifecycle.ingest import current_dataset
@@ -186,3 +188,68 @@ def test_a_join_that_makes_no_sense_is_refused_when_the_file_is_read(join: str, 
     with pytest.raises(PenstockError) as caught:
         parse_declaration(f'[data]\nsource = "x.csv"\ntarget = "y"\n[[data.join]]\n{join}\n')
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (
+            '[split]\nby = "group:c"\n[privacy.columns]\nc = "drop"\n',
+            "[split] by needs 'c', which [privacy.columns] drops",
+        ),
+        ('drop = ["id"]\nkey = "id"\n', "[data] key needs 'id', which [data] drop drops"),
+        (
+            '[history.before]\ntake = "mean"\nof = "x"\nover = "id"\nrows = 3\n[privacy.columns]\nx = "drop"\n',
+            "[history] before needs 'x'",
+        ),
+    ],
+)
+def test_a_database_is_not_asked_for_nothing_by_which_rows_are_dealt(tmp_path: Path, more: str, says: str) -> None:
+    """Of a column that is dropped no value is fetched: all rows would be of one group, or none would have a key."""
+    with sqlite3.connect(tmp_path / "shop.db") as opened:
+        opened.execute("CREATE TABLE t (id, x, c, y)")
+        opened.executemany(
+            "INSERT INTO t VALUES (?, ?, ?, ?)", [line.split(",") for line in csv(range(60)).split()[1:]]
+        )
+    opened.close()
+    declared = f'[project]\nname = "p"\n[data]\nsource = "sqlite:///shop.db?table=t"\ntarget = "y"\n{more}'
+    (tmp_path / "penstock.toml").write_text(declared)
+    project = Project(tmp_path)
+    with pytest.raises(PenstockError) as refused, Stages(Context(project), "run") as stages:
+        current_dataset(stages)
+    project.ledger.close()
+    assert says in refused.value.what
+
+
+def test_a_column_of_a_database_that_is_dropped_later_moves_no_row_and_breaks_no_contract(tmp_path: Path) -> None:
+    """From the declaration to the version: nothing of the column is asked for any more, and each row is where it was."""
+    with sqlite3.connect(tmp_path / "shop.db") as opened:
+        opened.execute("CREATE TABLE t (id INTEGER, x REAL, c TEXT, z TEXT, y TEXT)")
+        rows = [
+            (i, i * 37 % 101 / 7 + i / 1000, "abc"[i % 3], "uvw"[i % 7 % 3], "yes" if i % 4 else "no")
+            for i in range(200)
+        ]
+        opened.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?)", rows)
+    opened.close()
+    new_project(tmp_path / "p", data=f"sqlite:///{tmp_path / 'shop.db'}?table=t", target="y")
+    dealt = []
+    for decision in (
+        "",
+        '\n[privacy.columns]\nc = "drop"\nz = "hash"\n',
+        '\n[privacy.columns]\nc = "keep: asked"\nz = "drop"\n',
+    ):
+        toml = tmp_path / "p" / "penstock.toml"
+        toml.write_text(toml.read_text().partition("\n[privacy.columns]")[0] + decision)
+        digest, _, _ = version(tmp_path / "p")
+        project = Project(tmp_path / "p")
+        of = load_version(project.objects, digest)
+        dealt.append(
+            {
+                (part, x)
+                for part, _, frame in stored_rows(project.ledger, project.objects, of)
+                for x in frame["x"].tolist()
+            }
+        )
+        project.ledger.close()
+    assert dealt[0] == dealt[1] == dealt[2]
+    assert len(dealt[0]) == 200

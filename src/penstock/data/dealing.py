@@ -118,8 +118,8 @@ class Dealer:
         by_key = self.parent is not None and self.parent.row_key in self.rows.names
         if lost and not by_key:
             self.warnings.append(
-                f"the source has no column {', '.join(map(repr, lost))} any more: rows that had a value there cannot "
-                "be told from new ones, and are dealt anew"
+                f"the source has no column {', '.join(map(repr, lost))} any more: the rows of the version before are known by "
+                "what else they hold"
             )
 
     def _warn_of_keys(self) -> None:

@@ -21,6 +21,7 @@ from penstock.data.keys import is_protected, key_hashes, key_hashes_of_frame
 from penstock.data.kinds import infer_column
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.redeal import Earlier
+from penstock.data.remnants import Remnants, StoredRows, lost_inputs
 from penstock.data.sample import Sample
 from penstock.data.source import Batch, Source, encoded
 from penstock.data.versions import DatasetVersion
@@ -130,6 +131,8 @@ class Gatherer:
     told : columns whose kind the user told; they are never taken for names of rows.
     parent, memory, earlier, key : as in `penstock.data.dealing.Dealer`.
     row_key : the column that says which row is which; None where a row is what it holds.
+    stored : the rows that versions store; None where the source is no more than new rows. spent : envelopes of `parent` that were opened.
+    remnants : by what rows of `parent` were found, where columns had gone that made them what they were.
     """
 
     source: Source
@@ -141,6 +144,9 @@ class Gatherer:
     memory: RowMemory | None = None
     earlier: Earlier | None = None
     row_key: str | None = None
+    stored: StoredRows | None = None
+    spent: frozenset[int] = frozenset()
+    remnants: Remnants | None = None
     _first_rows: int = 0  # rows of the first batch
     _first_names: tuple[str, ...] = ()  # columns that name the rows in it
 
@@ -149,8 +155,11 @@ class Gatherer:
 
         Raises
         ------
-        SourceError : as `Source.batches`.
+        SourceError : as `Source.batches`. SplitError : columns have gone that told most sealed rows from others.
         """
+        return self._with_remnants(self._gathered())
+
+    def _gathered(self) -> Gathered:
         names = self.source.names
         usable = [name for name in names if name not in self.excluded]
         if self.parent is not None:
@@ -165,6 +174,38 @@ class Gatherer:
         for name in (set(columns) & apart.keys()) - {self.row_key}:
             hashes += apart[name]
         return self._by_key(replace(found, columns=columns, hashes=hashes), keys)
+
+    def _with_remnants(self, found: Gathered) -> Gathered:
+        """The same, where rows that a version cannot know again as they were are found by what is left of them."""
+        if (recalled := found.recalled) is not None and self.parent is not None:
+            unknown = np.flatnonzero((recalled.part == UNKNOWN) & (recalled.twin_part == UNKNOWN))
+            self.remnants = self._remnants_of(found, self.parent, self.spent, unknown)
+            if self.remnants is not None:
+                part, envelope = recalled.part.copy(), recalled.envelope.copy()
+                part[unknown], envelope[unknown] = self.remnants.of_rows(self._batches(found), unknown, self.key)
+                found = replace(found, recalled=replace(recalled, part=part, envelope=envelope))
+        if self.earlier is not None and found.seen is not None:
+            unknown = np.flatnonzero(~found.seen)
+            remnants = self._remnants_of(found, self.earlier.version, self.earlier.opened, unknown)
+            if remnants is not None:
+                seen = found.seen.copy()
+                seen[unknown] = self.earlier.seen(*remnants.of_rows(self._batches(found), unknown, self.key))
+                found = replace(found, seen=seen)
+        return found
+
+    def _remnants_of(
+        self, found: Gathered, version: DatasetVersion, spent: frozenset[int], unknown: np.ndarray
+    ) -> Remnants | None:
+        """What is left of the rows of a version, if that is needed: columns of theirs have gone, and rows of the source are unknown."""
+        valued = {name for name, values in found.distinct.items() if values.filled}
+        lost = lost_inputs(version, valued)
+        by_key = version.row_key is not None and version.row_key in valued
+        if self.stored is None or not lost or by_key or not len(unknown):
+            return None
+        return Remnants.of(version, lost, self.stored, spent, self.key)
+
+    def _batches(self, found: Gathered) -> Iterable[Batch]:
+        return found.sample.batches if found.sample.whole else self.source.batches()
 
     def _by_key(self, found: Gathered, keys: np.ndarray | None) -> Gathered:
         """The same with the hashes of keys in the place of those of what the rows hold. `keys`: uint64, shape (n, 2)."""

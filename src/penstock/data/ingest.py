@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ from penstock.data.privacy.survey import refuse_undecided, survey_batches, undec
 from penstock.data.redeal import Earlier
 from penstock.data.request import Request
 from penstock.data.result import IngestResult
-from penstock.data.seal import opened_envelopes
+from penstock.data.seal import opened_envelopes, stored_rows
 from penstock.data.second_reading import Rows, changed_source, store_rows, writer_like
 from penstock.data.source import Source, joined_columns
 from penstock.data.split import TEST, TRAIN, VALID, SplitSettings, distinct
@@ -225,10 +226,18 @@ class _Work:
         self.first_new = first_new_envelope(self.ledger, parent, memory, made=self.made)
         if self.old is not None and parent is None:
             self.earlier = Earlier.of(self.ledger, self.objects, self.old, as_of=self.as_of)
-        gathered = Gatherer(
+        opened = frozenset(opened_envelopes(self.ledger, parent.lineage, as_of=self.as_of) if parent else ())
+        gatherer = Gatherer(
             source, keep, frozenset(no_part_of_rows - groups), frozenset({*request.kinds, *groups, *request.writing.names}), key,
-            parent, memory, self.earlier, request.row_key,
-        ).gather()  # fmt: skip
+            parent, memory, self.earlier, request.row_key, None if grown is not None else partial(stored_rows, self.ledger, self.objects),
+            opened,
+        )  # fmt: skip
+        gathered = gatherer.gather()
+        remembered = memory
+        if gatherer.remnants is not None and memory is not None:
+            remembered = gatherer.remnants.joined(memory)
+            self.warnings += gatherer.remnants.told()
+        del gatherer
         _give_back()
         personal = self._personal(gathered, grown)
         target = gathered.kept[request.target].encoded()
@@ -241,10 +250,7 @@ class _Work:
             self.warnings.append(
                 f"{self.old.appended_rows} labelled rows had been added to the version before; the source does not hold them"
             )
-        opened = opened_envelopes(self.ledger, parent.lineage, as_of=self.as_of) if parent else ()
-        dealt = Dealer(gathered, request, key, parent, memory, self.warnings, frozenset(opened)).deal(
-            labelled, outcomes
-        )
+        dealt = Dealer(gathered, request, key, parent, memory, self.warnings, opened).deal(labelled, outcomes)
         parts = dealt.part
         if self.old is not None and parent is None:
             self._warn_of_redealing(self.old, parts)
@@ -284,9 +290,9 @@ class _Work:
         known_by |= {"content": content, "target": np.concatenate(of_target), "part": parts, "envelope": envelope}
         del content, of_target, envelope
         now = RowMemory.grouped(known_by)
-        if memory is not None:
+        if memory is not None and remembered is not None:
             now = now if grown is None else grown.remembering(now, memory)
-            now = RowMemory.joined(now, memory.remembered())
+            now = RowMemory.joined(now, remembered.remembered())
         if self.earlier is not None:
             same_groups = self.earlier.version.split.by == request.split.by
             now = RowMemory.joined(now, self.earlier.seen_beyond(now, same_groups=same_groups))

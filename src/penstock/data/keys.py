@@ -10,7 +10,6 @@ holds. So one is looked up by both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,6 @@ import numpy as np
 from penstock.bundle.decoder import EncodedColumn, Frame, Kind
 from penstock.data import fingerprints as prints
 from penstock.data.memory import UNKNOWN, Index
-from penstock.data.split import PARTS, TEST, TRAIN, VALID
 
 if TYPE_CHECKING:
     from penstock.data.versions import DatasetVersion
@@ -63,8 +61,10 @@ def parts_of_protected(
     Told by the rows that are stored, as what is remembered of them is made of raw keys; of sealed ones as the sealing step may. Where a
     key has rows in several parts it is the one that is seen first; `UNKNOWN` where there is none.
     """
+    from penstock.data.seal import stored_rows
+
     stored, part, envelope = [np.zeros((0, 2), dtype=np.uint64)], [], []
-    for of, index, frame in _stored(ledger, objects, version):
+    for of, index, frame in stored_rows(ledger, objects, version):
         keys = key_hashes_of_frame(frame, version.row_key)
         assert keys is not None  # the decoder has the column
         stored.append(keys)
@@ -76,16 +76,3 @@ def parts_of_protected(
         np.concatenate([*part, np.array([UNKNOWN], dtype=np.int8)])[at],
         np.concatenate([*envelope, np.array([-1], dtype=np.int16)])[at],
     )
-
-
-def _stored(ledger: Ledger, objects: ObjectStore, version: DatasetVersion) -> Iterator[tuple[int, int, Frame]]:
-    """All rows that are stored, a chunk at a time: their part, envelope, and columns."""
-    from penstock.data import chunks
-    from penstock.data.seal import sealed_chunks
-
-    for part in (TRAIN, VALID):
-        for chunk in version.manifest["parts"][PARTS[part]]:
-            yield part, -1, chunks.from_bytes(objects.get(chunk["object"]), version.decoder.columns)[0]
-    for envelope in version.envelopes:
-        for frame, _ in sealed_chunks(ledger, objects, version, envelope.index):
-            yield TEST, envelope.index, frame

@@ -14,6 +14,7 @@ import numpy as np
 
 from penstock.bundle.decoder import Frame
 from penstock.data import chunks
+from penstock.data.split import PARTS, TEST, TRAIN, VALID
 from penstock.data.versions import DatasetVersion, Envelope, join, load_version
 from penstock.errors import SealError
 from penstock.ledger.envelopes import RETIRED, EnvelopeRecord
@@ -150,6 +151,19 @@ def sealed_chunks(
     for number, digest in enumerate(_envelope_of(version, index).objects):
         plain = decrypt(ledger, version.lineage, index, objects.get(digest), number)
         yield chunks.from_bytes(plain, version.decoder.columns)
+
+
+def stored_rows(ledger: Ledger, objects: ObjectStore, version: DatasetVersion) -> Iterator[tuple[int, int, Frame]]:
+    """All rows that are stored, a chunk at a time: their part, envelope (-1 of rows that are not sealed), and columns.
+
+    For the sealing step alone, as `read_sealed`.
+    """
+    for part in (TRAIN, VALID):
+        for chunk in version.manifest["parts"][PARTS[part]]:
+            yield part, -1, chunks.from_bytes(objects.get(chunk["object"]), version.decoder.columns)[0]
+    for envelope in version.envelopes:
+        for frame, _ in sealed_chunks(ledger, objects, version, envelope.index):
+            yield TEST, envelope.index, frame
 
 
 def unsealed(

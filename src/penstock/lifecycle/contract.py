@@ -99,7 +99,7 @@ def personal_of(project: Project, privacy: Mapping[str, Any] | None = None) -> d
     from penstock.data.versions import load_version
     from penstock.lifecycle.ingest import declared_privacy
 
-    said = declared_privacy(project) if privacy is None else privacy
+    said = {**declared_privacy(project), "actions": project.declaration.privacy.actions} if privacy is None else privacy
     if not any(said.values()):
         return {}
     actions: dict[str, str] = said["actions"]
@@ -142,6 +142,8 @@ def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, 
     opened = open_declared(context, params, inputs=inputs)
     opened.refuse_other(inputs, replayed=context.replay is not None)
     how = personal_of(project, params.get("privacy", {}))
+    unfetched = frozenset(params.get("reading", {}).get("drop", ()))
+    how["without"] = how.get("without", frozenset()) | unfetched
     found = check_source(parsed(project, text), opened.whole, may_show(context, project), now=now, **how)
     run.output("inferred", False)
     run.output("rows", found.rows)

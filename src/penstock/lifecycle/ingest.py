@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.data.lineages import redealt_from
 from penstock.data.sources.kind import NotFetched
-from penstock.errors import SourceError
+from penstock.errors import DeclarationError, SourceError
 from penstock.ledger.envelopes import RETIRED
 from penstock.lifecycle.contract import check_source_of, write_first
 from penstock.lifecycle.privacy import refuse_open_decisions
@@ -103,6 +103,31 @@ def _never_fetched(project: Project) -> frozenset[str]:
     return frozenset(column for column, action in project.declaration.privacy.actions.items() if action == "drop")
 
 
+def refuse_unfetched(project: Project) -> None:
+    """Refuse a database that is not to be asked for a column by which rows are known, dealt, joined or looked back at.
+
+    Raises
+    ------
+    DeclarationError : naming the column, and what asks for it.
+    """
+    d = project.declaration
+    if not is_database(d.data.source):
+        return
+    needed = {d.data.key: "[data] key", d.data.cursor: "[data] cursor", d.split.settings.column: "[split] by"}
+    for name, past in d.history.items():
+        needed |= dict.fromkeys((past.over, past.of, *past.keys), f"[history] {name}")
+    for join in d.data.join:
+        needed |= dict.fromkeys((*names_of(join.on), *names_of(join.left_on)), "[[data.join]]")
+        needed |= {} if join.as_of is None else {join.as_of.left: "[[data.join]] as_of"}
+    for where, columns in (("[privacy.columns]", _never_fetched(project)), ("[data] drop", d.data.drop)):
+        for column in sorted(set(columns) & needed.keys()):
+            raise DeclarationError(
+                f"{needed[column]} needs {column!r}, which {where} drops",
+                why="a database is never asked for the values of columns that are dropped, as what it answers is kept",
+                way_out=f'write {column} = "hash" in [privacy.columns], or name another column in {needed[column]}',
+            )
+
+
 def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Read, deal, infer, decode and seal."""
     from penstock.bundle.kinds import Kind, Task
@@ -168,6 +193,7 @@ def current_dataset(stages: Stages, override: str | None = None) -> str:
     project, ledger = context.project, context.ledger
     if stages.operation != "new":
         refuse_open_decisions(project)
+        refuse_unfetched(project)
     declared = declared_ingest(project)
     if not is_database(project.declaration.data.source) and not source_is_there(project):
         raise SourceError(
