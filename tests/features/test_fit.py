@@ -36,7 +36,7 @@ def people(table):
 def test_features_are_what_the_steps_say_in_the_order_of_the_outputs(people, fit):
     """Names and values, from the typed table to one matrix."""
     fitted = fit('outputs = ["one_hot(loan)", "impute(age)", "height"]', *people)
-    assert fitted.names == ("loan=no", "loan=yes", "loan is missing", "age", "height")
+    assert fitted.names == ("loan=no", "loan=yes", "loan is missing", "impute(age)", "height")
     assert fitted.transform(people[0])[[0, 1, 4]].tolist() == [
         [0.0, 1.0, 0.0, 40.0, 1.5],
         [1.0, 0.0, 0.0, 40.0, np.float32(1.6)],
@@ -74,9 +74,34 @@ def test_the_linear_tail_marks_only_what_was_missing(people, fit):
     assert names == ("age", "height", "age is missing")
 
 
-def test_features_of_the_same_name_are_told_apart(people, fit):
-    """Learners and reports index by name."""
-    assert fit('outputs = ["age", "standardise(age)", "impute(age)"]', *people).names == ("age", "age (2)", "age (3)")
+@pytest.mark.parametrize("tail", [TREES, LINEAR])
+def test_features_are_named_by_the_expression_that_makes_them(people, fit, tail):
+    """Whatever else is in the recipe, and whatever a learner does to finish them; learners and reports index by name."""
+    for others in ([], ["height"], ["log(height)"]):
+        outputs = [*others, "age", "standardise(age)", "quantile_bin(log(age), 3)", "clamp(age, 0.05)"]
+        names = fit(f"outputs = {outputs!r}".replace("'", '"'), *people, tail).names
+        assert set(names) >= {
+            *("age", "standardise(age)", "quantile_bin(log(age), bins=3)", "clamp(age, low=0.05)"),
+            *others,
+        }
+        assert not any("(2)" in name for name in names)
+
+
+def test_neighbours_that_a_tail_brings_together_keep_their_names(people, fit):
+    """The categories between them are finished first."""
+    names = fit('outputs = ["log(age)", "loan", "log(height)"]', *people, LINEAR).names
+    assert {"log(age)", "log(height)"} < set(names)
+
+
+def test_a_selection_among_forms_of_one_column_says_which_it_kept(people, fit):
+    """They had one name."""
+    fitted = fit('outputs = ["select_variance(group(age, log(age)))", "ordinal(job)"]', *people)
+    assert [choice.name for choice in fitted.selections[0].columns] == ["age", "log(age)"]
+
+
+def test_what_a_step_cannot_tell_apart_is_numbered(people, fit):
+    """The first power of a column is the column."""
+    assert fit('outputs = ["age", "polynomial(age)"]', *people).names == ("age", "age (2)", "age^2")
 
 
 def test_the_same_fit_gives_the_same_bytes(people, fit):
@@ -138,7 +163,7 @@ def test_a_step_that_finds_nothing_leaves_the_rest(table, fit):
     """No term is frequent enough; what is built on it is gone too."""
     frame, specs = table(note=("text", ["a", "b"]), size=("numeric", [1.0, 2.0]))
     fitted = fit('outputs = ["standardise(group(tfidf(note), size))", "quantile_bin(tfidf(note))"]', frame, specs)
-    assert fitted.names == ("size",)
+    assert fitted.names == ("standardise(size)",)
     assert fitted.transform(frame).tolist() == [[-1.0], [1.0]]
 
 

@@ -13,6 +13,7 @@ from penstock.bundle.packing import Layout
 from penstock.features.bounds import check_parameters
 from penstock.features.chunks import chunks_of, each
 from penstock.features.graph import packed_columns, step_model
+from penstock.features.naming import names_of
 from penstock.features.plan import Block, Node, Plan, Source
 from penstock.features.selection import FittedSelection
 from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Remembering, Target
@@ -30,6 +31,7 @@ class Fitter:
         self.plan, self.layout, self.packed, self.target, self.seed = plan, layout, packed, target, seed
         self.fitted: dict[int, FittedStep] = {}
         self.outputs: dict[int, np.ndarray] = {}
+        self._named: dict[int, tuple[str, ...]] = {}
 
     def fit(self) -> dict[int, FittedStep]:
         for number in self.plan.nodes:
@@ -52,11 +54,20 @@ class Fitter:
         return Fitter(plan, self.layout, self.packed, self.target, self.seed)
 
     def names(self, block: Block) -> list[str]:
+        """What the columns of a block are called."""
         return [
             name
             for piece in block
-            for name in ((piece.name,) if isinstance(piece, Source) else self.fitted[piece.node].names)
+            for name in ((piece.name,) if isinstance(piece, Source) else self.names_of(piece.node))
         ]
+
+    def names_of(self, number: int) -> tuple[str, ...]:
+        """What the outputs of a node are called; those of its fitted step, in their order, begin the same way or lie inside."""
+        if number not in self._named:
+            node = self.plan.nodes[number]
+            inputs = [self.names(block) for block in node.inputs]
+            self._named[number] = names_of(node, self.fitted[number], inputs, said=number not in self.plan.unsaid)
+        return self._named[number]
 
     def origins(self, block: Block) -> tuple[frozenset[str], ...]:
         """The columns of the table that each column of a block may be made of."""

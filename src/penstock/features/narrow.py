@@ -33,7 +33,9 @@ def narrow(plan: Plan, fitter: Fitter) -> tuple[Plan, Mapping[int, FittedStep]]:
     for number, node in plan.nodes.items():
         if number in needed:
             nodes[number] = replace(node, inputs=tuple(_kept(block, number, needed) for block in node.inputs))
-    smaller = Plan(nodes, tuple(p for p in plan.outputs if isinstance(p, Source) or p.node in nodes), plan.costs)
+    smaller = Plan(
+        nodes, tuple(p for p in plan.outputs if isinstance(p, Source) or p.node in nodes), plan.costs, plan.unsaid
+    )
     again = fitter.of(smaller)
     for number, node in nodes.items():
         before, own = fitted[number], plan.nodes[number]
@@ -59,11 +61,13 @@ def _needed(plan: Plan, fitter: Fitter) -> Needed:
         if number not in wanted:
             continue
         node, step = plan.nodes[number], fitter.fitted[number]
+        called = dict(zip(fitter.names_of(number), step.names, strict=True))
+        own = {called[name] for name in wanted[number]}
         needed[number] = {}
         for block in node.inputs:
             for piece in block:
                 names = fitter.names((piece,))
-                kept = {name for name in names if _serves(name, wanted[number], step, node)}
+                kept = {name for name in names if _serves(name, own, step, node)}
                 if kept:
                     needed[number][piece] = kept
                     if isinstance(piece, Result):

@@ -19,6 +19,9 @@ class Nodes:
     def __init__(self) -> None:
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
+        self._unsaid: set[int] = set()
+        self.finishing = False
+        """Whether what is made now is added by a learner's tail or a dialect."""
 
     def __getitem__(self, number: int) -> Node:
         return self._nodes[number]
@@ -31,7 +34,15 @@ class Nodes:
             kind = step.gives or inputs[0][0].kind
             level = 1 + max(piece.level for block in inputs for piece in block)
             ready = all(p.ready for block in inputs for p in block) if step.ready is None else step.ready
-            yield self._result(Node(step_name, tuple(params.items()), inputs), kind, level, ready)
+            node = Node(step_name, tuple(params.items()), inputs)
+            yield self._result(node, kind, level, ready, unsaid=self.finishing)
+
+    def quietly(self, step_name: str, blocks: Sequence[Block]) -> list[Result]:
+        """The results of a step that the recipe does not say, with its defaults."""
+        before, self.finishing = self.finishing, True
+        made = list(self.apply(step_name, {}, parts.load(GROUP, step_name)(), blocks))
+        self.finishing = before
+        return made
 
     def merged(self, block: Block) -> Block:
         """Neighbours that have the same step done to them become one node: one operator over a wide block."""
@@ -53,7 +64,7 @@ class Nodes:
             if node not in needed:
                 needed.add(node)
                 waiting += [p.node for block in self._nodes[node].inputs for p in block if isinstance(p, Result)]
-        return Plan({i: self._nodes[i] for i in sorted(needed)}, outputs, costs)
+        return Plan({i: self._nodes[i] for i in sorted(needed)}, outputs, costs, frozenset(self._unsaid & needed))
 
     def _together(self, left: Piece, right: Piece) -> Result | None:
         if not isinstance(left, Result) or not isinstance(right, Result):
@@ -64,12 +75,18 @@ class Nodes:
         if FORMS[a.inputs[0][0].kind] is not FORMS[b.inputs[0][0].kind]:
             return None
         inputs = self.merged(distinct((*a.inputs[0], *b.inputs[0])))
-        return self._result(Node(a.step, a.params, (inputs,)), left.kind, max(left.level, right.level), left.ready)
+        unsaid = left.node in self._unsaid
+        if unsaid != (right.node in self._unsaid):
+            return None
+        node = Node(a.step, a.params, (inputs,))
+        return self._result(node, left.kind, max(left.level, right.level), left.ready, unsaid=unsaid)
 
-    def _result(self, node: Node, kind: Kind, level: int, ready: bool) -> Result:
+    def _result(self, node: Node, kind: Kind, level: int, ready: bool, *, unsaid: bool) -> Result:
         if node not in self._numbers:
             self._numbers[node] = len(self._nodes)
             self._nodes.append(node)
+            if unsaid:
+                self._unsaid.add(len(self._nodes) - 1)
         return Result(self._numbers[node], kind, level, ready)
 
 

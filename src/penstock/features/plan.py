@@ -64,6 +64,8 @@ class Plan:
     outputs: Block
     costs: Mapping[str, float] = field(default_factory=dict)
     """What it costs to ask for one value of a column of the table, of those that cost anything."""
+    unsaid: frozenset[int] = frozenset()
+    """Nodes that the recipe does not say: what a learner's tail, or a dialect, adds to it. No feature is named after them."""
 
     @property
     def sources(self) -> tuple[Source, ...]:

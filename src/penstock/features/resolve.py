@@ -136,11 +136,11 @@ class _Resolver:
         return (piece,)
 
     def _over(self, block: Block, text: str) -> Block:
-        self.scope = {BLOCK: block}
+        self.scope, self.nodes.finishing = {BLOCK: block}, True
         try:
             return self._block(parse(text, origin := Origin("the learner's tail", lambda at: (1, at + 1))), origin)
         finally:
-            self.scope = {}
+            self.scope, self.nodes.finishing = {}, False
 
     # names
 
@@ -318,8 +318,7 @@ class _Resolver:
             check_objections(made_step, argument, block, origin)
         made += self.nodes.apply(function, params, made_step, blocks)
         if function == _BINS and self.recipe.dialect == AMAZON and params.get("encode") == "ordinal":
-            category = parts.load(GROUP, _CATEGORY)()
-            made = list(self.nodes.apply(_CATEGORY, {}, category, (tuple(made),))) if made else []
+            made = list(self.nodes.quietly(_CATEGORY, (tuple(made),))) if made else []
         if any(piece.level > MAX_LEVELS for piece in made):
             raise _too_deep(call.at, origin)
         return tuple(made)
