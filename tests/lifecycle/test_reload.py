@@ -116,3 +116,28 @@ def test_a_certificate_without_its_key_is_refused(capsys: pytest.CaptureFixture[
     for option in ("--certificate", "--key"):
         assert run(["serve", option, "x.pem"]) == 2
         assert "belong together" in capsys.readouterr().err
+
+
+def test_the_declared_port_of_grpc_is_taken_and_that_of_the_command_line_goes_before_it(
+    projects: Any, set_line: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start and at each reload alike."""
+    from penstock.cli.app import run
+    from penstock.serving.settings import ServeSettings
+
+    told: list[tuple[ServeSettings, ServeSettings]] = []
+
+    def noted(state_dir: Path, *, settings: ServeSettings, reload: Callable[[], ServeSettings], **_: Any) -> None:
+        told.append((settings, reload()))
+
+    monkeypatch.setattr("penstock.serving.server.serve", noted)
+    project = projects.copy("binary", "live", tmp_path)
+    monkeypatch.chdir(project)
+    for options in ([], ["--grpc-port", "9001"]):
+        assert run(["serve", *options]) == 0
+    set_line(project, "serving", "grpc_port = 8001")
+    for options in ([], ["--grpc-port", "9001"], ["--grpc-port", "0"]):
+        assert run(["serve", *options]) == 0
+    assert [(at_start.grpc_port, again.grpc_port) for at_start, again in told] == [
+        (port, port) for port in (None, 9001, 8001, 9001, 0)
+    ]

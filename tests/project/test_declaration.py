@@ -67,6 +67,8 @@ def test_a_word_that_is_none_of_those_known_is_refused_with_them(text, said):
         (MINIMAL + '[split]\nby = "tim:at"\n', "time:COLUMN"),
         (MINIMAL + '[[gates]]\nmetric = "f1"\n', "exactly one"),
         (MINIMAL + "[serving]\nabstain_below = 2\n", "probability"),
+        (MINIMAL + "[serving]\ngrpc_port = 0\n", "0 is no port"),
+        (MINIMAL + "[serving]\ngrpc_port = 65536\n", "serving.grpc_port"),
         (MINIMAL + "[scope]\nsize_mb = 0\n", "scope.size_mb"),
         (MINIMAL + "[quantise]\nmax_loss = 1.5\n", "quantise.max_loss"),
         (MINIMAL + "[quantise]\nmax_changed = -0.1\n", "quantise.max_changed"),

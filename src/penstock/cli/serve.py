@@ -23,7 +23,12 @@ from penstock.cli.output import PATH
     show_default=True,
     help="Processes that share the port.",
 )
-@click.option("--grpc-port", "grpc_port", type=int, help="Answer gRPC on this port as well (extra: penstock[grpc]).")
+@click.option(
+    "--grpc-port",
+    "grpc_port",
+    type=int,
+    help="Answer gRPC on this port as well, instead of that of [serving] (extra: penstock[grpc]); 0 takes a free one.",
+)
 @click.option(
     "--certificate", "certificate", type=PATH, help="Speak TLS with this chain, in PEM; instead of [serving.tls]."
 )

@@ -122,6 +122,7 @@ def server_settings(declared: ServingSection, folder: Path | None = None) -> Ser
         body_timeout_s=declared.body_timeout_s,
         keep_alive_s=declared.keep_alive_s,
         max_connections=declared.max_connections,
+        grpc_port=declared.grpc_port,
         objectives=objective_settings(declared),
         logs=LogSettings(logs.format, logs.level, logs.sample),
         traces=declared.traces,

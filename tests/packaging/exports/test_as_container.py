@@ -223,6 +223,15 @@ def test_grpc_is_answered_where_it_is_asked_for(shipment: Callable[..., Shipment
         server.wait(30)
 
 
+def test_a_project_that_declares_grpc_has_it_in_its_image(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """On the port of images, whichever this machine has for it."""
+    pytest.importorskip("grpc", reason="grpcio is not installed: penstock[grpc]")
+    folder = export(Container(), shipment(serving={"grpc_port": 9001}), tmp_path / "c").folder
+    steps = dict(instructions(folder))
+    assert steps["EXPOSE"] == "8000 8001"
+    assert '\\"grpc_port\\": 8001' in steps["ENTRYPOINT"].replace('":8001', '": 8001')
+
+
 def test_what_traces_need_is_installed_where_they_are_wanted(
     shipment: Callable[..., Shipment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

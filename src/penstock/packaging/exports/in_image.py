@@ -35,13 +35,18 @@ class InImage:
 
     @classmethod
     def of(cls, shipment: Shipment, *, grpc: bool = False) -> InImage:
-        """An image never answers strangers where the project has consumers: their tokens come from outside, and may be missing."""
+        """An image never answers strangers where the project has consumers: their tokens come from outside, and may be missing.
+
+        Parameters
+        ----------
+        grpc : answer gRPC also where the project does not declare it.
+        """
         settings = dict(shipment.serving)
         if shipment.has_consumers and settings.get("consumers", "auto") == "auto":
             settings["consumers"] = "declared"
         if settings.get("tls") is not None:
             settings["tls"] = {"certificate": f"{TLS}/tls.crt", "key": f"{TLS}/tls.key"}
-        if grpc:
+        if grpc or settings.get("grpc_port") is not None:  # ports of an image are its own: whoever runs it maps them
             settings["grpc_port"] = GRPC_PORT
         return cls(settings)
 

@@ -170,6 +170,7 @@ class ServingSection(Section, frozen=True):
     body_timeout_s: float = 30.0  # for its body, and a second more for each 64 kB
     keep_alive_s: float = 65.0  # how long a connection may lie idle
     max_connections: int | None = None  # of one worker; default: as many as the system lets it hold files open
+    grpc_port: int | None = None  # where gRPC is answered as well; default: nowhere
     objectives: ObjectivesSection = ObjectivesSection()
     logs: LogsSection = LogsSection()
     traces: bool = False  # OpenTelemetry; where to is said by the environment
@@ -204,4 +205,10 @@ class ServingSection(Section, frozen=True):
         for name in ("header_timeout_s", "body_timeout_s", "keep_alive_s"):
             if not 1 <= getattr(self, name) <= 3600:
                 yield name, f"{getattr(self, name)} is not from 1 to 3600", "write a number of seconds"
+        if self.grpc_port is not None and not 1 <= self.grpc_port <= 65_535:
+            yield (
+                "grpc_port",
+                f"{self.grpc_port} is no port",
+                "write a number from 1 to 65535, such as 8001; for a free one: penstock serve --grpc-port 0",
+            )
         yield from not_positive(self, "max_body_bytes", "memory_mb", "deadline_ms", "max_connections")
