@@ -64,7 +64,7 @@ def row(n: int) -> dict[str, Any]:
 
 
 def test_each_arm_has_its_own(traffic: Callable[..., Traffic]) -> None:
-    """Requests that named a version belong to neither; failures of the candidate are its own, the server's those of the live arm."""
+    """Requests that named a version belong to neither; failures of the candidate are its own, the server's those of the live arm, as far as it was known that it was asked."""
     there = traffic()
     for n in range(6):
         there.predict(1, "live", [row(n), row(n + 1)])
@@ -72,10 +72,13 @@ def test_each_arm_has_its_own(traffic: Callable[..., Traffic]) -> None:
         there.predict(2, "candidate", [{"age": 150}])
     there.predict(1, "", [row(1)])
     there.predict(2, "", [row(1)])
-    there.writer.error(400, "wrong-type")
-    there.writer.error(500, "internal")
+    live_arm = there.origin(1, "live")
+    there.writer.error(400, "wrong-type", origin=live_arm)
+    there.writer.error(500, "internal", origin=live_arm)
+    there.writer.error(500, "internal", origin=there.origin(1, ""))  # asked by its name
+    there.writer.error(500, "internal")  # before it was known what was asked
     for code in ("overloaded", "too-late", "store-full"):  # of a server with too much to do
-        there.writer.error(503, code)
+        there.writer.error(503, code, origin=live_arm)
     there.writer.error(500, "internal", origin=there.origin(2, "candidate"))
     there.writer.error(503, "model-unavailable", origin=origin_of("fraud", 7, "shelf"))  # of neither arm
     found = there.compare()

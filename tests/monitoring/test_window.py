@@ -34,7 +34,7 @@ def serve(journal, bundle, rows, *, version=1, times=1):
                 at_ns=time.time_ns(),
                 latency_ms=1.5,
             )
-        writer.error(422, "wrong-type")
+        writer.error(400, "wrong-type", origin=origin_of(bundle.signature.model, version, "blue"))
 
 
 def window_of(journal, bundle, **options):
@@ -131,12 +131,14 @@ def test_no_answers_make_arrays_of_no_rows(bundle):
 
 
 def test_what_other_models_failed_at_is_not_held_against_the_version(bundle, tmp_path):
-    """A damaged model of the shelf, an older version that was asked by its number; what names none is the live version's."""
+    """A damaged model of the shelf, an older version that was asked by its number; nor what was refused before it was known what it asks."""
     serve(tmp_path, bundle, ROWS)
     with JournalWriter(tmp_path) as writer:
         for model, version in (("fraud", 1), (bundle.signature.model, 7)):
             writer.error(503, "model-unavailable", origin=origin_of(model, version, "shelf"))
-        writer.error(503, "overloaded")
+        writer.error(400, "bad-json")
+        writer.error(500, "internal")
         writer.error(503, "too-late", origin=origin_of(bundle.signature.model, 1, "blue"))
     window = window_of(tmp_path, bundle)
-    assert (window.failed, dict(window.refused)) == (2, {"wrong-type": 1, "overloaded": 1, "too-late": 1})
+    assert (window.failed, dict(window.refused)) == (1, {"wrong-type": 1, "too-late": 1})
+    assert any(note.startswith("2 requests were refused before") for note in window.notes)

@@ -323,6 +323,9 @@ def test_a_failure_of_the_live_version_is_counted_and_told(
     break_predicting(monkeypatch, arms_of(client).live.bundle, MemoryError("no"))
     assert client.post("/predict", {"rows": [ROW]}).status_code == 500
     assert counted(client, tmp_path)["live"]["errors"] == 1
+    assert client.post("/predict", {"rows": [ROW], "version": 1}).status_code == 500
+    errors = [(record.version, record.arm) for record in read(client.journal, kinds=["error"])]
+    assert errors == [(1, "live"), (1, "")], "by its number it is asked beside the release"
 
 
 def test_the_arms_are_counted(deploy: Deploy, release: Deploy, open_client: Callable[..., Any], tmp_path: Path) -> None:

@@ -335,7 +335,7 @@ def test_what_is_damaged_is_not_described(deploy: Deploy, shelve: Shelve, open_c
 def test_what_is_refused_is_journalled_of_the_model_that_was_asked(
     deploy: Deploy, shelve: Shelve, open_client: Any, path: str
 ) -> None:
-    """By every way in, whether it was loaded before; without a name it is the live version's."""
+    """By every way in, whether it was loaded before; without a name it is the live version's; what is no request at all is nobody's."""
     deploy(1)
     shelve("fraud", 7, of=2)
     client = open_client()
@@ -344,10 +344,11 @@ def test_what_is_refused_is_journalled_of_the_model_that_was_asked(
     if path.startswith("/v2"):
         body = {"inputs": [{"name": "age", "datatype": "BYTES", "shape": [1], "data": ["old"]}]}
     for _ in range(2):
-        assert client.post(path, body).status_code in (400, 422)
-    assert client.post("/predict", {"rows": [{"age": "old"}]}).status_code in (400, 422)
+        assert client.post(path, body).status_code == 400
+    assert client.post("/predict", {"rows": [{"age": "old"}]}).status_code == 400
+    assert client.ask("POST", "/predict", content=b"{").status_code == 400
     assert [(record.kind, record.model, record.version) for record in read(client.journal)] == [
-        ("error", "fraud", 7), ("error", "fraud", 7), ("error", "", 0)
+        ("error", "fraud", 7), ("error", "fraud", 7), ("error", "toy", 1), ("error", "", 0)
     ]  # fmt: skip
 
 

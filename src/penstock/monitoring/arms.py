@@ -77,18 +77,18 @@ def compare_arms(
         CANDIDATE_ARM: _Reading(CANDIDATE_ARM, candidate, labels, seed),
     }
     seen: dict[str, Any] = {}  # of a shadow: live id -> prediction, for the agreement
-    compared = agreeing = faults = 0
+    compared = agreeing = 0
     for record in read(journal, parse_instant(release.started_at), until, ("predict", "shadow", "error")):
         if record.kind == "error":
             if record.arm in (CANDIDATE_ARM, WATCHED_ARM) and record.version == candidate.version:
                 sides[CANDIDATE_ARM].failed()
             elif (
-                release.mode != "watch"
-                and not record.version
+                record.arm == LIVE_ARM
+                and record.version == live.version
                 and record.status >= _SERVER_FAULT
                 and record.code not in _OF_SERVER
             ):
-                faults += 1
+                sides[LIVE_ARM].failed()
             continue
         side = sides.get(CANDIDATE_ARM if record.arm == WATCHED_ARM else record.arm)
         if side is None or (record.model, record.version) != (side.side.model, side.side.version):
@@ -103,8 +103,6 @@ def compare_arms(
                 else:
                     compared += 1
                     agreeing += _agree(answer["prediction"], other[0])
-    for _ in range(faults):
-        sides[LIVE_ARM].failed()
     metric = live.signature.goal_metric
     a, b = (sides[name].arm(metric) for name in (LIVE_ARM, CANDIDATE_ARM))
     pair = (sides[LIVE_ARM].judged, sides[CANDIDATE_ARM].judged) if release.mode == "shadow" else None

@@ -97,7 +97,7 @@ def read_window(
     others: Counter[str] = Counter()
     instead: Counter[str] = Counter()
     latencies: list[float] = []
-    requests = rows = failed = abstained = 0
+    requests = rows = failed = abstained = nameless = 0
     first: datetime | None = None
 
     def decode() -> None:
@@ -109,8 +109,12 @@ def read_window(
 
     for record in read(journal, since, until, ("predict", "error")):
         if record.kind == "error":
-            if record.version and (record.model, record.version) != (name, version):
-                continue  # another one failed at it: the candidate of a release, or what was asked by its name
+            if (record.model, record.version) != (
+                name,
+                version,
+            ):  # the candidate of a release, another one that was asked, or none
+                nameless += not record.version
+                continue
             refused[record.code or str(record.status)] += 1
             failed += record.status >= 500
             continue
@@ -144,6 +148,10 @@ def read_window(
         notes.append(f"{instead[MISSING]:,} rows were answered by the model that does without a field that they lack")
     if rows - instead[LATE] > len(frame):
         notes.append(f"of {rows:,} rows a uniform sample of {len(frame):,} is compared")
+    if nameless:
+        notes.append(
+            f"{nameless:,} requests were refused before it was known which version they ask, and count for none"
+        )
     if requests > len(latencies):
         notes.append(f"latencies are those of the first {len(latencies):,} requests")
     start = since or first

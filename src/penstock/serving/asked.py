@@ -99,7 +99,7 @@ async def chosen(asked: Asked, worker: Worker) -> Loaded:
     loaded = at_hand(asked, worker)
     if loaded is None:
         return await worker.models.find(asked.model, asked.version)
-    MEANT.set(about(loaded, worker.serving.live))
+    MEANT.set(about(loaded))
     return loaded
 
 

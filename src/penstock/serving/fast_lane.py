@@ -75,7 +75,7 @@ class FastLane:
                 call.who.take(len(asked.rows))
             loaded = at_hand(asked, self.worker)
             if loaded is not None:
-                call.meant = about(loaded, self.worker.serving.live)
+                call.meant = about(loaded)
             arms = None if loaded is None else loaded.arms
             if loaded is None or (
                 arms is not None and not put_dealt(self._predicting, arms, asked, came_ns, call.urgency, call, call.who)

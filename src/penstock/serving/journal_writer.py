@@ -172,8 +172,8 @@ class JournalWriter:
 
         Parameters
         ----------
-        origin : made by `origin_of`: the arm of a release that failed at it, so that the live version has answered in its place, or the
-            version that was asked by its name. Empty: what answers by itself.
+        origin : made by `origin_of`: the version that was asked, or the arm of a release that failed at it, so that the live version has
+            answered in its place. Empty: refused before it was known what it asks.
         """
         who = {"consumer": consumer} if consumer else {}
         of_arm = orjson.loads(b"{%b}" % origin)

@@ -125,7 +125,7 @@ class Models:
         word = None if version is None else str(version)
         found = address(serving, model or serving.live.entry.model, word, shelf=self.shelf)
         if isinstance(found, Loaded):
-            MEANT.set(about(found, serving.live))
+            MEANT.set(about(found))
             return found
         MEANT.set(origin_of(found.model, found.version, SLOT))  # also where it cannot be loaded
         return await self._of_shelf(found)

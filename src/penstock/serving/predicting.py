@@ -101,8 +101,7 @@ class Predicting:
         return await reply.future
 
     def journal_error(self, status: int, error: Exception, who: Asking | None, origin: bytes = b"") -> None:
-        """Record that a prediction request was refused, or that the arm `origin` failed at it; of another version than the live one,
-        `origin` names it, too."""
+        """Record that a prediction request of the version `origin` was refused, or that this arm failed at it; b"": of none that is known."""
         code = error.code if isinstance(error, PenstockError) else "internal"
         try:
             self._worker.journal.error(status, code, "" if who is None else who.consumer, origin)

@@ -43,6 +43,8 @@ def test_each_refusal_is_journalled_once(client: Any) -> None:
     errors = list(read(client.journal, kinds=("error",)))
     assert [error.code for error in errors] == [code for _, _, code in REFUSED]
     assert [error.status for error in errors] == statuses
+    nobodys = [error.code for error in errors if not error.version]
+    assert nobodys == ["bad-json", "unknown-model"], "by the other protocols the address says which version is asked"
 
 
 def test_a_priority_of_triton_is_kept(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

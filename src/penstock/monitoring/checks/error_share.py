@@ -14,7 +14,8 @@ class ErrorShare:
     """Share of prediction requests that were refused.
 
     What it does
-        Counts requests that got an error instead of answers. It alarms above 5 % and at least three of them.
+        Counts requests of the version that got an error instead of answers. It alarms above 5 % and at least three of them. What was
+        refused before it was known which version it asks, such as a body that is no JSON, counts for none, and is told beside.
     Why it matters
         A refused request is a decision that somebody makes without the model; a sender that changes its format is seen here
         at once, since one wrong row refuses its request.

@@ -38,7 +38,7 @@ def routes(door: Door) -> list[Route]:
     """`/invocations` and `/ping`."""
 
     async def invocations(request: Request) -> Response:
-        loaded = door.worker.serving.live
+        loaded = await door.worker.models.find()
         body = await door.body(request)
         media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         if media == "text/csv":
