@@ -285,7 +285,7 @@ def test_newer_or_nonsensical_parts_are_refused(tmp_path: Path, toy_folders: dic
     """Though their digests are right."""
     files = read_bundle(toy_folders["binary"]).files
     for number, (contents, error) in enumerate(
-        [(b'{"format":2}', NewerFormat), (b'{"format":1}', BundleError), (b"[]", BundleError), (b"\xff", BundleError)]
+        [(b'{"format":3}', NewerFormat), (b'{"format":1}', BundleError), (b"[]", BundleError), (b"\xff", BundleError)]
     ):
         write_bundle(tmp_path / str(number), {**files, name: contents}, audit_head="x")
         with pytest.raises(error):

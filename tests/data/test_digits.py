@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from penstock.bundle.decoder import EncodedColumn, Kind
-from penstock.data.digits import told_of_lost
+from penstock.data.digits import as_the_model_sees, offset_of, told_of_lost
 from penstock.data.evidence import Evidence
 from penstock.data.kinds import infer_column
 
 SECONDS = 1_700_000_000.0 + np.arange(3600.0)
+NANOSECONDS = 1_700_000_000e9 + 5e12 * np.arange(1200.0).repeat(2)[:1200] + 1e3 * (np.arange(1200) % 2)
+"""Pairs that are a microsecond apart, within two months."""
 
 
 def warnings_of(values: np.ndarray, kind: Kind | None = None) -> tuple[str, ...]:
@@ -22,13 +24,57 @@ def warnings_of(values: np.ndarray, kind: Kind | None = None) -> tuple[str, ...]
 
 
 @pytest.mark.parametrize("kind", [None, Kind.NUMERIC])
-def test_seconds_of_an_hour_are_told_to_be_few_numbers(kind: Kind | None) -> None:
+def test_what_no_offset_keeps_is_told(kind: Kind | None) -> None:
     """Whether the kind is found or told; with the way out."""
-    values = np.repeat(SECONDS[:1200], 4)
-    (told,) = warnings_of(values, kind)
+    (told,) = warnings_of(np.repeat(NANOSECONDS, 4), kind)
     assert told.startswith("the model sees numbers as float32")
-    assert "of 1200 different ones 10 are left" in told
+    assert "of 1200 different ones 600 are left" in told
     assert 'kinds.ts = "categorical"' in told
+
+
+@pytest.mark.parametrize("kind", [None, Kind.NUMERIC])
+def test_seconds_of_an_hour_are_no_longer_told_of(kind: Kind | None) -> None:
+    """They are taken less an offset, which float32 holds."""
+    assert warnings_of(np.repeat(SECONDS[:1200], 4), kind) == ()
+    offset = offset_of(SECONDS)
+    assert SECONDS[0] - 3600 <= offset <= SECONDS[-1] + 3600
+    assert offset == np.float32(offset)
+    assert told_of_lost("ts", SECONDS, 0.0) != ()  # of a recipe that was fitted on others
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        16_777_216.0 + np.arange(100),
+        -1_700_000_000.0 - np.arange(3),
+        52.52 + np.arange(1000) * 1e-7,
+        np.append(1_700_000_000.0 + np.arange(3000), 0.0),
+        np.append(1_700_000_000.0 + np.arange(3000), [np.nan, np.inf, -np.inf]),
+        2.0**60 + 256.0 * np.arange(60),
+        np.array([1e9, 1e9 + 1]),
+        1e-30 * (1 + 1e-9 * np.arange(50)),
+    ],
+    ids=["prices", "below 0", "degrees", "one far away", "infinite", "beyond 2^53", "two", "tiny"],
+)
+def test_an_offset_keeps_all_that_float64_holds(values: np.ndarray) -> None:
+    """It is a float32, and differences to it are exact where numbers are whole."""
+    before, after = as_the_model_sees(values[np.isfinite(values)])
+    assert after == before > as_the_model_sees(values[np.isfinite(values)], 0.0)[1]
+    assert offset_of(values) == np.float32(offset_of(values)) != 0
+
+
+def test_numbers_beyond_float32_have_no_offset() -> None:
+    """It would be no float32, and they are told of."""
+    beyond = 1e300 * (1 + 1e-12 * np.arange(20))
+    assert offset_of(beyond) == 0
+    assert told_of_lost("x", beyond) != ()
+
+
+def test_an_offset_is_the_same_each_time_and_found_in_a_sample_of_many_rows() -> None:
+    """Half a million rows cost milliseconds."""
+    many = 1_700_000_000 + np.random.default_rng(0).integers(0, 10**6, 500_000).astype(np.float64)
+    assert offset_of(many) == offset_of(many) != 0
+    assert offset_of(np.append(many, np.full(10**6, np.nan))) == offset_of(many)
 
 
 @pytest.mark.parametrize(
@@ -39,11 +85,12 @@ def test_seconds_of_an_hour_are_told_to_be_few_numbers(kind: Kind | None) -> Non
         np.random.default_rng(0).lognormal(10, 2, 50_000),
         np.round(np.random.default_rng(0).uniform(0, 1e5, 50_000), 2),
         1_700_000_000 + np.random.default_rng(0).integers(0, 3 * 31_000_000, 50_000).astype(np.float64),
-        np.array([1e9, 1e9 + 1, np.nan]),
+        np.array([0.3, 0.1 + 0.2, np.nan]),
         np.array([]),
     ],
-    ids=["counts", "normal", "log-normal", "prices", "seconds of three years", "three", "none"],
+    ids=["counts", "normal", "log-normal", "prices", "seconds of three years", "two by rounding", "none"],
 )
 def test_columns_that_keep_their_differences_are_not_told(values: np.ndarray) -> None:
     """That a few of many numbers share a float32 by chance is no loss."""
+    assert offset_of(values) == 0
     assert told_of_lost("x", values) == ()

@@ -33,6 +33,7 @@ KINDS = {
     "n 1": Kind.NUMERIC,
     "n.2": Kind.NUMERIC,
     "n3": Kind.NUMERIC,
+    "s": Kind.NUMERIC,
     "c1": Kind.CATEGORICAL,
     "c2": Kind.CATEGORICAL,
     "b": Kind.BINARY,
@@ -49,6 +50,8 @@ def _picture(*pixels: int) -> str:
 
 
 PICTURES = st.sampled_from([_picture(0, 255, 7, 90), _picture(1, 2, 3, 4, 5, 250), _picture(9, 9, 9, 9)])
+SECONDS = st.integers(1_700_000_000, 1_700_000_100).map(float)
+"""Of which float32 leaves two, so that an offset is subtracted."""
 VALUES = {
     Kind.NUMERIC: st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, 1.0, 1.0000001, -3.5]),
     Kind.CATEGORICAL: st.sampled_from(["a", "b", "c", "é", "0\x1fa", "中文"]) | st.text(min_size=1, max_size=3),
@@ -60,7 +63,8 @@ SPECS = [ColumnSpec(name, kind) for name, kind in KINDS.items()]
 
 
 def _rows(**size: int) -> st.SearchStrategy[list[dict]]:
-    values = {name: PICTURES if name == "i" else VALUES[kind] for name, kind in KINDS.items()}
+    special = {"i": PICTURES, "s": SECONDS}
+    values = {name: special.get(name, VALUES[kind]) for name, kind in KINDS.items()}
     row = st.fixed_dictionaries({name: st.none() | value for name, value in values.items()})
     return st.lists(row, **size)
 
@@ -69,7 +73,9 @@ def _frame(rows: list[dict]) -> Frame:
     return Frame({n: typed_array([row[n] for row in rows], kind) for n, kind in KINDS.items()}, dict(KINDS), len(rows))
 
 
-NUMBERS = st.sampled_from(["'n 1'", "n.2", "n3", "ALL_NUMERIC", "group('n 1', n3)", "group_remove(ALL_NUMERIC, n3)"])
+NUMBERS = st.sampled_from(
+    ["'n 1'", "n.2", "n3", "ALL_NUMERIC", "group('n 1', n3)", "s", "group(s, n3)", "group_remove(ALL_NUMERIC, n3)"]
+)
 STRINGS = st.sampled_from(["c1", "group(c2, b)", "ALL_CATEGORICAL", "ALL_BINARY"])
 
 

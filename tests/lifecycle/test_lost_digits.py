@@ -1,23 +1,37 @@
-"""Whoever brings numbers that are one for the model is told at once."""
+"""Numbers that differ little for their size are learned from; whoever brings such as no offset keeps apart is told at once."""
 
 from __future__ import annotations
 
+import csv
+import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from penstock.bundle.runtime import Bundle
+
+
+def table(path: Path, first: Callable[[int], int]) -> list[dict[str, Any]]:
+    """600 rows whose target follows from their number alone, as CSV and as they are."""
+    dice = random.Random(0)
+    rows = [{"ts": first(i), "x": round(dice.gauss(0, 1), 3), "y": "ab"[i % 60 > 30]} for i in range(600)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ("ts", "x", "y"))
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows
 
 
 def test_new_and_recipe_apply_tell_of_numbers_that_are_one_for_the_model(
     tmp_path: Path, penstock: Callable[..., Any]
 ) -> None:
-    """A column that explains everything taught nothing, and nobody said so."""
-    dice = random.Random(0)
-    rows = [f"{1_700_000_000 + n},{dice.gauss(0, 1):.3f},{'ab'[n > 30]}" for n in (i % 60 for i in range(600))]
-    (tmp_path / "t.csv").write_text("ts,x,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    """No offset helps where they are close together and far apart: pairs, a nanosecond apart, within a minute."""
+    table(tmp_path / "t.csv", lambda i: 10**9 * (i % 30) + i % 60 // 30)
     made = penstock(tmp_path, "new", "p", "--data", "t.csv", "--target", "y")
     assert made.code == 0
-    assert "of 60 different ones 1 are left" in str(made.body)
+    assert "of 60 different ones 36 are left" in str(made.body)
     (tmp_path / "p" / "two.toml").write_text('outputs = ["ts", "x"]\n', encoding="utf-8")
     applied = penstock(
         tmp_path / "p", "recipe", "apply", "../t.csv", "--recipe", "two.toml", "--output", "features.csv"
@@ -25,3 +39,31 @@ def test_new_and_recipe_apply_tell_of_numbers_that_are_one_for_the_model(
     assert applied.code == 0, applied.out
     (told,) = (warning for warning in applied.body["warnings"] if "float32" in warning)
     assert told.startswith("ts: ")
+
+
+def test_seconds_of_a_minute_are_learned_from_and_served(tmp_path: Path, penstock: Callable[..., Any]) -> None:
+    """They were one number in float32, and a column that explains everything taught nothing."""
+    rows = table(tmp_path / "t.csv", lambda i: 1_700_000_000 + i % 60)
+    made = penstock(tmp_path, "new", "p", "--data", "t.csv", "--target", "y")
+    assert "float32" not in str(made.body)
+    project = tmp_path / "p"
+    declared = (project / "penstock.toml").read_text(encoding="utf-8")
+    few = re.sub(r'budget = "[^"]*"', 'budget = "2 trials"\nlearners = ["lightgbm"]', declared)
+    (project / "penstock.toml").write_text(few, encoding="utf-8")
+    run = penstock(project, "run")
+    assert run.code == 0, run.out
+    assert run.body["validation"]["roc_auc"]["value"] > 0.99
+    assert "float32" not in str(run.body)
+    signature = json.loads((project / "models" / "v1" / "signature.json").read_bytes())
+    assert signature["layout"]["offsets"] == {"ts": 1_700_000_000.0}
+    bundle = Bundle.load(project / "models" / "v1")
+    asked = [{"ts": row["ts"], "x": row["x"]} for row in rows]
+    answers = bundle.predict(asked)
+    assert sum(answer["prediction"] == row["y"] for answer, row in zip(answers, rows, strict=True)) > 590
+    frame, _ = bundle.decoder.decode_rows(asked)
+    assert [bundle.predict_frame(frame).row(i) for i in range(600)] == answers
+    assert [bundle.predict([row])[0] for row in asked[:70]] == answers[:70]
+    (beyond,) = bundle.predict([{"ts": 1_700_000_090, "x": 0.0}])
+    assert beyond["novelty"] > 1  # it lies outside the range of its column
+    fitted = penstock(project, "recipe", "fit")
+    assert fitted.body["offsets"] == {"ts": 1_700_000_000.0}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +26,9 @@ class Layout:
 
     Inputs, only those that hold a column: `numbers` float32 (n, N), NaN missing; `strings` (n, S), "" missing; `times`
     int64 (n, T) microseconds, MISSING_TIME missing. `texts` names the strings to which `packed_words` is applied. Behind
-    the columns of `strings` stand the `prepared` ones: a name, and the tree of functions that makes them.
+    the columns of `strings` stand the `prepared` ones: a name, and the tree of functions that makes them. `offsets` are what is
+    subtracted of some numbers in float64, before they become float32, so that what differs little for its size stays different:
+    names and numbers that float32 holds.
     """
 
     numbers: tuple[str, ...] = ()
@@ -33,6 +36,7 @@ class Layout:
     texts: frozenset[str] = frozenset()
     times: tuple[str, ...] = ()
     prepared: tuple[tuple[str, Prepared], ...] = ()
+    offsets: tuple[tuple[str, float], ...] = ()
 
     @staticmethod
     def of(columns_in_use: Iterable[ColumnSpec], prepared: Iterable[tuple[str, Prepared]] = ()) -> Layout:
@@ -69,6 +73,18 @@ class Layout:
         columns: tuple[str, ...] = getattr(self, name)
         return (*columns, *(slot for slot, _ in self.prepared)) if name == "strings" else columns
 
+    def with_offsets(self, offsets: Mapping[str, float]) -> Layout:
+        """The same, with what is subtracted of those of its numbers that are named."""
+        return replace(self, offsets=tuple((name, offsets[name]) for name in self.numbers if name in offsets))
+
+    @cached_property
+    def subtracted(self) -> np.ndarray | None:
+        """What is subtracted of the numbers, float64 (N,); None where nothing is."""
+        if not self.offsets:
+            return None
+        offsets = dict(self.offsets)
+        return np.array([offsets.get(name, 0.0) for name in self.numbers])
+
     def to_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = {
             "numbers": list(self.numbers),
@@ -78,6 +94,8 @@ class Layout:
         }
         if self.prepared:
             plain["prepared"] = [{"name": name, **tree.to_json()} for name, tree in self.prepared]
+        if self.offsets:
+            plain["offsets"] = dict(self.offsets)
         return plain
 
     @property
@@ -94,7 +112,7 @@ class Layout:
             frozenset(plain["texts"]),
             tuple(plain["times"]),
             tuple((tree["name"], Prepared.from_json(tree, fetch)) for tree in plain.get("prepared", ())),
-        )
+        ).with_offsets({name: float(offset) for name, offset in plain.get("offsets", {}).items()})
 
 
 def pack(frame: Frame, layout: Layout, *, order: Literal["C", "F"] = "C") -> dict[str, np.ndarray]:
@@ -107,8 +125,10 @@ def pack(frame: Frame, layout: Layout, *, order: Literal["C", "F"] = "C") -> dic
     feeds: dict[str, np.ndarray] = {}
     if layout.numbers:
         numbers = np.empty((len(frame), len(layout.numbers)), dtype=np.float32, order=order)
+        offsets = dict(layout.offsets)
         for j, name in enumerate(layout.numbers):
-            numbers[:, j] = to_float32(frame.columns[name])
+            column = frame.columns[name]
+            numbers[:, j] = to_float32(column - offsets[name] if name in offsets else column)
         feeds["numbers"] = numbers
     if layout.strings:
         strings = np.empty((len(frame), len(layout.slots("strings"))), dtype=object, order=order)

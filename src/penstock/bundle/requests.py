@@ -68,6 +68,7 @@ class RequestReader:
         self._refuses_extra = signature.extra_fields == "refuse"
         self._protector = decoder.protector if decoder.is_private else None
         self._numbers = slice(0, n_numbers)
+        self._subtracted = layout.subtracted
         self._strings = [(n_numbers + j, name in layout.texts) for j, name in enumerate(layout.strings)]
         self._prepared = [([names.index(c) for c in tree.columns], reader_of(tree)) for _, tree in layout.prepared]
         self._images = tuple(dict.fromkeys(name for _, tree in layout.prepared for name in tree.images))
@@ -209,7 +210,8 @@ class RequestReader:
         feeds: dict[str, np.ndarray] = {}
         if self._numbers.stop:
             numbers = [values[self._numbers] for values in table]
-            feeds["numbers"] = to_float32(np.array(numbers, dtype=np.float64))
+            doubles = np.array(numbers, dtype=np.float64)
+            feeds["numbers"] = to_float32(doubles if self._subtracted is None else doubles - self._subtracted)
         if self._strings:
             strings = np.empty((len(table), len(self._strings) + len(self._prepared)), dtype=object)
             for row, values in enumerate(table):

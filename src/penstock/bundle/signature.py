@@ -12,7 +12,8 @@ from penstock.bundle.preparing import Fetch
 from penstock.bundle.specs import TargetSpec
 from penstock.errors import BundleError, NewerFormat
 
-FORMAT = 1
+FORMAT = 2
+"""1 where no number is taken less an offset: what knows no offsets reads it rightly."""
 ExtraFields = Literal["refuse", "ignore"]
 WhenMissing = Literal["fill", "refuse", "fallback"]
 """What becomes of a row without a value for a field: filled as in training, refused, or answered by a model that does without."""
@@ -92,7 +93,7 @@ class Signature:
     def to_json(self) -> dict[str, Any]:
         rule = self.decision
         return {
-            "format": FORMAT,
+            "format": FORMAT if self.layout.offsets else 1,
             "kind": "signature",
             "model": self.model,
             "task": str(self.task),

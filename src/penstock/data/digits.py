@@ -1,45 +1,116 @@
-"""What of the numbers of a column is left where the model sees them: as float32, of 24 bits."""
+"""What of the numbers of a column is left where the model sees them: as float32, of 24 bits, less an offset where that keeps more of them."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from penstock.bundle.numbers import number_text
+from penstock.bundle.packing import FLOAT32_MAX
+
 MOST_VALUES = 20_000  # that are looked at; of more, so many would share a float32 by chance alone
-LEAST_VALUES = 10
+LEAST_VALUES = 10  # of numbers that are not whole: 0.3 and 0.1 + 0.2 are two, and nobody means that
+MOST_ROWS = 4 * MOST_VALUES
 MOST_LOST = 0.1
-"""The share of different numbers from which on it is told that they are lost: differences within the column begin to disappear."""
+"""The share of different numbers from which on they are lost: differences within the column begin to disappear."""
+BITS = 24  # of a float32
 
 
-def as_the_model_sees(values: np.ndarray) -> tuple[int, int]:
+def offset_of(values: np.ndarray) -> float:
+    """What is subtracted of a column before it becomes float32; 0 where that is not needed, or does not help.
+
+    It is needed where more than `MOST_LOST` of the different numbers are none of their own in float32. The offset is near the median of
+    the different numbers or the middle of their range, whichever leaves more of them, and has as few bits as leave as many: a float32 at
+    the most, so that a graph can add it again, and a whole number where that is large. At most `MOST_ROWS` rows are looked at. `values`:
+    float64, shape (n,), NaN where missing; what is not finite does not count.
+
+    >>> offset_of(1_700_000_000.0 + np.arange(60)), offset_of(np.arange(60.0))
+    (1700000000.0, 0.0)
+    """
+    there = values[np.isfinite(values)]
+    with np.errstate(over="ignore"):
+        if np.array_equal(there, there.astype(np.float32)):
+            return 0.0
+    numbers = _different(_some(there))
+    before, plain = len(numbers), _left(numbers, 0.0)
+    if before - plain <= MOST_LOST * before or not _is_meant(numbers):
+        return 0.0
+    with np.errstate(over="ignore"):
+        span = numbers[-1] - numbers[0]
+        near = (numbers[0] - span, numbers[-1] + span)
+    best = (plain + MOST_LOST * before, 0, 0.0)
+    for middle in (numbers[before // 2], numbers[0] / 2 + numbers[-1] / 2):
+        for bits in range(1, BITS + 1):
+            offset = _of_bits(middle, bits)
+            if (near[0] <= offset <= near[1] or bits == BITS) and abs(offset) <= FLOAT32_MAX:
+                best = max(best, (_left(numbers, offset), -bits, offset))
+    return best[2]
+
+
+def as_the_model_sees(values: np.ndarray, offset: float | None = None) -> tuple[int, int]:
     """How many different numbers there are, and how many different ones of them in float32; NaN does not count. `values`: float64, shape (n,).
 
     Looked at are at most `MOST_VALUES`, evenly by size.
 
-    >>> as_the_model_sees(1_700_000_000.0 + np.arange(60))
-    (60, 1)
+    Parameters
+    ----------
+    offset : what is subtracted first; None: what a recipe that is fitted on these numbers would subtract.
+
+    >>> as_the_model_sees(1_700_000_000.0 + np.arange(60)), as_the_model_sees(1_700_000_000.0 + np.arange(60), 0.0)
+    ((60, 60), (60, 1))
     """
-    numbers = np.unique(values[~np.isnan(values)])
-    numbers = numbers[:: max(1, -(-len(numbers) // MOST_VALUES))]
-    with np.errstate(over="ignore"):
-        return len(numbers), len(np.unique(numbers.astype(np.float32)))
+    numbers = _different(values)
+    return len(numbers), _left(numbers, offset_of(values) if offset is None else offset)
 
 
-def lost_share(values: np.ndarray) -> float:
-    """The share of different numbers that are none of their own in float32; 0 where there are hardly any.
+def lost_share(values: np.ndarray, offset: float | None = None) -> float:
+    """The share of different numbers that are none of their own in float32; 0 where they are hardly any. `offset`: as of `as_the_model_sees`.
 
-    >>> lost_share(np.array([0.1, 0.2, 0.3])), lost_share(16_777_216.0 + np.arange(100)).__round__(2)
+    >>> lost_share(np.array([0.1, 0.2, 0.3])), lost_share(16_777_216.0 + np.arange(100), 0.0).__round__(2)
     (0.0, 0.49)
     """
-    before, after = as_the_model_sees(values)
-    return 1 - after / before if before >= LEAST_VALUES else 0.0
+    before, after = as_the_model_sees(values, offset)
+    return 1 - after / before if before and _is_meant(_different(values)) else 0.0
 
 
-def told_of_lost(name: str, values: np.ndarray) -> tuple[str, ...]:
-    """A warning where clearly fewer different numbers are left."""
-    if lost_share(values) <= MOST_LOST:
+def told_of_lost(name: str, values: np.ndarray, offset: float | None = None) -> tuple[str, ...]:
+    """A warning where clearly fewer different numbers are left. `offset`: as of `as_the_model_sees`."""
+    if lost_share(values, offset) <= MOST_LOST:
         return ()
-    before, after = as_the_model_sees(values)
+    before, after = as_the_model_sees(values, offset)
+    less = offset_of(values) if offset is None else offset
+    after_that = f"also less {number_text(less)}, " if less else ""
     return (
-        f"the model sees numbers as float32, of about 7 digits: of {before} different ones {after} are left, as they differ little for their "
-        f'size; subtract a constant in the source, or say kinds.{name} = "categorical" (or another kind) under [data]',
+        f"the model sees numbers as float32, of about 7 digits: {after_that}of {before} different ones {after} are left, as they differ little "
+        f'for the range of the column; take it apart in the source (days and seconds, say), or say kinds.{name} = "categorical" (or another kind) under [data]',
     )
+
+
+def _some(values: np.ndarray) -> np.ndarray:
+    """At most `MOST_ROWS`, drawn at random, and the same each time."""
+    if len(values) <= MOST_ROWS:
+        return values
+    drawn: np.ndarray = values[np.random.default_rng(0).integers(0, len(values), MOST_ROWS)]
+    return drawn
+
+
+def _different(values: np.ndarray) -> np.ndarray:
+    """Rising; at most `MOST_VALUES`, evenly by size."""
+    numbers = np.unique(values[~np.isnan(values)])
+    return numbers[:: max(1, -(-len(numbers) // MOST_VALUES))]
+
+
+def _left(numbers: np.ndarray, offset: float) -> int:
+    """How many different ones of rising numbers there are in float32."""
+    with np.errstate(over="ignore"):
+        seen = (numbers - offset).astype(np.float32)
+    return int(np.count_nonzero(seen[1:] != seen[:-1])) + min(1, len(seen))
+
+
+def _is_meant(numbers: np.ndarray) -> bool:
+    return len(numbers) >= LEAST_VALUES or bool(np.all(numbers == np.rint(numbers)))
+
+
+def _of_bits(number: float, bits: int) -> float:
+    """The nearest number of so many bits."""
+    part, exponent = np.frexp(number)
+    return float(np.ldexp(np.rint(np.ldexp(part, bits)), exponent - bits))

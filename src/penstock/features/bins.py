@@ -13,7 +13,7 @@ import numpy as np
 from penstock.bundle.kinds import Kind
 from penstock.features.bounds import OneOf
 from penstock.features.kinds import NUMBERS
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Shifted, Target
 from penstock.features.thresholds import Thresholds, emit_thresholds
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Bins(ABC):
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = True
+    shifted: ClassVar[Shifted] = "free"
     encode: str
 
     @property
@@ -79,14 +80,14 @@ def bins_between(columns: Columns, edges: Sequence[np.ndarray], encode: str) -> 
     """
     names: list[str] = []
     trees = []
-    for column, name, inner in zip(columns.values.T, columns.names, edges, strict=True):
+    for j, (column, name, inner) in enumerate(zip(columns.values.T, columns.names, edges, strict=True)):
         if encode == "ordinal":
             codes = [(len(names), float(i)) for i in range(len(inner) + 1)]
             trees.append(Thresholds(inner, codes, (len(names), MISSING_CODE)))
             names.append(name)
             continue
         places = [(len(names) + i, 1.0) for i in range(len(inner) + 1)]
-        names += _intervals(name, inner)
+        names += _intervals(name, inner, columns.offset(j))
         missing = None
         if np.isnan(column).any():
             missing = (len(names), 1.0)
@@ -95,9 +96,10 @@ def bins_between(columns: Columns, edges: Sequence[np.ndarray], encode: str) -> 
     return FittedBins(tuple(names), tuple(trees))
 
 
-def _intervals(name: str, edges: np.ndarray) -> list[str]:
+def _intervals(name: str, edges: np.ndarray, offset: float) -> list[str]:
+    """Names with the edges as the numbers of the column are, whatever was subtracted of them."""
     if len(edges) == 0:
         return [f"{name} is present"]
-    marks = [f"{edge:.9g}" for edge in edges]
+    marks = [f"{edge + offset:.15g}" if offset else f"{edge:.9g}" for edge in edges]
     inner = [f"{name} in [{a}, {b})" for a, b in pairwise(marks)]
     return [f"{name} < {marks[0]}", *inner, f"{name} >= {marks[-1]}"]

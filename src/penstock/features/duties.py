@@ -303,3 +303,33 @@ class StepDuties:
                     alone.update(zip(fitted.names, apply(fitted, one).T, strict=True))
             require(together.keys() == alone.keys())
             require(all(same_bits(together[name], alone[name]) for name in alone))
+
+    def test_what_it_declares_of_numbers_less_an_offset_is_true(self, step: Any) -> None:
+        """What `shifted` claims: its outputs say the same, or are less the same offsets."""
+        declared = getattr(step, "shifted", None)
+        require(
+            declared in (None, "free", "kept"),
+            f"shifted is {declared!r}, and 'free', 'kept' or no such attribute are known",
+        )
+        if declared is None or Form.NUMBERS not in forms_of(step):
+            return
+        offsets = (4096.0, -1024.0, 0.0)
+        dice = np.random.default_rng(5)
+        numbers = dice.integers(-512, 512, (step.arity, 60, len(offsets))).astype(np.float32)
+        numbers[:, 3::7, 0] = np.nan
+        target = Target(np.arange(60) % 2, Task.BINARY)
+        said = []
+        for subtracted in ((), offsets):
+            values = numbers - np.array(subtracted or 0.0, dtype=np.float32)
+            inputs = [Columns(one, ("c0", "c1", "c2"), Form.NUMBERS, offsets=subtracted) for one in values]
+            fitted = step.fit(inputs, target, seed=7)
+            said.append((fitted.names, apply(fitted, *inputs) if fitted.names else np.empty((60, 0), np.float32)))
+        (names, whole), (less_names, less) = said
+        require(len(names) == len(less_names), f"outputs are {names}, and {less_names} less an offset")
+        if declared == "kept":
+            require(
+                set(names) <= {"c0", "c1", "c2"} and names == less_names,
+                f"{names} are no columns of the first argument",
+            )
+            less = less + np.array([offsets[int(name[1:])] for name in names], dtype=np.float32)
+        require(np.allclose(whole, less, rtol=1e-3, atol=1e-3, equal_nan=True), "outputs differ less an offset")

@@ -15,6 +15,7 @@ from penstock.features.costs import Costs
 from penstock.features.fitted import FittedRecipe
 from penstock.features.fitter import Fitter
 from penstock.features.narrow import narrow
+from penstock.features.offsets import offsets_of
 from penstock.features.plan import Plan
 from penstock.features.recipe import Recipe
 from penstock.features.resolve import resolve
@@ -65,6 +66,7 @@ def fit_recipe(
             why="the recipe uses it",
             way_out="give all columns of the decoder",
         )
+    layout = layout.with_offsets(offsets_of(frame, layout.numbers))
     target = None if y is None else Target(y, task, groups, times, gap)
     fitter = Fitter(whole, layout, pack(frame, layout, order="F"), target, seed)
     selections = tuple(
@@ -75,7 +77,7 @@ def fit_recipe(
     names = _unique(fitter.names(whole.outputs))
     plan, fitted = narrow(whole, fitter)
     if plan is not whole:
-        layout = _layout(plan, specs)
+        layout = _layout(plan, specs).with_offsets(dict(layout.offsets))
     crossed = {n: step.training_values for n, step in fitted.items() if isinstance(step, CrossFitted)}
     if not names:
         raise RecipeError(

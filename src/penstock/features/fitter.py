@@ -14,6 +14,7 @@ from penstock.features.bounds import check_parameters
 from penstock.features.chunks import chunks_of, each
 from penstock.features.graph import packed_columns, step_model
 from penstock.features.naming import names_of
+from penstock.features.offsets import offsets_within, restored, shifted
 from penstock.features.plan import Block, Node, Plan, Source
 from penstock.features.selection import FittedSelection
 from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Remembering, Target
@@ -32,6 +33,7 @@ class Fitter:
         self.fitted: dict[int, FittedStep] = {}
         self.outputs: dict[int, np.ndarray] = {}
         self._named: dict[int, tuple[str, ...]] = {}
+        self.offsets = dict(layout.offsets)
 
     def fit(self) -> dict[int, FittedStep]:
         for number in self.plan.nodes:
@@ -42,7 +44,7 @@ class Fitter:
         """Fit one node, after all that it reads."""
         step = self.plan.nodes[number].make()
         check_parameters(step)
-        inputs = [self._columns(block) for block in self.plan.nodes[number].inputs]
+        inputs = self._inputs(self.plan.nodes[number])
         if not step.columnwise:  # its sums are over rows
             inputs = [replace(columns, values=np.ascontiguousarray(columns.values)) for columns in inputs]
         self.fitted[number] = (
@@ -89,6 +91,19 @@ class Fitter:
                 found.append(frozenset().union(*behind) if own and behind else everything)
         return tuple(found)
 
+    def _inputs(self, node: Node) -> list[Columns]:
+        """What the step of a node reads: numbers less their offsets where it takes them so, else the numbers themselves."""
+        inputs = [self._columns(block) for block in node.inputs]
+        if not self.offsets:
+            return inputs
+        itself, given = shifted(node) is None, []
+        for block, columns in zip(node.inputs, inputs, strict=True):
+            offsets = offsets_within(block, self.plan.nodes, self.fitted, self.offsets)
+            if offsets and itself:
+                columns = replace(columns, values=restored(columns.values, offsets))
+            given.append(columns if itself else replace(columns, offsets=offsets))
+        return given
+
     def _columns(self, block: Block) -> Columns:
         form = FORMS[block[0].kind]
         sources = [piece.name for piece in block if isinstance(piece, Source)]
@@ -120,7 +135,7 @@ class Fitter:
         return self.outputs[number]
 
     def _applied(self, node: Node, fitted: FittedStep) -> np.ndarray:
-        inputs = [self._columns(block) for block in node.inputs]
+        inputs = self._inputs(node)
         if isinstance(fitted, Remembering):
             return fitted.recall(inputs)
         session = open_session(step_model(fitted, [i.form for i in inputs], [len(i.names) for i in inputs]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class Columns:
     form : the form of all of them.
     origins : of each, the columns of the table that it is made of; () where each is its own.
     costs : of columns of the table, by name: what it costs to ask for one value, see `penstock.features.recipe.Recipe`.
+    offsets : of each, what was subtracted of its numbers before they became float32; () where nothing was of any. Steps that do not
+        declare `Shifted` never see them.
     """
 
     values: np.ndarray
@@ -55,6 +57,7 @@ class Columns:
     form: Form
     origins: tuple[frozenset[str], ...] = ()
     costs: Mapping[str, float] = field(default_factory=dict)
+    offsets: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -62,6 +65,10 @@ class Columns:
     def origin(self, j: int) -> frozenset[str]:
         """The columns of the table that column j is made of."""
         return self.origins[j] if self.origins else frozenset({self.names[j]})
+
+    def offset(self, j: int) -> float:
+        """What was subtracted of column j."""
+        return self.offsets[j] if self.offsets else 0.0
 
 
 def present_of(column: np.ndarray) -> np.ndarray:
@@ -139,12 +146,19 @@ class Remembering(FittedStep, Protocol):
         ...
 
 
+Shifted = Literal["free", "kept"]
+"""What a step makes of numbers that come less an offset (`Columns.offsets`). "free": its outputs say the same whatever was subtracted.
+"kept": its outputs are columns of its first argument, less the same offsets, one for each in their order; or, where it selects, those that
+it selects."""
+
+
 class Step(Protocol):
     """One transformation of a recipe; one file each. The constructor stores parameters, named as in `bounds`, and no more.
 
     A step may also have a method ``objection(kind: Kind) -> str | None``: why these parameters do not suit a kind that the
     step takes, or None. What its fit returns may be `CrossFitted`, or `Remembering`. With ``variadic = True`` it takes any number of column arguments from `arity` on, and its parameters
-    are given by name. Steps that the decoder works out, and texts in another form: see `penstock.features.prepare`.
+    are given by name. With ``shifted`` (see `Shifted`) it takes numbers less an offset, which keeps the digits of numbers that differ little for
+    their size; without, it is given the numbers themselves. Steps that the decoder works out, and texts in another form: see `penstock.features.prepare`.
     """
 
     name: ClassVar[str]

@@ -82,6 +82,11 @@ class Fitted:
         return [*self.layout["numbers"], *self.layout["strings"], *self.layout["times"]]
 
     @property
+    def offsets(self) -> dict[str, float]:
+        """What is subtracted of columns of numbers before they become float32."""
+        return dict(self.layout.get("offsets", {}))
+
+    @property
     def warnings(self) -> list[str]:
         """What a person should know about the width."""
         if len(self.names) * NARROW <= self.rows:
@@ -103,6 +108,7 @@ class Fitted:
             "width": len(self.names),
             "features": self.names,
             "inputs": self.inputs,
+            "offsets": self.offsets,
             "selection": self.choices,
             "costs": self.costs,
             "size_bytes": len(self.graph),
@@ -110,6 +116,7 @@ class Fitted:
         }
 
     def to_text(self) -> str:
+        from penstock.bundle.numbers import number_text
         from penstock.features.language import one_line
 
         finish = SUITS if self.learner is None else self.learner
@@ -119,6 +126,10 @@ class Fitted:
         ]
         if len(self.names) > 40:
             lines.append(f"  and {len(self.names) - 40:,} more")
+        lines += [
+            f"{one_line(name)} is taken less {number_text(offset)}, so that its numbers stay different in float32"
+            for name, offset in self.offsets.items()
+        ]
         lines += [line for selection in self.choices for line in _selected(selection)]
         if len(self.graph) >= LARGE:
             lines.append(f"the graph has {len(self.graph) / 1e6:,.1f} MB, and each bundle that is made of it as many")
@@ -275,7 +286,9 @@ def apply(
                 frame = version.decoder.history.onto(frame)
             if not found.rows:
                 found.lost = tuple(
-                    f"{name}: {told}" for name in fitted.layout["numbers"] for told in told_of_lost(name, frame[name])
+                    f"{name}: {told}"
+                    for name in fitted.layout["numbers"]
+                    for told in told_of_lost(name, frame[name], fitted.offsets.get(name, 0.0))
                 )
             found.rows += len(frame)
             found.unreadable += len(problems)

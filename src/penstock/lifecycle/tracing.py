@@ -16,6 +16,7 @@ import numpy as np
 
 from penstock.bundle.answers import ANSWER, LOW_CONFIDENCE
 from penstock.bundle.kinds import Kind
+from penstock.bundle.numbers import number_text
 from penstock.bundle.packing import pack
 from penstock.bundle.runtime import Bundle
 from penstock.errors import PenstockError
@@ -171,6 +172,10 @@ def trace_of(
     signature = bundle.signature
     frame = _decoded(bundle, protected[0])
     feeds = pack(frame, signature.layout)
+    notes += [
+        f"{name} is taken less {number_text(offset)}, so that its numbers stay different in float32: steps show the difference"
+        for name, offset in signature.layout.offsets
+    ]
     inside = look_inside(bundle.read(graph), feeds)
     candidate = None if version is None else _candidate(project, version)
     steps: list[Step] = []

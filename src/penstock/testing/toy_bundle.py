@@ -74,6 +74,7 @@ def write_toy_bundle(
     toil: int = 0,
     late: bool = False,
     missing: Mapping[str, WhenMissing] | None = None,
+    offsets: Mapping[str, float] | None = None,
 ) -> Path:
     """Write the toy bundle; another version is another model (other weights), with another digest.
 
@@ -84,6 +85,7 @@ def write_toy_bundle(
         some 5 ms each.
     late : a fallback answers where the model would be too late: the same with half the weights, and without toil.
     missing : what becomes of rows that lack a field. The fallback of those that say so has neither age nor income, nor novelty.
+    offsets : what is subtracted of age and income before the graph, which adds it again.
 
     Returns
     -------
@@ -93,7 +95,7 @@ def write_toy_bundle(
     if looks_back:
         past = Past("income", "mean", "joined", ("job",), "age", rows=5)
         decoder = replace(decoder, history=History((past,), tuple(decoder.spec(name) for name in past.needs)))
-    signature = replace(signature, missing=missing or {})
+    signature = replace(signature, missing=missing or {}, layout=signature.layout.with_offsets(offsets or {}))
     files = {
         "decoder.json": canonical_json(decoder.to_json()),
         "signature.json": canonical_json(signature.to_json()),
@@ -158,7 +160,7 @@ def toy_parts(task: ToyTask) -> tuple[Decoder, Signature]:
 def _without_numbers(signature: Signature) -> Signature:
     """What a model takes that does without age and income."""
     columns = tuple(column for column in signature.columns if column.kind is not Kind.NUMERIC)
-    return replace(signature, layout=replace(signature.layout, numbers=()), columns=columns, missing={})
+    return replace(signature, layout=replace(signature.layout, numbers=(), offsets=()), columns=columns, missing={})
 
 
 def _graph(signature: Signature, *, slope: float, toil: int = 0) -> bytes:
@@ -168,7 +170,10 @@ def _graph(signature: Signature, *, slope: float, toil: int = 0) -> bytes:
     }
     if signature.layout.numbers:
         inputs = {"numbers": argument(Tensor(np.float32, ("n", 2))), **inputs}
-        numbers, outside = _numbers(inputs["numbers"])
+        given = inputs["numbers"]
+        if signature.layout.subtracted is not None:
+            given = op.add(given, op.const(signature.layout.subtracted.astype(np.float32)))
+        numbers, outside = _numbers(given)
     else:
         years = _years(inputs["times"])
         numbers = op.mul(op.concat([years, years], axis=1), _float32(0.0))

@@ -15,16 +15,18 @@ class LostDigits:
 
     What it does
         Counts the different numbers of each numeric column among the training rows, and how many of them are left as float32, which has 24
-        bits (about 7 digits) and is what a model sees. It fails where more than the limit (10 %) of them share one with another. At most 20,000
-        different numbers are looked at, evenly by size; a column of fewer than 10 passes.
+        bits (about 7 digits) and is what a model sees: less an offset, which the decoder subtracts first where that keeps more of them. It fails
+        where more than the limit (10 %) of them still share one with another. At most 20,000 different numbers are looked at, evenly by size; a
+        column of fewer than 10 that are not whole passes.
     Why it matters
-        What differs little for its size has no difference left: instants in seconds since 1970 are rounded to 128 seconds, so that a
-        column that explains everything teaches nothing. No step of a recipe can bring back what was lost before it.
+        What differs little for the range of its column has no difference left, so that a column that explains everything teaches nothing. No
+        step of a recipe can bring back what was lost before it.
     Example that fails
-        `ts` counts the seconds of one hour of 2023: 1700000000, 1700000001, and so on.
+        `ns` holds the nanosecond of the day of a million events, many of them within the same microsecond, which are one for the model. The
+        seconds of one hour since 1970 (1700000000, 1700000001, and so on) pass: they are taken less 1700000000.
     What to do
-        Subtract a constant in the source (seconds since the start of the table), write instants as dates, which are kept in whole microseconds, or
-        say that the numbers are names: `kinds.ts = "categorical"` under `[data]`.
+        Write instants as dates, which are kept in whole microseconds, take the number apart in the source (seconds, and nanoseconds within them),
+        or say that the numbers are names: `kinds.ns = "categorical"` under `[data]`.
     Reference
         IEEE 754-2019, 3.6, binary32; Goldberg (1991), What every computer scientist should know about floating-point arithmetic.
     """

@@ -26,7 +26,8 @@ LARGEST = 2.0**62
 class AsCategory:
     """A number as the category of its digits: `cartesian(as_category(quantile_bin(age)), job)`.
 
-    Numbers are rounded to whole ones (halves to even); those beyond 2^62 count as it. NaN is a missing value.
+    Numbers are rounded to whole ones (halves to even); those beyond 2^62 count as it. NaN is a missing value. Numbers of more than 7 digits
+    are those that float32 holds: declare such a column categorical instead.
     """
 
     name: ClassVar[str] = "as_category"

@@ -14,7 +14,7 @@ from penstock.features.bounds import Bound, Number, OneOf
 from penstock.features.kinds import NUMBERS
 from penstock.features.ops import floats, op
 from penstock.features.scaled import present
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Shifted, Target
 
 if TYPE_CHECKING:
     from spox import Var
@@ -39,6 +39,7 @@ class Clamp:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = True
+    shifted: ClassVar[Shifted] = "kept"
     bounds: ClassVar[Mapping[str, Bound]] = {
         "low": Number(-FLOAT32_MAX, FLOAT32_MAX),
         "high": Number(-FLOAT32_MAX, FLOAT32_MAX),
@@ -59,12 +60,14 @@ class Clamp:
 
     def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedClamp:
         (columns,) = inputs
-        limits = np.array([self._limits(present(column)) for column in columns.values.T])  # (k, 2)
+        numbers = enumerate(columns.values.T)
+        limits = np.array([self._limits(present(column), columns.offset(j)) for j, column in numbers])  # (k, 2)
+        limits = np.clip(limits, -FLOAT32_MAX, FLOAT32_MAX)
         return FittedClamp(columns.names, limits[:, 0].astype(np.float32), limits[:, 1].astype(np.float32))
 
-    def _limits(self, values: np.ndarray) -> tuple[float, float]:
+    def _limits(self, values: np.ndarray, offset: float) -> tuple[float, float]:
         if self.by == "value":
-            return self.low, self.high
+            return self.low - offset, self.high - offset
         if len(values) == 0:
             return -FLOAT32_MAX, FLOAT32_MAX
         low, high = np.quantile(values, [self.low, self.high])

@@ -13,7 +13,7 @@ from penstock.bundle.kinds import Kind
 from penstock.features.bounds import Bound, Constant, OneOf
 from penstock.features.kinds import CATEGORIES, NUMBERS
 from penstock.features.ops import floats, op, texts
-from penstock.features.step import Columns, Form, Target, present_of
+from penstock.features.step import Columns, Form, Shifted, Target, present_of
 from penstock.features.vocabulary import MISSING
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Impute:
     gives: ClassVar[Kind | None] = None
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = True
+    shifted: ClassVar[Shifted] = "kept"
     bounds: ClassVar[Mapping[str, Bound]] = {
         "strategy": OneOf(("auto", "mean", "median", "mode", "constant")),
         "fill": Constant(),
@@ -59,14 +60,15 @@ class Impute:
     def fit(self, inputs: Sequence[Columns], target: Target | None, *, seed: int) -> FittedImpute:
         (columns,) = inputs
         if columns.form is Form.NUMBERS:
-            fills = np.array([self._number(column) for column in columns.values.T], dtype=np.float32)
+            numbers = enumerate(columns.values.T)
+            fills = np.array([self._number(column, columns.offset(j)) for j, column in numbers], dtype=np.float32)
         else:
             fills = np.array([self._string(column) for column in columns.values.T], dtype=np.str_)
         return FittedImpute(columns.names, fills)
 
-    def _number(self, column: np.ndarray) -> float:
+    def _number(self, column: np.ndarray, offset: float) -> float:
         if self.strategy == "constant":
-            return float(self.fill)
+            return float(self.fill) - offset
         present = present_of(column)
         if len(present) == 0:
             return 0.0

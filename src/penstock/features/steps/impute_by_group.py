@@ -16,7 +16,7 @@ from penstock.features.bounds import Bound, OneOf, Whole
 from penstock.features.kinds import NUMBERS
 from penstock.features.ops import floats, ints, op
 from penstock.features.scaled import present
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Shifted, Target
 from penstock.features.thresholds import Leaf, Thresholds, emit_thresholds
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class ImputeByGroup:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 2
     columnwise: ClassVar[bool] = False
+    shifted: ClassVar[Shifted] = "kept"
     bounds: ClassVar[Mapping[str, Bound]] = {
         "strategy": OneOf(("median", "mean", "mode")),
         "min_rows": Whole(1, 1_000_000_000),

@@ -15,7 +15,7 @@ from penstock.features.doubles import double, doubles, narrowed
 from penstock.features.kinds import NUMBERS
 from penstock.features.ops import concat, floats, ints, op
 from penstock.features.scaled import present
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Shifted, Target
 
 if TYPE_CHECKING:
     from spox import Var
@@ -50,6 +50,7 @@ class ImputeNearest:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = False
+    shifted: ClassVar[Shifted] = "kept"
     carries_rows: ClassVar[bool] = True
     bounds: ClassVar[Mapping[str, Bound]] = {"neighbours": Whole(1, 100), "rows": Whole(1, 10_000)}
     ready: ClassVar[bool] = False

@@ -14,7 +14,7 @@ from penstock.features.doubles import double, doubles, narrowed
 from penstock.features.kinds import NUMBERS
 from penstock.features.ops import op
 from penstock.features.scaled import present
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Shifted, Target
 
 if TYPE_CHECKING:
     from spox import Var
@@ -41,6 +41,7 @@ class MinMax:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = True
+    shifted: ClassVar[Shifted] = "free"
     bounds: ClassVar[Mapping[str, Bound]] = {
         "low": Number(-FARTHEST, FARTHEST),
         "high": Number(-FARTHEST, FARTHEST),

@@ -12,7 +12,7 @@ from penstock.bundle.kinds import MISSING_TIME, Kind
 from penstock.features.bounds import Bound, OneOf
 from penstock.features.kinds import ANY
 from penstock.features.ops import ints, op, take, texts
-from penstock.features.step import Columns, Form, Target
+from penstock.features.step import Columns, Form, Shifted, Target
 from penstock.features.vocabulary import MISSING
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class MissingIndicator:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = True
+    shifted: ClassVar[Shifted] = "free"
     bounds: ClassVar[Mapping[str, Bound]] = {"columns": OneOf(("seen", "all"))}
     ready: ClassVar[bool] = True
 

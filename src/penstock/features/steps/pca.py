@@ -11,7 +11,7 @@ from penstock.bundle.kinds import Kind
 from penstock.features.bounds import Bound, Number, Whole
 from penstock.features.kinds import NUMBERS
 from penstock.features.projection import FittedProjection, column_means, component_names, filled, strongest
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Shifted, Target
 
 if TYPE_CHECKING:
     from penstock.features.step import FittedStep
@@ -41,6 +41,7 @@ class Pca:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = False
+    shifted: ClassVar[Shifted] = "free"
     bounds: ClassVar[Mapping[str, Bound]] = {
         "components": Whole(1, 10_000),
         "share": Number(0, 1, low_included=False),

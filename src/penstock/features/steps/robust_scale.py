@@ -11,7 +11,7 @@ from penstock.bundle.kinds import Kind
 from penstock.features.bounds import Bound, Number
 from penstock.features.kinds import NUMBERS
 from penstock.features.scaled import FittedScale, present
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Shifted, Target
 
 if TYPE_CHECKING:
     from penstock.features.step import FittedStep
@@ -36,6 +36,7 @@ class RobustScale:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = True
+    shifted: ClassVar[Shifted] = "free"
     bounds: ClassVar[Mapping[str, Bound]] = {"lower": Number(0, 1), "upper": Number(0, 1)}
     ready: ClassVar[bool] = False
 

@@ -11,7 +11,7 @@ from penstock.bundle.kinds import Kind
 from penstock.features.bounds import Bound, Number, Whole
 from penstock.features.kinds import CATEGORIES, NUMBERS
 from penstock.features.selection import FEWEST_ROWS, FittedSelection, Rule, keep_all, need_target, select
-from penstock.features.step import Columns, Form, Target
+from penstock.features.step import Columns, Form, Shifted, Target
 from penstock.features.vocabulary import numbered
 
 
@@ -40,6 +40,7 @@ class SelectInformation:
     gives: ClassVar[Kind | None] = None
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = False
+    shifted: ClassVar[Shifted] = "kept"
     bounds: ClassVar[Mapping[str, Bound]] = {
         "threshold": Number(0, 100),
         "most": Whole(1, 1_000_000),

@@ -11,7 +11,7 @@ from penstock.bundle.kinds import Kind, Task
 from penstock.features.bounds import Bound, Number, Whole
 from penstock.features.kinds import NUMBERS
 from penstock.features.selection import FEWEST_ROWS, FittedSelection, Rule, keep_all, need_target, select
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Shifted, Target
 
 CHUNK_ROWS = 65_536
 MOST_COLUMNS = 5_000
@@ -43,6 +43,7 @@ class SelectL1:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = False
+    shifted: ClassVar[Shifted] = "kept"
     bounds: ClassVar[Mapping[str, Bound]] = {
         "strength": Number(0, 1, low_included=False),
         "most": Whole(1, 1_000_000),

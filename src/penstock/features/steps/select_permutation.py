@@ -12,7 +12,7 @@ from penstock.data.folds import hold_out
 from penstock.features.bounds import Bound, Number, Whole
 from penstock.features.kinds import NUMBERS
 from penstock.features.selection import FittedSelection, Rule, keep_all, need_target, select
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Shifted, Target
 
 FEWEST_ROWS = 100
 """Training rows from which a model on three quarters of them can be tried on the others."""
@@ -49,6 +49,7 @@ class SelectPermutation:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = False
+    shifted: ClassVar[Shifted] = "kept"
     bounds: ClassVar[Mapping[str, Bound]] = {
         "threshold": Number(0, 1),
         "most": Whole(1, 1_000_000),

@@ -11,7 +11,7 @@ from penstock.bundle.kinds import Kind
 from penstock.features.bounds import Bound, Number, Whole
 from penstock.features.kinds import NUMBERS
 from penstock.features.selection import FittedSelection, Rule, select
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Shifted, Target
 
 
 @final
@@ -32,6 +32,7 @@ class SelectVariance:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = False
+    shifted: ClassVar[Shifted] = "kept"
     bounds: ClassVar[Mapping[str, Bound]] = {"threshold": Number(0, 1e30), "most": Whole(1, 1_000_000)}
     ready: ClassVar[bool | None] = None
 

@@ -13,7 +13,7 @@ from penstock.bundle.packing import FLOAT32_MAX
 from penstock.features.bounds import Bound
 from penstock.features.kinds import NUMBERS
 from penstock.features.ops import floats, op
-from penstock.features.step import Columns, Target, present_of
+from penstock.features.step import Columns, Shifted, Target, present_of
 
 if TYPE_CHECKING:
     from spox import Var
@@ -25,7 +25,7 @@ class Standardise:
 
     The deviation divides by n (as scikit-learn's StandardScaler). NaN stays NaN and does not count. A column with one
     value becomes 0. The mean is subtracted in two float32 parts, so that a spread that is small beside the size of the numbers
-    is not lost here. What float32 does not hold is lost before, as in all steps: the check `lost-digits` tells. Results beyond float32 stop at its largest number.
+    is not lost here. Results beyond float32 stop at its largest number.
     """
 
     name: ClassVar[str] = "standardise"
@@ -33,6 +33,7 @@ class Standardise:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = True
+    shifted: ClassVar[Shifted] = "free"
     bounds: ClassVar[Mapping[str, Bound]] = {}
     ready: ClassVar[bool] = False
 

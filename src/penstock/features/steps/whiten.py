@@ -12,7 +12,7 @@ from penstock.errors import RecipeError
 from penstock.features.bounds import Bound, OneOf
 from penstock.features.kinds import NUMBERS
 from penstock.features.projection import FittedProjection, column_means, component_names, filled, signs
-from penstock.features.step import Columns, Target
+from penstock.features.step import Columns, Shifted, Target
 
 if TYPE_CHECKING:
     from penstock.features.step import FittedStep
@@ -43,6 +43,7 @@ class Whiten:
     gives: ClassVar[Kind | None] = Kind.NUMERIC
     arity: ClassVar[int] = 1
     columnwise: ClassVar[bool] = False
+    shifted: ClassVar[Shifted] = "free"
     bounds: ClassVar[Mapping[str, Bound]] = {"method": OneOf(("zca", "pca"))}
     ready: ClassVar[bool] = True
 

@@ -58,6 +58,7 @@ class Onnx:
         values = {
             "model": shipment.model,
             "inputs": [(node.name, _TYPES[node.type], len(layout.slots(node.name))) for node in session.get_inputs()],
+            "offsets": layout.offsets,
             "slots": {name: layout.slots(name) for name in layout.inputs},
             "outputs": [(node.name, _TYPES[node.type], list(node.shape)) for node in session.get_outputs()],
             "classes": list(bundle.signature.target.classes),

@@ -6,7 +6,7 @@ import { protector } from "./privacy.mjs";
 import { general, packedWords, preparable, preparer } from "./text.mjs";
 import { Unreadable } from "./unreadable.mjs";
 
-const FORMAT = 1;
+const FORMATS = { decoder: 1, signature: 2 };
 const FLOAT32_MAX = 3.4028234663852886e38;
 const MISSING_TIME = -(2n ** 63n);
 const [ANSWER, LOW_CONFIDENCE] = [0, 1];
@@ -28,7 +28,7 @@ export class Bundle {
     const read = (name) => JSON.parse(new TextDecoder().decode(files[name]));
     const [decoder, signature] = [read("decoder.json"), read("signature.json")];
     for (const [name, { format }] of Object.entries({ decoder, signature })) {
-      if (format > FORMAT) throw new Error(`the ${name} has format ${format}: this page knows formats up to ${FORMAT}`);
+      if (format > FORMATS[name]) throw new Error(`the ${name} has format ${format}: this page knows formats up to ${FORMATS[name]}`);
     }
     const session = await ort.InferenceSession.create(files["graph.onnx"], { executionProviders: ["wasm"] });
     return new Bundle(ort, session, decoder, signature);
@@ -108,12 +108,13 @@ export class Bundle {
 
   /** The packed inputs of the graph: one tensor for each type. */
   feeds(rows) {
-    const { numbers, strings, times } = this.signature.layout;
+    const { numbers, strings, times, offsets = {} } = this.signature.layout;
     const { Tensor } = this.ort;
     const feeds = {};
     if (numbers.length) {
       const data = new Float32Array(rows.length * numbers.length);
-      rows.forEach((row, i) => numbers.forEach((name, j) => (data[i * numbers.length + j] = toFloat32(row[name]))));
+      const less = numbers.map((name) => (Object.hasOwn(offsets, name) ? offsets[name] : 0)); // in double, before it is float32
+      rows.forEach((row, i) => numbers.forEach((name, j) => (data[i * numbers.length + j] = toFloat32(row[name], less[j]))));
       feeds.numbers = new Tensor("float32", data, [rows.length, numbers.length]);
     }
     if (strings.length) {
@@ -186,7 +187,7 @@ function readerOf(spec) {
   return (value) => read(protect(value));
 }
 
-const toFloat32 = (number) => (number === null ? NaN : Math.min(Math.max(number, -FLOAT32_MAX), FLOAT32_MAX));
+const toFloat32 = (number, less) => (number === null ? NaN : Math.min(Math.max(number - less, -FLOAT32_MAX), FLOAT32_MAX));
 
 /** A number in as few digits as still show that it is below the limit. */
 function below(number, limit) {
