@@ -98,3 +98,13 @@ def test_the_program_in_cpp_is_correct_cpp(shipment: Callable[..., Shipment], tm
     subprocess.run([compiler, *options, folder / "predict.cpp", "-lonnxruntime", "-o", folder / "predict"], check=True)
     done = subprocess.run([folder / "predict"], capture_output=True, text=True, check=True)
     assert "decision: " in done.stdout
+
+
+def test_offsets_are_told_to_whoever_packs_inputs(tmp_path: Path) -> None:
+    """They have to be subtracted in double; the examples are answered all the same."""
+    toy = Bundle.load(write_toy_bundle(tmp_path / "toy", offsets={"age": 1_700_000_000.0}))
+    folder = export(Onnx(), Shipment(toy, version=3), tmp_path / "onnx").folder
+    assert "`age` less 1700000000.0" in (folder / "README.md").read_text(encoding="utf-8")
+    assert '1700000000.0 of "age"' in (folder / "predict.cpp").read_text(encoding="utf-8")
+    done = subprocess.run([sys.executable, folder / "predict.py"], capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stdout + done.stderr
