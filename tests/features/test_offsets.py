@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock import parts
 from penstock.bundle.frame import Frame
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.packing import Layout, pack
@@ -16,7 +15,6 @@ from penstock.features.fit import fit_recipe
 from penstock.features.fitted import FittedRecipe
 from penstock.features.offsets import restored
 from penstock.features.recipe import Recipe
-from penstock.features.step import GROUP
 from penstock.features.stepwise import step_outputs
 from penstock.features.tail import TREES
 
@@ -122,17 +120,6 @@ def test_zeros_keep_their_sign_where_nothing_is_subtracted() -> None:
     values = np.array([[-0.0, 1.0], [0.0, np.nan]], dtype=np.float32)
     whole = restored(values, (0.0, START))
     assert whole[:, 0].tobytes() == values[:, 0].tobytes()
-
-
-@pytest.mark.parametrize("name", parts.names(GROUP))
-def test_a_step_that_keeps_offsets_gives_columns_of_its_first_argument(name: str) -> None:
-    """Its outputs are in the unit of what it was given, one for each, or those that it selects."""
-    step = parts.load(GROUP, name)
-    assert getattr(step, "shifted", None) in (None, "free", "kept")
-    if getattr(step, "shifted", None) == "kept":
-        call = f"{name}(group(ts, x), ordinal(job))" if step.arity == 2 else f"{name}(group(ts, x))"
-        fitted, _ = fit(call)
-        assert set(fitted.names) <= {"ts", "x"}
 
 
 def test_dropped_columns_take_their_offsets_with_them() -> None:
