@@ -35,7 +35,8 @@
     │   ├── NotFound                    a run, version, artifact or prediction that is not there
     │   ├── DamagedStore                stored bytes do not match their digest, or the audit chain is broken
     │   ├── NewerFormat                 written by a later release of Penstock
-    │   └── StoreFull                   no space left on the device
+    │   ├── StoreFull                   no space left on the device
+    │   └── NotWritable                 no permission to write there
     └── MissingExtra                    an optional dependency is not installed
 
 A code is permanent: scripts, tests and HTTP replies rely on it.
@@ -296,6 +297,10 @@ class NewerFormat(StoreError):
 
 class StoreFull(StoreError):
     code = "store-full"
+
+
+class NotWritable(StoreError):
+    code = "not-writable"
 
 
 class MissingExtra(PenstockError):

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.errors import NewerFormat, NotFound, StoreFull
+from penstock.errors import NewerFormat, NotFound, NotWritable, StoreFull
 from penstock.serving.journal import find, read
 from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.prediction_ids import PredictionId, parse_id
@@ -333,6 +333,23 @@ def test_a_journal_that_cannot_even_begin_is_told_or_left_out(tmp_path: Path) ->
     record(writer, {"n": 2})
     writer.close()
     assert [r.rows[0]["n"] for r in read(tmp_path)] == [2]
+
+
+def test_a_folder_that_one_may_not_write_in_is_not_told_as_a_full_disk(tmp_path: Path) -> None:
+    """As a volume is that belongs to another user; also where a full disk would not matter."""
+    folder = tmp_path / "journal"
+    folder.mkdir(mode=0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65_534)  # root may write anywhere
+    try:
+        for when_full in ("refuse", "answer"):
+            with pytest.raises(NotWritable, match="the journal cannot be written") as error:
+                JournalWriter(folder, JournalSettings(when_full=when_full))
+            assert "Permission denied" in error.value.why
+            assert f"chown -R {os.geteuid()}:" in error.value.way_out
+    finally:
+        os.seteuid(user)
 
 
 def test_the_journals_of_several_processes_together_stay_below_their_limit(tmp_path: Path) -> None:

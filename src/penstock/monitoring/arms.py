@@ -13,7 +13,7 @@ import numpy as np
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.kinds import Task
 from penstock.bundle.signature import Signature
-from penstock.errors import StoreFull
+from penstock.errors import NotWritable, StoreFull
 from penstock.evaluation.bootstrap import interval
 from penstock.evaluation.metrics import METRICS
 from penstock.monitoring.answered import Answered
@@ -32,7 +32,7 @@ CAP = 200_000
 
 _ROWS_AT_ONCE = 5_000
 _SERVER_FAULT = 500
-_OF_SERVER = frozenset({OVERLOADED, TOO_LATE, StoreFull.code})  # whichever version it was for
+_OF_SERVER = frozenset({OVERLOADED, TOO_LATE, StoreFull.code, NotWritable.code})  # whichever version it was for
 
 
 @dataclass(frozen=True, slots=True)

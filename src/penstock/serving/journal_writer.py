@@ -7,6 +7,7 @@ the answers as the bytes that went out. `journal` reads them.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import random
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from penstock.errors import RequestError, StoreFull
+from penstock.errors import NotWritable, RequestError, StoreError, StoreFull
 from penstock.serving.instants import iso
 from penstock.serving.leaving import Ready, leaving
 from penstock.serving.prediction_ids import (
@@ -35,6 +36,7 @@ from penstock.serving.settings import JournalSettings
 log = logging.getLogger("penstock.serving")
 
 _HOUR_S = 3600.0
+_MAY_NOT = (errno.EACCES, errno.EPERM, errno.EROFS)
 _PARTS = 16  # segments are deleted whole: of no more than this share of `max_bytes` each, so that the limit can be held
 
 
@@ -63,6 +65,7 @@ class JournalWriter:
     Raises
     ------
     StoreFull : no space is left; nothing half-written stays behind.
+    NotWritable : who runs this may not write there; also where answers may leave without being journalled.
     """
 
     def __init__(self, folder: Path, settings: JournalSettings | None = None, *, deletes: bool = True) -> None:
@@ -114,10 +117,10 @@ class JournalWriter:
         if sample >= 1.0 or random.random() < sample:
             try:
                 return self._journalled(parts)
-            except StoreFull as full:
+            except (StoreFull, NotWritable) as failed:
                 if self.settings.when_full == "refuse":
                     raise
-                self._goes_without(full)
+                self._goes_without(failed)
         nowhere = segment_part(NOT_JOURNALLED)
         return [
             part.leaving(id_prefix(part.at_ns // 1_000_000, nowhere, random.randrange(MAX_OFFSET)))[0] for part in parts
@@ -144,12 +147,12 @@ class JournalWriter:
             self._write(framed)
         return responses
 
-    def _goes_without(self, full: StoreFull) -> None:
+    def _goes_without(self, failed: StoreError) -> None:
         """Count an answer that is in no journal; the log hears of the first of them."""
         self.unwritten += 1
         if not self._is_full:
             self._is_full = True
-            log.error("answers leave without being journalled ([serving.journal] when_full): %s", full)
+            log.error("answers leave without being journalled ([serving.journal] when_full): %s", failed)
 
     def shadow(self, origin: bytes, answers: list[dict[str, Any]], *, latency_ms: float) -> None:
         """Record what a shadow would have answered, where predictions are journalled.
@@ -213,7 +216,7 @@ class JournalWriter:
         try:
             written = os.write(self._fd, framed)
         except OSError as error:
-            raise self._full(error.strerror or str(error)) from error
+            raise self._cannot(error) from error
         if written != len(framed):
             os.ftruncate(self._fd, self._offset)
             raise self._full(f"{written} of {len(framed)} bytes could be written")
@@ -224,10 +227,23 @@ class JournalWriter:
             self._is_full = False
             log.warning("the journal is written again; %d requests were answered without", self.unwritten)
 
+    def _what(self) -> str:
+        without = ", so no answer is given" if self.settings.when_full == "refuse" else ""
+        return f"the journal cannot be written{without}"
+
+    def _cannot(self, error: OSError) -> StoreError:
+        why = error.strerror or str(error)
+        if error.errno not in _MAY_NOT:
+            return self._full(why)
+        return NotWritable(
+            self._what(),
+            why=f"{why}: {self.folder}",
+            way_out=f"let the user who runs the server write there: chown -R {os.geteuid()}:{os.getegid()} {self.folder}",
+        )
+
     def _full(self, why: str) -> StoreFull:
         return StoreFull(
-            "the journal cannot be written"
-            + (", so no answer is given" if self.settings.when_full == "refuse" else ""),
+            self._what(),
             why=why,
             way_out="make room on the server's disk, or lower [serving.journal] max_bytes or keep_days",
         )
@@ -236,7 +252,7 @@ class JournalWriter:
         try:
             self.segment, self._fd, self._first = create_segment(self.folder, iso(time.time_ns()))
         except OSError as error:
-            raise self._full(error.strerror or str(error)) from error
+            raise self._cannot(error) from error
         self._offset = self._first
         self._segment_part = segment_part(self.segment)
         self._due = time.monotonic() + self.settings.segment_age_s

@@ -11,7 +11,7 @@ from time import perf_counter_ns, time_ns
 import orjson
 
 from penstock.bundle.answers import LATE
-from penstock.errors import PenstockError, StoreFull
+from penstock.errors import NotWritable, PenstockError, StoreFull
 from penstock.serving.asked import Asked, Rows, too_many_rows
 from penstock.serving.callers import ASKING, Asking
 from penstock.serving.follower import Loaded
@@ -91,7 +91,7 @@ class Predicting:
         Raises
         ------
         RequestError : a row or the request is not what the model takes, or its turn would come too late.
-        StoreFull : the journal cannot be written.
+        StoreFull, NotWritable : the journal cannot be written.
         """
         reply = _Awaited(asyncio.get_running_loop().create_future())
         steps = STEPS.get()
@@ -105,8 +105,8 @@ class Predicting:
         code = error.code if isinstance(error, PenstockError) else "internal"
         try:
             self._worker.journal.error(status, code, "" if who is None else who.consumer, origin)
-        except StoreFull as full:
-            log.error("%s", full)
+        except (StoreFull, NotWritable) as failed:
+            log.error("%s", failed)
 
     # ------------------------------------------------------------ what `Turns` asks for
 

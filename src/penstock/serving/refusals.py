@@ -6,11 +6,11 @@ import logging
 
 import orjson
 
-from penstock.errors import PenstockError, RequestError, ServingError, StoreFull
+from penstock.errors import NotWritable, PenstockError, RequestError, ServingError, StoreFull
 
 log = logging.getLogger("penstock.serving")
 
-_STATUS_OF: dict[type[Exception], int] = {ServingError: 503, StoreFull: 503}
+_STATUS_OF: dict[type[Exception], int] = {ServingError: 503, StoreFull: 503, NotWritable: 503}
 
 TOO_LATE, OVERLOADED = "too-late", "overloaded"
 """Codes of what is refused because of all that is asked, and not because of the version that would have answered."""

@@ -66,7 +66,7 @@ def test_its_own_instructions_make_a_server_of_less_than_250_mb(
     environment = tmp_path / "env"
     venv.create(environment, with_pip=True)
     steps = instructions(folder)
-    (run,) = (rest for step, rest in steps if step == "RUN")
+    (run,) = (rest for step, rest in steps if step == "RUN" and rest.startswith("pip "))
     for command in re.split(r"\s*&&\s*", run):
         words = [word.replace("/tmp/", f"{folder}/") for word in shlex.split(command)]
         if words[:2] == ["pip", "install"]:
@@ -179,6 +179,39 @@ def test_an_image_without_consumers_says_that_it_answers_everybody(
     done = export(Container(), shipment(), tmp_path / "c")
     assert any("whoever reaches it is answered" in hint for hint in done.hints)
     assert [rest for step, rest in instructions(done.folder) if step == "RUN" and rest.startswith("ln ")] == []
+
+
+def test_the_journal_is_a_folder_of_the_user_who_runs_before_it_is_a_volume(
+    shipment: Callable[..., Shipment], tmp_path: Path
+) -> None:
+    """A container engine makes a missing one for root alone: the server ended before it answered anybody."""
+    folder = export(Container(), shipment(), tmp_path / "c").folder
+    steps = instructions(folder)
+    (volume,) = (place for place, (step, _) in enumerate(steps) if step == "VOLUME")
+    journal = Path(steps[volume][1].replace("/srv", str(folder)))
+    for step, rest in steps[:volume]:
+        if step == "RUN" and rest.startswith("install "):
+            words = shlex.split(rest.replace("/srv/", f"{folder}/"))
+            if os.geteuid() != 0:  # only root may give a folder away
+                words = [word for word in words if word not in ("-o", "-g", str(USER_ID))]
+            subprocess.run(words, check=True)
+    assert journal.is_dir()
+    if os.geteuid() == 0:
+        assert (journal.stat().st_uid, journal.stat().st_gid) == (USER_ID, USER_ID)
+    copied = next(rest for step, rest in steps if step == "COPY" and rest.endswith("/srv/serving"))
+    assert f"--chown={USER_ID}:{USER_ID}" in copied
+
+
+def test_where_a_privacy_key_is_needed_the_image_says_how_it_gets_it(
+    shipment: Callable[..., Shipment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it the server does not start: in the line that starts it, and in words."""
+    plain = export(Container(), shipment(), tmp_path / "c")
+    assert "PRIVACY_KEY" not in (plain.folder / "README.md").read_text() + "".join(plain.hints)
+    monkeypatch.setattr(Shipment, "is_keyed", True)
+    done = export(Container(), shipment(), tmp_path / "d")
+    for told in (*done.hints, (done.folder / "README.md").read_text()):
+        assert ("-e PENSTOCK_PRIVACY_KEY" in told) is ("docker run" in told)
 
 
 def test_a_certificate_comes_from_outside_and_the_health_of_the_image_is_asked_with_tls(

@@ -40,6 +40,9 @@ def test_pods_probes_and_sizes_are_those_of_the_declaration(shipment: Callable[.
     assert server["livenessProbe"]["httpGet"]["path"] == "/healthz"
     assert pod["securityContext"]["runAsNonRoot"] is True
     scaler = kinds["HorizontalPodAutoscaler"]["spec"]
+    assert (
+        "replicas" not in kinds["Deployment"]["spec"]
+    )  # applied anew it would end the pods that the autoscaler has added
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 9)
     assert kinds["Service"]["spec"]["selector"] == kinds["Deployment"]["spec"]["selector"]["matchLabels"]
     assert set(kinds["Kustomization"]["resources"]) == {

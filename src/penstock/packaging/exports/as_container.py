@@ -67,7 +67,10 @@ class Container:
         image = f"{shipment.name}:{shipment.version or 'latest'}"
         ports = "".join(f" -p {port}:{port}" for port in (8000, *((GRPC_PORT,) if inside.answers_grpc else ())))
         mounts = "".join(f" -v ./{place.rpartition('/')[2]}:{place}:ro" for place in mounted(inside))
+        key = " -e PENSTOCK_PRIVACY_KEY" if shipment.is_keyed else ""
         readme = {
+            "key": key,
+            "keyed": shipment.is_keyed,
             "image": image,
             "model": shipment.model,
             "number": shipment.version,
@@ -77,7 +80,7 @@ class Container:
             "inside": inside,
         }
         (folder / "README.md").write_text(fill("container/README.md", **readme), encoding="utf-8")
-        return [f"docker build -t {image} {{folder}}", f"docker run{ports}{mounts} {image}", *_hints(inside)]
+        return [f"docker build -t {image} {{folder}}", f"docker run{ports}{key}{mounts} {image}", *_hints(inside)]
 
 
 def mounted(inside: InImage) -> list[str]:
