@@ -118,3 +118,22 @@ def test_every_check_of_the_data_is_explained(penstock: Cli, tmp_path: Path) -> 
     listed = {c["id"] for c in penstock(tmp_path, "explain-check").body["checks"]}
     assert {*LIMITS, "drift"} <= listed
     assert penstock(tmp_path, "explain-check", "nonsense").code == 2
+
+
+def test_the_time_of_a_row_is_a_column_of_instants(penstock: Cli, tmp_path: Path) -> None:
+    """Named in the declaration, the others are held against it; another column is refused."""
+    rows = [
+        f"{i * 7 % 90},2024-01-{1 + i % 28:02},2024-{2 + i % 5:02}-01,{'no' if i % 3 else 'yes'}" for i in range(300)
+    ]
+    (tmp_path / "t.csv").write_text("x,asked,paid,y\n" + "\n".join(rows))
+    assert penstock(tmp_path, "new", "shop", "--data", "t.csv", "--target", "y").code == 0
+    ask = ("data", "quality", "--only", "time-travel")
+    assert penstock(tmp_path / "shop", *ask).code == 0
+    toml = tmp_path / "shop" / "penstock.toml"
+    written = toml.read_text()
+    toml.write_text(f'{written}\n[quality]\ntime = "asked"\n')
+    (found,) = penstock(tmp_path / "shop", *ask).body["findings"]
+    assert (found["about"], found["failed"]) == ("paid", True)
+    for name, says in (("x", "which is numeric"), ("when", "which is not in the data set")):
+        toml.write_text(f'{written}\n[quality]\ntime = "{name}"\n')
+        assert says in penstock(tmp_path / "shop", *ask).error["what"]

@@ -6,7 +6,7 @@ where they fit), and how many different values each column has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -106,6 +106,11 @@ class Gathered:
     distinct: Mapping[str, Distinct]
     recalled: Recalled | None
     seen: np.ndarray | None
+
+    def batches_of_kept(self) -> Iterator[dict[str, EncodedColumn]]:
+        """The columns that are kept of all rows, batch by batch."""
+        for parts in zip(*(column.parts() for column in self.kept.values()), strict=True):
+            yield dict(zip(self.kept, parts, strict=True))
 
     def dealt(self) -> Gathered:
         """What is still of use when the rows are dealt and the decoder is inferred: not their hashes, nor a sample of some of them."""

@@ -6,7 +6,7 @@ other way round. Rows of no part (without a target, or in a gap) are seen by val
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -75,20 +75,22 @@ def with_history(decoder: Decoder, pasts: Sequence[Past]) -> Decoder:
 
 
 def looked_back(
-    decoder: Decoder, kept: Mapping[str, EncodedColumn], y: np.ndarray, parts: np.ndarray
+    decoder: Decoder, kept: Iterable[Mapping[str, EncodedColumn]], y: np.ndarray, parts: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The columns of all rows that look back, float64 (n,), by name.
 
     Parameters
     ----------
-    kept : the columns that are read, as text. y : the target, where one of them is it. parts : of each row, int8.
+    kept : the columns that are read, as text, batch by batch: of all rows together only what is decoded is held.
+    y : the target, where one of the columns is it. parts : of each row, int8.
     """
     history, target = decoder.history, decoder.target
     if history is None:
         return {}
     names = {spec.name for spec in decoder.columns}
     own = replace(decoder, columns=tuple(spec for spec in history.specs if spec.name in names), history=None)
-    frame, _ = own.decode_columns({name: column for name, column in kept.items() if name in names})
+    batches = ({name: column for name, column in batch.items() if name in names} for batch in kept)
+    frame = Frame.concat([own.decode_columns(batch)[0] for batch in batches])
     if target is not None and target.name in {spec.name for spec in history.specs}:
         frame = Frame({**frame.columns, target.name: y}, {**frame.kinds, target.name: Kind.NUMERIC}, len(y))
     rank = np.full(len(parts), VISIBLE_LATER, np.int64)

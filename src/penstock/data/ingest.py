@@ -266,11 +266,10 @@ class _Work:
         decoder = with_history(found.decoder, request.history) if request.history else found.decoder
         self._warn_of_traffic(decoder)
         self.warnings += thin_past(request.history, request.split.by, parts)
-        past = {name: gathered.kept[name].encoded() for name in keep} if request.history else {}
-        behind = looked_back(decoder, past, y, parts)
+        behind = looked_back(decoder, gathered.batches_of_kept(), y, parts)
         known_by, columns = {"row": dealt.row, "group": dealt.group[:, 0]}, dealt.columns
         gathered = gathered.dealt()
-        del dealt, outcomes, labelled, target, past  # of many rows each is much
+        del dealt, outcomes, labelled, target  # of many rows each is much
         _give_back()
 
         lineage = parent.lineage if parent else request.key

@@ -7,7 +7,7 @@ prevents accidents and makes every use through Penstock visible; where the ledge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -153,15 +153,17 @@ def sealed_chunks(
         yield chunks.from_bytes(plain, version.decoder.columns)
 
 
-def stored_rows(ledger: Ledger, objects: ObjectStore, version: DatasetVersion) -> Iterator[tuple[int, int, Frame]]:
+def stored_rows(
+    ledger: Ledger, objects: ObjectStore, version: DatasetVersion, *, parts: Collection[str] = PARTS
+) -> Iterator[tuple[int, int, Frame]]:
     """All rows that are stored, a chunk at a time: their part, envelope (-1 of rows that are not sealed), and columns.
 
     For the sealing step alone, as `read_sealed`.
     """
     for part in (TRAIN, VALID):
-        for chunk in version.manifest["parts"][PARTS[part]]:
+        for chunk in version.manifest["parts"][PARTS[part]] if PARTS[part] in parts else ():
             yield part, -1, chunks.from_bytes(objects.get(chunk["object"]), version.decoder.columns)[0]
-    for envelope in version.envelopes:
+    for envelope in version.envelopes if PARTS[TEST] in parts else ():
         for frame, _ in sealed_chunks(ledger, objects, version, envelope.index):
             yield TEST, envelope.index, frame
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.errors import NotFound
+from penstock.errors import DeclarationError, NotFound
 from penstock.project.project import Project
 from penstock.project.quality import LIMITS
 
 if TYPE_CHECKING:
+    from penstock.bundle.frame import Frame
     from penstock.data.quality.report import QualityReport
     from penstock.data.quality.view import View
 
@@ -65,7 +66,10 @@ def check_quality(
 
     seed = project.declaration.split.seed
     withheld = frozenset(spec.name for spec in version.decoder.columns if spec.is_withheld)
-    view = View(train, y, valid, y_valid, version.target, version.split, memory, count, seed, every_y, withheld)
+    view = View(
+        train, y, valid, y_valid, version.target, version.split, memory, count, seed, every_y, withheld,
+        _time(declared.time, train),
+    )  # fmt: skip
     found = judge(view, declared.limits, off=off, only=only, progress=progress)
     key = _key(project, view)
     keys = {row: view.train[key][row] for one in found for row in one.rows} if key is not None else {}
@@ -91,6 +95,21 @@ def _key(project: Project, view: View) -> str | None:
     identifiers = view.of_kind(Kind.IDENTIFIER)
     declared = project.declaration.data.key
     return declared if declared in identifiers else next(iter(identifiers), None)
+
+
+def _time(declared: str | None, train: Frame) -> str | None:
+    """The column of `[quality] time`. Raises DeclarationError: it is not there, or no column of instants."""
+    from penstock.bundle.kinds import Kind
+
+    kind = None if declared is None else train.kinds.get(declared)
+    if declared is None or kind is Kind.DATETIME:
+        return declared
+    instants = [name for name, of in train.kinds.items() if of is Kind.DATETIME]
+    raise DeclarationError(
+        f"[quality] time names {declared!r}, which is {'not in the data set' if kind is None else f'{kind}'}",
+        why=f"it is the instant at which the question is asked of a row; columns of instants are: {', '.join(instants) or 'none'}",
+        way_out="name one of them, or remove the key",
+    )
 
 
 def _check_id(check: str) -> None:

@@ -161,6 +161,46 @@ def test_a_target_that_is_a_sum_of_columns_is_a_copy(view: Any, judged: Any) -> 
     assert "noise" not in one.why
 
 
+def test_a_target_that_is_a_product_or_a_ratio_is_a_copy(view: Any, judged: Any) -> None:
+    """The columns are named; a target that two columns foretell as well as they can is none."""
+    dice = np.random.default_rng(11)
+    n = 600
+    quantity, price, noise = dice.integers(1, 20, n).astype(float), dice.lognormal(3, 1, n), dice.normal(size=n)
+    tax, missing = dice.uniform(1.05, 1.25, n), np.where(np.arange(n) % 9 == 0, np.nan, price)
+    table = {"quantity": quantity, "price": price, "tax": tax, "noise": noise}
+    one = only(judged("target-copy", view(table, quantity * price * tax)))
+    assert (one.about, one.failed) == (None, True)
+    assert "price^1, quantity^1, tax^1" in one.why
+    signed = quantity - 10
+    for target, other, says in (
+        (signed * price, {}, "of quantity x price"),
+        (price / (quantity + 1), {}, "quantity"),
+        (signed * missing, {"price": missing}, "of quantity x price"),
+    ):
+        columns = {**table, "quantity": signed if "x" in says else quantity + 1, **other}
+        kept = ~np.isnan(target)
+        one = only(judged("target-copy", view({k: v[kept] for k, v in columns.items()}, target[kept])))
+        assert one.failed
+        assert says in one.why
+    noisy = quantity * price * dice.lognormal(0, 0.4, n)
+    assert not only(judged("target-copy", view(table, noisy))).failed
+
+
+def test_a_target_that_is_the_time_between_two_instants_is_a_copy(view: Any, judged: Any) -> None:
+    """Of numbers and of classes: neither instant alone says it."""
+    dice = np.random.default_rng(12)
+    n = 400
+    invoiced = dice.integers(0, 700, n) * 24 * HOUR + HOUR
+    days = dice.integers(1, 90, n)
+    table = {"invoiced": invoiced, "paid": invoiced + days * 24 * HOUR, "other": dice.permutation(invoiced)}
+    for y in (days.astype(float), (days > 30).astype(np.int64)):
+        one = only(judged("target-copy", view(table, y)))
+        assert one.failed
+        assert "of the time from invoiced to paid" in one.why
+        unpaid = {name: column for name, column in table.items() if name != "paid"}
+        assert not only(judged("target-copy", view(unpaid, y))).failed
+
+
 def test_a_field_that_is_filled_by_the_outcome_is_found(view: Any, judged: Any) -> None:
     """Its values say nothing, its being there does."""
     columns, y = sound()
@@ -170,14 +210,18 @@ def test_a_field_that_is_filled_by_the_outcome_is_found(view: Any, judged: Any) 
 
 
 def test_instants_after_the_row_s_own_time_are_found(view: Any, judged: Any) -> None:
-    """Where rows are dealt by time; else there is nothing to hold them against."""
+    """Where rows are dealt by time, or the declaration names it; else the pair is named that is worth a look, and nothing fails."""
     columns, y = sound()
     asked = np.arange(len(y)) * HOUR + HOUR
     columns |= {"asked": asked, "paid": np.where(np.arange(len(y)) % 5 == 0, asked + HOUR, asked - HOUR)}
     one = only(judged("time-travel", view(columns, y, split=SplitSettings(by="time:asked"))))
     assert (one.about, one.failed) == ("paid", True)
     assert one.value == pytest.approx(0.2)
-    assert not only(judged("time-travel", view(columns, y))).judged
+    named = only(judged("time-travel", view(columns, y, time="asked")))
+    assert (named.about, named.failed) == ("paid", True)
+    told = only(judged("time-travel", view(columns, y)))
+    assert not told.judged
+    assert "asked is later than paid in 80.0% of the rows: if the question is asked at paid" in told.why
 
 
 def test_an_order_of_rows_that_knows_the_outcome_is_found(view: Any, judged: Any) -> None:

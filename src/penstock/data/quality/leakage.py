@@ -11,6 +11,7 @@ from penstock.bundle.kinds import Kind
 from penstock.data.quality.check import Finding, failures_or_nearest, finding, unjudged
 from penstock.data.quality.encoding import coded
 from penstock.data.quality.models import of_values, out_of_fold, strength
+from penstock.data.quality.pairs import best_pair, powers_of_columns
 from penstock.data.quality.view import View
 
 LEAST_ROWS = 50
@@ -53,16 +54,19 @@ class TooGoodColumn:
 
 
 class TargetCopy:
-    """A column, or a sum of columns, that is the target in another guise.
+    """A column, or several together, that are the target in another guise: a sum, a product, a ratio, the time between two instants.
 
     What it does
         Classes: the share of the rows outside the most frequent class that follow from the column's value, where each value
         occurs at least twice and in five rows on average. Numbers: the absolute rank correlation of each column, and R squared of
-        a linear sum of all numeric columns on rows that it was not fitted to. It fails above the limit (0.98).
+        a linear sum of all numeric columns, and of a product of powers of all positive ones, on rows that it was not fitted to. Where no
+        column fails, pairs are looked at: the rank correlation of the product and the ratio of two columns with a number, and of
+        the time between two instants; of classes 2 AUC - 1 of that time. It fails above the limit (0.98).
     Why it matters
         A code for the outcome, its amount in another currency or its parts are the answer, not a hint to it.
     Example that fails
-        `net + tax` is `gross`, which is to be predicted: R squared 1.000.
+        `net + tax` is `gross`, which is to be predicted: R squared 1.000. So is `quantity x price`; and the days from
+        `invoiced_at` to `paid_at` where late payment is to be foretold.
     What to do
         Drop the column, or one of the parts (`[data] drop`).
     Reference
@@ -75,6 +79,8 @@ class TargetCopy:
         if (why := _too_few(view)) is not None:
             return [unjudged(self, limit, why)]
         found = self._of_classes(view, limit) if view.is_classification else self._of_numbers(view, limit)
+        if not any(one.failed for one in found):
+            found += self._of_several(view, limit)
         return failures_or_nearest(self, found, limit, "there is no column with values that repeat")
 
     def _of_classes(self, view: View, limit: float) -> list[Finding]:
@@ -108,6 +114,16 @@ class TargetCopy:
         if len(names) >= 2:
             found.append(self._sum_of_columns(view, names, limit))
         return found
+
+    def _of_several(self, view: View, limit: float) -> list[Finding]:
+        """Products of columns, and what two of them make together; each may find what the other cannot (zeros, other summands)."""
+        names = view.of_kind(Kind.NUMERIC)
+        found = [] if view.is_classification else [powers_of_columns(view, names)]
+        of = "2 AUC - 1" if view.is_classification else "absolute rank correlation with the target"
+        if (pair := best_pair(view, names)) is not None:
+            found.append((pair[0], f"{of} {pair[1]}"))
+        judged = [finding(self, None, one[0], limit, one[1]) for one in found if one is not None]
+        return sorted(judged, key=lambda one: -one.value)[:1]
 
     def _sum_of_columns(self, view: View, names: list[str], limit: float) -> Finding:
         from sklearn.linear_model import LinearRegression

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 
@@ -20,8 +21,9 @@ class TimeTravel:
     """Instants that lie after the row's own time.
 
     What it does
-        Where rows are dealt by time (`[split] by = "time:COLUMN"`), counts the training rows in which another column of
-        instants is later than that time. It fails where they are more than the limit's share (1 %) of a column's filled rows.
+        Counts the training rows in which a column of instants is later than the row's own time: that of `[quality] time = "COLUMN"`,
+        else the one by which rows are dealt (`[split] by = "time:COLUMN"`). It fails where they are more than the limit's share (1 %) of a
+        column's filled rows. Where neither is said, it fails never, and names the pair of columns that would be farthest beyond it.
     Why it matters
         What is later than the question was not known when it was asked; a model that uses it will miss it in service.
     Example that fails
@@ -36,9 +38,9 @@ class TimeTravel:
     id = "time-travel"
 
     def judge(self, view: View, limit: float) -> Sequence[Finding]:
-        by = view.split.column if view.split.by.startswith("time:") else None
+        by = view.time or (view.split.column if view.split.by.startswith("time:") else None)
         if by is None or view.train.kinds.get(by) is not Kind.DATETIME:
-            return [unjudged(self, limit, "rows are not dealt by a column of instants")]
+            return [unjudged(self, limit, _without_time(view, limit))]
         found = []
         for name in view.of_kind(Kind.DATETIME):
             there = (view.train[name] != MISSING_TIME) & (view.train[by] != MISSING_TIME)
@@ -49,6 +51,26 @@ class TimeTravel:
             rows = np.flatnonzero(later)[:10]
             found.append(finding(self, name, later.sum() / there.sum(), limit, why, rows=rows))
         return failures_or_nearest(self, found, limit, f"there are no instants beside {by}")
+
+
+def _without_time(view: View, limit: float) -> str:
+    """Why nothing is judged; with the two columns that are worth a look."""
+    why = "the row's own time is not known ([quality] time)"
+    worst: tuple[float, str] = (limit, "")
+    instants = [name for name in view.of_kind(Kind.DATETIME) if name in view.inputs]
+    for by, name in permutations(instants, 2):
+        there = (view.sample_frame[name] != MISSING_TIME) & (view.sample_frame[by] != MISSING_TIME)
+        if there.sum() < LEAST_ROWS:
+            continue
+        share = float((view.sample_frame[name][there] > view.sample_frame[by][there]).mean())
+        worst = max(
+            worst,
+            (
+                share,
+                f"; {name} is later than {by} in {share:.1%} of the rows: if the question is asked at {by}, it knows the future",
+            ),
+        )
+    return why + worst[1]
 
 
 class IdentifierLeak:

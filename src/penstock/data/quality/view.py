@@ -51,6 +51,7 @@ class View:
     memory : fingerprints of the rows of all parts; None where there is none.
     every_y : the target of all training rows, where `train` is but some of them.
     withheld : personal columns of which no value is kept, or as yet: there is nothing to judge.
+    time : the column of the row's own time, where the declaration names it.
     count : gives counts of sealed test rows; asked once, and only where a check needs them.
     """
 
@@ -65,6 +66,7 @@ class View:
     seed: int = 0
     every_y: np.ndarray | None = None
     withheld: frozenset[str] = frozenset()
+    time: str | None = None
 
     @property
     def all_y(self) -> np.ndarray:

@@ -23,6 +23,9 @@ class QualitySection(Section, frozen=True):
 
     off: tuple[str, ...] = ()  # ids of checks that are not made
     limits: dict[str, float] = {}  # id of a check -> where it fails; default: see `penstock.project.quality`
+    time: str | None = (
+        None  # the column of instants at which the question is asked of a row; default: that of [split] by = "time:COLUMN"
+    )
 
     def faults(self) -> Iterator[Fault]:
         for key, check in [("off", check) for check in self.off] + [("limits", check) for check in self.limits]:
