@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import random
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from penstock.serving import remembered
 from penstock.serving.batch.job import predict_files
 from penstock.serving.journal import read
 from penstock.serving.journal_writer import JournalWriter, origin_of
+from penstock.serving.loading import graph_bytes_of, memory_of
 from penstock.serving.settings import HistorySettings, JournalSettings, ServeSettings
 from penstock.serving.shelf import put_on_shelf, read_shelf
 from penstock.serving.slots import fill_and_switch
@@ -234,6 +237,69 @@ def test_a_journal_is_read_once_for_each_model_however_many_look_back(
     del loaded, again, one
     gc.collect()
     assert books_of(rows) == []
+
+
+def test_the_memory_of_the_rows_is_reckoned_as_it_is(bundle: Bundle, tmp_path: Path) -> None:
+    """Within a third of what is measured; what is forgotten, of rows, keys and rows asked again, is given back."""
+    most = HistorySettings(rows=20, keys=300)
+    book = remembered._Book.of("toy", bundle.decoder, tmp_path, most)
+    gc.collect()
+    tracemalloc.start()
+    chance = random.Random(0)
+    made = 0
+    for n in range(8_000):
+        job = f"job-{chance.randrange(600)}" if n < 3_000 else f"job-{chance.randrange(200)}"
+        row = {"age": float(n), "job": job, "joined": f"20{10 + n % 10}-0{1 + n % 9}-{10 + n % 20}", "note": "x" * 50}
+        key = str(chance.randrange(2_000)) if n % 2 else None
+        book._add(json.loads(json.dumps(row)), f"{n:026}", None if key is None else str(key + " "))
+        made += 1
+    gc.collect()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.67 < book.size_bytes / taken < 1.5, (book.size_bytes, taken)
+    held = [one for view in book.views for kept in view.kept.values() for one in kept]
+    keys = sum(len(view.kept) for view in book.views)
+    assert len(held) < made
+    assert book.size_bytes == sum(one.size_bytes for one in held) + keys * remembered._KEY_BYTES
+
+
+def test_rows_that_are_kept_take_the_room_of_models(
+    bundle: Bundle, tmp_path: Path, open_client: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The least recently asked goes as they grow; the last one stays, and the log says that there is too little room."""
+    fill_and_switch(tmp_path / "serving", bundle.folder, model="toy", version=1, digest=bundle.digest)
+    for model in ("a", "b"):
+        size = graph_bytes_of(bundle)
+        put_on_shelf(
+            tmp_path / "serving", bundle.folder, model=model, version=1, digest=bundle.digest, graph_bytes=size
+        )
+    graph = memory_of(graph_bytes_of(bundle))
+    client = open_client(history=HistorySettings(rows=100), memory_mb=(3 * graph + 60_000) / 1e6)
+    for model in ("a", "b"):
+        assert client.predict(EARLIER[0], model=model)
+    models = client.worker.models
+
+    def held() -> list[str]:
+        models.keep_within()
+        return [key[0] for key in models._held]
+
+    assert held() == ["a", "b"]
+    before = {one.model: one.memory_bytes for one in models.offered()}
+    asked = 0
+    while held() == ["a", "b"]:
+        client.predict(*EARLIER, model="b")
+        asked += 1
+        assert asked < 100
+    assert asked > 2
+    assert held() == ["b"]
+    after = {one.model: one.memory_bytes for one in models.offered()}
+    assert after["b"] > before["b"] + 10_000
+    assert "raise it" not in caplog.text
+    models._limit = graph
+    assert held() == held() == ["b"]
+    assert caplog.text.count("raise it") == 1
+    response = client.post("/predict", {"rows": [EARLIER[0]], "model": "a"})
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "no-room")
 
 
 def test_rows_are_read_on_while_nobody_asks(

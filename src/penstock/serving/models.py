@@ -1,7 +1,8 @@
 """Every model that one worker answers for: those of the slots, and those of the shelf, which are loaded when first asked.
 
-What is loaded of the shelf stays until the memory that `[serving] memory_mb` allows is needed for another one; then the least
-recently asked goes. The slots' own are never in question. One that answers a request lives until it has answered, and counts until then.
+What is loaded of the shelf stays until the memory that `[serving] memory_mb` allows is needed for another one, or for the earlier rows that are kept
+for those that look back; then the least recently asked goes. The slots' own are never in question. One that answers a request lives until it has
+answered, and counts until then.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from penstock.serving.addresses import address, number_of
 from penstock.serving.background import in_turn
 from penstock.serving.folder import ServingFolder
 from penstock.serving.followed import Followed
-from penstock.serving.follower import Loaded, Prepare, Serving
+from penstock.serving.follower import Loaded, Serving
 from penstock.serving.journal_writer import origin_of
 from penstock.serving.known import Known
 from penstock.serving.loading import (
@@ -39,6 +40,7 @@ from penstock.serving.loading import (
 )
 from penstock.serving.meant import MEANT, about
 from penstock.serving.model_metrics import ModelCounts
+from penstock.serving.remembered import READ_ON_S, RememberedRows
 from penstock.serving.shelf import SLOT, Shelf, ShelfEntry, read_shelf
 
 log = logging.getLogger("penstock.serving")
@@ -89,10 +91,11 @@ class Models:
         *,
         memory_mb: float,
         poll_ms: float,
-        prepare: Prepare | None = None,
+        remembered: RememberedRows | None = None,
     ) -> None:
         self.state_dir = state_dir
-        self._prepare = prepare
+        self._remembered = remembered
+        self._has_said_full = False
         self._serving = serving
         self._acknowledgement = acknowledgement
         self._limit = int(memory_mb * 1_000_000)
@@ -183,14 +186,17 @@ class Models:
                 state = "loading"
             elif failed is not None:
                 state, reason = "failed", failed[1].why
-            memory = 0 if held is None else held.memory_bytes
+            memory = 0 if held is None else held.memory_bytes + self._rows_of(held.loaded.bundle)
             one = Offered(entry.model, entry.version, SLOT, state, entry.labels, memory, reason)
             listed[entry.model, entry.version] = one
         for version, slot in serving.by_version.items():  # a slot wins over the shelf, as it does when asked
             words = ("champion",) if slot.slot == serving.live.slot else ()
-            memory = memory_of(graph_bytes_of(slot.bundle))
+            memory = memory_of(graph_bytes_of(slot.bundle)) + self._rows_of(slot.bundle)
             listed[slot.entry.model, version] = Offered(slot.entry.model, version, slot.slot, "ready", words, memory)
         return [listed[key] for key in sorted(listed)]
+
+    def _rows_of(self, bundle: Bundle) -> int:
+        return 0 if self._remembered is None else self._remembered.size_bytes_of([bundle])
 
     def states_of(self, model: str, version: str | None = None) -> list[Offered]:
         """The versions of one model, or the one that is named, as they are: nothing is loaded for that.
@@ -269,8 +275,8 @@ class Models:
         bundle = load_bundle(self.state_dir, entry.as_slot)
         give_memory_back()  # of what loading alone needed
         memory_bytes = memory_measured(entry.graph_bytes, resident_bytes() - before)
-        if self._prepare is not None:
-            self._prepare(bundle, entry.model)
+        if self._remembered is not None:
+            self._remembered.prepare(bundle, entry.model)
         return bundle, memory_bytes
 
     async def _make_room(self, entry: ShelfEntry) -> None:
@@ -280,7 +286,7 @@ class Models:
         ------
         RequestError : status 503; it does not fit, or what it would displace goes on answering.
         """
-        pinned = sum(memory_of(graph_bytes_of(slot.bundle)) for slot in self._slots())
+        pinned = self._pinned()
         if pinned + entry.memory_bytes > self._limit:
             raise _no_room(entry, pinned, self._limit)
         ends = time.monotonic() + _ROOM_S
@@ -292,12 +298,37 @@ class Models:
             else:
                 await asyncio.sleep(0.005)
 
-    def _slots(self) -> list[Loaded]:
-        return list(self._serving().by_version.values())
+    def _pinned(self) -> int:
+        """Bytes that the slots' own take, with the rows that they look back at."""
+        bundles = [slot.bundle for slot in self._serving().by_version.values()]
+        rows = 0 if self._remembered is None else self._remembered.size_bytes_of(bundles)
+        return rows + sum(memory_of(graph_bytes_of(bundle)) for bundle in bundles)
 
     def _memory(self) -> int:
-        """Bytes that are taken by what is loaded of the shelf, and by what goes but still answers."""
-        return sum(held.memory_bytes for held in self._held.values()) + sum(self._leaving.values())
+        """Bytes that are taken by what is loaded of the shelf, and by what goes but still answers, with the rows that they look back at."""
+        rows = 0
+        if self._remembered is not None:
+            slots = [slot.bundle for slot in self._serving().by_version.values()]
+            rows = max(0, self._remembered.size_bytes - self._remembered.size_bytes_of(slots))
+        return rows + sum(held.memory_bytes for held in self._held.values()) + sum(self._leaving.values())
+
+    def keep_within(self) -> None:
+        """Let the least recently asked go where rows that came since have taken its room. The last one stays: it would be back at once."""
+        while (taken := self._pinned() + self._memory()) > self._limit and len(self._held) > 1:
+            self._let_go(next(iter(self._held)), evicted=True)
+        is_full = taken > self._limit
+        if is_full and not self._has_said_full:
+            log.warning(
+                "models and the rows that are kept for them take %.0f MB, more than [serving] memory_mb allows: raise it, "
+                "or keep fewer ([serving.history] rows, keys)",
+                taken / 1e6,
+            )
+        self._has_said_full = is_full
+
+    async def _watch_memory(self) -> None:
+        while self._remembered is not None:
+            await asyncio.sleep(READ_ON_S)
+            self.keep_within()
 
     def _let_go(self, key: Key, *, evicted: bool) -> None:
         held = self._held.pop(key)
@@ -319,7 +350,7 @@ class Models:
     async def follow(self) -> None:
         """Look at shelf.json again and again until cancelled. What is to be loaded ahead is loaded first of all."""
         await self._load_ahead()
-        await self._followed.follow(self._take)
+        await asyncio.gather(self._followed.follow(self._take), self._watch_memory())
 
     async def _take(self) -> None:
         shelf = await asyncio.to_thread(self._read)

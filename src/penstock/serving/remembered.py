@@ -11,11 +11,12 @@ import logging
 import threading
 from bisect import insort
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import orjson
 
@@ -43,7 +44,20 @@ class RememberedRows:
     def __init__(self, folder: Path, settings: HistorySettings) -> None:
         self.folder, self.settings = folder, settings
         self._books: WeakKeyDictionary[Bundle, dict[str, _Book]] = WeakKeyDictionary()  # by the model
+        self._all: tuple[
+            ref[_Book], ...
+        ] = ()  # also of what is let go and still answers; replaced whole, and read without the lock
         self._lock = threading.Lock()
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that all rows take which are kept, about. Waits for nobody who reads."""
+        return sum(book.size_bytes for one in self._all if (book := one()) is not None)
+
+    def size_bytes_of(self, bundles: Iterable[Bundle]) -> int:
+        """The same of the rows that these bundles look back at."""
+        books = {id(book): book for bundle in bundles for book in list(self._books.get(bundle, {}).values())}
+        return sum(book.size_bytes for book in books.values())
 
     def for_request(self, bundle: Bundle, asked: Asked, *, model: str) -> list[Any]:
         """The rows of a request with the columns that look back: from the history that came along, or from what is remembered.
@@ -84,6 +98,8 @@ class RememberedRows:
         if not self._remembers(bundle) or self._has_book(bundle, model):
             return
         book = _Book.of(model, bundle.decoder, self.folder, self.settings)
+        with self._lock:
+            self._all = (*(one for one in self._all if one() is not None), ref(book))
         book.read()
         with self._lock:
             self._books.setdefault(bundle, {}).setdefault(model, book)
@@ -123,6 +139,16 @@ class RememberedRows:
             return True
 
 
+_KEPT_BYTES = 280
+"""Of a row that is kept, without its values: its place, its time, the texts of its id and its key."""
+_KEY_BYTES = 350
+"""Of a key: its text, its list of rows, its place among the keys."""
+
+
+def _bytes_of_row(row: dict[str, Any]) -> int:
+    return getsizeof(row) + sum(map(getsizeof, row.values()))
+
+
 @dataclass(order=True, slots=True)
 class _Kept:
     """A row of a key; ordered by its time, then by its prediction, so that no order of reading changes which are kept."""
@@ -131,6 +157,7 @@ class _Kept:
     id: str
     row: dict[str, Any] = field(compare=False)
     key: str | None = field(compare=False)
+    size_bytes: int = field(compare=False)
 
 
 @dataclass
@@ -143,10 +170,16 @@ class _View:
 
 
 class _Book:
-    """What the rows of one decoder are to each other."""
+    """What the rows of one decoder are to each other.
+
+    Attributes
+    ----------
+    size_bytes : memory that they take, as it is reckoned.
+    """
 
     def __init__(self, model: str, views: Sequence[_View], fields: Sequence[str], keys: int, scan: JournalScan) -> None:
         self.model, self.views, self.fields, self.keys, self.scan = model, views, fields, keys, scan
+        self.size_bytes = 0
 
     @classmethod
     def of(cls, model: str, decoder: Decoder, folder: Path, settings: HistorySettings) -> _Book:
@@ -176,12 +209,16 @@ class _Book:
 
     def _add(self, row: dict[str, Any], prediction: str, key: str | None) -> None:
         slim = {name: row[name] for name in self.fields if row.get(name) is not None}
+        size_bytes = _KEPT_BYTES + _bytes_of_row(slim) // len(self.views)  # which all views share
         for view in self.views:
             found = view.history.key_of(view.history.columns[0], row)
             if found is None:
                 continue
             whose, time = found
-            kept = view.kept.setdefault(whose, [])
+            kept = view.kept.get(whose)
+            if kept is None:
+                kept = view.kept[whose] = []
+                self.size_bytes += _KEY_BYTES
             view.kept.move_to_end(whose)
             if key is not None:  # asked again: the latest takes the place of the earlier one
                 same = next((one for one in kept if one.key == key), None)
@@ -189,10 +226,15 @@ class _Book:
                     if same.id > prediction:
                         continue
                     kept.remove(same)
-            insort(kept, _Kept(time, prediction, slim, key))
+                    self.size_bytes -= same.size_bytes
+            insort(kept, _Kept(time, prediction, slim, key, size_bytes))
+            self.size_bytes += size_bytes
+            for gone in kept[: -view.rows]:
+                self.size_bytes -= gone.size_bytes
             del kept[: -view.rows]
             while len(view.kept) > self.keys:
-                view.kept.popitem(last=False)
+                _, others = view.kept.popitem(last=False)
+                self.size_bytes -= _KEY_BYTES + sum(gone.size_bytes for gone in others)
 
     def filled(self, row: dict[str, Any]) -> dict[str, Any]:
         for view, kept in self._seen_by(row):

@@ -60,8 +60,9 @@ class Worker:
             return Shadow.of(state_dir, release, candidate, counter, settings)
 
         self.remembered = RememberedRows(ServingFolder(state_dir).journal, settings.history)
-        prepare = self.remembered.prepare
-        self._follower = SlotFollower(state_dir, poll_ms=settings.poll_ms, open_shadow=open_shadow, prepare=prepare)
+        self._follower = SlotFollower(
+            state_dir, poll_ms=settings.poll_ms, open_shadow=open_shadow, prepare=self.remembered.prepare
+        )
         try:
             self._follower.start()
         except BaseException:
@@ -73,7 +74,7 @@ class Worker:
             self._follower.acknowledgement,
             memory_mb=settings.memory_mb,
             poll_ms=settings.poll_ms,
-            prepare=prepare,
+            remembered=self.remembered if settings.history.rows else None,
         )
         self.journal = JournalWriter(ServingFolder(state_dir).journal, settings.journal)
         self.metrics = Metrics(state_dir, self._follower.acknowledgement.name, settings.objectives)
