@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
@@ -253,6 +254,34 @@ def test_labels_by_id_do_not_wait_for_keys_to_be_read(tmp_path: Path, monkeypatc
         may_end.set()
         reading.join()
     assert book.judge([{"key": "a", "label": "yes"}], BINARY).accepted == 1
+
+
+def test_a_few_labels_do_not_wait_for_many_to_be_looked_up(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of many is a place in the journal; those that come meanwhile are taken, and what both name is stored once."""
+    slow, quick = (client.predict({"age": 41})[0]["id"] for _ in range(2))
+    begun, may_end = threading.Event(), threading.Event()
+
+    def looked_up(folder: Path, parts: PredictionId) -> Answered:
+        if str(parts)[:-4] == slow[:-4]:
+            begun.set()
+            assert may_end.wait(60)
+        return find_answered(folder, parts)
+
+    monkeypatch.setattr(labels, "find_answered", looked_up)
+
+    async def ask() -> list[int]:
+        many = asyncio.create_task(
+            client.worker.take_labels([{"id": quick, "label": "yes"}, {"id": slow, "label": "no"}])
+        )
+        try:
+            assert await asyncio.to_thread(begun.wait, 60)
+            few = await asyncio.wait_for(client.worker.take_labels([{"id": quick, "label": "yes"}]), 60)
+        finally:
+            may_end.set()
+        return [len(few.new), len((await many).new)]
+
+    assert asyncio.run(ask()) == [1, 1]
+    assert {one.label for one in read_labels(client.journal).values()} == {"yes", "no"}
 
 
 def test_a_label_for_one_prediction_given_twice_at_once_is_stored_once(tmp_path: Path) -> None:

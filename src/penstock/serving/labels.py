@@ -70,6 +70,14 @@ class LabelResult:
         return {"accepted": self.accepted, "rejected": [r.to_json() for r in self.rejected]}
 
 
+@dataclass(frozen=True, slots=True)
+class LabelsRead:
+    """The labels of a request, each with whether it says itself when it was observed; and those that are none."""
+
+    labels: list[tuple[Label, bool]]
+    rejected: list[Rejection]
+
+
 MOST_KEYS = 1_000_000
 """Of which the latest prediction is known, of those predicted last: some 400 MB of a worker that takes labels by key."""
 
@@ -98,7 +106,19 @@ class LabelBook:
         model: str | None = None,
         others: Judges | None = None,
     ) -> LabelResult:
-        """Decide on each label, and say what has to be stored. Stores nothing itself.
+        """Decide on each label, and say what has to be stored: `read`, then `decide`. Stores nothing itself. Parameters as `read`."""
+        return self.decide(self.read(items, decoder, read_key, model=model, others=others))
+
+    def read(
+        self,
+        items: Sequence[Any],
+        decoder: Decoder,
+        read_key: ReadKey | None = None,
+        *,
+        model: str | None = None,
+        others: Judges | None = None,
+    ) -> LabelsRead:
+        """The labels of a request. Each prediction that they name is looked up in the journal, which may take long, and nobody waits for it.
 
         Parameters
         ----------
@@ -112,26 +132,29 @@ class LabelBook:
         judging = _Judging(Judge(decoder, read_key or _plain_key), model, others)
         if are_by_key(items):
             self.read_keys()
+        read: list[tuple[Label, bool]] = []
+        rejected, now = [], iso_now()
+        for index, item in enumerate(items):
+            try:
+                read.append((self._label(item, judging, now), item.get("at") is not None))
+            except _RejectedError as no:
+                rejected.append(Rejection(index, no.code, no.why))
+        return LabelsRead(read, rejected)
+
+    def decide(self, read: LabelsRead) -> LabelResult:
+        """What has to be stored of labels, beside what is stored already: one after another, each with what came of the one before."""
+        new: list[Label] = []
+        seen: dict[str, list[Label]] = {}
         with self._lock:
             self._read_labels()
             if (is_there := self._deleted(self._label_scan)) is not None:
                 self._labels = {one: labels for one, labels in self._labels.items() if is_there(one)}
-            accepted, rejected, new = 0, [], []
-            seen: dict[str, list[Label]] = {}
-            now = iso_now()
-            for index, item in enumerate(items):
-                try:
-                    label = self._label(item, judging, now)
-                except _RejectedError as no:
-                    rejected.append(Rejection(index, no.code, no.why))
-                    continue
-                accepted += 1
+            for label, explicit in read.labels:
                 known = self._labels.get(label.id, []) + seen.get(label.id, [])
-                explicit = item.get("at") is not None
                 if not _says_nothing_new(label, known, explicit):
                     seen.setdefault(label.id, []).append(label)
                     new.append(label)
-            return LabelResult(accepted, rejected, new)
+        return LabelResult(len(read.labels), read.rejected, new)
 
     def read_keys(self) -> None:
         """Read which predictions keys mean. The first time it is the whole journal: labels by id need not wait for that, if it is done

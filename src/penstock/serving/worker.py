@@ -33,6 +33,10 @@ from penstock.serving.watching import watching_of
 log = logging.getLogger("penstock.serving")
 
 
+_LOOK_UPS = 3
+"""Requests whose labels are looked up at once: each takes a thread, of which others need some, too."""
+
+
 class Beside(Protocol):
     """What answers beside HTTP, in the same event loop."""
 
@@ -82,6 +86,7 @@ class Worker:
         self._labels = LabelBook(ServingFolder(state_dir).journal)
         self.guards = GuardWatch(state_dir, self._arms)
         self._one_at_a_time, self._one_reads_keys = asyncio.Lock(), asyncio.Lock()
+        self._few_look_up = asyncio.Semaphore(_LOOK_UPS)
         self.one_changes_shelf = asyncio.Lock()
         self.closing: list[Callable[[], None]] = []  # what is to be closed with the worker
         self.failure: BaseException | None = None  # why it could not start, or go on; for whoever started it
@@ -114,14 +119,16 @@ class Worker:
         live = self.serving.live
         bundle = live.bundle
         others = judges_of(self.state_dir, self.models.shelf, self.models.loaded())
-        judge = partial(
-            self._labels.judge, items, bundle.decoder, bundle.read_key, model=live.entry.model, others=others
+        look_up = partial(
+            self._labels.read, items, bundle.decoder, bundle.read_key, model=live.entry.model, others=others
         )
         if are_by_key(items):
             async with self._one_reads_keys:
                 await asyncio.to_thread(self._labels.read_keys)
+        async with self._few_look_up:
+            read = await asyncio.to_thread(look_up)
         async with self._one_at_a_time:
-            result = await asyncio.to_thread(judge)
+            result = await asyncio.to_thread(self._labels.decide, read)
             if result.new:
                 self.journal.labels([label.to_json() for label in result.new])
         return result
