@@ -146,7 +146,7 @@ def test_the_wait_for_a_reader_goes_on_while_it_takes_a_little() -> None:
     left = [640_000]
     connection.flow = SimpleNamespace(write_paused=True, pause_writing=lambda: None)  # type: ignore[assignment]
     connection.transport = SimpleNamespace(get_write_buffer_size=lambda: left[0])  # type: ignore[assignment]
-    connection.limits = Limits(1, 1, 1, send_s=5, body_bytes=1, connections=1)
+    connection.limits = Limits(1, 1, 1, send_s=5, body_bytes=1, connections=1, unfinished_bytes=1)
     connection.pause_writing()
     before = connection.waits_for()
     left[0] -= 10
@@ -169,6 +169,67 @@ def test_a_connection_that_was_refused_by_its_headers_waits_for_the_next_request
             connection.sendall(head(length=len(BODY)) + BODY)
             assert status_of(reply(connection)) == 401
             time.sleep(pause_s)
+
+
+def test_a_request_that_was_refused_by_its_head_fills_no_memory(deploy: Deploy, start_server: Start) -> None:
+    """By strangers without a token: a hundred megabytes of bodies that nobody reads."""
+    deploy(1)
+    server = start_server("--settings", '{"consumers": "declared"}')
+    with connected(server) as connection:
+        connection.sendall(head(length=len(BODY)) + BODY)
+        assert status_of(reply(connection)) == 401
+    before = _resident_mb(server)
+    with ExitStack() as held:
+        for _ in range(12):
+            connection = held.enter_context(connected(server))
+            connection.sendall(head(length=10_000_000))
+            assert status_of(reply(connection)) == 401
+            for _ in range(9):
+                connection.sendall(bytes(1_000_000))
+        assert server.ask("GET", "/healthz")[0] == 200
+        assert _resident_mb(server) - before < 40
+
+
+@pytest.mark.parametrize("kind", ["content-length: 100000000", "transfer-encoding: chunked"])
+def test_the_rest_of_a_refused_request_is_not_read_for_ever(server: Server, kind: str) -> None:
+    """After as much as a body may have the connection is closed."""
+    for path in ("/predict", "/labels"):
+        with connected(server) as connection:
+            connection.sendall(head("origin: http://evil.example", kind, path=path))
+            assert status_of(reply(connection)) == 403
+            with pytest.raises(OSError):  # reset, or a broken pipe: the system says
+                _send_for_ever(connection, b"186A0\r\n" + bytes(100_000) + b"\r\n")
+    assert is_well(server)
+
+
+def test_of_unfinished_requests_no_more_is_held_than_the_server_may(deploy: Deploy, start_server: Start) -> None:
+    """Over all connections: who has been silent for longest gives way, who sends at once is answered."""
+    deploy(1)
+    server = start_server("--settings", '{"max_body_bytes": 1000000, "max_unfinished_bytes": 2500000}')
+    large = json.dumps({"rows": [ROWS[0]], "filler": "x" * 900_000}).encode()
+    with ExitStack() as held:
+        silent = [held.enter_context(connected(server)) for _ in range(4)]
+        for connection, path in zip(silent, ("/predict", "/labels", "/predict", "/invocations"), strict=True):
+            connection.sendall(head(path=path, length=900_001) + bytes(900_000))
+            for _ in range(5):
+                assert is_well(server)  # meanwhile what was sent has been read
+        for connection in silent[:2]:
+            answer = reply(connection)
+            assert status_of(answer) == 503
+            assert b"too-much-unfinished" in answer
+        with connected(server) as connection:
+            connection.sendall(head(length=len(large)) + large)
+            assert status_of(reply(connection)) == 400  # as an unknown field: it was read
+        assert status_of(reply(silent[2])) == 503
+        silent[3].sendall(b"}")
+        assert status_of(reply(silent[3])) == 400
+
+
+def test_a_flood_of_small_headers_is_refused_before_it_ends(server: Server) -> None:
+    """Each costs far more than its four bytes."""
+    with connected(server) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\n" + b"a:\r\n" * 300)
+        assert status_of(reply(connection)) == 431
 
 
 def _send_for_ever(connection: socket.socket, data: bytes) -> None:

@@ -123,6 +123,7 @@ def server_settings(declared: ServingSection, folder: Path | None = None) -> Ser
         keep_alive_s=declared.keep_alive_s,
         max_connections=declared.max_connections,
         grpc_port=declared.grpc_port,
+        max_unfinished_bytes=declared.max_unfinished_bytes,
         objectives=objective_settings(declared),
         logs=LogSettings(logs.format, logs.level, logs.sample),
         traces=declared.traces,

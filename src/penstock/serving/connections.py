@@ -12,13 +12,15 @@ import resource
 from collections.abc import Set
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from penstock.serving.heads import MOST_HEADERS
 from penstock.serving.metrics import Metrics
 from penstock.serving.refusals import error_body
 from penstock.serving.settings import ServeSettings
+from penstock.serving.unfinished import Unfinished
 
 log = logging.getLogger("penstock.serving")
 
@@ -34,7 +36,8 @@ _SPARE_FILES = 128  # descriptors that are not for connections: journal, slots, 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a connection may take; times in seconds. `connections`: of one worker, by each of HTTP and gRPC."""
+    """What a connection may take; times in seconds. `connections`: of one worker, by each of HTTP and gRPC; `unfinished_bytes`: what is
+    held of requests that have not come whole yet, of all connections together."""
 
     header_s: float
     body_s: float
@@ -42,6 +45,7 @@ class Limits:
     send_s: float
     body_bytes: int
     connections: int
+    unfinished_bytes: int
 
 
 def limits_of(settings: ServeSettings) -> Limits:
@@ -56,6 +60,7 @@ def limits_of(settings: ServeSettings) -> Limits:
         settings.body_timeout_s,
         settings.max_body_bytes,
         max(16, most) if settings.max_connections is None else min(settings.max_connections, max(16, most)),
+        settings.unfinished_bytes,
     )
 
 
@@ -65,11 +70,13 @@ def time_of_body(limits: Limits) -> float:
 
 
 class Connection(HttpToolsProtocol):
-    """A connection within limits. `limits` and `metrics` are set on a subclass of each worker's own."""
+    """A connection within limits. `limits`, `metrics` and `unfinished` are set on a subclass of each worker's own."""
 
     limits: Limits
     metrics: Metrics
-    _head_bytes = 0
+    unfinished: Unfinished
+    _waits: Literal["", "head", "body"] = ""  # for the rest of what, of a request that has begun
+    _head_bytes = _held_bytes = _dropped_bytes = 0
     _pauses = _unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -85,21 +92,69 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.scope is None or "method" in self.scope:
+        if self._waits and not self.transport.is_closing():
+            self._hold(len(data))
+
+    def _hold(self, size: int) -> None:
+        """Count what came of a request that has no end yet."""
+        limits = self.limits
+        if self._waits == "head":
+            self._head_bytes += size
+            if self._head_bytes > HEAD_BYTES or len(self.headers) > MOST_HEADERS:
+                self.refuse(
+                    431,
+                    "head-too-large",
+                    f"the head of the request is longer than {HEAD_BYTES:,} bytes, or has more than {MOST_HEADERS} headers",
+                    "address and headers together must be shorter",
+                    "send less in headers, and rows in the body",
+                )
+                return
+        elif self.cycle.response_complete:  # refused by its head: the rest is thrown away, within limits
+            self._dropped_bytes += size
+            if self._dropped_bytes > limits.body_bytes:
+                self.transport.close()
             return
-        self._head_bytes += len(data)  # the head of a request has begun, and has no end yet
-        if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
-            self.refuse(
-                431,
-                "head-too-large",
-                f"the head of the request is longer than {HEAD_BYTES:,} bytes",
-                "address and headers together must be shorter",
-                "send less in headers, and rows in the body",
-            )
+        self._held_bytes = min(self._held_bytes + size, limits.body_bytes)  # of a larger body no more is held
+        self.unfinished.came(self, self._held_bytes)
+
+    def _let_go(self) -> None:
+        """Nothing of an unfinished request is held any more."""
+        if self._held_bytes:
+            self._held_bytes = 0
+            self.unfinished.gone(self)
+
+    def give_way(self) -> None:
+        """End this connection, because it has been silent for longest of those that fill the memory for unfinished requests."""
+        self.refuse(
+            503,
+            "too-much-unfinished",
+            "the server holds as much of unfinished requests as it may",
+            f"that is {self.limits.unfinished_bytes:,} bytes in this process, and this request was silent for longest",
+            "send it again at once, without pauses; over a slow network, fewer rows in one request",
+        )
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = 0
+        self._waits = "head"
+        self._head_bytes = self._dropped_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        self._waits = "body"
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._waits = ""
+        self._let_go()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if self.cycle.response_complete:  # not that of a request before it
+            self._let_go()
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._let_go()
+        super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -112,6 +167,7 @@ class Connection(HttpToolsProtocol):
 
     def refuse(self, status: int, code: str, what: str, why: str, way_out: str) -> None:
         """Answer by hand, and close."""
+        self._let_go()
         self.metrics.request("other", status)
         content = error_body({"code": code, "what": what, "why": why, "try": way_out, "path": ""})
         head = (
@@ -128,11 +184,7 @@ class Connection(HttpToolsProtocol):
             return "reader", self._pauses
         if self.scope is None:
             return "first", self
-        if "method" not in self.scope:
-            return "head", self.scope
-        if self.cycle is not None and self.cycle.more_body:
-            return "body", self.cycle
-        return "", None
+        return self._waits, self.scope
 
     def time_for(self, what: str) -> float:
         """How long it may wait for that."""

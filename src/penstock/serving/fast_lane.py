@@ -24,6 +24,7 @@ from penstock.serving.meant import MEANT, about
 from penstock.serving.metrics import PREDICTED
 from penstock.serving.predicting import Predicting
 from penstock.serving.refusals import headers_of, refusal
+from penstock.serving.unfinished import Unfinished
 from penstock.serving.urgency import USUAL, Urgency, urgency_of
 from penstock.serving.worker import Worker
 
@@ -146,7 +147,7 @@ class Call:
     def __init__(self, protocol: PredictProtocol, *, keep_alive: bool) -> None:
         self._protocol = protocol
         self.keep_alive = keep_alive
-        self.body: bytes | list[bytes] = b""
+        self.body: bytes | bytearray = b""
         self.urgency = USUAL
         self.caller: Caller | None = None
         self.who: Asking | None = None
@@ -212,7 +213,8 @@ class PredictProtocol(Connection):
     @classmethod
     def of(cls, lane: FastLane, limits: Limits) -> type[PredictProtocol]:
         """The protocol of a worker."""
-        return type("WorkerPredictProtocol", (cls,), {"lane": lane, "limits": limits, "metrics": lane.worker.metrics})
+        own = {"lane": lane, "limits": limits, "unfinished": Unfinished(limits.unfinished_bytes)}
+        return type("WorkerPredictProtocol", (cls,), {**own, "metrics": lane.worker.metrics})
 
     # ------------------------------------------------------------ told by the parser
 
@@ -224,6 +226,7 @@ class PredictProtocol(Connection):
         if self.url != b"/predict" or self.lane.is_watched or not self._is_plain():
             super().on_headers_complete()
             return
+        self._waits = "body"
         call = Call(self, keep_alive=self.parser.should_keep_alive())
         self._call = self.cycle = call  # type: ignore[assignment]  # it answers what uvicorn asks of its own
         self.scope["method"] = "POST"
@@ -243,12 +246,14 @@ class PredictProtocol(Connection):
         call = self._call
         if call is None:
             super().on_body(body)
+        elif call.response_complete:  # refused by its head
+            return
         elif not call.body:
             call.body = body
-        elif isinstance(call.body, list):
-            call.body.append(body)
-        else:
-            call.body = [call.body, body]
+        else:  # not a list of pieces: of one byte each, they would be forty times the body
+            if isinstance(call.body, bytes):
+                call.body = bytearray(call.body)
+            call.body += body
 
     def on_message_complete(self) -> None:
         call = self._call
@@ -258,9 +263,12 @@ class PredictProtocol(Connection):
             return
         # also where its head was refused: the connection waits for another request, not for this one's body
         call.is_whole = True
+        self._waits = ""
         body, call.body = call.body, b""
+        if self._held_bytes:
+            self._let_go()
         if not call.response_complete:
-            self.lane.ask(call, b"".join(body) if isinstance(body, list) else body)
+            self.lane.ask(call, body if isinstance(body, bytes) else bytes(body))
 
     def _is_plain(self) -> bool:
         """Whether this is a request for the fast lane; its address is."""
@@ -275,6 +283,11 @@ class PredictProtocol(Connection):
         return False
 
     # ------------------------------------------------------------ the connection
+
+    def _let_go(self) -> None:
+        if self._call is not None:
+            self._call.body = b""
+        super()._let_go()
 
     def connection_lost(self, exc: Exception | None) -> None:
         call = self._call
@@ -300,6 +313,8 @@ class PredictProtocol(Connection):
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
+        if self._held_bytes:
+            self._let_go()
         self.server_state.total_requests += 1
         self.flow.resume_reading()
         self._idle_since = self.loop.time()

@@ -18,8 +18,8 @@ NOTED = frozenset(
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
-
 MOST_HEADERS = 200
+"""Of one request."""
 
 
 def heads_of(scope: Scope) -> Heads:

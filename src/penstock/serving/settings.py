@@ -96,12 +96,24 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     header_timeout_s: float = 10.0  # from the first byte of a request to the end of its headers
     body_timeout_s: float = 30.0  # and a second more for each 64 kB; also: how long an answer waits to be read
     max_connections: int | None = None  # of one worker; None: as many as the system lets it hold files open
+    max_unfinished_bytes: int | None = (
+        None  # of one worker, over all connections; None: 128 MiB, or twice `max_body_bytes`
+    )
     objectives: ObjectiveSettings = ObjectiveSettings()
     logs: LogSettings = LogSettings()
     traces: bool = False  # OpenTelemetry; where to is said by the environment
     tls: TlsSettings | None = None  # None: in the clear
     host: str = "127.0.0.1"  # that it listens on, as `serve` was told
     grpc_port: int | None = None  # None: no gRPC; 0: a free port, of one worker
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """What a worker may hold of requests that have not come whole yet."""
+        return (
+            max(128 * 2**20, 2 * self.max_body_bytes)
+            if self.max_unfinished_bytes is None
+            else self.max_unfinished_bytes
+        )
 
     def check(self) -> None:
         """
@@ -138,6 +150,8 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _check("[serving.logs] sample", self.logs.sample, 0.0, 1.0)
         if self.max_connections is not None:
             _check("[serving] max_connections", self.max_connections, 1, None)
+        if self.max_unfinished_bytes is not None:
+            _check("[serving] max_unfinished_bytes", self.max_unfinished_bytes, self.max_body_bytes, None)
         if self.deadline_ms is not None:
             _check("[serving] deadline_ms", self.deadline_ms, 0.001, None)
 

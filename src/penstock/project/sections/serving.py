@@ -171,6 +171,7 @@ class ServingSection(Section, frozen=True):
     keep_alive_s: float = 65.0  # how long a connection may lie idle
     max_connections: int | None = None  # of one worker; default: as many as the system lets it hold files open
     grpc_port: int | None = None  # where gRPC is answered as well; default: nowhere
+    max_unfinished_bytes: int | None = None  # of one worker, of all requests that have not come whole yet
     objectives: ObjectivesSection = ObjectivesSection()
     logs: LogsSection = LogsSection()
     traces: bool = False  # OpenTelemetry; where to is said by the environment
@@ -212,3 +213,9 @@ class ServingSection(Section, frozen=True):
                 "write a number from 1 to 65535, such as 8001; for a free one: penstock serve --grpc-port 0",
             )
         yield from not_positive(self, "max_body_bytes", "memory_mb", "deadline_ms", "max_connections")
+        if self.max_unfinished_bytes is not None and self.max_unfinished_bytes < self.max_body_bytes:
+            yield (
+                "max_unfinished_bytes",
+                f"{self.max_unfinished_bytes:,} is less than max_body_bytes, {self.max_body_bytes:,}: the largest body could never come",
+                "write as much at least",
+            )
