@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import penstock
+from penstock.features.openmp import asleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class _Process:
         self.kill_at: float | None = None
         source = str(Path(penstock.__file__).parents[1])  # -P: a folder "penstock" where the user stands is not ours
         environment = {
-            **os.environ,
+            **asleep(os.environ),
             "PYTHONPATH": os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH")))),
             "OMP_NUM_THREADS": str(threads),
             "OPENBLAS_NUM_THREADS": str(threads),

@@ -295,10 +295,14 @@ def fit_novelty(frame: Frame, layout: Layout, *, seed: int = 0) -> FittedNovelty
     folds = [(_take(sample, fold != k), _take(sample, fold == k)) for k in range(min(FOLDS, len(rows) // 2))]
 
     known = Known.of(pack(frame, layout), layout)
-    words_limit = _words_limit(folds, layout)
+    looks = [_Look(Known.of(inside, layout)) for inside, _ in folds]
+    words_limit = _words_limit([look.shares(held) for look, (_, held) in zip(looks, folds, strict=True)], layout)
     counted = np.ones(len(known.columns), np.float32)
     counted[len(known.columns) - len(layout.times) :] = 0.0
-    parts = [replace(_fit(Known.of(inside, layout), inside, words_limit, seed), counted=counted) for inside, _ in folds]
+    parts = [
+        replace(_fit(look, inside, words_limit, seed), counted=counted)
+        for look, (inside, _) in zip(looks, folds, strict=True)
+    ]
     told = [part._run(held) for part, (_, held) in zip(parts, folds, strict=True)]
     if told:
         usual = np.concatenate([outside for _, outside in told]).mean(axis=0) > USUAL_OUTSIDE
@@ -306,7 +310,7 @@ def fit_novelty(frame: Frame, layout: Layout, *, seed: int = 0) -> FittedNovelty
             counted = np.where(usual, np.float32(0.0), counted)
             told = [replace(part, counted=counted)._run(held) for part, (_, held) in zip(parts, folds, strict=True)]
     scores = [score for score, _ in told]
-    final = _fit(known, sample, words_limit, seed)
+    final = _fit(_Look(known), sample, words_limit, seed)
     return replace(final, counted=counted, limit=_limit(np.concatenate(scores) if scores else np.zeros(0)))
 
 
@@ -321,44 +325,59 @@ def _limit(scores: np.ndarray) -> float:
     return float(scores.max(initial=1.0)) + 0.5
 
 
-def _words_limit(folds: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]], layout: Layout) -> np.ndarray:
+def _words_limit(shares: list[np.ndarray], layout: Layout) -> np.ndarray:
     """Per text column, the share of unknown words that few held-out texts exceed; 1 where nothing can."""
-    if not layout.texts or not folds:
+    if not layout.texts or not shares:
         return np.ones(len(layout.texts), np.float32)
-    shares = np.concatenate([_run_part(Known.of(inside, layout), held, part=1) for inside, held in folds])
-    return np.quantile(shares, 1.0 - FLAGGED / 2, axis=0).astype(np.float32)
+    return np.quantile(np.concatenate(shares), 1.0 - FLAGGED / 2, axis=0).astype(np.float32)
 
 
-def _fit(known: Known, feeds: Mapping[str, np.ndarray], words_limit: np.ndarray, seed: int) -> FittedNovelty:
-    """Known values and trees of these rows; every column counted, and no limit yet."""
-    known = replace(known, words_limit=words_limit)
+def _fit(look: _Look, feeds: Mapping[str, np.ndarray], words_limit: np.ndarray, seed: int) -> FittedNovelty:
+    """Trees of these rows; every column counted, and no limit yet."""
+    layout = look.known.layout
     n_rows = len(next(iter(feeds.values())))
-    n_features = len(known.layout.numbers) + len(known.codes) + len(known.layout.times)
-    trees = _contrast(_run_part(known, feeds, part=0), seed) if n_features > 1 and n_rows >= MIN_ROWS else None
+    n_features = len(layout.numbers) + len(look.known.codes) + len(layout.times)
+    trees = _contrast(look.features(feeds), seed) if n_features > 1 and n_rows >= MIN_ROWS else None
+    known = replace(look.known, words_limit=words_limit)
     return FittedNovelty(known, trees, np.ones(len(known.columns), np.float32))
 
 
-def _run_part(known: Known, feeds: Mapping[str, np.ndarray], *, part: int) -> np.ndarray:
-    """Output number `part` of `Known.emit` for packed rows: the trees are grown on what the graph will show them."""
-    import spox
+class _Look:
+    """What `Known.emit` makes of packed rows, but for which columns are outside: the trees are grown on what the graph will show them."""
 
-    from penstock.bundle.graph import open_session
-    from penstock.features.graph import packed_arguments
+    def __init__(self, known: Known) -> None:
+        self.known = known
 
-    inputs = packed_arguments(known.layout)
-    output = known.emit(inputs)[part]
-    if output is None:
-        raise AssertionError("asked for a part that these columns do not have")
-    return open_session(spox.build(inputs, {"part": output}).SerializeToString()).run(None, dict(feeds))[0]
+    def features(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What the trees look at, float32 (n, d)."""
+        return self._session.run(["features"], dict(feeds))[0]
+
+    def shares(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Shares of unknown words, float32 (n, texts)."""
+        if not self.known.layout.texts:
+            return np.zeros((len(next(iter(feeds.values()))), 0), np.float32)
+        return self._session.run(["shares"], dict(feeds))[0]
+
+    @cached_property
+    def _session(self) -> Any:
+        import spox
+
+        from penstock.bundle.graph import open_session
+        from penstock.features.graph import packed_arguments
+
+        inputs = packed_arguments(self.known.layout)
+        features, shares, _ = self.known.emit(inputs)
+        parts = {"features": features, "shares": shares}
+        outputs = {name: part for name, part in parts.items() if part is not None}
+        return open_session(spox.build(inputs, outputs).SerializeToString())
 
 
 def _contrast(real: np.ndarray, seed: int) -> TreeEnsemble:
     """Trees that tell rows (n, d) from rows whose columns were shuffled independently."""
-    import lightgbm
-
+    from penstock.features.openmp import load_lightgbm
     from penstock.learning.trees import from_lightgbm
 
-    rng = np.random.default_rng(seed)
+    lightgbm, rng = load_lightgbm(), np.random.default_rng(seed)
     shuffled = np.stack([rng.permutation(column) for column in real.T], axis=1)
     label = np.repeat([0.0, 1.0], len(real))
     share = min(FEATURE_SHARE, FEATURES_AT_ONCE / real.shape[1])

@@ -116,8 +116,9 @@ def _learn_first(target: Target, rows: np.ndarray, seed: int) -> tuple[np.ndarra
 
 def _boosted(X: np.ndarray, y: np.ndarray, task: Task, seed: int) -> Predict | None:
     """The answers of a fitted model: probabilities (n, classes), or numbers (n,)."""
-    import lightgbm
+    from penstock.features.openmp import load_lightgbm
 
+    lightgbm = load_lightgbm()
     params = {
         "objective": {Task.BINARY: "binary", Task.MULTICLASS: "multiclass", Task.REGRESSION: "regression"}[task],
         "num_leaves": 15, "learning_rate": 0.15, "min_data_in_leaf": max(3, min(20, len(X) // 20)), "verbosity": -1,

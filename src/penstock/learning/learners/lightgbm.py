@@ -93,8 +93,9 @@ class LightGBM:
         use : which rows grow trees (0), which ones they are stopped by (1); others are left out. Default: a random tenth.
         resample : what is done to the rows that grow trees. Those that stop them are as they are, but weigh as much by class.
         """
-        import lightgbm
+        from penstock.features.openmp import load_lightgbm
 
+        lightgbm = load_lightgbm()
         full = self.space(shape).complete({k: v for k, v in params.items() if k != "n_estimators"})
         rounds = params.get("n_estimators", full.pop("n_estimators", None))
         if len(np.unique(y)) < 2:
@@ -167,11 +168,11 @@ def _dataset(
     settings: dict[str, Any],
     reference: Any = None,
 ) -> Any:
-    import lightgbm
+    from penstock.features.openmp import load_lightgbm
 
     take = slice(None) if rows is None else rows
     part = X if rows is None else X[rows]
-    return lightgbm.Dataset(
+    return load_lightgbm().Dataset(
         part, y[take], weight=None if weights is None else weights[take], reference=reference, params=settings
     )
 
