@@ -104,6 +104,36 @@ class Job:
     steps: Steps | None = None  # of its trace, where it is traced
     held: list[tuple[Job, Answered]] | None = None
 
+    def fill(self, work: Work) -> bool:
+        """Have its rows as the model takes them; False where they cannot be, which is told to whoever asked."""
+        try:
+            self.rows = work.filled(self)
+        except Exception as error:  # noqa: BLE001  # told to whoever asked
+            self.refuse(error)
+            return False
+        return True
+
+    def answer(self, predictions: bytes) -> None:
+        self.settle()
+        self.reply.answer(self.loaded, predictions)
+
+    def refuse(self, error: Exception) -> None:
+        """Unless it is settled already."""
+        if not self.is_settled:
+            self.settle()
+            self.reply.refuse(error)
+
+    def leave(self) -> None:
+        """Nobody waits for it."""
+        self.settle()
+        self.reply.drop()
+
+    def settle(self) -> None:
+        """It has no turn any more."""
+        self.is_settled = True
+        if self.timer is not None:
+            self.timer.cancel()
+
 
 def predicted(jobs: Sequence[Job]) -> list[Answered | Exception]:
     """The answers to jobs of one bundle, in one execution; a request that cannot be read is refused by itself."""

@@ -16,12 +16,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter_ns
 from weakref import WeakKeyDictionary
 
 from penstock.bundle.runtime import Bundle
+from penstock.serving.beside import BESIDE_ROWS, Threads, is_long
 from penstock.serving.costs import Costs
+from penstock.serving.fallbacks import Fallbacks
 from penstock.serving.jobs import NEVER, Answered, Job, Work, predicted
 from penstock.serving.leaving import Ready
 from penstock.serving.line import Line, kept_waiting, overloaded, too_late
@@ -29,10 +31,11 @@ from penstock.serving.settings import BatchingSettings
 from penstock.serving.urgency import LOW
 
 _SLICE_NS = 1_000_000  # of short executions, after which the loop looks at its sockets again
-_BESIDE_NS = 2_000_000  # what is expected to take longer is done in a thread
-_BESIDE_ROWS = 100
 _MARGIN_NS = 2_000_000  # the event loop's timers count milliseconds
 _MOST_LAG_NS = 20_000_000
+
+Executed = tuple[Sequence[Answered | Exception], Sequence[Ready | None], int]
+"""What came of an execution: for each job its answers, and what is ready of them; and the nanoseconds of the model itself."""
 
 
 class Turns:
@@ -49,15 +52,11 @@ class Turns:
     ) -> None:
         self._work, self._batching = work, batching
         self._max_wait_ns = max_wait_ms * 1e6
-        self._threads = threads or _processors()
-        self._free = self._threads
+        self._threads = Threads(threads or _processors(), "predict")
+        self._fallbacks = Fallbacks(work, self._threads.n)
         self._here, self._beside = Line(), Line()
         self._new: list[Job] = []  # those here with a deadline that no timer watches yet
-        self._running_ns = 0  # expected, of what threads are at
         self._costs: WeakKeyDictionary[Bundle, Costs] = WeakKeyDictionary()  # a bundle that is unloaded goes
-        self._pool: ThreadPoolExecutor | None = None
-        self._instead: ThreadPoolExecutor | None = None  # for fallbacks: free when the threads of the models are not
-        self._instead_ns = 0  # expected, of what those threads have to do
         self._is_called = False
         self._lag_ns = 0.0  # by which the loop's timers strike too late, on this machine at this time
         self.looked_ns = self.worked_ns = 0
@@ -80,13 +79,13 @@ class Turns:
         """
         n_rows = len(job.asked.rows)
         job.cost_ns = cost = self.costs_of(job.loaded.bundle).of(n_rows)
-        if _is_long(cost, n_rows):
+        if is_long(cost, n_rows):
             self._refuse_early(job, self._beside, self._wait_beside(job.priority))
             if job.due_ns != NEVER and not self._watch(job):
                 self.costs_of(job.loaded.bundle).forget_a_little()
                 self._late(job, self._beside)
                 return
-            has_waited = self._beside.length > 0 or not self._free
+            has_waited = self._beside.length > 0 or not self._threads.free
             self._beside.put(job)
             self._start(in_time=has_waited)
             return
@@ -98,16 +97,15 @@ class Turns:
         self._call()
 
     def close(self) -> None:
-        for pool in (self._pool, self._instead):
-            if pool is not None:
-                pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
+        self._fallbacks.close()
 
     # ------------------------------------------------------------ too many
 
     def _wait_beside(self, priority: int) -> int:
-        if self._free and not self._beside.length:
+        if self._threads.free and not self._beside.length:
             return 0
-        return (self._beside.ahead_ns(priority) + self._running_ns) // self._threads
+        return (self._beside.ahead_ns(priority) + self._threads.expected_ns) // self._threads.n
 
     def _refuse_early(self, job: Job, line: Line, wait_ns: int) -> None:
         """Refuse who would wait for too long, while it is early enough to ask elsewhere."""
@@ -153,70 +151,35 @@ class Turns:
         while (job := line.overtaken(now - int(self._max_wait_ns))) is not None:
             line.forget(job)
             if job.reply.is_gone:
-                self._leave(job)
+                job.leave()
             else:
                 self._work.shed()
-                self._refuse(job, kept_waiting(now - job.since_ns))
+                job.refuse(kept_waiting(now - job.since_ns))
+
+    def _is_in_time(self, job: Job, line: Line) -> bool:
+        """Whether its own answer can be in time; where it cannot, that is settled."""
+        if job.due_ns == NEVER:
+            return True
+        costs = self.costs_of(job.loaded.bundle)
+        if perf_counter_ns() + costs.of(len(job.asked.rows)) <= job.due_ns:
+            return True
+        costs.forget_a_little()
+        self._late(job, line)
+        return False
 
     def _late(self, job: Job, line: Line) -> None:
         """Its own answer would be late: a fallback's, if there is one and it is no later than the model may be; else it is
         told so."""
-        needs, n_rows = self._work.instead_ns(job), len(job.asked.rows)
-        grace = self.costs_of(job.loaded.bundle).of(n_rows)
-        wait_ns = self._instead_ns // self._threads
-        if needs is None or perf_counter_ns() + wait_ns + needs > job.due_ns + grace:
+        if not self._fallbacks.answer(job, grace_ns=self.costs_of(job.loaded.bundle).of(len(job.asked.rows))):
             self._work.shed()
-            self._refuse(job, too_late(line.ahead_ns(LOW)))
-        elif _is_long(needs, n_rows):
-            self._fall_back_beside(job, needs)
-        else:
-            began = perf_counter_ns()
-            try:
-                answered = self._work.instead(job)
-                assert answered is not None
-                self._work.instead_took(job, perf_counter_ns() - began)
-                self._answer(job, self._work.keep(job, answered))
-            except Exception as error:  # noqa: BLE001  # told to whoever asked
-                self._refuse(job, error)
-
-    def _fall_back_beside(self, job: Job, needs: int) -> None:
-        if job.rows is None and not self._fill(job):
-            return
-        self._settle(job)  # it has no turn any more, and what the model says of it comes too late
-        if self._instead is None:
-            self._instead = ThreadPoolExecutor(self._threads, thread_name_prefix="fallback")
-        self._instead_ns += needs
-        self._instead.submit(self._run_instead, asyncio.get_running_loop(), job, needs)
-
-    def _run_instead(self, loop: asyncio.AbstractEventLoop, job: Job, needs: int) -> None:
-        outcome: tuple[Answered, Ready] | Exception
-        began = perf_counter_ns()
-        try:
-            answered = self._work.instead(job)
-            assert answered is not None
-            outcome = answered, self._work.made_ready(job, answered)
-        except Exception as error:  # noqa: BLE001  # told to whoever asked
-            outcome = error
-        loop.call_soon_threadsafe(self._done_instead, job, outcome, perf_counter_ns() - began, needs)
-
-    def _done_instead(self, job: Job, outcome: tuple[Answered, Ready] | Exception, ns: int, needs: int) -> None:
-        self._instead_ns -= needs
-        try:
-            if isinstance(outcome, Exception):
-                raise outcome
-            self._work.instead_took(job, ns)
-            content = self._work.keep(job, *outcome)
-        except Exception as error:  # noqa: BLE001  # told to whoever asked
-            job.reply.refuse(error)
-        else:
-            job.reply.answer(job.loaded, content)
+            job.refuse(too_late(line.ahead_ns(LOW)))
 
     # ------------------------------------------------------------ who is next
 
     def _next(self, line: Line) -> list[Job]:
         """Who is answered in the next execution: one, or several that wait where that is cheaper."""
         while (first := line.take()) is not None and first.reply.is_gone:
-            self._leave(first)
+            first.leave()
         if first is None:
             return []
         batching = self._batching
@@ -235,15 +198,10 @@ class Turns:
                 break
             line.take()
             if job.reply.is_gone:
-                self._leave(job)
+                job.leave()
             else:
                 jobs.append(job)
         return jobs
-
-    def _leave(self, job: Job) -> None:
-        """Nobody waits for it."""
-        self._settle(job)
-        job.reply.drop()
 
     # ------------------------------------------------------------ here
 
@@ -257,7 +215,7 @@ class Turns:
         self._is_called = False
         began = now = perf_counter_ns()
         while now - began < _SLICE_NS and (jobs := self._next(self._here)):
-            self._execute(jobs, now)
+            self._execute(jobs)
             now = perf_counter_ns()
         if self._new:
             self._watch_new()
@@ -266,22 +224,15 @@ class Turns:
             self._call()
         self.looked_ns, self.worked_ns = began, now
 
-    def _execute(self, jobs: list[Job], now: int) -> None:
-        costs = self.costs_of(jobs[0].loaded.bundle)
-        ready = []
-        for job in jobs:
-            if job.due_ns != NEVER and now + costs.of(len(job.asked.rows)) > job.due_ns:
-                costs.forget_a_little()
-                self._late(job, self._here)
-            elif self._fill(job):
-                ready.append(job)
+    def _execute(self, jobs: list[Job]) -> None:
+        ready = [job for job in jobs if self._is_in_time(job, self._here) and job.fill(self._work)]
         if not ready:
             return
         began = perf_counter_ns()
         outcomes = predicted(ready)
         good = self._keep_all(ready, outcomes, len(ready) * [None])
         if good:
-            costs.learn(good, perf_counter_ns() - began)
+            self.costs_of(ready[0].loaded.bundle).learn(good, perf_counter_ns() - began)
 
     def _keep_all(
         self, jobs: list[Job], outcomes: Sequence[Answered | Exception], ready: Sequence[Ready | None]
@@ -291,7 +242,7 @@ class Turns:
         for job, outcome, made in zip(jobs, outcomes, ready, strict=True):
             if isinstance(outcome, Exception):
                 is_good = False
-                self._refuse(job, outcome)
+                job.refuse(outcome)
                 continue
             rows += len(outcome[1])
             if job.is_settled:
@@ -300,9 +251,9 @@ class Turns:
                 content = self._work.keep(job, outcome, made)
             except Exception as error:  # noqa: BLE001  # told to whoever asked
                 is_good = False
-                self._refuse(job, error)
+                job.refuse(error)
             else:
-                self._answer(job, content)
+                job.answer(content)
         if len(jobs) > 1:
             self._work.together(len(jobs))
         return rows if is_good else 0
@@ -317,85 +268,40 @@ class Turns:
         in_time : not what is expected to end too late: it would take the time of others and help nobody. What did not have to
             wait is tried whatever is expected, so that an expectation that is wrong is found out.
         """
-        while self._free and self._beside.length:
-            jobs = [job for job in self._next(self._beside) if self._can_start(job, in_time)]
-            if not jobs:
-                continue
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="predict")
-            self._free -= 1
-            expected = self.costs_of(jobs[0].loaded.bundle).of(sum(len(job.asked.rows) for job in jobs))
-            self._running_ns += expected
-            self._pool.submit(self._run_beside, asyncio.get_running_loop(), jobs, expected)
+        while self._threads.free and self._beside.length:
+            jobs = [
+                job
+                for job in self._next(self._beside)
+                if (not in_time or self._is_in_time(job, self._beside)) and job.fill(self._work)
+            ]
+            if jobs:
+                expected = self.costs_of(jobs[0].loaded.bundle).of(sum(len(job.asked.rows) for job in jobs))
+                self._threads.do(partial(self._executed, jobs), partial(self._done, jobs), expected)
         if self._beside.length:
             self._shed_overtaken(self._beside)
 
-    def _can_start(self, job: Job, in_time: bool) -> bool:
-        if in_time and job.due_ns != NEVER:
-            costs = self.costs_of(job.loaded.bundle)
-            if perf_counter_ns() + costs.of(len(job.asked.rows)) > job.due_ns:
-                costs.forget_a_little()
-                self._late(job, self._beside)
-                return False
-        return self._fill(job)
-
-    def _run_beside(self, loop: asyncio.AbstractEventLoop, jobs: list[Job], expected: int) -> None:
+    def _executed(self, jobs: list[Job]) -> Executed:
+        """In a thread."""
         began = perf_counter_ns()
         outcomes = predicted(jobs)
         ns = perf_counter_ns() - began
-        ready = [self._made_ready(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
-        loop.call_soon_threadsafe(self._done_beside, jobs, outcomes, ready, ns, expected)
+        return outcomes, [self._made_ready(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)], ns
 
     def _made_ready(self, job: Job, outcome: Answered | Exception) -> Ready | None:
-        if isinstance(outcome, Exception) or job.is_settled or len(outcome[1]) <= _BESIDE_ROWS:
+        if isinstance(outcome, Exception) or job.is_settled or len(outcome[1]) <= BESIDE_ROWS:
             return None
         try:
             return self._work.made_ready(job, outcome)
         except Exception:  # noqa: BLE001  # `keep` meets the same, and tells whoever asked
             return None
 
-    def _done_beside(
-        self,
-        jobs: list[Job],
-        outcomes: list[Answered | Exception],
-        ready: list[Ready | None],
-        ns: int,
-        expected: int,
-    ) -> None:
-        self._free += 1
-        self._running_ns -= expected
+    def _done(self, jobs: list[Job], executed: Executed | Exception) -> None:
         self._start()
+        outcomes, ready, ns = (
+            (len(jobs) * [executed], len(jobs) * [None], 0) if isinstance(executed, Exception) else executed
+        )
         if good := self._keep_all(jobs, outcomes, ready):
             self.costs_of(jobs[0].loaded.bundle).learn(good, ns)
-
-    # ------------------------------------------------------------ replies
-
-    def _fill(self, job: Job) -> bool:
-        try:
-            job.rows = self._work.filled(job)
-        except Exception as error:  # noqa: BLE001  # told to whoever asked
-            self._refuse(job, error)
-            return False
-        return True
-
-    def _answer(self, job: Job, content: bytes) -> None:
-        self._settle(job)
-        job.reply.answer(job.loaded, content)
-
-    def _refuse(self, job: Job, error: Exception) -> None:
-        if not job.is_settled:
-            self._settle(job)
-            job.reply.refuse(error)
-
-    def _settle(self, job: Job) -> None:
-        job.is_settled = True
-        if job.timer is not None:
-            job.timer.cancel()
-
-
-def _is_long(expected_ns: int, n_rows: int) -> bool:
-    """Whether it would hold the loop up."""
-    return expected_ns > _BESIDE_NS or n_rows > _BESIDE_ROWS
 
 
 def _processors() -> int:
