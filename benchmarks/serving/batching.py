@@ -24,7 +24,7 @@ from load import ask
 from run import write_benchmark_bundle
 
 from penstock.bundle.runtime import Bundle
-from penstock.serving.slots import fill_and_switch
+from penstock.serving.switching import fill_and_switch
 
 TICKS = os.sysconf("SC_CLK_TCK")
 MANY, ONE = 32, 1

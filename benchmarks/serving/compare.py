@@ -175,7 +175,7 @@ def environment(bundle: Path, program: Path | str) -> dict[str, str]:
 def own(scratch: Path, bundle: Path, body: bytes) -> list[tuple[str, Any]]:
     """The bare callable and Penstock."""
     from penstock.bundle.runtime import Bundle
-    from penstock.serving.slots import fill_and_switch
+    from penstock.serving.switching import fill_and_switch
 
     state = scratch / "serving"
     fill_and_switch(state, bundle, model="benchmark", version=1, digest=Bundle.load(bundle).digest)

@@ -64,7 +64,7 @@ def turns(scratch: Path, seconds: float) -> None:
     from penstock.bundle.runtime import Bundle
     from penstock.serving.loading import graph_bytes_of, memory_of
     from penstock.serving.shelf import put_on_shelf
-    from penstock.serving.slots import fill_and_switch
+    from penstock.serving.switching import fill_and_switch
 
     state_dir = scratch / "serving"
     folder = write_benchmark_bundle(scratch / "live", 100)

@@ -32,7 +32,7 @@ from penstock.bundle.runtime import Bundle
 from penstock.serving.acknowledgements import STARTING, wait_for_epoch, workers
 from penstock.serving.journal import read
 from penstock.serving.segments import ReadReport, segments
-from penstock.serving.slots import fill_and_switch, switch_back
+from penstock.serving.switching import fill_and_switch, switch_back
 
 HERE = Path(__file__).parent
 LIMIT = 20_000_000

@@ -30,7 +30,7 @@ from penstock.bundle.runtime import Bundle
 from penstock.bundle.signature import DecisionRule, InputColumn, Signature
 from penstock.bundle.specs import ColumnSpec, TargetSpec
 from penstock.objects.digests import canonical_json
-from penstock.serving.slots import fill_and_switch
+from penstock.serving.switching import fill_and_switch
 
 COLUMNS = 20
 TICKS = os.sysconf("SC_CLK_TCK")

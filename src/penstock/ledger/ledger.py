@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the parts are loaded when they are first used: starting a r
     from penstock.ledger.audit import Audit
     from penstock.ledger.datasets import Datasets
     from penstock.ledger.decisions import Decisions
+    from penstock.ledger.digests import Digests
     from penstock.ledger.envelopes import Envelopes
     from penstock.ledger.experiments import Experiments
     from penstock.ledger.items import Items
@@ -45,7 +46,7 @@ class Ledger(Known):
     ----------
     objects : the store of the artifacts. state : the folder for what runs write while they happen.
     is_sqlite : whether it is a file of this machine.
-    trials, registry, seal, datasets, items, access, audit, locks, decisions, experiments : the parts of the ledger.
+    trials, registry, seal, datasets, items, access, audit, locks, decisions, digests, experiments : the parts of the ledger.
     """
 
     trials: Part[Trials] = Part("Trials")
@@ -57,6 +58,7 @@ class Ledger(Known):
     audit: Part[Audit] = Part("Audit")
     locks: Part[Locks] = Part("Locks")
     decisions: Part[Decisions] = Part("Decisions")
+    digests: Part[Digests] = Part("Digests")
     experiments: Part[Experiments] = Part("Experiments")
     _trash: Part[Trash] = Part("Trash")
 
@@ -374,30 +376,6 @@ class Ledger(Known):
         from penstock.ledger.secrets import secret
 
         return secret(self._database, name, size_bytes)
-
-    def cached_digest(self, path: Path) -> str:
-        """The digest of a file, read again only when its size, time or inode has changed."""
-        from penstock.ledger.stat_cache import cached_digest
-
-        return cached_digest(self._database, path)
-
-    def cached_digests(self, paths: list[Path]) -> list[str]:
-        """The digests of many files, in their order."""
-        from penstock.ledger.stat_cache import cached_digests
-
-        return cached_digests(self._database, paths)
-
-    def remembered_digest(self, url: str, identity: str) -> str | None:
-        """The digest of a file that is elsewhere, None where its store says something else of it than before."""
-        from penstock.ledger.stat_cache import remembered_elsewhere
-
-        return remembered_elsewhere(self._database, url, identity)
-
-    def remember_digest(self, url: str, identity: str, digest: str) -> None:
-        """Remember the digest of a file that is elsewhere; `identity` is what its store says of it."""
-        from penstock.ledger.stat_cache import remember_elsewhere
-
-        remember_elsewhere(self._database, url, identity, digest)
 
     def lock(self, name: str, *, wait_s: float = 0.0) -> AbstractContextManager[None]:
         """One process at a time inside the block; ProjectError names the holder. Locks of dead processes are free."""

@@ -23,7 +23,8 @@ from penstock.serving.arm_counts import forget_counts
 from penstock.serving.arms import form_of
 from penstock.serving.conditions import parse
 from penstock.serving.releases import Guards
-from penstock.serving.slots import SlotState, fill_and_switch, prune_bundles, read_slots, restore, switch_back
+from penstock.serving.slots import SlotState, read_slots
+from penstock.serving.switching import fill_and_switch, prune_bundles, restore, switch_back
 
 if TYPE_CHECKING:
     from penstock.ledger.registry import ModelVersion

@@ -18,16 +18,8 @@ from penstock.serving.acknowledgements import Told, untold, wait_for_epoch, wait
 from penstock.serving.arm_counts import forget_counts
 from penstock.serving.arms import refuse_other_form
 from penstock.serving.releases import TOLD, Guards, Mode, Release
-from penstock.serving.slots import (
-    SlotEntry,
-    SlotState,
-    end_release,
-    offer,
-    prune_bundles,
-    read_slots,
-    restore,
-    return_from,
-)
+from penstock.serving.slots import SlotEntry, SlotState, read_slots
+from penstock.serving.switching import end_release, offer, prune_bundles, restore, return_from
 
 if TYPE_CHECKING:
     from penstock.ledger.registry import ModelVersion

@@ -264,8 +264,8 @@ def _around(context: Context, held: HeldSnapshots, *, dry: bool, pinned: str | N
     project = context.project
     return Around(
         root=project.root,
-        digests=context.ledger.cached_digests,
-        remote_digests=context.ledger,
+        digests=context.ledger.digests.of_all,
+        remote_digests=context.ledger.digests,
         snapshots=held,
         scratch=project.state / "fetched",
         dry=dry,

@@ -26,7 +26,8 @@ from penstock.serving.followed import Followed
 from penstock.serving.journal_writer import origin_of
 from penstock.serving.loading import load_bundle
 from penstock.serving.shadow import Shadow
-from penstock.serving.slots import SlotEntry, SlotState, end_watch, read_slots
+from penstock.serving.slots import SlotEntry, SlotState, read_slots
+from penstock.serving.switching import end_watch
 
 log = logging.getLogger("penstock.serving")
 

@@ -27,7 +27,7 @@ from penstock.serving.conditions import Condition, parse
 from penstock.serving.instants import parse_instant
 from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, Release, told_length
 from penstock.serving.sequences import ALPHA
-from penstock.serving.slots import end_release, end_watch, return_from
+from penstock.serving.switching import end_release, end_watch, return_from
 from penstock.serving.verdicts import Evidence, judge, shown
 
 log = logging.getLogger("penstock.serving")

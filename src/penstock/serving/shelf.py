@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from penstock.errors import BadParameter, NewerFormat, NotFound, ServingError
+from penstock.errors import BadParameter, NewerFormat, NotFound
 from penstock.objects.files import write_atomic
+from penstock.serving.copies import copy_bundle
 from penstock.serving.folder import ServingFolder
 from penstock.serving.instants import iso_now
 from penstock.serving.loading import memory_of
-from penstock.serving.slots import SLOTS, SlotEntry, copy_bundle
-from penstock.serving.stored import UNREADABLE, is_count, sound
+from penstock.serving.slots import SLOTS, SlotEntry
+from penstock.serving.stored import is_count, read_stored, sound
 
 FORMAT = 1
 SLOT = "shelf"
@@ -132,17 +133,8 @@ def read_shelf(state_dir: Path) -> Shelf:
     NewerFormat : a later release of Penstock wrote shelf.json.
     ServingError : shelf.json is no such file.
     """
-    path = ServingFolder(state_dir).shelf
-    try:
-        return Shelf.from_json(json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return Shelf()
-    except UNREADABLE as error:
-        raise ServingError(
-            f"{path} cannot be read",
-            why=f"it is not what Penstock writes there ({type(error).__name__}: {error})",
-            way_out="remove it, and put the models on the shelf again with `penstock models shelve`",
-        ) from error
+    way_out = "remove it, and put the models on the shelf again with `penstock models shelve`"
+    return read_stored(ServingFolder(state_dir).shelf, Shelf.from_json, Shelf(), way_out)
 
 
 def put_on_shelf(

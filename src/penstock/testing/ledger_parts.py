@@ -297,7 +297,7 @@ class LedgerPartsContract:
             waiting.result()
         assert order == ["first", "second"]
 
-    # ---- file stat cache
+    # ---- digests of files
 
     def test_the_digest_of_a_file_is_remembered_until_the_file_changes(
         self, open_ledger: OpenLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -307,12 +307,12 @@ class LedgerPartsContract:
         path.write_bytes(b"a,b\n1,2\n")
         long_ago = time.time() - 60
         os.utime(path, (long_ago, long_ago))
-        assert open_ledger().cached_digest(path) == digest_of(b"a,b\n1,2\n")
+        assert open_ledger().digests.of(path) == digest_of(b"a,b\n1,2\n")
         with monkeypatch.context() as patch:
-            patch.setattr("penstock.ledger.stat_cache.sha256_file", lambda path: pytest.fail("read again"))
-            assert open_ledger().cached_digest(path) == digest_of(b"a,b\n1,2\n")
+            patch.setattr("penstock.ledger.digests.sha256_file", lambda path: pytest.fail("read again"))
+            assert open_ledger().digests.of(path) == digest_of(b"a,b\n1,2\n")
         path.write_bytes(b"a,b\n1,3\n")
-        assert open_ledger().cached_digest(path) == digest_of(b"a,b\n1,3\n")
+        assert open_ledger().digests.of(path) == digest_of(b"a,b\n1,3\n")
 
     def test_the_digests_of_many_files_are_remembered_alike(
         self, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -324,7 +324,7 @@ class LedgerPartsContract:
             path.write_text(str(i))
             os.utime(path, (long_ago, long_ago))
         expected = [digest_of(str(i).encode()) for i in range(3)]
-        assert ledger.cached_digests(paths) == expected
+        assert ledger.digests.of_all(paths) == expected
         paths[1].write_text("new")
         read: list[Path] = []
 
@@ -332,19 +332,19 @@ class LedgerPartsContract:
             read.append(path)
             return "sha256:new"
 
-        monkeypatch.setattr("penstock.ledger.stat_cache.sha256_file", reading)
-        assert ledger.cached_digests(paths[::-1]) == [expected[2], "sha256:new", expected[0]]
+        monkeypatch.setattr("penstock.ledger.digests.sha256_file", reading)
+        assert ledger.digests.of_all(paths[::-1]) == [expected[2], "sha256:new", expected[0]]
         assert read == [paths[1].resolve()]
-        assert ledger.cached_digests([]) == []
+        assert ledger.digests.of_all([]) == []
 
     def test_the_digest_of_a_file_elsewhere_is_remembered_while_its_store_says_the_same(self, ledger: Ledger) -> None:
         """By its size, tag and time."""
-        assert ledger.remembered_digest("s3://b/f.csv", "tag 1") is None
-        ledger.remember_digest("s3://b/f.csv", "tag 1", "sha256:1")
-        assert ledger.remembered_digest("s3://b/f.csv", "tag 1") == "sha256:1"
-        assert ledger.remembered_digest("s3://b/f.csv", "tag 2") is None
-        ledger.remember_digest("s3://b/f.csv", "tag 2", "sha256:2")
-        assert ledger.remembered_digest("s3://b/f.csv", "tag 2") == "sha256:2"
+        assert ledger.digests.remembered_digest("s3://b/f.csv", "tag 1") is None
+        ledger.digests.remember_digest("s3://b/f.csv", "tag 1", "sha256:1")
+        assert ledger.digests.remembered_digest("s3://b/f.csv", "tag 1") == "sha256:1"
+        assert ledger.digests.remembered_digest("s3://b/f.csv", "tag 2") is None
+        ledger.digests.remember_digest("s3://b/f.csv", "tag 2", "sha256:2")
+        assert ledger.digests.remembered_digest("s3://b/f.csv", "tag 2") == "sha256:2"
 
     def test_the_digest_of_a_file_that_has_just_been_written_is_not_remembered(
         self, ledger: Ledger, tmp_path: Path
@@ -353,7 +353,7 @@ class LedgerPartsContract:
         path = tmp_path / "bank.csv"
         path.write_bytes(b"1")
         status = path.stat()
-        assert ledger.cached_digest(path) == digest_of(b"1")
+        assert ledger.digests.of(path) == digest_of(b"1")
         path.write_bytes(b"2")
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-        assert ledger.cached_digest(path) == digest_of(b"2")
+        assert ledger.digests.of(path) == digest_of(b"2")

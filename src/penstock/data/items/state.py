@@ -150,7 +150,7 @@ def compare(
 def digest_of_file(workspace: Workspace, file: Path) -> str:
     """The digest of a file; of a large one it is remembered."""
     if file.stat().st_size >= LARGE_BYTES:
-        return workspace.ledger.cached_digest(file)
+        return workspace.ledger.digests.of(file)
     from penstock.objects.files import sha256_file
 
     return sha256_file(file)

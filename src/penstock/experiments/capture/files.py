@@ -119,7 +119,7 @@ def take_inputs(
         try:
             apart_from_store = apart_from_store or without_secrets(file, masker) is not None
             known = apart_from_store or status.st_size >= SMALL_BYTES
-            digest = workspace.ledger.cached_digest(Path(file)) if known else None
+            digest = workspace.ledger.digests.of(Path(file)) if known else None
         except OSError as error:
             left.add(name, f"it cannot be read: {error.strerror}")
             continue

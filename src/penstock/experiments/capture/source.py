@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 CACHE = Path("cache", "source.json")
 SETTLED_NS = 2 * 10**9
-"""A file this young may change again without its time telling (see `penstock.ledger.stat_cache`)."""
+"""A file this young may change again without its time telling (see `penstock.ledger.digests`)."""
 TOLD = 1000
 """Of the files that are left out, so many lines are told."""
 

@@ -89,7 +89,7 @@ def _inputs(
         known = None if kept is None else kept.files.get(path)
         place = _place(root, name, into)
         was_there = Path(os.path.normpath(workspace.root / name))
-        there = workspace.ledger.cached_digest(was_there) if was_there.is_file() else None
+        there = workspace.ledger.digests.of(was_there) if was_there.is_file() else None
         if place is None:
             if there != digest:
                 not_restored.append({"path": name, "why": _why(there)})

@@ -19,16 +19,16 @@ Digests = Callable[[Path], str]
 
 
 class Remembers(Protocol):
-    """What of a ledger is needed here."""
+    """What of a ledger's memory of files is needed here."""
 
-    def cached_digest(self, path: Path) -> str: ...
+    def of(self, path: Path) -> str: ...
 
 
-def digests(ledger: Remembers) -> Digests:
+def digests(remembered: Remembers) -> Digests:
     """The digest of a file, large ones through the ledger's memory."""
 
     def digest(path: Path) -> str:
-        return ledger.cached_digest(path) if path.stat().st_size >= REMEMBERED_BYTES else sha256_file(path)
+        return remembered.of(path) if path.stat().st_size >= REMEMBERED_BYTES else sha256_file(path)
 
     return digest
 

@@ -41,7 +41,7 @@ def surroundings(workspace: Workspace, *, rows: str | None = None) -> Surroundin
     masker = Masker.of_environment(os.environ, names=workspace.declaration.run.secrets)
     ledger = workspace.ledger
     return Surroundings(
-        workspace.root, workspace.objects, digests(ledger), History(ledger, workspace.name), masker, rows
+        workspace.root, workspace.objects, digests(ledger.digests), History(ledger, workspace.name), masker, rows
     )
 
 

@@ -15,7 +15,7 @@ from penstock.packaging.exports.in_image import CONSUMERS, GRPC_PORT, TLS, InIma
 from penstock.packaging.exports.templating import fill
 from penstock.packaging.exports.wheel_file import write_wheel
 from penstock.serving.folder import ServingFolder
-from penstock.serving.slots import fill_and_switch
+from penstock.serving.switching import fill_and_switch
 
 USER_ID = 10001
 
