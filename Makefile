@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 TEST_VENV ?= .venv-test
+# Processes of a test run: one more than the two cores that it is measured on, as tests wait for servers and programs a fifth of the time.
+TEST_PROCESSES ?= 3
+RUN_TESTS = $(TEST_VENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -q
 
 .PHONY: help demo test test-all lint bench clean
 help:
@@ -28,11 +31,11 @@ demo: $(VENV)/.installed
 
 test: $(TEST_VENV)/.installed
 	tests/install-services
-	$(TEST_VENV)/bin/python -m pytest -m "not slow" -n 2 --dist loadfile -q
+	$(RUN_TESTS) -m "not slow"
 
 test-all: $(TEST_VENV)/.installed
 	tests/install-services
-	$(TEST_VENV)/bin/python -m pytest -n 2 --dist loadfile -q
+	$(RUN_TESTS)
 
 lint: $(TEST_VENV)/.installed
 	$(TEST_VENV)/bin/ruff check .
