@@ -112,7 +112,7 @@ def test_no_worker_survives_a_killed_search(project_at: Cli) -> None:
 def test_a_deploy_that_was_killed_leaves_whole_slots_and_the_next_one_works(penstock: Cli, project_at: Cli) -> None:
     """Killed after the envelope was opened and the bundle copied, before the switch: it goes on with that envelope."""
     project = project_at("run")
-    kill_there(start(project, "deploy", "--json", before=stop_at("penstock.serving.slots", "_write")))
+    kill_there(start(project, "deploy", "--json", before=stop_at("penstock.serving.switching", "_write")))
     assert not (project / ".penstock/serving/slots.json").exists()
     done = penstock(project, "deploy")
     assert done.code == 0, done

@@ -422,15 +422,15 @@ def _wait(path: Path) -> None:
 
 def test_a_watch_answers_with_what_is_live_by_then(project_at: Cli, toy: Path) -> None:
     """After a switch the next file gets the new version; a version that was named stays."""
-    from penstock.lifecycle.predict import _Model
+    from penstock.lifecycle.predict_model import PredictModel
     from penstock.objects.tabular import ReadOptions
     from penstock.project.project import Project
-    from penstock.serving.slots import fill_and_switch
+    from penstock.serving.switching import fill_and_switch
 
     project = Project(project_at("live"))
 
-    def model(version: int | None) -> _Model:
-        return _Model(project, version, None, "refuse", (), None, ReadOptions())
+    def model(version: int | None) -> PredictModel:
+        return PredictModel(project, version, None, "refuse", (), None, ReadOptions())
 
     live, named = model(None), model(1)
     assert (live()[1], named()[1]) == (1, 1)

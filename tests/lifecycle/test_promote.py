@@ -16,7 +16,8 @@ from penstock.errors import BadParameter
 from penstock.lifecycle import promote as promote_module
 from penstock.lifecycle.arms import refuse_wrong_way
 from penstock.serving.conditions import parse
-from penstock.serving.slots import end_release, read_slots
+from penstock.serving.slots import read_slots
+from penstock.serving.switching import end_release
 
 Cli = Callable[..., Any]
 ROWS = 240

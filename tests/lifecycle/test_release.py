@@ -20,7 +20,8 @@ from penstock.lifecycle.at import parse_when
 from penstock.monitoring.monitor import CHECKS
 from penstock.project.sections.serving import CANDIDATE_CHECKS
 from penstock.serving.releases import Release
-from penstock.serving.slots import end_release, end_watch, offer, read_slots, return_from
+from penstock.serving.slots import read_slots
+from penstock.serving.switching import end_release, end_watch, offer, return_from
 
 Cli = Callable[..., Any]
 

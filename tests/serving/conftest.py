@@ -24,7 +24,8 @@ from penstock.serving.loading import graph_bytes_of
 from penstock.serving.releases import Mode, Release
 from penstock.serving.server import ServeSettings
 from penstock.serving.shelf import Shelf, put_on_shelf
-from penstock.serving.slots import SlotState, fill_and_switch, offer
+from penstock.serving.slots import SlotState
+from penstock.serving.switching import fill_and_switch, offer
 from penstock.serving.worker import Worker
 from penstock.testing.toy_bundle import ROWS, write_toy_bundle
 

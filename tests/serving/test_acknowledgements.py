@@ -27,7 +27,7 @@ def test_waiting_ends_when_the_worker_serves_the_epoch(tmp_path: Path) -> None:
     assert [w.epoch for w in workers(tmp_path)] == [STARTING]
     thread = threading.Thread(target=lambda: (time.sleep(0.1), file.serves(7, "toy", 2, "green")))
     thread.start()
-    (worker,) = wait_for_epoch(tmp_path, 7, timeout_s=10)
+    (worker,) = wait_for_epoch(tmp_path, 7, timeout_s=60)
     thread.join()
     assert (worker.pid, worker.epoch, worker.version, worker.slot) == (os.getpid(), 7, 2, "green")
     file.remove()

@@ -12,7 +12,7 @@ from penstock.serving.addresses import address
 
 def test_latest_is_the_highest_number_and_champion_the_live_one(deploy: Any, open_client: Any) -> None:
     """Also when an older version is live again."""
-    from penstock.serving.slots import switch_back
+    from penstock.serving.switching import switch_back
 
     deploy(1)
     deploy(2)

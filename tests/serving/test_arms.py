@@ -22,7 +22,8 @@ from penstock.serving.journal import read
 from penstock.serving.line import overloaded, too_late
 from penstock.serving.metrics import ROWS as ROWS_ANSWERED
 from penstock.serving.releases import Dealer
-from penstock.serving.slots import SlotState, end_release
+from penstock.serving.slots import SlotState
+from penstock.serving.switching import end_release
 from penstock.serving.turns import Turns
 from penstock.testing.toy_bundle import ROWS
 
@@ -383,7 +384,7 @@ def test_a_damaged_candidate_is_refused_with_its_epoch(
     import asyncio
 
     from penstock.serving.acknowledgements import wait_for_epoch, workers
-    from penstock.serving.slots import restore
+    from penstock.serving.switching import restore
 
     before = deploy(1)
     client = open_client()

@@ -15,7 +15,7 @@ import pytest
 
 from penstock.bundle.runtime import Bundle
 from penstock.serving.journal import read
-from penstock.serving.slots import fill_and_switch
+from penstock.serving.switching import fill_and_switch
 from penstock.testing.toy_bundle import ROWS, write_toy_bundle
 
 if TYPE_CHECKING:

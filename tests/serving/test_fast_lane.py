@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     from tests.serving.conftest import Server
 
     from penstock.bundle.runtime import Bundle
-    from penstock.serving.slots import fill_and_switch
+    from penstock.serving.switching import fill_and_switch
     from penstock.testing.toy_bundle import write_toy_bundle
 
     folder = tmp_path_factory.mktemp("lane")
@@ -202,15 +202,21 @@ def test_what_is_no_http_closes_its_connection_alone(server: Server, wire: Wire,
 
 def test_an_idle_connection_is_closed_and_a_busy_one_is_not(server: Server) -> None:
     """After `keep_alive_s` without a request, counted from the last answer."""
-    wire = Wire(server)
-    began = time.monotonic()
-    while time.monotonic() - began < 1.6:
-        wire.send(head(len(BODY)) + BODY)
-        assert wire.read()[0] == 200
-        time.sleep(0.3)
-    last = time.monotonic()
+    for _ in range(10):
+        wire = Wire(server)
+        began = last = time.monotonic()
+        while (now := time.monotonic()) - began < 1.6 and now - last < 0.8:
+            wire.send(head(len(BODY)) + BODY)
+            assert wire.read()[0] == 200
+            last = time.monotonic()
+            time.sleep(0.3)
+        if now - began >= 1.6:
+            break
+        wire.close()  # this machine had so much else to do that the connection was idle for almost as long as it may be
+    else:
+        pytest.fail("the connection was never kept busy")
     assert wire.is_closed()
-    assert 0.5 < time.monotonic() - last < 3
+    assert 0.5 < time.monotonic() - last < 10, "not the 65 seconds that others have"
     wire.close()
 
 
@@ -230,7 +236,7 @@ def test_a_client_that_leaves_before_its_body_is_whole_is_counted(server: Server
     wire = Wire(server)
     wire.send(head(len(BODY)) + BODY[:10])
     wire.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while gone() == before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert gone() == before + 1

@@ -17,7 +17,8 @@ import pytest
 from penstock.serving import follower as follower_module
 from penstock.serving.acknowledgements import AcknowledgementFile, wait_for_epoch, wait_for_shelf, workers
 from penstock.serving.followed import Followed
-from penstock.serving.slots import SlotState, restore
+from penstock.serving.slots import SlotState
+from penstock.serving.switching import restore
 from penstock.serving.tokens import create, read_consumers
 from penstock.testing.toy_bundle import ROWS
 

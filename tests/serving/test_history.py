@@ -25,7 +25,7 @@ from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.loading import graph_bytes_of, memory_of
 from penstock.serving.settings import HistorySettings, JournalSettings, ServeSettings
 from penstock.serving.shelf import put_on_shelf, read_shelf
-from penstock.serving.slots import fill_and_switch
+from penstock.serving.switching import fill_and_switch
 from penstock.testing.toy_bundle import write_toy_bundle
 
 ROWS = [

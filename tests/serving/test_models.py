@@ -199,7 +199,7 @@ def test_the_champion_by_its_name_is_not_dealt_to_a_release(
 ) -> None:
     """Which deals what names no version."""
     from penstock.serving.releases import Release
-    from penstock.serving.slots import offer
+    from penstock.serving.switching import offer
 
     deploy(1)
     release = Release(mode="canary", share=1.0)

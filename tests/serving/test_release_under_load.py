@@ -11,7 +11,8 @@ from typing import Any
 
 from penstock.serving.acknowledgements import wait_for_epoch
 from penstock.serving.journal import read
-from penstock.serving.slots import SlotState, end_release, switch_back
+from penstock.serving.slots import SlotState
+from penstock.serving.switching import end_release, switch_back
 
 Deploy = Callable[..., SlotState]
 ROW = {"age": 30, "income": 20000, "job": "pilot", "member": False}

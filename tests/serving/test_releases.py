@@ -15,14 +15,8 @@ from penstock.bundle.runtime import Bundle
 from penstock.errors import BadParameter, ServingError
 from penstock.serving.changes import read_changes
 from penstock.serving.releases import Dealer, Guards, Release, parse_share
-from penstock.serving.slots import (
-    SlotState,
-    end_release,
-    fill_and_switch,
-    prune_bundles,
-    read_slots,
-    switch_back,
-)
+from penstock.serving.slots import SlotState, read_slots
+from penstock.serving.switching import end_release, fill_and_switch, prune_bundles, switch_back
 
 KEYS = st.one_of(st.text(), st.integers(), st.floats(allow_nan=False), st.booleans())
 

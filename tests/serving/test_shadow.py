@@ -23,7 +23,8 @@ from penstock.serving.arm_figures import figures
 from penstock.serving.journal import find, read
 from penstock.serving.settings import HistorySettings, JournalSettings, LogSettings
 from penstock.serving.shadow import ShadowSettings
-from penstock.serving.slots import SlotState, end_release, fill_and_switch
+from penstock.serving.slots import SlotState
+from penstock.serving.switching import end_release, fill_and_switch
 from penstock.testing.toy_bundle import write_toy_bundle
 
 Deploy = Callable[..., SlotState]

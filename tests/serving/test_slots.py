@@ -12,16 +12,8 @@ import pytest
 from penstock.bundle.runtime import Bundle
 from penstock.errors import NewerFormat, ServingError
 from penstock.serving.releases import Release
-from penstock.serving.slots import (
-    SlotState,
-    end_release,
-    fill_and_switch,
-    offer,
-    prune_bundles,
-    read_slots,
-    restore,
-    switch_back,
-)
+from penstock.serving.slots import SlotState, read_slots
+from penstock.serving.switching import end_release, fill_and_switch, offer, prune_bundles, restore, switch_back
 
 
 def test_a_deployment_fills_the_idle_slot_and_switches(deploy: Callable[..., SlotState], tmp_path: Path) -> None:

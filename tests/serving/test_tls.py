@@ -90,7 +90,7 @@ def test_http_is_encrypted_and_a_renewed_certificate_is_taken(
     time.sleep(1.5)
     assert ask(server, old) == (200, 17)
     issue(tmp_path, 18)
-    new, ends = context_of(settings), time.monotonic() + 10
+    new, ends = context_of(settings), time.monotonic() + 60
     while time.monotonic() < ends:
         try:
             assert ask(server, new) == (200, 18)
@@ -124,7 +124,7 @@ def test_a_handshake_that_does_not_end_is_ended(encrypted: tuple[Server, TlsSett
             with suppress(ConnectionResetError):
                 while connection.recv(4096):
                     pass
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 9, "not the ten seconds that others have"
     assert ask(server, context_of(settings))[0] == 200
 
 
@@ -138,7 +138,7 @@ def test_who_has_shaken_hands_is_held_to_the_times_of_http(encrypted: tuple[Serv
         connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\n")
         started = time.monotonic()
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 9, "not the ten seconds that others have"
     assert ask(server, context_of(settings))[0] == 200
 
 

@@ -240,7 +240,7 @@ def test_who_is_overtaken_without_end_is_told_in_time(
     bundles: Callable[[int], Bundle], monkeypatch: pytest.MonkeyPatch, case: str, beside: bool
 ) -> None:
     """A stream of what matters more never ends: a deadline, or else `max_wait_ms`, ends the wait of those behind it."""
-    monkeypatch.setattr("penstock.serving.turns._BESIDE_NS", 0 if beside else NEVER)
+    monkeypatch.setattr("penstock.serving.beside.BESIDE_NS", 0 if beside else NEVER)
     within_ms = 300.0
     work = Plain(fallback=([ROWS[0]], [{}]) if case == "fallback" else None)
     log: list[tuple[str, str]] = []

@@ -18,7 +18,8 @@ from penstock.serving.arm_counts import ArmFile, forget_counts, read_counts
 from penstock.serving.changes import read_changes
 from penstock.serving.journal import read
 from penstock.serving.releases import Guards
-from penstock.serving.slots import SlotState, end_watch, read_slots, return_from, switch_back
+from penstock.serving.slots import SlotState, read_slots
+from penstock.serving.switching import end_watch, return_from, switch_back
 
 Deploy = Callable[..., SlotState]
 ROW = {"age": 30, "income": 20000, "job": "pilot", "member": False}
@@ -199,7 +200,7 @@ def test_a_release_begun_within_a_watch_keeps_what_stood_by(
     deploy: Deploy, release: Deploy, watched: SlotState, tmp_path: Path
 ) -> None:
     """It comes back when the release ends."""
-    from penstock.serving.slots import end_release
+    from penstock.serving.switching import end_release
 
     state = release(3, "canary", 0.5)
     assert state.watch is None

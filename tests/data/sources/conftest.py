@@ -36,8 +36,8 @@ class Place:
         scratch = self.root / "state" / "scratch"
         return Around(
             root=self.root,
-            digests=self.ledger.cached_digests,
-            remote_digests=self.ledger,
+            digests=self.ledger.digests.of_all,
+            remote_digests=self.ledger.digests,
             scratch=scratch,
             **more,
         )

@@ -25,6 +25,7 @@ from penstock.project.workspace import Workspace
 
 SCRIPT = '''"""Learns nothing, and says how well."""
 import argparse
+import os
 import sys
 import time
 
@@ -34,11 +35,19 @@ parser.add_argument("--depth", type=int, default=3)
 parser.add_argument("--epochs", type=int, default=2)
 parser.add_argument("--fail-above", type=float, default=1e9)
 parser.add_argument("--sleep", type=float, default=0.0)
+parser.add_argument("--together", type=int, default=1, help="so many runs at one time, or none ends")
 parser.add_argument("--api-key", default="")
 args = parser.parse_args()
 
 if args.lr > args.fail_above:
     sys.exit("the learning rate is too high")
+if args.together > 1:
+    open(f"began-{os.getpid()}", "w").close()
+    given_up = time.monotonic() + 60
+    while sum(name.startswith("began-") for name in os.listdir()) < args.together:
+        if time.monotonic() > given_up:
+            sys.exit("the others did not begin")
+        time.sleep(0.02)
 for epoch in range(1, args.epochs + 1):
     loss = (args.lr - 0.3) ** 2 + 0.01 * (args.depth - 4) ** 2 + 0.5 / epoch
     print(f"epoch: {epoch} loss: {loss}", flush=True)

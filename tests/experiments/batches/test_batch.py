@@ -143,11 +143,11 @@ def test_several_trials_run_at_once(lab: Any) -> None:
     def listen(state: BatchState) -> None:
         running.append(state.running)
 
-    result = lab.batch("lr=[0.1,0.2,0.3,0.4]", "epochs=1", "sleep=1", workers=4, listener=listen)
+    result = lab.batch("lr=[0.1,0.2,0.3,0.4]", "epochs=1", "together=4", workers=4, listener=listen)
     records = [lab.workspace.ledger.get(trial.run) for trial in result.trials]
+    assert {record.status for record in records} == {"done"}
     assert max(record.started_at for record in records) < min(str(record.ended_at) for record in records)
     assert max(running) == 4
-    assert result.seconds < 3.5
 
 
 def test_hopeless_trials_are_stopped_early_and_say_why(lab: Any) -> None:

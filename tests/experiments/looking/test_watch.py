@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 from penstock.experiments.curves.curves import Point
@@ -84,14 +83,12 @@ def test_following_a_queued_run_is_not_silent(bench: Any) -> None:
 
 
 def test_what_is_logged_is_seen_within_a_second(bench: Any) -> None:
-    """While the run goes on."""
+    """While the run goes on: by one of the looks of a second."""
     with bench.workspace.ledger.run("train.py", params={}) as run:
         looks = glances(bench.workspace, run.id, every_s=0.05)
         next(looks)
         run.log(step=1, loss=0.5)
-        began = time.monotonic()
-        while not next(looks).curves:
-            assert time.monotonic() - began < 1
+        assert any(next(looks).curves for _ in range(20))
         looks.close()
 
 

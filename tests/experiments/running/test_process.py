@@ -133,10 +133,7 @@ def test_a_process_that_makes_others_without_end_is_ended() -> None:
 
 
 def test_a_timeout_asks_first_and_kills_then() -> None:
-    ended, out, _ = python(
-        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('saving'), sys.exit(5)))\nprint('x')\ntime.sleep(100)",
-        timeout_s=1.5,
-    )
+    ended, out, _ = run("sh", "-c", "trap 'echo saving; exit 5' TERM; echo x; sleep 100 & wait", timeout_s=1.0)
     assert (ended.why, ended.status, out) == ("timeout", 5, b"x\nsaving\n")
     ended, _, _ = run("sh", "-c", "trap '' TERM; while true; do sleep 1; done", timeout_s=0.3, grace_s=0.5)
     assert (ended.why, ended.signal) == ("timeout", signal.SIGKILL)
@@ -145,9 +142,7 @@ def test_a_timeout_asks_first_and_kills_then() -> None:
 
 @LINUX
 def test_a_timeout_ends_the_children_too() -> None:
-    _, out, _ = python(
-        "import subprocess, time\np = subprocess.Popen(['sleep', '100'])\nprint(p.pid)\ntime.sleep(100)", timeout_s=1.0
-    )
+    _, out, _ = run("sh", "-c", "sleep 100 & echo $!; wait", timeout_s=1.0)
     assert not alive(int(out))
 
 

@@ -14,7 +14,7 @@ from tests.serving.batch.test_job import rows, write_csv, write_parquet
 
 from penstock.bundle.runtime import Bundle
 from penstock.serving.batch.job import predict_files
-from penstock.serving.slots import fill_and_switch
+from penstock.serving.switching import fill_and_switch
 from penstock.testing.toy_bundle import write_toy_bundle
 
 

@@ -200,7 +200,7 @@ def test_a_strangers_message_is_not_waited_for(deploy: Deploy, start_server: Sta
             channel.stream_unary(f"/{SERVICE}/ModelInfer")(_never(), timeout=10)
         assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
         assert dict(error.value.trailing_metadata())["x-error-code"] == "no-token"
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 9
 
 
 def test_rows_count_against_the_rate_by_grpc_too(deploy: Deploy, start_server: Start, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_rows_count_against_the_rate_by_grpc_too(deploy: Deploy, start_server: S
 
 
 def _never() -> Iterator[bytes]:
-    time.sleep(6)
+    time.sleep(25)
     yield b""
 
 
@@ -231,7 +231,7 @@ def test_a_call_whose_message_does_not_come_is_ended(server: Server, channel: An
         channel.stream_unary(f"/{SERVICE}/ModelInfer")(_never(), timeout=30)
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert dict(error.value.trailing_metadata())["x-error-code"] == "too-slow"
-    assert 1 < time.monotonic() - begun < 5
+    assert 1 < time.monotonic() - begun < 20, "before the message came"
     assert is_well(server)
 
 
@@ -284,7 +284,7 @@ def test_a_connection_that_does_not_begin_as_one_is_closed(server: Server, begun
     with ExitStack() as held:
         connection = _connected(server, held)
         connection.sendall(begun)
-        assert _ends_within(connection, 5)
+        assert _ends_within(connection, 9)
     assert is_well(server)
 
 
@@ -293,7 +293,7 @@ def test_an_idle_connection_is_closed(server: Server) -> None:
     with ExitStack() as held:
         connection = _connected(server, held)
         connection.sendall(PREFACE)
-        assert _ends_within(connection, 8)
+        assert _ends_within(connection, 20)
 
 
 def test_a_message_that_comes_byte_by_byte_is_ended(server: Server) -> None:
@@ -321,7 +321,7 @@ def test_very_many_calls_that_stay_open_keep_nobody_from_an_answer(server: Serve
         begun = time.monotonic()
         for _ in range(5):
             assert is_well(server)
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 60
     assert is_well(server)
 
 
@@ -334,10 +334,19 @@ def test_more_connections_than_declared_are_refused(deploy: Deploy, start_server
         for connection in connections:
             with suppress(OSError):
                 connection.sendall(PREFACE)
-        time.sleep(1)
-        assert sum(_ends_within(connection, 0.05) for connection in connections) >= 30
-    time.sleep(1)
-    assert is_well(server)
+        refused, ends = 0, time.monotonic() + 30
+        while refused < 30 and time.monotonic() < ends:
+            refused = sum(_ends_within(connection, 0.05) for connection in connections)
+        assert refused >= 30
+        assert refused < 60, "there is room for 40"
+    ends = time.monotonic() + 30
+    while True:
+        try:
+            assert is_well(server)
+            break
+        except grpc.RpcError:  # the server has not seen yet that they are gone
+            assert time.monotonic() < ends
+            time.sleep(0.1)
 
 
 def test_a_caller_that_goes_away_is_counted_as_gone(server: Server) -> None:
@@ -352,7 +361,7 @@ def test_a_caller_that_goes_away_is_counted_as_gone(server: Server) -> None:
     with grpc.insecure_channel(server.grpc) as channel, pytest.raises(grpc.RpcError) as error:
         channel.stream_unary(f"/{SERVICE}/ModelInfer")(_never(), timeout=0.3)
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    ends = time.monotonic() + 5
+    ends = time.monotonic() + 60
     while gone() == before and time.monotonic() < ends:
         time.sleep(0.05)
     assert gone() == before + 1
