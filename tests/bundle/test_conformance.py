@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from datetime import datetime
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,6 +127,7 @@ NUMBERLIKE = st.one_of(
     st.text("0123456789+-.,eE _'\u00a0\u0661nainfx", max_size=12),
     st.floats(allow_nan=False).map(repr),
     st.integers(-(10**25), 10**25).map(str),
+    st.integers(2**60 - 99, 2**60 + 99).map(str),
     st.floats(-1e6, 1e6).map(lambda x: f"{x:,.2f}"),
 )
 DATELIKE = st.one_of(
@@ -157,6 +161,7 @@ def specs(draw: st.DrawFn) -> ColumnSpec:
             draw(st.lists(st.sampled_from(["iso", "%d/%m/%Y", "%Y-%m-%d %H:%M:%S"]), max_size=2, unique=True))
         ),
         timezone=draw(st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"])),
+        origin=draw(st.sampled_from([0, 0, 2**60, -(2**63), 2**100])),
         numeric_text=draw(st.booleans()),
         boolean_text=draw(st.booleans()),
     )
@@ -195,6 +200,37 @@ def test_words_are_a_normal_form(text: str) -> None:
     words = normalise_text(text)
     assert normalise_text(words) == words
     assert words == " ".join(words.split(" ")).strip()
+
+
+def test_the_decoder_in_javascript_reads_numbers_as_written(tmp_path: Path) -> None:
+    """The vectors of numbers, in any JavaScript."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    browser = files("penstock.packaging.exports").joinpath("browser", "decoder.mjs").as_uri()
+    program = f"""
+import {{ readFileSync }} from "node:fs";
+import {{ columnReader, parseJson }} from "{browser}";
+const wrong = [];
+let done = 0;
+for (const {{ column, cases }} of parseJson(readFileSync(process.argv[2], "utf8")).columns.filter(({{ column }}) => column.kind === "numeric")) {{
+  const read = columnReader({{ name: "x", ...column }});
+  for (const test of cases) {{
+    let got = null, problem;
+    try {{ got = read(test.value); }} catch (error) {{ problem = error.code; }}
+    const expected = test.decoded === undefined || test.decoded === null ? null : Number(test.decoded);
+    done += 1;
+    if ("problem" in test ? problem !== test.problem : problem !== undefined || !Object.is(got, expected)) wrong.push([test.value, got, problem].map(String));
+  }}
+}}
+console.log(JSON.stringify([done, wrong]));
+"""
+    (tmp_path / "reads.mjs").write_text(program)
+    vectors = str(files("penstock.bundle").joinpath("conformance.json"))
+    shown = subprocess.run([node, tmp_path / "reads.mjs", vectors], capture_output=True, text=True, check=True).stdout
+    done, wrong = json.loads(shown)
+    assert wrong == []
+    assert done > 100
 
 
 def test_packing_clips_to_the_finite_float32_range() -> None:

@@ -31,7 +31,7 @@ def test_a_decoder_survives_its_stored_form() -> None:
 @pytest.mark.parametrize(
     ("stored", "error"),
     [
-        ({"format": 2}, NewerFormat),
+        ({"format": 3}, NewerFormat),
         ({"format": 1}, BundleError),
         ({"format": 1, "columns": [{"name": "a", "kind": "colour"}], "target": None}, BundleError),
         ({"format": 1, "columns": [{"name": "a", "kind": "text", "hue": 1}], "target": None}, BundleError),

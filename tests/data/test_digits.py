@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from penstock.bundle.decoder import EncodedColumn, Kind
-from penstock.data.digits import as_the_model_sees, offset_of, told_of_lost
+from penstock.data.digits import as_the_model_sees, offset_of, origin_of, told_of_lost
 from penstock.data.evidence import Evidence
 from penstock.data.kinds import infer_column
 
@@ -61,6 +61,57 @@ def test_an_offset_keeps_all_that_float64_holds(values: np.ndarray) -> None:
     before, after = as_the_model_sees(values[np.isfinite(values)])
     assert after == before > as_the_model_sees(values[np.isfinite(values)], 0.0)[1]
     assert offset_of(values) == np.float32(offset_of(values)) != 0
+
+
+@pytest.mark.parametrize("least", [2**53 + 1, 2**60, 2**63 - 99, -(2**60) - 7, 1_700_000_000_000_000_001, 10**30 + 1])
+@pytest.mark.parametrize("span", [59, 10**12, 2**51])
+def test_differences_to_an_origin_are_exact(least: int, span: int) -> None:
+    """A float64 holds the origin, and what whole numbers differ from it by."""
+    wholes = [least, least + 1, least + span // 2, least + span]
+    origin = origin_of(wholes)
+    assert int(float(origin)) == origin != 0
+    assert [int(float(whole - origin)) + origin for whole in wholes] == wholes
+    assert 0 <= least - origin < 2**52
+
+
+@pytest.mark.parametrize(
+    "wholes",
+    [
+        [],
+        [0, 2**53],
+        [2**60, 2**60 + 256],
+        [1, 2**60 + 1],
+        [-(2**62) - 1, 2**62 + 1],
+        [10**60 + 1, 10**60 + 2],
+        [10**400],
+    ],
+)
+def test_whole_numbers_that_gain_nothing_have_no_origin(wholes: list[int]) -> None:
+    """Float64 has each, or differences are as long, or the numbers are longer than any difference helps."""
+    assert origin_of(wholes) == 0
+
+
+@pytest.mark.parametrize("kind", [None, Kind.NUMERIC])
+def test_whole_numbers_beyond_float64_are_kept_less_an_origin(kind: Kind | None) -> None:
+    """Which is said; the numbers are told of as they are."""
+    texts = [str(2**60 + i) for i in range(60)] * 4
+    spec, found = infer_column("n", Evidence.of(EncodedColumn.of(texts), np.arange(240)), total_rows=240, kind=kind)
+    assert (spec.kind, spec.origin, found.warnings) == (Kind.NUMERIC, 2**60, ())
+    assert f"kept less {2**60}" in found.why
+    if kind is None:
+        assert f"60 different whole numbers from {2**60} to {2**60 + 59}" in found.why
+    as_it_is, told = infer_column(
+        "n", Evidence.of(EncodedColumn.of(texts), np.arange(240)), total_rows=240, kind=Kind.NUMERIC, exact=False
+    )
+    assert as_it_is.origin == 0
+    assert "whole numbers beyond 2^53 are rounded" in told.warnings[0]
+
+
+def test_whole_numbers_with_marks_are_kept_less_an_origin_too() -> None:
+    """Points between three digits each."""
+    texts = [f"{2**60 + i:,}".replace(",", ".") for i in range(60)] * 4
+    spec, _ = infer_column("n", Evidence.of(EncodedColumn.of(texts), np.arange(240)), total_rows=240)
+    assert (spec.thousands, spec.origin) == (".", 2**60)
 
 
 def test_numbers_beyond_float32_have_no_offset() -> None:

@@ -26,12 +26,14 @@ X = np.random.default_rng(0).normal(size=N)
 Y = (np.arange(N) % 60 > 30).astype(np.int64)
 
 
-def fit(*outputs: str, seconds: np.ndarray = SECONDS, tail: Any = TREES) -> tuple[FittedRecipe, np.ndarray]:
+def fit(
+    *outputs: str, seconds: np.ndarray = SECONDS, tail: Any = TREES, origin: int = 0
+) -> tuple[FittedRecipe, np.ndarray]:
     """The fitted recipe, and what it makes of its training rows."""
     kinds = {"ts": Kind.NUMERIC, "x": Kind.NUMERIC, "job": Kind.CATEGORICAL}
     frame = Frame({"ts": seconds, "x": X, "job": np.array(["a", "b"] * (N // 2), dtype=object)}, kinds)
     recipe = Recipe.parse(f"outputs = {list(outputs)!r}", name="r")
-    specs = [ColumnSpec(name, kind) for name, kind in kinds.items()]
+    specs = [ColumnSpec(name, kind, origin=origin if name == "ts" else 0) for name, kind in kinds.items()]
     fitted = fit_recipe(recipe, tail, frame, specs, Y, Task.BINARY, 0)
     features = fitted.transform(frame)
     assert np.array_equal(fitted.transform_training(frame), features, equal_nan=True) or fitted.crossed
@@ -106,6 +108,18 @@ def test_bins_are_named_by_the_numbers_themselves() -> None:
     """A name is for people."""
     fitted, _ = fit("uniform_bin(ts, 2, one_hot)")
     assert fitted.names == ("ts < 1700000029.5", "ts >= 1700000029.5", "ts is missing")
+
+
+def test_numbers_that_the_decoder_reads_less_an_origin_are_themselves_for_steps_that_need_them() -> None:
+    """A logarithm, a limit and the name of a bin are of the numbers, whether an offset is subtracted too or not."""
+    for seconds, offset in ((SECONDS - START, 0.0), (SECONDS, START)):
+        whole = 2**60 + int(offset)
+        calls = ("log(ts)", f"clamp(ts, {whole}, {whole + 512}, by=value)", "uniform_bin(ts, 2, one_hot)")
+        fitted, features = fit(*calls, seconds=seconds, origin=2**60)
+        assert dict(fitted.layout.offsets).get("ts", 0.0) == offset
+        np.testing.assert_allclose(features[~np.isnan(SECONDS), 0], np.log1p(2.0**60), rtol=1e-6)
+        assert np.nanmax(features[:, 1]) == 59
+        assert fitted.names[-3].startswith(f"ts < {2.0**60 + offset:.3g}"[:9])
 
 
 def test_a_column_beside_its_own_scale_is_told_apart_by_place() -> None:

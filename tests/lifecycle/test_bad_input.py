@@ -124,11 +124,13 @@ def test_commas_and_thousands_marks_are_read_and_said(made: Made) -> None:
         assert "is not a number" in problem.why
 
 
-def test_whole_numbers_that_lose_digits_are_told(made: Made) -> None:
-    """As what names things they keep them."""
-    assert made.found("long")[0] == "numeric"
-    assert "whole numbers beyond 2^53 are rounded" in made.told("long")
-    assert 'kinds.long = "categorical"' in made.told("long")
+def test_whole_numbers_beyond_float64_keep_their_digits(made: Made) -> None:
+    """They are kept less an origin, which is said."""
+    kind, why = made.found("long")
+    assert kind == "numeric"
+    assert f"kept less {2**53}" in why
+    frame, _ = made.decoder.decode_rows([{"long": 2**53 + 1}, {"long": str(2**53 + 3)}])
+    assert frame["long"].tolist() == [1.0, 3.0]
 
 
 def test_infinities_are_missing_and_that_is_told(made: Made) -> None:

@@ -22,7 +22,8 @@ def read_numbers(
     spec: ColumnSpec | TargetSpec, read: Reader, column: EncodedColumn
 ) -> tuple[np.ndarray, list[Problem]]:
     """Numbers as float64 (n_rows,), NaN where missing, and the values that could not be read."""
-    table = _plain_numbers(spec, column.values)
+    exactly = isinstance(spec, ColumnSpec) and spec.origin != 0  # of whole numbers that float64 would round
+    table = None if exactly else _plain_numbers(spec, column.values)
     if table is None:
         return read_column(spec.name, read, column, lambda decoded: typed_array(decoded, Kind.NUMERIC))
     return np.append(table, np.nan)[column.codes], []  # code -1 picks the last

@@ -36,7 +36,8 @@ __all__ = [
     "normalise_text",
 ]
 
-FORMAT = 1
+FORMAT = 2
+"""1 where no column has an origin: what knows no origins reads it rightly."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Decoder:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "format": FORMAT,
+            "format": FORMAT if any(spec.origin for spec in self.columns) else 1,
             "kind": "decoder",
             "columns": [spec.to_json() for spec in self.columns],
             "target": self.target.to_json() if self.target else None,

@@ -10,6 +10,8 @@ from math import isfinite
 from penstock.bundle.raw import Reader, Unreadable, describe, short, simple_value
 from penstock.bundle.specs import ColumnSpec, TargetSpec
 
+_WHOLE = re.compile(r"([+-]?[0-9]{1,308})(?:[.]0*)?")
+
 
 def number_grammar(decimal: str, thousands: str) -> re.Pattern[str]:
     """What a number looks like in text: sign, ASCII digits, marks, exponent; no underscores, no inf, nan or hex.
@@ -76,7 +78,39 @@ def number_reader(spec: ColumnSpec | TargetSpec) -> Reader:
             raise Unreadable("wrong-type", f"{describe(value)} is not a number")
         return None if number in marked else number
 
-    return read
+    return _less(spec.origin, read, plain, spec) if isinstance(spec, ColumnSpec) and spec.origin else read
+
+
+def _less(origin: int, read: Reader, plain: Callable[[str], str | None], spec: ColumnSpec) -> Reader:
+    """A reader of numbers less an origin: of whole ones the difference is exact before it becomes a float."""
+    marked = {whole for marker in spec.missing if (whole := _whole(marker, plain)) is not None}
+    markers = frozenset(marker.strip() for marker in spec.missing)
+
+    def read_less(value: object) -> float | None:
+        if isinstance(value, str) and value.strip() in markers:
+            return None
+        whole = _whole(simple_value(value), plain)
+        if whole is None:
+            number = read(value)
+            return None if number is None else number - float(origin)
+        if whole in marked:
+            return None
+        try:
+            return float(whole - origin)
+        except OverflowError:
+            raise Unreadable("out-of-range", "the number is too large for a 64-bit float") from None
+
+    return read_less
+
+
+def _whole(value: object, plain: Callable[[str], str | None]) -> int | None:
+    """The whole number that a value is, of any length that a float64 has; None where it is none."""
+    if type(value) is int:
+        return value
+    if type(value) is not str:
+        return None
+    found = _WHOLE.fullmatch(plain(value.strip()) or "")
+    return None if found is None else int(found[1])
 
 
 def marked_numbers(spec: ColumnSpec | TargetSpec) -> list[float]:

@@ -74,7 +74,9 @@ class RequestReader:
         self._images = tuple(dict.fromkeys(name for _, tree in layout.prepared for name in tree.images))
         self._times = slice(n_numbers + n_strings, len(packed))
         self._pick_numbers = None
-        if n_numbers > 1 and not any(marked_numbers(decoder.spec(name)) for name in layout.numbers):
+        if n_numbers > 1 and not any(
+            marked_numbers(decoder.spec(name)) or decoder.spec(name).origin for name in layout.numbers
+        ):
             self._pick_numbers = itemgetter(*layout.numbers)
 
     def part_of(self, read: ReadRows, other: RequestReader, rows: Sequence[int]) -> ReadRows:

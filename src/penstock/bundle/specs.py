@@ -30,6 +30,8 @@ class ColumnSpec:
     numeric_text : the values are numbers in text: "1.0", 1 and "1" are all "1".
     boolean_text : the values are true and false in some case: JSON true, "True" and "TRUE" are all "true".
     privacy : what becomes of raw values first, where they are personal; all of the above then says how the outcome is read.
+    origin : of a numeric column, what is subtracted of its values, exactly where they are whole: of numbers beyond 2^53, which float64 would round.
+        A float64 holds it.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ColumnSpec:
     numeric_text: bool = False
     boolean_text: bool = False
     privacy: Protection | None = None
+    origin: int = 0
 
     def __post_init__(self) -> None:
         _check_marks(self.name, self.decimal, self.thousands)
@@ -70,6 +73,8 @@ class ColumnSpec:
             plain["boolean_text"] = True
         if self.privacy is not None:
             plain["privacy"] = self.privacy.to_json()
+        if self.origin:
+            plain["origin"] = self.origin
         return plain
 
     @classmethod

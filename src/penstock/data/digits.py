@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from penstock.bundle.numbers import number_text
@@ -13,6 +15,7 @@ MOST_ROWS = 4 * MOST_VALUES
 MOST_LOST = 0.1
 """The share of different numbers from which on they are lost: differences within the column begin to disappear."""
 BITS = 24  # of a float32
+EXACT = 2**53  # whole numbers up to which float64 has each
 
 
 def offset_of(values: np.ndarray) -> float:
@@ -44,6 +47,29 @@ def offset_of(values: np.ndarray) -> float:
             if (near[0] <= offset <= near[1] or bits == BITS) and abs(offset) <= FLOAT32_MAX:
                 best = max(best, (_left(numbers, offset), -bits, offset))
     return best[2]
+
+
+def origin_of(wholes: Sequence[int]) -> int:
+    """What a decoder subtracts of whole numbers beyond 2^53, which float64 would round; 0 where it rounds none, or differences are as long.
+
+    It is a multiple of 2^48, so that it is the same for numbers of other rows that lie near, and a float64 holds it.
+
+    >>> origin_of([2**60 + 1, 2**60 + 2]) == 2**60, origin_of([1, 2**60]), origin_of([2**60 + 1, 1])
+    (True, 0, 0)
+    """
+    if all(abs(whole) <= EXACT or _is_float(whole) for whole in wholes):
+        return 0
+    least = min(wholes)
+    span = max(wholes) - least
+    step = max(48, span.bit_length(), least.bit_length() - 53)
+    return 0 if step > 52 else least >> step << step
+
+
+def _is_float(whole: int) -> bool:
+    try:
+        return int(float(whole)) == whole
+    except OverflowError:
+        return False
 
 
 def as_the_model_sees(values: np.ndarray, offset: float | None = None) -> tuple[int, int]:

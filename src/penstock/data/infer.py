@@ -46,6 +46,7 @@ def infer(
     total_rows: int | None = None,
     shares: Mapping[str, float] | None = None,
     writing: Writing = NOT_SAID,
+    rounded: Collection[str] = (),
 ) -> Inference:
     """Infer how to read a table.
 
@@ -58,6 +59,7 @@ def infer(
     outcomes : the training values of the target, where `columns` are a sample; else they are found in there.
     total_rows, shares : of the whole table, where `columns` are a sample of its rows: how many it has, and of the rows with
         a value in a column the share that differ.
+    rounded : columns whose numbers are kept themselves, also beyond 2^53, where float64 rounds them: keys, and what deals or orders rows.
 
     Raises
     ------
@@ -86,6 +88,7 @@ def infer(
             kind=kinds.get(name),
             missing=missing,
             written=writing.of(name),
+            exact=name not in rounded,
         )
         specs.append(spec)
         if shares is not None:

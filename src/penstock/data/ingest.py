@@ -404,12 +404,15 @@ class _Work:
         shares = {name: of_raw.share for name, of_raw in gathered.distinct.items()}
         shares |= {name: share_of(columns[name]) for name in of if of[name].action != "hash"}
         prefixes = {name: Kind.CATEGORICAL for name in of if of[name].parsed.name == "prefix"}
+        rounded = {name for name in (request.row_key, request.split.column) if name is not None}
+        rounded |= {*of, *(name for past in request.history for name in past.needs)}
         found = infer(
             columns, request.target, train, task=request.task, kinds={**prefixes, **request.kinds},
             missing=request.missing, positive=request.positive, known=known,
             drop=(*request.drop, *([request.split.says_part] if request.split.says_part else ())),
             outcomes=Evidence.of(target, np.flatnonzero(parts == TRAIN)), total_rows=gathered.n_rows,
             shares=None if sample.whole else shares, writing=request.writing,
+            rounded=rounded,
         )  # fmt: skip
         findings = tuple(
             replace(one, why=f"personal, {of[one.name].action}: {one.why}") if one.name in of else one

@@ -12,9 +12,10 @@ import numpy as np
 
 from penstock.bundle.decoder import ColumnSpec, Kind
 from penstock.bundle.images import is_image_url
+from penstock.bundle.numbers import plain_number
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.values import column_reader
-from penstock.data.digits import told_of_lost
+from penstock.data.digits import EXACT, origin_of, told_of_lost
 from penstock.data.evidence import MISSING_MARKERS, Evidence, leading_zero, plain_numbers, same_number_same_text
 from penstock.data.formats import DateFormat, date_format, number_format
 from penstock.data.writing import AS_FOUND, Written
@@ -58,6 +59,7 @@ def infer_column(
     kind: Kind | None = None,
     missing: tuple[str, ...] | None = None,
     written: Written = AS_FOUND,
+    exact: bool = True,
 ) -> tuple[ColumnSpec, ColumnFinding]:
     """The declaration of a column, from its training values.
 
@@ -67,6 +69,7 @@ def infer_column(
     kind : the user's word, which is taken.
     missing : the user's missing markers; by default those of `MISSING_MARKERS` that occur.
     written : what the user says of how dates and numbers are written.
+    exact : whether whole numbers beyond 2^53 may be kept less an origin, where float64 would round them.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def infer_column(
     """
     markers = tuple(sorted(MISSING_MARKERS.intersection(evidence.texts) if missing is None else missing))
     known = evidence.without(markers)
-    spec, finding = _Column(name, known, total_rows, markers, missing is not None, written).infer(kind)
+    spec, finding = _Column(name, known, total_rows, markers, missing is not None, written, exact).infer(kind)
     notes = []
     if evidence.blank:
         notes.append(f"{evidence.blank} hold white space only")
@@ -97,6 +100,7 @@ class _Column:
     markers: tuple[str, ...]
     markers_given: bool
     written: Written = AS_FOUND
+    exact: bool = True
 
     def infer(self, kind: Kind | None) -> tuple[ColumnSpec, ColumnFinding]:
         if kind is None and self.written.formats:
@@ -146,8 +150,11 @@ class _Column:
                     {"decimal": said.decimal or ".", "thousands": said.thousands or ""} if said.settles_numbers else {}
                 )
                 return self._found(kind, why, self._unreadable_numbers(), **how)
-            lost = told_of_lost(self.name, numbers.numbers)
-            return self._found(kind, why, lost, decimal=numbers.decimal, thousands=numbers.thousands)
+            form = {"decimal": numbers.decimal, "thousands": numbers.thousands}
+            exact, less, told = self._exactly(numbers.numbers, **form)
+            rounded = () if less else _rounded(self.name, self.values.texts, numbers.numbers)
+            lost = told_of_lost(self.name, exact)
+            return self._found(kind, "; ".join([why, *told]), (*rounded, *lost), **form, **less)
         if kind is Kind.DATETIME:
             dates = date_format(self.values, f"{self.name} date", self.written)
             if self.written.formats:
@@ -194,16 +201,18 @@ class _Column:
         self, numbers: np.ndarray, note: str, *, decimal: str = ".", thousands: str = ""
     ) -> tuple[ColumnSpec, ColumnFinding]:
         values = self.values
-        distinct = len(np.unique(numbers))
         form: dict[str, Any] = {"decimal": decimal, "thousands": thousands}
+        exact, how, told = self._exactly(numbers, **form)
+        origin = how.get("origin", 0)
+        distinct = len(np.unique(exact))
         tail = f"; {note}" if note else ""
-        rounded = _rounded(self.name, values.texts, numbers)
+        rounded = () if origin else _rounded(self.name, values.texts, numbers)
         if distinct == 1:
             kind = Kind.CONSTANT if values.filled == values.rows else Kind.BINARY
             return self._found(kind, f"one number only, {plain(numbers[0])}{tail}", rounded, numeric_text=True, **form)
         if distinct == 2:
-            low, high = sorted(set(numbers.tolist()))
-            why = f"two numbers, {plain(low)} and {plain(high)}{tail}"
+            low, high = (_in_full(number, origin) for number in sorted(set(exact.tolist())))
+            why = f"two numbers, {low} and {high}{tail}"
             return self._found(Kind.BINARY, why, rounded, numeric_text=True, **form)
         whole = bool((numbers == np.floor(numbers)).all())
         if any(map(leading_zero, values.texts)):
@@ -219,9 +228,26 @@ class _Column:
                 why = f"{distinct} whole numbers, and the name speaks of codes"
                 return self._found(Kind.CATEGORICAL, why, numeric_text=True, **form)
         sort = "whole numbers" if whole else "numbers"
-        why = f"{distinct} different {sort} from {plain(numbers.min())} to {plain(numbers.max())}{tail}"
-        lost = told_of_lost(self.name, numbers)
-        return self._found(Kind.NUMERIC, why, (*rounded, *lost, *self._sentinels(numbers)), **form)
+        low, high = _in_full(exact.min(), origin), _in_full(exact.max(), origin)
+        why = "; ".join([f"{distinct} different {sort} from {low} to {high}{tail}", *told])
+        lost = told_of_lost(self.name, exact)
+        return self._found(Kind.NUMERIC, why, (*rounded, *lost, *self._sentinels(numbers)), **form, **how)
+
+    def _exactly(
+        self, numbers: np.ndarray, *, decimal: str, thousands: str
+    ) -> tuple[np.ndarray, dict[str, int], tuple[str, ...]]:
+        """The numbers as they are kept: less an origin where float64 would round them; how that is declared, and said."""
+        if not self.exact or not np.abs(numbers).max(initial=0) > EXACT:
+            return numbers, {}, ()
+        read = plain_number(decimal, thousands)
+        written = [read(text) or "" for text in self.values.texts]
+        wholes = [int(text) if _WHOLE.fullmatch(text) else None for text in written]
+        origin = origin_of([whole for whole in wholes if whole is not None])
+        if not origin:
+            return numbers, {}, ()
+        less = zip(wholes, numbers.tolist(), strict=True)
+        exact = np.array([number - origin if whole is None else float(whole - origin) for whole, number in less])
+        return exact, {"origin": origin}, (f"kept less {origin}, as float64 would round them",)
 
     def _whole_numbers_that_name_rows(self, numbers: np.ndarray) -> str:
         values = self.values
@@ -380,6 +406,11 @@ def plain(number: float) -> str:
     ('1484705', '0.42')
     """
     return str(int(number)) if float(number).is_integer() and abs(number) < 1e15 else f"{number:g}"
+
+
+def _in_full(number: float, origin: int) -> str:
+    """A number less an origin, for a sentence."""
+    return str(int(number) + origin) if origin and float(number).is_integer() else plain(number + origin)
 
 
 def _listed(values: Evidence, limit: int = 3) -> str:

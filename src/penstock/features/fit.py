@@ -15,7 +15,7 @@ from penstock.features.costs import Costs
 from penstock.features.fitted import FittedRecipe
 from penstock.features.fitter import Fitter
 from penstock.features.narrow import narrow
-from penstock.features.offsets import offsets_of
+from penstock.features.offsets import offsets_of, with_origins
 from penstock.features.plan import Plan
 from penstock.features.recipe import Recipe
 from penstock.features.resolve import resolve
@@ -67,8 +67,9 @@ def fit_recipe(
             way_out="give all columns of the decoder",
         )
     layout = layout.with_offsets(offsets_of(frame, layout.numbers))
+    offsets = with_origins(dict(layout.offsets), specs)
     target = None if y is None else Target(y, task, groups, times, gap)
-    fitter = Fitter(whole, layout, pack(frame, layout, order="F"), target, seed)
+    fitter = Fitter(whole, layout, pack(frame, layout, order="F"), target, seed, offsets)
     selections = tuple(
         Selection(whole.nodes[n].step, step.choices)
         for n, step in fitter.fit().items()
@@ -86,7 +87,7 @@ def fit_recipe(
             way_out="use more columns, or keep rarer values",
         )
     costs = Costs.of(recipe.cost_unit, whole, layout)
-    return FittedRecipe(layout, tuple(names), plan, fitted, crossed, selections, costs)
+    return FittedRecipe(layout, tuple(names), plan, fitted, crossed, selections, costs, offsets)
 
 
 def _layout(plan: Plan, specs: Sequence[ColumnSpec]) -> Layout:

@@ -37,6 +37,7 @@ class FittedRecipe:
     crossed : of the steps that are cross-fitted, the values of the rows of the fit, by node.
     selections : of the steps that choose columns, what they kept and dropped, and why; also of one that dropped all.
     costs : of the inputs of one prediction.
+    offsets : what columns are packed less: the offset of the layout, and the origin that the decoder subtracts; of those that have one.
     """
 
     layout: Layout
@@ -46,6 +47,7 @@ class FittedRecipe:
     crossed: Mapping[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     selections: tuple[Selection, ...] = field(default=(), repr=False, compare=False)
     costs: Costs = field(default_factory=lambda: Costs("", {}, {}), compare=False)
+    offsets: Mapping[str, float] = field(default_factory=dict, repr=False)
     _open: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -64,7 +66,7 @@ class FittedRecipe:
         -------
         Var : float32 (n, d). At least one row: ONNX's tf-idf refuses none.
         """
-        return Writer(inputs, self.layout, self.plan.nodes, self.fitted).block(self.plan.outputs)
+        return Writer(inputs, self.layout, self.plan.nodes, self.fitted, offsets=self.offsets).block(self.plan.outputs)
 
     def model(self) -> bytes:
         """The recipe alone as an ONNX model: packed inputs to ``features``. The same fit gives the same bytes."""
@@ -144,7 +146,7 @@ class FittedRecipe:
         for block in self.plan.nodes[node].inputs:
             names, form = tuple(piece.name for piece in block if isinstance(piece, Source)), FORMS[block[0].kind]
             columns = Columns(packed_columns(packed, self.layout, names, form), names, form)
-            offsets = offsets_within(block, self.plan.nodes, self.fitted, dict(self.layout.offsets))
+            offsets = offsets_within(block, self.plan.nodes, self.fitted, self.offsets)
             if offsets and shifted(self.plan.nodes[node]) is None:
                 columns = replace(columns, values=restored(columns.values, offsets))
             inputs.append(replace(columns, offsets=offsets) if shifted(self.plan.nodes[node]) else columns)
@@ -160,7 +162,7 @@ class FittedRecipe:
     def _model_given(self, nodes: frozenset[int]) -> bytes:
         inputs = packed_arguments(self.layout)
         given = {n: argument(Tensor(np.float32, ("n", len(self.fitted[n].names)))) for n in sorted(nodes)}
-        output = Writer(inputs, self.layout, self.plan.nodes, self.fitted, given).block(self.plan.outputs)
+        output = Writer(inputs, self.layout, self.plan.nodes, self.fitted, given, self.offsets).block(self.plan.outputs)
         return model_of({**inputs, **{_given(n): var for n, var in given.items()}}, output).SerializeToString()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -27,13 +27,19 @@ class Fitter:
     """Fits the nodes of a plan in order, keeping what the graph makes of each node that another one reads."""
 
     def __init__(
-        self, plan: Plan, layout: Layout, packed: Mapping[str, np.ndarray], target: Target | None, seed: int
+        self,
+        plan: Plan,
+        layout: Layout,
+        packed: Mapping[str, np.ndarray],
+        target: Target | None,
+        seed: int,
+        offsets: Mapping[str, float] | None = None,
     ) -> None:
         self.plan, self.layout, self.packed, self.target, self.seed = plan, layout, packed, target, seed
         self.fitted: dict[int, FittedStep] = {}
         self.outputs: dict[int, np.ndarray] = {}
         self._named: dict[int, tuple[str, ...]] = {}
-        self.offsets = dict(layout.offsets)
+        self.offsets = offsets or {}  # by column, of what it is packed less
 
     def fit(self) -> dict[int, FittedStep]:
         for number in self.plan.nodes:
@@ -53,7 +59,7 @@ class Fitter:
 
     def of(self, plan: Plan) -> Fitter:
         """One of the same rows for another plan."""
-        return Fitter(plan, self.layout, self.packed, self.target, self.seed)
+        return Fitter(plan, self.layout, self.packed, self.target, self.seed, self.offsets)
 
     def names(self, block: Block) -> list[str]:
         """What the columns of a block are called."""

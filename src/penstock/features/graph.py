@@ -35,10 +35,11 @@ class Writer:
         nodes: Mapping[int, Node],
         fitted: Mapping[int, FittedStep],
         given: Mapping[int, Var] | None = None,
+        offsets: Mapping[str, float] | None = None,
     ) -> None:
         self.inputs, self.layout, self.nodes, self.fitted = inputs, layout, nodes, fitted
         self.written: dict[int, Var] = dict(given or {})
-        self.offsets = dict(layout.offsets)
+        self.offsets = offsets or {}  # by column, of what it is packed less
 
     def block(self, block: Block) -> Var:
         """The columns of a block side by side, (n, k)."""

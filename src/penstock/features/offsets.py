@@ -1,6 +1,7 @@
 """Numbers less an offset: where they are in a recipe, and how they become the numbers themselves again.
 
-A column whose numbers differ little for their size is packed less an offset (`penstock.bundle.packing.Layout.offsets`). Steps to which
+A column whose numbers differ little for their size is packed less an offset (`penstock.bundle.packing.Layout.offsets`), and one beyond 2^53
+is read less an origin (`penstock.bundle.specs.ColumnSpec.origin`). Steps to which
 differences are enough take it so; before all others the offset is added again, in float32.
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from penstock import parts
 from penstock.bundle.frame import Frame
+from penstock.bundle.specs import ColumnSpec
 from penstock.features.ops import floats, op
 from penstock.features.plan import Block, Node, Source
 from penstock.features.selection import FittedSelection
@@ -31,6 +33,12 @@ def offsets_of(frame: Frame, names: Iterable[str]) -> dict[str, float]:
 
     found = {name: offset_of(frame.columns[name]) for name in names}
     return {name: offset for name, offset in found.items() if offset}
+
+
+def with_origins(offsets: Mapping[str, float], specs: Iterable[ColumnSpec]) -> dict[str, float]:
+    """What columns are packed less, with the origins that the decoder has subtracted already."""
+    origins = {spec.name: float(spec.origin) for spec in specs if spec.origin}
+    return {name: offsets.get(name, 0.0) + origins.get(name, 0.0) for name in {**offsets, **origins}}
 
 
 def shifted(node: Node) -> Shifted | None:

@@ -50,7 +50,7 @@ def step_outputs(fitted: FittedRecipe, feeds: Mapping[str, np.ndarray]) -> Stepw
     feeds : the packed inputs, by name: those of `fitted.layout`.
     """
     inputs = packed_arguments(fitted.layout)
-    writer = Writer(inputs, fitted.layout, fitted.plan.nodes, fitted.fitted)
+    writer = Writer(inputs, fitted.layout, fitted.plan.nodes, fitted.fitted, offsets=fitted.offsets)
     nodes = [number for number in fitted.plan.nodes if fitted.fitted[number].names]
     outputs = {f"step_{number}": writer.node(number) for number in nodes}
     outputs[OUTPUT] = writer.block(fitted.plan.outputs)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CODE = {
     "contract": "1",
-    "ingest": "1",
+    "ingest": "2",
     "append": "2",
     "recipe": "1",
     "features": "4",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from penstock.bundle.decoder import Frame, TargetSpec
+    from penstock.bundle.decoder import ColumnSpec, Frame, TargetSpec
     from penstock.project.project import Project
 
 FORMAT = 1
@@ -114,18 +114,19 @@ def parts_of(project: Project, dataset: str, spent: Sequence[int]) -> Parts:
     if not (train.is_file() and valid.is_file()):
         rows = Rows(Context(project), dataset, spent)
         for file, (frame, y) in ((train, rows.train), (valid, rows.valid)):
-            _write(file, table_of(frame, y, rows.target))
+            _write(file, table_of(frame, y, rows.target, rows.decoder.columns))
     return Parts(train, valid, project.declaration.data.target, dataset, tuple(spent))
 
 
-def table_of(frame: Frame, y: np.ndarray, target: TargetSpec) -> pa.Table:
-    """Typed columns under their own names, then the target as it stands in the source: class names or numbers."""
+def table_of(frame: Frame, y: np.ndarray, target: TargetSpec, specs: Sequence[ColumnSpec] = ()) -> pa.Table:
+    """Typed columns under their own names, whole numbers beyond 2^53 as integers, then the target as it stands in the source: class names or numbers."""
     import numpy as np
     import pyarrow as pa
 
     from penstock.bundle.kinds import MISSING_TIME, Kind
 
     columns: dict[str, Any] = {}
+    origins = {spec.name: spec.origin for spec in specs if spec.origin}
     for name, values in frame.columns.items():
         if frame.kinds[name] is Kind.DATETIME:
             columns[name] = pa.array(values, type=pa.int64(), mask=values == MISSING_TIME).cast(
@@ -133,6 +134,8 @@ def table_of(frame: Frame, y: np.ndarray, target: TargetSpec) -> pa.Table:
             )
         elif frame.kinds[name] is Kind.NUMERIC:
             columns[name] = pa.array(values, type=pa.float64(), mask=np.isnan(values))
+            if name in origins:
+                columns[name] = _with_origin(values, origins[name])
         else:
             columns[name] = pa.array(values, type=pa.string())
     if target.classes:
@@ -140,6 +143,16 @@ def table_of(frame: Frame, y: np.ndarray, target: TargetSpec) -> pa.Table:
     else:
         columns[target.name] = pa.array(y, type=pa.float64())
     return pa.table(columns)
+
+
+def _with_origin(values: np.ndarray, origin: int) -> pa.Array:
+    """Numbers that are kept less an origin as they are: int64 where all are whole and it holds them, else float64."""
+    import pyarrow as pa
+
+    whole = [None if v != v else int(v) + origin if v.is_integer() else v + origin for v in values.tolist()]
+    if all(v is None or (isinstance(v, int) and -(2**63) <= v < 2**63) for v in whole):
+        return pa.array(whole, type=pa.int64())
+    return pa.array([None if v is None else float(v) for v in whole], type=pa.float64())
 
 
 def _write(file: Path, table: pa.Table) -> None:

@@ -65,7 +65,8 @@ def raw_value(value: Any, decoder: Decoder, name: str) -> Any:
         if np.isnan(value):
             return None
         number = float(value)
-        whole = int(number) if number.is_integer() and abs(number) < 2**53 else None
+        whole = int(number) + spec.origin if number.is_integer() and (abs(number) < 2**53 or spec.origin) else None
+        number += spec.origin
         plain: int | float = number if whole is None else whole
         return None if str(plain) in spec.missing else plain
     if spec.kind is Kind.DATETIME:

@@ -143,3 +143,13 @@ def test_few_rows_say_nothing_of_what_is_usual() -> None:
     assert "too few to say" in text
     contract = parse_contract(text)
     assert contract.columns["amount"].at_most is None
+
+
+def test_a_column_that_is_kept_less_an_origin_is_held_to_its_own_numbers() -> None:
+    """Also where it is compared with another one."""
+    columns = (ColumnSpec("n_min", Kind.NUMERIC, origin=2**60), ColumnSpec("n_max", Kind.NUMERIC, origin=2**60 + 2**48))
+    values = {"n_min": np.arange(400.0), "n_max": np.arange(400.0) - 100}
+    y = np.arange(400) % 2
+    text = infer_contract(columns, TargetSpec("y", Task.BINARY, ("a", "b")), values, y, rows=400)
+    assert 'that = "n_min <= n_max"' in text
+    assert "training rows reach from 1.15292e+18 to 1.15292e+18" in text

@@ -82,7 +82,12 @@ def infer_contract(
     tables = [
         _table(rows),
         *(
-            _column(spec, frame[spec.name], (unreadable or {}).get(spec.name, 0), spec.name not in unlisted)
+            _column(
+                spec,
+                _themselves(spec, frame[spec.name]),
+                (unreadable or {}).get(spec.name, 0),
+                spec.name not in unlisted,
+            )
             for spec in columns
         ),
     ]
@@ -96,6 +101,11 @@ def infer_contract(
         "# A line that is taken out asks for nothing. Keys: docs/contract.md; what each rule means: penstock explain-check",
     ]
     return "\n".join(head) + "\n\n" + "\n\n".join(table.text() for table in tables) + "\n"
+
+
+def _themselves(spec: ColumnSpec, values: np.ndarray) -> np.ndarray:
+    """A contract is of the numbers themselves, also where the decoder keeps them less an origin."""
+    return values + spec.origin if spec.origin else values
 
 
 def _table(rows: int) -> _Table:
@@ -352,7 +362,7 @@ def _comparisons(columns: Sequence[ColumnSpec], frame: Frame | Mapping[str, np.n
                 continue
             if left.kind is Kind.NUMERIC and not _are_ends(left.name, right.name):
                 continue
-            a, b = frame[left.name], frame[right.name]
+            a, b = _themselves(left, frame[left.name]), _themselves(right, frame[right.name])
             both = ~(_absent(left.kind, a) | _absent(right.kind, b))
             if both.sum() < SURE_ROWS or not (a[both] <= b[both]).all() or (a[both] == b[both]).all():
                 continue

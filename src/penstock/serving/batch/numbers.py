@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def may_be_plain(spec: ColumnSpec) -> bool:
-    """Whether the numbers of a column may be read here: those with marks of another country and personal ones may not."""
-    return spec.kind is Kind.NUMERIC and spec.privacy is None and spec.decimal == "." and not spec.thousands
+    """Whether the numbers of a column may be read here: those with marks of another country, with an origin, and personal ones may not."""
+    usual = spec.decimal == "." and not spec.thousands and not spec.origin
+    return spec.kind is Kind.NUMERIC and spec.privacy is None and usual
 
 
 def plain_numbers(column: pa.Array, spec: ColumnSpec) -> np.ndarray | None:

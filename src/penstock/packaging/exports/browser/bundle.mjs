@@ -6,7 +6,7 @@ import { protector } from "./privacy.mjs";
 import { general, packedWords, preparable, preparer } from "./text.mjs";
 import { Unreadable } from "./unreadable.mjs";
 
-const FORMATS = { decoder: 1, signature: 2 };
+const FORMATS = { decoder: 2, signature: 2 };
 const FLOAT32_MAX = 3.4028234663852886e38;
 const MISSING_TIME = -(2n ** 63n);
 const [ANSWER, LOW_CONFIDENCE] = [0, 1];

@@ -74,7 +74,7 @@ function numberReader(spec) {
   const markers = new Set((spec.missing ?? []).map(strip));
   const marked = markedNumbers(spec);
   const style = `decimal mark ${short(spec.decimal ?? ".")}${spec.thousands ? `, thousands mark ${short(spec.thousands)}` : ""}`;
-  return (value) => {
+  const read = (value) => {
     let number;
     if (typeof value === "number") {
       if (Number.isNaN(value)) return null;
@@ -93,6 +93,29 @@ function numberReader(spec) {
     } else if (value === null || value === undefined) return null;
     else throw new Unreadable("wrong-type", `${describe(value)} is not a number`);
     return marked.has(number) ? null : number;
+  };
+  return spec.origin ? less(BigInt(spec.origin), read, plain, spec, markers) : read;
+}
+
+/** Numbers less an origin: of whole ones the difference is exact before it becomes a double. */
+function less(origin, read, plain, spec, markers) {
+  const whole = (value) => {
+    if (typeof value !== "string") return typeof value === "bigint" ? value : null;
+    const found = /^([+-]?)([0-9]{1,308})(?:[.]0*)?$/.exec(plain(strip(value)) ?? "");
+    return found === null ? null : BigInt(found[2]) * (found[1] === "-" ? -1n : 1n);
+  };
+  const marked = new Set((spec.missing ?? []).map(whole));
+  return (value) => {
+    if (typeof value === "string" && markers.has(strip(value))) return null;
+    const exact = whole(value);
+    if (exact === null) {
+      const number = read(value);
+      return number === null ? null : number - Number(origin);
+    }
+    if (marked.has(exact)) return null;
+    const number = Number(exact - origin);
+    if (!Number.isFinite(number)) throw new Unreadable("out-of-range", "the number is too large for a 64-bit float");
+    return number;
   };
 }
 
