@@ -415,16 +415,76 @@ def test_a_body_of_another_kind_is_refused_or_read_for_what_it_is(server: Server
         assert status_of(reply(connection)) == 415
 
 
-def test_an_upgrade_is_not_followed(server: Server) -> None:
-    """To WebSocket or HTTP/2: answered as the request that it is, or refused."""
-    for wanted in ("websocket", "h2c"):
-        data = head(
-            "connection: Upgrade", f"upgrade: {wanted}", "sec-websocket-key: eA==", method="GET", path="/healthz"
+@pytest.mark.parametrize("wanted", ["websocket", "h2c", "TLS/1.0"])
+def test_an_offer_to_upgrade_is_answered_as_if_it_were_not_there(server: Server, wanted: str) -> None:
+    """Stock clients of Java offer HTTP/2 with every request that they send: with a body in one packet, in two, and in chunks."""
+    offer = ("connection: Upgrade, HTTP2-Settings", f"upgrade: {wanted}", "http2-settings: AAEAAEAAAAIAAAAB")
+    in_chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+    invocation = json.dumps({"dataframe_records": [ROWS[0]]}).encode()
+    with connected(server) as connection:
+        for path, body in (("/predict", BODY), ("/invocations", invocation), ("/predict?a", BODY)):
+            whole = head(*offer, path=path, length=len(body)) + body
+            for cut in (len(whole), len(whole) - len(body), len(whole) - 3, 100):
+                connection.sendall(whole[:cut])
+                assert is_well(server)  # so that the rest comes later
+                connection.sendall(whole[cut:])
+                assert status_of(reply(connection)) == 200, (path, cut)
+        connection.sendall(head(*offer, "transfer-encoding: chunked") + in_chunks)
+        assert status_of(reply(connection)) == 200
+        connection.sendall(head(*offer, method="GET", path="/healthz"))
+        assert status_of(reply(connection)) == 200
+        connection.sendall(head(length=len(BODY)) + BODY)  # the connection is what it was
+        assert status_of(reply(connection)) == 200
+        connection.sendall(
+            head("connection: close", "connection: upgrade", f"upgrade: {wanted}", length=len(BODY)) + BODY
         )
-        with connected(server) as connection:
-            connection.sendall(data)
-            assert status_of(reply(connection)) in (200, 400, 408)
-    assert is_well(server)
+        answer = reply(connection)
+        assert status_of(answer) == 200
+        assert b"connection: close" in answer
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("offer", [(), ("connection: upgrade", "upgrade: h2c")], ids=["plain", "upgrade"])
+def test_requests_one_behind_the_other_are_each_answered(
+    deploy: Deploy, start_server: Start, offer: tuple[str, ...]
+) -> None:
+    """A hundred kilobytes of them, of which a packet ends within a head."""
+    deploy(1)
+    server = start_server()
+    data = (head(*offer, method="GET", path="/healthz") + head(*offer, length=len(BODY)) + BODY) * 350
+    data += head("connection: close", method="GET", path="/readyz")
+    with connected(server) as connection:
+        cut = data.index(b"host", 80_000)  # within a head
+        connection.sendall(data[:cut])
+        assert is_well(server)
+        connection.sendall(data[cut:])
+        got = b""
+        while part := connection.recv(1 << 20):
+            got += part
+    assert got.count(b"HTTP/1.1 200") == 701
+
+
+def test_there_is_no_tunnel(server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(b"CONNECT localhost:22 HTTP/1.1\r\nhost: localhost\r\n\r\nSSH-2.0")
+        assert status_of(reply(connection)) == 405
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("path", ["/predict", "/labels", "/v2"])
+@pytest.mark.parametrize(
+    "hosts", [[], ["localhost", "localhost"], ["localhost", "evil.example"]], ids=["none", "same", "two"]
+)
+def test_a_request_has_one_host(server: Server, path: str, hosts: list[str]) -> None:
+    """What a proxy before it took for the name must not be another one than here."""
+    lines = [f"POST {path} HTTP/1.1", *(f"host: {host}" for host in hosts), f"content-length: {len(BODY)}"]
+    status, error = send(server, "\r\n".join(lines).encode() + b"\r\n\r\n" + BODY)
+    assert (status, error["code"]) == (400, "bad-http")
+    assert "Host" in error["why"]
+
+
+def test_of_the_older_http_no_host_is_asked(server: Server) -> None:
+    assert send(server, b"GET /healthz HTTP/1.0\r\n\r\n")[0] == 200
 
 
 def _resident_mb(server: Server) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Literal, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from penstock.serving.heads import MOST_HEADERS
@@ -25,7 +26,7 @@ from penstock.serving.unfinished import Unfinished
 log = logging.getLogger("penstock.serving")
 
 HEAD_BYTES = 64 * 1024
-"""A head that is longer than this, and not complete, is refused. (One that comes in one piece may be as long as a piece: 256 KiB.)"""
+"""A head that is longer than this, and not complete, is refused. (The piece in which it begins, up to 256 KiB, does not count.)"""
 
 SLOWEST_BYTES_PER_S = 64_000
 """A body has `body_timeout_s`, and a second more for each of so many bytes."""
@@ -69,6 +70,10 @@ def time_of_body(limits: Limits) -> float:
     return limits.body_s + limits.body_bytes / SLOWEST_BYTES_PER_S
 
 
+class AmbiguousHead(Exception):
+    """Others would read the head of that request in another way."""
+
+
 class Connection(HttpToolsProtocol):
     """A connection within limits. `limits`, `metrics` and `unfinished` are set on a subclass of each worker's own."""
 
@@ -76,7 +81,8 @@ class Connection(HttpToolsProtocol):
     metrics: Metrics
     unfinished: Unfinished
     _waits: Literal["", "head", "body"] = ""  # for the rest of what, of a request that has begun
-    _head_bytes = _held_bytes = _dropped_bytes = 0
+    _head_bytes = -1  # of pieces after that in which it began
+    _held_bytes = _dropped_bytes = 0
     _pauses = _unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -91,15 +97,65 @@ class Connection(HttpToolsProtocol):
             )
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as ended:
+            self._go_on_without_upgrade(memoryview(data)[ended.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse_unparsed(error)
         if self._waits and not self.transport.is_closing():
             self._hold(len(data))
+
+    def _go_on_without_upgrade(self, rest: memoryview) -> None:
+        """Read on after the head of a request that offers another protocol, as if it offered none (RFC 9110, 7.8).
+
+        The parser leaves such a request without its body, for whoever speaks the other protocol. So another one gets the head without
+        the offer, and what came after it.
+        """
+        try:
+            while True:  # several may have come in one piece
+                if self.parser.get_method() == b"CONNECT":  # what follows is for somebody else in any case
+                    self.refuse(
+                        405,
+                        "method-not-allowed",
+                        "CONNECT is not possible here",
+                        "this server is no proxy",
+                        "ask it directly; /openapi.json describes its addresses",
+                    )
+                    return
+                head = self._head_without_upgrade()
+                self._begin_to_parse()
+                try:
+                    self.parser.feed_data(head)
+                    self.parser.feed_data(rest)
+                except httptools.HttpParserUpgrade as ended:
+                    rest = rest[ended.args[0] :]
+                else:
+                    return
+        except httptools.HttpParserError as error:
+            self._refuse_unparsed(error)
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head that has just come, without what it offers."""
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b", ".join(one for one in _listed(value) if one.lower() not in _OF_UPGRADE)
+            if name not in _OF_UPGRADE:
+                lines.append(b"%b: %b" % (name, value))
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _begin_to_parse(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own: see there
 
     def _hold(self, size: int) -> None:
         """Count what came of a request that has no end yet."""
         limits = self.limits
         if self._waits == "head":
-            self._head_bytes += size
+            # where it has begun in this piece, others may stand before it
+            self._head_bytes = 0 if self._head_bytes < 0 else self._head_bytes + size
             if self._head_bytes > HEAD_BYTES or len(self.headers) > MOST_HEADERS:
                 self.refuse(
                     431,
@@ -136,13 +192,20 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._waits = "head"
-        self._head_bytes = self._dropped_bytes = 0
+        self._head_bytes, self._dropped_bytes = -1, 0
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():  # it comes again without that
+            return
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise AmbiguousHead(f"it must have one Host header (RFC 9112, 3.2), and has {hosts}")
         self._waits = "body"
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        if self._waits == "head":
+            return
         self._waits = ""
         self._let_go()
         super().on_message_complete()
@@ -161,9 +224,13 @@ class Connection(HttpToolsProtocol):
         self._pauses += 1
         self._unread_bytes = self.transport.get_write_buffer_size()
 
-    def send_400_response(self, msg: str) -> None:
+    def _refuse_unparsed(self, error: httptools.HttpParserError) -> None:
         """What is no HTTP: in the shape in which everything is refused."""
-        self.refuse(400, "bad-http", "the request is no HTTP", "it cannot be parsed", "use a client for HTTP/1.1")
+        ambiguous = isinstance(
+            error.__context__, AmbiguousHead
+        )  # the parser tells what its callbacks raise in this way
+        why = str(error.__context__) if ambiguous else "it cannot be parsed"
+        self.refuse(400, "bad-http", "the request is no HTTP", why, "use a client for HTTP/1.1")
 
     def refuse(self, status: int, code: str, what: str, why: str, way_out: str) -> None:
         """Answer by hand, and close."""
@@ -184,7 +251,7 @@ class Connection(HttpToolsProtocol):
             return "reader", self._pauses
         if self.scope is None:
             return "first", self
-        return self._waits, self.scope
+        return ("", None) if self.pipeline else (self._waits, self.scope)  # those before it are answered first
 
     def time_for(self, what: str) -> float:
         """How long it may wait for that."""
@@ -243,6 +310,14 @@ async def end_what_is_slow(connections: Set[Any]) -> None:
         known = waiting
 
 
+def _listed(value: bytes) -> list[bytes]:
+    """The members of a header that is a list."""
+    return [one.strip() for one in value.split(b",") if one.strip()]
+
+
+_OF_UPGRADE = frozenset({b"upgrade", b"http2-settings"})
+
+
 def _most_files() -> int:
     """Raise the number of files that this process may hold open to what the system lets it have, and give it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -259,6 +334,7 @@ def _most_files() -> int:
 
 _PHRASES = {
     400: "Bad Request",
+    405: "Method Not Allowed",
     408: "Request Timeout",
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",

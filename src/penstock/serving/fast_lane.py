@@ -223,19 +223,16 @@ class PredictProtocol(Connection):
         self._call = None
 
     def on_headers_complete(self) -> None:
-        if self.url != b"/predict" or self.lane.is_watched or not self._is_plain():
+        names = [name for name, _ in self.headers]
+        if self.url != b"/predict" or self.lane.is_watched or not self._is_plain(names):
             super().on_headers_complete()
             return
         self._waits = "body"
         call = Call(self, keep_alive=self.parser.should_keep_alive())
         self._call = self.cycle = call  # type: ignore[assignment]  # it answers what uvicorn asks of its own
         self.scope["method"] = "POST"
-        lane, headers = self.lane, self.headers
-        if (
-            lane.worker.callers.is_open
-            and len(headers) <= MOST_HEADERS
-            and NOTED.isdisjoint([name for name, _ in headers])
-        ):
+        lane = self.lane
+        if lane.worker.callers.is_open and len(names) <= MOST_HEADERS and NOTED.isdisjoint(names):
             return
         try:
             lane.admit(call, self.scope)
@@ -270,17 +267,17 @@ class PredictProtocol(Connection):
         if not call.response_complete:
             self.lane.ask(call, body if isinstance(body, bytes) else bytes(body))
 
-    def _is_plain(self) -> bool:
-        """Whether this is a request for the fast lane; its address is."""
+    def _is_plain(self, names: list[bytes]) -> bool:
+        """Whether this is a request for the fast lane; its address is. `names`: of its headers."""
         parser, cycle = self.parser, self.cycle
         if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
             return False
         if self.expect_100_continue or (cycle is not None and not cycle.response_complete):
             return False
-        for name, value in self.headers:
-            if name == b"content-length":
-                return value.isdigit() and int(value) <= self.lane.largest
-        return False
+        if names.count(b"host") != 1 or b"content-length" not in names:
+            return False
+        length = self.headers[names.index(b"content-length")][1]
+        return length.isdigit() and int(length) <= self.lane.largest
 
     # ------------------------------------------------------------ the connection
 
