@@ -247,7 +247,7 @@ def test_a_fault_of_ours_tells_nothing_outside(
     refused(response, 500, "internal")
     assert "secret" not in response.text
     assert "the secret inside" in caplog.text
-    monkeypatch.setattr(type(client.worker._labels), "judge", broken)
+    monkeypatch.setattr(type(client.worker._labels), "decide", broken)
     response = client.post("/labels", {"labels": []})
     refused(response, 500, "internal")
     assert "secret" not in response.text
