@@ -6,11 +6,10 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
 from penstock.errors import RequestError
-from penstock.serving.arms import answer_dealt, named
+from penstock.serving.arms import answer_dealt
 from penstock.serving.asked import Asked, Rows, read_asked
 from penstock.serving.bodies import read_body, refuse_unwanted
 from penstock.serving.callers import ASKING, Asking, Caller, is_turned_away, scope_of, take
@@ -23,6 +22,7 @@ from penstock.serving.metrics import PREDICTED
 from penstock.serving.predicting import Predicting
 from penstock.serving.refusals import headers_of, status_of
 from penstock.serving.routes import ROUTE_OF, protocol_of, refuse_of, routes
+from penstock.serving.told import Told, told_by
 from penstock.serving.urgency import USUAL, Urgency, urgency_of
 from penstock.serving.worker import Worker
 
@@ -101,16 +101,15 @@ class App:
             ASKING.set(Asking.of(caller, named))
         return caller
 
-    async def ask(self, loaded: Loaded, rows: Rows, came_ns: int | None = None, urgency: Urgency = USUAL) -> Rows:
+    async def ask(self, loaded: Loaded, rows: Rows, came_ns: int | None = None, urgency: Urgency = USUAL) -> Told:
         """Answers with their ids, journalled and counted, for protocols whose requests are no rows by themselves."""
         came_ns = perf_counter_ns() if came_ns is None else came_ns
         arms = loaded.arms
         take(len(rows))
         if arms is None:
-            return _told(await self._predicting.answer(loaded, Asked(rows), came_ns, urgency))
+            return Told(await self._predicting.answer(loaded, Asked(rows), came_ns, urgency))
         by, answers = await answer_dealt(self._predicting, arms, Asked(rows), came_ns, urgency)
-        told = _told(answers)
-        return told if by.entry is loaded.entry else [{**answer, **named(by)} for answer in told]
+        return Told(answers, b"" if by.entry is loaded.entry else told_by(by.entry.version, by.slot))
 
     def note(self, error: Exception) -> None:
         """Journal that a request of another protocol was refused, as `/predict` does."""
@@ -156,11 +155,6 @@ def _named(heads: Heads) -> list[tuple[bytes, bytes]]:
     """The id of a request, as its answer repeats it."""
     given = request_id_of(heads)
     return [] if given is None else [(b"x-request-id", given.encode())]
-
-
-def _told(answers: bytes) -> Rows:
-    told: Rows = orjson.loads(answers)
-    return told
 
 
 def _grpc_of(door: Door) -> GrpcServer | None:

@@ -7,12 +7,10 @@ own mistake, which both refuse, is no error of the candidate; nor is that the se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from penstock.bundle.signature import Signature
 from penstock.errors import BundleError, RequestError, StoreFull
@@ -20,15 +18,19 @@ from penstock.serving.arm_counts import ArmFile
 from penstock.serving.callers import ASKING
 from penstock.serving.refusals import OVERLOADED, TOO_LATE, refused
 from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, WATCHED_ARM, Dealer, Release
+from penstock.serving.told import beside, joined, pieces, told_by
 
 if TYPE_CHECKING:
     from penstock.serving.asked import Asked
     from penstock.serving.callers import Asking
     from penstock.serving.follower import Loaded
-    from penstock.serving.jobs import Answered, Job, Reply
+    from penstock.serving.jobs import HeldPart, Reply
     from penstock.serving.predicting import Predicting
     from penstock.serving.shadow import Shadow
     from penstock.serving.urgency import Urgency
+
+
+_MANY_ROWS = 1_000  # more are dealt in a thread
 
 
 @dataclass
@@ -107,11 +109,6 @@ class Arms:
         if not of_request and not is_of_server(error) and not is_too_late(error):
             self.counts.live.failed()
 
-    @property
-    def named(self) -> dict[str, Any]:
-        """What an answer of the candidate carries where the response names the live version."""
-        return named(self.candidate)
-
     def deal(self, rows: Sequence[Any]) -> list[bool]:
         """For each row whether the candidate answers it. Rows without the key go by chance, those of one request together."""
         if self.release.mode == "shadow" or self.closed:
@@ -135,7 +132,8 @@ def put_dealt(
     reply: Reply,
     who: Asking | None,
 ) -> bool:
-    """Have a request that names no version answered by its arm; False, and nothing done, where its rows belong to both.
+    """Have a request that names no version answered by its arm; False, and nothing done, where `answer_dealt` has to: its rows belong to
+    both, or there are many.
 
     Raises
     ------
@@ -143,6 +141,8 @@ def put_dealt(
     """
     if arms.is_watch:
         is_candidate = not arms.closed
+    elif len(asked.rows) > _MANY_ROWS:  # hashing their keys takes long
+        return False
     else:
         dealt = arms.deal(asked.rows)
         is_candidate = any(dealt)
@@ -169,7 +169,7 @@ async def answer_dealt(
     RequestError, StoreFull and whatever the live version raises.
     """
 
-    held: list[tuple[Job, Answered]] = []
+    held: list[HeldPart] = []
 
     async def answered(by_candidate: bool, places: Sequence[int] | None = None) -> tuple[Loaded, bytes]:
         reply = _Told(asyncio.get_running_loop().create_future())
@@ -184,7 +184,8 @@ async def answer_dealt(
                 raise
             raise _of_whole(error, places) from error
 
-    dealt = arms.deal(asked.rows)
+    rows = asked.rows
+    dealt = arms.deal(rows) if len(rows) <= _MANY_ROWS else await asyncio.to_thread(arms.deal, rows)
     if not any(dealt) or all(dealt):
         return await answered(any(dealt))
     mine = [i for i, by_candidate in enumerate(dealt) if not by_candidate]
@@ -192,11 +193,14 @@ async def answer_dealt(
     await answered(by_candidate=False, places=mine)
     loaded, _ = await answered(by_candidate=True, places=others)
     # Only now: of a request that is refused nothing is kept.
-    answers, of_others = map(orjson.loads, predicting.keep_together(held))
-    if loaded is arms.candidate:
-        of_others = [{**answer, **arms.named} for answer in of_others]
-    merged = _at(mine, answers) | _at(others, of_others)
-    return arms.plain, orjson.dumps([merged[i] for i in range(len(dealt))])
+    answers, of_others = predicting.keep_together(held)
+    more = told_by(loaded.entry.version, loaded.slot) if loaded is arms.candidate else b""
+
+    def merged() -> bytes:
+        told = dict(zip([*mine, *others], [*pieces(answers), *pieces(of_others, more)], strict=True))
+        return joined([told[i] for i in range(len(dealt))])
+
+    return arms.plain, await beside(len(answers) + len(of_others), merged)
 
 
 @dataclass(slots=True)
@@ -210,7 +214,7 @@ class _Asking:
     urgency: Urgency
     reply: Reply
     who: Asking | None
-    held: list[tuple[Job, Answered]] | None = None  # see `Job`
+    held: list[HeldPart] | None = None  # see `Job`
 
     def put_live(self) -> None:
         """Raises as `Predicting.put`."""
@@ -343,10 +347,6 @@ def _of_whole(error: RequestError, places: Sequence[int]) -> RequestError:
     )
 
 
-def _at(places: Sequence[int], answers: Sequence[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
-    return dict(zip(places, answers, strict=True))
-
-
 def refuse_other_form(live: tuple[int, Signature], candidate: tuple[int, Signature]) -> None:
     """Callers that do not know of a release must be able to read either arm's answers.
 
@@ -369,11 +369,6 @@ def refuse_other_form(live: tuple[int, Signature], candidate: tuple[int, Signatu
 def form_of(signature: Signature) -> tuple[Any, ...]:
     """What callers must know to read answers."""
     return signature.task, signature.target.name, tuple(signature.target.classes), signature.interval is None
-
-
-def named(loaded: Loaded) -> dict[str, Any]:
-    """What an answer carries where the response names another version."""
-    return {"version": loaded.entry.version, "slot": loaded.slot}
 
 
 def _with_arm(origin: bytes, arm: str) -> bytes:

@@ -16,6 +16,7 @@ from penstock.serving.bodies import read_body, refuse_unwanted
 from penstock.serving.follower import Loaded
 from penstock.serving.heads import heads_of
 from penstock.serving.refusals import headers_of
+from penstock.serving.told import Told
 from penstock.serving.urgency import USUAL, Urgency, urgency_of
 from penstock.serving.worker import Worker
 
@@ -34,7 +35,7 @@ class Ask(Protocol):
 
     def __call__(
         self, loaded: Loaded, rows: Rows, came_ns: int | None = None, urgency: Urgency = USUAL
-    ) -> Awaitable[list[dict[str, Any]]]: ...
+    ) -> Awaitable[Told]: ...
 
 
 class Gone(Exception):
@@ -57,7 +58,7 @@ class Door:
         rows: Rows,
         deadline_ms: float | None = None,
         priority: int | None = None,
-    ) -> Rows:
+    ) -> Told:
         """The answers to an HTTP request that was read, in the time that its headers and its body leave; the priority that the body names
         counts before that of a header."""
         urgency = urgency_of(heads_of(request.scope)).within(deadline_ms).of_priority(priority)

@@ -39,6 +39,10 @@ class Reply(Protocol):
         ...
 
 
+HeldPart = tuple["Job", Answered, Ready | None]
+"""A part of a request that several versions answer: the job, its answers, and what was made ready of them, where that takes long."""
+
+
 class Work(Protocol):
     """What is done for a request before and after its execution, on the event loop but for what says that a thread calls it."""
 
@@ -102,7 +106,7 @@ class Job:
     timer: asyncio.TimerHandle | None = None
     is_settled: bool = False
     steps: Steps | None = None  # of its trace, where it is traced
-    held: list[tuple[Job, Answered]] | None = None
+    held: list[HeldPart] | None = None
 
     def fill(self, work: Work) -> bool:
         """Have its rows as the model takes them; False where they cannot be, which is told to whoever asked."""

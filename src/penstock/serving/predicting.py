@@ -15,7 +15,7 @@ from penstock.errors import NotWritable, PenstockError, StoreFull
 from penstock.serving.asked import Asked, Rows, too_many_rows
 from penstock.serving.callers import ASKING, Asking
 from penstock.serving.follower import Loaded
-from penstock.serving.jobs import NEVER, Answered, Job, Reply
+from penstock.serving.jobs import NEVER, Answered, HeldPart, Job, Reply
 from penstock.serving.journal_writer import Answered as Kept
 from penstock.serving.leaving import Ready, counted
 from penstock.serving.metrics import (
@@ -57,7 +57,7 @@ class Predicting:
         reply: Reply,
         who: Asking | None,
         steps: Steps | None = None,
-        held: list[tuple[Job, Answered]] | None = None,
+        held: list[HeldPart] | None = None,
     ) -> None:
         """Have a request answered; `reply` is called when it is.
 
@@ -126,15 +126,15 @@ class Predicting:
             predictions = self._worker.journal.together([record])[0]
             self._count(job, record)
             return predictions
-        job.held.append((job, answered))
+        job.held.append((job, answered, ready))
         return b""
 
-    def keep_together(self, parts: Sequence[tuple[Job, Answered]]) -> list[bytes]:
+    def keep_together(self, parts: Sequence[HeldPart]) -> list[bytes]:
         """Journal, then count what will be answered, in one go on the event loop: the ids name the place in the journal. Of what several
         versions answered of one request all is kept or nothing."""
-        records = [self._record(job, answered) for job, answered in parts]
+        records = [self._record(job, answered, ready) for job, answered, ready in parts]
         predictions = self._worker.journal.together(records)
-        for (job, _), record in zip(parts, records, strict=True):
+        for (job, _, _), record in zip(parts, records, strict=True):
             self._count(job, record)
         return predictions
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
@@ -17,6 +18,7 @@ from penstock.parts import need
 from penstock.serving.callers import ANY, ASKING, Asking
 from penstock.serving.connections import HEAD_BYTES, limits_of, time_of_body
 from penstock.serving.door import CLOSED, Door, in_words, version_told
+from penstock.serving.follower import Loaded
 from penstock.serving.heads import request_id_of
 from penstock.serving.protocols import repository
 from penstock.serving.protocols.columns import rows_of_columns
@@ -32,6 +34,7 @@ from penstock.serving.protocols.tensors import (
 from penstock.serving.refusals import TOO_LATE, headers_of, refused
 from penstock.serving.settings import ServeSettings
 from penstock.serving.tls import grpc_credentials
+from penstock.serving.told import Told, beside
 from penstock.serving.watching import Seen
 
 Method = Callable[[Any, Any], Awaitable[Any]]
@@ -267,6 +270,18 @@ _SCOPES = {
 """What a method needs; `admin` where it is not named."""
 
 
+def _written(told: Told, loaded: Loaded, request_id: str, wanted: list[str]) -> Any:
+    """The answers as a message; all outputs where none is named."""
+    answers = told.rows()
+    response = message("ModelInferResponse")(
+        model_name=loaded.entry.model, model_version=str(version_told(loaded, answers)), id=request_id
+    )
+    for tensor in chosen(tensors_of(answers, loaded.bundle.signature), wanted):
+        response.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+        response.raw_output_contents.append(tensor.to_bytes())
+    return response
+
+
 def _methods(door: Door) -> dict[str, Method]:
     models = door.worker.models
 
@@ -300,18 +315,12 @@ def _methods(door: Door) -> dict[str, Method]:
     async def model_infer(request: Any, context: Any) -> Any:
         came_ns = perf_counter_ns()
         loaded = await models.find(request.model_name, request.model_version or None)
-        rows = rows_of_columns(columns_of(request), path="inputs", most=door.worker.settings.max_rows)
+        size_bytes, most = request.ByteSize(), door.worker.settings.max_rows
+        rows = await beside(size_bytes, lambda: rows_of_columns(columns_of(request), path="inputs", most=most))
         wanted = [output.name for output in request.outputs]
         refuse_strange_outputs(wanted, loaded.bundle.signature)
-        answers = await door.ask(loaded, rows, came_ns, urgency_of_call(request, context))
-        tensors = chosen(tensors_of(answers, loaded.bundle.signature), wanted)
-        response = message("ModelInferResponse")(
-            model_name=loaded.entry.model, model_version=str(version_told(loaded, answers)), id=request.id
-        )
-        for tensor in tensors:
-            response.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
-            response.raw_output_contents.append(tensor.to_bytes())
-        return response
+        told = await door.ask(loaded, rows, came_ns, urgency_of_call(request, context))
+        return await beside(len(told.answers), partial(_written, told, loaded, request.id, wanted))
 
     async def index(request: Any, _: Any) -> Any:
         response = message("RepositoryIndexResponse")()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -22,6 +22,7 @@ from penstock.serving.bodies import parse_object
 from penstock.serving.door import Door, answering, in_words
 from penstock.serving.protocols.columns import rows_of_columns, rows_of_lists
 from penstock.serving.refusals import refused
+from penstock.serving.told import beside
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _CODES = {
@@ -42,10 +43,10 @@ def routes(door: Door) -> list[Route]:
         body = await door.body(request)
         media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         if media == "text/csv":
-            rows = _of_csv(body)
+            rows = await beside(len(body), partial(_of_csv, body))
         elif media in ("application/json", ""):
-            asked = parse_object(body, with_nan=True)
-            rows = _of_json(asked, loaded.bundle.signature, most=door.worker.settings.max_rows)
+            most = door.worker.settings.max_rows
+            rows = await beside(len(body), partial(_of_json, body, loaded.bundle.signature, most=most))
         else:
             raise RequestError(
                 f"the content type is {media!r}",
@@ -54,7 +55,9 @@ def routes(door: Door) -> list[Route]:
                 code="bad-content-type",
                 status=415,
             )
-        return _json({"predictions": await door.answers(request, loaded, rows)})
+        told = await door.answers(request, loaded, rows)
+        predictions = await beside(len(told.answers), told.as_json)
+        return Response(b'{"predictions":%b}' % predictions, media_type="application/json")
 
     async def ping(_: Request) -> Response:
         is_ready = door.worker.serving_or_none is not None
@@ -66,7 +69,8 @@ def routes(door: Door) -> list[Route]:
     ]
 
 
-def _of_json(asked: Mapping[str, Any], signature: Signature, *, most: int) -> Rows:
+def _of_json(body: bytes, signature: Signature, *, most: int) -> Rows:
+    asked = parse_object(body, with_nan=True)
     forms = [form for form in FORMS if form in asked]
     if len(forms) != 1:
         raise _wrong(

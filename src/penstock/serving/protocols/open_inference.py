@@ -5,6 +5,7 @@ Source: https://github.com/kserve/open-inference-protocol. `repository` is Trito
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,8 +19,9 @@ from penstock.serving.bodies import parse_object
 from penstock.serving.door import Door, Handler, answering, in_words, version_told
 from penstock.serving.follower import Loaded
 from penstock.serving.protocols import repository
-from penstock.serving.protocols.tensors import metadata, read_inference, tensors_of, write_inference
+from penstock.serving.protocols.tensors import Inference, metadata, read_inference, tensors_of, write_inference
 from penstock.serving.refusals import refused
+from penstock.serving.told import Told, beside
 
 EXTENSIONS = ("binary_tensor_data", "model_repository")
 NOT_READY = 400
@@ -60,11 +62,11 @@ def routes(door: Door) -> list[Route]:
     async def infer(request: Request) -> Response:
         loaded = await loaded_of(request)
         body = await door.body(request)
-        most = door.worker.settings.max_rows
-        asked = read_inference(body, _header_length(request), loaded.bundle.signature, most=most)
-        answers = await door.answers(request, loaded, asked.rows, asked.deadline_ms, asked.priority)
-        tensors = tensors_of(answers, loaded.bundle.signature)
-        content, head = write_inference(loaded.entry.model, version_told(loaded, answers), asked, tensors)
+        signature, most = loaded.bundle.signature, door.worker.settings.max_rows
+        length = _header_length(request)
+        asked = await beside(len(body), partial(read_inference, body, length, signature, most=most))
+        told = await door.answers(request, loaded, asked.rows, asked.deadline_ms, asked.priority)
+        content, head = await beside(len(told.answers), partial(_written, told, loaded, asked))
         if head is None:
             return Response(content, media_type="application/json")
         return Response(content, media_type="application/octet-stream", headers={_HEADER: str(head)})
@@ -100,6 +102,12 @@ def routes(door: Door) -> list[Route]:
         *(at(f"{path}/ready", model_ready) for path in of_model),
         *(at(f"{path}/infer", infer, "POST") for path in of_model),
     ]
+
+
+def _written(told: Told, loaded: Loaded, asked: Inference) -> tuple[bytes, int | None]:
+    answers = told.rows()
+    tensors = tensors_of(answers, loaded.bundle.signature)
+    return write_inference(loaded.entry.model, version_told(loaded, answers), asked, tensors)
 
 
 def _header_length(request: Request) -> int | None:

@@ -6,6 +6,7 @@ Source: https://www.tensorflow.org/tfx/serving/api_rest. Labels name slots, `cha
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ from penstock.serving.models import Offered
 from penstock.serving.protocols.columns import columns_of_answers, rows_of_columns, rows_of_lists
 from penstock.serving.protocols.tensors import BYTES, inputs_of, outputs_of
 from penstock.serving.refusals import refused
+from penstock.serving.told import Told, beside, joined
 
 _TYPES = {"FP32": "DT_FLOAT", "FP64": "DT_DOUBLE", BYTES: "DT_STRING"}
 SIGNATURE = "serving_default"
@@ -39,17 +41,12 @@ def routes(door: Door) -> list[Route]:
 
     async def predict(request: Request) -> Response:
         loaded = await loaded_of(request)
-        asked = parse_object(await door.body(request), with_nan=True)
-        by_rows = "instances" in asked
-        rows = _rows(asked, loaded.bundle.signature, most=door.worker.settings.max_rows)
-        answers = await door.answers(request, loaded, rows)
-        columns = columns_of_answers(answers, loaded.bundle.signature)
-        if not by_rows:
-            return _json({"outputs": columns})
-        names = list(columns)
-        return _json(
-            {"predictions": [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]}
-        )
+        signature, most = loaded.bundle.signature, door.worker.settings.max_rows
+        body = await door.body(request)
+        rows, by_rows = await beside(len(body), partial(_read, body, signature, most=most))
+        told = await door.answers(request, loaded, rows)
+        content = await beside(len(told.answers), partial(_written, told, signature, by_rows=by_rows))
+        return Response(content, media_type="application/json")
 
     async def status(request: Request) -> Response:
         params = request.path_params
@@ -99,6 +96,21 @@ def _info(name: str, datatype: str, width: int) -> dict[str, Any]:
     sizes = ["-1", str(width)] if width else ["-1"]
     shape = {"dim": [{"size": size, "name": ""} for size in sizes], "unknown_rank": False}
     return {"dtype": _TYPES[datatype], "tensor_shape": shape, "name": name}
+
+
+def _read(body: bytes, signature: Signature, *, most: int) -> tuple[Rows, bool]:
+    """The rows of a request, and whether it has them one by one, as its answer then has."""
+    asked = parse_object(body, with_nan=True)
+    return _rows(asked, signature, most=most), "instances" in asked
+
+
+def _written(told: Told, signature: Signature, *, by_rows: bool) -> bytes:
+    columns = columns_of_answers(told.rows(), signature)
+    if not by_rows:
+        return orjson.dumps({"outputs": columns})
+    names = list(columns)
+    rows = zip(*columns.values(), strict=True)
+    return b'{"predictions":%b}' % joined([orjson.dumps(dict(zip(names, row, strict=True))) for row in rows])
 
 
 def _rows(asked: dict[str, Any], signature: Signature, *, most: int) -> Rows:
