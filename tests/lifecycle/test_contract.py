@@ -276,3 +276,30 @@ def test_how_fresh_rows_are_is_judged_by_now_and_not_by_this_morning(
     done = penstock(project, "run")
     assert (done.code, done.error["code"]) == (1, "contract-broken")
     assert [(breach["id"], breach["about"]) for breach in done.error["breaches"]] == [("contract-fresh", "joined")]
+
+
+def test_a_file_with_decimal_commas_is_read_or_refused_and_never_lost(
+    penstock: Cli, project_at: Cli, write_rows: Cli
+) -> None:
+    """Its numbers get another mark, not another kind; until `[data]` has the same, `check` and `run` stop, as the data set would lose them."""
+    project = project_at("new")
+    declared = project / "penstock.toml"
+
+    def euro(number: int, row: dict[str, Any]) -> None:
+        row["net income"] = row["net income"].replace(".", ",")
+
+    source = change(project, write_rows, euro)
+    (breach,) = penstock(project, "data", "check", str(source)).body["breaches"]
+    assert (breach["id"], breach["about"]) == ("contract-kind", "net income")
+    line = 'decimal."net income" = ","'
+    assert breach["data"] == [line]
+    done = penstock(project, "data", "accept", "--reason", "from France", str(source)).body
+    assert (done["lines"], done["data"]) == (['[columns."net income"]', 'decimal = ","'], [line])
+    for verb in (("data", "check", str(source)), ("run",)):
+        again = penstock(project, *verb)
+        (lost,) = (
+            again.body["breaches"] if again.code == 1 and "breaches" in (again.body or {}) else again.error["breaches"]
+        )
+        assert (again.code, lost["id"], lost["data"], lost["accept"]) == (1, "contract-reading", [line], None)
+    declared.write_text(declared.read_text().replace("[split]", f"{line}\n\n[split]", 1))
+    assert penstock(project, "data", "check", str(source)).body["breaches"] == []

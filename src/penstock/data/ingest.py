@@ -46,7 +46,7 @@ from penstock.data.privacy.applying import (
 from penstock.data.privacy.keyed import privacy_key
 from penstock.data.privacy.survey import refuse_undecided, survey_batches, undecided
 from penstock.data.redeal import Earlier
-from penstock.data.request import Request
+from penstock.data.request import SETTLED, Request
 from penstock.data.result import IngestResult
 from penstock.data.seal import opened_envelopes, stored_rows
 from penstock.data.second_reading import Rows, changed_source, store_rows, writer_like
@@ -393,8 +393,7 @@ class _Work:
         request, sample = self.request, gathered.sample
         known: dict[str, ColumnSpec] = {}
         if parent is not None and parent.manifest["source"]["how"] == request.how:
-            settled = set(Kind) - {Kind.CONSTANT, Kind.BINARY}  # one or two values may have become more
-            known = {spec.name: spec for spec in parent.decoder.columns if spec.kind in settled}
+            known = {spec.name: spec for spec in parent.decoder.columns if spec.kind in SETTLED}
         train = np.flatnonzero(parts[sample.rows] == TRAIN)
         of = protections(
             sample.columns, self.privacy, train, missing=request.missing, known=known, writing=request.writing

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from penstock.bundle.history import Past, past_json
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.specs import Label
-from penstock.data.split import SplitSettings
 from penstock.data.writing import NOT_SAID, Writing
 from penstock.objects.digests import digest_of_json
+from penstock.project.split_settings import SplitSettings
+
+if TYPE_CHECKING:
+    from penstock.bundle.history import Past
+
+SETTLED = frozenset(Kind) - {Kind.CONSTANT, Kind.BINARY}
+"""Kinds that a column keeps in the versions that follow, where they are asked for in the same way; one or two values may become more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,13 @@ class Request:
             "drop": sorted(self.drop),
             "positive": self.positive,
             **({} if self.row_key is None else {"key": self.row_key}),
-            **({"history": [past_json(past) for past in self.history]} if self.history else {}),
+            **({"history": _pasts(self.history)} if self.history else {}),
             **({"privacy": dict(sorted(self.privacy.items()))} if self.privacy else {}),
             **({"writing": said} if (said := self.writing.to_json()) else {}),
         }
+
+
+def _pasts(history: tuple[Past, ...]) -> list[dict[str, Any]]:
+    from penstock.bundle.history import past_json
+
+    return [past_json(past) for past in history]

@@ -52,7 +52,7 @@ def store_rows(
 
     Raises
     ------
-    SourceError : the source does not give the rows that it gave before.
+    SourceError : the source does not give the rows that it gave before, or a column has values of which none can be read.
     """
     inputs, unreadable = own_inputs(decoder), Unreadable()
     content = np.empty((gathered.n_rows, 2), dtype=np.uint64)
@@ -64,11 +64,13 @@ def store_rows(
         known = {name: values[at] for name, values in rows.behind.items()}
         decoded = decode(decoder, batch.columns, len(batch), inputs, known)
         unreadable.add(decoded.unread, rows.part, start)
+        unreadable.note_read(decoder, decoded.arrays)
         content[at] = prints.fingerprints(decoded.hashes, key)
         writer.add(decoded.arrays, rows.y[at], rows.part[at], rows.envelope[at])
         start = at.stop
     if start != gathered.n_rows:
         raise changed_source(source)
+    unreadable.refuse_lost()
     return content, unreadable
 
 

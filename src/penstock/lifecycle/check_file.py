@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import NotFound
 from penstock.lifecycle.contract import file_as_declared, lines_of, may_show, parsed, personal_of, read_contract
+from penstock.lifecycle.readings import readings
 from penstock.lifecycle.stages import Context
 from penstock.project.project import Project
 
@@ -96,6 +97,7 @@ def check_file(project: Project, file: Path | str, **written: Any) -> FileCheck:
     from penstock.data.contract.check import Checker
     from penstock.data.split import TEST
     from penstock.data.versions import load_memory, load_version
+    from penstock.lifecycle.ingest import declared_ingest
 
     path = Path(file)
     head = project.ledger.datasets.head(project.name)
@@ -106,6 +108,7 @@ def check_file(project: Project, file: Path | str, **written: Any) -> FileCheck:
     checker = None
     if text is not None:
         contract, how = parsed(project, text), personal_of(project)
+        how["readings"] = readings(project, contract, declared_ingest(project))
         checker = Checker(contract, source.names, may_show(Context(project), project), **how)
     version = None if head is None else load_version(project.objects, head).keyed(project.ledger)
     memory = None if version is None else load_memory(project.objects, version)

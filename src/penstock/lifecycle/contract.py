@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ContractBroken, ContractError
+from penstock.lifecycle.readings import readings
 from penstock.lifecycle.source import TABLES, open_declared
 from penstock.lifecycle.stages import Context, Stages
 from penstock.objects.digests import digest_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from penstock.data.source import Source
     from penstock.feedback.rows import LabelledRows
     from penstock.ledger.run import Run
+    from penstock.lifecycle.source import Opened
 
 GATE = "contract"
 SHOWN = 20  # breaches of one message
@@ -132,6 +134,7 @@ def _alike(declared: str | None, kept_as: str | None) -> bool:
 def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Hold the source against the contract, and write down what broke."""
     from penstock.data.contract.check import check_source
+    from penstock.data.contract.reading import Reading
 
     text = context.objects.get(inputs["contract"]).decode()
     run.keep("contract", text.encode(), media="application/toml")
@@ -144,6 +147,7 @@ def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, 
     how = personal_of(project, params.get("privacy", {}))
     unfetched = frozenset(params.get("reading", {}).get("drop", ()))
     how["without"] = how.get("without", frozenset()) | unfetched
+    how["readings"] = {name: Reading.from_json(one) for name, one in params.get("readings", {}).items()}
     found = check_source(parsed(project, text), opened.whole, may_show(context, project), now=now, **how)
     run.output("inferred", False)
     run.output("rows", found.rows)
@@ -168,9 +172,7 @@ def lines_of(breaches: tuple[Any, ...]) -> list[str]:
     return [*lines, f"  and {len(breaches) - SHOWN} more; --json lists all"] if len(breaches) > SHOWN else lines
 
 
-def check_source_of(
-    stages: Stages, source: Mapping[str, Any], declared: Mapping[str, Any], override: str | None
-) -> None:
+def check_source_of(stages: Stages, opened: Opened, declared: Mapping[str, Any], override: str | None) -> None:
     """Before the source is read: stop where it breaks the contract, unless a reason is given.
 
     Raises
@@ -181,39 +183,29 @@ def check_source_of(
     text = None if project.declaration.contract.check == "off" else read_contract(project)
     if text is None:
         return
-    inputs, params = _identity(stages.context, source, text, declared)
+    inputs, params = _identity(stages.context, opened.inputs, text, declared)
+    unlike = readings(project, parsed(project, text), declared, opened.whole.options)
+    if unlike:
+        params["readings"] = {name: one.to_json() for name, one in sorted(unlike.items())}
     if not stages.dry and not stages.context.objects.has(inputs["contract"]):
         parsed(project, text)  # nothing is kept of a text that is wrong
         stages.context.objects.put(text.encode())
-    stages.warnings += _read_otherwise(project, text, declared)
+    stages.warnings += _other_zones(project, text, declared)
     record = stages.do("contract", check, inputs, params)
     if not record.outputs["passed"]:
         _decide(stages, record.outputs, project.declaration.data.source, override)
 
 
-def _read_otherwise(project: Project, text: str, declared: Mapping[str, Any]) -> list[str]:
-    """Columns of which the contract says another way of writing than `[data]`: it would refuse what the model reads."""
+def _other_zones(project: Project, text: str, declared: Mapping[str, Any]) -> list[str]:
+    """Columns that the contract reads in another time zone than `[data]` says: its bounds are some hours off."""
     from penstock.data.writing import Writing
 
-    if not declared.get("writing"):
-        return []
-    writing, rules = Writing.from_json(declared["writing"]), parsed(project, text).columns
-    told = []
-    for name in sorted(writing.names & rules.keys()):
-        said, of = writing.of(name), rules[name]
-        pairs = {
-            "formats": (said.formats, of.formats), "timezone": (said.timezone, of.timezone),
-            "decimal": (said.decimal, of.decimal), "thousands": (said.thousands, of.thousands),
-        }  # fmt: skip
-        unlike = [key for key, (ours, its) in pairs.items() if ours not in ((), "", None, its)]
-        if said.thousands == "" != of.thousands:
-            unlike.append("thousands")
-        told += [
-            f"{project.declaration.contract.file} reads {name!r} with {key} = {pairs[key][1]!r}, [data] says "
-            f"{pairs[key][0]!r}: write the same in both"
-            for key in unlike
-        ]
-    return told
+    zones, rules = Writing.from_json(declared.get("writing", {})).timezones, parsed(project, text).columns
+    return [
+        f"{project.declaration.contract.file} reads {name!r} with timezone = {rules[name].timezone!r}, [data] says {zone!r}: write the same in both"
+        for name, zone in sorted(zones.items())
+        if name in rules and rules[name].timezone != zone
+    ]
 
 
 def _decide(stages: Stages, outputs: Mapping[str, Any], what: str, override: str | None) -> None:

@@ -17,6 +17,7 @@ from penstock.lifecycle.contract import (
     personal_of,
     read_contract,
 )
+from penstock.lifecycle.readings import readings
 from penstock.lifecycle.source import open_declared
 from penstock.lifecycle.stages import Context, Stages
 from penstock.objects.digests import digest_of
@@ -38,6 +39,7 @@ class Accepted:
     reason: str
     who: str
     run: str | None
+    data: tuple[str, ...] = ()
 
     exit_code = 0
 
@@ -51,12 +53,20 @@ class Accepted:
             "reason": self.reason,
             "who": self.who,
             "run": self.run,
+            "data": list(self.data),
         }
 
     def to_text(self) -> str:
         if self.run is None:
-            return f"{self.file} keeps {self.contract}: there is nothing to accept"
-        lines = [f"{self.contract}: accepted by {self.who}: {self.reason}", *(f"  {line}" for line in self.lines)]
+            left = f"nothing that an edit of it accepts; still broken: {', '.join(self.left)}" if self.left else ""
+            lines = [left or f"{self.file} keeps {self.contract}: there is nothing to accept"]
+        else:
+            lines = [f"{self.contract}: accepted by {self.who}: {self.reason}", *(f"  {line}" for line in self.lines)]
+        if self.data:
+            lines.append("write the same under [data] of the declaration, as the data set would not read it else:")
+            lines += [f"  {line}" for line in self.data]
+        if self.run is None:
+            return "\n".join(lines)
         if self.left:
             lines.append(f"  still broken: {', '.join(self.left)}")
         return "\n".join([*lines, "next: penstock run"])
@@ -94,7 +104,8 @@ def accept(
     else:
         source, place = file_as_declared(project, file, **written), str(file)
     digest = source.digest()
-    found = check_source(contract, source, may_show(context, project), **personal_of(project))
+    unlike = readings(project, contract, declared_ingest(project), source.options if file is None else None)
+    found = check_source(contract, source, may_show(context, project), readings=unlike, **personal_of(project))
     chosen = [b for b in found.breaches if column is None or b.about == column]
     if column is not None and not chosen:
         raise NotFound(
@@ -104,8 +115,10 @@ def accept(
         )
     edit = merged(chosen)
     left = [" ".join(filter(None, (b.id, b.about))) for b in found.breaches if b not in chosen or not b.edit]
+    data = tuple(dict.fromkeys(line for breach in chosen for line in breach.data))
     if not edit:
-        return Accepted(place, name, [], [b.to_json() for b in found.breaches], left, by["reason"], by["who"], None)
+        told = [b.to_json() for b in found.breaches]
+        return Accepted(place, name, [], told, left, by["reason"], by["who"], None, data)
     note = " ".join(f"accepted {by['at']} by {by['who']}: {by['reason']}".split())
     changed = apply_edits(text, edit, note, name=name)
     parsed(project, changed)
@@ -120,7 +133,7 @@ def accept(
         run.output("broken", [[b.id, b.about, b.rows] for b in chosen])
         write_atomic(project.contract_file, changed.encode())
     ledger.audit.append("accept", project.name, {"file": place, "lines": lines, **by})
-    return Accepted(place, name, lines, [b.to_json() for b in chosen], left, by["reason"], by["who"], run.id)
+    return Accepted(place, name, lines, [b.to_json() for b in chosen], left, by["reason"], by["who"], run.id, data)
 
 
 def existing(project: Project) -> tuple[str, Contract]:

@@ -208,7 +208,7 @@ def current_dataset(stages: Stages, override: str | None = None) -> str:
     before = ledger.datasets.head(project.name)
     redeals = redealt_from(context.objects, before, declared["target"], declared["split"])
     inputs = opened.inputs if redeals is None else {**opened.inputs, "redeals": redeals}
-    check_source_of(stages, opened.inputs, declared, override)
+    check_source_of(stages, opened, declared, override)
     read = stages.do("ingest", ingest, inputs, declared)
     base = str(read.outputs["dataset"])
     write_first(stages, base, opened.inputs, declared)

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.bundle.specs import EncodedColumn
+from penstock.bundle.kinds import Kind
+from penstock.bundle.specs import ColumnSpec, EncodedColumn
 from penstock.data.contract.breach import Breach, merged
 from penstock.data.contract.check import RULES, Checked, Checker, broken_rules, explain_rule
 from penstock.data.contract.edit import apply_edits
 from penstock.data.contract.parse import parse_contract
 from penstock.data.contract.personal import Personal
+from penstock.data.contract.reading import Reading
 from penstock.data.contract.unsealed import MayShow, everything, nothing
 from penstock.data.source import Batch
 from penstock.errors import NotFound, SourceError
@@ -49,6 +51,53 @@ def test_what_cannot_be_read_breaks_the_kind() -> None:
     assert found.edit == {("columns", "a", "exceptions"): 0.0100}
     assert broken(text, {"a": [*numbers, "n/a"]}).edit == {("columns", "a", "missing"): ["n/a"]}
     assert (broken(text, {"a": ["x", "y", "3"]}).edit or {})["columns", "a", "kind"] == "categorical"
+
+
+EURO = [f"{i},{i % 10}" for i in range(1, 60)]
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "edit", "data"),
+    [
+        ('kind = "numeric"', [*EURO, "7"], {"decimal": ","}, ('decimal.a = ","',)),
+        ('kind = "numeric"', ["1.234,5", "-2.000,25"], {"decimal": ",", "thousands": "."}, ('decimal.a = ","', 'thousands.a = "."')),
+        ('kind = "numeric"\ndecimal = ","', ["1.5", "2.25", "7"], {"decimal": "."}, ('decimal.a = "."',)),
+        ('kind = "datetime"', ["31.12.2025", "2026-01-02"], {"formats": ["iso", "%d.%m.%Y"]}, ('formats.a = ["iso", "%d.%m.%Y"]',)),
+        ('kind = "datetime"\nformats = ["%m/%d/%Y"]', ["12/11/2025", "31/12/2025"], {"formats": ["%d/%m/%Y"]}, ('formats.a = ["%d/%m/%Y"]',)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("may_show", [everything, nothing])
+def test_values_of_the_kind_that_are_written_otherwise_are_accepted_as_that(
+    declared: str, values: list[str | None], edit: dict[str, Any], data: tuple[str, ...], may_show: MayShow
+) -> None:
+    """Not as texts, which would lose every number; of rows that are sealed, too; and the line of [data] is told."""
+    text = f"[columns.a]\n{declared}\n"
+    found = broken(text, {"a": values}, may_show=may_show)
+    assert found.edit == {("columns", "a", key): value for key, value in edit.items()}
+    assert found.data == data
+    assert held(apply_edits(text, found.edit or {}), {"a": values}).passed
+
+
+def test_numbers_that_are_written_in_several_ways_are_accepted_by_no_line() -> None:
+    """One mark reads only some of them, and as texts all of them would be lost: the file has to be put right."""
+    found = broken('[columns.a]\nkind = "numeric"\n', {"a": [*EURO, "0.25", "1.75"]})
+    assert (found.edit, found.data) == (None, ())
+    assert "several ways" in found.why
+
+
+def test_what_the_contract_reads_and_the_data_set_cannot_is_told() -> None:
+    """By the values themselves: a reading that differs in words alone is none. What [data] says is what the contract is edited to."""
+    text = '[columns.a]\nkind = "numeric"\ndecimal = ","\n'
+    before = {"a": Reading(ColumnSpec("a", Kind.NUMERIC), said=False)}
+    found = broken(text, {"a": EURO}, readings=before)
+    assert (found.id, found.rows, found.edit, found.data) == ("contract-reading", 59, None, ('decimal.a = ","',))
+    assert held(text, {"a": ["1", "2", None]}, readings=before).passed
+    told = {"a": Reading(ColumnSpec("a", Kind.NUMERIC), said=True)}
+    assert broken(text, {"a": EURO}, readings=told).edit == {("columns", "a", "decimal"): "."}
+    codes = broken('[columns.a]\nkind = "categorical"\n', {"a": ["x", "y"]}, readings=before)
+    assert codes.data == ('kinds.a = "categorical"',)
+    one = {"a": Reading(ColumnSpec("a", Kind.NUMERIC, decimal=",", thousands="."), said=False)}
+    assert broken('[columns.a]\nkind = "numeric"\n', {"a": ["1.234"]}, readings=one).rows == 1  # 1234 or 1.234
 
 
 def test_what_lies_beyond_breaks_the_range() -> None:
@@ -211,7 +260,7 @@ def test_a_column_of_another_kind_takes_the_rules_along_that_compare_it() -> Non
 
 def test_every_rule_documents_itself() -> None:
     """In the order of all checks, under a permanent id."""
-    assert len({rule.id for rule in RULES}) == len(RULES) == 13
+    assert len({rule.id for rule in RULES}) == len(RULES) == 14
     for rule in RULES:
         text = explain_rule(rule.id)
         parts = ("What it does", "Why it matters", "Example that fails", "What to do", "Reference")

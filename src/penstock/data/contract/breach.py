@@ -24,7 +24,8 @@ class Tally:
     rows : all of them. hidden : those whose values are not shown, as they are sealed, may be, or are personal.
     examples : (row, from 1 on; what it says) of the first that may be shown.
     low, high : extremes of what may be shown. texts : values that may be shown, with their rows.
-    secret : what hidden rows say, or the measure of it; only to count how many an edit of what may be shown lets pass.
+    secret : what hidden rows say, or the measure of it; only to count how many an edit of what may be shown lets pass, and to find in which way
+        they are written. read : other values of the column, that can be read; for the same.
     """
 
     rows: int = 0
@@ -34,6 +35,12 @@ class Tally:
     high: float | None = None
     texts: Counter[str] = field(default_factory=Counter)
     secret: Counter[str | float] = field(default_factory=Counter)
+    read: list[str] = field(default_factory=list)
+
+    @property
+    def known_texts(self) -> list[str]:
+        """Different values, those of hidden rows among them: how they are written may be told, what they say may not."""
+        return list(dict.fromkeys(text.strip() for text in (*self.texts, *self.secret) if isinstance(text, str)))
 
     def beyond(self, covers: Callable[[Any], bool]) -> int:
         """Rows that are hidden and whose value, or measure, an edit does not cover; those that were too many to keep too."""
@@ -50,6 +57,7 @@ class Breach:
     rule : what the contract says. rows, of, allowed : rows that break it, rows looked at, and how many it lets pass.
     hidden : rows among them of which nothing is shown. why : what was found, in words.
     examples : (row of the file, from 1 on; what it says). edit : what accepts it; None where no edit can.
+    data : lines that `[data]` of the declaration needs then, so that the data set reads the column as the contract does.
     """
 
     id: str
@@ -61,6 +69,7 @@ class Breach:
     hidden: int = 0
     examples: tuple[tuple[int, str], ...] = ()
     edit: Edit | None = None
+    data: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -78,6 +87,7 @@ class Breach:
             "hidden": self.hidden,
             "examples": [{"row": row, "value": value} for row, value in self.examples],
             "accept": None if self.edit is None else toml_lines(self.edit),
+            "data": list(self.data),
         }
 
     def to_text(self) -> list[str]:
@@ -91,6 +101,9 @@ class Breach:
             )
         if self.edit is not None:
             lines.append("      to accept it:  " + "  |  ".join(toml_lines(self.edit)))
+        if self.data:
+            also = "and then" if self.edit is not None else "to have it read so:"
+            lines.append(f"      {also} under [data] of the declaration:  {'  |  '.join(self.data)}")
         return lines
 
 

@@ -19,6 +19,8 @@ from penstock.data.contract import whole_rules as whole
 from penstock.data.contract.breach import EXAMPLES, MAX_NEW_VALUES, Breach, Edit, Tally, literal, rounded_up
 from penstock.data.contract.contract import ColumnRules, Comparison, Contract, microseconds_of
 from penstock.data.contract.personal import NOBODY, Personal
+from penstock.data.contract.reading import MOST_LOST, Reading, said, told, unlike
+from penstock.data.contract.rewriting import data_lines
 from penstock.data.contract.rules import VALUE_RULES, KindRule, ValueRule
 from penstock.data.contract.seen import SeenValues
 from penstock.data.contract.unsealed import MayShow, Sight
@@ -73,6 +75,7 @@ class Checker:
     now : the instant at which freshness is judged.
     part_of_file : the rows are no whole file: they may be few, old, and need no value of their own.
     without : columns of the contract that these rows need not have (the target, when it is asked for).
+    readings : how the data set will read columns, where that is settled; those of personal columns are not looked at.
 
     Raises
     ------
@@ -86,6 +89,7 @@ class Checker:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     part_of_file: bool = False
     without: frozenset[str] = frozenset()
+    readings: Mapping[str, Reading] = field(default_factory=dict)
     rows: int = 0
 
     def __post_init__(self) -> None:
@@ -94,6 +98,11 @@ class Checker:
         unasked = self.without | self.personal.unlike
         held = [rules for name, rules in self.contract.columns.items() if name in self.names and name not in unasked]
         self.columns = {rules.name: _Column(rules, self.part_of_file) for rules in held}
+        self.lost = {
+            name: (reading, Tally())
+            for name, reading in unlike(self.contract.columns, self.readings).items()
+            if name in self.columns and name not in self.personal.names
+        }
         self.compared = {
             rule: Tally()
             for rule in self.contract.comparisons
@@ -121,7 +130,13 @@ class Checker:
         needed = {side for rule in self.compared for side in (rule.left, rule.right)}
         for name, column in self.columns.items():
             values, unread = self.personal.read(column.rules.spec, columns)
-            column.add(values, _Batch(self.rows, sight, name in self.personal.names, self.personal.conceal), unread)
+            of = _Batch(self.rows, sight, name in self.personal.names, self.personal.conceal)
+            column.add(values, of, unread)
+            if name in self.lost:
+                reading, tally = self.lost[name]
+                lost = np.flatnonzero(values.rows_with(reading.lost(columns[name], values, column.rules)))
+                if len(lost):
+                    of.count(tally, lost, values, None)
             if name in needed:
                 kept[name] = values
         for rule, tally in self.compared.items():
@@ -150,6 +165,7 @@ class Checker:
         found = list(self._of_table())
         for column in self.columns.values():
             found += (self._with_rules(breach) for breach in column.breaches(self.rows, self.now))
+            found += self._lost(column.rules)
         for rule, tally in self.compared.items():
             if tally.rows > rule.exceptions * self.rows:
                 edit: Edit = {("rules", rule.id, "exceptions"): rounded_up(tally.rows / self.rows)}
@@ -167,7 +183,19 @@ class Checker:
                 )
         absent = len(self.contract.columns)
         asked = sum(column.asked for column in self.columns.values()) + len(self.compared) + absent
+        asked += len(self.lost)
         return Checked(self.rows, asked + (not self.contract.new_columns) + self._asks_rows(), tuple(found))
+
+    def _lost(self, rules: ColumnRules) -> Iterable[Breach]:
+        """What the data set would not read."""
+        reading, tally = self.lost.get(rules.name, (None, Tally()))
+        if reading is None or tally.rows <= max(MOST_LOST, rules.exceptions) * self.rows:
+            return
+        edit: Edit = {("columns", rules.name, key): value for key, value in reading.edit(rules).items()}
+        breach = _breach(
+            whole.OtherReading.id, rules.name, said(rules, reading), told(rules, reading), tally, self.rows, edit, 0.0
+        )
+        yield replace(breach, data=reading.data(rules))
 
     def _with_rules(self, breach: Breach) -> Breach:
         """A column that gets another kind can be compared no more: what accepts that takes the rules out that speak of it."""
@@ -307,8 +335,11 @@ class _Column:
             if rule.id == KindRule.id and len(unread):
                 batch.count_unread(tally, unread)
             bad = rule.broken(self.rules, values)
+            if rule.id == KindRule.id and len(tally.read) < MAX_NEW_VALUES:
+                few = np.flatnonzero(values.present)[: MAX_NEW_VALUES - len(tally.read)]
+                tally.read += [values.texts[at].strip() for at in few.tolist()]
             if bad.any():
-                measure = _lengths(values) if rule.id == "contract-length" else _measure(values)
+                measure = _measured(rule, values)
                 batch.count(tally, np.flatnonzero(values.rows_with(bad)), values, measure)
         if self.rules.missing_at_most is not None:
             rows = np.setdiff1d(np.flatnonzero(values.rows_with(values.missing, null=True)), unread, assume_unique=True)
@@ -326,10 +357,12 @@ class _Column:
         rules, key = self.rules, ("columns", self.rules.name)
         for rule, tally in self.tallies.items():
             if tally.rows > rules.exceptions * of:
-                edit: Edit = {(*key, name): value for name, value in rule.edit(rules, tally, of).items()}
-                yield _breach(
+                made = rule.edit(rules, tally, of)
+                edit: Edit = {(*key, name): value for name, value in made.items()}
+                breach = _breach(
                     rule.id, rules.name, rule.said(rules), rule.found(rules, tally), tally, of, edit, rules.exceptions
                 )
+                yield replace(breach, data=tuple(data_lines(rules.name, made)))
         if rules.missing_at_most is not None and self.missing.rows > rules.missing_at_most * of:
             edit = {(*key, "missing_at_most"): rounded_up(self.missing.rows / of)}
             said = f"missing_at_most = {literal(rules.missing_at_most)}"
@@ -374,8 +407,11 @@ def _breach(
     return Breach(id_, about, said, why, tally.rows, of, tally.hidden, tuple(tally.examples), edit or None)
 
 
-def _measure(values: Values) -> np.ndarray | None:
-    return values.typed if values.kind in (Kind.NUMERIC, Kind.DATETIME) else None
+def _measured(rule: ValueRule, values: Values) -> np.ndarray | None:
+    """The measure of each value that a rule judges; None where it is the text."""
+    if rule.id == "contract-length":
+        return _lengths(values)
+    return values.typed if values.kind in (Kind.NUMERIC, Kind.DATETIME) and rule.id != KindRule.id else None
 
 
 def _lengths(values: Values) -> np.ndarray:

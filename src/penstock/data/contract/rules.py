@@ -11,6 +11,7 @@ import numpy as np
 from penstock.bundle.kinds import Kind
 from penstock.data.contract.breach import Instant, Tally, literal, rounded_up
 from penstock.data.contract.contract import ColumnRules
+from penstock.data.contract.rewriting import are_of_its_kind, rewritten
 from penstock.data.contract.values import Values
 from penstock.data.evidence import MISSING_MARKERS
 
@@ -61,8 +62,9 @@ class KindRule:
     Example that fails
         `amount` held 12.50 and now holds 12,50.
     What to do
-        Have the file written as before. Where the new form is right, correct `kind`, `decimal` or `formats` here and in
-        `[data]`; where a text stands for nothing, add it to `missing`.
+        Have the file written as before. Where the new form is right, correct `decimal`, `thousands` or `formats` here and in
+        `[data]`: both lines are told. A column that holds texts from now on gets another `kind` in both. Where a text stands for
+        nothing, add it to `missing`.
     Reference
         Polyzotis et al. (2019), Data validation for machine learning, MLSys.
     """
@@ -79,14 +81,23 @@ class KindRule:
         return f'kind = "{rules.kind}"'
 
     def found(self, rules: ColumnRules, tally: Tally) -> str:
+        if rewritten(rules, unread := tally.known_texts, tally.read) is not None:
+            return f"are written in another way, and cannot be read as {rules.kind} as the contract says"
+        if are_of_its_kind(rules, unread):
+            return f"cannot be read as {rules.kind}: the numbers are written in several ways, which no one line reads"
         return f"cannot be read as {rules.kind}"
 
     def edit(self, rules: ColumnRules, tally: Tally, of: int) -> dict[str, Any]:
         texts = [text.strip() for text in tally.texts]
         if texts and not tally.hidden and all(text in MISSING_MARKERS for text in texts):
             return {"missing": [*rules.missing, *sorted(texts)]}
+        otherwise = rewritten(rules, unread := tally.known_texts, tally.read)
+        if otherwise is not None:
+            return otherwise
         if tally.rows <= MOST * of:
             return {"exceptions": _exceptions(rules, tally.rows, of)}
+        if are_of_its_kind(rules, unread):
+            return {}
         return {"kind": str(Kind.CATEGORICAL), **dict.fromkeys(NOT_FOR_TEXTS)}
 
 

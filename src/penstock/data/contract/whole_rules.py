@@ -135,4 +135,24 @@ class Compared:
     id = "contract-rule"
 
 
-WHOLE_RULES = (AbsentColumn, NewColumn, Missing, Unique, Fresh, RowCount, Compared)
+class OtherReading:
+    """The contract reads a column in one way, and the data set in another.
+
+    What it does
+        Where the declared kind, marks or formats of a column are not those by which the data set will read it (what `[data]` says, or else
+        what the version before has), reads each value in both ways. It breaks where more than 5 % of the rows hold what the contract reads
+        and the data set cannot, or reads as another value.
+    Why it matters
+        Such a file keeps the contract and loses the column: a value that cannot be read counts as missing.
+    Example that fails
+        The contract was told that `price` has decimal commas, the data set still reads it with points.
+    What to do
+        Write the same in both: the line of the declaration, or of the contract, is told.
+    Reference
+        Polyzotis et al. (2019), Data validation for machine learning, MLSys.
+    """
+
+    id = "contract-reading"
+
+
+WHOLE_RULES = (AbsentColumn, NewColumn, Missing, Unique, Fresh, RowCount, Compared, OtherReading)
