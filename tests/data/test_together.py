@@ -16,6 +16,7 @@ from penstock.data.memory import RowMemory
 from penstock.data.split import PARTS, SplitSettings
 from penstock.data.together import together
 from penstock.data.versions import DatasetVersion, load_memory
+from penstock.errors import BadParameter, SplitError
 
 if TYPE_CHECKING:
     from tests.data.conftest import Stores
@@ -92,3 +93,74 @@ def add_twins(stores: Stores, version: DatasetVersion) -> DatasetVersion:
     frame, _ = version.decoder.decode_rows(rows)
     y = np.arange(200) // 2 % 2
     return append_rows(stores.ledger, stores.objects, version.digest, frame, y).version
+
+
+def coarse(keys: range, *, classes: int = 3) -> str:
+    """CSV of rows of twice so many kinds, each with a key of its own."""
+    dice = random.Random(0)
+    rows = [f"{7 * key},{dice.choice('fm')},{dice.randrange(classes)},{dice.choice('ny')}" for key in keys]
+    return "cust,sex,class,y\n" + "\n".join(rows) + "\n"
+
+
+def kinds_of_rows(version: DatasetVersion, stores: Stores) -> list[int]:
+    """How many kinds of rows each part has."""
+    memory = load_memory(stores.objects, version)
+    return [len(np.unique(memory.content[memory.part == part], axis=0)) for part in range(3)]
+
+
+def test_rows_of_a_coarse_table_are_dealt_by_their_key(stores: Stores) -> None:
+    """Rows of six kinds have to be alike: the parts hold all kinds and their shares, also of what comes later and of traffic."""
+    how: dict[str, Any] = {"split": SplitSettings(), "key": "cust", "kinds": {"cust": Kind.IDENTIFIER}}
+    made = stores.ingest(coarse(range(900)), **how)
+    version = made.version
+    assert [w for w in made.warnings if "6 combinations of values, and there are 900 rows" in w]
+    assert version.rows["valid"] == pytest.approx(180, abs=3)
+    assert version.rows["test"] == pytest.approx(180, abs=3)
+    assert kinds_of_rows(version, stores) == [6, 6, 6]
+    grown = stores.ingest(coarse(range(1800)), **how).version
+    assert (grown.parent, grown.twins_apart) == (version.digest, True)
+    assert grown.rows["test"] == pytest.approx(360, abs=50)  # new rows are placed one by one
+    frame, _ = grown.decoder.decode_rows([{"cust": 7 * key, "sex": "f", "class": key % 3} for key in range(5000, 5600)])
+    added = append_rows(stores.ledger, stores.objects, grown.digest, frame, np.arange(600) % 2).version
+    assert added.rows["test"] - grown.rows["test"] == pytest.approx(120, abs=50)
+
+
+def test_rows_that_are_alike_stay_together_where_that_is_declared_and_the_shares_are_told(stores: Stores) -> None:
+    made = stores.ingest(
+        coarse(range(900), classes=8),
+        split=SplitSettings(twins="together"),
+        key="cust",
+        kinds={"cust": Kind.IDENTIFIER},
+    )
+    assert not made.version.twins_apart
+    assert {len(parts) for parts in parts_of_contents(load_memory(stores.objects, made.version))} == {1}
+    (told,) = [w for w in made.warnings if w.startswith("the shares are not as declared")]
+    assert "of 900 rows there are 16 that differ in 'cust' and are not written alike" in told
+    assert 'twins = "apart"' in told
+
+
+def test_without_a_key_a_coarse_table_is_told_to_need_one(stores: Stores) -> None:
+    """By the first version; to deal its rows one by one is refused, as nothing tells them apart."""
+    table = "\n".join(line.partition(",")[2] for line in coarse(range(900), classes=8).splitlines()) + "\n"
+    warnings = stores.ingest(table).warnings
+    assert [w for w in warnings if w.startswith("the columns allow 16 combinations") and "without a key" in w]
+    (told,) = [w for w in warnings if w.startswith("the shares are not as declared")]
+    assert "of 900 rows there are 16 that differ" in told
+    assert "[data] key" in told
+    with pytest.raises(SplitError, match="rows have no key"):
+        stores.ingest(table, split=SplitSettings(twins="apart"))
+
+
+def test_rows_of_a_fine_table_are_dealt_by_their_key_where_that_is_declared(stores: Stores) -> None:
+    """Twins are then on both sides."""
+    text = "cust,a,y\n" + twins(range(500))
+    made = stores.ingest(text, split=SplitSettings(twins="apart"), key="cust", kinds={"cust": Kind.IDENTIFIER})
+    assert {len(parts) for parts in parts_of_contents(load_memory(stores.objects, made.version))} == {1, 2}
+
+
+@pytest.mark.parametrize("twins", ["apart", "together"])
+def test_a_word_on_twins_is_part_of_how_rows_are_dealt(twins: str) -> None:
+    """Where it is said; any other is refused."""
+    assert SplitSettings(twins=twins).to_json() == {**SplitSettings().to_json(), "twins": twins}
+    with pytest.raises(BadParameter, match="twins = 'apar'"):
+        SplitSettings(twins="apar")

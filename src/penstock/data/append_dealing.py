@@ -19,7 +19,7 @@ from penstock.data.split_given import place_given
 from penstock.data.split_time import DealtByTime, place_by_time
 from penstock.data.store import next_envelopes
 from penstock.data.times import times_of_frame
-from penstock.data.together import together
+from penstock.data.together import led_by_twins, together
 from penstock.data.versions import DatasetVersion, tells_parts
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -79,6 +79,8 @@ def deal_traffic(
     group = np.zeros(len(y), dtype=np.uint64)
     group_hashes = _group_hashes(old, frame)
     twin, twin_place = memory.parts_of_content(content)
+    led = led_by_twins(old, np.zeros(len(y), dtype=bool) if keyed is None else np.asarray(keyed.any(axis=1)))
+    twin[~led], twin_place[~led] = UNKNOWN, -1
     if group_hashes is not None:
         group = prints.fingerprints(group_hashes, key)[:, 0]
         placed = place_by_group(
@@ -97,7 +99,7 @@ def deal_traffic(
             envelope = np.where(parts == TEST, place_of, np.int16(-1))
     new, by_request = np.flatnonzero(parts == UNKNOWN), 0
     if len(new):
-        if keyed is not None and old.split.how != "time":
+        if keyed is not None and old.split.how != "time" and not old.twins_apart:
             hashes = hashes.copy()
             hashes[new] = together(hashes[new], contents[new])
         dealt, by_request = _place(ledger, objects, old, frame, asked_at, hashes, new)

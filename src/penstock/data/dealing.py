@@ -18,12 +18,16 @@ from penstock.data.split import GAP, LEFT_OUT, PARTS, TEST, TRAIN, VALID, deal, 
 from penstock.data.split_given import deal_given, given_parts, place_given, said_parts, twins_of_other_parts
 from penstock.data.split_time import codes_of, deal_by_time, place_by_time
 from penstock.data.times import times_of
-from penstock.data.together import together
+from penstock.data.together import combinations, together
 from penstock.data.versions import DatasetVersion
 from penstock.errors import SplitError, TargetError
 
 ROWS_ENOUGH = 10
 """A part that is to have so many rows and has none is refused; of fewer it can be chance, in a small table."""
+COARSE = 3
+"""So many rows for each combination of values that the columns allow, and rows are alike by nature."""
+SHARE_OFF = 0.05
+"""A share that is further than this from the declared one is told."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Dealt:
     row, group : fingerprints of the rows and of their groups, the same shape; zeros without groups.
     part, envelope : int8 and int16, shape (n,); the envelope is -1 but for test rows that have one already.
     block : int16, shape (n,): which of the new envelopes a test row is for, where that is not left to its hash; else -1.
+    twins_apart : rows that are written alike were dealt one by one.
     """
 
     columns: tuple[str, ...]
@@ -46,6 +51,7 @@ class Dealt:
     part: np.ndarray
     envelope: np.ndarray
     block: np.ndarray
+    twins_apart: bool
 
 
 @dataclass(frozen=True)
@@ -87,17 +93,58 @@ class Dealer:
             known = labelled & (found != UNKNOWN)
             part[known], envelope[known] = found[known], places[known]
             rows = _places(labelled & (found == UNKNOWN))
-        units = self._units(rows) if group_hashes is None else group_hashes
+        apart = self._twins_apart()
+        units = self._units(rows, apart=apart) if group_hashes is None else group_hashes
         if len(rows):
             part[rows], block[rows] = self._deal_new(rows, part, envelope, units, group_hashes, strata)
         self._warn_of_gap(part)
         row = prints.fingerprints(hashes, self.key)  # last: where there are many rows, dealing needs the room
-        return Dealt(self.rows.columns, units, row, group, part, envelope, block)
+        return Dealt(self.rows.columns, units, row, group, part, envelope, block, apart)
 
-    def _units(self, rows: np.ndarray) -> np.ndarray:
-        """What is dealt of new `rows`: by their key those that are written alike as one; else by all that they hold. Shape (n, 2)."""
+    def _twins_apart(self) -> bool:
+        """Whether rows that are written alike are no copies of each other: as declared, or where the columns are too coarse for that.
+
+        Raises
+        ------
+        SplitError : they are to be dealt one by one, and there is nothing to tell them apart by.
+        """
+        if self.parent is not None:
+            return self.parent.twins_apart
+        split = self.request.split
+        told_apart = self.rows.keyed is not None or split.how == "group"
+        if split.twins is not None:
+            if split.twins == "apart" and not told_apart:
+                raise SplitError(
+                    '[split] twins = "apart", and rows have no key',
+                    why="without one a row is what it holds, so that rows that are written alike cannot be told apart",
+                    way_out="name a column that tells them apart with [data] key, a running number at least",
+                )
+            return split.twins == "apart"
+        possible, rows = self._combinations(), len(self.rows.hashes)
+        if COARSE * possible > rows or split.how == "time" and not told_apart:
+            return False
+        so = (
+            f"each is dealt by its {'group' if split.how == 'group' else 'key'} ([split] twins)"
+            if told_apart
+            else "without a key they share a part, so that each part has combinations of its own; name a column that tells rows apart "
+            "with [data] key (--key), a running number at least"
+        )
+        self.warnings.append(
+            f"the columns allow {possible:,.0f} combinations of values, and there are {rows} rows: those that are written alike are no "
+            f"copies of each other, and {so}"
+        )
+        return told_apart
+
+    def _combinations(self) -> float:
+        """How many different rows the columns allow, but for the key."""
+        counts = [self.rows.distinct[name] for name in self.rows.columns if name != self.request.row_key]
+        return combinations(one.count + (one.filled < self.rows.n_rows) for one in counts)
+
+    def _units(self, rows: np.ndarray, *, apart: bool) -> np.ndarray:
+        """What is dealt of new `rows`: by their key, those that are written alike as one unless they are `apart`; else by all that
+        they hold. Shape (n, 2)."""
         hashes, contents = self.rows.hashes, self.rows.contents
-        if contents is None or not len(rows) or self.request.split.how == "time":
+        if contents is None or not len(rows) or self.request.split.how == "time" or apart:
             return hashes
         found = together(hashes[rows], contents[rows])
         moved = (found != hashes[rows]).any(axis=1)
@@ -204,7 +251,7 @@ class Dealer:
             return place(dealt, split), by_hash
         parts = deal(dealt, split, strata=classes, groups=None if group_hashes is None else dealt, seen=seen)
         if self.parent is None and seen is None:
-            self._none_empty(parts, dealt)
+            self._hold_to_shares(parts, dealt)
         return parts, by_hash
 
     def _by_time(
@@ -247,8 +294,9 @@ class Dealer:
                     )
         return parts
 
-    def _none_empty(self, parts: np.ndarray, units: np.ndarray) -> None:
-        """Refuse a first version without a row in a part that is to have some, where there are rows enough.
+    def _hold_to_shares(self, parts: np.ndarray, units: np.ndarray) -> None:
+        """Refuse a first version without a row in a part that is to have some, where there are rows enough; warn of shares far from
+        those that are declared.
 
         Raises
         ------
@@ -256,18 +304,31 @@ class Dealer:
         """
         split = self.request.split
         shares = {TRAIN: 1 - split.valid - split.test, VALID: split.valid, TEST: split.test}
-        for code, share in shares.items():
-            if share * len(parts) < ROWS_ENOUGH or (parts == code).any():
-                continue
-            _, _, counts = distinct(units)
-            what = f"values of {split.column!r}" if split.column else "different rows"
-            if split.column is None and self.request.row_key is not None:
-                what = f"keys in {self.request.row_key!r}"
-            raise SplitError(
-                f"there is no {PARTS[code]} row",
-                why=f"{len(parts)} rows have {len(counts)} {what}, rows of one share a part, and the largest has {counts.max()}",
-                way_out="deal the rows by another column or key ([split] by, [data] key), or give this part no share",
+        counts = np.bincount(parts[parts >= 0], minlength=len(PARTS))
+        enough = [code for code, share in shares.items() if share * len(parts) >= ROWS_ENOUGH]
+        off = [code for code in enough if abs(counts[code] / len(parts) - shares[code]) > SHARE_OFF]
+        if not off:
+            return
+        _, _, sizes = distinct(units)
+        if split.column is not None:
+            what, way_out = f"{len(sizes)} values of {split.column!r}", "deal the rows by a finer column ([split] by)"
+        elif self.request.row_key is None:
+            what, way_out = (
+                f"{len(sizes)} that differ",
+                "name a column that tells rows apart with [data] key (--key), a running number at least",
             )
+        else:
+            what, way_out = (
+                f"{len(sizes)} that differ in {self.request.row_key!r} and are not written alike",
+                'have each dealt by its key alone ([split] twins = "apart")',
+            )
+        why = f"of {len(parts)} rows there are {what}; the others share a part with one of them, the largest such set has {sizes.max()} rows"
+        if empty := [code for code in enough if not counts[code]]:
+            raise SplitError(
+                f"there is no {PARTS[empty[0]]} row", why=why, way_out=f"{way_out}, or give this part no share"
+            )
+        told = ", ".join(f"{PARTS[code]} {counts[code] / len(parts):.0%} instead of {shares[code]:.0%}" for code in off)
+        self.warnings.append(f"the shares are not as declared ({told}): {why}; {way_out}")
 
 
 def _places(where: np.ndarray) -> np.ndarray:

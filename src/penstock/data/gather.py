@@ -24,6 +24,7 @@ from penstock.data.redeal import Earlier
 from penstock.data.remnants import Remnants, StoredRows, lost_inputs
 from penstock.data.sample import Sample
 from penstock.data.source import Batch, Source, encoded
+from penstock.data.together import led_by_twins
 from penstock.data.versions import DatasetVersion
 
 if TYPE_CHECKING:
@@ -275,9 +276,11 @@ class Gatherer:
 
     def _recall(self, batch: Batch, hashes: np.ndarray, version: DatasetVersion, memory: RowMemory) -> Recalled:
         """What a version knows of the rows: by their key or text, and of the others by what its decoder reads from it."""
+        keyed = np.zeros(len(batch), dtype=bool)
         if version.row_key is not None and version.row_key in batch.names:
             keys = key_hashes(batch.columns[version.row_key])
-            hashes = np.where(keys.any(axis=1, keepdims=True), keys, hashes)
+            keyed = np.asarray(keys.any(axis=1))
+            hashes = np.where(keyed[:, None], keys, hashes)
         part, envelope = memory.parts_of_rows(prints.fingerprints(hashes, self.key))
         twin_part, twin_envelope = np.full_like(part, UNKNOWN), np.full_like(envelope, -1)
         unknown = np.flatnonzero(part == UNKNOWN)
@@ -285,11 +288,12 @@ class Gatherer:
             frame, _ = version.decoder.decode_columns(batch.take(unknown).columns)
             if (own := key_hashes_of_frame(frame, version.row_key)) is not None and is_protected(version):
                 # rows that came as labelled traffic are known by protected keys
-                keyed = np.asarray(own.any(axis=1))
-                found = memory.parts_of_rows(prints.fingerprints(own[keyed], self.key))
-                part[unknown[keyed]], envelope[unknown[keyed]] = found
-            content = prints.frame_fingerprints(frame, version.inputs, self.key)
-            twin_part[unknown], twin_envelope[unknown] = memory.parts_of_content(content)
+                protected = np.asarray(own.any(axis=1))
+                found = memory.parts_of_rows(prints.fingerprints(own[protected], self.key))
+                part[unknown[protected]], envelope[unknown[protected]] = found
+            led = led_by_twins(version, keyed[unknown])
+            content = prints.frame_fingerprints(frame, version.inputs, self.key)[led]
+            twin_part[unknown[led]], twin_envelope[unknown[led]] = memory.parts_of_content(content)
         return Recalled(part, envelope, twin_part, twin_envelope)
 
     def _names_in(self, batch: Batch, columns: Iterable[str]) -> tuple[str, ...]:

@@ -251,7 +251,7 @@ class _Work:
                 f"{self.old.appended_rows} labelled rows had been added to the version before; the source does not hold them"
             )
         dealt = Dealer(gathered, request, key, parent, memory, self.warnings, opened).deal(labelled, outcomes)
-        parts = dealt.part
+        parts, twins_apart = dealt.part, dealt.twins_apart
         if self.old is not None and parent is None:
             self._warn_of_redealing(self.old, parts)
 
@@ -299,7 +299,7 @@ class _Work:
             manifest_of(
                 stored, parts, self._remember(now, parent, memory), more={} if grown is None else grown.rows,
                 lineage=lineage, decoder=decoder, split=request.split, fingerprint_columns=columns,
-                parent=self.old.digest if self.old else None, redealt_from=request.redeals, row_key=request.row_key,
+                parent=self.old.digest if self.old else None, redealt_from=request.redeals, row_key=request.row_key, twins_apart=twins_apart,
                 source={"digest": request.source, "how": request.how, "rows": n_rows},
             )
         )  # fmt: skip

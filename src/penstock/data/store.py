@@ -218,6 +218,7 @@ def manifest_of(
     parent: str | None,
     redealt_from: str | None,
     row_key: str | None,
+    twins_apart: bool,
     source: dict[str, Any],
     more: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
@@ -239,6 +240,7 @@ def manifest_of(
         "fingerprints": memory,
         "fingerprint_columns": list(fingerprint_columns),
         **({} if row_key is None else {"row_key": row_key}),
+        **({"twins": "apart"} if twins_apart else {}),
         **({} if redealt_from is None else {"redealt": True, "redealt_from": redealt_from}),
     }
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from penstock.data.split import distinct
+
+if TYPE_CHECKING:
+    from penstock.data.versions import DatasetVersion
 
 
 def together(keys: np.ndarray, contents: np.ndarray) -> np.ndarray:
@@ -42,3 +49,26 @@ def together(keys: np.ndarray, contents: np.ndarray) -> np.ndarray:
     least = np.empty((component.max() + 1, 2), dtype=np.uint64)
     least[component[order[leads]]] = own[order[leads]]
     return least[component[key]]
+
+
+def combinations(values: Iterable[float]) -> float:
+    """How many rows can differ, of columns with so many different values each.
+
+    Where a table has more rows than that, rows have to be alike though they are of different things.
+
+    >>> combinations([2, 3, 7])
+    42
+    """
+    return math.prod(max(1, number) for number in values)
+
+
+def led_by_twins(version: DatasetVersion, keyed: np.ndarray) -> np.ndarray:
+    """Which rows that a version does not know have the part of a known row that decodes alike, bool, shape (n,).
+
+    Parameters
+    ----------
+    keyed : whether a row has a key, shape (n,).
+    """
+    if not version.twins_apart:
+        return np.ones(len(keyed), dtype=bool)
+    return np.zeros(len(keyed), dtype=bool) if version.split.how == "group" else ~keyed

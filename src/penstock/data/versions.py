@@ -161,6 +161,11 @@ class DatasetVersion:
         return key
 
     @property
+    def twins_apart(self) -> bool:
+        """Whether rows that are written alike are dealt one by one: the columns have too few values to tell rows apart."""
+        return self.manifest.get("twins") == "apart"
+
+    @property
     def appended_rows(self) -> int:
         """Labelled rows that were added since the source was read, by `penstock.data.append`."""
         return int(self.manifest.get("appended", {}).get("rows", 0))

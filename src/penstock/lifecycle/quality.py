@@ -68,7 +68,7 @@ def check_quality(
     withheld = frozenset(spec.name for spec in version.decoder.columns if spec.is_withheld)
     view = View(
         train, y, valid, y_valid, version.target, version.split, memory, count, seed, every_y, withheld,
-        _time(declared.time, train),
+        _time(declared.time, train), version.twins_apart,
     )  # fmt: skip
     found = judge(view, declared.limits, off=off, only=only, progress=progress)
     key = _key(project, view)

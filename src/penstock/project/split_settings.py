@@ -20,6 +20,7 @@ FILE_COLUMN = "(file)"
 """By files, the column of the source that says which file a row is from; no column of the data set."""
 _GAP = r"\s*([0-9]+(?:\.[0-9]+)?)\s*([smhdw]?)\s*"
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+TWINS = ("together", "apart")
 _HOW = {"random": False, "files": False, "time": True, "group": True, "column": True}
 """Ways of dealing, and whether each names a column."""
 
@@ -40,6 +41,8 @@ class SplitSettings:
         for dates, a number in the column's unit for numbers.
     values : by column, what it says of the rows of each part; the usual words where nothing is declared.
     files : by files, the parts that have one of their own: ``"valid"``, ``"test"`` or both.
+    twins : whether rows that are written alike share a part under different keys: ``"together"`` or ``"apart"``; None: together,
+        unless the columns are so coarse that rows must be alike.
 
     >>> SplitSettings(by="time:day", gap="7d").to_json()["gap"]
     '7d'
@@ -53,6 +56,7 @@ class SplitSettings:
     gap: str | float = 0
     values: Mapping[str, Sequence[str]] | None = None
     files: Sequence[str] = ()
+    twins: str | None = None
 
     def __post_init__(self) -> None:
         if self.values is not None:
@@ -122,6 +126,8 @@ class SplitSettings:
             plain["values"] = {part: list(values) for part, values in self.values.items()}
         if self.files:
             plain["files"] = list(self.files)
+        if self.twins is not None:
+            plain["twins"] = self.twins
         return plain
 
 
@@ -155,6 +161,14 @@ def faults(split: Any) -> list[tuple[str, str, str]]:
     elif gap[0] > 0 and how != "time":
         found.append(
             ("a gap lies between parts that follow each other in time", f"gap = {split.gap!r}", 'by = "time:COLUMN"')
+        )
+    if split.twins not in (None, *TWINS):
+        found.append(
+            (
+                "rows that are written alike under different keys share a part, or each is dealt by its key",
+                f"twins = {split.twins!r}",
+                'twins = "together" or "apart"',
+            )
         )
     return [*found, *_faults_of_given(split, how)]
 

@@ -15,6 +15,7 @@ from penstock.data.keys import group_hashes, key_hashes
 from penstock.data.memory import UNKNOWN, RowMemory
 from penstock.data.source import Batch
 from penstock.data.split import TRAIN, VALID, SplitSettings, place
+from penstock.data.together import led_by_twins
 from penstock.data.versions import DatasetVersion, load_memory
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -68,9 +69,17 @@ class Unsealed:
             new = taken.take(unknown)
             frame, _ = self.version.decoder.decode_columns(new.columns)
             twin, _ = self.memory.parts_of_content(prints.frame_fingerprints(frame, self.version.inputs, self.key))
+            twin[~led_by_twins(self.version, self._keyed(new))] = UNKNOWN
             part[unknown] = np.where(twin == UNKNOWN, self._placed(new, hashes[unknown]), twin)
         shown: np.ndarray = (part == TRAIN) | (part == VALID)
         return shown
+
+    def _keyed(self, batch: Batch) -> np.ndarray:
+        """Which rows have a key, bool, shape (n,)."""
+        name = self.version.row_key
+        if name is None or name not in batch.columns:
+            return np.zeros(len(batch), dtype=bool)
+        return np.asarray(key_hashes(batch.columns[name]).any(axis=1))
 
     def _hashes(self, batch: Batch) -> np.ndarray:
         """What a row is known by: its key, or all that it holds; uint64, shape (n, 2)."""

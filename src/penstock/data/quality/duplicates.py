@@ -83,7 +83,8 @@ class SplitDuplicates:
         Counts held-out rows that decode to the same inputs as a training row, whatever their target, by keyed
         fingerprints. It fails where they are more than the limit's share (1 %) of a part. Rows that are written alike come
         into one part; these differ only in what is no input, are dealt by time or by group, or became alike by a correction
-        under their key.
+        under their key. Where the columns have fewer combinations of values than there are rows, rows are alike by nature, and it
+        is not judged.
     Why it matters
         The model has seen the question: what it answers shows its memory, and the score comes out too high.
     Example that fails
@@ -100,6 +101,10 @@ class SplitDuplicates:
     def judge(self, view: View, limit: float) -> Sequence[Finding]:
         if view.memory is None or not view.inputs:
             return [unjudged(self, limit, "no fingerprints of rows are kept")]
+        if view.twins_apart:
+            return [
+                unjudged(self, limit, "the columns are too coarse to tell rows apart, and rows are dealt by their key")
+            ]
         groups = _Groups.of(view.memory)
         trained = groups.in_part(TRAIN) > 0
         found = []

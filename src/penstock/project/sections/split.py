@@ -20,6 +20,7 @@ class SplitSection(Section, frozen=True):
     gap: str | float = 0  # by time: "7d", or a number in the column's unit
     values: dict[str, tuple[str | int | float | bool, ...]] | None = None  # by column: part = what it says of it
     files: dict[str, str] = {}  # by files: part = path; the training rows are in [data] source
+    twins: str | None = None  # rows that are written alike under different keys: "together" or "apart"
 
     def faults(self) -> Iterator[Fault]:
         for key, share in (("valid", self.valid), ("test", self.test)):
