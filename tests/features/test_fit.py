@@ -202,3 +202,13 @@ def test_two_thousand_columns_are_one_operator(table):
     fitted = fit_recipe(recipe, Tail(numbers=("standardise(x)",)), frame, specs, None, Task.REGRESSION, 0)
     assert len(fitted.model()) < 100_000
     assert np.allclose(fitted.transform(frame), (rows - rows.mean(0)) / rows.std(0), atol=1e-5)
+
+
+def test_names_that_double_with_each_step_end_in_an_error(table, fit):
+    """Twenty products of products had three names of eight million characters each."""
+    frame, *more = table(**{name: ("numeric", [1.0, 2.0, 4.0]) for name in "abc"})
+    levels = "\n".join(
+        f'z{level} = "products({f"z{level - 1}" if level else "group(a, b, c)"})"' for level in range(20)
+    )
+    with pytest.raises(RecipeError, match=r"a column that 'products' makes is called by 1[0-9],[0-9]{3} characters"):
+        fit(f'outputs = ["z19"]\n[assignments]\n{levels}\n', frame, *more)

@@ -121,7 +121,7 @@ class Dealer:
                 )
             return split.twins == "apart"
         possible, rows = self._combinations(), len(self.rows.hashes)
-        if COARSE * possible > rows or split.how == "time" and not told_apart:
+        if COARSE * possible > rows or (split.how == "time" and not told_apart):
             return False
         so = (
             f"each is dealt by its {'group' if split.how == 'group' else 'key'} ([split] twins)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from penstock.errors import RecipeError
 from penstock.features.bounds import Value, defaults
 from penstock.features.plan import Node
 from penstock.features.selection import FittedSelection
@@ -11,6 +12,8 @@ from penstock.features.step import FittedStep
 
 MOST_SAID = 3
 """Columns of a further argument that are named one by one."""
+LONGEST = 10_000
+"""Characters of a name: products of products of products double it each time."""
 
 
 def names_of(node: Node, fitted: FittedStep, inputs: Sequence[Sequence[str]], *, said: bool) -> tuple[str, ...]:
@@ -23,8 +26,19 @@ def names_of(node: Node, fitted: FittedStep, inputs: Sequence[Sequence[str]], *,
     ----------
     inputs : the names of the columns of each argument.
     said : whether the recipe says this step. What a learner adds to finish a column changes no name.
+
+    Raises
+    ------
+    RecipeError : a name is beyond all reading.
     """
     names = tuple(fitted.names)
+    longest = max(map(len, names), default=0)
+    if longest > LONGEST:
+        raise RecipeError(
+            f"a column that {node.step!r} makes is called by {longest:,} characters",
+            why=f"names say what columns are made of, up to {LONGEST:,} characters; such steps on top of each other double them",
+            way_out="put fewer of them on top of each other",
+        )
     if not said or isinstance(fitted, FittedSelection) or not set(names) <= set(inputs[0]):
         return names
     behind = [", ".join(others) if len(others) <= MOST_SAID else _some(others) for others in inputs[1:]]

@@ -33,7 +33,8 @@ class Whiten:
     Parameters
     ----------
     method : "zca" for one output for each column, which stays as near to it as can be (ZCA-cor); or "pca" for the principal
-        components of the standardised columns, strongest first, as scikit-learn's PCA(whiten=True) behind its StandardScaler.
+        components of the standardised columns, strongest first, as scikit-learn's PCA(whiten=True) behind its StandardScaler,
+        times sqrt(n / (n - 1)): there variances divide by n - 1.
 
     Source: Kessy, Lewin and Strimmer (2018), The American Statistician 72(4), 309.
     """
