@@ -44,9 +44,10 @@ LONG_FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    rank = {name: place for place, name in enumerate(LONG_FIRST)}
-    here = Path(__file__).parent
-    items.sort(key=lambda item: rank.get(item.path.relative_to(here).parts[0], len(rank)))
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONG_FIRST)}
+    items.sort(
+        key=lambda item: next((place for folder, place in places.items() if folder in item.path.parents), len(places))
+    )
 
 
 def pytest_configure() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.bundle.packing import FLOAT32_MAX
-from penstock.features.ops import op
+from penstock.features.ops import const, op
 
 if TYPE_CHECKING:
     from spox import Var
@@ -20,7 +20,7 @@ _SMALL_POWER = 1e-6
 
 def doubles(values: Any) -> Var:
     """A float64 constant."""
-    return op.const(np.asarray(values, dtype=np.float64))
+    return const(np.asarray(values, dtype=np.float64))
 
 
 def double(x: Var) -> Var:

@@ -8,22 +8,24 @@ import numpy as np
 import spox.opset.ai.onnx.ml.v5 as ml
 import spox.opset.ai.onnx.v21 as op
 
+from penstock.features.constants import const
+
 if TYPE_CHECKING:
     from spox import Var
 
-__all__ = ["concat", "floats", "ints", "ml", "op", "take", "texts"]
+__all__ = ["concat", "const", "floats", "ints", "ml", "op", "take", "texts"]
 
 
 def floats(values: Any) -> Var:
-    return op.const(np.asarray(values, dtype=np.float32))
+    return const(np.asarray(values, dtype=np.float32))
 
 
 def ints(values: Any) -> Var:
-    return op.const(np.asarray(values, dtype=np.int64))
+    return const(np.asarray(values, dtype=np.int64))
 
 
 def texts(values: Any) -> Var:
-    return op.const(np.asarray(values, dtype=np.str_))
+    return const(np.asarray(values, dtype=np.str_))
 
 
 def concat(blocks: list[Var]) -> Var:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from penstock.errors import NewerFormat
+from penstock.features.constants import const
 
 if TYPE_CHECKING:
     from spox import Var
@@ -92,12 +93,12 @@ class LogOddsCalibration:
         from penstock.learning.emission import logarithm, probabilities
 
         breaks = np.array(self.breaks, np.float32)
-        logs = logarithm(op.max([p, op.const(np.float32(FLOOR))]))
-        z = op.matmul(logs, op.const(np.array([[-1.0], [1.0]], np.float32)))  # (n, 1)
-        inside = op.max([op.sub(z, op.const(breaks[None, :-1])), op.const(np.float32(0.0))])
-        parts = op.min([inside, op.const(np.diff(breaks)[None, :])])  # (n, pieces)
-        slopes = op.const(np.array(self.slopes, np.float32)[:, None])
-        return probabilities(op.add(op.matmul(parts, slopes), op.const(np.array([self.offset], np.float32))))
+        logs = logarithm(op.max([p, const(np.float32(FLOOR))]))
+        z = op.matmul(logs, const(np.array([[-1.0], [1.0]], np.float32)))  # (n, 1)
+        inside = op.max([op.sub(z, const(breaks[None, :-1])), const(np.float32(0.0))])
+        parts = op.min([inside, const(np.diff(breaks)[None, :])])  # (n, pieces)
+        slopes = const(np.array(self.slopes, np.float32)[:, None])
+        return probabilities(op.add(op.matmul(parts, slopes), const(np.array([self.offset], np.float32))))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -125,8 +126,8 @@ class TemperatureCalibration:
 
         from penstock.learning.emission import logarithm
 
-        logs = logarithm(op.max([p, op.const(np.float32(FLOOR))]))
-        return op.softmax(op.mul(logs, op.const(np.float32(1.0 / self.temperature))), axis=1)
+        logs = logarithm(op.max([p, const(np.float32(FLOOR))]))
+        return op.softmax(op.mul(logs, const(np.float32(1.0 / self.temperature))), axis=1)
 
     def to_json(self) -> dict[str, Any]:
         return {"format": 1, "method": "temperature", "temperature": self.temperature}

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from penstock.features.constants import const
+
 if TYPE_CHECKING:
     from spox import Var
 
@@ -20,7 +22,7 @@ def probabilities(scores: Var) -> Var:
 
     shape = scores.unwrap_tensor().shape
     if shape is not None and shape[1] == 1:
-        scores = op.mul(scores, op.const(np.array([[0.0, 1.0]], np.float32)))
+        scores = op.mul(scores, const(np.array([[0.0, 1.0]], np.float32)))
     return op.softmax(scores, axis=1)
 
 
@@ -32,5 +34,5 @@ def logarithm(x: Var) -> Var:
     """
     import spox.opset.ai.onnx.v21 as op
 
-    blocks = op.mul(op.unsqueeze(x, op.const(np.array([2]))), op.const(np.ones((1, 1, 16), np.float32)))  # (n, k, 16)
-    return op.gather(op.log(blocks), op.const(np.int64(0)), axis=2)
+    blocks = op.mul(op.unsqueeze(x, const(np.array([2]))), const(np.ones((1, 1, 16), np.float32)))  # (n, k, 16)
+    return op.gather(op.log(blocks), const(np.int64(0)), axis=2)

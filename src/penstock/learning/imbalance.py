@@ -20,6 +20,7 @@ import numpy as np
 
 from penstock.bundle.kinds import Task
 from penstock.errors import SearchError
+from penstock.features.constants import const
 from penstock.learning.learner import Choice, Deadline, FittedLearner, Learner, Params, Shape, Space
 from penstock.learning.learners.weighting import balanced
 
@@ -163,8 +164,8 @@ class PriorRestored:
         p = self.fitted.emit(x)
         if not self.shift.any():
             return p
-        moved = op.mul(p, op.const(np.exp(self.shift).astype(np.float32)[None, :]))
-        total = op.reduce_sum(moved, op.const(np.array([1], np.int64)), keepdims=1)
+        moved = op.mul(p, const(np.exp(self.shift).astype(np.float32)[None, :]))
+        total = op.reduce_sum(moved, const(np.array([1], np.int64)), keepdims=1)
         return op.div(moved, total)
 
     def importance(self) -> np.ndarray:

@@ -14,6 +14,7 @@ from penstock.bundle.answers import LOW_CONFIDENCE, NOVEL
 from penstock.bundle.kinds import Task
 from penstock.bundle.packing import Layout
 from penstock.bundle.signature import DecisionRule
+from penstock.features.constants import const
 
 if TYPE_CHECKING:
     from spox import Var
@@ -38,21 +39,21 @@ def answer_graph(model: bytes, layout: Layout, task: Task, novelty: FittedNovelt
     scores = inline(graph)(**{i.name: inputs[i.name] for i in graph.graph.input})
     score, outside = novelty.emit(inputs)
     outputs: dict[str, Var] = {"novelty": score, "outside": outside}
-    decision = op.cast(op.const(np.zeros(1, np.int64)), to=np.int64)
+    decision = op.cast(const(np.zeros(1, np.int64)), to=np.int64)
     decision = op.expand(decision, op.shape(score))
     if task.is_classification:
         probabilities = scores["probabilities"]
         outputs["probabilities"] = probabilities
         outputs["label"] = label = _label(probabilities, task, rule.threshold)
         if rule.abstain_below is not None:
-            chosen = op.gather_elements(probabilities, op.unsqueeze(label, op.const(np.array([1]))), axis=1)  # (n, 1)
-            unsure = op.less(op.squeeze(chosen, op.const(np.array([1]))), op.const(np.float32(rule.abstain_below)))
-            decision = op.where(unsure, op.const(np.int64(LOW_CONFIDENCE)), decision)
+            chosen = op.gather_elements(probabilities, op.unsqueeze(label, const(np.array([1]))), axis=1)  # (n, 1)
+            unsure = op.less(op.squeeze(chosen, const(np.array([1]))), const(np.float32(rule.abstain_below)))
+            decision = op.where(unsure, const(np.int64(LOW_CONFIDENCE)), decision)
     else:
         outputs["value"] = scores["value"]
     if rule.abstain_when_novel:
-        novel = op.greater(score, op.const(np.float32(rule.novelty_limit)))
-        decision = op.where(novel, op.const(np.int64(NOVEL)), decision)
+        novel = op.greater(score, const(np.float32(rule.novelty_limit)))
+        decision = op.where(novel, const(np.int64(NOVEL)), decision)
     outputs["decision"] = decision
     return build({name: inputs[name] for name in inputs}, outputs).SerializeToString(deterministic=True)
 
@@ -69,6 +70,6 @@ def _label(probabilities: Var, task: Task, threshold: float | None) -> Var:
     import spox.opset.ai.onnx.v21 as op
 
     if task is Task.BINARY and threshold is not None:
-        positive = op.gather(probabilities, op.const(np.int64(1)), axis=1)  # (n,)
-        return op.cast(op.greater_or_equal(positive, op.const(np.float32(threshold))), to=np.int64)
+        positive = op.gather(probabilities, const(np.int64(1)), axis=1)  # (n,)
+        return op.cast(op.greater_or_equal(positive, const(np.float32(threshold))), to=np.int64)
     return op.arg_max(probabilities, axis=1, keepdims=0)

@@ -24,6 +24,7 @@ import numpy as np
 from penstock.bundle.frame import Frame
 from penstock.bundle.kinds import MISSING_TIME
 from penstock.bundle.packing import Layout, pack
+from penstock.features.constants import const
 
 if TYPE_CHECKING:
     from spox import Var
@@ -117,7 +118,7 @@ class Known:
         shares: Var | None = None
         if self.layout.numbers:
             numbers = inputs["numbers"]
-            below, above = op.less(numbers, op.const(self.low)), op.greater(numbers, op.const(self.high))
+            below, above = op.less(numbers, const(self.low)), op.greater(numbers, const(self.high))
             features.append(numbers)
             outside.append(op.or_(below, above))
         categories, texts = _split(self.layout)
@@ -129,17 +130,17 @@ class Known:
             outside.append(unknown)
         if texts:
             shares = _side_by_side([self._emit_words(inputs["strings"], j, k) for k, j in enumerate(texts)])
-            outside.append(op.greater(shares, op.const(self.words_limit)))
+            outside.append(op.greater(shares, const(self.words_limit)))
         if self.layout.times:
             times = inputs["times"]
-            missing = op.equal(times, op.const(np.int64(MISSING_TIME)))
+            missing = op.equal(times, const(np.int64(MISSING_TIME)))
             origin = np.where(self.first <= self.last, self.first, 0)
             days = op.mul(
-                op.cast(op.sub(op.where(missing, op.const(origin[None, :]), times), op.const(origin)), to=np.float64),
-                op.const(np.float64(1.0 / MICROSECONDS_PER_DAY)),
+                op.cast(op.sub(op.where(missing, const(origin[None, :]), times), const(origin)), to=np.float64),
+                const(np.float64(1.0 / MICROSECONDS_PER_DAY)),
             )
-            features.append(op.where(missing, op.const(np.float32("nan")), op.cast(days, to=np.float32)))
-            beyond = op.or_(op.less(times, op.const(self.first)), op.greater(times, op.const(self.last)))
+            features.append(op.where(missing, const(np.float32("nan")), op.cast(days, to=np.float32)))
+            beyond = op.or_(op.less(times, const(self.first)), op.greater(times, const(self.last)))
             outside.append(op.and_(beyond, op.not_(missing)))
         joined = _side_by_side(features) if features else None
         return joined, shares, _side_by_side(outside)
@@ -167,20 +168,20 @@ class Known:
         ids = ml.label_encoder(
             strings, keys_strings=values, values_int64s=list(range(len(values))), default_int64=len(values)
         )
-        places = op.add(op.mul(ids, op.const(np.int64(n_columns))), op.const(np.arange(n_columns, dtype=np.int64)))
-        found = op.gather(op.const(table.ravel()), places)
-        return found, op.equal(found, op.const(np.float32(UNKNOWN)))
+        places = op.add(op.mul(ids, const(np.int64(n_columns))), const(np.arange(n_columns, dtype=np.int64)))
+        found = op.gather(const(table.ravel()), places)
+        return found, op.equal(found, const(np.float32(UNKNOWN)))
 
     def _emit_words(self, strings: Var, column: int, text: int) -> Var:
         """Share of unknown words in one text column, float32 (n, 1)."""
         import spox.opset.ai.onnx.ml.v5 as ml
         import spox.opset.ai.onnx.v21 as op
 
-        across = op.const(np.array([1], np.int64))
-        tokens, counts = op.string_split(op.gather(strings, op.const(np.int64(column)), axis=1), delimiter=" ")
+        across = const(np.array([1], np.int64))
+        tokens, counts = op.string_split(op.gather(strings, const(np.int64(column)), axis=1), delimiter=" ")
         keys = ["", *sorted(self.words[text])]
         unknown = ml.label_encoder(tokens, keys_strings=keys, values_floats=[0.0] * len(keys), default_float=1.0)
-        length = op.max([op.cast(counts, to=np.float32), op.const(np.float32(1.0))])
+        length = op.max([op.cast(counts, to=np.float32), const(np.float32(1.0))])
         return op.div(
             op.reduce_sum(unknown, across, keepdims=1), op.unsqueeze(length, across)
         )  # a sum of 0 and 1: exact
@@ -195,7 +196,7 @@ def _split(layout: Layout) -> tuple[list[int], list[int]]:
 def _columns(block: Var, positions: list[int], width: int) -> Var:
     import spox.opset.ai.onnx.v21 as op
 
-    return block if len(positions) == width else op.gather(block, op.const(np.array(positions, np.int64)), axis=1)
+    return block if len(positions) == width else op.gather(block, const(np.array(positions, np.int64)), axis=1)
 
 
 def _side_by_side(blocks: list[Var]) -> Var:
@@ -246,10 +247,10 @@ class FittedNovelty:
         import spox.opset.ai.onnx.v21 as op
 
         features, _, outside = self.known.emit(inputs)
-        score = op.matmul(op.cast(outside, to=np.float32), op.const(self.counted[:, None]))  # (n, 1)
+        score = op.matmul(op.cast(outside, to=np.float32), const(self.counted[:, None]))  # (n, 1)
         if self.trees is not None and features is not None:
             score = op.add(score, op.sigmoid(self.trees.emit(features)))
-        return op.squeeze(score, op.const(np.array([1], np.int64))), outside
+        return op.squeeze(score, const(np.array([1], np.int64))), outside
 
     def model(self) -> bytes:
         """ONNX bytes: packed inputs -> ``novelty``, ``outside``."""

@@ -13,7 +13,7 @@ from penstock.data.folds import Folds, assign_folds
 from penstock.errors import RecipeError
 from penstock.features.bounds import Bound, Number, OneOf, Whole
 from penstock.features.kinds import CATEGORIES
-from penstock.features.ops import concat, op
+from penstock.features.ops import concat, const, op
 from penstock.features.step import Columns, Target
 from penstock.features.vocabulary import look_up, numbered
 
@@ -137,7 +137,7 @@ class FittedTargetEncode:
             return looked_up[0]
         if n_columns == 1:
             return concat(looked_up)
-        stacked = [op.unsqueeze(var, op.const(np.array([2], np.int64))) for var in looked_up]  # (n, columns, 1)
+        stacked = [op.unsqueeze(var, const(np.array([2], np.int64))) for var in looked_up]  # (n, columns, 1)
         return op.flatten(op.concat(stacked, axis=2), axis=1)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from penstock.bundle.kinds import Task
+from penstock.features.constants import const
 from penstock.features.tail import TREES, Tail
 from penstock.learning.learner import Advice, Deadline, Params, Progress, Shape, Space
 
@@ -74,8 +75,8 @@ class FittedConstant:
         import spox.opset.ai.onnx.v21 as op
 
         n_rows = op.shape(x, start=0, end=1)
-        shape = op.concat([n_rows, op.const(np.array([len(self.answer)], np.int64))], axis=0)
-        return op.expand(op.const(self.answer.astype(np.float32)[None, :]), shape)
+        shape = op.concat([n_rows, const(np.array([len(self.answer)], np.int64))], axis=0)
+        return op.expand(const(self.answer.astype(np.float32)[None, :]), shape)
 
     def importance(self) -> np.ndarray:
         return np.zeros(self.n_features)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from penstock.bundle.kinds import Task
+from penstock.features.constants import const
 from penstock.features.tail import TREES, Tail
 from penstock.learning.learner import Advice, Choice, Deadline, Float, Int, Params, Progress, Shape, Space
 from penstock.learning.learners.weighting import balanced
@@ -149,7 +150,7 @@ class FittedForest:
         if self.shape.task is Task.REGRESSION:
             return answer
         certain, equal = np.float32(1.0 - self._doubt), np.float32(self._doubt / self.shape.n_classes)
-        return op.add(op.mul(answer, op.const(certain)), op.const(equal))
+        return op.add(op.mul(answer, const(certain)), const(equal))
 
     def _leaf_values(self, value: np.ndarray) -> np.ndarray:
         """What each node of a tree answers: (n_nodes, n_classes seen) shares or counts, or (n_nodes, 1) means."""

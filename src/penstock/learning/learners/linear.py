@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from penstock.bundle.kinds import Task
+from penstock.features.constants import const
 from penstock.features.tail import LINEAR, Tail
 from penstock.learning.learner import Advice, Choice, Deadline, Float, Params, Progress, Shape, Space
 from penstock.learning.learners.weighting import balanced
@@ -263,8 +264,8 @@ class FittedLinear:
         from penstock.learning.emission import probabilities
 
         if self.low is not None and self.high is not None:
-            x = op.min([op.max([x, op.const(self.low)]), op.const(self.high)])
-        scores = op.add(op.matmul(x, op.const(self.coef)), op.const(self.intercept))
+            x = op.min([op.max([x, const(self.low)]), const(self.high)])
+        scores = op.add(op.matmul(x, const(self.coef)), const(self.intercept))
         return scores if self.task is Task.REGRESSION else probabilities(scores)
 
     def importance(self) -> np.ndarray:
