@@ -21,8 +21,8 @@ _KINDS = "biufU"  # of NumPy's types: others are left to spox
 def const(value: Any) -> Var:
     """As ``op.const(value)``, to the same bytes of the graph.
 
-    >>> const(np.float32([1, 2])).type
-    Tensor(dtype=<class 'numpy.float32'>, shape=(2,))
+    >>> str(const(np.array([1, 2], np.float32)).type)
+    'float32[2]'
     """
     array = np.asarray(value)
     return _maker()(array) if array.dtype.kind in _KINDS else _slowly(array)
