@@ -414,6 +414,29 @@ def test_another_address_is_refused_in_the_one_shape(client: Client, path: str) 
     assert "/predict" in refused(client.get(path), 404, "not-found")["why"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "shape"),
+    [
+        ("GET", "/v2/models/toy/config", 404, {"error", "code", "path"}),
+        ("GET", "/v2/models/toy/infer", 405, {"error", "code", "path"}),
+        ("GET", "/v1/models/toy/nothing", 404, {"error", "code", "path"}),
+        ("POST", "/v1/models/toy:classify", 405, {"error", "code", "path"}),
+        ("GET", "/invocations", 405, {"error_code", "message", "code", "path"}),
+        ("GET", "/invocations/more", 404, {"error_code", "message", "code", "path"}),
+    ],
+)
+def test_what_a_protocol_does_not_have_here_is_refused_in_its_own_shape(
+    client: Client, method: str, path: str, status: int, shape: set[str]
+) -> None:
+    """Its clients print a text, and break on an object."""
+    response = client.ask(method, path)
+    told = response.json()
+    assert (response.status_code, set(told)) == (status, shape)
+    text = told.get("error", told.get("message"))
+    assert path in text
+    assert path.split("/")[1] in text.partition("this server has")[2] or response.headers["allow"] in text
+
+
 def test_the_page_needs_nothing_from_outside(client: Client) -> None:
     """No address but its own server's, and a policy that says so."""
     response = client.get("/")

@@ -22,7 +22,7 @@ from penstock.serving.models import Offered
 from penstock.serving.openapi import describe
 from penstock.serving.page import page
 from penstock.serving.protocols import mlflow, open_inference, tensorflow
-from penstock.serving.refusals import error_body, refusal
+from penstock.serving.refusals import refusal
 
 ROUTE_OF = {
     "/predict": "predict",
@@ -39,6 +39,10 @@ ROUTE_OF = {
 """The server's own addresses, and what metrics call them."""
 
 _PROTOCOLS = {"v2": "open-inference", "v1": "tensorflow", "invocations": "mlflow", "ping": "mlflow"}
+
+
+_STARTS = ("/v2", "/v1/models/{model}", "/invocations", "/ping")
+"""Where the addresses of the protocols begin."""
 
 
 def protocol_of(path: str) -> str:
@@ -204,20 +208,25 @@ async def _gone(_: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path
+    route = ROUTE_OF.get(path) or protocol_of(path)
+    headers = dict(error.headers or {})
     if error.status_code == 405:
-        what = {
-            "code": "method-not-allowed",
-            "what": f"{request.method} is not possible for {path}",
-            "why": "this address takes " + (error.headers or {}).get("Allow", "another method"),
-            "try": "use that method; /openapi.json describes all addresses",
-        }
+        told = RequestError(
+            f"{request.method} is not possible for {path}",
+            why="this address takes " + headers.get("Allow", "another method"),
+            way_out="use that method; /openapi.json describes all addresses",
+            code="method-not-allowed",
+            status=405,
+            headers=headers,
+        )
     else:
-        what = {
-            "code": "not-found",
-            "what": f"there is nothing at {path}",
-            "why": f"this server has {', '.join(ROUTE_OF)}",
-            "try": "use one of these; /openapi.json describes them",
-        }
-    return Response(
-        error_body({**what, "path": ""}), error.status_code, headers=error.headers, media_type="application/json"
-    )
+        of_protocol = [one.path for one in request.app.routes if protocol_of(one.path) == route != "other"]
+        told = RequestError(
+            f"there is nothing at {path}",
+            why=f"this server has {', '.join(of_protocol or [*ROUTE_OF, *_STARTS])}",
+            way_out="use one of these; /openapi.json describes them",
+            code="not-found",
+            status=error.status_code,
+            headers=headers,
+        )
+    return refusing(told, refuse_of(route))  # in the shape that the clients of that address read

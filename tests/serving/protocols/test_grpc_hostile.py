@@ -114,6 +114,14 @@ def _wrong(**changes: Any) -> Any:
     return request
 
 
+def _typed(datatype: str, **contents: list[Any]) -> Any:
+    request = message("ModelInferRequest")(model_name="toy")
+    tensor = request.inputs.add(name="age", datatype=datatype, shape=[1])
+    for field, values in contents.items():
+        getattr(tensor.contents, field).extend(values)
+    return request
+
+
 def _raw(datatype: str, data: bytes, *shape: int) -> Any:
     request = message("ModelInferRequest")(model_name="toy")
     request.inputs.add(name="age", datatype=datatype, shape=shape)
@@ -130,6 +138,7 @@ def _raw(datatype: str, data: bytes, *shape: int) -> Any:
         (lambda: _wrong(datatype="FP128"), "FP128"),
         (lambda: _wrong(datatype="INT64"), "0 values"),
         (lambda: _wrong(datatype="FP16"), "typed contents"),
+        (lambda: _typed("UINT8", uint_contents=[300]), r"inputs\[0\].data\[0\].*UINT8"),
         (lambda: _wrong(shape=[2]), "its shape says 2"),
         (lambda: _wrong(shape=[-1]), "shape"),
         (lambda: _wrong(shape=[1, 1, 1]), "shape"),

@@ -56,6 +56,7 @@ def test_mlflows_own_client_asks_a_real_server(deploy: Any, start_server: Any) -
         ({"instances": [], "inputs": []}, "instances and inputs"),
         ({"dataframe_split": []}, "no table"),
         ({"dataframe_split": {"columns": ["age"], "data": [[1, 2]]}}, "data[0] does not fit"),
+        ({"dataframe_split": {"columns": ["age", "age"], "data": [[1, 2]]}}, "two columns 'age'"),
         ({"dataframe_records": {}}, "no list"),
         ({"dataframe_records": [7]}, "not an object"),
         ({"inputs": {"age": [1], "job": ["a", "b"]}}, "different lengths"),
@@ -70,12 +71,23 @@ def test_what_is_malformed_is_refused_in_mlflows_shape(client: Any, body: Any, s
     assert said in response.json()["message"]
 
 
-@pytest.mark.parametrize("text", ["", 'a,"b\n', "age,job\n1\n", "\xff"])
+@pytest.mark.parametrize("text", ["", 'a,"b\n', "age,job\n1\n", "\xff", "\n\n", "age,age\n20,79\n"])
 def test_broken_csv_is_refused(client: Any, text: str) -> None:
-    """Empty, unclosed, ragged, not UTF-8."""
+    """Empty, unclosed, ragged, not UTF-8, blank, with two columns of one name."""
     content = text.encode("latin-1")
     response = client.ask("POST", "/invocations", content=content, headers={"content-type": "text/csv"})
     assert response.status_code == 400
+
+
+def test_blank_lines_of_csv_are_none(client: Any) -> None:
+    """As pandas has it, and so MLflow."""
+    answered = []
+    for text in ("age,job\n20,nurse\n30,clerk\n", "\nage,job\n\n20,nurse\r\n\r\n30,clerk\n\n"):
+        response = client.ask("POST", "/invocations", content=text.encode(), headers={"content-type": "text/csv"})
+        assert response.status_code == 200, response.text
+        answered.append([{**row, "id": ""} for row in response.json()["predictions"]])
+    assert answered[0] == answered[1]
+    assert len(answered[0]) == 2
 
 
 def test_another_content_type_is_refused(client: Any) -> None:

@@ -10,9 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock.bundle.runtime import Bundle
+from penstock.errors import RequestError
 from penstock.serving.journal import read
+from penstock.serving.protocols.tensors import DTYPES, held_to
 from penstock.testing.toy_bundle import ROWS
 
 triton_http = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed")
@@ -196,7 +200,17 @@ def one(**more: Any) -> dict[str, Any]:
         ({**one(), "outputs": [{"name": "id"}, {"name": "id"}]}, "outputs", "asked for twice"),
         ({"inputs": one()["inputs"] * 2}, "inputs[1]", "for the second time"),
         (one(name="aeg"), "rows[0].aeg", "does not know"),
-        (one(data=["old"]), "rows[0].age", "not a number"),
+        (one(data=["old"], datatype="BYTES"), "rows[0].age", "not a number"),
+        (one(data=["41"]), "inputs[0].data[0]", "no value of FP64"),
+        (one(data=[True]), "inputs[0].data[0]", "no value of FP64"),
+        (one(data=[41, 300], shape=[2], datatype="UINT8"), "inputs[0].data[1]", "no value of UINT8"),
+        (one(data=[-5], datatype="UINT8"), "inputs[0].data[0]", "no value of UINT8"),
+        (one(data=[41.7], datatype="INT64"), "inputs[0].data[0]", "no value of INT64"),
+        (one(data=[10**40], datatype="FP32"), "inputs[0].data[0]", "no value of FP32"),
+        (one(data=[None, 1e9], shape=[2], datatype="FP16"), "inputs[0].data[1]", "no value of FP16"),
+        (one(data=[41], datatype="BOOL"), "inputs[0].data[0]", "no value of BOOL"),
+        (one(data=[41], datatype="BYTES"), "inputs[0].data[0]", "no value of BYTES"),
+        (one(data=[{}], datatype="INT8"), "inputs[0].data[0]", "no single value"),
     ],
 )
 def test_what_is_malformed_is_refused_with_its_place(client: Any, body: Any, path: str, said: str) -> None:
@@ -208,6 +222,32 @@ def test_what_is_malformed_is_refused_with_its_place(client: Any, body: Any, pat
     assert said in answer["error"]
     assert answer["code"]
     assert [record.kind for record in read(client.journal)] == ["error"], "it is not counted as answered"
+
+
+@given(
+    st.sampled_from([name for name in DTYPES if name != "BOOL"]),
+    st.lists(st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.sampled_from([0, 41, 255, 0.5, -1.0])),
+)
+def test_a_value_in_json_is_the_value_that_it_is_as_bytes_or_refused(datatype: str, values: list[float]) -> None:
+    """Whatever the datatype: no number arrives as another one by one way than by the other."""
+    try:
+        held = held_to(datatype, values, "inputs[0]")
+    except RequestError:
+        if datatype == "FP64":
+            raise
+        return
+    with np.errstate(over="ignore"):
+        as_bytes = np.array(values, dtype=np.float64 if DTYPES[datatype].kind == "f" else object).astype(
+            DTYPES[datatype]
+        )
+    assert np.array_equal(np.array(held, dtype=object).astype(DTYPES[datatype]), as_bytes)
+
+
+def test_a_value_of_json_may_be_missing_or_whole_however_it_is_written() -> None:
+    assert held_to("INT64", [None, 41.0, 7], "") == [None, 41, 7]
+    assert held_to("BYTES", [None, "a"], "") == [None, "a"]
+    assert held_to("FP32", [None, 41.1, 2], "") == [None, float(np.float32(41.1)), 2.0]
+    assert held_to("BOOL", [], "") == []
 
 
 def test_columns_of_different_lengths_are_refused(client: Any) -> None:

@@ -11,6 +11,7 @@ from penstock.serving.protocols.tensors import (
     DTYPES,
     deadline_of_timeout,
     from_bytes,
+    held_to,
     priority_of,
     refuse_second,
     shaped,
@@ -114,4 +115,4 @@ def _contents(tensor: Any, path: str) -> list[Any]:
             raise RequestError(
                 f"{path} holds a text that is not UTF-8", why=str(error), way_out="send texts in UTF-8", path=path
             ) from None
-    return values
+    return held_to(tensor.datatype, values, path)  # small integers come in wider ones

@@ -92,6 +92,7 @@ def _of_json(body: bytes, signature: Signature, *, most: int) -> Rows:
         columns, data = given["columns"], given["data"]
         if not all(isinstance(name, str) for name in columns):
             raise _wrong(f"{form}.columns are no names", "each is a text", 'send {"columns": ["field", ...]}', form)
+        _refuse_twice(columns, f"{form}.columns")
         for number, values in enumerate(data):
             if not isinstance(values, list) or len(values) != len(columns):
                 raise _wrong(
@@ -114,12 +115,14 @@ def _of_json(body: bytes, signature: Signature, *, most: int) -> Rows:
 
 def _of_csv(body: bytes) -> Rows:
     try:
-        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+        reader = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        lines = [line for line in reader if line]  # blank ones are none, as pandas has it, and so MLflow
     except (UnicodeDecodeError, csv.Error) as error:
         raise _wrong("the body is no CSV in UTF-8", str(error), "send CSV with names in its first line") from None
     if not lines:
         raise _wrong("the body is empty", "the first line holds the names", "send CSV with names in its first line")
     names, rows = lines[0], []
+    _refuse_twice(names, "columns")
     for number, values in enumerate(lines[1:]):
         if len(values) != len(names):
             raise _wrong(
@@ -128,6 +131,17 @@ def _of_csv(body: bytes) -> Rows:
             )  # fmt: skip
         rows.append(dict(zip(names, values, strict=True)))
     return rows
+
+
+def _refuse_twice(names: list[str], path: str) -> None:
+    """
+    Raises
+    ------
+    RequestError : two columns have one name: which of them is meant is not known.
+    """
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise _wrong(f"there are two columns {name!r}", "each field has one value", "send it once", path)
 
 
 def _json(content: Any, status: int = 200) -> Response:

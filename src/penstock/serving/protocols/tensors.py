@@ -109,7 +109,7 @@ def read_inference(body: bytes, header_length: int | None, signature: Signature,
         name, datatype, shape, parameters = _described(given, path)
         size = parameters.get("binary_data_size")
         if size is None:
-            values = _flat(given.get("data"), path)
+            values = held_to(datatype, _flat(given.get("data"), path), path)
         else:
             if type(size) is not int or not 0 <= size <= len(rest):
                 raise _wrong(
@@ -337,6 +337,63 @@ def _flat(data: Any, path: str) -> list[Any]:
             )
         flat = [value for values in flat for value in values]
     return flat
+
+
+def held_to(datatype: str, values: list[Any], path: str) -> list[Any]:
+    """Values as their datatype has them, so that they are what they would be as bytes. None stands for a missing one.
+
+    Raises
+    ------
+    RequestError : one is of another kind, or beyond what the datatype can hold.
+    """
+    kinds: set[type] = {str} if datatype == BYTES else {bool} if datatype == "BOOL" else {int, float}
+    found = set(map(type, values)) - {type(None)}
+    if not found <= kinds:
+        raise _not_held(
+            datatype, next(i for i, v in enumerate(values) if v is not None and type(v) not in kinds), values, path
+        )
+    if int not in kinds or datatype == "FP64":
+        return values
+    dtype = DTYPES[datatype]
+    return (
+        _as_floats(dtype, datatype, values, path) if dtype.kind == "f" else _as_integers(dtype, datatype, values, path)
+    )
+
+
+def _as_floats(dtype: np.dtype[Any], datatype: str, values: list[Any], path: str) -> list[Any]:
+    given = np.array([np.nan if value is None else _float(value) for value in values])  # (values,)
+    with np.errstate(over="ignore"):
+        held = given.astype(dtype)
+    beyond = np.flatnonzero(np.isinf(held) & ~np.isinf(given))
+    if len(beyond):
+        raise _not_held(datatype, int(beyond[0]), values, path)
+    return [None if value is None else number for value, number in zip(values, held.tolist(), strict=True)]
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer of hundreds of digits: beyond any
+        return float(np.finfo(np.float64).max)
+
+
+def _as_integers(dtype: np.dtype[Any], datatype: str, values: list[Any], path: str) -> list[Any]:
+    limits = np.iinfo(dtype)
+    for at, value in enumerate(values):
+        # NaN is not between any two
+        if value is not None and (not limits.min <= value <= limits.max or int(value) != value):
+            raise _not_held(datatype, at, values, path)
+    return [None if value is None else int(value) for value in values]
+
+
+def _not_held(datatype: str, at: int, values: Sequence[Any], path: str) -> RequestError:
+    value, path = values[at], f"{path}.data[{at}]"
+    return _wrong(
+        f"{path} is {value!r:.40}" if isinstance(value, str | int | float) else f"{path} is no single value",
+        f"that is no value of {datatype}",
+        "send what it can hold, or name the datatype that it has; null stands for a missing value",
+        path,
+    )
 
 
 def from_bytes(data: memoryview, datatype: str, path: str) -> list[Any]:
