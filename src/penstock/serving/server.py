@@ -29,7 +29,8 @@ from penstock.serving.sharing import beside_others
 from penstock.serving.slots import read_slots
 
 if TYPE_CHECKING:
-    from penstock.serving.supervisor import Reload, Team
+    from penstock.serving.supervisor import Reload
+    from penstock.serving.team import Team
 
 _SWITCH_S = 0.0005
 
@@ -149,7 +150,8 @@ class Handover:
             self._listening.close()
 
     def _starts(self, grpc_port: int | None) -> bool:
-        from penstock.serving.supervisor import Team, reloaded
+        from penstock.serving.supervisor import reloaded
+        from penstock.serving.team import Team
 
         now = msgspec.structs.replace(self._settings, grpc_port=grpc_port)
         fresh = reloaded(self._reload, now)
