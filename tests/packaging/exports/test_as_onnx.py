@@ -87,8 +87,51 @@ def test_the_readme_tells_inputs_outputs_and_classes(
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_program_in_cpp_is_correct_cpp(shipment: Callable[..., Shipment], tmp_path: Path, task: str) -> None:
-    """It is compiled against onnxruntime's headers where they are installed."""
+def test_the_program_in_cpp_has_the_example_and_notices_a_wrong_answer(
+    shipment: Callable[..., Shipment], tmp_path: Path, task: str
+) -> None:
+    """What it compares with is example.json to the last bit, whatever its texts hold; without onnxruntime."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("no g++ is installed")
+    folder = export(Onnx(), shipment(task), tmp_path / "onnx").folder
+    example = json.loads((folder / "example.json").read_text())
+    names = [*example["inputs"], *(f"expected_{name}" for name in example["outputs"])]
+    shown = "".join(
+        f'std::cout << "{name}"; for (const auto& v : example::{name}()) std::cout << "\\x1f" << v; std::cout << "\\x1e";'
+        for name in names
+    )
+    score = "value" if task == "regression" else "probabilities"
+    compared = f"""
+        auto got = example::expected_{score}();
+        std::vector<float> off(got); off[0] += 0.01f;
+        if (!example::compare("same", got.data(), got) || example::compare("off", off.data(), got)) return 1;
+        const std::vector<std::int64_t> one{{1}}, two{{2}};
+        if (example::compare("integers", one.data(), two)) return 1;
+    """
+    (folder / "check.cpp").write_text(
+        f'#include "example.hpp"\n#include <iomanip>\nint main() {{ std::cout << std::setprecision(17);{shown}{compared} }}\n'
+    )
+    options = ["-std=c++17", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([compiler, *options, folder / "check.cpp", "-o", folder / "check"], check=True)
+    done = subprocess.run([folder / "check"], capture_output=True, check=True).stdout.decode()
+    tensors = [*example["inputs"].values(), *example["outputs"].values()]
+    for name, tensor, told in zip(names, tensors, done.split("\x1e"), strict=False):
+        assert told.split("\x1f")[0] == name
+        values = told.split("\x1f")[1:]
+        if tensor["type"] == "float32":
+            assert [float(value) for value in values] == pytest.approx(
+                [float("nan") if value is None else value for value in tensor["values"]], abs=0, rel=0, nan_ok=True
+            )
+        else:
+            assert values == [str(int(v)) if v in (True, False) else str(v) for v in tensor["values"]]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_program_in_cpp_gets_what_the_bundle_got(
+    shipment: Callable[..., Shipment], tmp_path: Path, task: str
+) -> None:
+    """It is compiled against onnxruntime's headers where they are installed, and run on the example."""
     compiler = shutil.which("g++")
     header = next((p for p in Path("/usr/include").glob("**/onnxruntime_cxx_api.h")), None)
     if compiler is None or header is None:
@@ -96,8 +139,18 @@ def test_the_program_in_cpp_is_correct_cpp(shipment: Callable[..., Shipment], tm
     folder = export(Onnx(), shipment(task), tmp_path / "onnx").folder
     options = ["-std=c++17", "-Wall", "-Werror", f'-DGRAPH="{folder / "graph.onnx"}"', f"-I{header.parent}"]
     subprocess.run([compiler, *options, folder / "predict.cpp", "-lonnxruntime", "-o", folder / "predict"], check=True)
-    done = subprocess.run([folder / "predict"], capture_output=True, text=True, check=True)
-    assert "decision: " in done.stdout
+    done = subprocess.run([folder / "predict"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "decision: as expected" in done.stdout
+    wrong = (
+        (folder / "example.hpp")
+        .read_text()
+        .replace("expected_decision() {\n  return {", "expected_decision() {\n  return {5, ")
+    )
+    (folder / "example.hpp").write_text(wrong)
+    subprocess.run([compiler, *options, folder / "predict.cpp", "-lonnxruntime", "-o", folder / "predict"], check=True)
+    done = subprocess.run([folder / "predict"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "decision: DIFFERENT" in done.stdout) == (1, True)
 
 
 def test_offsets_are_told_to_whoever_packs_inputs(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from penstock.packaging.exports.exporter import Shipment, copy_bundle
 from penstock.packaging.exports.in_browser import MODULES, PREPARATIONS
 from penstock.packaging.exports.templating import fill
 
-_SNIPPETS = ("predict.py", "predict.cpp", "CMakeLists.txt", "README.md")
+_SNIPPETS = ("predict.py", "predict.cpp", "example.hpp", "CMakeLists.txt", "README.md")
 _JAVASCRIPT = ("predict.mjs", "package.json")
 _TYPES = {"tensor(float)": "float32", "tensor(string)": "string", "tensor(int64)": "int64", "tensor(bool)": "bool"}
 
@@ -57,6 +57,7 @@ class Onnx:
                     (folder / "decoder" / name).write_bytes(content)
         values = {
             "model": shipment.model,
+            "example": example,
             "inputs": [(node.name, _TYPES[node.type], len(layout.slots(node.name))) for node in session.get_inputs()],
             "offsets": layout.offsets,
             "slots": {name: layout.slots(name) for name in layout.inputs},
