@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Receive, Scope, Send
 
 from penstock.errors import RequestError
-from penstock.serving.arms import answer_dealt
 from penstock.serving.asked import Asked, Rows, read_asked
 from penstock.serving.bodies import read_body, refuse_unwanted
 from penstock.serving.callers import ASKING, Asking, Caller, is_turned_away, scope_of, take
+from penstock.serving.dealt import answer_dealt
 from penstock.serving.door import CLOSED, Door, came_of, refusing
 from penstock.serving.fast_lane import FastLane
 from penstock.serving.follower import Loaded

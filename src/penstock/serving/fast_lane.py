@@ -12,11 +12,11 @@ from http import HTTPStatus
 from time import perf_counter_ns
 from typing import Any, ClassVar, final
 
-from penstock.serving.arms import answer_dealt, put_dealt
 from penstock.serving.asked import Asked, at_hand, chosen, read_asked
 from penstock.serving.bodies import refuse_unwanted
 from penstock.serving.callers import ASKING, Asking, Caller, is_turned_away
 from penstock.serving.connections import Connection, Limits
+from penstock.serving.dealt import answer_dealt, put_dealt
 from penstock.serving.door import CAME, CLOSED
 from penstock.serving.follower import Loaded
 from penstock.serving.heads import MOST_HEADERS, NOTED, heads_of, request_id_of
