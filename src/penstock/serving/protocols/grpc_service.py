@@ -1,13 +1,9 @@
-"""The Open Inference Protocol over gRPC, on a port of its own. Extra: ``penstock[grpc]``.
-
-Each call has one message, which is read and parsed here rather than by gRPC: after its metadata were looked at, so that a stranger's
-message is never read, and within the time that a body of HTTP has.
-"""
+"""The Open Inference Protocol over gRPC, on a port of its own. Extra: ``penstock[grpc]``."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from time import perf_counter_ns
 from typing import Any
@@ -15,15 +11,14 @@ from typing import Any
 from penstock import __version__
 from penstock.errors import RequestError, ServingError
 from penstock.parts import need
-from penstock.serving.callers import ANY, ASKING, Asking
-from penstock.serving.connections import HEAD_BYTES, limits_of, time_of_body
-from penstock.serving.door import CLOSED, Door, in_words, version_told
+from penstock.serving.connections import HEAD_BYTES, limits_of
+from penstock.serving.door import Door, version_told
 from penstock.serving.follower import Loaded
-from penstock.serving.heads import request_id_of
 from penstock.serving.protocols import repository
 from penstock.serving.protocols.columns import rows_of_columns
-from penstock.serving.protocols.grpc_calls import columns_of, heads_of_call, urgency_of_call
+from penstock.serving.protocols.grpc_calls import columns_of, urgency_of_call
 from penstock.serving.protocols.grpc_messages import METHODS, SERVICE, message
+from penstock.serving.protocols.grpc_method import Call, GrpcMethod, Method
 from penstock.serving.protocols.open_inference import EXTENSIONS
 from penstock.serving.protocols.tensors import (
     chosen,
@@ -31,14 +26,9 @@ from penstock.serving.protocols.tensors import (
     refuse_strange_outputs,
     tensors_of,
 )
-from penstock.serving.refusals import TOO_LATE, headers_of, refused
 from penstock.serving.settings import ServeSettings
 from penstock.serving.tls import grpc_credentials
 from penstock.serving.told import Told, beside
-from penstock.serving.watching import Seen
-
-Method = Callable[[Any, Any], Awaitable[Any]]
-"""Message and context to message."""
 
 _STREAMS = 100
 """Calls at once on one connection; gRPC's clients wait with more by themselves. What RFC 9113, 6.5.2, recommends at least."""
@@ -69,7 +59,7 @@ class GrpcServer:
         methods = _methods(self._door)
         handlers = {
             name: grpc.stream_unary_rpc_method_handler(
-                self._answering(grpc, name, methods[name]),
+                self._kept_back(GrpcMethod(grpc, self._door, name, methods[name]).call),
                 response_serializer=message(f"{name}Response").SerializeToString,
             )
             for name in METHODS
@@ -114,73 +104,15 @@ class GrpcServer:
         told_to_go.set_result(None)
         await stopping
 
-    def _answering(self, grpc: Any, name: str, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
-        """What answers the calls of a method: the one message that comes, or a status with words of ours."""
-        kind = message(f"{name}Request")
-        within_s = time_of_body(limits_of(self._door.worker.settings))
-        codes = {
-            400: grpc.StatusCode.INVALID_ARGUMENT,
-            401: grpc.StatusCode.UNAUTHENTICATED,
-            403: grpc.StatusCode.PERMISSION_DENIED,
-            404: grpc.StatusCode.NOT_FOUND,
-            408: grpc.StatusCode.DEADLINE_EXCEEDED,
-            413: grpc.StatusCode.RESOURCE_EXHAUSTED,
-            429: grpc.StatusCode.RESOURCE_EXHAUSTED,
-            503: grpc.StatusCode.UNAVAILABLE,
-        }
-        metrics, callers = self._door.worker.metrics, self._door.worker.callers
-        scope = _SCOPES.get(name, "admin")
-        watching = self._door.worker.watching
+    def _kept_back(self, call: Call) -> Call:
+        """The same; while the server stops, it answers no sooner than its client was told to go elsewhere."""
 
         async def answer(messages: AsyncIterator[bytes], context: Any) -> Any:
             if self._told_to_go is not None:
                 self._came_at = asyncio.get_running_loop().time()
-            response = await watched(messages, context)
+            response = await call(messages, context)
             if self._told_to_go is not None:
                 await asyncio.shield(self._told_to_go)
-            return response
-
-        async def watched(messages: AsyncIterator[bytes], context: Any) -> Any:
-            heads = heads_of_call(context)
-            if watching is None:
-                return await answered(heads, messages, context, Seen())
-            watching.name(heads)
-            with watching.request("grpc", name, heads) as seen:
-                return await answered(heads, messages, context, seen)
-
-        async def answered(heads: dict[bytes, bytes], messages: AsyncIterator[bytes], context: Any, seen: Seen) -> Any:
-            caller = None
-            named = request_id_of(heads)
-            more: tuple[tuple[str, str], ...] = () if named is None else (("x-request-id", named),)
-            try:
-                ASKING.set(Asking.of(None, named))
-                caller = callers.admit(heads, scope)
-                ASKING.set(Asking.of(caller, named))
-                response = await method(_parsed(kind, await _first(messages, within_s)), context)
-            except asyncio.CancelledError:  # the client has gone, or its deadline has passed
-                seen.status = CLOSED
-                metrics.request("grpc", CLOSED)
-                if caller is not None:
-                    callers.counts.add(caller.name, CLOSED)
-                raise
-            except Exception as error:  # noqa: BLE001  # told to the client, and to the log where it is ours
-                if name == "ModelInfer":
-                    self._door.note(error)
-                seen.status, said = refused(error)
-                metrics.request("grpc", seen.status)
-                if caller is not None:
-                    callers.counts.add(caller.name, seen.status)
-                more += (("x-error-code", said["code"]), *headers_of(error).items())
-                code = codes.get(seen.status, grpc.StatusCode.INTERNAL)
-                if said["code"] == TOO_LATE:  # not UNAVAILABLE, which clients ask again by themselves
-                    code = grpc.StatusCode.DEADLINE_EXCEEDED
-                await context.abort(code, in_words(said), more)
-            seen.status = 200
-            metrics.request("grpc", 200)
-            if caller is not None:
-                callers.counts.add(caller.name, 200)
-            if more:
-                context.set_trailing_metadata(more)
             return response
 
         return answer
@@ -208,66 +140,6 @@ def _options(settings: ServeSettings) -> list[tuple[str, int]]:
         ("grpc.keepalive_timeout_ms", round(limits.send_s * 1000)),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # more often is abuse, and ends the connection
     ]
-
-
-async def _first(messages: AsyncIterator[bytes], within_s: float) -> bytes:
-    """The message of a call.
-
-    Raises
-    ------
-    RequestError : status 408, it did not come in time; 400, there is none.
-    """
-    try:
-        async with asyncio.timeout(within_s):
-            return await anext(messages)
-    except TimeoutError:
-        raise RequestError(
-            "the message of the call did not arrive in time",
-            why=f"it has {within_s:g} s",
-            way_out="send it at once; over a slow network, fewer rows in one call",
-            code="too-slow",
-            status=408,
-        ) from None
-    except StopAsyncIteration:
-        await asyncio.sleep(
-            0.01
-        )  # a client that has gone looks like this, too: a moment later this task is cancelled for it
-        raise RequestError(
-            "the call has no message", why="each method takes one", way_out="send one", code="bad-message"
-        ) from None
-
-
-def _parsed(kind: Any, data: bytes) -> Any:
-    """
-    Raises
-    ------
-    RequestError : status 400; the bytes are no such message.
-    """
-    from google.protobuf.message import DecodeError
-
-    try:
-        return kind.FromString(data)
-    except (DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(
-            "the message cannot be read",
-            why=f"it is no {kind.DESCRIPTOR.name} of the Open Inference Protocol ({error})",
-            way_out="use the messages of open_inference_grpc.proto",
-            code="bad-message",
-        ) from None
-
-
-_SCOPES = {
-    "ServerLive": None,
-    "ServerReady": None,
-    "ModelReady": ANY,
-    "ServerMetadata": ANY,
-    "ModelMetadata": ANY,
-    "RepositoryIndex": ANY,
-    "ModelInfer": "predict",
-    "RepositoryModelLoad": "admin",
-    "RepositoryModelUnload": "admin",
-}
-"""What a method needs; `admin` where it is not named."""
 
 
 def _written(told: Told, loaded: Loaded, request_id: str, wanted: list[str]) -> Any:
