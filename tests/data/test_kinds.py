@@ -36,6 +36,10 @@ def inferred(values: list[str | None], name: str = "x", **told: object) -> tuple
         ("job", [dice.choice(WORDS) for _ in range(300)], Kind.CATEGORICAL),
         ("zip", [f"{dice.randrange(100):05}" for _ in range(300)], Kind.CATEGORICAL),
         ("zip_code", [str(dice.randrange(10000, 10100)) for _ in range(300)], Kind.CATEGORICAL),
+        ("article", [dice.choice(["1E3", "4E7", "2E5", "9E1"]) for _ in range(300)], Kind.CATEGORICAL),
+        ("article", [dice.choice(["1E3", "2A7", "1000"]) for _ in range(300)], Kind.CATEGORICAL),
+        ("volts", [dice.choice(["1E3", "12.5", "7e-3", "1000"]) for _ in range(300)], Kind.NUMERIC),
+        ("volts", [f"{dice.random() * 1e6:.2E}" for _ in range(300)], Kind.NUMERIC),
         ("note", [" ".join(dice.choices(WORDS, k=9)) for _ in range(300)], Kind.TEXT),
         ("when", [f"2026-01-{i % 28 + 1:02}" for i in range(300)], Kind.DATETIME),
         ("customerId", [str(v) for v in dice.sample(range(10**6), 300)], Kind.IDENTIFIER),
@@ -149,3 +153,14 @@ def test_numbers_are_read_with_the_marks_that_are_said() -> None:
     assert (spec.kind, spec.decimal, spec.thousands) == (Kind.NUMERIC, ",", "")
     assert "as told" in finding.why
     assert inferred(["x"] * 50 + ["y"] * 50, kind=Kind.NUMERIC, written=Written(decimal=","))[0].decimal == ","
+
+
+def test_an_exponent_that_may_be_a_code_is_no_other_way_of_writing_a_number() -> None:
+    """Among codes 1E3 is not 1000; where a program writes 1e+03 it is; and where all look like codes, how to read numbers is told."""
+    codes, _ = inferred([dice.choice(["1E3", "1000", "5", "7"]) for _ in range(300)], name="type_code")
+    assert (codes.kind, codes.numeric_text) == (Kind.CATEGORICAL, False)
+    numbers, _ = inferred([dice.choice(["1e+03", "1000", "5", "7"]) for _ in range(300)], name="type_code")
+    assert numbers.numeric_text
+    _, told = inferred([dice.choice(["1E3", "4E7", "2E5"]) for _ in range(300)])
+    assert any('kinds.x = "numeric"' in warning for warning in told.warnings)
+    assert inferred(["1E3", "4E7", "2E5"] * 100, kind=Kind.NUMERIC)[0].kind is Kind.NUMERIC

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -111,15 +112,29 @@ def plain_numbers(texts: Sequence[str]) -> np.ndarray | None:
     return numbers if np.isfinite(numbers).all() else None
 
 
+_EXPONENT_CODE = re.compile(r"[0-9]+[eE][0-9]+", re.ASCII)
+
+
 def leading_zero(text: str) -> bool:
     """Whether a text begins as numbers do not: "007", but not "0" or "0.5"."""
     return len(text) > 1 and text[0] == "0" and text[1].isdigit()
 
 
+def exponent_code(text: str) -> bool:
+    """Whether a text is digits, an E and digits: a number, but as no program writes one, and as articles and rooms are called.
+
+    >>> [exponent_code(text) for text in ("1E3", "12e5", "1E+03", "1.0E7", "1e-05", "1000")]
+    [True, True, False, False, False, False]
+    """
+    return _EXPONENT_CODE.fullmatch(text.strip()) is not None
+
+
 def same_number_same_text(texts: Sequence[str]) -> bool:
-    """Whether "1.0" and "1" may be taken for the same: all are plain numbers, and none has a leading zero.
+    """Whether "1.0" and "1" may be taken for the same: all are plain numbers, and none has a leading zero, or may be a code such as 1E3.
 
     >>> same_number_same_text(["1.0", "20"]), same_number_same_text(["1.0", "007"]), same_number_same_text(["1", "x"])
     (True, False, False)
+    >>> same_number_same_text(["1000", "1E3"]), same_number_same_text(["1000", "1e+03"])
+    (False, True)
     """
-    return plain_numbers(texts) is not None and not any(map(leading_zero, texts))
+    return plain_numbers(texts) is not None and not any(leading_zero(text) or exponent_code(text) for text in texts)

@@ -11,47 +11,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn
 from penstock.bundle.history import Past
 from penstock.bundle.kinds import Kind, Task
-from penstock.bundle.privacy.protecting import Protector
 from penstock.bundle.specs import Label
 from penstock.data import fingerprints as prints
+from penstock.data import ingest_told
 from penstock.data.changes import VersionDiff, diff_of
 from penstock.data.dealing import Dealer, Dealt, columns_needed
-from penstock.data.evidence import Evidence
 from penstock.data.gather import Gathered, Gatherer
 from penstock.data.growing import CannotGrow, FilesOf, Growth
 from penstock.data.history import finding_of, looked_back, needed, thin_past, with_history
-from penstock.data.infer import Inference, check_names, infer
+from penstock.data.infer import check_names
+from penstock.data.infer_gathered import infer_gathered
 from penstock.data.lineages import redealt_from
 from penstock.data.memory import RowMemory
 from penstock.data.outcomes import leave_out_unknown_classes, outcomes_of
 from penstock.data.privacy.applying import (
     NONE,
     Decisions,
-    Protected,
     check_decisions,
-    protections,
-    share_of,
-    stubs,
-    with_protections,
 )
-from penstock.data.privacy.keyed import privacy_key
 from penstock.data.privacy.survey import refuse_undecided, survey_batches, undecided
 from penstock.data.redeal import Earlier
-from penstock.data.request import SETTLED, Request
+from penstock.data.request import Request
 from penstock.data.result import IngestResult
 from penstock.data.seal import opened_envelopes, stored_rows
 from penstock.data.second_reading import Rows, changed_source, store_rows, writer_like
 from penstock.data.source import Source, joined_columns
-from penstock.data.split import TEST, TRAIN, VALID, SplitSettings, distinct
+from penstock.data.split import TEST, SplitSettings, distinct
 from penstock.data.store import (
     finish,
     first_new_envelope,
@@ -59,7 +52,7 @@ from penstock.data.store import (
     next_envelopes,
     store_memory,
 )
-from penstock.data.versions import DatasetVersion, load_memory, load_version, tells_parts
+from penstock.data.versions import DatasetVersion, load_memory, load_version
 from penstock.data.writing import NOT_SAID, Writing
 from penstock.errors import NotFound, SourceError
 from penstock.ledger.datasets import DatasetRecord
@@ -253,18 +246,18 @@ class _Work:
         dealt = Dealer(gathered, request, key, parent, memory, self.warnings, opened).deal(labelled, outcomes)
         parts, twins_apart = dealt.part, dealt.twins_apart
         if self.old is not None and parent is None:
-            self._warn_of_redealing(self.old, parts)
+            self.warnings += ingest_told.of_redealing(self.old, request, parts)
 
         if grown is None:
-            found = self._infer(gathered, target, parts, parent)
+            found = infer_gathered(self.ledger, request, self.privacy, gathered, target, parts, parent)
         else:
             found = grown.inference(gathered.sample, parts, gathered.n_rows)
         y, _ = found.decoder.decode_target_columns(target)
         leave_out_unknown_classes(y, parts, found.decoder.target, self.warnings)
-        self._warn_of_empty_parts(parts)
+        self.warnings += ingest_told.of_empty_parts(split, parts)
         envelope = self._envelopes(dealt, outcomes, parent)
         decoder = with_history(found.decoder, request.history) if request.history else found.decoder
-        self._warn_of_traffic(decoder)
+        self.warnings += ingest_told.of_traffic(decoder, split)
         self.warnings += thin_past(request.history, request.split.by, parts)
         behind = looked_back(decoder, gathered.batches_of_kept(), y, parts)
         known_by, columns = {"row": dealt.row, "group": dealt.group[:, 0]}, dealt.columns
@@ -350,74 +343,6 @@ class _Work:
         if (old.target.name, old.split) == (self.request.target, self.request.split):
             return old
         return None
-
-    def _warn_of_empty_parts(self, parts: np.ndarray) -> None:
-        split = self.request.split
-        named = (("validation", VALID, split.valid), ("test", TEST, split.test))
-        empty = [name for name, part, share in named if share > 0 and not (parts == part).any()]
-        if empty:
-            told = (
-                "nothing is sealed, and nothing can be deployed"
-                if empty[-1] == "test"
-                else "nothing can be chosen by them"
-            )
-            self.warnings.append(
-                f"there are no {' and no '.join(empty)} rows: too few rows differ, as those that are written alike, or share a key or "
-                f"a group, go together; {told}"
-            )
-
-    def _warn_of_redealing(self, old: DatasetVersion, parts: np.ndarray) -> None:
-        what = "target" if old.target.name != self.request.target else "split settings"
-        self.warnings.append(
-            f"the {what} changed: all rows are dealt anew, and scores of earlier versions are not comparable. Rows that "
-            "trained, validated or were opened before are not sealed; the envelopes that were still sealed are retired"
-        )
-        sealed, dealt = int((parts == TEST).sum()), int((parts >= 0).sum())
-        asked = self.request.split.test * dealt
-        if sealed < asked / 2:
-            self.warnings.append(
-                f"{sealed} rows are sealed for tests, [split] test asks for {round(asked)}: the others have been seen "
-                "already; bring new rows to fill envelopes with"
-            )
-
-    def _warn_of_traffic(self, decoder: Decoder) -> None:
-        if not tells_parts(decoder, self.request.split):
-            self.warnings.append(
-                f"rows are dealt by {self.request.split.column!r}, which is not kept as it is: labelled traffic cannot join the data, since nobody "
-                "could tell on which side of the seal it is"
-            )
-
-    def _infer(
-        self, gathered: Gathered, target: EncodedColumn, parts: np.ndarray, parent: DatasetVersion | None
-    ) -> Inference:
-        request, sample = self.request, gathered.sample
-        known: dict[str, ColumnSpec] = {}
-        if parent is not None and parent.manifest["source"]["how"] == request.how:
-            known = {spec.name: spec for spec in parent.decoder.columns if spec.kind in SETTLED}
-        train = np.flatnonzero(parts[sample.rows] == TRAIN)
-        of = protections(
-            sample.columns, self.privacy, train, missing=request.missing, known=known, writing=request.writing
-        )
-        key = privacy_key(self.ledger) if any(one.parsed.is_keyed for one in of.values()) else None
-        columns = Protected(sample.columns, Protector(stubs(of), key)) if of else sample.columns
-        shares = {name: of_raw.share for name, of_raw in gathered.distinct.items()}
-        shares |= {name: share_of(columns[name]) for name in of if of[name].action != "hash"}
-        prefixes = {name: Kind.CATEGORICAL for name in of if of[name].parsed.name == "prefix"}
-        rounded = {name for name in (request.row_key, request.split.column) if name is not None}
-        rounded |= {*of, *(name for past in request.history for name in past.needs)}
-        found = infer(
-            columns, request.target, train, task=request.task, kinds={**prefixes, **request.kinds},
-            missing=request.missing, positive=request.positive, known=known,
-            drop=(*request.drop, *([request.split.says_part] if request.split.says_part else ())),
-            outcomes=Evidence.of(target, np.flatnonzero(parts == TRAIN)), total_rows=gathered.n_rows,
-            shares=None if sample.whole else shares, writing=request.writing,
-            rounded=rounded,
-        )  # fmt: skip
-        findings = tuple(
-            replace(one, why=f"personal, {of[one.name].action}: {one.why}") if one.name in of else one
-            for one in found.columns
-        )
-        return replace(found, columns=findings, decoder=with_protections(found.decoder, of, key))
 
     def _envelopes(self, dealt: Dealt, strata: np.ndarray, parent: DatasetVersion | None) -> np.ndarray:
         """The envelope of each test row, -1 for all others: int16, shape (n,)."""

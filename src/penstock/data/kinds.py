@@ -16,7 +16,14 @@ from penstock.bundle.numbers import plain_number
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.values import column_reader
 from penstock.data.digits import EXACT, origin_of, told_of_lost
-from penstock.data.evidence import MISSING_MARKERS, Evidence, leading_zero, plain_numbers, same_number_same_text
+from penstock.data.evidence import (
+    MISSING_MARKERS,
+    Evidence,
+    exponent_code,
+    leading_zero,
+    plain_numbers,
+    same_number_same_text,
+)
 from penstock.data.formats import DateFormat, date_format, number_format
 from penstock.data.writing import AS_FOUND, Written
 from penstock.errors import SchemaMismatch
@@ -207,6 +214,12 @@ class _Column:
         distinct = len(np.unique(exact))
         tail = f"; {note}" if note else ""
         rounded = () if origin else _rounded(self.name, values.texts, numbers)
+        if all(map(exponent_code, values.texts)):
+            why = f"all are written like {_shown(values.texts[0])}, as no program writes numbers: they name things"
+            reads = f'{self.name}: values such as {_shown(values.texts[0])} are read as names: kinds.{self.name} = "numeric" under [data] reads numbers'
+            if values.filled >= MIN_ROWS and values.share >= UNIQUE_SHARE:
+                return self._found(Kind.IDENTIFIER, f"{why}, and each row has its own", (reads,))
+            return self._found(Kind.CATEGORICAL, why, (reads,))
         if distinct == 1:
             kind = Kind.CONSTANT if values.filled == values.rows else Kind.BINARY
             return self._found(kind, f"one number only, {plain(numbers[0])}{tail}", rounded, numeric_text=True, **form)
@@ -221,12 +234,13 @@ class _Column:
                 return self._found(Kind.IDENTIFIER, f"{zeros}, and each row has its own")
             return self._found(Kind.CATEGORICAL, zeros)
         if whole:
+            plainly = same_number_same_text(values.texts)
             names_rows = self._whole_numbers_that_name_rows(numbers)
             if names_rows:
-                return self._found(Kind.IDENTIFIER, names_rows, numeric_text=True)
+                return self._found(Kind.IDENTIFIER, names_rows, numeric_text=plainly)
             if _CODE_NAME.search(self.name) and distinct <= MAX_CODES:
                 why = f"{distinct} whole numbers, and the name speaks of codes"
-                return self._found(Kind.CATEGORICAL, why, numeric_text=True, **form)
+                return self._found(Kind.CATEGORICAL, why, numeric_text=plainly, **form)
         sort = "whole numbers" if whole else "numbers"
         low, high = _in_full(exact.min(), origin), _in_full(exact.max(), origin)
         why = "; ".join([f"{distinct} different {sort} from {low} to {high}{tail}", *told])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -76,6 +76,15 @@ class Source(Protocol):
         SourceError : there is no row at all, a row is malformed (the message says where), or the content changed since
             this reading began, where that can be seen.
         """
+        ...
+
+
+@runtime_checkable
+class OfFiles(Protocol):
+    """A source that knows which of its rows is whose: what is said of a row can name the file that somebody has to put right."""
+
+    def file_of_row(self, row: int) -> tuple[str, int] | None:
+        """The file of a row (from 0 on) of the last reading, and its number in that file, from 0 on; None where that is not known."""
         ...
 
 

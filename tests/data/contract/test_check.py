@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,18 @@ from hypothesis import strategies as st
 from penstock.bundle.kinds import Kind
 from penstock.bundle.specs import ColumnSpec, EncodedColumn
 from penstock.data.contract.breach import Breach, merged
-from penstock.data.contract.check import RULES, Checked, Checker, broken_rules, explain_rule
+from penstock.data.contract.check import RULES, Checked, Checker, broken_rules, check_source, explain_rule
 from penstock.data.contract.edit import apply_edits
 from penstock.data.contract.parse import parse_contract
 from penstock.data.contract.personal import Personal
 from penstock.data.contract.reading import Reading
 from penstock.data.contract.unsealed import MayShow, everything, nothing
 from penstock.data.source import Batch
+from penstock.data.sources.file import FileSource
+from penstock.data.sources.kind import Around, SourceSettings
+from penstock.data.sources.opening import open_source
 from penstock.errors import NotFound, SourceError
+from penstock.objects.tabular import ReadOptions
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 Table = Mapping[str, list[str | None]]
@@ -98,6 +103,21 @@ def test_what_the_contract_reads_and_the_data_set_cannot_is_told() -> None:
     assert codes.data == ('kinds.a = "categorical"',)
     one = {"a": Reading(ColumnSpec("a", Kind.NUMERIC, decimal=",", thousands="."), said=False)}
     assert broken('[columns.a]\nkind = "numeric"\n', {"a": ["1.234"]}, readings=one).rows == 1  # 1234 or 1.234
+
+
+def test_what_breaks_in_a_folder_is_told_with_its_file_and_its_row_there(tmp_path: Path) -> None:
+    """In the text and in JSON; of one file the row is enough. Where batches end does not matter."""
+    for name, values in (("a", ["1", "2"]), ("b", ["3", "x", "4"]), ("c", ["y"])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["v,w", *(f"{v},1" for v in values)]) + "\n")
+    contract = parse_contract('[columns.v]\nkind = "numeric"\n[columns.w]\n')
+    for place in (".", "*.csv"):
+        source = open_source(SourceSettings(place, ReadOptions()), Around(root=tmp_path))
+        (found,) = check_source(contract, source, everything, now=NOW).breaches
+        assert "b.csv row 2: 'x'; c.csv row 1: 'y'" in found.to_text()[1]
+        first, _ = found.to_json()["examples"]
+        assert first == {"row": 4, "value": "'x'", "file": "b.csv", "row_of_file": 2}
+    (alone,) = check_source(contract, FileSource(tmp_path / "c.csv"), everything, now=NOW).breaches
+    assert "row 1: 'y'" in alone.to_text()[1]
 
 
 def test_what_lies_beyond_breaks_the_range() -> None:

@@ -39,6 +39,22 @@ def test_a_file_becomes_a_version_and_a_change_the_next_one(workspace: Workspace
     assert [e.what for e in workspace.ledger.audit.events()] == ["add data", "add data"]
 
 
+def test_the_same_bytes_under_another_name_are_said_to_be_there(workspace: Workspace) -> None:
+    """Nothing is stored of them, whatever their file is called; other bytes of the same size are."""
+    write(workspace.root, {"a.csv": table(5000), "b.csv": table(5000), "c.csv": bytes(reversed(table(5000)))})
+    first = add(workspace, workspace.root / "a.csv")
+    size = stored_bytes(workspace)
+    for path, name in (("b.csv", None), ("a.csv", "again")):
+        second = add(workspace, workspace.root / path, name=name)
+        assert (second.known, second.same_as) == (False, first.version.reference)
+        assert second.new_bytes < 2500, "the list of names"
+        assert "stored already with a.csv@1" in second.to_text()
+    assert stored_bytes(workspace) < size + 5000  # lists of files
+    other = add(workspace, workspace.root / "c.csv")
+    assert other.new_bytes > 5000
+    assert other.same_as == ""
+
+
 def test_appending_a_hundredth_stores_about_a_hundredth(workspace: Workspace) -> None:
     """Of a table of some megabytes; also rows put in near its beginning cost little."""
     file = write(workspace.root, {"t.csv": table(500_000)}) / "t.csv"

@@ -131,9 +131,11 @@ def test_nothing_there_is_told(place: Place, bucket: Folder, name: str, words: s
 
 
 def test_a_bucket_that_is_not_there_is_told(place: Place, bucket: Folder) -> None:
-    """By its URL."""
-    with pytest.raises(SourceError, match="s3://no-such-bucket-here/a"):
-        place.open("s3://no-such-bucket-here/a*.csv")
+    """By its name; what names a file in it is told the same."""
+    for name in ("a*.csv", "a.csv"):
+        with pytest.raises(SourceError, match="there is no bucket 'no-such-bucket-here'") as caught:
+            place.open(f"s3://no-such-bucket-here/{name}")
+        assert f"s3://no-such-bucket-here/{name} names it" in caught.value.why
 
 
 def test_its_files_are_fetched_one_by_one_and_removed_after(place: Place, bucket: Folder) -> None:

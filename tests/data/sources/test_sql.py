@@ -114,6 +114,12 @@ class TestPostgres(SourceContract):
         assert "***" in str(caught.value)
         assert "hu/nt@er2" not in str(caught.value)
 
+    def test_a_table_that_is_not_there_is_told_with_those_that_are(self, place: Place, url: str) -> None:
+        """And the nearest name."""
+        with pytest.raises(SourceError, match="has no table 'order'") as caught:
+            place.open(f"{url}&table=order")
+        assert (caught.value.why, caught.value.way_out) == ("its tables are orders", "write 'orders'")
+
     def test_nothing_can_be_written(self, place: Place, url: str) -> None:
         """The transaction is read-only."""
         with pytest.raises(SourceError, match="does not answer"):
@@ -237,13 +243,19 @@ def test_nothing_of_the_rows_lies_in_the_clear(place: Place, shop: sqlite3.Conne
     [
         ("sqlite:///shop.db", {}, "asked for nothing"),
         ("sqlite:///shop.db?table=orders", {"query": "SELECT 1"}, "a table and a query"),
-        ("sqlite:///shop.db?table=nothing", {}, "no such table"),
+        ("sqlite:///shop.db?table=nothing", {}, "has no table"),
         ("sqlite:///none.db?table=orders", {}, "there is no database"),
         ("sqlite:///shop.db", {"query": "SELECT 1 AS a, 2 AS a"}, "two columns called 'a'"),
         ("sqlite:///shop.db", {"query": "SELECT * FROM orders WHERE id < 0"}, "gives no rows"),
         ("sqlite:///shop.db", {"query": "SELECT x'00ff' AS raw, 1 AS y"}, "raw bytes"),
         ("sqlite:///shop.db?table=orders", {"cursor": "when"}, "no such column: q.when"),
         ("sqlite:///shop.db", {"query": "DELETE FROM orders"}, "does not answer"),
+        (
+            "sqlite:///shop.db?table=order",
+            {},
+            "has no table 'order'\n  why: its tables are orders\n  try: write 'orders'",
+        ),
+        ("sqlite:///shop.db", {"query": "SELECT * FROM clients"}, "has no table 'clients'"),
     ],
 )
 def test_what_cannot_be_asked_is_told(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from math import ceil, floor, log10
 from typing import Any
 
@@ -56,8 +57,9 @@ class Breach:
     id : permanent id of the rule. about : the column, the comparison, or "" for the table.
     rule : what the contract says. rows, of, allowed : rows that break it, rows looked at, and how many it lets pass.
     hidden : rows among them of which nothing is shown. why : what was found, in words.
-    examples : (row of the file, from 1 on; what it says). edit : what accepts it; None where no edit can.
     data : lines that `[data]` of the declaration needs then, so that the data set reads the column as the contract does.
+    examples : (row of the source, from 1 on; what it says). edit : what accepts it; None where no edit can.
+    files : of each example its file and its row there, from 1 on; () where the source is one file.
     """
 
     id: str
@@ -70,6 +72,7 @@ class Breach:
     examples: tuple[tuple[int, str], ...] = ()
     edit: Edit | None = None
     data: tuple[str, ...] = ()
+    files: tuple[tuple[str, int], ...] = ()
 
     @property
     def share(self) -> float:
@@ -85,7 +88,10 @@ class Breach:
             "of": self.of,
             "share": self.share,
             "hidden": self.hidden,
-            "examples": [{"row": row, "value": value} for row, value in self.examples],
+            "examples": [
+                {"row": row, "value": value, **({"file": file[0], "row_of_file": file[1]} if file else {})}
+                for (row, value), file in zip_longest(self.examples, self.files)
+            ],
             "accept": None if self.edit is None else toml_lines(self.edit),
             "data": list(self.data),
         }
@@ -94,7 +100,11 @@ class Breach:
         told = f"{self.id} {self.about}" if self.about else self.id
         lines = [f"  ! {told}: {self.why}; the contract says {self.rule}"]
         if self.examples:
-            lines.append("      " + "; ".join(f"row {row}: {value}" for row, value in self.examples))
+            placed = zip_longest(self.examples, self.files)
+            shown = (
+                f"{f'{file[0]} row {file[1]}' if file else f'row {row}'}: {value}" for (row, value), file in placed
+            )
+            lines.append("      " + "; ".join(shown))
         if self.hidden:
             lines.append(
                 f"      {self.hidden} of these rows are sealed, may be sealed, or hold personal data: they are counted, their values are not shown"

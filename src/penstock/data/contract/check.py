@@ -6,31 +6,26 @@ Memory holds one batch, a few counts and, for each column that must be unique, 8
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from math import ceil
 from typing import Any
 
 import numpy as np
 
-from penstock.bundle.kinds import Kind
 from penstock.data.contract import whole_rules as whole
-from penstock.data.contract.breach import EXAMPLES, MAX_NEW_VALUES, Breach, Edit, Tally, literal, rounded_up
-from penstock.data.contract.contract import ColumnRules, Comparison, Contract, microseconds_of
+from penstock.data.contract.breach import EXAMPLES, Breach, Edit, Tally, rounded_up
+from penstock.data.contract.column import Column, Place, breach_of, shown
+from penstock.data.contract.contract import ColumnRules, Comparison, Contract
 from penstock.data.contract.personal import NOBODY, Personal
 from penstock.data.contract.reading import MOST_LOST, Reading, said, told, unlike
-from penstock.data.contract.rewriting import data_lines
-from penstock.data.contract.rules import VALUE_RULES, KindRule, ValueRule
-from penstock.data.contract.seen import SeenValues
+from penstock.data.contract.rules import VALUE_RULES
 from penstock.data.contract.unsealed import MayShow, Sight
 from penstock.data.contract.values import Values
-from penstock.data.source import Batch, Source
+from penstock.data.source import Batch, OfFiles, Source
 from penstock.errors import NotFound, SourceError
 from penstock.project.split_settings import FILE_COLUMN
 
-SHOWN_CHARACTERS = 60
-MASK = "***"
 RULES: tuple[Any, ...] = (*(type(rule) for rule in VALUE_RULES), *whole.WHOLE_RULES)
 """All rules, as classes with an `id` and their documentation."""
 
@@ -97,7 +92,7 @@ class Checker:
         self._refuse_strange_names()
         unasked = self.without | self.personal.unlike
         held = [rules for name, rules in self.contract.columns.items() if name in self.names and name not in unasked]
-        self.columns = {rules.name: _Column(rules, self.part_of_file) for rules in held}
+        self.columns = {rules.name: Column(rules, self.part_of_file) for rules in held}
         self.lost = {
             name: (reading, Tally())
             for name, reading in unlike(self.contract.columns, self.readings).items()
@@ -130,7 +125,7 @@ class Checker:
         needed = {side for rule in self.compared for side in (rule.left, rule.right)}
         for name, column in self.columns.items():
             values, unread = self.personal.read(column.rules.spec, columns)
-            of = _Batch(self.rows, sight, name in self.personal.names, self.personal.conceal)
+            of = Place(self.rows, sight, name in self.personal.names, self.personal.conceal)
             column.add(values, of, unread)
             if name in self.lost:
                 reading, tally = self.lost[name]
@@ -155,8 +150,7 @@ class Checker:
         sides = [side for side in (rule.left, rule.right) if isinstance(side, str)]
         for row in rows[seen][: EXAMPLES - len(tally.examples)].tolist():
             told = (
-                f"{side} {_shown(kept[side], row, side in self.personal.names, self.personal.conceal)}"
-                for side in sides
+                f"{side} {shown(kept[side], row, side in self.personal.names, self.personal.conceal)}" for side in sides
             )
             tally.examples.append((self.rows + row + 1, ", ".join(told)))
 
@@ -170,7 +164,7 @@ class Checker:
             if tally.rows > rule.exceptions * self.rows:
                 edit: Edit = {("rules", rule.id, "exceptions"): rounded_up(tally.rows / self.rows)}
                 found.append(
-                    _breach(
+                    breach_of(
                         whole.Compared.id,
                         rule.id,
                         f'that = "{rule}"',
@@ -192,7 +186,7 @@ class Checker:
         if reading is None or tally.rows <= max(MOST_LOST, rules.exceptions) * self.rows:
             return
         edit: Edit = {("columns", rules.name, key): value for key, value in reading.edit(rules).items()}
-        breach = _breach(
+        breach = breach_of(
             whole.OtherReading.id, rules.name, said(rules, reading), told(rules, reading), tally, self.rows, edit, 0.0
         )
         yield replace(breach, data=reading.data(rules))
@@ -252,195 +246,6 @@ def _folded(name: str) -> str:
     return "".join(c for c in name.casefold() if c.isalnum()) or name
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """Where the rows of a batch stand in the file, and which may be shown."""
-
-    first: int
-    sight: Sight
-    masked: bool
-    conceal: Callable[[str], str]
-
-    def count(self, tally: Tally, rows: np.ndarray, values: Values, measure: np.ndarray | None) -> None:
-        """Add rows (positions) to a tally."""
-        seen = self.sight.of(rows)
-        tally.rows += len(rows)
-        tally.hidden += int((~seen).sum())
-        if not seen.all():
-            codes, counts = np.unique(values.codes[rows[~seen]], return_counts=True)
-            for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-                secret: str | float = values.texts[code].strip() if measure is None else float(measure[code])
-                if secret in tally.secret or len(tally.secret) < MAX_NEW_VALUES:
-                    tally.secret[secret] += count
-        shown = rows[seen]
-        if not len(shown):
-            return
-        self._example(tally, shown, values)
-        if self.masked:
-            tally.hidden += len(shown)
-            return
-        codes, counts = np.unique(values.codes[shown], return_counts=True)
-        if measure is not None:
-            found = measure[codes].astype(np.float64)
-            found = found[~np.isnan(found)]
-            if len(found):
-                tally.low = float(found.min()) if tally.low is None else min(tally.low, float(found.min()))
-                tally.high = float(found.max()) if tally.high is None else max(tally.high, float(found.max()))
-        for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-            text = values.texts[code]
-            if _concealed(values, code, self.conceal) != text:  # what must not be shown cannot be put into the contract
-                tally.hidden += count
-                continue
-            if text in tally.texts or len(tally.texts) < MAX_NEW_VALUES:
-                tally.texts[text] += count
-
-    def count_missing(self, tally: Tally, rows: np.ndarray, values: Values) -> None:
-        """As `count`, of rows that may be many and say nothing: no more are looked at than are shown."""
-        tally.rows += len(rows)
-        if len(tally.examples) < EXAMPLES:
-            few = rows[: 10 * EXAMPLES]
-            self._example(tally, few[self.sight.of(few)], values)
-
-    def _example(self, tally: Tally, rows: np.ndarray, values: Values) -> None:
-        for row in rows[: EXAMPLES - len(tally.examples)].tolist():
-            tally.examples.append((self.first + row + 1, _shown(values, row, self.masked, self.conceal)))
-
-    def count_unread(self, tally: Tally, rows: np.ndarray) -> None:
-        """As `count`, of raw values of a personal column that cannot be read: nothing is known of them but where they are."""
-        tally.rows += len(rows)
-        tally.hidden += len(rows)
-        for row in rows[self.sight.of(rows)][: EXAMPLES - len(tally.examples)].tolist():
-            tally.examples.append((self.first + row + 1, MASK))
-
-
-class _Column:
-    """One column through all batches."""
-
-    def __init__(self, rules: ColumnRules, part_of_file: bool) -> None:
-        self.rules = rules
-        self.tallies: dict[ValueRule, Tally] = {rule: Tally() for rule in VALUE_RULES if rule.asks(rules)}
-        self.missing = Tally()
-        self.repeated = Tally()
-        self.seen = SeenValues() if rules.unique and not part_of_file else None
-        self.fresh = rules.newest_within_s is not None and not part_of_file
-        self.newest: float | None = None
-
-    @property
-    def asked(self) -> int:
-        return len(self.tallies) + (self.rules.missing_at_most is not None) + (self.seen is not None) + self.fresh
-
-    def add(self, values: Values, batch: _Batch, unread: np.ndarray) -> None:
-        """More rows; `unread`: those whose raw value could not be protected."""
-        for rule, tally in self.tallies.items():
-            if rule.id == KindRule.id and len(unread):
-                batch.count_unread(tally, unread)
-            bad = rule.broken(self.rules, values)
-            if rule.id == KindRule.id and len(tally.read) < MAX_NEW_VALUES:
-                few = np.flatnonzero(values.present)[: MAX_NEW_VALUES - len(tally.read)]
-                tally.read += [values.texts[at].strip() for at in few.tolist()]
-            if bad.any():
-                measure = _measured(rule, values)
-                batch.count(tally, np.flatnonzero(values.rows_with(bad)), values, measure)
-        if self.rules.missing_at_most is not None:
-            rows = np.setdiff1d(np.flatnonzero(values.rows_with(values.missing, null=True)), unread, assume_unique=True)
-            if len(rows):
-                batch.count_missing(self.missing, rows, values)
-        if self.seen is not None:
-            rows = np.flatnonzero(self.seen.repeated(values))
-            if len(rows):
-                batch.count(self.repeated, rows, values, None)
-        if self.fresh and values.present.any():
-            newest = float(values.typed[values.present].max())
-            self.newest = newest if self.newest is None else max(self.newest, newest)
-
-    def breaches(self, of: int, now: datetime) -> Iterable[Breach]:
-        rules, key = self.rules, ("columns", self.rules.name)
-        for rule, tally in self.tallies.items():
-            if tally.rows > rules.exceptions * of:
-                made = rule.edit(rules, tally, of)
-                edit: Edit = {(*key, name): value for name, value in made.items()}
-                breach = _breach(
-                    rule.id, rules.name, rule.said(rules), rule.found(rules, tally), tally, of, edit, rules.exceptions
-                )
-                yield replace(breach, data=tuple(data_lines(rules.name, made)))
-        if rules.missing_at_most is not None and self.missing.rows > rules.missing_at_most * of:
-            edit = {(*key, "missing_at_most"): rounded_up(self.missing.rows / of)}
-            said = f"missing_at_most = {literal(rules.missing_at_most)}"
-            self.missing.examples = [(row, "missing") for row, _ in self.missing.examples]
-            yield _breach(whole.Missing.id, rules.name, said, "have no value", self.missing, of, edit, 0.0)
-        if self.seen is not None and self.repeated.rows > rules.exceptions * of:
-            yield _breach(
-                whole.Unique.id, rules.name, "unique = true", "say what an earlier row says", self.repeated, of,
-                {(*key, "unique"): False}, rules.exceptions,
-            )  # fmt: skip
-        if self.fresh:
-            yield from self._stale(of, now)
-
-    def _stale(self, of: int, now: datetime) -> Iterable[Breach]:
-        within = self.rules.newest_within_s or 0.0
-        said = f'newest_within = "{_time(within)}"'
-        if self.newest is None:
-            yield Breach(whole.Fresh.id, self.rules.name, said, "no row has an instant", of, of)
-            return
-        age = microseconds_of(now) / 1e6 - self.newest / 1e6
-        if age > within:
-            days = ceil(age / 86_400)
-            yield Breach(
-                whole.Fresh.id, self.rules.name, said, f"the newest row is {days} days old", of, of,
-                edit={("columns", self.rules.name, "newest_within"): f"{days}d"},
-            )  # fmt: skip
-
-
-def _breach(
-    id_: str,
-    about: str,
-    rule: str,
-    found: str,
-    tally: Tally,
-    of: int,
-    edit: Edit,
-    allowed: float,
-) -> Breach:
-    share = f"{tally.rows / of:.2%}" if tally.rows / of >= 0.0001 else f"{tally.rows / of:.1g} of all"
-    why = f"{tally.rows} {'row' if tally.rows == 1 else 'rows'} ({share}) {found}"
-    said = rule + (f", exceptions = {literal(allowed)}" if allowed else "")
-    return Breach(id_, about, said, why, tally.rows, of, tally.hidden, tuple(tally.examples), edit or None)
-
-
-def _measured(rule: ValueRule, values: Values) -> np.ndarray | None:
-    """The measure of each value that a rule judges; None where it is the text."""
-    if rule.id == "contract-length":
-        return _lengths(values)
-    return values.typed if values.kind in (Kind.NUMERIC, Kind.DATETIME) and rule.id != KindRule.id else None
-
-
-def _lengths(values: Values) -> np.ndarray:
-    return np.fromiter((len(text.strip()) for text in values.texts), np.int64, len(values.texts))
-
-
-def _shown(values: Values, row: int, masked: bool, conceal: Callable[[str], str]) -> str:
-    code = int(values.codes[row])
-    if code < 0:
-        return "missing"
-    if masked:
-        return MASK
-    text = _concealed(values, code, conceal)
-    return repr(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "...")
-
-
-def _concealed(values: Values, code: int, conceal: Callable[[str], str]) -> str:
-    """A value as it may be shown; numbers and instants, where they are read as such, as they are."""
-    text = values.texts[code]
-    return text if values.kind in (Kind.NUMERIC, Kind.DATETIME) and values.present[code] else conceal(text)
-
-
-def _time(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{int(seconds // size)}{unit}"
-    return f"{seconds:g}s"
-
-
 def check_source(contract: Contract, source: Source, may_show: MayShow, **how: Any) -> Checked:
     """Hold a source against a contract; `how` as the parameters of `Checker`.
 
@@ -451,7 +256,15 @@ def check_source(contract: Contract, source: Source, may_show: MayShow, **how: A
     checker = Checker(contract, source.names, may_show, **how)
     for batch in source.batches():
         checker.add(batch)
-    return checker.result()
+    found = checker.result()
+    return replace(found, breaches=tuple(_with_files(breach, source) for breach in found.breaches))
+
+
+def _with_files(breach: Breach, source: Source) -> Breach:
+    """A breach that says in which files its examples stand, where there may be several."""
+    files = [source.file_of_row(row - 1) for row, _ in breach.examples] if isinstance(source, OfFiles) else []
+    known = [(name, row + 1) for name, row in filter(None, files)]
+    return replace(breach, files=tuple(known)) if len(known) == len(breach.examples) else breach
 
 
 def explain_rule(rule_id: str) -> str:

@@ -41,7 +41,8 @@ class Added:
     Attributes
     ----------
     known : nothing had changed since this version; nothing was stored. healed : objects of it that were lost and are stored again.
-    new_bytes : bytes that had to be stored beside those of the version before. seconds : that it took.
+    new_bytes : bytes that had to be stored beside those of the version before, and of one that holds the very same files. seconds : that it took.
+    same_as : reference of another item's version that holds the very same files; "" where none does.
     left_out : path -> why, of links and other things that are no files.
     personal : what looks like personal data in it, as far as it was looked into.
     """
@@ -54,6 +55,7 @@ class Added:
     warnings: tuple[str, ...] = ()
     personal: tuple[Hint, ...] = ()
     healed: int = 0
+    same_as: str = ""
 
     exit_code = 0
 
@@ -63,6 +65,7 @@ class Added:
             "known": self.known,
             "healed": self.healed,
             "new_bytes": self.new_bytes,
+            "same_as": self.same_as or None,
             "seconds": self.seconds,
             "left_out": [{"path": path, "why": why} for path, why in self.left_out.items()],
             "warnings": list(self.warnings),
@@ -74,6 +77,8 @@ class Added:
         files = f"{version.files} file{'' if version.files == 1 else 's'}, {size_text(version.size_bytes)}"
         if self.known:
             lines = [f"{version.reference}: nothing has changed ({files})"]
+        elif self.same_as:
+            lines = [f"{version.reference}: {files}, stored already with {self.same_as} ({self.seconds:.1f} s)"]
         else:
             lines = [f"{version.reference}: {files}; {size_text(self.new_bytes)} stored in {self.seconds:.1f} s"]
         if self.healed:
@@ -132,6 +137,8 @@ def add(
         tree = _store(workspace, path, found, before, index, tell)
         digest = tree.digest
         known_objects = before.objects() - lost if before is not None else set()
+        twin, of_twin = (None, set()) if tree.objects() <= known_objects else _twin(workspace, name, tree)
+        known_objects |= of_twin
         new_bytes = sum(workspace.objects.stat(o).size_bytes for o in tree.objects() - known_objects)
         off = workspace.declaration.privacy.off if workspace.is_declared else ()
         personal = hints(path, found.paths, off=off)
@@ -168,7 +175,20 @@ def add(
         (*_warnings(workspace, place), *told(personal)),
         tuple(personal),
         healed,
+        twin.reference if new and twin is not None else "",
     )
+
+
+def _twin(workspace: Workspace, name: str, tree: Tree) -> tuple[ItemVersion | None, set[str]]:
+    """A version of another item that holds the files of a tree, under whatever names, and its objects. None but those of the same size are read."""
+    wanted = {file.digest for file in tree.files.values()}
+    for version in reversed(workspace.ledger.items.log(removed=None)):  # the first one that had them
+        if version.name == name or version.size_bytes != tree.size_bytes:
+            continue
+        other = tree_of(workspace, version)
+        if other is not None and wanted == {file.digest for file in other.files.values()}:
+            return version, set(other.objects())
+    return None, set()
 
 
 def tree_of(workspace: Workspace, version: ItemVersion) -> Tree | None:

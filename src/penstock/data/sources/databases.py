@@ -12,8 +12,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol, final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
@@ -149,11 +150,28 @@ def _sqlite(url: str, root: Path, secrets: Secrets) -> Iterator[Asked]:
         finally:
             connection.close()
     except (sqlite3.Error, OverflowError) as error:
+        if str(error).startswith("no such table: "):
+            with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as again:
+                known = [
+                    row[0] for row in again.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+                ]
+            raise no_table(path.name, str(error).removeprefix("no such table: "), known) from error
         raise SourceError(
             f"the database {path.name} does not answer",
             why=f"{error}",
             way_out="check the query with the program sqlite3; [data] cursor and key must be columns that it gives",
         ) from error
+
+
+def no_table(database: str, name: str, known: Sequence[str]) -> SourceError:
+    """That a database has no such table, with those that it has."""
+    near = get_close_matches(name, known, 1)
+    listed = ", ".join(sorted(known)[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
+    return SourceError(
+        f"the database {database} has no table {name!r}",
+        why=f"its tables are {listed}" if known else "it has no tables, or none that this user may see",
+        way_out=f"write {near[0]!r}" if near else "correct ?table= in [data] source, or the query",
+    )
 
 
 class _Sqlite:
@@ -183,6 +201,12 @@ def _postgres(url: str, secrets: Secrets) -> Iterator[Asked]:
                 "SET LOCAL synchronize_seqscans = off"
             )  # asked twice, a table gives its rows in one order
             yield _Postgres(connection)
+    except psycopg.errors.UndefinedTable as error:
+        first = next(iter(str(error).strip().splitlines()), "")
+        with psycopg.connect(**{"connect_timeout": "10", **given}) as connection:  # type: ignore[arg-type]
+            asked = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
+            known = [name if schema == "public" else f"{schema}.{name}" for schema, name in connection.execute(asked)]
+        raise no_table(_shown(url), first.partition('"')[2].partition('"')[0], known) from None
     except psycopg.Error as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise SourceError(

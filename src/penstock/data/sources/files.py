@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ class TableFiles:
     def __init__(self, settings: SourceSettings, around: Around, entries: Callable[[], list[Entry]]) -> None:
         self._settings = settings
         self._around = around
+        self._begins: list[tuple[int, str]] = []  # of the last reading: number of each file's first row
         self._list = entries
 
     @cached_property
@@ -198,6 +200,11 @@ class TableFiles:
     def batches(self, rows: int | None = None) -> Iterator[Batch]:
         return self.batches_of(None, rows)
 
+    def file_of_row(self, row: int) -> tuple[str, int] | None:
+        """As `OfFiles`."""
+        at = bisect_right(self._begins, row, key=lambda one: one[0]) - 1
+        return None if at < 0 else (self._begins[at][1], row - self._begins[at][0])
+
     def part(self, names: frozenset[str]) -> PartOfFiles:
         """The rows of some of the files, with the columns of all."""
         return PartOfFiles(self, names)
@@ -212,14 +219,17 @@ class TableFiles:
         from penstock.objects.duck import Database
         from penstock.objects.text_rows import text_batches
 
-        names = self.names
+        names, rows = self.names, 0
+        self._begins = []
         with Database() as database:
             for entry, detected in zip(self.entries, self.detected, strict=True):
                 if files is not None and entry.name not in files:
                     continue
                 constants = {**partitions_of(entry.name), self._settings.file_column: entry.name}
+                self._begins.append((rows, entry.name))
                 try:
                     for batch in text_batches(entry.path, detected, database=database):
+                        rows += batch.num_rows
                         yield with_constants(batch, names, constants)
                 except FileNotFoundError as error:
                     raise _gone(error) from error

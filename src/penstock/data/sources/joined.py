@@ -159,6 +159,12 @@ class JoinedSource:
     def kept(self) -> str | None:
         return None
 
+    def file_of_row(self, row: int) -> tuple[str, int] | None:
+        """As `OfFiles`: rows keep their order."""
+        from penstock.data.source import OfFiles
+
+        return self._main.file_of_row(row) if isinstance(self._main, OfFiles) else None
+
     def digest(self) -> str:
         joined = [join.source.digest() for join in self._joins]
         return digest_of_json({"kind": "joined", "main": self._main.digest(), "joins": joined})

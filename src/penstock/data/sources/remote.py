@@ -159,6 +159,12 @@ class RemoteSource:
 
     # ------------------------------------------------------------ the bucket
 
+    def file_of_row(self, row: int) -> tuple[str, int] | None:
+        """As `OfFiles`."""
+        from penstock.data.source import OfFiles
+
+        return self._fetched.file_of_row(row) if isinstance(self._fetched, OfFiles) else None
+
     @cached_property
     def _store(self) -> Any:
         from obstore.exceptions import BaseError
@@ -283,11 +289,29 @@ def _telling(place: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        if "NoSuchBucket" in str(error):
-            raise _refused(place, error) from error
+        if no_bucket(error):
+            raise _no_bucket(place) from error
         raise
     except BaseError as error:
+        if no_bucket(error):
+            raise _no_bucket(place) from error
         raise _refused(place, error) from error
+
+
+def no_bucket(error: Exception) -> bool:
+    """Whether a store says that it has no such bucket or container (S3 and Google: NoSuchBucket; Azure: ContainerNotFound)."""
+    return any(
+        word in str(error) for word in ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
+    )
+
+
+def _no_bucket(place: str) -> SourceError:
+    bucket = place.partition("://")[2].partition("/")[0]
+    return SourceError(
+        f"there is no bucket {bucket!r}",
+        why=f"{place} names it, and the store answers that it does not know it",
+        way_out="check its name, and that the endpoint and the account are those it lies in (AWS_ENDPOINT_URL, AWS_REGION; GOOGLE_*, AZURE_*)",
+    )
 
 
 def _refused(place: str, error: Exception) -> SourceError:

@@ -51,6 +51,9 @@ class UnknownValues:
 
 
 def _commonest(known: ColumnReference, values: list[str]) -> str:
+    """The most frequent unknown values; personal data in them is not shown, as traffic may bring it into a column that never had any."""
+    from penstock.data.contract.personal import without_hits
+
     seen = known.known | {value for value, _ in known.counts}
     unknown = Counter(value for value in values if value not in seen).most_common(3)
-    return ", ".join(f"{value!r} ({count:,})" for value, count in unknown)
+    return ", ".join(f"{without_hits(value)!r} ({count:,})" for value, count in unknown)
