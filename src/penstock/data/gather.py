@@ -189,6 +189,8 @@ class Gatherer:
             if self.remnants is not None:
                 part, envelope = recalled.part.copy(), recalled.envelope.copy()
                 part[unknown], envelope[unknown] = self.remnants.of_rows(self._batches(found), unknown, self.key)
+                if (part[unknown] == UNKNOWN).all():
+                    self.remnants = None  # other rows, to which the column says nothing
                 found = replace(found, recalled=replace(recalled, part=part, envelope=envelope))
         if self.earlier is not None and found.seen is not None:
             unknown = np.flatnonzero(~found.seen)

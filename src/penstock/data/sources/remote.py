@@ -184,7 +184,8 @@ class RemoteSource:
             if self._single:
                 try:
                     return [_file(obstore.head(self._store, self._pattern))]
-                except FileNotFoundError:
+                except FileNotFoundError:  # of a bucket that is not there a head says no more; a listing does
+                    next(iter(obstore.list(self._store, prefix=self._pattern, chunk_size=1)), None)
                     return []
             found = [_file(meta) for page in obstore.list(self._store, prefix=prefix or None) for meta in page]
         matches = _matcher(self._pattern) if is_glob(self._pattern) else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
@@ -26,6 +27,11 @@ OPERATION = "fetch"
 CHUNK_ROWS = 65_536
 
 
+def positions(rows: Iterable[int] = ()) -> array[int]:
+    """Positions of rows of one chunk."""
+    return array("I", rows)
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """What one or several fetches brought together.
@@ -33,7 +39,7 @@ class Snapshot:
     Attributes
     ----------
     names : the columns. chunks : digests of the encrypted rows. rows : how many each holds.
-    gone : for each chunk, positions of the rows that newer ones have taken the place of.
+    gone : for each chunk, positions of the rows that newer ones have taken the place of, ascending, in four bytes each.
     content : a number of the rows, whatever their order: the same rows give the same one.
     last : the highest value of the cursor; None without a cursor. edge : hashes of the rows that have it.
     keys : where rows have keys, which stand for so many chunks, one after the other: digest of their hashes, and number of chunks.
@@ -42,7 +48,7 @@ class Snapshot:
     names: tuple[str, ...]
     chunks: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
-    gone: tuple[tuple[int, ...], ...] = ()
+    gone: tuple[array[int], ...] = ()
     content: int = 0
     last: Any = None
     edge: tuple[str, ...] = field(default=())
@@ -55,7 +61,7 @@ class Snapshot:
     def to_json(self) -> dict[str, Any]:
         return {
             "format": FORMAT, "kind": "snapshot", "names": list(self.names), "chunks": list(self.chunks),
-            "rows": list(self.rows), "gone": [list(rows) for rows in self.gone], "content": f"{self.content:032x}",
+            "rows": list(self.rows), "gone": [rows.tolist() for rows in self.gone], "content": f"{self.content:032x}",
             "last": self.last, "edge": list(self.edge), **({"keys": [list(one) for one in self.keys]} if self.keys else {}),
         }  # fmt: skip
 
@@ -69,7 +75,7 @@ class Snapshot:
             )
         return cls(
             tuple(plain["names"]), tuple(plain["chunks"]), tuple(plain["rows"]),
-            tuple(tuple(rows) for rows in plain["gone"]), int(plain["content"], 16), plain["last"], tuple(plain["edge"]),
+            tuple(map(positions, plain["gone"])), int(plain["content"], 16), plain["last"], tuple(plain["edge"]),
             tuple((str(digest), int(chunks)) for digest, chunks in plain.get("keys", ())),
         )  # fmt: skip
 
@@ -223,7 +229,7 @@ class SnapshotSource:
             gone = self.snapshot.gone[chunk]
             if gone:
                 stay = np.ones(batch.num_rows, dtype=bool)
-                stay[list(gone)] = False
+                stay[np.frombuffer(gone, dtype=np.uintc)] = False
                 batch = batch.filter(pa.array(stay))
             if batch.num_rows:
                 yield batch

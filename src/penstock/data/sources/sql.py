@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 from penstock.data.sources import databases
 from penstock.data.sources.kind import Around, NotFetched, SourceSettings
 from penstock.data.sources.row_keys import RowKeys, by_chunk, replaced_by, replaced_within
-from penstock.data.sources.snapshots import CHUNK_ROWS, Snapshot, Snapshots, SnapshotSource
+from penstock.data.sources.snapshots import CHUNK_ROWS, Snapshot, Snapshots, SnapshotSource, positions
 from penstock.errors import DeclarationError, SourceError
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class _Fetch:
         names, rows = self.database.rows(self.query, order=self.settings.key)
         names, texts = self._texts(names, rows)
         self._store(names, ((text, _hash(text)) for text, _, _ in texts))
-        found = Snapshot(names, tuple(self.chunks), tuple(self.sizes), ((),) * len(self.chunks), self.content)
+        found = Snapshot(names, tuple(self.chunks), tuple(self.sizes), (positions(),) * len(self.chunks), self.content)
         self._refuse_nothing(found)
         return self.snapshots.keep(found, params, {"before": self.before, "new": found.n_rows})
 
@@ -183,7 +184,7 @@ class _Fetch:
             return self.before, warnings
         chunks = (*(known.chunks if known else ()), *self.chunks)
         sizes = (*(known.rows if known else ()), *self.sizes)
-        gone: tuple[tuple[int, ...], ...] = (*(known.gone if known else ()), *((),) * len(self.chunks))
+        gone = (*(known.gone if known else ()), *(positions(),) * len(self.chunks))
         of_keys: tuple[tuple[str, int], ...] = ()
         if keys is not None and key is not None:
             gone, of_keys = self._replaced(known, key, keys.array())
@@ -204,11 +205,11 @@ class _Fetch:
 
     def _replaced(
         self, known: Snapshot | None, key: int, newer: np.ndarray
-    ) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[str, int], ...]]:
+    ) -> tuple[tuple[array[int], ...], tuple[tuple[str, int], ...]]:
         """Of each chunk the rows whose place others have taken, and where the hashes of all keys are."""
         import numpy as np
 
-        gone: list[tuple[int, ...]] = []
+        gone: list[array[int]] = []
         segments: list[tuple[str, int]] = []
         lengths: list[int] = []
         if known is not None:
@@ -218,12 +219,12 @@ class _Fetch:
                 of_segment = self.snapshots.keys(digest)
                 found = by_chunk(replaced_by(of_segment, newer), sizes)
                 gone += [
-                    tuple(sorted({*before, *now})) if now else before
+                    positions(sorted({*before, *now})) if len(now) else before
                     for before, now in zip(known.gone[first : first + chunks], found, strict=True)
                 ]
                 segments.append((digest, chunks))
                 lengths.append(len(of_segment))
-        gone += by_chunk(replaced_within(newer), self.sizes)
+        gone += map(positions, by_chunk(replaced_within(newer), self.sizes))
         chunks = len(self.chunks)
         while segments and lengths.pop() <= 2 * len(newer):  # so that there are few, however often little comes
             digest, before_it = segments.pop()
