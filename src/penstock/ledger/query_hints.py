@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from penstock.ledger import fields
 from penstock.ledger.joined_fields import MEANINGS, Json
-from penstock.ledger.query import Condition, Not, Test, Word, parse
+from penstock.ledger.query import Condition, Test, Word, parse
 from penstock.ledger.query_sql import Catalog, Name, field_of, resolve
+from penstock.logic import Not
 
 _COMPARE = ("=", "<", "<=", ">", ">=")
 

@@ -20,7 +20,8 @@ from penstock.errors import QueryError
 from penstock.ledger import fields, joined_fields
 from penstock.ledger.clock import now as now_utc
 from penstock.ledger.fields import Binder, Field
-from penstock.ledger.query import Condition, Joined, Not, Test, Where, Word, parse, wrong
+from penstock.ledger.query import Condition, Test, Where, Word, parse, wrong
+from penstock.logic import Joined, Not
 
 PROPERTIES = (
     "id", "operation", "status", "started", "ended", "seconds", "user", "host", "project", "parent", "commit", "branch",

@@ -20,9 +20,10 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NoReturn, TypeAlias, final
+from typing import NoReturn, TypeAlias, final
 
 from penstock.errors import BadParameter
+from penstock.logic import Joined, Logic, LogicReader, Not, Token, Tokens
 
 NAMES = {
     "requests": "requests that were answered or failed",
@@ -55,7 +56,7 @@ _TOKEN = re.compile(
     r"|(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)|(?P<operator><=|>=|!=|==|[<>=+\-*()])"
 )
 _WORDS = frozenset({"and", "or", "not"})
-_DEEPEST = 50
+_MARKS = frozenset("()+-*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +90,7 @@ class Comparison:
         return tuple(v for side in (self.left, self.right) for _, product in side.products for v in product)
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
-    part: Part
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    how: Literal["and", "or"]
-    parts: tuple[Part, ...]
-
-
-Part: TypeAlias = Comparison | Not | Joined
+Part: TypeAlias = Logic[Comparison]
 
 
 @final
@@ -189,33 +179,20 @@ def _wants(part: Part, name: str, turned: int) -> Iterator[int]:
         yield turned * way * ((weight > 0) - (weight < 0))
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    column: int
-    number: float = math.nan
-
-
 @final
 class _Reader:
     """Reads one condition from left to right."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = list(self._read_tokens())
-        self._at = 0
-        self._depth = 0
+        self._tokens = Tokens(list(self._read_tokens()))
 
     def read(self) -> Part:
-        if len(self._tokens) == 1:
+        if self._tokens.now.kind == "end":
             self._refuse("there is nothing in it", "write for example: errors < 0.01 and rows >= 1000")
-        found = self._any()
-        if self._now.kind != "end":
-            self._refuse(f"{self._now.text!r} was not expected here", "join conditions with `and` or `or`")
-        return found
+        return LogicReader(self._tokens, self._comparison, self._refuse).read()
 
-    def _read_tokens(self) -> Iterator[_Token]:
+    def _read_tokens(self) -> Iterator[Token]:
         at = 0
         while at < len(self._text):
             match = _TOKEN.match(self._text, at)
@@ -225,68 +202,23 @@ class _Reader:
                 )
             if match["number"]:
                 number = float(match["number"]) / (100 if match["percent"] else 1)
-                yield _Token("number", match.group(), at + 1, number)
+                yield Token("number", match.group(), at + 1, number)
             elif match["name"]:
                 word = match["name"].lower()
-                yield _Token("word" if word in _WORDS else "name", word, at + 1)
+                yield Token("word" if word in _WORDS else "name", word, at + 1)
             elif match["operator"]:
-                yield _Token("operator", match["operator"], at + 1)
+                yield Token("mark" if match["operator"] in _MARKS else "operator", match["operator"], at + 1)
             at = match.end()
-        yield _Token("end", "", len(self._text) + 1)
-
-    @property
-    def _now(self) -> _Token:
-        return self._tokens[self._at]
-
-    def _next(self) -> _Token:
-        token = self._now
-        self._at += 1
-        return token
-
-    def _is(self, kind: str, *texts: str) -> bool:
-        return self._now.kind == kind and self._now.text in texts
-
-    def _any(self) -> Part:
-        parts = [self._all()]
-        while self._is("word", "or"):
-            self._next()
-            parts.append(self._all())
-        return parts[0] if len(parts) == 1 else Joined("or", tuple(parts))
-
-    def _all(self) -> Part:
-        parts = [self._one()]
-        while self._is("word", "and"):
-            self._next()
-            parts.append(self._one())
-        return parts[0] if len(parts) == 1 else Joined("and", tuple(parts))
-
-    def _one(self) -> Part:
-        negated = False
-        while self._is("word", "not"):
-            self._next()
-            negated = not negated
-        if self._is("operator", "("):
-            self._depth += 1
-            if self._depth > _DEEPEST:
-                self._refuse(f"more than {_DEEPEST} brackets are open here", "write it with fewer brackets")
-            opened = self._next()
-            found = self._any()
-            if not self._is("operator", ")"):
-                self._refuse(f"the bracket of column {opened.column} is not closed", "write the missing )")
-            self._next()
-            self._depth -= 1
-        else:
-            found = self._comparison()
-        return Not(found) if negated else found
+        yield Token("end", "", len(self._text) + 1)
 
     def _comparison(self) -> Comparison:
-        start = self._now.column
+        start = self._tokens.now.column
         left = self._sum()
-        if self._now.kind != "operator" or self._now.text not in OPERATORS:
+        if self._tokens.now.kind != "operator" or self._tokens.now.text not in OPERATORS:
             self._refuse("a comparison was expected here", f"write one of {' '.join(OPERATORS)} and a limit")
-        operator = self._next().text
+        operator = self._tokens.next().text
         right = self._sum()
-        ends = self._tokens[self._at - 1]
+        ends = self._tokens.last
         text = self._text[start - 1 : ends.column - 1 + len(ends.text)]
         names = {v.name for side in (left, right) for _, product in side.products for v in product if not v.of_live}
         names -= {""}
@@ -313,29 +245,29 @@ class _Reader:
 
     def _sum(self) -> Sum:
         sign = 1
-        if self._is("operator", "-"):
-            self._next()
+        if self._tokens.at("-"):
+            self._tokens.next()
             sign = -1
         products = [(sign, self._product())]
-        while self._is("operator", "+", "-"):
-            sign = 1 if self._next().text == "+" else -1
+        while self._tokens.at("+", "-"):
+            sign = 1 if self._tokens.next().text == "+" else -1
             products.append((sign, self._product()))
         return Sum(tuple(products))
 
     def _product(self) -> tuple[Value, ...]:
         values = [self._value()]
-        while self._is("operator", "*"):
-            self._next()
+        while self._tokens.at("*"):
+            self._tokens.next()
             values.append(self._value())
         return tuple(values)
 
     def _value(self) -> Value:
-        token = self._now
+        token = self._tokens.now
         if token.kind == "number":
-            self._next()
+            self._tokens.next()
             return Value(number=token.number)
         if token.kind == "name":
-            self._next()
+            self._tokens.next()
             if token.text == LIVE:
                 return Value(name=LIVE, of_live=True)
             of_live = token.text.startswith(f"{LIVE}.")
@@ -348,11 +280,12 @@ class _Reader:
                     f"write {near[0]!r}" if near else "write one of these",
                 )
             return Value(name=name, of_live=of_live)
-        found = "the end" if token.kind == "end" else repr(token.text)
-        return self._refuse(f"a name or a number was expected, but here is {found}", f"names are {', '.join(NAMES)}")
+        return self._refuse(
+            f"a name or a number was expected, but here is {token.shown}", f"names are {', '.join(NAMES)}"
+        )
 
     def _refuse(self, why: str, way_out: str) -> NoReturn:
-        self._refuse_at(self._now.column, why, way_out)
+        self._refuse_at(self._tokens.now.column, why, way_out)
 
     def _refuse_at(self, column: int, why: str, way_out: str) -> NoReturn:
         raise BadParameter(f"the condition {self._text!r} cannot be used, column {column}", why=why, way_out=way_out)

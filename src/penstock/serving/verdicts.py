@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from penstock.serving.conditions import Comparison, Condition, Not, Part, Sum, Value
+from penstock.logic import Not
+from penstock.serving.conditions import Comparison, Condition, Part, Sum, Value
 from penstock.serving.sequences import Interval
 
 
