@@ -85,7 +85,8 @@ def test_an_id_leads_straight_to_its_record(tmp_path: Path) -> None:
     [
         ({"row": 5}, "that request had 1 rows"),
         ({"offset": 17}, "no prediction stands"),
-        ({"segment": 77}, "never gave that id"),
+        ({"segment": 77}, "was deleted by age or size"),
+        ({"segment": 1 << 59}, "it is of another server, or of none"),
         ({"segment": 0}, "not journalled"),
         ({"time_ms": 12}, "another prediction stands"),
     ],

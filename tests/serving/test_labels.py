@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any
 import pytest
 
 from penstock.bundle.decoder import Decoder
+from penstock.feedback.rows import labelled_rows
 from penstock.serving import labels
-from penstock.serving.journal import Answered, find_answered, read
+from penstock.serving.journal import Answered, find, find_answered, read
 from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.labels import LabelBook, LabelResult, accept_labels, read_labels
 from penstock.serving.prediction_ids import PredictionId, parse_id
 from penstock.serving.segments import segments
+from penstock.serving.settings import JournalSettings
 from penstock.testing.toy_bundle import toy_parts
 
 BINARY = toy_parts("binary")[0]
@@ -148,8 +151,62 @@ def test_a_label_of_what_retention_deleted_is_expired(tmp_path: Path) -> None:
     assert rejected(tmp_path, {"id": gone, "label": "yes"})[0] == "expired"
     parts = parse_id(gone)
     assert parts is not None
-    never = PredictionId(parts.time_ms, 99, parts.offset, 0)
-    assert rejected(tmp_path, {"id": str(never), "label": "yes"})[0] == "unknown-prediction"
+    (newest,) = journalled(tmp_path, None)
+    elsewhere = parse_id(newest)
+    assert elsewhere is not None
+    never = PredictionId(parts.time_ms, elsewhere.segment ^ 1, parts.offset, 0)
+    code, why = rejected(tmp_path, {"id": str(never), "label": "yes"})
+    assert (code, "of another server" in why) == ("unknown-prediction", True)
+    early = PredictionId(parts.time_ms, 99, parts.offset, 0)  # a journal of early numbers began with 1
+    assert rejected(tmp_path, {"id": str(early), "label": "yes"})[0] == "expired"
+
+
+def test_what_two_servers_answer_and_are_told_comes_together_by_copying_their_segments(tmp_path: Path) -> None:
+    """No id and no segment of one is the other's, though both began at one moment; a label that came to the wrong one meets its prediction."""
+    ids: dict[str, list[str]] = {}
+    for name in ("one", "other"):
+        with JournalWriter(tmp_path / name, JournalSettings(segment_bytes=1_000)) as writer:
+            left = [
+                writer.predictions(
+                    origin_of("toy", 1, "blue"), b'{"rows":[{}]}', [{"key": "k"}], at_ns=10**18, latency_ms=1
+                )
+                for _ in range(50)
+            ]
+        ids[name] = [json.loads(one)[0]["id"] for one in left]
+    assert len({*ids["one"], *ids["other"]}) == 100
+    one = LabelBook(tmp_path / "one", "keep")
+    refused = one.judge([{"key": "k", "label": "yes"}, {"id": ids["other"][0][:-1] + "?", "label": "yes"}], BINARY)
+    assert [no.code for no in refused.rejected] == ["unknown-prediction"] * 2
+    told = [{"id": ids["other"][7], "label": "yes"}, {"id": ids["one"][7], "label": "no"}]
+    result = one.judge([*told, {"id": ids["other"][8], "label": "perhaps"}], BINARY)
+    assert result.to_json() == {
+        "accepted": 2,
+        "rejected": [{"index": 2, "code": "bad-label", "why": result.rejected[0].why}],
+        "unmatched": 1,
+    }
+    with JournalWriter(tmp_path / "one") as writer:
+        writer.labels([label.to_json() for label in result.new])
+    assert one.judge(told, BINARY).new == []
+    together = tmp_path / "together"
+    together.mkdir()
+    for name in ("one", "other"):
+        for _, path in segments(tmp_path / name):
+            assert not (together / path.name).exists()
+            shutil.copy(path, together)
+    assert all(find(together, each)[0].kind == "predict" for each in (*ids["one"], *ids["other"]))
+    rows = labelled_rows(together, without={})
+    assert (dict(zip(rows.ids, rows.labels, strict=True)), rows.lost) == ({one["id"]: one["label"] for one in told}, 0)
+    assert labelled_rows(tmp_path / "one", without={}).lost == 1
+
+
+def test_a_label_of_another_server_is_for_the_model_that_is_live(tmp_path: Path) -> None:
+    """What of another one nobody here can say which classes it has."""
+    (elsewhere,) = journalled(tmp_path / "other", None)
+    journalled(tmp_path / "one", None)
+    book = LabelBook(tmp_path / "one", "keep")
+    items = [{"id": elsewhere, "label": "yes", "model": name} for name in ("toy", "grades")]
+    result = book.judge(items, BINARY, model="toy", others=lambda model, version: None)
+    assert (result.unmatched, [no.code for no in result.rejected]) == (1, ["unknown-model"])
 
 
 def test_a_label_has_the_targets_own_type(tmp_path: Path) -> None:

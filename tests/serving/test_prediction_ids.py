@@ -5,12 +5,22 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.serving.prediction_ids import LENGTH, MAX_OFFSET, MAX_ROWS, PredictionId, parse_id
+from penstock.serving.prediction_ids import (
+    FIRST_RANDOM,
+    LENGTH,
+    MAX_OFFSET,
+    MAX_ROWS,
+    PredictionId,
+    parse_id,
+    parse_segment_part,
+    segment_part,
+    segment_part_of,
+)
 
 IDS = st.builds(
     PredictionId,
     st.integers(0, 2**45 - 1),
-    st.integers(0, 2**30 - 1),
+    st.just(0) | st.integers(FIRST_RANDOM, 2**60 - 1),
     st.integers(0, MAX_OFFSET - 1),
     st.integers(0, MAX_ROWS - 1),
 )
@@ -18,7 +28,7 @@ IDS = st.builds(
 
 @given(IDS)
 def test_an_id_holds_all_its_parts(prediction: PredictionId) -> None:
-    """What goes in comes out, in 26 characters."""
+    """What goes in comes out, in 32 characters."""
     assert len(str(prediction)) == LENGTH
     assert parse_id(str(prediction)) == prediction
 
@@ -30,14 +40,27 @@ def test_ids_sort_by_time_then_place(predictions: list[PredictionId]) -> None:
     assert [str(p) for p in by_parts] == sorted(str(p) for p in predictions)
 
 
+@given(IDS, st.integers(1, FIRST_RANDOM - 1))
+def test_ids_of_segments_that_were_numbered_from_1_on_are_read_on(prediction: PredictionId, number: int) -> None:
+    """They have 26 characters; no file of a segment has the name of another one's."""
+    early = PredictionId(prediction.time_ms, number, prediction.offset, prediction.row)
+    assert len(str(early)) == 26
+    assert parse_id(str(early)) == early
+    for one in (early, prediction):
+        assert segment_part_of(str(one)) == segment_part(one.segment)
+    assert parse_segment_part(segment_part(prediction.segment)) == prediction.segment
+    assert parse_segment_part(segment_part(number)) is None
+
+
 def test_what_people_mistype_is_forgiven() -> None:
     """Crockford: lower case, O for 0, I and L for 1."""
-    text = str(PredictionId(1, 1, 0, 0))
-    assert parse_id(" " + text.lower().replace("0", "o").replace("1", "l") + "\n") == PredictionId(1, 1, 0, 0)
+    for segment in (1, 1 << 58):
+        text = str(PredictionId(1, segment, 0, 0))
+        assert parse_id(" " + text.lower().replace("0", "o").replace("1", "l") + "\n") == PredictionId(1, segment, 0, 0)
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_an_id_or_none(text: str) -> None:
     """Nothing that a client sends raises."""
     parsed = parse_id(text)
-    assert parsed is None or len(str(parsed)) == LENGTH
+    assert parsed is None or len(str(parsed)) in (26, LENGTH)

@@ -58,11 +58,12 @@ def test_a_look_at_a_journal_of_many_closed_segments_looks_at_none_of_them(
 ) -> None:
     """Nor does it list the folder: a request waits for it."""
     with JournalWriter(tmp_path, SMALL) as writer:
-        for n in range(600):
+        for n in range(601):
             writer.error(400, f"code-{n}")
         assert len(segments(tmp_path)) > 40
+        assert writer._offset < 900, "the next one goes into the same segment"
         scan = JournalScan(tmp_path)
-        assert len(codes(scan)) == 600
+        assert len(codes(scan)) == 601
         settled(tmp_path)
         codes(scan)
         looked: list[Any] = []

@@ -113,22 +113,30 @@ def record_label_events(project: Project) -> None:
 
 @dataclass(frozen=True)
 class LabelStatus:
-    """Outcome of `penstock label status`."""
+    """Outcome of `penstock label status`. `unmatched` labels are of predictions that are not in the journal: deleted, or of another server."""
 
     predictions: int
     labels: int
     values: dict[str, int]
+    unmatched: int = 0
 
     exit_code = 0
 
     def to_json(self) -> dict[str, Any]:
-        return {"predictions": self.predictions, "labels": self.labels, "values": self.values}
+        return {
+            "predictions": self.predictions,
+            "labels": self.labels,
+            "values": self.values,
+            "unmatched": self.unmatched,
+        }
 
     def to_text(self) -> str:
         values = ", ".join(f"{value} {count}" for value, count in self.values.items())
-        return f"{self.labels} of {self.predictions} journalled predictions have a label" + (
-            f": {values}" if values else ""
-        )
+        said = f"{self.labels} of {self.predictions} journalled predictions have a label"
+        said += f": {values}" if values else ""
+        if self.unmatched:
+            said += f"\n{self.unmatched} labels are of predictions that are not in this journal: deleted by age or size, or of another server"
+        return said
 
 
 def label_status(project: Project) -> LabelStatus:
@@ -136,11 +144,12 @@ def label_status(project: Project) -> LabelStatus:
     labels = read_labels(project.journal_folder)
     record_label_events(project)
     predictions = 0
+    values: Counter[str] = Counter()
     for record in read(project.journal_folder, kinds=("predict",)):
-        if record.model == project.name:
-            predictions += len(record.answers)
-        else:
-            for answer in record.answers:
-                labels.pop(answer["id"], None)
-    values = Counter(str(label.label) for label in labels.values())
-    return LabelStatus(predictions, len(labels), dict(values.most_common(20)))
+        is_own = record.model == project.name
+        predictions += len(record.answers) if is_own else 0
+        for answer in record.answers:
+            label = labels.pop(answer["id"], None)
+            if is_own and label is not None:
+                values[str(label.label)] += 1
+    return LabelStatus(predictions, values.total(), dict(values.most_common(20)), len(labels))

@@ -15,7 +15,7 @@ class LabelledRows:
     Attributes
     ----------
     ids : prediction ids. rows : JSON rows. labels : in the target's own type. All of one length, oldest first.
-    lost : labels whose prediction has left the journal, because its time was up.
+    lost : labels whose prediction is not in the journal, because its time was up or another server gave it.
     """
 
     ids: list[str]

@@ -46,8 +46,8 @@ def append(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     warnings = []
     if taken["lost"]:
         warnings.append(
-            f"{taken['lost']} labelled predictions have left the journal and could not be taken in: retrain sooner, or "
-            "raise [serving.journal] keep_days"
+            f"{taken['lost']} labelled predictions are not in the journal and could not be taken in: retrain sooner, or "
+            "raise [serving.journal] keep_days; bring the journals of several servers together first"
         )
     if result.left_out:
         warnings.append(

@@ -117,6 +117,7 @@ def server_settings(declared: ServingSection, folder: Path | None = None) -> Ser
             max_bytes=journal.max_bytes,
             sample=journal.sample,
             when_full=journal.when_full,
+            unknown_labels=journal.unknown_labels,
         ),
         header_timeout_s=declared.header_timeout_s,
         body_timeout_s=declared.body_timeout_s,

@@ -13,18 +13,21 @@ import orjson
 from penstock.errors import NotFound
 from penstock.serving.instants import iso_of, parse_instant
 from penstock.serving.prediction_ids import (
+    FIRST_RANDOM,
     NOT_JOURNALLED,
     PredictionId,
     parse_id,
 )
 from penstock.serving.segments import (
     ReadReport,
+    numbers,
     payloads,
     read_header,
     read_payload,
     read_segment,
     segment_path,
     segments,
+    writer_of,
 )
 
 
@@ -98,7 +101,7 @@ def find(folder: Path, prediction_id: str) -> tuple[Record, int]:
     """
     parts = parse_id(prediction_id)
     if parts is None:
-        raise missing_prediction(prediction_id, "it is not a prediction id (26 letters and digits)")
+        raise missing_prediction(prediction_id, "it is not a prediction id (32 letters and digits)")
     record = find_record(folder, parts)
     if parts.row >= len(record.answers):
         raise missing_prediction(prediction_id, f"that request had {len(record.answers)} rows")
@@ -144,18 +147,40 @@ def _payload_of(folder: Path, parts: PredictionId) -> bytes:
     try:
         payload = read_payload(segment_path(folder, parts.segment), parts.offset)
     except FileNotFoundError:
-        expired = is_expired(folder, parts)
-        why = "its part of the journal was deleted by age or size" if expired else "this journal never gave that id"
-        raise missing_prediction(str(parts), why) from None
+        raise missing_prediction(str(parts), _why_gone(folder, parts)) from None
     if payload is None or not payload.startswith(b'{"kind":"predict"'):
         raise missing_prediction(str(parts), "no prediction stands at the place that the id names")
     return payload
 
 
-def is_expired(folder: Path, parts: PredictionId) -> bool:
-    """Whether the id's segment is gone though later ones are there."""
-    known = segments(folder)
-    return bool(known) and NOT_JOURNALLED < parts.segment < known[-1][0] and parts.segment not in dict(known)
+class Kept:
+    """What a journal has at an instant: to tell what becomes of ids whose segment it has not."""
+
+    def __init__(self, folder: Path) -> None:
+        self._numbers = frozenset(numbers(folder))
+        self._oldest = min(self._numbers, default=0)
+        self._newest_of = {writer_of(number): number for number in sorted(self._numbers)}
+
+    def is_expired(self, parts: PredictionId) -> bool:
+        """Whether the id's segment is gone though later ones of its writer are there, or is older than all that are."""
+        if parts.segment in self._numbers or parts.segment == NOT_JOURNALLED:
+            return False
+        return parts.segment < max(self._oldest, self._newest_of.get(writer_of(parts.segment), 0))
+
+    def may_be_elsewhere(self, parts: PredictionId) -> bool:
+        """Whether another server may have given an id: nothing here is of its writer, or nothing so new."""
+        if parts.segment < FIRST_RANDOM or parts.segment in self._numbers:
+            return False
+        return self._newest_of.get(writer_of(parts.segment), 0) < parts.segment
+
+
+def _why_gone(folder: Path, parts: PredictionId) -> str:
+    kept = Kept(folder)
+    elsewhere = kept.may_be_elsewhere(parts)
+    if kept.is_expired(parts):
+        deleted = "its part of the journal was deleted by age or size"
+        return f"{deleted}, or is of another server" if elsewhere else deleted
+    return "this journal never gave that id" + ("; it is of another server, or of none" if elsewhere else "")
 
 
 def missing_prediction(prediction_id: str, why: str) -> NotFound:

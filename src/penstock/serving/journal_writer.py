@@ -30,7 +30,7 @@ from penstock.serving.prediction_ids import (
     segment_part,
 )
 from penstock.serving.retention import Retention
-from penstock.serving.segments import create_segment, frame, segment_path
+from penstock.serving.segments import create_segment, frame, new_writer, segment_path
 from penstock.serving.settings import JournalSettings
 
 log = logging.getLogger("penstock.serving")
@@ -72,6 +72,7 @@ class JournalWriter:
         self.folder = folder
         self.settings = kept = settings or JournalSettings()
         self.segment = 0
+        self._writer = new_writer()
         self.bytes_written = 0
         self.unwritten = 0  # requests that were answered although the disk was full
         self._is_full = False
@@ -250,7 +251,7 @@ class JournalWriter:
 
     def _open(self) -> None:
         try:
-            self.segment, self._fd, self._first = create_segment(self.folder, iso(time.time_ns()))
+            self.segment, self._fd, self._first = create_segment(self.folder, iso(time.time_ns()), self._writer)
         except OSError as error:
             raise self._cannot(error) from error
         self._offset = self._first

@@ -3,6 +3,9 @@
 A label names a prediction by its id, or by the key (an identifier column of the row) of the latest prediction with
 that key. Sending a label again changes nothing; another label for the same prediction is a correction, and the one
 with the latest `at` holds.
+
+Where several servers answer together, a label may come to another one than gave the prediction. It is refused there, or kept as it is
+(`[serving.journal] unknown_labels`), and meets its prediction by its id where the journals come together.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -24,7 +27,7 @@ from penstock.bundle.specs import ColumnSpec
 from penstock.bundle.values import column_reader
 from penstock.errors import BundleError, NotFound
 from penstock.serving.instants import iso_now, iso_of, parse_instant
-from penstock.serving.journal import Answered, find_answered, is_expired, to_record
+from penstock.serving.journal import Answered, Kept, find_answered, to_record
 from penstock.serving.journal_writer import JournalWriter
 from penstock.serving.judges import Judge, Judges, ReadKey
 from penstock.serving.prediction_ids import PredictionId, parse_id, segment_part, segment_part_of
@@ -60,22 +63,27 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class LabelResult:
-    """What became of a list of labels: `accepted` counts those taken, `new` is what has to be stored of them."""
+    """What became of a list of labels: `accepted` counts those taken, `new` is what has to be stored of them; `unmatched` are those taken whose
+    prediction is not here."""
 
     accepted: int
     rejected: list[Rejection]
     new: list[Label] = field(default_factory=list)
+    unmatched: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return {"accepted": self.accepted, "rejected": [r.to_json() for r in self.rejected]}
+        unmatched = {"unmatched": self.unmatched} if self.unmatched else {}
+        return {"accepted": self.accepted, "rejected": [r.to_json() for r in self.rejected], **unmatched}
 
 
 @dataclass(frozen=True, slots=True)
 class LabelsRead:
-    """The labels of a request, each with whether it says itself when it was observed; and those that are none."""
+    """The labels of a request, each with whether it says itself when it was observed; and those that are none. Of `unmatched` ones the prediction is
+    not here."""
 
     labels: list[tuple[Label, bool]]
     rejected: list[Rejection]
+    unmatched: int = 0
 
 
 MOST_KEYS = 1_000_000
@@ -84,10 +92,16 @@ MOST_KEYS = 1_000_000
 
 class LabelBook:
     """What the journal knows of labels and keys, read on as the journal grows, and forgotten with what retention deletes. May be shared
-    between threads."""
+    between threads.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Parameters
+    ----------
+    unknown : what becomes of labels whose prediction another server may have given. "keep" takes them by id, and none by key: which prediction
+        of a key is the latest one, this journal alone cannot say.
+    """
+
+    def __init__(self, folder: Path, unknown: Literal["refuse", "keep"] = "refuse") -> None:
+        self.folder, self.unknown = folder, unknown
         self._labels: dict[str, list[Label]] = {}  # prediction id -> labels in the order of writing
         # Model and key -> id of the latest prediction, those read last at the end; filled once a label comes by key.
         self._keys: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -133,13 +147,16 @@ class LabelBook:
         if are_by_key(items):
             self.read_keys()
         read: list[tuple[Label, bool]] = []
-        rejected, now = [], iso_now()
+        rejected, unmatched, now = [], 0, iso_now()
         for index, item in enumerate(items):
             try:
-                read.append((self._label(item, judging, now), item.get("at") is not None))
+                label, is_here = self._label(item, judging, now)
             except _RejectedError as no:
                 rejected.append(Rejection(index, no.code, no.why))
-        return LabelsRead(read, rejected)
+                continue
+            read.append((label, item.get("at") is not None))
+            unmatched += not is_here
+        return LabelsRead(read, rejected, unmatched)
 
     def decide(self, read: LabelsRead) -> LabelResult:
         """What has to be stored of labels, beside what is stored already: one after another, each with what came of the one before."""
@@ -154,7 +171,7 @@ class LabelBook:
                 if not _says_nothing_new(label, known, explicit):
                     seen.setdefault(label.id, []).append(label)
                     new.append(label)
-        return LabelResult(len(read.labels), read.rejected, new)
+        return LabelResult(len(read.labels), read.rejected, new, read.unmatched)
 
     def read_keys(self) -> None:
         """Read which predictions keys mean. The first time it is the whole journal: labels by id need not wait for that, if it is done
@@ -168,7 +185,8 @@ class LabelBook:
             self._read_labels()
             return {prediction: _holding(labels) for prediction, labels in self._labels.items()}
 
-    def _label(self, item: Any, judging: _Judging, now: str) -> Label:
+    def _label(self, item: Any, judging: _Judging, now: str) -> tuple[Label, bool]:
+        """A label, and whether its prediction is here."""
         if not isinstance(item, Mapping):
             raise _RejectedError("bad-label", f"each label is an object, this is {type(item).__name__}")
         unknown = sorted(set(item) - _FIELDS)
@@ -180,13 +198,14 @@ class LabelBook:
         if not isinstance(author, str):
             raise _RejectedError("bad-label", '"author" must be text')
         prediction, record, key = self._prediction(item, judging)
-        return Label(
+        label = Label(
             id=prediction,
             label=_target_value(item["label"], judging.of(record).decoder),
             at=now if at is None else _instant(at),
             author=author,
             key=key,
         )
+        return label, record.rows > 0
 
     def _prediction(self, item: Mapping[str, Any], judging: _Judging) -> tuple[str, Answered, str | None]:
         """The prediction that a label names, what answered it, and the key as answers carry it."""
@@ -194,7 +213,7 @@ class LabelBook:
         if model is not None and not isinstance(model, str):
             raise _RejectedError("bad-label", '"model" must be text')
         if item.get("id") is not None:
-            prediction, record = self._known_id(item["id"], judging)
+            prediction, record = self._known_id(item["id"], judging, model)
             if model is not None and model != record.model:
                 raise _RejectedError(
                     "unknown-prediction", f"{prediction} was answered by {record.model!r}, not {model!r}"
@@ -202,6 +221,12 @@ class LabelBook:
             return prediction, record, None if key is None else _read(judging.of(record).read_key, key)
         if key is None:
             raise _RejectedError("missing-field", 'a label names its prediction by "id" or by "key"; it has neither')
+        if self.unknown == "keep":
+            raise _RejectedError(
+                "unknown-prediction",
+                'by key is meant its latest prediction, which may be of another server (unknown_labels is "keep"): name the id, '
+                "or import labels by key where the journals are together",
+            )
         whose = model if model is not None else judging.model
         text = _read(judging.reader(whose), key)
         found = self._latest(whose, text)
@@ -209,7 +234,7 @@ class LabelBook:
             of = "" if model is None else f" of {model!r}"
             among = f", of the {MOST_KEYS:,} keys asked last; name older ones by id" if self._has_forgotten else ""
             raise _RejectedError("unknown-prediction", f"no journalled prediction{of} has the key {text!r}{among}")
-        return (*self._known_id(found, judging), text)
+        return (*self._known_id(found, judging, model), text)
 
     def _latest(self, model: str | None, key: str) -> str | None:
         """The latest prediction with a key, of one model or of any."""
@@ -218,16 +243,20 @@ class LabelBook:
                 return self._keys.get((model, key))
             return max((found for (_, one), found in self._keys.items() if one == key), default=None)
 
-    def _known_id(self, text: Any, judging: _Judging) -> tuple[str, Answered]:
+    def _known_id(self, text: Any, judging: _Judging, model: str | None) -> tuple[str, Answered]:
+        """An id as it is written, and what answered; for one of another server that is the model that is live, or `model`, without rows."""
         parts = parse_id(text) if isinstance(text, str) else None
         if parts is None:
-            raise _RejectedError("unknown-prediction", f"{text!r} is not a prediction id (26 letters and digits)")
+            raise _RejectedError("unknown-prediction", f"{text!r} is not a prediction id (32 letters and digits)")
         try:
             record = self._answered(parts, judging)
         except NotFound as missing:
-            raise _RejectedError(
-                "expired" if is_expired(self.folder, parts) else "unknown-prediction", missing.why
-            ) from None
+            if judging.kept is None:
+                judging.kept = Kept(self.folder)
+            if self.unknown == "keep" and judging.kept.may_be_elsewhere(parts):
+                return str(parts), Answered(model or judging.model or "", 0, 0)
+            code = "expired" if judging.kept.is_expired(parts) else "unknown-prediction"
+            raise _RejectedError(code, missing.why) from None
         if parts.row >= record.rows:
             raise _RejectedError("unknown-prediction", f"that request had {record.rows} rows")
         return str(parts), record
@@ -324,7 +353,7 @@ class _RejectedError(Exception):
         self.code, self.why = code, why
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Judging:
     """Who judges the labels of one request."""
 
@@ -332,6 +361,7 @@ class _Judging:
     model: str | None
     others: Judges | None
     answered: dict[PredictionId, Answered] = field(default_factory=dict)  # the requests that were looked up
+    kept: Kept | None = None  # what the journal has, once an id was not found in it
 
     def of(self, record: Answered) -> Judge:
         """The judge of the version that answered; of one that is nowhere any more, its model's that is live."""
@@ -346,6 +376,10 @@ class _Judging:
                 return found
         if self.model is None or record.model == self.model:
             return self.live
+        if not record.rows:
+            raise _RejectedError(
+                "unknown-model", f"another server answered that, and {record.model!r} is not live on this one"
+            )
         raise _RejectedError("unknown-model", f"{record.model!r} version {record.version} is no longer offered here")
 
     def reader(self, model: str | None) -> ReadKey:

@@ -192,7 +192,11 @@ def _labels(label: dict[str, Any]) -> dict[str, Any]:
     answer = {
         "type": "object",
         "required": ["accepted", "rejected"],
-        "properties": {"accepted": {"type": "integer"}, "rejected": {"type": "array", "items": rejected}},
+        "properties": {
+            "accepted": {"type": "integer"},
+            "rejected": {"type": "array", "items": rejected},
+            "unmatched": {"type": "integer", "description": "accepted ones whose prediction another server gave"},
+        },
     }
     return {
         "summary": "Say what really happened. Sending a label again changes nothing.",

@@ -24,6 +24,8 @@ from penstock.serving.segments import (
 
 _SETTLED_NS = 100_000_000
 """A folder may change again within the tick of the clock that its time is taken from; after this long it has not."""
+_SETTLED_COARSE_NS = 2_500_000_000
+"""The same where a file system keeps whole seconds."""
 
 
 class JournalScan:
@@ -38,7 +40,6 @@ class JournalScan:
         self.folder = folder
         self.deletions = 0
         self._known: set[str] = set()  # names of what was there at the last look
-        self._newest = 0
         self._growing: dict[int, int] = {}  # segment that may grow -> offset up to which it was read
         self._changed_ns = -1  # of the folder, at the last look; -1: look again
 
@@ -65,13 +66,13 @@ class JournalScan:
             changed_ns = os.stat(self.folder).st_mtime_ns
         except FileNotFoundError:
             return False
-        if changed_ns == self._changed_ns and not os.path.exists(segment_path(self.folder, self._newest + 1)):
+        if changed_ns == self._changed_ns:
             return False
-        self._changed_ns = changed_ns if now_ns - changed_ns > _SETTLED_NS else -1
+        settled_ns = _SETTLED_NS if changed_ns % 1_000_000_000 else _SETTLED_COARSE_NS
+        self._changed_ns = changed_ns if now_ns - changed_ns > settled_ns else -1
         names = set(os.listdir(self.folder))
         for number in filter(None, map(number_of, names - self._known)):
             self._growing.setdefault(number, 0)
-            self._newest = max(self._newest, number)
         if gone := self._known - names:
             self.deletions += 1
             for number in filter(None, map(number_of, gone)):

@@ -1,13 +1,15 @@
 """Segment files of the journal: framing and numbering.
 
-A segment is ``<number>.seg``: one header line of JSON, then records one after another:
+A segment is ``<its twelve characters>.seg``: one header line of JSON, then records one after another:
 
     4 bytes  length of the payload, little endian
     4 bytes  CRC-32 of the payload
     payload  one line of JSON (the head, which begins ``{"kind":"``), then the raw bytes that the head announces
 
-A number is claimed by creating its file exclusively, so each belongs to one process, and numbers only grow: a
-writer has its own newest segment before it deletes old ones. While a segment is open, its writer holds a lock on it.
+Its number is the second in which it was begun (since 1970, 32 bits), and then 28 random bits of the process that writes it: numbers sort by time, and
+no two journals have the same one, so that the segments of several servers may be put into one folder. (Earlier ones are ``000000001.seg`` and
+so on.) A number is claimed by creating its file exclusively, and in each folder numbers only grow, by as many seconds as that takes: a writer has its
+own newest segment before it deletes old ones. While a segment is open, its writer holds a lock on it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import errno
 import fcntl
 import os
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +27,14 @@ from zlib import crc32
 import orjson
 
 from penstock.errors import NewerFormat
+from penstock.serving.prediction_ids import FIRST_RANDOM, parse_segment_part, segment_part
 
 FORMAT = 1
 KIND = "penstock-journal"
 FRAME = struct.Struct("<II")
 HEAD_START = b'{"kind":"'
 _SUFFIX = ".seg"
+_WRITER_BITS = 28
 
 
 @dataclass
@@ -44,7 +49,12 @@ class ReadReport:
 
 
 def segment_path(folder: Path, number: int) -> Path:
-    return folder / f"{number:09d}{_SUFFIX}"
+    """The file of a segment.
+
+    >>> segment_path(Path("journal"), 12).name, segment_path(Path("journal"), 1_700_000_000 << 28 | 77).name
+    ('000000012.seg', 'CN9Z2000002D.seg')
+    """
+    return folder / f"{segment_part(number) if number >= FIRST_RANDOM else f'{number:09d}'}{_SUFFIX}"
 
 
 def segments(folder: Path) -> list[tuple[int, Path]]:
@@ -64,28 +74,49 @@ def numbers(folder: Path) -> list[int]:
 def number_of(name: str) -> int | None:
     """The number of the segment that a file is; None of one that is none.
 
-    >>> number_of("000000012.seg"), number_of("notes.txt")
-    (12, None)
+    >>> number_of("000000012.seg"), number_of("CN9Z2000002D.seg") == 1_700_000_000 << 28 | 77, number_of("notes.txt")
+    (12, True, None)
     """
-    stem = name[: -len(_SUFFIX)]
-    return int(stem) if name.endswith(_SUFFIX) and stem.isascii() and stem.isdigit() else None
+    stem, ending = os.path.splitext(name)
+    if ending != _SUFFIX:
+        return None
+    if len(stem) < 12:
+        return int(stem) if stem.isascii() and stem.isdigit() else None
+    return parse_segment_part(stem)
 
 
-def create_segment(folder: Path, started_at: str) -> tuple[int, int, int]:
-    """Claim the next number: (number, descriptor, offset of the first record). The descriptor appends and holds the lock.
+def new_writer() -> int:
+    """The random bits of one process in the numbers of its segments."""
+    return int.from_bytes(os.urandom(4)) >> 32 - _WRITER_BITS
+
+
+def writer_of(number: int) -> int:
+    """The process that wrote a segment; -1 for all of those that were numbered from 1 on."""
+    return -1 if number < FIRST_RANDOM else number & (1 << _WRITER_BITS) - 1
+
+
+def create_segment(folder: Path, started_at: str, writer: int) -> tuple[int, int, int]:
+    """Claim a number later than all: (number, descriptor, offset of the first record). The descriptor appends and holds the lock.
+
+    Parameters
+    ----------
+    writer : from `new_writer`, of this process.
 
     Raises
     ------
     OSError : no space is left; nothing half-written stays behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    number = max(numbers(folder), default=0) + 1
+    second = max(int(time.time()), (max(numbers(folder), default=0) >> _WRITER_BITS) + 1)
     while True:
+        if second >> 32:
+            raise OSError(errno.EOVERFLOW, "a segment is there already that was begun in the year 2106")
+        number = second << _WRITER_BITS | writer
         try:
             fd = os.open(segment_path(folder, number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
             break
         except FileExistsError:
-            number += 1
+            second += 1
     fcntl.flock(fd, fcntl.LOCK_EX)
     header = orjson.dumps({"format": FORMAT, "kind": KIND, "segment": number, "started_at": started_at}) + b"\n"
     try:

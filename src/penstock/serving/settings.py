@@ -18,6 +18,7 @@ class JournalSettings(msgspec.Struct, frozen=True):
     segment_bytes: int = 64_000_000
     segment_age_s: float = 3600.0
     when_full: Literal["refuse", "answer"] = "refuse"  # what becomes of predictions while the disk is full
+    unknown_labels: Literal["refuse", "keep"] = "refuse"  # of predictions that another server may have given
 
     def of_each(self, writers: int) -> JournalSettings:
         """As each of several writers keeps to them: what they have open together, and what they open next, grows to half of `max_bytes` at

@@ -83,7 +83,7 @@ class Worker:
         self.journal = JournalWriter(ServingFolder(state_dir).journal, settings.journal)
         self.metrics = Metrics(state_dir, self._follower.acknowledgement.name, settings.objectives)
         self.callers = Callers(state_dir, self._follower.acknowledgement.name, consumers=settings.consumers)
-        self._labels = LabelBook(ServingFolder(state_dir).journal)
+        self._labels = LabelBook(ServingFolder(state_dir).journal, settings.journal.unknown_labels)
         self.guards = GuardWatch(state_dir, self._arms)
         self._one_at_a_time, self._one_reads_keys = asyncio.Lock(), asyncio.Lock()
         self._few_look_up = asyncio.Semaphore(_LOOK_UPS)

@@ -127,6 +127,16 @@ def test_grpc_has_a_port_of_the_pods_and_of_the_service_where_it_is_asked_for(
         assert ("--grpc" in (tmp_path / "k/README.md").read_text()) is grpc
 
 
+def test_what_becomes_of_labels_for_another_pod_is_said(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """Refused, unless the journal is declared to keep them; and how the journals come together."""
+    for unknown, said in (("refuse", "is refused"), ("keep", "is kept there")):
+        done = export(Kubernetes(), shipment(serving={"journal": {"unknown_labels": unknown}}), tmp_path / "k")
+        text = (done.folder / "README.md").read_text()
+        assert said in text
+        assert "tar -C /srv/serving/journal" in text
+        assert any("labels for a prediction of another pod" in hint for hint in done.hints) is (unknown == "refuse")
+
+
 def test_fewer_pods_at_most_than_at_least_are_refused(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
     """Before anything is written."""
     with pytest.raises(ExportError, match="at least 5 pods and at most 2"):

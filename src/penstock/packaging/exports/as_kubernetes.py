@@ -72,6 +72,7 @@ class Kubernetes:
             "journal": f"{math.ceil(inside.journal_bytes / _GIB) + 2}Gi",
             "user": USER_ID,
             "keyed": shipment.is_keyed,
+            "keeps_labels": inside.settings.get("journal", {}).get("unknown_labels") == "keep",
         }
         for file in FILES:
             (folder / file).write_text(fill(f"kubernetes/{file}", **values), encoding="utf-8")
@@ -79,6 +80,8 @@ class Kubernetes:
             f"the image: penstock export container{' --grpc' if self.grpc else ''}, built and pushed as {image}",
             "kubectl apply -k {folder}",
         ]
+        if not values["keeps_labels"]:
+            hints.append("labels for a prediction of another pod are refused: see README.md")
         name = _named(shipment)
         if inside.asks_tokens:
             made = (

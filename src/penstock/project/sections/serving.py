@@ -44,6 +44,7 @@ class JournalSection(Section, frozen=True):
     max_bytes: int = 10 * 2**30
     sample: float = 1.0
     when_full: Literal["refuse", "answer"] = "refuse"  # predictions, while the disk of the journal is full
+    unknown_labels: Literal["refuse", "keep"] = "refuse"  # whose prediction another server may have given
 
     def faults(self) -> Iterator[Fault]:
         if not 0 < self.sample <= 1:
