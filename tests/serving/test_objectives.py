@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import BadParameter
 from penstock.serving.metrics import levels_of
-from penstock.serving.objectives import Levels, Objective, objectives_of
+from penstock.serving.objectives import WINDOWS_S, Levels, Objective, alerts_of, objectives_of
 from penstock.serving.settings import LatencyObjective, ObjectiveSettings, ServeSettings
 from penstock.serving.slots import SlotState
 from penstock.serving.tallies import Tallies, Tally
@@ -65,12 +65,13 @@ def test_the_budget_burns_as_fast_as_requests_fail(tmp_path: Path) -> None:
     clock = Clock(tmp_path)
     clock.go(7200, answered=999, failed=1)
     told = clock.told("availability")
-    assert told["burn"] == pytest.approx({"5m": 1.0, "30m": 1.0, "1h": 1.0, "6h": 1.0})
+    assert told["burn"] == pytest.approx({"5m": 1.0, "30m": 1.0, "1h": 1.0, "6h": 1.0, "3d": 1.0})
     assert (told["share"], told["alert"]) == (pytest.approx(0.999), None)
     assert told["budget_left"] == pytest.approx(0.0, abs=1e-9)
     clock.go(3600, answered=980, failed=20)
     burn = clock.told("availability")["burn"]
-    assert burn == pytest.approx({"5m": 20.0, "30m": 20.0, "1h": 20.0, "6h": (1 * 7200 + 20 * 3600) / 10_800})
+    all_of_it = (1 * 7200 + 20 * 3600) / 10_800
+    assert burn == pytest.approx({"5m": 20.0, "30m": 20.0, "1h": 20.0, "6h": all_of_it, "3d": all_of_it})
     assert clock.told("availability")["alert"] == "page"
     assert clock.told("latency")["alert"] is None
 
@@ -86,6 +87,44 @@ def test_an_alert_ends_when_the_short_window_is_good_again(tmp_path: Path) -> No
     assert told["burn"]["1h"] > 14.4  # type: ignore[index]
     clock.go(1800, answered=1000)
     assert clock.told("availability")["alert"] is None
+
+
+def test_the_first_request_that_fails_wakes_nobody(tmp_path: Path) -> None:
+    """A server that goes on failing does, five minutes later."""
+    clock = Clock(tmp_path)
+    clock.go(60, failed=1)
+    assert clock.told("availability")["alert"] is None
+    clock.go(300, failed=1)
+    assert clock.told("availability")["alert"] == "page"
+
+
+@given(target=st.floats(1e-6, 0.999999), period_s=st.floats(3600, 90 * 86_400))
+def test_where_everything_fails_somebody_is_told_whatever_is_declared(target: float, period_s: float) -> None:
+    """No limit is above what failures can come to, and none below what may be spent; more urgent ones are no lower."""
+    alerts = alerts_of(target, period_s)
+    assert alerts[0].severity == "page"
+    assert all(1.0 <= alert.limit < 1 / (1 - target) for alert in alerts)
+    assert all(WINDOWS_S[alert.long] <= period_s for alert in alerts)
+    limits = [alert.limit for alert in alerts]
+    assert limits == sorted(limits, reverse=True)
+
+
+def test_a_short_periods_budget_pages_when_it_is_used_up(tmp_path: Path) -> None:
+    """5 % of failures where 1 % may fail within an hour, for two hours: five times its budget, and nobody was told."""
+    clock = Clock(tmp_path, ObjectiveSettings(availability=0.99, period_s=3600.0))
+    clock.go(7200, answered=95, failed=5)
+    told = clock.told("availability")
+    assert (told["alert"], told["budget_left"]) == ("page", pytest.approx(-4.0))
+
+
+def test_all_rows_abstaining_pages_where_a_fifth_may(tmp_path: Path) -> None:
+    """Five times the budget is all that can be burnt: less than 14.4, and less than 6."""
+    clock = Clock(tmp_path, ObjectiveSettings(answered=0.8, latency=LatencyObjective(0.9, 50)))
+    clock.go(3600, answered=10, abstained=10, slow=4)
+    assert clock.told("answered")["alert"] == "page"
+    assert clock.told("latency")["alert"] is None
+    clock.go(6 * 3600, answered=10, slow=4)
+    assert clock.told("latency")["alert"] == "ticket"  # four times the budget, for longer than a quarter of a day
 
 
 def test_latency_and_answers_have_budgets_of_their_own(tmp_path: Path) -> None:
@@ -207,7 +246,7 @@ def test_a_server_watches_them_over_its_workers(
         told = {one["objective"]: one for one in server.ask("GET", "/objectives")[1]["objectives"]}
         assert (told["availability"]["count"], told["availability"]["share"]) == (already + 10.0, 1.0)
         assert told["latency"]["count"] == already + 10.0
-        assert told["availability"]["burn"] == {"5m": 0.0, "30m": 0.0, "1h": 0.0, "6h": 0.0}
+        assert told["availability"]["burn"] == dict.fromkeys(("5m", "30m", "1h", "6h", "3d"), 0.0)
         server.stop(ending)
     (told,) = levels_of(tmp_path / "serving", ObjectiveSettings(availability=0.99)).to_json()  # with no server there
     assert told["count"] == 30.0

@@ -3,7 +3,8 @@
 The burn rate of a window is the share that did badly, over the share that may: at 1 the budget lasts exactly as long as the time
 that it is for, at 14.4 a month's budget is gone in two days. An alert needs a long window, so that it matters, and a short one, so that
 it still goes on. Source: Beyer, Murphy, Rensin, Kawahara, Thorne (eds.), The Site Reliability Workbook (O'Reilly 2018), chapter 5,
-"Alerting on SLOs", multiwindow, multi-burn-rate alerts, table 5-8.
+"Alerting on SLOs", multiwindow, multi-burn-rate alerts, table 5-8. Its limits are those of a month and of targets near 1; `alerts_of` has those of any
+period and any target.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.serving.instants import iso_of
 from penstock.serving.settings import ObjectiveSettings
@@ -22,9 +23,40 @@ from penstock.serving.tallies import EVERY_S, Tallies, Tally
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-WINDOWS_S = {"5m": 300, "30m": 1800, "1h": 3600, "6h": 21_600}
-ALERTS = (("page", "1h", "5m", 14.4), ("page", "6h", "30m", 6.0))
-"""Severity; the long and the short window that must both burn faster than so."""
+WINDOWS_S = {"5m": 300, "30m": 1800, "1h": 3600, "6h": 21_600, "3d": 259_200}
+_SPENT = (("page", "1h", "5m", 0.02), ("page", "6h", "30m", 0.05), ("ticket", "3d", "6h", 0.1))
+"""Severity; the long and the short window that must both burn; the share of the budget that is gone in the long one."""
+
+
+class Alert(NamedTuple):
+    """Somebody is told while both windows burn faster than `limit`."""
+
+    severity: str
+    long: str
+    short: str
+    limit: float
+
+
+def alerts_of(target: float, period_s: float) -> tuple[Alert, ...]:
+    """The alerts of an objective, the most urgent first.
+
+    A limit is the burn rate that spends the alert's share of the budget within its long window. It is at least 1, at which no more
+    is spent than may be, and at most what half of the requests doing badly come to: where everything fails there is an alert, whatever the
+    target. Windows longer than the period have no meaning and no alert.
+
+    >>> [(alert.severity, alert.long, round(alert.limit, 3)) for alert in alerts_of(0.999, 30 * 86_400)]
+    [('page', '1h', 14.4), ('page', '6h', 6.0), ('ticket', '3d', 1.0)]
+    >>> [(alert.long, round(alert.limit, 3)) for alert in alerts_of(0.8, 30 * 86_400)]  # all rows badly: 5
+    [('1h', 2.5), ('6h', 2.5), ('3d', 1.0)]
+    >>> [(alert.long, alert.limit) for alert in alerts_of(0.99, 3600)]
+    [('1h', 1.0)]
+    """
+    half = 0.5 / (1 - target)
+    return tuple(
+        Alert(severity, long, short, max(1.0, min(share * period_s / WINDOWS_S[long], half)))
+        for severity, long, short, share in _SPENT
+        if WINDOWS_S[long] <= period_s
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +145,7 @@ class Levels:
                     "count": all_of_them,
                     "budget_left": None if total is None else 1 - total,
                     "burn": burns,
-                    "alert": _alert(burns),
+                    "alert": _alert(alerts_of(objective.target, self._period_s), burns, now.at_s - start.at_s),
                 }
             )
         return body
@@ -152,8 +184,9 @@ def _at(known: Sequence[Tally], at_s: float, start: Tally) -> Tally:
     return before[-1] if before else start
 
 
-def _alert(burns: dict[str, float | None]) -> str | None:
-    for severity, long, short, limit in ALERTS:
-        if (burns[long] or 0) > limit and (burns[short] or 0) > limit:
+def _alert(alerts: Sequence[Alert], burns: dict[str, float | None], known_s: float) -> str | None:
+    """The most urgent of those that hold; none of a short window that is not over yet: the first request that fails wakes nobody."""
+    for severity, long, short, limit in alerts:
+        if known_s >= WINDOWS_S[short] and (burns[long] or 0) > limit and (burns[short] or 0) > limit:
             return severity
     return None

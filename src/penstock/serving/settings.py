@@ -144,7 +144,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         shares = {"availability": wanted.availability, "answered": wanted.answered}
         for name, share in {**shares, "latency p": None if latency is None else latency.p}.items():
             if share is not None:
-                _check(f"[serving.objectives] {name}", share, 0.0, 0.999999)
+                _check(f"[serving.objectives] {name}", share, 1e-6, 0.999999)
         _check("[serving.objectives] period_s", wanted.period_s, 3600.0, 90 * 86_400.0)
         if latency is not None:
             _check("[serving.objectives] latency ms", latency.ms, 0.001, None)

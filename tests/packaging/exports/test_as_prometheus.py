@@ -15,7 +15,7 @@ from penstock.errors import ExportError
 from penstock.packaging.exports.as_grafana import Grafana
 from penstock.packaging.exports.as_prometheus import Prometheus
 from penstock.packaging.exports.exporter import Shipment, export
-from penstock.serving import metrics, objectives
+from penstock.serving import metrics
 
 OBJECTIVES = {"availability": 0.999, "latency": {"p": 0.99, "ms": 50.0}, "answered": 0.95}
 KNOWN = {f"{name}_total" for name in metrics.COUNTERS} | {
@@ -57,16 +57,22 @@ def test_each_objective_has_its_alerts_with_the_limits_of_its_budget(
     assert [limit for (limit,) in limits] == pytest.approx([0.0144, 0.006, 0.001])
     assert all(rule["expr"].count(" and ") == 1 for rule in burning)
     assert all(is_well_formed(rule["expr"]) for rule in rules), rules
-    windows = {(severity, long, short, limit) for severity, long, short, limit, _ in _alerts()}
-    assert set(objectives.ALERTS) <= windows
+    limits = [min(map(float, re.findall(r"> ([0-9.e-]+)", rule["expr"]))) for rule in burning[3:]]
+    assert limits == pytest.approx(
+        [0.144, 0.06, 0.01, 0.5, 0.3, 0.05]
+    )  # of a share: none that more than all would have to reach
     (scrape,) = yaml.safe_load((done.folder / "scrape.yaml").read_text())
     assert (scrape["static_configs"][0]["targets"], scrape["scheme"]) == (["shop:8000"], "http")
 
 
-def _alerts() -> tuple[tuple[str, str, str, float, str], ...]:
-    from penstock.packaging.exports.as_prometheus import ALERTS
-
-    return ALERTS
+def test_the_limits_follow_the_period(shipment: Callable[..., Shipment], tmp_path: Path) -> None:
+    """Those of the server: of a day, an hour that burns at all is a 24th of it, and three days are none of its windows."""
+    day = shipment(serving={"objectives": {"availability": 0.99, "period_s": 86_400.0}})
+    burning = [
+        rule for rule in rules_of(export(Prometheus(), day, tmp_path / "p").folder) if "window" in rule["labels"]
+    ]
+    assert [rule["labels"]["window"] for rule in burning] == ["1h", "6h"]
+    assert all(rule["expr"].count("> 0.01") == 2 for rule in burning)
 
 
 def test_only_what_is_declared_has_alerts(shipment: Callable[..., Shipment], tmp_path: Path) -> None:

@@ -9,15 +9,12 @@ from typing import Any, ClassVar, final
 
 from penstock.errors import ExportError
 from penstock.packaging.exports.exporter import Shipment
+from penstock.serving.objectives import alerts_of
+from penstock.serving.settings import ObjectiveSettings
 
 _ROUTES = 'route=~"predict|open-inference|tensorflow|mlflow|grpc"'
-ALERTS = (
-    ("page", "1h", "5m", 14.4, "2m"),
-    ("page", "6h", "30m", 6.0, "15m"),
-    ("ticket", "3d", "6h", 1.0, "1h"),
-)
-"""Severity, long and short window, burn rate above which both must be, and for how long. Source: Beyer et al. (eds.), The Site Reliability
-Workbook (O'Reilly 2018), chapter 5, table 5-8."""
+_LASTING = {"1h": "2m", "6h": "15m", "3d": "1h"}
+"""For how long an alert must hold, by its long window."""
 
 
 @final
@@ -48,7 +45,8 @@ class Prometheus:
                 way_out="write for example: [serving.objectives] availability = 0.999",
             )
         is_tls = shipment.serving.get("tls") is not None
-        (folder / "rules.yaml").write_text(_rules(shipment.name, wanted), encoding="utf-8")
+        period_s = float((shipment.serving.get("objectives") or {}).get("period_s", ObjectiveSettings().period_s))
+        (folder / "rules.yaml").write_text(_rules(shipment.name, wanted, period_s), encoding="utf-8")
         (folder / "scrape.yaml").write_text(_scrape(shipment.name, self.target, is_tls=is_tls), encoding="utf-8")
         return [
             "rule_files: [rules.yaml] in prometheus.yml, and what scrape.yaml holds under scrape_configs",
@@ -82,12 +80,12 @@ def _share(some: str, of: str, job: str) -> str:
     return f"(sum(rate({some}{{{job}}}[$w])) / sum(rate({of}{{{job}}}[$w])))"
 
 
-def _rules(name: str, wanted: Mapping[str, tuple[float, str]]) -> str:
+def _rules(name: str, wanted: Mapping[str, tuple[float, str]], period_s: float) -> str:
     lines = [f"# Alert rules of {name}, from [serving.objectives]: penstock export prometheus.", "groups:"]
     lines += [f"  - name: {json.dumps(f'penstock-{name}')}", "    rules:"]
     live, lost = f"penstock_live{{{job_of(name)}}}", f"penstock_not_journalled_total{{{job_of(name)}}}"
     for objective, (target, ratio) in wanted.items():
-        lines += _of(name, objective, target, ratio)
+        lines += _of(name, objective, target, ratio, period_s)
     lines += _rule(
         "PenstockGone",
         f"absent({live}) or {live} == 0",
@@ -100,13 +98,14 @@ def _rules(name: str, wanted: Mapping[str, tuple[float, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _of(name: str, objective: str, target: float, ratio: str) -> Iterator[str]:
-    for severity, long, short, burn, lasting in ALERTS:
+def _of(name: str, objective: str, target: float, ratio: str, period_s: float) -> Iterator[str]:
+    """The server's own alerts, on what Prometheus has counted."""
+    for severity, long, short, burn in alerts_of(target, period_s):
         limit = f"{burn * (1 - target):.10g}"
         condition = " and ".join(f"{ratio.replace('$w', window)} > {limit}" for window in (long, short))
         text = f"the error budget of {objective} (objective {target:g}) burns {burn:g} times too fast over {long} and {short}"
         yield from _rule(
-            f"Penstock{objective.capitalize()}Burns", condition, lasting, severity, name, text, window=long
+            f"Penstock{objective.capitalize()}Burns", condition, _LASTING[long], severity, name, text, window=long
         )
 
 
