@@ -119,26 +119,47 @@ def penstock(folder: Path, tail_name: str) -> tuple[dict[str, float], list[str],
 def sklearn(folder: Path, tail_name: str) -> tuple[dict[str, float], list[str], np.ndarray]:
     """The steps that the recipe and the tail come to on this table: it has no missing value."""
     import pandas as pd
+    from sklearn.base import BaseEstimator, TransformerMixin, clone
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+    from sklearn.preprocessing import (
+        FunctionTransformer,
+        OneHotEncoder,
+        OrdinalEncoder,
+        PowerTransformer,
+        StandardScaler,
+    )
 
     from penstock.bundle.kinds import Kind
     from penstock.bundle.specs import ColumnSpec
+    from penstock.features.plan import Source
     from penstock.features.recipe import Recipe
     from penstock.features.resolve import resolve
+
+    class Clipped(TransformerMixin, BaseEstimator):
+        """Held between two quantiles of the rows of the fit, which scikit-learn has no transformer for."""
+
+        def __init__(self, low: float, high: float) -> None:
+            self.low, self.high = low, high
+
+        def fit(self, X: Any, y: Any = None) -> Clipped:
+            self.limits_ = np.quantile(np.asarray(X), [self.low, self.high], axis=0)
+            return self
+
+        def transform(self, X: Any) -> np.ndarray:
+            return np.clip(np.asarray(X), *self.limits_)
 
     kinds = {name: Kind(kind) for name, kind in json.loads((folder / "kinds.json").read_text()).items()}
     recipe = Recipe.parse((folder / "recipe.toml").read_text())
     plan = resolve(recipe, [ColumnSpec(name, kind) for name, kind in kinds.items()])
     used = [source.name for source in plan.sources]
-    many = {source.name for node in plan.nodes.values() for block in node.inputs for source in block}
-    least = {int(dict(node.params)["min_frequency"]) for node in plan.nodes.values()}
+    nodes = [(node.step, dict(node.params), [source.name for source in node.inputs[0]]) for node in plan.nodes.values()]
     columns = _columns(folder)
     frame = pd.DataFrame({name: columns.pop(name) for name in used}, copy=False)
-    numbers = [name for name in used if kinds[name] is Kind.NUMERIC]
-    few = [name for name in used if kinds[name] is not Kind.NUMERIC and name not in many]
+    alone = [piece.name for piece in plan.outputs if isinstance(piece, Source)]
+    numbers = [name for name in alone if kinds[name] is Kind.NUMERIC]
+    few = [name for name in alone if kinds[name] is not Kind.NUMERIC]
 
     def one_hot(min_frequency: int, most: int) -> OneHotEncoder:
         return OneHotEncoder(
@@ -152,9 +173,21 @@ def sklearn(folder: Path, tail_name: str) -> tuple[dict[str, float], list[str], 
         parts += [("numbers", numeric, numbers), ("few", one_hot(10, 200), few)]
     else:
         codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float32)
+        numeric = None
         parts += [("numbers", "passthrough", numbers), ("few", codes, few)]
-    if many:
-        parts.append(("many", one_hot(min(least), 100), [name for name in used if name in many]))
+    for number, (step, params, names) in enumerate(nodes):
+        if step == "one_hot":
+            made: Any = one_hot(int(params["min_frequency"]), int(params["max_categories"]))
+        else:
+            made = {
+                "log": lambda p: FunctionTransformer(np.log1p),
+                "power": lambda p: PowerTransformer(),
+                "clamp": lambda p: FunctionTransformer(
+                    np.clip, kw_args={"a_min": p["low"], "a_max": p["high"]}
+                ) if p["by"] == "value" else Clipped(p["low"], p["high"]),
+            }[step](params)  # fmt: skip
+            made = made if numeric is None else make_pipeline(made, clone(numeric))
+        parts.append((f"{step} {number}", made, names))
     figures, _, features = _measured(
         lambda: ColumnTransformer(parts).fit(frame), lambda fitted: fitted.transform(frame).astype(np.float32)
     )

@@ -82,19 +82,22 @@ def test_the_text_of_a_small_table():
         "# yours to edit. A column is named alone (the learner then finishes it) or inside a step: standardise, one_hot,\n"
         "# ordinal, impute, missing_indicator, quantile_bin, date_parts, tfidf.\n"
         "\n"
-        "# Few rows: about 5 features (without texts) for 4 training rows. With fewer than 10 rows for\n"
-        "# each, a model finds patterns that are not there: leave out what cannot matter, and keep rare values together.\n"
+        "# Few rows: about 5 features (without texts) for 4 training rows. With fewer than 10 rows for each, a model finds\n"
+        "# patterns that are not there: leave out what cannot matter, and keep rare values together.\n"
         "\n"
         "outputs = [\n"
+        "    # numbers as they are: trees split them anywhere, a linear model brings them to one scale\n"
         '    "ALL_NUMERIC",\n'
+        "    # few values: a linear model gets one column of 0 and 1 for each, trees their numbers by frequency\n"
         '    "ALL_CATEGORICAL",\n'
+        "    # words and pairs of words, weighed by how rare they are: what is in every text tells nothing\n"
         '    "tfidf(ALL_TEXT, n=2, min_df=3)",\n'
         "]\n"
         "\n"
         "# Used:\n"
-        "#   age   numeric, 3 values, 25.0 % missing\n"
-        "#   job   categorical, 3 values\n"
-        "#   note  text, 2 words on average: words and pairs of words, weighed by how rare they are\n"
+        "#   age   numeric, 3 values; 25.0 % missing: a linear model is told where, and takes the median there; trees take it as it is\n"
+        "#   job   categorical, 3 values: few enough for a column each\n"
+        "#   note  text, 2 words on average: words and pairs of words, weighed by how rare they are, of those in at least 3 rows\n"
         "\n"
         "# Left out:\n"
         "#   id  an identifier: it names rows, and would be learned by heart\n"
@@ -159,7 +162,11 @@ def test_many_values_are_put_together_where_they_are_rare():
         town=("categorical", [f"t{i}" for i in GENERATOR.integers(0, 120, N)]),
         job=("categorical", GENERATOR.choice(["a", "b"], N)),
     )
-    assert '"job",\n    "one_hot(town, min_frequency=3, max_categories=100)"' in suggestion.text
+    assert [output.expression for output in suggestion.outputs] == [
+        "job",
+        "one_hot(town, min_frequency=3, max_categories=100)",
+    ]
+    assert "the rare ones together" in _reason(suggestion, "town").why
 
 
 def test_only_parts_of_instants_that_differ_are_taken():
@@ -239,3 +246,171 @@ def test_the_column_that_rows_are_dealt_by_is_left_out() -> None:
     reason = _reason(suggestion, "cust")
     assert (reason.used, "dealt" in reason.why) == (False, True)
     assert _reason(suggestion, "age").used
+
+
+MANY = 4_000
+DRAWN = np.random.default_rng(7)
+
+
+def _outputs(suggestion: Suggestion) -> list[str]:
+    return [output.expression for output in suggestion.outputs]
+
+
+def _chance(scores: np.ndarray) -> np.ndarray:
+    return (DRAWN.random(len(scores)) < 1 / (1 + np.exp(-scores))).astype(np.int64)
+
+
+def test_a_skewed_column_becomes_a_logarithm_only_where_that_tells_more():
+    """Both have the same shape; of one the factor matters, of the other the amount. The figures are in the reason."""
+    x = DRAWN.lognormal(0, 1.5, MANY)
+    for score, expected in ((2 * np.log1p(x) - 2, ["log(ALL_NUMERIC)"]), (x - 1, ["ALL_NUMERIC"])):
+        suggestion, _, _ = _suggest(Task.BINARY, _chance(score), x=("numeric", x))
+        assert _outputs(suggestion) == expected
+        assert "skewness" in _reason(suggestion, "x").why
+        assert "held-out loss" in _reason(suggestion, "x").why
+        assert ("no sure gain" in _reason(suggestion, "x").why) is (expected == ["ALL_NUMERIC"])
+
+
+def test_a_skewed_column_that_says_nothing_stays_as_it_is():
+    """Whatever its shape: a step needs a reason."""
+    suggestion, _, _ = _suggest(Task.BINARY, DRAWN.integers(0, 2, MANY), x=("numeric", DRAWN.lognormal(0, 2, MANY)))
+    assert _outputs(suggestion) == ["ALL_NUMERIC"]
+
+
+def test_numbers_that_are_skewed_to_the_left_are_bent_by_a_power():
+    """A logarithm is for the other side."""
+    x = 200 - DRAWN.lognormal(2, 1, MANY)
+    y = np.log(200 - x) + 0.1 * DRAWN.normal(size=MANY)
+    suggestion, _, _ = _suggest(Task.REGRESSION, y, x=("numeric", x))
+    assert _outputs(suggestion) == ["power(ALL_NUMERIC)"]
+
+
+def test_a_few_extremes_are_pulled_in():
+    """One row in a thousand is a thousand times as far away, and says nothing."""
+    x = DRAWN.normal(size=MANY)
+    y = x + 0.1 * DRAWN.normal(size=MANY)
+    x[::1500] = [1e4, -1e4, 1e4]
+    suggestion, _, _ = _suggest(Task.REGRESSION, y, x=("numeric", x))
+    assert _outputs(suggestion) == ["clamp(ALL_NUMERIC, 0.001, 0.999)"]
+    assert "standard deviations" in _reason(suggestion, "x").why
+
+
+def test_whether_there_is_anything_at_all_is_told_of_a_column_of_zeros():
+    """Where it says something of its own, and there are rows enough; else nothing is added."""
+    x = np.where(DRAWN.random(MANY) < 0.6, 0, DRAWN.integers(1, 40, MANY)).astype(float)
+    y = _chance(3.0 * (x > 0) - 1.5)
+    assert _outputs(_suggest(Task.BINARY, y, x=("numeric", x))[0])[1:] == ["clamp(ALL_NUMERIC, 0, 1.0, by=value)"]
+    assert len(_outputs(_suggest(Task.BINARY, y[:900], x=("numeric", x[:900]))[0])) == 1
+    assert _outputs(_suggest(Task.BINARY, _chance(x / 10 - 1), x=("numeric", x))[0]) == ["ALL_NUMERIC"]
+
+
+def test_too_many_rare_values_are_told_by_the_target_of_the_other_rows():
+    """Ones by one they would be most of the table's width; without a target it is told how often they occur."""
+    town = ("categorical", [f"t{i}" for i in DRAWN.integers(0, 900, 1_000)])
+    suggestion, frame, specs = _suggest(Task.BINARY, DRAWN.integers(0, 2, 1_000), town=town)
+    assert _outputs(suggestion) == ["target_encode(ALL_CATEGORICAL)"]
+    assert "rare ones" in _reason(suggestion, "town").why
+    assert [o.expression for o in suggest(specs, frame, None, Task.BINARY, "left").outputs] == [
+        "counts(ALL_CATEGORICAL, scale=log)"
+    ]
+    classes = _suggest(Task.MULTICLASS, DRAWN.integers(0, 20, 1_000), town=town)[0]
+    assert _outputs(classes)[0].startswith("one_hot("), "twenty classes would be twenty columns"
+
+
+def test_values_beyond_number_share_buckets():
+    """The graph of a model does not list them all."""
+    ids = [f"u{i}" for i in DRAWN.integers(0, 10**9, 12_000)]
+    suggestion, _, _ = _suggest(Task.BINARY, DRAWN.integers(0, 2, 12_000), user=("categorical", ids))
+    assert _outputs(suggestion) == ["target_encode(hash(ALL_CATEGORICAL, 4096))"]
+
+
+def test_hours_become_a_cycle_where_midnight_is_like_the_hour_before():
+    """Of a target that turns with the day, but not with the month, nor of one that goes straight through the day."""
+    at = DRAWN.integers(0, 365 * 24, MANY) * 3_600_000_000
+    hour = at // 3_600_000_000 % 24
+    for score, cycle in ((3 * np.cos(2 * np.pi * hour / 24), True), (hour / 4 - 3, False)):
+        suggestion, _, _ = _suggest(Task.BINARY, _chance(score), at=("datetime", at))
+        assert ("date_parts(ALL_DATETIME, 'hour', cycles=true)" in _outputs(suggestion)) is cycle
+        assert len(_outputs(suggestion)) == 1 + cycle
+        assert ("as a cycle" in _reason(suggestion, "at").why) is cycle
+
+
+@pytest.mark.parametrize(
+    ("again", "why"),
+    [
+        (lambda x: ("numeric", x * 1.8 + 32), "a multiple of 'first'"),
+        (lambda x: ("numeric", -x), "a multiple of 'first'"),
+    ],
+)
+def test_a_column_in_another_unit_says_nothing_more(again, why):
+    """Trees and linear models alike."""
+    x = DRAWN.normal(size=N)
+    suggestion, _, _ = _suggest(first=("numeric", x), again=again(x))
+    assert not _reason(suggestion, "again").used
+    assert _reason(suggestion, "again").why.startswith(why)
+    assert _reason(_suggest(first=("numeric", x), again=("numeric", x + 1e-3 * DRAWN.normal(size=N)))[0], "again").used
+
+
+def test_values_under_other_names_say_nothing_more():
+    """Codes and their names; numbers that go with names keep their order, which trees use."""
+    codes = DRAWN.integers(0, 5, N)
+    suggestion, _, _ = _suggest(
+        code=("categorical", [f"c{c}" for c in codes]),
+        label=("categorical", [["north", "south", "east", "west", "none"][c] for c in codes]),
+        number=("numeric", codes.astype(float)),
+        other=("categorical", [f"c{c}" for c in DRAWN.integers(0, 5, N)]),
+    )
+    assert [r.used for r in suggestion.reasons] == [True, False, True, True]
+    assert "one to one with those of 'code'" in _reason(suggestion, "label").why
+    assert "trees need their order" in _reason(suggestion, "number").why
+
+
+def test_a_column_that_hardly_ever_differs_is_left_out():
+    """Four rows in two thousand teach nothing; ten may."""
+    for differ, used in ((4, False), (10, True)):
+        flags = np.zeros(2_000)
+        flags[:differ] = 1
+        suggestion, _, _ = _suggest(
+            Task.BINARY,
+            DRAWN.integers(0, 2, 2_000),
+            flag=("numeric", flags),
+            x=("numeric", DRAWN.normal(size=2_000)),
+        )
+        assert _reason(suggestion, "flag").used is used
+    assert (
+        "in all but 4 of 2,000 rows"
+        in _reason(
+            _suggest(Task.BINARY, DRAWN.integers(0, 2, 2_000), flag=("numeric", [1.0] * 4 + [0.0] * 1_996))[0], "flag"
+        ).why
+    )
+
+
+def test_short_codes_are_read_by_their_characters():
+    """Words that hardly ever come again."""
+    codes = [f"AB-{i:04}/{'x' if y else 'z'}" for i, y in enumerate(Y)]
+    assert _outputs(_suggest(code=("text", codes))[0]) == ["tfidf(characters(lowercase(ALL_TEXT)), n=3, min_df=3)"]
+
+
+def test_every_output_and_every_column_has_its_reason():
+    """Each is a comment in the file, too."""
+    suggestion, _, _ = _suggest(
+        a=("numeric", DRAWN.normal(size=N)),
+        b=("categorical", DRAWN.choice(["x", "y", "z"], N)),
+        c=("text", ["some words here"] * N),
+        at=("datetime", DRAWN.integers(0, 10**15, N)),
+    )
+    assert all(output.why for output in suggestion.outputs)
+    assert suggestion.text.count("    # ") >= len(suggestion.outputs)
+    assert all(reason.why for reason in suggestion.reasons)
+
+
+@pytest.mark.parametrize(
+    "values", [[np.inf] * 150 + [1.0, 2.0, 3.0] * 100, [1e308, -1e308, 0.0] * 150, [5.0] * 449 + [6.0]]
+)
+def test_numbers_of_any_size_get_a_suggestion(values):
+    """Nothing overflows on the way to it."""
+    n = len(values)
+    suggestion, _, _ = _suggest(
+        Task.BINARY, np.arange(n) % 2, x=("numeric", values), z=("numeric", DRAWN.normal(size=n))
+    )
+    assert _reason(suggestion, "x").why

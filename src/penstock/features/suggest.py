@@ -9,24 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from penstock.bundle.frame import Frame
-from penstock.bundle.images import is_image_url
-from penstock.bundle.kinds import INPUT_KINDS, MISSING_TIME, Kind, Task
+from penstock.bundle.kinds import INPUT_KINDS, Kind, Task
 from penstock.bundle.specs import ColumnSpec
-from penstock.features.column_facts import LEAK_SHARE, Facts, column_facts
+from penstock.features.column_facts import LEAK_SHARE, MOST_VALUES, Facts, column_facts
 from penstock.features.language import NAME, quote
-from penstock.features.recipe import BUILT_IN_GROUPS, toml_text
+from penstock.features.number_forms import forms_of
+from penstock.features.recipe import BUILT_IN_GROUPS
+from penstock.features.rules import IMAGE_SIDE, Treatment, least_rows, treatment
+from penstock.features.suggestion_text import Output, Reason, recipe_text, share
 
-IMAGE_SIDE = 16
-"""Pixels of an image as the model sees it, on each side."""
-MANY_VALUES = 50
-"""Values from which the rare ones of a categorical column are put together."""
-MOST_VALUES = 100
-"""Values of such a column that are told apart."""
 MOSTLY_MISSING = 0.99
+NEARLY_ALL_ROWS = 1_000
+FEW_DIFFER = 10
+"""Of at least so many rows, those that must have another value than most: fewer are too few to learn from."""
 NARROW = 10
 """Training rows for each feature below which a model may learn them by heart."""
-LISTED = 100
-"""Columns whose comment is written out where nothing is special about them."""
 
 _ORDER = (Kind.NUMERIC, Kind.BINARY, Kind.CATEGORICAL, Kind.DATETIME, Kind.TEXT)
 
@@ -38,21 +35,16 @@ _DEALT = "rows are dealt by it: no other part has any of the values that would b
 
 
 @dataclass(frozen=True)
-class Reason:
-    """Why a column is used or left out; `warning` is what a person should look at first."""
-
-    column: str
-    used: bool
-    why: str
-    warning: str | None = None
-
-
-@dataclass(frozen=True)
 class Suggestion:
-    """The text of recipe.toml, and the reason for each column, in the order of the table."""
+    """The text of recipe.toml, the reason for each of its outputs, and for each column in the order of the table.
+
+    `few_rows` says that there are too few rows for the width, and is None where there are enough.
+    """
 
     text: str
     reasons: tuple[Reason, ...]
+    outputs: tuple[Output, ...] = ()
+    few_rows: str | None = None
 
 
 def suggest(
@@ -74,204 +66,126 @@ def suggest(
     warnings : what is known of columns beside this, by name; it goes into their comments.
     group : the column by whose groups rows are dealt.
     """
-    facts = column_facts(frame, [spec.name for spec in specs], y, task)
+    facts = column_facts(frame, [spec.name for spec in specs], y, task, least=least_rows(len(frame), 0.002))
     notes = {name: "; ".join(lines) for name, lines in (warnings or {}).items()}
     apart = {spec.name: _HIDDEN for spec in specs if spec.is_withheld}
     if group is not None:
         apart.setdefault(group, _DEALT)
-    reasons = tuple(
-        Reason(fact.name, False, apart[fact.name], notes.get(fact.name))
-        if fact.name in apart
-        else _reason(fact, target_name, notes.get(fact.name), frame)
-        for fact in facts
+    out = {fact.name: apart.get(fact.name) or _left_out(fact, len(frame)) for fact in facts}
+    numbers = [fact.name for fact in facts if fact.kind is Kind.NUMERIC and out[fact.name] is None]
+    forms = forms_of({name: np.asarray(frame[name], np.float64) for name in numbers}, y, task)
+    reasons, treated = [], {}
+    for fact in facts:
+        if (why := out[fact.name]) is not None:
+            reasons.append(Reason(fact.name, False, why, notes.get(fact.name)))
+            continue
+        treated[fact.name] = treatment(fact, frame, y, task, forms.get(fact.name))
+        reasons.append(_used(fact, treated[fact.name], target_name, notes.get(fact.name)))
+    used = [fact for fact in facts if fact.name in treated]
+    outputs, groups = _outputs(used, treated, specs)
+    few = _few_rows(_width(used, treated, y, task), len(frame))
+    return Suggestion(
+        recipe_text(outputs, groups, reasons, target_name, len(frame), few), tuple(reasons), tuple(outputs), few
     )
-    used = [fact for fact, reason in zip(facts, reasons, strict=True) if reason.used]
-    outputs, groups = _outputs(used, specs, frame)
-    return Suggestion(_text(outputs, groups, reasons, target_name, len(frame), _width(used, frame)), reasons)
 
 
-def _width(used: Sequence[Facts], frame: Frame) -> int:
+def _few_rows(width: int, n_rows: int) -> str | None:
+    if width * NARROW <= n_rows:
+        return None
+    return (
+        f"about {width:,} features (without texts) for {n_rows:,} training rows. With fewer than {NARROW} rows for each, a model finds "
+        "patterns that are not there: leave out what cannot matter, and keep rare values together."
+    )
+
+
+def _width(used: Sequence[Facts], treated: Mapping[str, Treatment], y: np.ndarray | None, task: Task) -> int:
     """Features of a linear model, about, texts not counted: their vocabulary is known when the recipe is fitted."""
     width = 0
+    per_value = int(y.max()) + 1 if y is not None and len(y) and task is Task.MULTICLASS else 1
     for fact in used:
-        if fact.kind is Kind.TEXT and _are_images(frame, fact.name):
-            width += IMAGE_SIDE**2
-        elif fact.kind in (Kind.BINARY, Kind.CATEGORICAL):
+        steps = treated[fact.name].steps
+        if fact.kind is Kind.TEXT:
+            width += IMAGE_SIDE**2 if steps[0].startswith("pixels") else 0
+        elif steps[0].startswith("target_encode"):
+            width += per_value
+        elif fact.kind in (Kind.BINARY, Kind.CATEGORICAL) and not steps[0].startswith("counts"):
             width += min(fact.distinct, MOST_VALUES) + (fact.missing > 0)
-        elif fact.kind is not Kind.TEXT:
-            width += 1 + (fact.missing > 0)
+        else:
+            width += len(steps) + (fact.missing > 0)
     return width
 
 
-def _reason(fact: Facts, target: str, note: str | None, frame: Frame) -> Reason:
+def _left_out(fact: Facts, n_rows: int) -> str | None:
+    """Why a column is left out; None where it is not."""
     if fact.kind is Kind.IDENTIFIER:
-        return Reason(fact.name, False, "an identifier: it names rows, and would be learned by heart", note)
+        return "an identifier: it names rows, and would be learned by heart"
     if fact.kind not in INPUT_KINDS or (fact.distinct == 1 and fact.missing == 0):
-        return Reason(fact.name, False, "one value for all rows", note)
+        return "one value for all rows"
     if fact.distinct == 0:
-        return Reason(fact.name, False, "no value in any training row", note)
+        return "no value in any training row"
     if fact.missing > MOSTLY_MISSING:
-        return Reason(fact.name, False, f"{_share(fact.missing)} of the values are missing", note)
+        return f"{share(fact.missing)} of the values are missing"
     if fact.same_as is not None:
-        return Reason(fact.name, False, f"the same values as {fact.same_as!r} in every row", note)
-    images = fact.kind is Kind.TEXT and _are_images(frame, fact.name)
-    why = (
-        f"images, by their pixels: {IMAGE_SIDE} x {IMAGE_SIDE} of them, in grey"
-        if images
-        else f"{fact.kind}, {_described(fact)}"
-    )
+        return f"the same values as {fact.same_as!r} in every row"
+    if n_rows >= NEARLY_ALL_ROWS and n_rows - fact.usual < FEW_DIFFER and fact.kind is not Kind.TEXT:
+        differ = n_rows - fact.usual
+        return f"one value in all but {differ} of {n_rows:,} rows: too few to learn from"
+    if fact.line_of is not None:
+        return f"a multiple of {fact.line_of!r} plus a number in every row: it says nothing more"
+    if fact.names_of is not None and fact.kind is Kind.CATEGORICAL:
+        return f"its values go one to one with those of {fact.names_of!r}: it says nothing more"
+    return None
+
+
+def _used(fact: Facts, chosen: Treatment, target: str, note: str | None) -> Reason:
+    why = chosen.why.replace("{}", fact.name)
     if fact.missing > 0:
-        why += f", {_share(fact.missing)} missing"
+        why += f"; {share(fact.missing)} missing"
+        if fact.kind is Kind.NUMERIC:
+            why += ": a linear model is told where, and takes the median there; trees take it as it is"
+        elif fact.kind in (Kind.BINARY, Kind.CATEGORICAL):
+            why += ", which counts as a value"
     if fact.explains > LEAK_SHARE:
         leak = f"tells {target!r} almost alone ({fact.explains:.0%}): is it known before the answer is? If not, take it out"
         note = leak if note is None else f"{leak}; {note}"
     return Reason(fact.name, True, why, note)
 
 
-def _described(fact: Facts) -> str:
-    if fact.kind is Kind.NUMERIC:
-        return f"{fact.distinct:,} values"
-    if fact.kind is Kind.DATETIME:
-        return "by its parts"
-    if fact.kind is Kind.TEXT:
-        return f"{fact.words:.0f} words on average: words and pairs of words, weighed by how rare they are"
-    if _many(fact):
-        return f"{fact.distinct:,} values: the frequent ones one by one, the rare ones together"
-    return f"{fact.distinct:,} values"
-
-
-def _share(share: float) -> str:
-    return "under 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
-
-
-def _many(fact: Facts) -> bool:
-    return fact.kind is Kind.CATEGORICAL and fact.distinct > MANY_VALUES
-
-
-def _outputs(used: Sequence[Facts], specs: Sequence[ColumnSpec], frame: Frame) -> tuple[list[str], dict[str, str]]:
-    """Expressions for `outputs`, and the groups that they use."""
+def _outputs(
+    used: Sequence[Facts], treated: Mapping[str, Treatment], specs: Sequence[ColumnSpec]
+) -> tuple[list[Output], dict[str, str]]:
+    """The outputs, one for all columns that have the same done to them, and the groups that they use."""
     taken = {re.sub(r"\W", "_", spec.name) for spec in specs} | set(BUILT_IN_GROUPS)
     groups: dict[str, str] = {}
     outputs = []
     for kind in _ORDER:
-        chosen = [fact for fact in used if fact.kind is kind]
         everything = [spec.name for spec in specs if spec.kind is kind]
-        many = [fact for fact in chosen if _many(fact)]
-        images = [fact for fact in chosen if kind is Kind.TEXT and _are_images(frame, fact.name)]
-        few = [fact for fact in chosen if not _many(fact) and fact not in images]
-        if images:
-            group = _group(f"ALL_{kind.upper()}", everything, images, "image_columns", taken, groups)
-            outputs.append(f"pixels({group}, {IMAGE_SIDE}, {IMAGE_SIDE})")
-        if few:
-            group = _group(f"ALL_{kind.upper()}", everything, few, f"{kind}_columns", taken, groups)
-            outputs.append(_expression(group, kind, few, frame))
-        if many:
-            group = _group(f"ALL_{kind.upper()}", everything, many, "many_values", taken, groups)
-            outputs.append(f"one_hot({group}, min_frequency={_least(len(frame), 0.002)}, max_categories={MOST_VALUES})")
-    return outputs or ["ALL_INPUTS"], groups
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for fact in sorted((f for f in used if f.kind is kind), key=lambda f: treated[f.name].steps != ("{}",)):
+            alike.setdefault(treated[fact.name].steps, []).append(fact.name)
+        for steps, names in alike.items():
+            chosen = treated[names[0]]
+            said = _group(f"ALL_{kind.upper()}", everything, names, chosen.group, taken, groups)
+            for step, line in zip(steps, chosen.lines, strict=True):
+                of = "" if len(names) == 1 else f"{len(names):,} columns, "
+                outputs.append(Output(step.replace("{}", said), of + line))
+    return outputs or [Output("ALL_INPUTS", "nothing is left to choose from")], groups
 
 
 def _group(
-    built_in: str,
-    everything: Sequence[str],
-    chosen: Sequence[Facts],
-    name: str,
-    taken: set[str],
-    groups: dict[str, str],
+    built_in: str, everything: Sequence[str], names: Sequence[str], called: str, taken: set[str], groups: dict[str, str]
 ) -> str:
     """The name under which these columns are spoken of: the built-in group where it says the same."""
-    names = [fact.name for fact in chosen]
-    if names == list(everything):
+    if list(names) == list(everything):
         return built_in
     if len(names) == 1:
         only = names[0]
         return only if NAME.fullmatch(only) and only not in BUILT_IN_GROUPS else quote(only)
-    while name in taken:
-        name += "_"
+    while called in taken or called in groups:
+        called += "_"
     rest = [other for other in everything if other not in set(names)]
     if len(rest) < len(names) and len(names) > 8:
-        groups[name] = f"group_remove({built_in}, {', '.join(map(quote, rest))})"
+        groups[called] = f"group_remove({built_in}, {', '.join(map(quote, rest))})"
     else:
-        groups[name] = f"group({', '.join(map(quote, names))})"
-    return name
-
-
-def _expression(group: str, kind: Kind, facts: Sequence[Facts], frame: Frame) -> str:
-    if kind is Kind.DATETIME:
-        parts = _parts(np.concatenate([frame[fact.name] for fact in facts]))
-        return f"date_parts({group}, '{' '.join(parts)}')"
-    if kind is Kind.TEXT:
-        short = np.mean([fact.words for fact in facts]) < 8
-        return f"tfidf({group}, n=2, min_df={_least(len(frame), 0.005 if short else 0.0)})"
-    return group
-
-
-def _are_images(frame: Frame, name: str) -> bool:
-    """Whether a text column holds images, by its first values."""
-    values = [value for value in frame[name][:100].tolist() if value is not None]
-    return bool(values) and all(map(is_image_url, values))
-
-
-def _parts(times: np.ndarray) -> list[str]:
-    """Parts of instants that differ between rows."""
-    known = times[times != MISSING_TIME].view("datetime64[us]")
-    dates = known.astype("datetime64[D]")
-    months = known.astype("datetime64[M]")
-    of = {
-        "year": known.astype("datetime64[Y]").astype(np.int64),
-        "month": months.astype(np.int64) % 12,
-        "day": (dates - months).astype(np.int64),
-        "weekday": dates.astype(np.int64) % 7,
-        "hour": known.astype("datetime64[h]").astype(np.int64) % 24,
-    }
-    differing = [part for part, values in of.items() if len(np.unique(values)) > 1]
-    return differing or ["year"]
-
-
-def _least(n_rows: int, share: float) -> int:
-    """Rows in which something must occur: a share of all, at least 3, at most 50."""
-    return min(50, max(3, round(share * n_rows)))
-
-
-def _text(
-    outputs: Sequence[str], groups: Mapping[str, str], reasons: Sequence[Reason], target: str, n_rows: int, width: int
-) -> str:
-    lines = [
-        f"# Which columns the model sees, and how, to predict {_inline(target)}. Suggested from {n_rows:,} training rows;",
-        "# yours to edit. A column is named alone (the learner then finishes it) or inside a step: standardise, one_hot,",
-        "# ordinal, impute, missing_indicator, quantile_bin, date_parts, tfidf.",
-        "",
-    ]
-    warned = [reason for reason in reasons if reason.warning and reason.used]
-    if warned:
-        lines += ["# Look at first:", *(f"#   {_inline(r.column)}: {_inline(r.warning or '')}" for r in warned), ""]
-    if width * NARROW > n_rows:
-        lines += [
-            f"# Few rows: about {width:,} features (without texts) for {n_rows:,} training rows. With fewer than {NARROW} rows for",
-            "# each, a model finds patterns that are not there: leave out what cannot matter, and keep rare values together.",
-            "",
-        ]
-    lines += ["outputs = [", *(f"    {toml_text(output)}," for output in outputs), "]"]
-    if groups:
-        lines += ["", "[groups]", *(f"{name} = {toml_text(group)}" for name, group in groups.items())]
-    lines += ["", *_listing("Used", [r for r in reasons if r.used])]
-    out = [r for r in reasons if not r.used]
-    if out:
-        lines += ["", *_listing("Left out", out)]
-    return "\n".join(lines) + "\n"
-
-
-def _listing(title: str, reasons: Sequence[Reason]) -> list[str]:
-    width = min(30, max((len(_inline(r.column)) for r in reasons[:LISTED]), default=0))
-    lines = [f"# {title}:"]
-    for reason in reasons[:LISTED]:
-        note = f" ({_inline(reason.warning)})" if reason.warning and not reason.used else ""
-        lines.append(f"#   {_inline(reason.column):<{width}}  {_inline(reason.why)}{note}")
-    if len(reasons) > LISTED:
-        lines.append(f"#   and {len(reasons) - LISTED:,} more")
-    return lines
-
-
-def _inline(text: str) -> str:
-    """A text that may stand in a comment: one line, no control characters."""
-    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", " ", text)
+        groups[called] = f"group({', '.join(map(quote, names))})"
+    return called

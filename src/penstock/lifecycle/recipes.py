@@ -264,6 +264,8 @@ def suggest(project: Project, output: Path | None = None, *, force: bool = False
     body = {
         "dataset": dataset,
         "recipe": found.text,
+        "outputs": [{"expression": output.expression, "why": output.why} for output in found.outputs],
+        "few_rows": found.few_rows,
         "reasons": [{"column": r.column, "used": r.used, "why": r.why, "warning": r.warning} for r in found.reasons],
         "output": None if output is None else str(output),
     }
