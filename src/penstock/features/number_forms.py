@@ -57,7 +57,14 @@ def forms_of(columns: Mapping[str, np.ndarray], y: np.ndarray | None, task: Task
     Each is chosen by itself first. What then tells a linear model of all columns together no more than the column as it is, is
     taken back: two columns may tell the same, and one of them in its own form may be what the other lacks.
     """
-    forms = {name: form_of(values, y, task) for name, values in columns.items()}
+    from penstock.data.digits import offset_of
+
+    forms = {
+        name: NumberForm(why=f"{AS_IT_IS_SAID}it differs little for its size")
+        if offset_of(values)
+        else form_of(values, y, task)
+        for name, values in columns.items()
+    }
     changed = [name for name, form in forms.items() if form.change is not None]
     if y is None or not changed or len(columns) > MOST_TOGETHER or len(y) < LEAST_ROWS:
         return forms
