@@ -8,8 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from penstock.bundle.frame import Frame, typed_array
 from penstock.bundle.kinds import Kind, Task
+from penstock.bundle.packing import Layout, pack
+from penstock.bundle.preparing import reader_of
 from penstock.bundle.specs import ColumnSpec
 from penstock.errors import RecipeError
 from penstock.features.fit import fit_recipe
@@ -139,8 +144,9 @@ def test_cartesian_joins_each_word_of_a_text_with_a_category() -> None:
     (piece,) = resolve(_recipe(["cartesian(no_punct(title), country)"]), SPECS).outputs
     assert isinstance(piece, Source)
     assert (piece.name, piece.kind, piece.columns) == ("title [no_punct] x country", Kind.TEXT, ("title", "country"))
+    _recipe(["cartesian(title, quantile_bin(age, 3))"]).check(SPECS)
     with pytest.raises(RecipeError, match="'cartesian' cannot follow a step of the graph"):
-        _recipe(["cartesian(title, quantile_bin(age, 3))"]).check(SPECS)
+        _recipe(["cartesian(title, cartesian(country, gender))"]).check(SPECS)
 
 
 @pytest.mark.parametrize(
@@ -285,3 +291,57 @@ def test_the_recipe_in_the_documentation_is_taken() -> None:
     names = {"age": Kind.NUMERIC, "balance": Kind.NUMERIC, "job": Kind.CATEGORICAL}
     names |= {"title": Kind.TEXT, "subject": Kind.TEXT, "body": Kind.TEXT}
     Recipe.parse(shown).check([ColumnSpec(name, kind) for name, kind in names.items()])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.none(), st.floats(-1e300, 1e300), st.integers(-5, 5).map(float), st.sampled_from([1e9, 1e9 + 1])),
+        min_size=4,
+        max_size=40,
+    ),
+    st.sampled_from(["quantile_bin(x, 4)", "uniform_bin(x, 3)", "kmeans_bin(x, 3)", "tree_bin(x, 3, min_rows=1)"]),
+    st.data(),
+)
+def test_bins_that_are_joined_with_a_text_are_those_of_the_graph(numbers, expression, data) -> None:
+    """In bulk, row by row, and after the layout was stored; numbers of any size and those that are packed less an offset."""
+    texts = [data.draw(st.sampled_from(["a b", "c", "A  c"])) for _ in numbers]
+    frame = Frame(
+        {"x": typed_array(numbers, Kind.NUMERIC), "t": typed_array(texts, Kind.TEXT)},
+        {"x": Kind.NUMERIC, "t": Kind.TEXT},
+    )
+    specs = [ColumnSpec("x", Kind.NUMERIC), ColumnSpec("t", Kind.TEXT)]
+    y = np.arange(len(numbers)) % 2
+    outputs = [expression, f"ngram(cartesian(as_category({expression}), t), min_df=1)"]
+    fitted = fit_recipe(Recipe.parse(f"outputs = {json.dumps(outputs)}"), None, frame, specs, y, Task.BINARY, 0)
+    features = fitted.transform(frame)
+    layout = Layout.from_json(json.loads(json.dumps(fitted.layout.to_json())))
+    assert layout == fitted.layout
+    joined = pack(frame, layout)["strings"][:, -1]
+    for row, (text, bins) in enumerate(zip(texts, features[:, 0], strict=True)):
+        assert joined[row] == " ".join(f"{int(bins)}_{word}" for word in text.split())
+        alone = pack(frame.take(slice(row, row + 1)), layout)
+        assert alone["strings"][0, -1] == joined[row]
+    (tree,) = (tree for _, tree in layout.prepared)
+    read = reader_of(tree)
+    for row, (number, text) in enumerate(zip(numbers, texts, strict=True)):
+        assert read([{"x": number, "t": text}[name] for name in tree.columns]) == joined[row]
+
+
+def test_a_recipe_in_json_joins_bins_with_words_and_their_neighbours(table) -> None:
+    """As Amazon's own example does; a bin is a category, also in a group."""
+    frame, specs = table(
+        age=("numeric", [20.0, 30.0, 40.0, None]), title=("text", ["red green", "red", "blue!", "red"])
+    )
+    recipe = _recipe(["cartesian(quantile_bin(group(age), 2), no_punct(title))"])
+    fitted = fit_recipe(recipe, LINEAR, frame, specs, None, Task.REGRESSION, 0)
+    assert pack(frame, fitted.layout)["strings"][:, -1].tolist() == ["0_red 0_green", "1_red", "1_blue", "-1_red"]
+
+
+def test_other_steps_of_the_graph_still_cannot_be_joined_with_a_text(table) -> None:
+    """Scaled numbers before the bins are the graph's."""
+    frame, specs = table(age=("numeric", [20.0, 30.0, 40.0, None]), title=("text", ["a", "b", "c", "d"]))
+    with pytest.raises(RecipeError, match="cannot follow a step of the graph"):
+        fit_recipe(
+            _recipe(["cartesian(quantile_bin(normalize(age), 2), title)"]), None, frame, specs, None, Task.REGRESSION, 0
+        )

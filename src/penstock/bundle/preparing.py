@@ -8,7 +8,9 @@ missing value is "" all the way.
 from __future__ import annotations
 
 import string
+import struct
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -21,8 +23,8 @@ from penstock.objects.digests import digest_of
 Function = Callable[[str], str]
 Fetch = Callable[[str], bytes]
 """Bytes by their digest: of a bundle's files, or of an object store."""
-Reader = Callable[[Sequence[str | None]], str]
-"""Decoded values of the columns of a tree, None where missing, to one string."""
+Reader = Callable[[Sequence[Any]], str]
+"""Decoded values of the columns of a tree (texts; numbers where a bin is asked for), None where missing, to one string."""
 
 SPACE = "␣"
 """How the characters of a text show the space between two words."""
@@ -32,8 +34,9 @@ SPACE = "␣"
 class Prepared:
     """A function over columns (their names) or other trees.
 
-    `function` is one of `FUNCTIONS` with one input, or "cross" with several; `params` are its whole numbers, and `data` a file
-    that it reads, which the stored form names by its digest.
+    `function` is one of `FUNCTIONS` with one input, "cross" with several, or "bin" with one column of numbers; `params` are its whole
+    numbers, and `data` a file that it reads, which the stored form names by its digest. `numbers` are those of a bin: what is
+    subtracted of the column before it becomes float32, then the edges, increasing.
 
     >>> tree = Prepared("lowercase", (Prepared("tokens", ("note",)),))
     >>> reader_of(tree)(["Call  NOW"])
@@ -44,6 +47,7 @@ class Prepared:
     inputs: tuple[str | Prepared, ...]
     params: tuple[int, ...] = ()
     data: bytes = field(default=b"", repr=False)
+    numbers: tuple[float, ...] = ()
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -60,7 +64,8 @@ class Prepared:
     def to_json(self) -> dict[str, Any]:
         inputs = [i.to_json() if isinstance(i, Prepared) else i for i in self.inputs]
         file = {"file": digest_of(self.data)} if self.data else {}
-        return {"function": self.function, "inputs": inputs, "params": list(self.params), **file}
+        numbers = {"numbers": list(self.numbers)} if self.numbers else {}
+        return {"function": self.function, "inputs": inputs, "params": list(self.params), **file, **numbers}
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -74,16 +79,21 @@ class Prepared:
 
         ValueError where a function is unknown to this release, or a file is asked for where there are none.
         """
-        if plain["function"] not in (*FUNCTIONS, CROSS):
+        if plain["function"] not in (*FUNCTIONS, CROSS, BIN):
             raise ValueError(f"unknown preparation {plain['function']!r}")
         inputs = tuple(i if isinstance(i, str) else cls.from_json(i, fetch) for i in plain["inputs"])
         digest = plain.get("file")
         if digest is not None and fetch is None:
             raise ValueError(f"the preparation {plain['function']!r} reads a file, and there is none beside it")
-        return cls(plain["function"], inputs, tuple(plain["params"]), fetch(digest) if digest and fetch else b"")
+        numbers = tuple(map(float, plain.get("numbers", ())))
+        return cls(
+            plain["function"], inputs, tuple(plain["params"]), fetch(digest) if digest and fetch else b"", numbers
+        )
 
 
 CROSS = "cross"
+BIN = "bin"
+MISSING_BIN = "-1"
 
 
 def reader_of(tree: Prepared) -> Reader:
@@ -91,7 +101,7 @@ def reader_of(tree: Prepared) -> Reader:
     return _reader(tree, {name: i for i, name in enumerate(tree.columns)})
 
 
-def prepare_columns(tree: Prepared, columns: Mapping[str, Sequence[str | None]]) -> list[str]:
+def prepare_columns(tree: Prepared, columns: Mapping[str, Sequence[Any]]) -> list[str]:
     """The prepared strings of all rows; equal values are prepared once."""
     read = reader_of(tree)
     rows = list(zip(*(columns[name] for name in tree.columns), strict=True))
@@ -173,6 +183,23 @@ def one_token(value: str) -> str:
     return "_".join(value.split())
 
 
+def bin_of(numbers: Sequence[float]) -> Callable[[float | None], str]:
+    """The number of the bin of a number, from 0, as the graph tells it: that of the float32 less its offset; on an edge, the upper one.
+
+    >>> [bin_of((0.0, 1.5, 3.0))(x) for x in (1.0, 1.5, 7.0, None)]
+    ['0', '1', '2', '-1']
+    """
+    offset, *edges = numbers
+
+    def place(value: float | None) -> str:
+        if value is None or value != value:
+            return MISSING_BIN
+        less = min(max(value - offset, -FLOAT32_MAX), FLOAT32_MAX)
+        return str(bisect_right(edges, _FLOAT32.unpack(_FLOAT32.pack(less))[0]))
+
+    return place
+
+
 def pixels(colour: str) -> Callable[[int, int], Function]:
     """Of an image in base64, its pixels at a size as numbers; see `penstock.bundle.images`."""
 
@@ -200,11 +227,20 @@ FUNCTIONS: Mapping[str, Callable[..., Function]] = {
 """Names are permanent: stored bundles say them."""
 
 
+_FLOAT32 = struct.Struct("<f")
+FLOAT32_MAX = 3.4028234663852886e38
+
+
 def _reader(tree: str | Prepared, places: Mapping[str, int]) -> Reader:
     if isinstance(tree, str):
         place = places[tree]
         return lambda values: values[place] or ""
     inputs = [_reader(inner, places) for inner in tree.inputs]
+    if tree.function == BIN:
+        (name,) = tree.inputs
+        assert isinstance(name, str)
+        of, number = bin_of(tree.numbers), places[name]
+        return lambda values: of(values[number])
     if tree.function == CROSS:
         return lambda values: _crossed([read(values) for read in inputs])
     apply, (read,) = FUNCTIONS[tree.function](*tree.params, *((tree.data,) if tree.data else ())), inputs

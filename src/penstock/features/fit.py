@@ -12,6 +12,7 @@ from penstock.bundle.packing import Layout, pack
 from penstock.bundle.specs import ColumnSpec
 from penstock.errors import RecipeError, SchemaMismatch
 from penstock.features.costs import Costs
+from penstock.features.decoder_bins import with_edges
 from penstock.features.fitted import FittedRecipe
 from penstock.features.fitter import Fitter
 from penstock.features.narrow import narrow
@@ -66,9 +67,11 @@ def fit_recipe(
             why="the recipe uses it",
             way_out="give all columns of the decoder",
         )
-    layout = layout.with_offsets(offsets_of(frame, layout.numbers))
-    offsets = with_origins(dict(layout.offsets), specs)
+    own = offsets_of(frame, layout.numbers)
     target = None if y is None else Target(y, task, groups, times, gap)
+    whole = with_edges(whole, frame, own, target)
+    layout = _layout(whole, specs).with_offsets(own)
+    offsets = with_origins(dict(layout.offsets), specs)
     fitter = Fitter(whole, layout, pack(frame, layout, order="F"), target, seed, offsets)
     selections = tuple(
         Selection(whole.nodes[n].step, step.choices)

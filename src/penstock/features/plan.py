@@ -67,6 +67,9 @@ class Plan:
     unsaid: frozenset[int] = frozenset()
     """Nodes that the recipe does not say: what a learner's tail, or a dialect, adds to it. No feature is named after them."""
 
+    binnings: tuple[Node, ...] = ()
+    """Steps that make bins of one column each for the decoder: those that trees without edges ask for by number. None after the fit."""
+
     @property
     def sources(self) -> tuple[Source, ...]:
         """The columns and prepared strings that are used, each once."""

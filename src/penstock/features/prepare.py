@@ -16,12 +16,14 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.bundle.kinds import Kind
-from penstock.bundle.preparing import CROSS, Prepared
+from penstock.bundle.preparing import BIN, CROSS, Prepared
 from penstock.features.bounds import Bound
+from penstock.features.decoder_bins import bins_of
 from penstock.features.kinds import TEXTS
 from penstock.features.language import Call, Origin
+from penstock.features.naming import parameters_said
 from penstock.features.ops import op
-from penstock.features.plan import Block, Piece, Result, Source
+from penstock.features.plan import Block, Node, Piece, Result, Source
 from penstock.features.step import Columns, Target
 
 if TYPE_CHECKING:
@@ -76,10 +78,11 @@ class PreparedStrings:
 
     columns: Sequence[str]
     names: dict[str, Prepared] = field(default_factory=dict)
+    binnings: list[Node] = field(default_factory=list)
 
     def source(self, tree: Prepared, kind: Kind, level: int = 1) -> Source:
         """The source of a tree; the same tree gives the same source."""
-        wanted = name = shown(tree)
+        wanted = name = shown(tree, self.binnings)
         number = 1
         while name in self.columns or self.names.get(name, tree) != tree:
             number += 1
@@ -97,9 +100,10 @@ class PreparedStrings:
         )
 
     def call(
-        self, step: Any, call: Call, blocks: Sequence[Block], origin: Origin
+        self, step: Any, call: Call, blocks: Sequence[Block], origin: Origin, nodes: Any
     ) -> tuple[list[Source], tuple[Block, ...]]:
-        """What the decoder makes of a call, and the blocks that are left for the graph."""
+        """What the decoder makes of a call, and the blocks that are left for the graph; `nodes` are those made so far."""
+        blocks = [self._binned(step, block, blocks, nodes) for block in blocks]
         if prod(map(len, blocks)) > MOST:
             raise origin.error(
                 call.at,
@@ -122,12 +126,31 @@ class PreparedStrings:
                         argument.at,
                         f"{call.function!r} cannot follow a step of the graph",
                         why="it is worked out by the decoder, before the graph sees the values",
-                        way_out=f"put {call.function} innermost, around the column itself",
+                        way_out=f"put {call.function} innermost, around the column itself (bins of a column may stand between)",
                     )
             kind = Kind.TEXT if Kind.TEXT in kinds else step.gives or kinds[0]
             tree = preparation([tree_of(piece) for piece in pieces if isinstance(piece, Source)])
             made.append(self.source(tree, kind, 1 + max(piece.level for piece in pieces)))
         return made, tuple(tuple(dict.fromkeys(block)) for block in left)
+
+    def _binned(self, step: Any, block: Block, blocks: Sequence[Block], nodes: Any) -> Block:
+        """A block with bins of columns of the table as trees of the decoder, where the step has to be worked out there."""
+        if step.preparation([piece.kind for others in blocks for piece in others]) is None:
+            return block
+        pieces: list[Piece] = []
+        for piece in block:
+            made = bins_of(piece, nodes) if isinstance(piece, Result) else None
+            if made is None:
+                pieces.append(piece)
+                continue
+            for node in made:
+                if node not in self.binnings:
+                    self.binnings.append(node)
+                (column,) = node.inputs[0]
+                assert isinstance(column, Source)
+                tree = Prepared(BIN, (column.name,), (self.binnings.index(node),))
+                pieces.append(Source(shown(tree, self.binnings), Kind.CATEGORICAL, 1, prepared=tree))
+        return tuple(pieces)
 
 
 def tree_of(source: Source) -> Tree:
@@ -137,19 +160,22 @@ def tree_of(source: Source) -> Tree:
     return Prepared("tokens", (source.name,)) if source.kind is Kind.TEXT else source.name
 
 
-def shown(tree: Tree) -> str:
+def shown(tree: Tree, binnings: Sequence[Node] = ()) -> str:
     """A prepared string in words, which begin with its first column: ``note [no_punct, lowercase]``."""
     if isinstance(tree, str):
         return tree
+    if tree.function == BIN:
+        node = binnings[tree.params[0]]
+        return f"{tree.columns[0]} [{' '.join([node.step, *parameters_said(node)])}]"
     if tree.function == CROSS:
-        return " x ".join(map(shown, tree.inputs))
+        return " x ".join(shown(inner, binnings) for inner in tree.inputs)
     (inner,) = tree.inputs
     if tree.function in _UNSAID or (tree.function == "tokens" and not isinstance(inner, str)):
-        return shown(inner)
+        return shown(inner, binnings)
     if isinstance(inner, Prepared) and inner.function == "tokens":
         (inner,) = inner.inputs  # every step on a text as it is written begins with it
     said = " ".join((_SAID.get(tree.function, tree.function), *map(str, tree.params)))
-    before = shown(inner)
+    before = shown(inner, binnings)
     return f"{before[:-1]}, {said}]" if isinstance(inner, Prepared) and before.endswith("]") else f"{before} [{said}]"
 
 

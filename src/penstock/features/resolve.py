@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from penstock import parts
@@ -41,7 +42,8 @@ def resolve(recipe: Recipe, specs: Sequence[ColumnSpec], tail: Tail | None = Non
     outputs = resolver.outputs()
     if tail is not None:
         outputs = resolver.finish(outputs, tail)
-    return resolver.nodes.plan(outputs, resolver.costs())
+    plan = resolver.nodes.plan(outputs, resolver.costs())
+    return replace(plan, binnings=tuple(resolver.strings.binnings))
 
 
 class _Resolver:
@@ -309,7 +311,7 @@ class _Resolver:
             check_takes(made_step, argument, block, origin)
         made: list[Piece] = []
         if hasattr(made_step, "preparation"):
-            sources, blocks = self.strings.call(made_step, call, blocks, origin)
+            sources, blocks = self.strings.call(made_step, call, blocks, origin, self.nodes)
             made += sources
         reading = _reading(made_step, call, origin)
         if reading is not None:

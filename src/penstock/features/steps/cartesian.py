@@ -30,8 +30,8 @@ class Cartesian:
 
     It is missing where one of them is. A group stands for each of its columns: `cartesian(group(a, b), c)` is a with c and b
     with c. With a text among them, each of its words (as it is written; `lowercase` and `no_punct` may stand inside) is
-    joined with the others, and the result is a text; the decoder does that, so that the others must be columns then and
-    cannot be results of steps of the graph.
+    joined with the others, and the result is a text; the decoder does that, so that the others must be columns then, or bins of
+    columns (`as_category(quantile_bin(age, 10))`, whose edges become part of the decoder), and no other results of steps of the graph.
     """
 
     name: ClassVar[str] = "cartesian"

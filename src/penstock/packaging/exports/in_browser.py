@@ -24,6 +24,7 @@ MODULES = ("local.mjs", "bundle.mjs", "decoder.mjs", "instants.mjs", "privacy.mj
 PREPARATIONS = frozenset(
     (
         "cross",
+        "bin",
         "tokens",
         "lowercase",
         "no_punct",

@@ -147,17 +147,30 @@ const FUNCTIONS = {
 
 /** Whether this decoder can do what a tree of functions asks for. */
 export function preparable(tree) {
-  const known = tree.function === "cross" || tree.function in FUNCTIONS;
+  const known = ["cross", "bin"].includes(tree.function) || tree.function in FUNCTIONS;
   return known && tree.inputs.every((input) => typeof input === "string" || preparable(input));
 }
 
-/** A tree of functions over columns, as a function of a row's decoded values (name -> text or null). */
+/** A tree of functions over columns, as a function of a row's decoded values (name -> text, number or null). */
 export function preparer(tree) {
   if (typeof tree === "string") return (row) => row[tree] ?? "";
+  if (tree.function === "bin") return bin(tree.inputs[0], tree.numbers);
   const inputs = tree.inputs.map(preparer);
   if (tree.function === "cross") return (row) => crossed(inputs.map((read) => read(row)));
   const apply = FUNCTIONS[tree.function](...tree.params);
   return (row) => apply(inputs[0](row));
+}
+
+const FLOAT32_MAX = 3.4028234663852886e38;
+
+/** The number of the bin of a number, from 0, of the float32 less its offset; on an edge, the upper one. */
+function bin(name, [offset, ...edges]) {
+  return (row) => {
+    const value = row[name] ?? NaN;
+    if (Number.isNaN(value)) return "-1";
+    const less = Math.fround(Math.min(Math.max(value - offset, -FLOAT32_MAX), FLOAT32_MAX));
+    return String(edges.filter((edge) => edge <= less).length);
+  };
 }
 
 /** Every combination of a token of each text. */
