@@ -328,14 +328,15 @@ def test_bins_that_are_joined_with_a_text_are_those_of_the_graph(numbers, expres
         assert read([{"x": number, "t": text}[name] for name in tree.columns]) == joined[row]
 
 
-def test_a_recipe_in_json_joins_bins_with_words_and_their_neighbours(table) -> None:
-    """As Amazon's own example does; a bin is a category, also in a group."""
-    frame, specs = table(
-        age=("numeric", [20.0, 30.0, 40.0, None]), title=("text", ["red green", "red", "blue!", "red"])
-    )
-    recipe = _recipe(["cartesian(quantile_bin(group(age), 2), no_punct(title))"])
+def test_a_recipe_in_json_joins_bins_with_words(table) -> None:
+    """As Amazon's own examples do; a missing number has a bin of its own."""
+    frame, specs = table(age=("numeric", [20.0, 40.0, None] * 4), title=("text", ["red green", "blue!", "red"] * 4))
+    recipe = _recipe(["cartesian(quantile_bin(age, 2), no_punct(title))"])
     fitted = fit_recipe(recipe, LINEAR, frame, specs, None, Task.REGRESSION, 0)
-    assert pack(frame, fitted.layout)["strings"][:, -1].tolist() == ["0_red 0_green", "1_red", "1_blue", "-1_red"]
+    assert pack(frame, fitted.layout)["strings"][:3, -1].tolist() == ["0_red 0_green", "1_blue", "-1_red"]
+    assert fitted.names == tuple(
+        f"age [quantile_bin bins=2] x title [no_punct]: {words}" for words in ("-1_red", "0_green", "0_red", "1_blue")
+    )
 
 
 def test_other_steps_of_the_graph_still_cannot_be_joined_with_a_text(table) -> None:
