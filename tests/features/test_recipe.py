@@ -155,7 +155,13 @@ def test_names_with_dots_are_matched_by_underscores() -> None:
             'outputs = ["standardise(ALL_INPUTS)"]',
             (1, 25),
             "does not take column 'job', which is categorical",
-            "one_hot",
+            "put one_hot, ordinal, target_encode or counts between, as in standardise(one_hot(ALL_INPUTS))",
+        ),
+        (
+            'outputs = ["quantile_bin(note)"]',
+            (1, 26),
+            "does not take column 'note', which is text",
+            "put tfidf, ngram or text_length between",
         ),
         (
             'outputs = ["standardise(tfidf(note))", "tfidf(one_hot(job))"]',

@@ -203,6 +203,35 @@ def test_diff_tells_what_was_added_removed_and_changed(penstock: Cli, project: P
     assert penstock(project, "recipe", "diff", "mine.toml", "mine.toml").body["same"] is True
 
 
+def test_diff_compares_what_is_meant(penstock: Cli, project: Path, tmp_path: Path) -> None:
+    """Defaults that are written out, definitions that are inlined or called otherwise, and columns that are quoted change nothing."""
+    first, second = tmp_path / "first.toml", tmp_path / "second.toml"
+    first.write_text(
+        'outputs = ["one_hot(job)", "scaled", "log(few)"]\n[groups]\nfew = "group(age)"\n'
+        '[assignments]\nscaled = "standardise(impute(few))"\n'
+    )
+    second.write_text(
+        'outputs = ["one_hot(\'job\', min_frequency=1.0)", "normalize(impute(age, strategy=auto))", "log(age, form=signed)"]\n'
+    )
+    told = penstock(project, "recipe", "diff", str(first), str(second))
+    assert told.body["same"] is True, told.body
+    second.write_text(second.read_text().replace("min_frequency=1.0", "min_frequency=2.0"))
+    body = penstock(project, "recipe", "diff", str(first), str(second)).body
+    assert body["outputs"] == {
+        "added": {"one_hot('job', min_frequency=2.0)": ""},
+        "removed": {"one_hot(job)": ""},
+        "changed": {},
+    }
+    assert not any(body["assignments"].values())
+    assert not any(body["groups"].values())
+    second.write_text(first.read_text().replace("impute(few)", "impute(few, strategy=mean)"))
+    body = penstock(project, "recipe", "diff", str(first), str(second)).body
+    assert body["assignments"]["changed"] == {
+        "scaled": ["standardise(impute(few))", "standardise(impute(few, strategy=mean))"]
+    }
+    assert not any(body["outputs"].values())
+
+
 def test_diff_takes_a_run(penstock: Cli, project_at: Cli) -> None:
     """The recipe of a pipeline run against the one that lies there now."""
     project = project_at("run")

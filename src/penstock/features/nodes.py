@@ -55,6 +55,22 @@ class Nodes:
                 merged[-1] = together
         return distinct(merged)
 
+    def meant(self, block: Block) -> list[str]:
+        """What a block comes to, one text for each column where its steps look at columns one by one."""
+        found = []
+        for piece in block:
+            if not isinstance(piece, Result):
+                found.append(piece.name)
+                continue
+            node = self[piece.node]
+            inner = [self.meant(inputs) for inputs in node.inputs]
+            params = "".join(f", {name}={value!r}" for name, value in node.params)
+            if len(inner) == 1 and parts.load(GROUP, node.step).columnwise:
+                found += [f"{node.step}({name}{params})" for name in inner[0]]
+            else:
+                found.append(f"{node.step}({'; '.join(map(', '.join, inner))}{params})")
+        return found
+
     def plan(self, outputs: Block, costs: Mapping[str, float]) -> Plan:
         """Only the nodes that the outputs need."""
         needed: set[int] = set()

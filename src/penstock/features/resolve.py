@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock import parts
@@ -46,6 +46,38 @@ def resolve(recipe: Recipe, specs: Sequence[ColumnSpec], tail: Tail | None = Non
     return replace(plan, binnings=tuple(resolver.strings.binnings))
 
 
+@dataclass(frozen=True)
+class Meanings:
+    """What the parts of a recipe mean for a table: of each expression, the features that it comes to, whatever it is called.
+
+    Attributes
+    ----------
+    outputs : by their text. definitions : groups and assignments, by name.
+    """
+
+    outputs: Mapping[str, frozenset[str]]
+    definitions: Mapping[str, frozenset[str]]
+
+
+def meanings(recipe: Recipe, specs: Sequence[ColumnSpec]) -> Meanings:
+    """What a recipe means: names are replaced by what they stand for, and parameters are all written out.
+
+    Raises
+    ------
+    RecipeError : as `resolve`.
+    """
+    resolver = _Resolver(recipe, specs)
+    resolver.outputs()
+
+    def meant(entry: Entry) -> frozenset[str]:
+        return frozenset(resolver.nodes.meant(resolver.block(entry)))
+
+    return Meanings(
+        {str(entry.expression): meant(entry) for entry in recipe.outputs},
+        {name: meant(entry) for name, entry in (*recipe.groups.items(), *recipe.assignments.items())},
+    )
+
+
 class _Resolver:
     def __init__(self, recipe: Recipe, specs: Sequence[ColumnSpec]) -> None:
         self.recipe = recipe
@@ -68,6 +100,9 @@ class _Resolver:
             assert not isinstance(tree, str)
             return self.strings.source(tree, spec.kind, 0)
         return source
+
+    def block(self, entry: Entry) -> Block:
+        return self._block(entry.expression, entry.origin)
 
     def outputs(self) -> Block:
         for name, entry in (*self.recipe.groups.items(), *self.recipe.assignments.items()):

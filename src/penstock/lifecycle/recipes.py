@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from penstock.bundle.specs import ColumnSpec
     from penstock.features.plan import Plan
     from penstock.features.recipe import Entry, Recipe
+    from penstock.features.resolve import Meanings
     from penstock.features.tail import Tail
 
 SUITS = "trees"
@@ -214,20 +215,32 @@ class RecipeDiff:
 
 
 def diff_recipes(project: Project, old: str, new: str | None = None) -> RecipeDiff:
-    """What differs between two recipes, whatever their layout and the order of their definitions.
+    """What differs between two recipes in what they mean: whatever their layout, the order and names of definitions, and which
+    defaults they write out.
 
     Parameters
     ----------
     old, new : files, or runs that have a recipe (those of `penstock run` and of its stages); `new` is by default the
         project's own.
     """
-    from penstock.features.resolve import resolve
+    from penstock.features.resolve import meanings, resolve
 
     (was_name, was, of_was), (now_name, now, of_now) = _reference(project, old), _reference(project, new)
+    meant, means = meanings(was, of_was), meanings(now, of_now)
+    outputs = _put_out(meant, means)
+    gone = {n for n in _reached(was, outputs["removed"]) if meant.definitions[n] not in means.definitions.values()}
+    new = {n for n in _reached(now, outputs["added"]) if means.definitions[n] not in meant.definitions.values()}
+    other = {n for n, m in meant.definitions.items() if means.definitions.get(n, m) != m}
+
+    def defined(was: Mapping[str, Entry], now: Mapping[str, Entry]) -> dict[str, Any]:
+        found = _changes(_texts(was), _texts(now))
+        told = (("added", new), ("removed", gone), ("changed", other))
+        return {word: {n: text for n, text in found[word].items() if n in names} for word, names in told}
+
     sections = {
-        "groups": _changes(_texts(was.groups), _texts(now.groups)),
-        "assignments": _changes(_texts(was.assignments), _texts(now.assignments)),
-        "outputs": _changes(_outputs(was), _outputs(now)),
+        "groups": defined(was.groups, now.groups),
+        "assignments": defined(was.assignments, now.assignments),
+        "outputs": outputs,
     }
     priced = ({n: f"{c.value:g} {r.cost_unit}".rstrip() for n, c in r.costs.items()} for r in (was, now))
     sections["costs"] = _changes(*priced)
@@ -344,8 +357,14 @@ def _texts(entries: Mapping[str, Entry]) -> dict[str, str]:
     return {name: str(entry.expression) for name, entry in entries.items()}
 
 
-def _outputs(recipe: Recipe) -> dict[str, str]:
-    return {str(entry.expression): "" for entry in recipe.outputs}
+def _put_out(meant: Meanings, means: Meanings) -> dict[str, Any]:
+    """Outputs that the other recipe does not have under any name; of those that are written alike, the definitions tell."""
+    of_was, of_now = frozenset().union(*meant.outputs.values()), frozenset().union(*means.outputs.values())
+    return {
+        "added": {t: "" for t, m in means.outputs.items() if not m <= of_was and t not in meant.outputs},
+        "removed": {t: "" for t, m in meant.outputs.items() if not m <= of_now and t not in means.outputs},
+        "changed": {},
+    }
 
 
 def _changes(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, Any]:
@@ -360,12 +379,14 @@ def _assigned(name: str, text: str) -> str:
     return f"{name} = {text}" if text else name
 
 
-def _reached(recipe: Recipe) -> set[str]:
-    """Names of groups and assignments that some output leads to."""
+def _reached(recipe: Recipe, outputs: Collection[str] | None = None) -> set[str]:
+    """Names of groups and assignments that some output leads to; of those outputs alone whose texts are given."""
     from penstock.features.language import Call, Expression, Name
 
     found: set[str] = set()
-    waiting: list[Expression] = [entry.expression for entry in recipe.outputs]
+    waiting: list[Expression] = [
+        entry.expression for entry in recipe.outputs if outputs is None or str(entry.expression) in outputs
+    ]
     while waiting:
         expression = waiting.pop()
         if isinstance(expression, Call):
