@@ -20,7 +20,7 @@ from penstock.features.suggestion_text import Output, Reason, recipe_text, share
 
 MOSTLY_MISSING = 0.99
 NEARLY_ALL_ROWS = 1_000
-FEW_DIFFER = 10
+FEW_DIFFER = 5
 """Of at least so many rows, those that must have another value than most: fewer are too few to learn from."""
 NARROW = 10
 """Training rows for each feature below which a model may learn them by heart."""

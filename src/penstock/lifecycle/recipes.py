@@ -229,12 +229,12 @@ def diff_recipes(project: Project, old: str, new: str | None = None) -> RecipeDi
     meant, means = meanings(was, of_was), meanings(now, of_now)
     outputs = _put_out(meant, means)
     gone = {n for n in _reached(was, outputs["removed"]) if meant.definitions[n] not in means.definitions.values()}
-    new = {n for n in _reached(now, outputs["added"]) if means.definitions[n] not in meant.definitions.values()}
+    come = {n for n in _reached(now, outputs["added"]) if means.definitions[n] not in meant.definitions.values()}
     other = {n for n, m in meant.definitions.items() if means.definitions.get(n, m) != m}
 
     def defined(was: Mapping[str, Entry], now: Mapping[str, Entry]) -> dict[str, Any]:
         found = _changes(_texts(was), _texts(now))
-        told = (("added", new), ("removed", gone), ("changed", other))
+        told = (("added", come), ("removed", gone), ("changed", other))
         return {word: {n: text for n, text in found[word].items() if n in names} for word, names in told}
 
     sections = {
