@@ -124,6 +124,15 @@ def test_l1_is_the_lasso(strength):
     assert np.all(np.abs(slope[weights == 0]) <= penalty + 1e-9)
 
 
+@pytest.mark.parametrize("factor", [0.5, -4.0, 1.0])
+def test_l1_keeps_one_of_two_columns_that_say_the_same(factor):
+    """The other one had a weight of 1e-15, by rounding, and was kept."""
+    x = np.random.default_rng(3).normal(size=(3000, 2)).astype(np.float32)
+    columns = Columns(np.column_stack([x, x[:, 0] * np.float32(factor)]), ("a", "b", "again"), Form.NUMBERS)
+    fitted = SelectL1(0.1).fit([columns], Target((x[:, 0] > 0).astype(np.int64), Task.BINARY), seed=0)
+    assert fitted.names == ("a",)
+
+
 def test_permutation_is_the_importance_of_scikit_learn():
     """Over many shuffles both means agree, and twice the squared weight is the formula for a linear model."""
     random = np.random.default_rng(1)

@@ -65,6 +65,7 @@ class SelectL1:
         penalty = self.strength * float(np.abs(answers).max())
         weights = [lasso(products, own, penalty) for own in answers.T]
         scores = np.abs(weights).max(axis=0)
+        scores[scores <= ENOUGH] = 0.0  # of a column that says what another one says, rounding leaves something
         return select(columns, Rule(scores, "weight {}", 0.0, self.most, self.price))
 
 
