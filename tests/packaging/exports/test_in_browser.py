@@ -171,7 +171,7 @@ def test_a_model_whose_preparation_javascript_lacks_is_refused(
     """And what it can do is what it says it can."""
     tab.goto(hosted(exported("binary")))
     code = "async (names) => { const {preparable} = await import('/text.mjs'); return names.filter((name) => preparable({function: name, inputs: []})); }"
-    assert tab.evaluate(code, sorted({*FUNCTIONS, "cross", "other"})) == sorted(PREPARATIONS)
+    assert tab.evaluate(code, sorted({*FUNCTIONS, "bin", "cross", "other"})) == sorted(PREPARATIONS)
     monkeypatch.setattr("penstock.packaging.exports.in_browser.functions_of", lambda _: {"pixels_rgb"})
     with pytest.raises(ExportError, match="cannot answer in a browser"):
         export(Browser(), shipment(), tmp_path / "page")
