@@ -13,7 +13,7 @@ from penstock.bundle.kinds import INPUT_KINDS, Kind, Task
 from penstock.bundle.specs import ColumnSpec
 from penstock.features.column_facts import LEAK_SHARE, MOST_VALUES, Facts, column_facts
 from penstock.features.language import NAME, quote
-from penstock.features.number_forms import forms_of
+from penstock.features.number_forms import AS_IT_IS, forms_of
 from penstock.features.recipe import BUILT_IN_GROUPS
 from penstock.features.rules import IMAGE_SIDE, Treatment, least_rows, treatment
 from penstock.features.suggestion_text import Output, Reason, recipe_text, share
@@ -72,8 +72,13 @@ def suggest(
     if group is not None:
         apart.setdefault(group, _DEALT)
     out = {fact.name: apart.get(fact.name) or _left_out(fact, len(frame)) for fact in facts}
-    numbers = [fact.name for fact in facts if fact.kind is Kind.NUMERIC and out[fact.name] is None]
-    forms = forms_of({name: np.asarray(frame[name], np.float64) for name in numbers}, y, task)
+    moved = {
+        spec.name for spec in specs if spec.origin
+    }  # the table holds these less an origin: their shape is another one
+    numbers = [f.name for f in facts if f.kind is Kind.NUMERIC and out[f.name] is None and f.name not in moved]
+    forms = dict.fromkeys(moved, AS_IT_IS) | forms_of(
+        {name: np.asarray(frame[name], np.float64) for name in numbers}, y, task
+    )
     reasons, treated = [], {}
     for fact in facts:
         if (why := out[fact.name]) is not None:
