@@ -164,3 +164,20 @@ def test_an_exponent_that_may_be_a_code_is_no_other_way_of_writing_a_number() ->
     _, told = inferred([dice.choice(["1E3", "4E7", "2E5"]) for _ in range(300)])
     assert any('kinds.x = "numeric"' in warning for warning in told.warnings)
     assert inferred(["1E3", "4E7", "2E5"] * 100, kind=Kind.NUMERIC)[0].kind is Kind.NUMERIC
+
+
+def test_numbers_with_infinities_are_numbers_and_these_are_missing_and_counted() -> None:
+    """However few different numbers there are, and however many infinities."""
+    spec, finding = inferred(["inf", "-inf", "1.5", "3", "2.5"] * 40)
+    assert (spec.kind, spec.missing) == (Kind.NUMERIC, ("-inf", "inf"))
+    assert any("'-inf' in 40 rows and 'inf' in 40 rows" in warning for warning in finding.warnings)
+    assert inferred(["inf"] * 40 + ["-inf"] * 40)[0].kind is not Kind.NUMERIC
+
+
+def test_a_quiet_finding_quotes_no_value() -> None:
+    """Of a column that may be personal; what quotes none is told as before."""
+    found = inferred([("Ada", "Bob", "Eve")[i % 3] for i in range(300)])[1]
+    assert "Ada" in found.why
+    assert not any(name in str(found.quiet().to_json()) for name in ("Ada", "Bob", "Eve"))
+    numbers = inferred([str(i) + ".5" for i in range(300)])[1]
+    assert numbers.quiet() == numbers

@@ -768,3 +768,31 @@ def head_of(project: Path) -> tuple[dict[str, int], str]:
         digest = ledger.datasets.head("shop")
     assert digest is not None
     return load_version(Project(project).objects, digest).rows, digest
+
+
+def test_what_is_decided_at_once_holds_before_anything_is_stored(penstock: Cli, tmp_path: Path) -> None:
+    """A personal target is refused with the option that keeps it; a hinted column is dropped, and its values are nowhere."""
+    path = tmp_path / "people.csv"
+    dice = random.Random(0)
+    rows = [
+        f"Zq{dice.choice('abcdef')} Planted,{dice.random()},a{dice.randint(0, 1)}@planted.example.org"
+        for _ in range(400)
+    ]
+    path.write_text("customer_name,x,email\n" + "\n".join(rows) + "\n")
+    asked = ("--data", str(path), "--target", "email")
+    refused = penstock(tmp_path, "new", "p", *asked)
+    assert (refused.code, refused.error["code"]) == (2, "privacy-undecided")
+    assert "--privacy 'email=keep: REASON'" in refused.error["try"]
+    assert not (tmp_path / "p").exists()
+    keep = ("--privacy", "email=keep: it is what is asked = told")
+    hinted = penstock(tmp_path, "new", "h", *asked, *keep)
+    assert hinted.code == 0, hinted
+    assert "Planted" not in str(hinted.body)
+    assert (
+        b"Planted"
+        not in (tmp_path / "h/.penstock/ledger.db").read_bytes() + (tmp_path / "h/contract.toml").read_bytes()
+    )
+    made = penstock(tmp_path, "new", "p", *asked, *keep, "--privacy", "customer_name=drop")
+    assert made.code == 0, made
+    assert not any(b"Planted" in file.read_bytes() for file in (tmp_path / "p").rglob("*") if file.is_file())
+    assert tomllib.loads((tmp_path / "p/penstock.toml").read_text())["privacy"]["columns"]["customer_name"] == "drop"

@@ -54,6 +54,9 @@ from penstock.cli.output import PATH, emit, json_option
     "--valid-data", "valid_data", type=PATH, help="A file of validation rows; --data then holds training rows."
 )
 @click.option("--test-data", "test_data", type=PATH, help="A file of test rows, which are sealed at once.")
+@click.option(
+    "--privacy", "privacy", multiple=True, help='COLUMN=ACTION of a personal column: hash, drop, "keep: REASON", ...'
+)
 @click.option("--seed", "seed", type=int, default=0, show_default=True, help="Of the split and of the search.")
 @json_option
 def new(
@@ -82,6 +85,7 @@ def new(
     part: tuple[str, ...],
     valid_data: Path | None,
     test_data: Path | None,
+    privacy: tuple[str, ...],
     seed: int,
     as_json: bool,
 ) -> int:
@@ -114,6 +118,7 @@ def new(
         values=_values(part) if part else None,
         files={name: file for name, file in (("valid", valid_data), ("test", test_data)) if file is not None},
         seed=seed,
+        privacy=dict(map(_decision, privacy)),
     )
     return emit(result, as_json=as_json)
 
@@ -140,6 +145,14 @@ def _patterns(told: tuple[str, ...]) -> dict[str, list[str]]:
         name, pattern = _pair("--date-format", text, "PATTERN")
         patterns.setdefault(name, []).append(pattern)
     return patterns
+
+
+def _decision(text: str) -> tuple[str, str]:
+    """Of ``COLUMN=ACTION``; a reason may hold the sign, too."""
+    column, equals, action = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"--privacy {text!r}: write COLUMN=ACTION")
+    return column, action
 
 
 def _pair(option: str, text: str, what: str = "KIND") -> tuple[str, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -248,8 +248,10 @@ class _Work:
         if self.old is not None and parent is None:
             self.warnings += ingest_told.of_redealing(self.old, request, parts)
 
+        quiet = frozenset(one["column"] for one in personal)  # hints among them: none of their values is told
         if grown is None:
             found = infer_gathered(self.ledger, request, self.privacy, gathered, target, parts, parent)
+            found = replace(found, columns=tuple(one.quiet() if one.name in quiet else one for one in found.columns))
         else:
             found = grown.inference(gathered.sample, parts, gathered.n_rows)
         y, _ = found.decoder.decode_target_columns(target)
@@ -272,7 +274,7 @@ class _Work:
         if grown is not None:
             grown.give(writer)
         content, unreadable = store_rows(source, gathered, decoder, rows, key, writer)
-        self.warnings += unreadable.told()
+        self.warnings += unreadable.told(quiet)
         self.unreadable = unreadable.training if grown is None else grown.unreadable(unreadable.training)
         stored = writer.close()
         _give_back()

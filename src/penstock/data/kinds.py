@@ -53,6 +53,11 @@ class ColumnFinding:
         default=()
     )  # formats of dates, where day and month may as well be the other way round
 
+    def quiet(self) -> ColumnFinding:
+        """The same of a column that may be personal: nothing that quotes a value of it."""
+        why = f"{self.kind}; its values may be personal, and are not shown" if _quotes(self.why) else self.why
+        return replace(self, why=why, warnings=tuple(told for told in self.warnings if not _quotes(told)))
+
     def to_json(self) -> dict[str, object]:
         guessed = {"guessed": list(self.guessed)} if self.guessed else {}
         return {"name": self.name, "kind": str(self.kind), "why": self.why, "warnings": list(self.warnings), **guessed}
@@ -97,6 +102,10 @@ def infer_column(
         notes.append(f"missing where it says {', '.join(told)}")
     why = "; ".join([finding.why, *notes])
     return spec, replace(finding, why=why)
+
+
+def _quotes(told: str) -> bool:
+    return "'" in told.replace("column's", "") or '"' in told
 
 
 @dataclass(frozen=True)
@@ -307,19 +316,26 @@ class _Column:
         no_numbers = (text for text in values.texts if plain_numbers([text]) is None)
         endless = {text for text in values.texts if text.lower().lstrip("+-") in _INFINITE}
         other = list(islice((text for text in no_numbers if text not in endless), 3))
-        if len(other) > 2 or values.distinct < 10 or self.markers_given:
+        if len(other) > 2 or (other and (values.distinct < 10 or self.markers_given)):
             return None
+        rows = values.filled - values.without(other).filled
+        without_end = {text: int(n) for text, n in zip(values.texts, values.counts, strict=True) if text in endless}
         other += sorted(endless)
         rest = values.without(other)
-        rows = values.filled - rest.filled
         numbers = plain_numbers(rest.texts)
-        if numbers is None or rows > 0.5 * values.filled:
+        if numbers is None or not rest.texts or rows > 0.5 * values.filled:
             return None
         markers = tuple(sorted({*self.markers, *other}))
         spec, finding = replace(self, values=rest, markers=markers)._numbers(numbers, "")
         told = " and ".join(map(_shown, other))
         are = "is no number" if len(other) == 1 else "are no numbers"
-        return spec, replace(finding, why=f"{finding.why}; {told} {are} and taken for missing")
+        warned = finding.warnings
+        if without_end:
+            named = " and ".join(f"{_shown(text)} in {n} rows" for text, n in sorted(without_end.items()))
+            warned += (
+                f"{named}: infinities are taken for missing; write them as a number in the source where they mean one",
+            )
+        return spec, replace(finding, why=f"{finding.why}; {told} {are} and taken for missing", warnings=warned)
 
     def _mostly_numbers(self) -> tuple[str, ...]:
         """Of a column of texts, whether half of its rows hold numbers."""

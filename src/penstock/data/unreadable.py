@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,10 +68,11 @@ class Unreadable:
                     f"or name it in [data] drop",
                 )
 
-    def told(self) -> list[str]:
+    def told(self, quiet: Collection[str] = ()) -> list[str]:
+        """In words; of `quiet` columns no value is told."""
         return [
             f"column {name!r}: {count} {'value cannot' if count == 1 else 'values cannot'} be read and count as missing"
-            f"{self.examples.get(name, '')}"
+            f"{'' if name in quiet else self.examples.get(name, '')}"
             for name, count in self.counts.items()
             if count
         ]

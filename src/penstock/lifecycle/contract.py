@@ -249,6 +249,7 @@ def _identity(
 
 def infer_text(context: Context, dataset: str) -> str:
     """The text of a contract for a version, with the reason for each line, from training rows alone."""
+    from penstock.bundle.kinds import Kind
     from penstock.data.contract.infer import infer_contract
     from penstock.data.doors import read_columns
     from penstock.data.versions import load_target, load_version
@@ -257,6 +258,8 @@ def infer_text(context: Context, dataset: str) -> str:
     columns = read_columns(context.ledger, context.objects, version, "train")
     y = load_target(context.objects, version, "train")
     details = context.ledger.datasets.get(dataset).details
+    hinted = {one["column"] for one in details.get("personal", ())}
+    numbers = {spec.name for spec in version.decoder.columns if spec.kind is Kind.NUMERIC}
     return infer_contract(
         version.decoder.columns,
         version.target,
@@ -265,7 +268,7 @@ def infer_text(context: Context, dataset: str) -> str:
         dropped=context.project.declaration.data.drop,
         rows=int(version.manifest["source"]["rows"]),
         unreadable=details.get("unreadable", {}),
-        unlisted=context.project.declaration.privacy.kept,
+        unlisted=[*context.project.declaration.privacy.kept, *(hinted - numbers)],
     )
 
 

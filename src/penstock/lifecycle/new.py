@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from penstock.errors import PenstockError, ProjectError, SourceError
+from penstock.errors import PenstockError, PrivacyUndecided, ProjectError, SourceError
 from penstock.lifecycle.check import check_declaration
 from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.recipe import suggest_recipe
@@ -121,6 +121,7 @@ def new_project(
     values: Mapping[str, Sequence[str]] | None = None,
     files: Mapping[str, Path | str] | None = None,
     seed: int = 0,
+    privacy: Mapping[str, str] | None = None,
 ) -> NewResult:
     """Make a project folder: read the file, infer kinds and task, split and seal at once, suggest a recipe.
 
@@ -133,10 +134,12 @@ def new_project(
     form, file_column, query, cursor : ``format`` and the others as in `[data]` of the declaration.
     kinds : column -> kind, instead of what would be inferred. formats, timezone : how dates are written, as in `[data]`.
     split, gap, values, files : as in `[split]`; files of other parts are copied to ``data/raw`` too.
+    privacy : column -> action, what is decided of personal columns already, as in `[privacy.columns]`.
 
     Raises
     ------
     ProjectError : the folder is not empty. SourceError, TargetError : the file or the target cannot be used.
+    PrivacyUndecided : the target is personal, and `privacy` does not say that it is kept.
     DeclarationError : an option has a value that is not known.
     """
     root, source = Path(folder).absolute(), Path(data)
@@ -191,7 +194,10 @@ def new_project(
     except PenstockError as error:
         _name_as_given(error, Path(place), data)
         raise
-    stays = any(one.must_be_decided for one in personal)
+    decided = dict(privacy or {})
+    stays = any(_withholds(one, decided) for one in personal)
+    personal = [one for one in personal if one.name not in decided]
+    _refuse_personal_target(personal, target)
     if stays:
         declared["source"] = place
         dealt |= {"files": {part: str(file.resolve()) for part, file in others.items()}} if others else {}
@@ -203,7 +209,7 @@ def new_project(
             for file in [] if stays else [*([source] if source.is_file() else []), *others.values()]:
                 (draft / "data/raw").mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, draft / "data/raw" / file.name)
-            result = _fill(draft, root.name, declared, dealt, seed, personal)
+            result = _fill(draft, root.name, declared, dealt, seed, personal, decided)
         if root.exists():
             root.rmdir()
         draft.chmod(0o755)
@@ -262,6 +268,25 @@ def _personal(places: Sequence[str], declared: Mapping[str, Any]) -> list[Person
     return [one for one in found.values() if one.name not in declared.get("drop", ())]
 
 
+def _withholds(one: PersonalColumn, decided: Mapping[str, str]) -> bool:
+    """Whether plain values of a column are not to be copied into the project."""
+    action = decided.get(one.name)
+    return one.must_be_decided if action is None else action.partition(":")[0].strip() != "keep"
+
+
+def _refuse_personal_target(personal: Sequence[PersonalColumn], target: str) -> None:
+    """A target that is withheld is none: what becomes of it has to be said at once."""
+    for one in personal:
+        if one.name == target and one.must_be_decided:
+            error = PrivacyUndecided(
+                f"the target {target!r} holds personal data ({one.evidence[0].why}), and nobody has decided what becomes of it",
+                why="nothing of an undecided column is stored, and a target cannot be changed: it is kept, or another one is predicted",
+                way_out=f"say that it is kept, and why: --privacy '{target}=keep: REASON'; or name another target",
+            )
+            error.found = (one,)
+            raise error
+
+
 def _proposals(personal: Sequence[PersonalColumn], target: str) -> list[tuple[PersonalColumn, str]]:
     from penstock.data.privacy.survey import proposal
 
@@ -310,20 +335,24 @@ def _fill(
     split: dict[str, Any],
     seed: int,
     personal: Sequence[PersonalColumn],
+    decided: Mapping[str, str],
 ) -> dict[str, Any]:
     """Make the project in a folder that nobody sees yet."""
     from penstock.bundle.kinds import Task
     from penstock.evaluation.metrics import default_metric
 
+    asks = any(
+        one.must_be_decided for one in personal
+    )  # then a hint beside them is asked about, too: it costs one line
     privacy = [
-        (one.name, proposed, f"{one.confidence}: {one.evidence[0].why}", one.must_be_decided)
+        (one.name, proposed, f"{one.confidence}: {one.evidence[0].why}", asks)
         for one, proposed in _proposals(personal, declared["target"])
     ]
 
     def declare(task: str = "", guessed: Sequence[dict[str, Any]] = ()) -> None:
         metric = default_metric(Task(task)) if task else None
         text = render_declaration(
-            name=name, data=declared, task=task, metric=metric, split=split, seed=seed, privacy=privacy,
+            name=name, data=declared, task=task, metric=metric, split=split, seed=seed, privacy=privacy, decided=decided,
             formats=[(column["name"], column["guessed"]) for column in guessed],
         )  # fmt: skip
         (draft / FILE).write_text(text, encoding="utf-8")

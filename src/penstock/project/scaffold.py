@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ def render_declaration(
     seed: int = 0,
     budget: str = "5m",
     privacy: Sequence[tuple[str, str, str, bool]] = (),
+    decided: Mapping[str, str] | None = None,
     formats: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> str:
     """The text of a new `penstock.toml`.
@@ -38,6 +39,7 @@ def render_declaration(
     ----------
     data : the keys of [data] that differ from the defaults. split : those of [split], beside the shares and the seed.
     privacy : of each personal column its name, the proposed action, the evidence, and whether it has to be decided.
+    decided : personal column -> action, as it was decided.
     formats : of each column whose dates can be read both ways its name, and how they are read.
     metric : None while the task is not known, which is while the data are first read.
     """
@@ -56,7 +58,7 @@ def render_declaration(
         *_formats_lines(formats),
         '# drop = ["column"]                  # columns that are not known when you predict, or must not be used',
         "",
-        *_privacy_lines(privacy),
+        *_privacy_lines(privacy, decided or {}),
         "[split]",
         "valid = 0.2",
         "test = 0.2                   # sealed: encrypted at once, opened one envelope per deploy",
@@ -109,8 +111,8 @@ def _formats_lines(guessed: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
     ]
 
 
-def _privacy_lines(found: Sequence[tuple[str, str, str, bool]]) -> list[str]:
-    if not found:
+def _privacy_lines(found: Sequence[tuple[str, str, str, bool]], decided: Mapping[str, str]) -> list[str]:
+    if not found and not decided:
         return []
     from penstock.project.privacy_lines import HEADER, line_of
     from penstock.project.sections.privacy import UNDECIDED
@@ -121,6 +123,7 @@ def _privacy_lines(found: Sequence[tuple[str, str, str, bool]]) -> list[str]:
             f'# Personal data were found. "{UNDECIDED}" is a proposal: nothing of such a column is stored, and `penstock run`',
             "# stops, until you have taken that word away, or written another action. All of them: docs/privacy.md.",
         ]
+    lines += [line_of(column, action) for column, action in decided.items()]
     for column, action, why, open_ in found:
         line = line_of(column, f"{UNDECIDED}{action}" if open_ else action, why)
         lines.append(line if open_ else f"# {line}")

@@ -37,6 +37,7 @@ class PersonName:
     action = "drop"
     hint = (
         r"name|names|surname|lastname|last name|firstname|first name|forename|given name|full name|fullname|family name|maiden name|"
+        r"kunde|kundin|patient|patientin|ansprechpartner|sachbearbeiter|cliente|"
         r"nachname|vorname|apellidos?|nombre|prenom|nom|cognome|username|user name"
     )
     mask = ""

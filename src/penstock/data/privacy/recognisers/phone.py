@@ -67,7 +67,10 @@ class Phone:
     name = "phone"
     says = "telephone numbers"
     action = "hash"
-    hint = r"phones?|phone number|phone no|telephone|tel|telefon|mobile|mobile number|cell|cellphone|handy|fax|msisdn|telefono|telefoon"
+    hint = (
+        r"phones?|phone number|phone no|telephones?|tel|t[eé]l[eé]?f[oó]\w*|telnr|rufnummer|t[ée]l[ée]phone|mobil\w*|m[oó]vil\w*|celular\w*|cellulare|"
+        r"cell|cellphones?|handy|handynummer|handynr|gsm|portable|whats ?app|sms|kom[oó]rk[ai]|matkapuhelin|fax|msisdn"
+    )
     mask = (
         rf"(?<![{DIGITS}])(?![0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?![0-9])|[0-9]{{1,2}}[./-][0-9]{{1,2}}[./-][0-9]{{2,4}}(?![0-9]))"
         rf"\+?[(]?[{DIGITS}](?:{_GAP}[{DIGITS}]){{6,14}}(?![{DIGITS}])"
