@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 import time
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,26 @@ def test_the_latest_label_holds_in_whatever_order_they_come(tmp_path: Path) -> N
     assert len(list(read(tmp_path, kinds=["label"]))) == 3
 
 
+def test_what_lies_ahead_is_refused_but_for_clocks_and_the_dates_of_zones(tmp_path: Path) -> None:
+    """And what is taken can be corrected at once; a label of the year 2999 held against all others."""
+    now = datetime.now(UTC)
+    first_zone = timezone(timedelta(hours=14))
+    told = {
+        (now + timedelta(minutes=2)).isoformat(): 1,
+        (now + timedelta(minutes=3)).astimezone(first_zone).isoformat(): 1,
+        now.astimezone(first_zone).date().isoformat(): 1,
+        (now + timedelta(minutes=30)).isoformat(): 0,
+        (now + timedelta(days=2)).date().isoformat(): 0,
+    }
+    for at, accepted in told.items():
+        (first,) = journalled(tmp_path, None)
+        result = taken(tmp_path, {"id": first, "label": "yes", "at": at})
+        assert result["accepted"] == accepted, at
+        assert all("lies ahead" in rejection["why"] for rejection in result["rejected"])
+        taken(tmp_path, {"id": first, "label": "no"})
+        assert read_labels(tmp_path)[first].label == "no"
+
+
 @pytest.mark.parametrize(
     ("item", "code"),
     [
@@ -126,6 +147,7 @@ def test_the_latest_label_holds_in_whatever_order_they_come(tmp_path: Path) -> N
         ({"id": "ID", "label": ["yes"]}, "bad-label"),
         ({"id": "ID", "label": "yes", "at": "yesterday"}, "bad-label"),
         ({"id": "ID", "label": "yes", "at": 5}, "bad-label"),
+        ({"id": "ID", "label": "yes", "at": "2999-01-01T00:00:00Z"}, "bad-label"),
         ({"id": "ID", "label": "yes", "author": 5}, "bad-label"),
         ({"id": "ID", "label": "yes", "colour": "red"}, "bad-label"),
         ("yes", "bad-label"),

@@ -89,18 +89,22 @@ def test_a_fault_of_ours_is_told_with_its_place_and_without_a_value_of_the_reque
 
 
 def test_a_part_of_the_requests_can_be_told(
-    deploy: Deploy, open_client: Callable[..., Client], capsys: pytest.CaptureFixture[str]
+    deploy: Deploy,
+    open_client: Callable[..., Client],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """None at 0; a fault of ours always."""
+    """None at 0, nor of what is refused for lack of time, which comes by the thousand; a fault of ours always."""
     deploy(1)
     logs = LogSettings(level="info", sample=0.0)
     client = open_client(logs=logs)
     with configured(logs):
         for _ in range(20):
             assert client.post("/predict", ASK).status_code == 200
+            assert client.post("/predict", {**ASK, "deadline_ms": 0.001}).status_code == 503
         assert capsys.readouterr().err == ""
-        client.worker._follower.serving = None
-        assert client.post("/predict", ASK).status_code == 503
+        monkeypatch.setattr(Bundle, "predict", lambda *_: 1 / 0)
+        assert client.post("/predict", ASK).status_code == 500
     assert "error request" in capsys.readouterr().err
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.errors import RequestError
+from penstock.serving.heads import noted
 from penstock.serving.slots import SlotState
 from penstock.serving.urgency import HIGH, NORMAL, Urgency, deadline_of, urgency_of
 from penstock.testing.toy_bundle import ROWS
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 ROW = ROWS[0]
 
 
-@pytest.mark.parametrize("text", [b"", b"soon", b"0", b"-5", b"nan", b"inf", b"1e9", b"\xff"])
+@pytest.mark.parametrize("text", [b"", b"5,", b"5,soon", b"soon", b"0", b"-5", b"nan", b"inf", b"1e9", b"\xff"])
 def test_a_header_that_is_no_deadline_is_refused(text: bytes) -> None:
     """Named, with what it should be."""
     with pytest.raises(RequestError, match="x-deadline-ms") as caught:
@@ -42,7 +43,9 @@ def test_priorities_are_read_in_any_case_and_others_are_refused() -> None:
 
 
 def test_of_several_deadlines_the_narrowest_counts() -> None:
-    """Header, body, and the protocol's own."""
+    """Header, body, and the protocol's own; of a header that comes twice, as a proxy adds its own."""
+    twice = noted([(b"x-deadline-ms", b"0.5"), (b"host", b"x"), (b"x-deadline-ms", b"10000")])
+    assert urgency_of(twice) == urgency_of({b"x-deadline-ms": b"20, 0.5,9"}) == Urgency(0.5)
     assert Urgency(50.0).within(20.0) == Urgency(20.0)
     assert Urgency(50.0).within(80.0) == Urgency(50.0)
     assert Urgency(None, HIGH).within(80.0) == Urgency(80.0, HIGH)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.types import Scope
 
@@ -14,7 +14,9 @@ Heads = Mapping[bytes, bytes]
 NOTED = frozenset(
     {b"origin", b"authorization", b"content-encoding", b"x-request-id", b"traceparent", b"x-deadline-ms", b"x-priority"}
 )
-"""Headers that are looked at; of one that comes twice, the last."""
+"""Headers that are looked at."""
+
+_LISTS = frozenset({b"x-deadline-ms"})  # of which several may be said, in one header or in more
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -27,7 +29,8 @@ def heads_of(scope: Scope) -> Heads:
 
     Raises
     ------
-    RequestError : status 431; there are too many of them.
+    RequestError : status 431; there are too many of them. 400; one comes twice, with other words, so that somebody else may have heeded
+        the other one.
     """
     headers = scope["headers"]
     if len(headers) > MOST_HEADERS:
@@ -38,7 +41,28 @@ def heads_of(scope: Scope) -> Heads:
             code="head-too-large",
             status=431,
         )
-    return {name: value for name, value in headers if name in NOTED}
+    return noted(headers)
+
+
+def noted(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Those of headers, or of metadata of gRPC, that are looked at. Raises as `heads_of`."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name not in NOTED:
+            continue
+        before = found.get(name)
+        if before is None or before == value:
+            found[name] = value
+        elif name in _LISTS:
+            found[name] = b"%b,%b" % (before, value)
+        else:
+            raise RequestError(
+                f"the header {name.decode()} comes twice, with other words",
+                why="which of them is meant is not known",
+                way_out="send one; where a proxy adds its own, have it replace the client's",
+                code="bad-http",
+            )
+    return found
 
 
 def request_id_of(heads: Heads) -> str | None:

@@ -15,6 +15,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,9 @@ from penstock.serving.prediction_ids import PredictionId, parse_id, segment_part
 from penstock.serving.scanning import JournalScan
 
 _plain_key: ReadKey = column_reader(ColumnSpec("key", Kind.IDENTIFIER))
+_CLOCK_ERROR = timedelta(minutes=5)  # by which the clock of who labels may be ahead of this one
+_FIRST_ZONE = timedelta(hours=14)  # by which a date begins earlier somewhere
+_DATE = len("2026-11-30")  # without a time
 _FIELDS = frozenset({"id", "key", "model", "label", "author", "at"})
 
 
@@ -201,7 +205,7 @@ class LabelBook:
         label = Label(
             id=prediction,
             label=_target_value(item["label"], judging.of(record).decoder),
-            at=now if at is None else _instant(at),
+            at=now if at is None else _instant(at, now),
             author=author,
             key=key,
         )
@@ -409,11 +413,15 @@ def _target_value(value: Any, decoder: Decoder) -> Any:
     return float(values[0])
 
 
-def _instant(text: Any) -> str:
+def _instant(text: Any, now: str) -> str:
     try:
-        return iso_of(parse_instant(text))
+        at = parse_instant(text)
+        told = iso_of(at)
     except (ValueError, TypeError, OverflowError):
         raise _RejectedError("bad-label", f'"at" is {text!r}, which is no ISO 8601 instant') from None
+    if at > parse_instant(now) + (_FIRST_ZONE if len(text) <= _DATE else _CLOCK_ERROR):
+        raise _RejectedError("bad-label", f'"at" is {text!r}, which lies ahead; it is now {now}')
+    return min(told, now)  # what lay ahead would hold against each correction until then
 
 
 def _says_nothing_new(label: Label, known: Sequence[Label], explicit: bool) -> bool:

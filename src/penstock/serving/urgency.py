@@ -62,7 +62,7 @@ def urgency_of(heads: Mapping[bytes, bytes]) -> Urgency:
     if deadline is None and priority is None:
         return USUAL
     return Urgency(
-        None if deadline is None else deadline_of(_number(deadline), "the header x-deadline-ms", deadline),
+        None if deadline is None else min(_deadlines(deadline)),
         NORMAL if priority is None else _priority_of(priority),
     )
 
@@ -85,6 +85,11 @@ def deadline_of(value: Any, name: str, shown: object = None) -> float:
         path="deadline_ms",
         code="bad-deadline",
     )
+
+
+def _deadlines(header: bytes) -> list[float]:
+    """Of a list: a proxy may have added its own."""
+    return [deadline_of(_number(one), "the header x-deadline-ms", header) for one in header.split(b",")]
 
 
 def _number(text: bytes) -> float:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Message, Receive, Scope, Send
 
 from penstock.serving.callers import ASKING
-from penstock.serving.heads import NOTED, Heads, request_id_of
+from penstock.serving.heads import Heads, request_id_of
 from penstock.serving.logs import told
 from penstock.serving.settings import ServeSettings
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from penstock.serving.traces import Span, Traces
 
 log = logging.getLogger("penstock.serving")
+
+_NAMING = frozenset({b"x-request-id", b"traceparent"})
 
 Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -72,7 +74,7 @@ class Watching:
 
     Parameters
     ----------
-    sample : the share of requests that get a line of the log; a fault of ours always does.
+    sample : the share of requests that get a line of the log; a fault of ours always does, and is an error.
     """
 
     def __init__(self, sample: float, traces: Traces | None = None) -> None:
@@ -81,10 +83,11 @@ class Watching:
 
     async def watch(self, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an HTTP request, and tell of it. One without an id gets one, as if its client had given it."""
-        heads = {name: value for name, value in scope["headers"] if name in NOTED}
+        heads = {name: value for name, value in scope["headers"] if name in _NAMING}
         if request_id_of(heads) is None:
             heads[b"x-request-id"] = self._new_id()
-            scope["headers"].append((b"x-request-id", heads[b"x-request-id"]))
+            others = [(name, value) for name, value in scope["headers"] if name != b"x-request-id"]
+            scope["headers"] = [*others, (b"x-request-id", heads[b"x-request-id"])]
         with self.request(scope["method"], scope["path"], heads) as seen:
 
             async def seeing(message: Message) -> None:
@@ -119,11 +122,13 @@ class Watching:
                     "consumer": "" if who is None else who.consumer,
                 }
                 span.end(seen.status, steps.found, said)
-            if seen.status >= 500 or (self._sample and random.random() < self._sample):
+            # A refusal for lack of time or room (503) is no fault, and comes by the thousand when there is least to spare for lines.
+            is_fault = seen.status >= 500 and seen.status != 503
+            if is_fault or (self._sample and random.random() < self._sample):
                 more: dict[str, Any] = {} if span is None else {"trace_id": span.trace_id}
                 ms = round((perf_counter_ns() - started_ns) / 1_000_000, 3)
                 log.log(
-                    logging.ERROR if seen.status >= 500 else logging.INFO,
+                    logging.ERROR if is_fault else logging.INFO,
                     "request",
                     extra=told(method=method, path=path[:200], status=seen.status, ms=ms, **more),
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.errors import RequestError
-from penstock.serving.heads import NOTED
+from penstock.serving.heads import noted
 from penstock.serving.protocols.tensors import (
     BYTES,
     DTYPES,
@@ -36,10 +36,15 @@ _CONTENTS = {
 }
 
 
+def metadata_of(context: Any) -> list[tuple[bytes, bytes]]:
+    """The metadata of a call, as headers of HTTP are."""
+    said = context.invocation_metadata() or ()
+    return [(str(name).encode(), value if isinstance(value, bytes) else value.encode()) for name, value in said]
+
+
 def heads_of_call(context: Any) -> dict[bytes, bytes]:
-    """What the metadata of a call say to the server itself, as headers of HTTP do."""
-    said = ((str(name).encode(), value) for name, value in context.invocation_metadata() or ())
-    return {name: value if isinstance(value, bytes) else value.encode() for name, value in said if name in NOTED}
+    """What the metadata of a call say to the server itself. Raises as `heads_of`."""
+    return noted(metadata_of(context))
 
 
 def urgency_of_call(request: Any, context: Any) -> Urgency:

@@ -15,7 +15,7 @@ from penstock.serving.callers import ANY, ASKING, Asking, Caller
 from penstock.serving.connections import limits_of, time_of_body
 from penstock.serving.door import CLOSED, Door, in_words
 from penstock.serving.heads import request_id_of
-from penstock.serving.protocols.grpc_calls import heads_of_call
+from penstock.serving.protocols.grpc_calls import heads_of_call, metadata_of
 from penstock.serving.protocols.grpc_messages import message
 from penstock.serving.refusals import TOO_LATE, headers_of, refused
 from penstock.serving.watching import Seen
@@ -62,7 +62,7 @@ class GrpcMethod:
 
     async def call(self, messages: AsyncIterator[bytes], context: Any) -> Any:
         """The answer to a call, which whoever watches requests is told of."""
-        heads, watching = heads_of_call(context), self._door.worker.watching
+        heads, watching = dict(metadata_of(context)), self._door.worker.watching
         if watching is None:
             return await self._answer(heads, messages, context, Seen())
         watching.name(heads)
@@ -76,7 +76,7 @@ class GrpcMethod:
         more: tuple[tuple[str, str], ...] = () if named is None else (("x-request-id", named),)
         ASKING.set(Asking.of(None, named))  # also where it is turned away
         try:
-            caller = self._door.worker.callers.admit(heads, self._scope)
+            caller = self._door.worker.callers.admit(heads_of_call(context), self._scope)
             ASKING.set(Asking.of(caller, named))
             response = await self._method(_parsed(self._kind, await _first(messages, self._within_s)), context)
         except asyncio.CancelledError:  # the client has gone, or its deadline has passed
