@@ -225,6 +225,19 @@ def test_they_are_told_by_metrics_and_by_an_address_of_their_own(
     assert "penstock_slow_total 5.0" in text
 
 
+def test_a_deadline_that_nothing_can_meet_uses_up_no_budget(deploy: Deploy, open_client: Callable[..., Client]) -> None:
+    """Any client could have woken somebody by it."""
+    deploy(1)
+    client = open_client(objectives=ObjectiveSettings(0.9))
+    Tallies(client.worker.state_dir).note(lambda: Tally(0.0))
+    assert client.post("/predict", {"rows": [ROWS[0]]}).status_code == 200
+    for _ in range(5):
+        refused = client.post("/predict", {"rows": [ROWS[0]], "deadline_ms": 0.001})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "deadline-too-short")
+    (told,) = client.get("/objectives").json()["objectives"]
+    assert (told["share"], told["count"]) == (1.0, 1.0)
+
+
 def test_without_objectives_nothing_is_watched(client: Client) -> None:
     """No file, no metric; the address says so."""
     assert objectives_of(ObjectiveSettings()) == ()

@@ -347,6 +347,39 @@ def test_a_model_that_takes_longer_than_the_deadline_is_not_waited_for(
     assert slowest < within_ms * 1e6 + 2 * takes_ns, "never later than one execution, with room for a busy machine"
 
 
+@pytest.mark.parametrize(
+    ("named", "code"), [(True, "deadline-too-short"), (False, "too-late")], ids=["its own", "declared"]
+)
+def test_a_deadline_that_no_answer_could_meet_is_the_mistake_of_who_names_it(
+    bundles: Callable[[int], Bundle], named: bool, code: str
+) -> None:
+    """Not of who keeps to that of the server; and not while no answer shows how fast one can be, nor where another version is fast enough."""
+    log: list[tuple[str, str]] = []
+    work = Plain()
+    takes_ns = min(timed(bundles(60)) for _ in range(2))
+
+    async def ask() -> None:
+        turns = Turns(work, max_wait_ms=60_000, batching=BatchingSettings(), threads=1)
+        light, heavy = quick(turns, bundles(0)), of(bundles(60))
+        asked(turns, light, Told("before", log), within_ms=0.001, names_due=named)
+        await settled(log, 1)
+        asked(turns, light, Told("usual", log))
+        await settled(log, 2)
+        asked(turns, light, Told("after", log), within_ms=0.001, names_due=named)
+        await settled(log, 3)
+        asked(turns, heavy, Told("heavy", log), within_ms=0.4 * takes_ns / 1e6, names_due=named)
+        await settled(log, 4)
+        turns.close()
+
+    asyncio.run(ask())
+    assert [(who, what) for who, what in log if who != "usual"] == [
+        ("before", "too-late"),
+        ("after", code),
+        ("heavy", "too-late"),
+    ]
+    assert work.refused == (2 if named else 3)
+
+
 @pytest.mark.parametrize("n", [1, 500])
 def test_a_fallback_that_is_long_about_it_holds_nobody_up(bundles: Callable[[int], Bundle], n: int) -> None:
     """Many rows are answered in a thread, a few at once on the loop; either way once."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.bundle.signature import Signature
-from penstock.errors import BundleError, RequestError, StoreFull
+from penstock.errors import BundleError, NotWritable, RequestError, StoreFull
 from penstock.serving.arm_counts import ArmFile
 from penstock.serving.refusals import OVERLOADED, TOO_LATE
 from penstock.serving.releases import CANDIDATE_ARM, LIVE_ARM, WATCHED_ARM, Dealer, Release
@@ -110,7 +110,7 @@ class Arms:
 
 def is_of_server(error: Exception) -> bool:
     """Whether a request failed by what this server has no room for, in its queue or its journal, whichever version it was for."""
-    return isinstance(error, StoreFull) or (isinstance(error, RequestError) and error.code == OVERLOADED)
+    return isinstance(error, StoreFull | NotWritable) or (isinstance(error, RequestError) and error.code == OVERLOADED)
 
 
 def is_too_late(error: Exception) -> bool:

@@ -6,7 +6,7 @@ from functools import partial
 from time import perf_counter_ns
 
 from penstock.serving.beside import Threads, is_long
-from penstock.serving.jobs import Answered, Job, Work
+from penstock.serving.jobs import NEVER, Answered, Job, Work
 from penstock.serving.leaving import Ready
 
 
@@ -19,6 +19,7 @@ class Fallbacks:
     def __init__(self, work: Work, threads: int) -> None:
         self._work = work
         self._threads = Threads(threads, "fallback")
+        self.fastest_ns = NEVER  # answer, of any version; once there was one
 
     def answer(self, job: Job, grace_ns: int) -> bool:
         """Answer a request instead of its model, at once or, where that takes long, in a thread.
@@ -44,12 +45,16 @@ class Fallbacks:
     def close(self) -> None:
         self._threads.close()
 
+    def _took(self, job: Job, ns: int) -> None:
+        self.fastest_ns = min(self.fastest_ns, ns)
+        self._work.instead_took(job, ns)
+
     def _answer_here(self, job: Job) -> None:
         began = perf_counter_ns()
         try:
             answered = self._work.instead(job)
             assert answered is not None
-            self._work.instead_took(job, perf_counter_ns() - began)
+            self._took(job, perf_counter_ns() - began)
             job.answer(self._work.keep(job, answered))
         except Exception as error:  # noqa: BLE001  # told to whoever asked
             job.refuse(error)
@@ -72,7 +77,7 @@ class Fallbacks:
             if isinstance(outcome, Exception):
                 raise outcome
             answered, ready, ns = outcome
-            self._work.instead_took(job, ns)
+            self._took(job, ns)
             content = self._work.keep(job, answered, ready)
         except Exception as error:  # noqa: BLE001  # told to whoever asked
             job.reply.refuse(error)

@@ -86,7 +86,7 @@ class Job:
 
     Attributes
     ----------
-    came_ns : when the socket had it. due_ns : when its answer must have left.
+    came_ns : when the socket had it. due_ns : when its answer must have left; names_due : the request itself says so, not `[serving] deadline_ms`.
     who : asks, for the journal.
     held : of one part of a request that several versions answer: takes the job and its answers, to be kept once all parts are answered
         (`Predicting.keep_together`); what is given as its answers is empty.
@@ -97,6 +97,7 @@ class Job:
     reply: Reply
     came_ns: int
     due_ns: int = NEVER
+    names_due: bool = False
     priority: int = NORMAL
     who: Asking | None = None
     cost_ns: int = 0  # expected; 0 once it waits no more

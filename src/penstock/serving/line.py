@@ -8,7 +8,7 @@ from time import perf_counter_ns
 
 from penstock.errors import RequestError
 from penstock.serving.jobs import Job
-from penstock.serving.refusals import OVERLOADED, TOO_LATE
+from penstock.serving.refusals import OVERLOADED, TOO_LATE, TOO_SHORT
 
 
 class Line:
@@ -76,6 +76,17 @@ def too_late(wait_ns: int) -> RequestError:
         code=TOO_LATE,
         status=503,
         headers={"retry-after": _seconds(wait_ns)},
+    )
+
+
+def too_short(left_ns: int, fastest_ns: int) -> RequestError:
+    """A request whose own deadline no answer could ever meet: its mistake, status 400."""
+    return RequestError(
+        "the answer would come after the deadline of the request",
+        why=f"it allows {left_ns / 1e6:.4g} ms, and no answer of this server ever took less than {fastest_ns / 1e6:.4g} ms",
+        way_out="allow more time; a deadline is a number of milliseconds",
+        path="deadline_ms",
+        code=TOO_SHORT,
     )
 
 

@@ -75,11 +75,13 @@ class Predicting:
         deadline_ms = (
             urgency.deadline_ms if asked.deadline_ms is None else urgency.within(asked.deadline_ms).deadline_ms
         )
+        names_due = deadline_ms is not None
         if deadline_ms is None:
             deadline_ms = settings.deadline_ms
         due_ns = NEVER if deadline_ms is None else came_ns + int(deadline_ms * 1_000_000)
         priority = urgency.priority if who is None else max(urgency.priority, who.highest)  # the larger matters less
-        self.turns.put(Job(asked, loaded, reply, came_ns, due_ns, priority, who, steps=steps, held=held))
+        job = Job(asked, loaded, reply, came_ns, due_ns, names_due, priority, who, steps=steps, held=held)
+        self.turns.put(job)
 
     async def answer(self, loaded: Loaded, asked: Asked, came_ns: int, urgency: Urgency = USUAL) -> bytes:
         """The answers with their ids, as JSON.

@@ -14,6 +14,8 @@ _STATUS_OF: dict[type[Exception], int] = {ServingError: 503, StoreFull: 503, Not
 
 TOO_LATE, OVERLOADED = "too-late", "overloaded"
 """Codes of what is refused because of all that is asked, and not because of the version that would have answered."""
+TOO_SHORT = "deadline-too-short"
+"""Of what is refused because no answer could ever meet its own deadline."""
 
 
 def refused(error: Exception) -> tuple[int, dict[str, str]]:

@@ -21,12 +21,13 @@ from time import perf_counter_ns
 from weakref import WeakKeyDictionary
 
 from penstock.bundle.runtime import Bundle
+from penstock.errors import RequestError
 from penstock.serving.beside import BESIDE_ROWS, Threads, is_long
 from penstock.serving.costs import Costs
 from penstock.serving.fallbacks import Fallbacks
 from penstock.serving.jobs import NEVER, Answered, Job, Work, predicted
 from penstock.serving.leaving import Ready
-from penstock.serving.line import Line, kept_waiting, overloaded, too_late
+from penstock.serving.line import Line, kept_waiting, overloaded, too_late, too_short
 from penstock.serving.settings import BatchingSettings
 from penstock.serving.urgency import LOW
 
@@ -57,6 +58,7 @@ class Turns:
         self._here, self._beside = Line(), Line()
         self._new: list[Job] = []  # those here with a deadline that no timer watches yet
         self._costs: WeakKeyDictionary[Bundle, Costs] = WeakKeyDictionary()  # a bundle that is unloaded goes
+        self._fastest_ns = NEVER  # execution of any version, once there was one
         self._is_called = False
         self._lag_ns = 0.0  # by which the loop's timers strike too late, on this machine at this time
         self.looked_ns = self.worked_ns = 0
@@ -115,8 +117,7 @@ class Turns:
         if job.due_ns == NEVER or not wait_ns or perf_counter_ns() + wait_ns + job.cost_ns <= job.due_ns:
             return
         if self._work.instead_ns(job) is None:
-            self._work.shed()
-            raise too_late(line.ahead_ns(LOW))
+            raise self._missed(job, line)
 
     def _watch(self, job: Job) -> bool:
         """See to it that a job in a thread's hands or before it is settled in time; whether there is any time."""
@@ -171,8 +172,20 @@ class Turns:
         """Its own answer would be late: a fallback's, if there is one and it is no later than the model may be; else it is
         told so."""
         if not self._fallbacks.answer(job, grace_ns=self.costs_of(job.loaded.bundle).of(len(job.asked.rows))):
-            self._work.shed()
-            job.refuse(too_late(line.ahead_ns(LOW)))
+            job.refuse(self._missed(job, line))
+
+    def _missed(self, job: Job, line: Line) -> RequestError:
+        """What is said to a request that would be answered too late: the server's fault, counted as such, unless it names itself a deadline that is shorter
+        than any execution ever was, of whichever version. (That of its own would not do: a new version that is slower is no client's mistake.)"""
+        allowed_ns, fastest_ns = job.due_ns - job.came_ns, min(self._fastest_ns, self._fallbacks.fastest_ns)
+        if job.names_due and allowed_ns < fastest_ns != NEVER:
+            return too_short(allowed_ns, fastest_ns)
+        self._work.shed()
+        return too_late(line.ahead_ns(LOW))
+
+    def _learn(self, bundle: Bundle, rows: int, ns: int) -> None:
+        self._fastest_ns = min(self._fastest_ns, ns)
+        self.costs_of(bundle).learn(rows, ns)
 
     # ------------------------------------------------------------ who is next
 
@@ -232,7 +245,7 @@ class Turns:
         outcomes = predicted(ready)
         good = self._keep_all(ready, outcomes, len(ready) * [None])
         if good:
-            self.costs_of(ready[0].loaded.bundle).learn(good, perf_counter_ns() - began)
+            self._learn(ready[0].loaded.bundle, good, perf_counter_ns() - began)
 
     def _keep_all(
         self, jobs: list[Job], outcomes: Sequence[Answered | Exception], ready: Sequence[Ready | None]
@@ -301,7 +314,7 @@ class Turns:
             (len(jobs) * [executed], len(jobs) * [None], 0) if isinstance(executed, Exception) else executed
         )
         if good := self._keep_all(jobs, outcomes, ready):
-            self.costs_of(jobs[0].loaded.bundle).learn(good, ns)
+            self._learn(jobs[0].loaded.bundle, good, ns)
 
 
 def _processors() -> int:

@@ -17,7 +17,7 @@ from penstock.serving.door import CLOSED, Door, in_words
 from penstock.serving.heads import request_id_of
 from penstock.serving.protocols.grpc_calls import heads_of_call, metadata_of
 from penstock.serving.protocols.grpc_messages import message
-from penstock.serving.refusals import TOO_LATE, headers_of, refused
+from penstock.serving.refusals import TOO_LATE, TOO_SHORT, headers_of, refused
 from penstock.serving.watching import Seen
 
 Method = Callable[[Any, Any], Awaitable[Any]]
@@ -102,7 +102,7 @@ class GrpcMethod:
 
     def _code(self, status: int, code: str) -> Any:
         """As gRPC has it. What is too late is not UNAVAILABLE, which clients ask again by themselves."""
-        name = "DEADLINE_EXCEEDED" if code == TOO_LATE else _CODES.get(status, "INTERNAL")
+        name = "DEADLINE_EXCEEDED" if code in (TOO_LATE, TOO_SHORT) else _CODES.get(status, "INTERNAL")
         return self._grpc.StatusCode[name]
 
 
