@@ -564,6 +564,20 @@ def test_a_changed_unit_is_found_though_both_sides_overlap(view: Any, judged: An
     assert abs(one.rows[0] - 700) <= 190
 
 
+def test_seasons_are_no_jump_and_a_unit_that_changes_within_them_is_one(view: Any, judged: Any) -> None:
+    """Degrees and counts over two years go up and down; from one row on they are in Fahrenheit, or in dozens."""
+    dice, n = np.random.default_rng(7), 2500
+    year = np.arange(n) / 3 / 365 * 2 * np.pi
+    degrees = dice.normal(0, 3, n) + 15 + 10 * np.sin(year)
+    counts = dice.poisson(1 + 2 * (np.sin(year) > 0)).astype(float)
+    y = dice.integers(0, 2, n)
+    sound = judged("scale-jumps", view({"degrees": degrees, "counts": counts}, y, part=np.zeros(n)))
+    assert not any(one.failed for one in sound)
+    for at in (1010, 1290, 1700):
+        changed = np.where(np.arange(n) < at, degrees + 273, (degrees + 273) * 9 / 5 * 2)
+        assert only(judged("scale-jumps", view({"x": changed}, y, part=np.zeros(n)))).failed
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_numbers_that_vary_are_no_jump(view: Any, judged: Any, seed: int) -> None:
     """However skewed they are."""

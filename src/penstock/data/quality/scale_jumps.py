@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +16,11 @@ BLOCKS, LEAST_PER_BLOCK = 24, 25
 WIDE = 3  # blocks on each side of a cut that are compared
 SURE = 5.0  # standard errors
 ALIKE = 0.1  # of the distance by which the quartiles moved: so far they may differ
+BESIDE, ACROSS = (
+    2.0,
+    5.0,
+)  # times the drift within each side, of the blocks beside a cut, and of those on both sides of a block
+SEASONS = 2  # times that it went back, from which on a number goes up and down, and is in no other unit
 APART = 0.8  # Kolmogorov-Smirnov distance from which on two sides have little in common
 
 
@@ -26,7 +32,8 @@ class ScaleJumps:
         that of the source, cuts them into up to 24 blocks, and compares each number on both sides of each cut, three
         blocks wide. A jump is a place where the two sides hardly overlap (Kolmogorov-Smirnov distance of 0.8), and its size is the ratio
         of the medians of the absolute values; or where the quartiles of the absolute values beside zero are all multiplied by
-        about the same, surely (five standard errors) and by that much at least. It fails above the limit (2 times).
+        about the same, surely (five standard errors) and by that much at least. The change has to be abrupt, of more than the drift from block
+        to block on either side, and it must not go back twice: seasons do both. It fails above the limit (2 times).
     Why it matters
         A model takes 170 for 170 whether it is centimetres or inches. One changed unit spoils all rows behind it.
     Example that fails
@@ -61,7 +68,7 @@ class ScaleJumps:
 def _largest(values: np.ndarray, blocks: int) -> tuple[float, int, float, float]:
     """The largest jump: its size (1 where there is none), its place, and the medians before and after."""
     edges = np.linspace(0, len(values), blocks + 1).astype(int)
-    best = (1.0, 0, np.nan, np.nan)
+    best, level = (1.0, 0, np.nan, np.nan), 0.0
     for cut in range(1, blocks):
         sides = [
             values[edges[max(0, cut - WIDE)] : edges[cut]],
@@ -73,9 +80,48 @@ def _largest(values: np.ndarray, blocks: int) -> tuple[float, int, float, float]
         size = _multiplied(a, b)
         if _distance(a, b) >= APART:
             size = max(size, _ratio(np.median(np.abs(a)), np.median(np.abs(b))))
+        if size == 1 or not _is_abrupt(values, edges, cut):
+            continue
         if size > best[0]:
             best = (size, int(edges[cut]), float(np.median(a)), float(np.median(b)))
-    return best
+            level = float(
+                np.exp(np.mean([np.log(np.median(np.abs(side[side != 0]))) for side in (a, b) if side.any()]))
+            )
+    return (1.0, 0, np.nan, np.nan) if _turns(values, edges, level) >= SEASONS else best
+
+
+def _is_abrupt(values: np.ndarray, edges: np.ndarray, cut: int) -> bool:
+    """Whether the blocks beside a cut are further apart than each is from its own neighbour: a season drifts, a unit changes at once.
+
+    The change may lie within a block: the one behind the cut is left out then, and more is asked. Judged by the logarithms of the absolute values.
+    """
+    blocks = [values[edges[i] : edges[i + 1]] for i in range(len(edges) - 1)]
+    logs = [np.log(np.abs(block[np.isfinite(block) & (block != 0)])) for block in blocks]
+    for skipped, times in ((0, BESIDE), (1, ACROSS)):
+        before, after = cut - 1, cut + skipped
+        if after >= len(logs) or not (len(logs[before]) and len(logs[after])):
+            continue
+        step = abs(float(np.median(logs[after]) - np.median(logs[before])))
+        if step > times * max(_drift(logs, before, before - 1), _drift(logs, after, after + 1)):
+            return True
+    return False
+
+
+def _drift(logs: list[np.ndarray], at: int, beside: int) -> float:
+    """How far a block is surely from its neighbour on the same side; 0 where there is none."""
+    if not 0 <= beside < len(logs) or min(len(logs[at]), len(logs[beside])) < 2:
+        return 0.0
+    spread = [float(np.subtract(*np.percentile(logs[i], [75, 25]))) / 1.349 for i in (at, beside)]
+    error = 1.253 * float(np.hypot(*(s / np.sqrt(len(logs[i])) for s, i in zip(spread, (at, beside), strict=True))))
+    return max(0.0, abs(float(np.median(logs[at]) - np.median(logs[beside]))) - 2 * error)
+
+
+def _turns(values: np.ndarray, edges: np.ndarray, level: float) -> int:
+    """How often the medians of blocks go back to the side of a level (between the sizes before and after a jump) from which they came."""
+    blocks = (values[start:end] for start, end in pairwise(edges.tolist()))
+    sizes = (np.abs(block[np.isfinite(block) & (block != 0)]) for block in blocks)
+    above = [bool(np.median(size) > level) for size in sizes if len(size)]
+    return sum(one is not other for one, other in pairwise(above)) - 1
 
 
 def _multiplied(a: np.ndarray, b: np.ndarray) -> float:
