@@ -12,6 +12,7 @@ import yaml
 
 from penstock.errors import ExportError
 from penstock.packaging.exports.as_kubernetes import Kubernetes
+from penstock.packaging.exports.as_prometheus import job_of
 from penstock.packaging.exports.exporter import Shipment, export
 
 
@@ -125,6 +126,33 @@ def test_grpc_has_a_port_of_the_pods_and_of_the_service_where_it_is_asked_for(
         for kind in ("Deployment", "Service"):
             validate.validate(kinds[kind], "1.30", strict=True)
         assert ("--grpc" in (tmp_path / "k/README.md").read_text()) is grpc
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["open", "guarded"])
+def test_prometheus_finds_the_pods_under_the_job_that_its_rules_ask_for(
+    shipment: Callable[..., Shipment], tmp_path: Path, guarded: bool
+) -> None:
+    """By its Operator, or without; with token and TLS where pods ask for them. Annotations would give another job, and neither."""
+    more = {"serving": {"tls": {"certificate": "a", "key": "b"}}, "has_consumers": True} if guarded else {}
+    shipped = shipment(**more)
+    deployment = written(Kubernetes(), shipped, tmp_path / "k")["Deployment"]
+    pod = deployment["spec"]["template"]
+    assert "annotations" not in pod["metadata"]
+    monitor = yaml.safe_load((tmp_path / "k/prometheus/podmonitor.yaml").read_text())
+    (scrape,) = yaml.safe_load((tmp_path / "k/prometheus/scrape.yaml").read_text())
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    job = re.search(r'job="([^"]+)"', job_of(shipped.name))
+    assert job is not None
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": job[1]}]
+    assert scrape["job_name"] == job[1]
+    labels = pod["metadata"]["labels"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    ports = [port["name"] for port in pod["spec"]["containers"][0]["ports"]]
+    assert endpoint["port"] in ports
+    assert scrape["relabel_configs"][0]["regex"] == f"{labels['app.kubernetes.io/name']};http"
+    assert endpoint["scheme"] == scrape["scheme"] == ("https" if guarded else "http")
+    assert ("authorization" in endpoint, "authorization" in scrape) == (guarded, guarded)
+    assert ("tlsConfig" in endpoint, "tls_config" in scrape) == (guarded, guarded)
 
 
 def test_what_becomes_of_labels_for_another_pod_is_said(shipment: Callable[..., Shipment], tmp_path: Path) -> None:

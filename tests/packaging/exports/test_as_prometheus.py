@@ -13,6 +13,7 @@ import yaml
 
 from penstock.errors import ExportError
 from penstock.packaging.exports.as_grafana import Grafana
+from penstock.packaging.exports.as_kubernetes import Kubernetes
 from penstock.packaging.exports.as_prometheus import Prometheus
 from penstock.packaging.exports.exporter import Shipment, export
 from penstock.serving import metrics
@@ -114,6 +115,19 @@ def test_promtool_takes_rules_and_configuration(
     whole = "rule_files: [rules.yaml]\nscrape_configs:\n" + (done.folder / "scrape.yaml").read_text()
     (done.folder / "prometheus.yml").write_text(whole)
     assert "SUCCESS" in promtool("check", "config", str(done.folder / "prometheus.yml"))
+
+
+def test_promtool_takes_what_finds_the_pods_of_kubernetes(
+    shipment: Callable[..., Shipment], promtool: Callable[..., str], tmp_path: Path
+) -> None:
+    """But for the words that ask Kubernetes itself, which the promtool of Debian is built without."""
+    done = export(Kubernetes(), shipment(), tmp_path / "k")
+    scrape = (done.folder / "prometheus/scrape.yaml").read_text()
+    asks = "  kubernetes_sd_configs:\n    - role: pod\n"
+    assert asks in scrape
+    whole = "scrape_configs:\n" + scrape.replace(asks, "  static_configs: [{targets: ['pod:8000']}]\n")
+    (tmp_path / "prometheus.yml").write_text(whole)
+    assert "SUCCESS" in promtool("check", "config", str(tmp_path / "prometheus.yml"))
 
 
 def test_promtool_takes_every_query_of_the_dashboard(

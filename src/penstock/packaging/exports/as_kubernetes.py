@@ -8,6 +8,7 @@ from typing import ClassVar, final
 
 from penstock.errors import ExportError
 from penstock.packaging.exports.as_container import USER_ID
+from penstock.packaging.exports.as_prometheus import job_name
 from penstock.packaging.exports.exporter import Shipment
 from penstock.packaging.exports.in_image import CONSUMERS, GRPC_PORT, TLS, InImage
 from penstock.packaging.exports.templating import fill
@@ -16,6 +17,9 @@ PRE_STOP_S = 3
 """How long a pod that is told to stop goes on answering, until no new request is sent to it."""
 _GIB = 2**30
 FILES = ("deployment.yaml", "service.yaml", "autoscaler.yaml", "disruption.yaml", "kustomization.yaml", "README.md")
+
+WATCHING = ("podmonitor.yaml", "scrape.yaml")
+"""By which Prometheus finds the pods: not applied with the others, since a cluster may know no PodMonitor."""
 
 
 @final
@@ -58,6 +62,7 @@ class Kubernetes:
             "tls": TLS,
             "grpc_port": GRPC_PORT,
             "name": _named(shipment),
+            "job": job_name(shipment.name),
             "image": image,
             "version": str(shipment.version or "none"),
             "digest": shipment.bundle.digest,
@@ -74,8 +79,9 @@ class Kubernetes:
             "keyed": shipment.is_keyed,
             "keeps_labels": inside.settings.get("journal", {}).get("unknown_labels") == "keep",
         }
-        for file in FILES:
-            (folder / file).write_text(fill(f"kubernetes/{file}", **values), encoding="utf-8")
+        (folder / "prometheus").mkdir()
+        for file, template in (*((file, file) for file in FILES), *((f"prometheus/{file}", file) for file in WATCHING)):
+            (folder / file).write_text(fill(f"kubernetes/{template}", **values), encoding="utf-8")
         hints = [
             f"the image: penstock export container{' --grpc' if self.grpc else ''}, built and pushed as {image}",
             "kubectl apply -k {folder}",

@@ -50,13 +50,19 @@ class Prometheus:
         (folder / "scrape.yaml").write_text(_scrape(shipment.name, self.target, is_tls=is_tls), encoding="utf-8")
         return [
             "rule_files: [rules.yaml] in prometheus.yml, and what scrape.yaml holds under scrape_configs",
+            "pods of `penstock export kubernetes` are found by what its folder prometheus/ holds, in place of scrape.yaml",
             "where the server asks for tokens: penstock tokens create prometheus --scope metrics, into the credentials_file",
         ]
 
 
+def job_name(name: str) -> str:
+    """By which Prometheus knows a project's servers."""
+    return f"penstock-{name}"
+
+
 def job_of(name: str) -> str:
     """The job of a project's server, as a condition of PromQL. Prometheus may ask the servers of other projects, too."""
-    return f"job={json.dumps(f'penstock-{name}')}"
+    return f"job={json.dumps(job_name(name))}"
 
 
 def ratios(objectives: Mapping[str, Any], job: str) -> dict[str, tuple[float, str]]:
@@ -128,7 +134,7 @@ def _rule(
 
 def _scrape(name: str, target: str, *, is_tls: bool) -> str:
     lines = [
-        f"- job_name: {json.dumps(f'penstock-{name}')}  # by which rules and dashboard know the server",
+        f"- job_name: {json.dumps(job_name(name))}  # by which rules and dashboard know the server",
         "  scrape_interval: 15s",
         f"  scheme: {'https' if is_tls else 'http'}",
         "  static_configs:",
