@@ -16,7 +16,7 @@ WORTH = 0.005
 """Share of the loss that a change must save, beside being no chance."""
 MOST = 10.0
 """What one row loses at most: a few rows that lie far out would hide what is true of all others."""
-_STEPS = 20
+_STEPS = 12
 
 
 def losses(columns: np.ndarray, y: np.ndarray, task: Task) -> np.ndarray:
@@ -91,6 +91,6 @@ def _logistic(design: np.ndarray, target: np.ndarray) -> np.ndarray:
         else:
             break
         weights, saved, now = weights - step, now - after, after
-        if saved < 1e-6 * len(target):
+        if saved < 1e-4 * now + 1e-6 * len(target):
             break
     return weights

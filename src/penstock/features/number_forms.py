@@ -132,7 +132,7 @@ def form_of(values: np.ndarray, y: np.ndarray | None, task: Task) -> NumberForm:
     if not is_better(more, best):
         return form
     told = f"{zeros:.0%} of the rows are 0: whether it is above 0 tells more ({more.mean():.4f} for {best.mean():.4f})"
-    return NumberForm((*form.steps, f"clamp({{}}, 0, {np.float32(least)}, by=value)"), f"{form.why}; {told}", beside)
+    return NumberForm((*form.steps, f"clamp({{}}, 0, {np.float32(least)!s}, by=value)"), f"{form.why}; {told}", beside)
 
 
 def _alone(values: np.ndarray) -> np.ndarray:
