@@ -15,8 +15,9 @@ import pytest
 from penstock.bundle.numbers import number_text
 from penstock.bundle.preparing import FUNCTIONS
 from penstock.errors import ExportError
+from penstock.packaging.exports.as_wheel import Wheel
 from penstock.packaging.exports.exporter import Shipment, export
-from penstock.packaging.exports.in_browser import PREPARATIONS, RUNTIME_VERSION, Browser
+from penstock.packaging.exports.in_browser import PREPARATIONS, RUNTIME_FILES, RUNTIME_VERSION, Browser
 from penstock.testing.toy_bundle import ROWS
 
 Hosted = Callable[[Path], str]
@@ -175,6 +176,19 @@ def test_a_model_whose_preparation_javascript_lacks_is_refused(
     monkeypatch.setattr("penstock.packaging.exports.in_browser.functions_of", lambda _: {"pixels_rgb"})
     with pytest.raises(ExportError, match="cannot answer in a browser"):
         export(Browser(), shipment(), tmp_path / "page")
+
+
+def test_a_page_asks_for_no_privacy_key(
+    shipment: Callable[..., Shipment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no environment to hold one: it says what becomes of such fields instead."""
+    for name in RUNTIME_FILES:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(Shipment, "is_keyed", True)
+    told = "\n".join(export(Browser(tmp_path), shipment(), tmp_path / "page").hints)
+    assert "PENSTOCK_PRIVACY_KEY" not in told
+    assert "refuses them unless they come protected" in told
+    assert "PENSTOCK_PRIVACY_KEY" in "\n".join(export(Wheel(), shipment(), tmp_path / "wheel").hints)
 
 
 def test_a_folder_without_the_runtime_is_named(shipment: Callable[..., Shipment], tmp_path: Path) -> None:

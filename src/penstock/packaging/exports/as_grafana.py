@@ -15,6 +15,7 @@ class Grafana:
     """One JSON file, to be imported in Grafana, which then asks for the Prometheus that it reads."""
 
     name: ClassVar[str] = "grafana"
+    takes_key: ClassVar[bool] = False
 
     def write(self, shipment: Shipment, folder: Path) -> list[str]:
         job = job_of(shipment.name)

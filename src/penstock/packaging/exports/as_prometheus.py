@@ -27,6 +27,7 @@ class Prometheus:
     """
 
     name: ClassVar[str] = "prometheus"
+    takes_key: ClassVar[bool] = False
 
     def __init__(self, target: str = "localhost:8000") -> None:
         self.target = target

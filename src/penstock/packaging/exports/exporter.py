@@ -78,7 +78,10 @@ _KEY_HINT = (
 
 
 class Exporter(Protocol):
-    """One form of export. The constructor stores what may be chosen; plug-ins register under ``penstock.exports``."""
+    """One form of export. The constructor stores what may be chosen; plug-ins register under ``penstock.exports``.
+
+    Where what is written can take no privacy key, ``takes_key = False`` says so; else whoever exports a model that needs one is told where it is looked for.
+    """
 
     name: ClassVar[str]
 
@@ -145,7 +148,7 @@ def export(exporter: Exporter, shipment: Shipment, folder: Path) -> Export:
             _take_place(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    if shipment.is_keyed:
+    if shipment.is_keyed and getattr(exporter, "takes_key", True):
         hints = [*hints, _KEY_HINT]
     said = tuple(hint.replace("{folder}", str(folder)) for hint in hints)
     return Export(exporter.name, folder, shipment, names, size, said)

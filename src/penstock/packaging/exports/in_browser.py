@@ -55,6 +55,7 @@ class Browser:
     """
 
     name: ClassVar[str] = "browser"
+    takes_key: ClassVar[bool] = False
 
     def __init__(self, runtime: Path | None = None) -> None:
         self.runtime = runtime
@@ -84,7 +85,9 @@ class Browser:
             (folder / "ort").mkdir()
             for name in RUNTIME_FILES:
                 shutil.copyfile(source / name, folder / "ort" / name)
+        keyed = "personal columns are hashed or shifted, and a page has no privacy key: it refuses them unless they come protected"
         return [
+            *([keyed] if shipment.is_keyed else []),
             "try it: python -m http.server --directory {folder}, then http://127.0.0.1:8000",
             "any static web server will do; .mjs must be served as text/javascript, .wasm as application/wasm",
         ]
