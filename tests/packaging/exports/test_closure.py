@@ -23,7 +23,7 @@ def test_the_runtime_of_a_bundle_needs_numpy_and_onnxruntime_alone() -> None:
 def test_the_server_loads_no_ledger_and_no_training_stage() -> None:
     """The modules of the server, and the distributions that they import."""
     sources = closure("penstock.serving.server", "penstock.serving.supervisor")
-    assert {name.split(".")[1] for name in sources} == {"bundle", "errors", "objects", "parts", "serving"}
+    assert {name.split(".")[1] for name in sources} == {"bundle", "errors", "logic", "objects", "parts", "serving"}
     extras = {*OPTIONAL.values(), "google", "opentelemetry"}  # google.protobuf comes with gRPC
     assert others(sources) - extras <= set(SERVER)
 
