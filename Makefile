@@ -35,7 +35,7 @@ test: $(TEST_VENV)/.installed
 
 test-all: $(TEST_VENV)/.installed
 	tests/install-services
-	$(RUN_TESTS)
+	$(RUN_TESTS) --hypothesis-profile=search
 
 lint: $(TEST_VENV)/.installed
 	$(TEST_VENV)/bin/ruff check .
