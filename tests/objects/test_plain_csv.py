@@ -182,3 +182,12 @@ def test_a_file_without_names_gives_its_first_line(tmp_path: Path, options: Read
         detected = detect(path, options)
         rows = [list(row.values()) for batch in text_batches(path, detected, threads=1) for row in batch.to_pylist()]
         assert rows == [["1", "2"], ["3", "4"]]
+
+
+def test_batches_of_lines_of_about_one_length_are_full(tmp_path: Path) -> None:
+    """A piece of one row more than wanted would be two halves: the graph answers them one after the other."""
+    path = tmp_path / "table.csv"
+    numbers = np.random.default_rng(0).normal(size=(60_000, 4))
+    np.savetxt(path, numbers, delimiter=",", header="a,b,c,d", comments="", fmt="%.17g")
+    _, _, *usual, _ = (batch.num_rows for batch in text_batches(path, detect(path, ReadOptions()), 8_192, threads=1))
+    assert min(usual) > 7_500

@@ -32,6 +32,8 @@ ENOUGH_ROWS = 4_096
 BATCH_BYTES = 16 * 1024 * 1024
 """Rows that are read are put together until there are as many, or as many bytes of them, and worked on at a time."""
 _MOST_THREADS = 8
+DEEP = 2
+"""Batches under way for each thread, so that none waits while answers are written and rows are read."""
 
 
 @dataclass(slots=True)
@@ -279,7 +281,7 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def in_order(work: Callable[[Any], Any], items: Iterator[Any], threads: int) -> Iterator[Any]:
-    """What `work` makes of each item, in order; at most one item more than there are threads is under way."""
+    """What `work` makes of each item, in order; at most `DEEP` items for each thread are under way, and one more."""
     if threads == 1:
         yield from map(work, items)
         return
@@ -288,7 +290,7 @@ def in_order(work: Callable[[Any], Any], items: Iterator[Any], threads: int) -> 
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > threads:
+                if len(waiting) > DEEP * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
