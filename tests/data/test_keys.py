@@ -59,5 +59,5 @@ def test_a_part_that_comes_out_empty_is_refused(stores: Stores, how: dict[str, A
     """Where all rows have a name or two there is no test; it was one line among many."""
     with pytest.raises(SplitError, match="there is no valid row") as error:
         stores.ingest(table(["x"] * 300), **how)
-    assert "300 rows have 1 " in error.value.why
+    assert "of 300 rows there are 1 " in error.value.why
     assert "'name'" in error.value.why

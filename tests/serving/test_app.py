@@ -52,7 +52,7 @@ def test_answers_are_those_of_the_bundle_with_an_id(
     assert (reply["model"], reply["version"], reply["slot"]) == ("toy", 1, "blue")
     expected = Bundle.load(toys(1, task)).predict(ROWS)
     for got, answer in zip(reply["predictions"], expected, strict=True):
-        assert len(got.pop("id")) == 26
+        assert len(got.pop("id")) == 32
         assert got == json.loads(json.dumps({k: v for k, v in answer.items() if k != "withheld"}))
     assert {"answer", "abstain"} == {got["decision"] for got in reply["predictions"]}
 

@@ -21,6 +21,7 @@ from penstock.bundle.runtime import Bundle
 from penstock.errors import BundleError, ServingError
 from penstock.serving.acknowledgements import wait_for_epoch, workers
 from penstock.serving.journal import find, read
+from penstock.serving.prediction_ids import segment_part_of
 from penstock.serving.segments import ReadReport, segments
 from penstock.serving.server import serve
 from penstock.serving.slots import SlotState
@@ -216,7 +217,9 @@ def test_two_workers_share_a_port_and_a_crashed_one_is_replaced(
     while len(seen) < 2 and time.monotonic() < deadline:  # a fresh connection lands on either
         status, reply = server.ask("POST", "/predict", ASK)
         assert (status, reply["version"]) == (200, 2)
-        seen.add(find(state_dir / "journal", reply["predictions"][0]["id"]) and reply["predictions"][0]["id"][9:15])
+        told = reply["predictions"][0]["id"]
+        find(state_dir / "journal", told)
+        seen.add(segment_part_of(told))  # each writes segments of its own
     assert len(seen) == 2
     os.kill(first[0].pid, signal.SIGKILL)
     serving: set[int] = set()

@@ -248,7 +248,8 @@ class _Work:
         if self.old is not None and parent is None:
             self.warnings += ingest_told.of_redealing(self.old, request, parts)
 
-        quiet = frozenset(one["column"] for one in personal)  # hints among them: none of their values is told
+        # Hints among them: none of their values is told. Of a column that is only said to be kept nothing was found.
+        quiet = frozenset(one["column"] for one in personal if one.keys() - {"column", "action"})
         if grown is None:
             found = infer_gathered(self.ledger, request, self.privacy, gathered, target, parts, parent)
             found = replace(found, columns=tuple(one.quiet() if one.name in quiet else one for one in found.columns))
