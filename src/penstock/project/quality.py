@@ -10,7 +10,7 @@ LIMITS: dict[str, float] = {
     "split-duplicates": 0.01,
     "near-duplicate-texts": 0.02,
     "label-conflicts": 0.01,
-    "label-errors": 0.04,
+    "label-errors": 0.035,
     "too-good-column": 0.95,
     "dominant-column": 3.0,
     "target-copy": 0.98,

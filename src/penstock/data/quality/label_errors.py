@@ -31,9 +31,9 @@ class LabelErrors:
         wrong labels make a model less sure of all rows, so that a fixed probability would find none. Of a regression, rows are suspect
         that lie more than 5 robust standard deviations from their prediction, where the spread is that of rows with such inputs, foretold by
         a second model; positive numbers are taken as logarithms where these are less skewed. It fails where surely (95 %) more than the
-        limit's share (4 %) of the rows are suspect. Rows of classes with fewer than 10 rows are not judged; at most 20,000 rows are, drawn by a
+        limit's share (3.5 %) of the rows are suspect. Rows of classes with fewer than 10 rows are not judged; at most 20,000 rows are, drawn by a
         seed. A suspect row may also be a rare but right one: look at it. Where classes overlap, few wrong labels cannot be told from rare
-        right ones: a fifth of wrong labels is found in most tables, a tenth where classes are told apart well.
+        right ones: a tenth to a fifth of wrong labels is found, a twentieth where classes are told apart well.
     Why it matters
         Wrong labels teach what is wrong, and, among the test rows, punish the model that is right.
     Example that fails
