@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from penstock.serving.prediction_ids import LENGTH
+
 
 @dataclass
 class Told:
@@ -125,7 +127,7 @@ def ask(port: int, body: bytes, seconds: float, connections: int, rate: float | 
                 told.at.append(one.due - start)
                 told.took.append(done - one.due)
                 place = content.index(b'"id":"') + 6
-                told.ids.append(content[place : place + 26].decode())
+                told.ids.append(content[place : place + LENGTH].decode())
             else:
                 told.refused[status] = told.refused.get(status, 0) + 1
             waiting -= 1
