@@ -24,7 +24,7 @@ from penstock.serving.bodies import parse_object
 from penstock.serving.folder import ServingFolder
 from penstock.serving.journal import read
 from penstock.serving.journal_writer import JournalSettings, JournalWriter
-from penstock.serving.labels import LabelBook
+from penstock.serving.labels import accept_labels
 from penstock.serving.protocols import mlflow, tensorflow
 from penstock.serving.protocols.open_inference import _header_length
 from penstock.serving.protocols.tensors import DTYPES, read_inference
@@ -199,7 +199,7 @@ def test_messages_of_grpc(bundle: Bundle, data: st.DataObject) -> None:
 @given(items=st.lists(st.dictionaries(st.sampled_from(["id", "key", "label", "author", "at", "x"]), VALUES, max_size=4) | VALUES, max_size=3))  # fmt: skip
 def test_labels(bundle: Bundle, tmp_path: Path, items: list[Any]) -> None:
     """Each is judged by itself: nothing but a verdict comes of any of them."""
-    result = LabelBook(tmp_path).judge(items, bundle.decoder, bundle.read_key)
+    result = accept_labels(tmp_path, items, bundle.decoder, bundle.read_key)
     assert len(result.rejected) == len(items)  # nothing was ever predicted here
 
 

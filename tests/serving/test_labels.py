@@ -26,6 +26,12 @@ from penstock.serving.settings import JournalSettings
 from penstock.testing.toy_bundle import toy_parts
 
 BINARY = toy_parts("binary")[0]
+
+
+def judged(book: LabelBook, items: list[Any], decoder: Decoder, **how: Any) -> LabelResult:
+    return book.decide(book.read(items, decoder, **how))
+
+
 MULTICLASS = toy_parts("multiclass")[0]
 REGRESSION = toy_parts("regression")[0]
 
@@ -197,10 +203,10 @@ def test_what_two_servers_answer_and_are_told_comes_together_by_copying_their_se
         ids[name] = [json.loads(one)[0]["id"] for one in left]
     assert len({*ids["one"], *ids["other"]}) == 100
     one = LabelBook(tmp_path / "one", "keep")
-    refused = one.judge([{"key": "k", "label": "yes"}, {"id": ids["other"][0][:-1] + "?", "label": "yes"}], BINARY)
+    refused = judged(one, [{"key": "k", "label": "yes"}, {"id": ids["other"][0][:-1] + "?", "label": "yes"}], BINARY)
     assert [no.code for no in refused.rejected] == ["unknown-prediction"] * 2
     told = [{"id": ids["other"][7], "label": "yes"}, {"id": ids["one"][7], "label": "no"}]
-    result = one.judge([*told, {"id": ids["other"][8], "label": "perhaps"}], BINARY)
+    result = judged(one, [*told, {"id": ids["other"][8], "label": "perhaps"}], BINARY)
     assert result.to_json() == {
         "accepted": 2,
         "rejected": [{"index": 2, "code": "bad-label", "why": result.rejected[0].why}],
@@ -208,7 +214,7 @@ def test_what_two_servers_answer_and_are_told_comes_together_by_copying_their_se
     }
     with JournalWriter(tmp_path / "one") as writer:
         writer.labels([label.to_json() for label in result.new])
-    assert one.judge(told, BINARY).new == []
+    assert judged(one, told, BINARY).new == []
     together = tmp_path / "together"
     together.mkdir()
     for name in ("one", "other"):
@@ -227,7 +233,7 @@ def test_a_label_of_another_server_is_for_the_model_that_is_live(tmp_path: Path)
     journalled(tmp_path / "one", None)
     book = LabelBook(tmp_path / "one", "keep")
     items = [{"id": elsewhere, "label": "yes", "model": name} for name in ("toy", "grades")]
-    result = book.judge(items, BINARY, model="toy", others=lambda model, version: None)
+    result = judged(book, items, BINARY, model="toy", others=lambda model, version: None)
     assert (result.unmatched, [no.code for no in result.rejected]) == (1, ["unknown-model"])
 
 
@@ -250,11 +256,11 @@ def test_a_book_reads_on_as_the_journal_grows(tmp_path: Path) -> None:
     book = LabelBook(tmp_path)
     assert book.latest() == {}
     (first,) = journalled(tmp_path, "k")
-    assert book.judge([{"key": "k", "label": "yes"}], BINARY).accepted == 1
+    assert judged(book, [{"key": "k", "label": "yes"}], BINARY).accepted == 1
     (second,) = journalled(tmp_path, "k")
     taken(tmp_path, {"id": first, "label": "no"})
     assert book.latest()[first].label == "no"
-    (new,) = book.judge([{"key": "k", "label": "yes"}], BINARY).new
+    (new,) = judged(book, [{"key": "k", "label": "yes"}], BINARY).new
     assert new.id == second
 
 
@@ -275,15 +281,15 @@ def test_a_book_forgets_what_retention_deletes(tmp_path: Path) -> None:
     for n in range(12):
         journalled(tmp_path, f"key-{n}")
         taken(tmp_path, {"key": f"key-{n}", "label": "yes"})
-    assert book.judge([{"key": "key-0", "label": "yes"}], BINARY).accepted == 1
+    assert judged(book, [{"key": "key-0", "label": "yes"}], BINARY).accepted == 1
     assert (len(book._labels), len(book._keys)) == (12, 12)
     for _, path in segments(tmp_path)[:12]:  # the predictions and labels of the first six
         path.unlink()
     late = LabelBook(tmp_path)  # one that never saw them
     for one in (book, late):
-        (rejection,) = one.judge([{"key": "key-0", "label": "yes"}], BINARY).rejected
+        (rejection,) = judged(one, [{"key": "key-0", "label": "yes"}], BINARY).rejected
         assert rejection.code == "unknown-prediction"
-        assert one.judge([{"key": "key-7", "label": "yes"}], BINARY) == LabelResult(1, [])
+        assert judged(one, [{"key": "key-7", "label": "yes"}], BINARY) == LabelResult(1, [])
         assert (len(one._labels), len(one._keys)) == (6, 6)
 
 
@@ -293,7 +299,7 @@ def test_a_label_stays_out_of_memory_where_only_its_prediction_is_gone(tmp_path:
     journalled(tmp_path, "b")
     segments(tmp_path)[0][1].unlink()
     book = LabelBook(tmp_path)
-    assert book.judge([{"key": "b", "label": "yes"}], BINARY).accepted == 1
+    assert judged(book, [{"key": "b", "label": "yes"}], BINARY).accepted == 1
     assert (len(book._labels), len(book._keys)) == (0, 1)
 
 
@@ -301,14 +307,14 @@ def test_keys_are_known_up_to_a_number_and_the_refusal_of_others_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that were asked last; by id every label finds its prediction."""
-    monkeypatch.setattr(labels, "MOST_KEYS", 3)
     (first,) = journalled(tmp_path, "a")
     journalled(tmp_path, "b", "c", "a", "d")
     book = LabelBook(tmp_path)
-    assert book.judge([{"key": key, "label": "yes"} for key in ("a", "c", "d")], BINARY).accepted == 3
-    (rejection,) = book.judge([{"key": "b", "label": "yes"}], BINARY).rejected
+    monkeypatch.setattr(book._keys, "most", 3)
+    assert judged(book, [{"key": key, "label": "yes"} for key in ("a", "c", "d")], BINARY).accepted == 3
+    (rejection,) = judged(book, [{"key": "b", "label": "yes"}], BINARY).rejected
     assert "of the 3 keys asked last; name older ones by id" in rejection.why
-    assert book.judge([{"id": first, "label": "yes"}], BINARY).accepted == 1
+    assert judged(book, [{"id": first, "label": "yes"}], BINARY).accepted == 1
 
 
 def test_labels_by_id_do_not_wait_for_keys_to_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,23 +322,23 @@ def test_labels_by_id_do_not_wait_for_keys_to_be_read(tmp_path: Path, monkeypatc
     (first,) = journalled(tmp_path, "a")
     book = LabelBook(tmp_path)
     begun, may_end = threading.Event(), threading.Event()
-    scanned = book._key_scan.new_payloads
+    scanned = book._keys._scan.new_payloads
 
     def slowly(start: bytes) -> Any:
         begun.set()
         assert may_end.wait(60)
         return scanned(start)
 
-    monkeypatch.setattr(book._key_scan, "new_payloads", slowly)
+    monkeypatch.setattr(book._keys._scan, "new_payloads", slowly)
     reading = threading.Thread(target=book.read_keys)
     reading.start()
     try:
         assert begun.wait(60)
-        assert book.judge([{"id": first, "label": "yes"}], BINARY).accepted == 1
+        assert judged(book, [{"id": first, "label": "yes"}], BINARY).accepted == 1
     finally:
         may_end.set()
         reading.join()
-    assert book.judge([{"key": "a", "label": "yes"}], BINARY).accepted == 1
+    assert judged(book, [{"key": "a", "label": "yes"}], BINARY).accepted == 1
 
 
 def test_a_few_labels_do_not_wait_for_many_to_be_looked_up(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from penstock.serving import scanning
 from penstock.serving.journal_writer import JournalWriter
+from penstock.serving.prediction_ids import PredictionId
 from penstock.serving.scanning import JournalScan
 from penstock.serving.segments import segments
 from penstock.serving.settings import JournalSettings
@@ -82,8 +83,16 @@ def test_a_segment_that_retention_deletes_is_forgotten(tmp_path: Path) -> None:
         scan = JournalScan(tmp_path)
         codes(scan)
         oldest, *rest = scan.numbers
+        assert scan.there() is not None  # to begin with, there may be anything
+        assert scan.there() is None
         segments(tmp_path)[0][1].unlink()
         writer.error(400, "more")
         assert codes(scan) == ["more"]
-        assert (scan.numbers[0], scan.deletions) == (rest[0], 1)
-        assert oldest not in scan.numbers
+        assert scan.numbers[0] == rest[0]
+        is_there = scan.there()
+        assert is_there is not None
+        assert [is_there(str(PredictionId(0, number, 0, 0))) for number in (oldest, rest[0], scan.numbers[-1] + 1)] == [
+            False,
+            True,
+            True,
+        ]

@@ -10,16 +10,12 @@ Where several servers answer together, a label may come to another one than gave
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
-
-import orjson
 
 from penstock.bundle.decoder import Decoder
 from penstock.bundle.kinds import Kind
@@ -31,7 +27,8 @@ from penstock.serving.instants import iso_now, iso_of, parse_instant
 from penstock.serving.journal import Answered, Kept, find_answered, to_record
 from penstock.serving.journal_writer import JournalWriter
 from penstock.serving.judges import Judge, Judges, ReadKey
-from penstock.serving.prediction_ids import PredictionId, parse_id, segment_part, segment_part_of
+from penstock.serving.latest_keys import LatestKeys
+from penstock.serving.prediction_ids import PredictionId, parse_id
 from penstock.serving.scanning import JournalScan
 
 _plain_key: ReadKey = column_reader(ColumnSpec("key", Kind.IDENTIFIER))
@@ -90,10 +87,6 @@ class LabelsRead:
     unmatched: int = 0
 
 
-MOST_KEYS = 1_000_000
-"""Of which the latest prediction is known, of those predicted last: some 400 MB of a worker that takes labels by key."""
-
-
 class LabelBook:
     """What the journal knows of labels and keys, read on as the journal grows, and forgotten with what retention deletes. May be shared
     between threads.
@@ -107,25 +100,8 @@ class LabelBook:
     def __init__(self, folder: Path, unknown: Literal["refuse", "keep"] = "refuse") -> None:
         self.folder, self.unknown = folder, unknown
         self._labels: dict[str, list[Label]] = {}  # prediction id -> labels in the order of writing
-        # Model and key -> id of the latest prediction, those read last at the end; filled once a label comes by key.
-        self._keys: OrderedDict[tuple[str, str], str] = OrderedDict()
-        self._has_forgotten = False  # keys that were too many
-        self._label_scan = JournalScan(folder)
-        self._key_scan = JournalScan(folder)
-        self._followed = {self._label_scan: -1, self._key_scan: -1}  # deletions of segments
-        self._lock, self._key_lock = threading.Lock(), threading.Lock()
-
-    def judge(
-        self,
-        items: Sequence[Any],
-        decoder: Decoder,
-        read_key: ReadKey | None = None,
-        *,
-        model: str | None = None,
-        others: Judges | None = None,
-    ) -> LabelResult:
-        """Decide on each label, and say what has to be stored: `read`, then `decide`. Stores nothing itself. Parameters as `read`."""
-        return self.decide(self.read(items, decoder, read_key, model=model, others=others))
+        self._scan, self._lock = JournalScan(folder), threading.Lock()
+        self._keys = LatestKeys(folder)
 
     def read(
         self,
@@ -168,7 +144,7 @@ class LabelBook:
         seen: dict[str, list[Label]] = {}
         with self._lock:
             self._read_labels()
-            if (is_there := self._deleted(self._label_scan)) is not None:
+            if (is_there := self._scan.there()) is not None:
                 self._labels = {one: labels for one, labels in self._labels.items() if is_there(one)}
             for label, explicit in read.labels:
                 known = self._labels.get(label.id, []) + seen.get(label.id, [])
@@ -180,8 +156,7 @@ class LabelBook:
     def read_keys(self) -> None:
         """Read which predictions keys mean. The first time it is the whole journal: labels by id need not wait for that, if it is done
         before others are judged."""
-        with self._key_lock:
-            self._read_keys()
+        self._keys.read()
 
     def latest(self) -> dict[str, Label]:
         """The label that holds for each labelled prediction."""
@@ -233,19 +208,16 @@ class LabelBook:
             )
         whose = model if model is not None else judging.model
         text = _read(judging.reader(whose), key)
-        found = self._latest(whose, text)
+        found = self._keys.of(whose, text)
         if found is None:
             of = "" if model is None else f" of {model!r}"
-            among = f", of the {MOST_KEYS:,} keys asked last; name older ones by id" if self._has_forgotten else ""
+            among = (
+                f", of the {self._keys.most:,} keys asked last; name older ones by id"
+                if self._keys.has_forgotten
+                else ""
+            )
             raise _RejectedError("unknown-prediction", f"no journalled prediction{of} has the key {text!r}{among}")
         return (*self._known_id(found, judging, model), text)
-
-    def _latest(self, model: str | None, key: str) -> str | None:
-        """The latest prediction with a key, of one model or of any."""
-        with self._key_lock:
-            if model is not None:
-                return self._keys.get((model, key))
-            return max((found for (_, one), found in self._keys.items() if one == key), default=None)
 
     def _known_id(self, text: Any, judging: _Judging, model: str | None) -> tuple[str, Answered]:
         """An id as it is written, and what answered; for one of another server that is the model that is live, or `model`, without rows."""
@@ -274,39 +246,9 @@ class LabelBook:
         return found
 
     def _read_labels(self) -> None:
-        for payload in self._label_scan.new_payloads(b'{"kind":"label"'):
+        for payload in self._scan.new_payloads(b'{"kind":"label"'):
             for item in to_record(payload).labels:
                 self._labels.setdefault(item["id"], []).append(Label(**item))
-
-    def _read_keys(self) -> None:
-        keys = self._keys
-        for payload in self._key_scan.new_payloads(b'{"kind":"predict"'):
-            if b'"key":' not in payload:
-                continue
-            model, answers = _answers(payload)
-            for answer in answers:
-                if answer.get("key") is not None:
-                    key = (model, answer["key"])
-                    keys[key] = max(answer["id"], keys.pop(key, ""))  # ids sort by time
-            while len(keys) > MOST_KEYS:
-                keys.popitem(last=False)
-                self._has_forgotten = True
-        if (is_there := self._deleted(self._key_scan)) is not None:
-            self._keys = OrderedDict((key, one) for key, one in keys.items() if is_there(one))
-
-    def _deleted(self, scan: JournalScan) -> Callable[[str], bool] | None:
-        """What tells of a prediction whether the journal has it still; None where nothing was deleted since it was asked for."""
-        if self._followed[scan] == scan.deletions:
-            return None
-        self._followed[scan] = scan.deletions
-        parts = [segment_part(number) for number in scan.numbers]
-        newest, there = (parts or [""])[-1], frozenset(parts)
-
-        def is_there(prediction: str) -> bool:
-            part = segment_part_of(prediction)
-            return part in there or part > newest  # of a segment that has come since
-
-        return is_there
 
 
 def are_by_key(items: Sequence[Any]) -> bool:
@@ -329,7 +271,8 @@ def accept_labels(
     ------
     StoreFull : no space is left.
     """
-    result = LabelBook(folder).judge(items, decoder, read_key, model=model, others=others)
+    book = LabelBook(folder)
+    result = book.decide(book.read(items, decoder, read_key, model=model, others=others))
     if result.new:
         with JournalWriter(folder, deletes=False) as writer:
             writer.labels([label.to_json() for label in result.new])
@@ -389,13 +332,6 @@ class _Judging:
     def reader(self, model: str | None) -> ReadKey:
         """What reads a key before the prediction is known that it belongs to."""
         return self.live.read_key if model == self.model else _plain_key
-
-
-def _answers(payload: bytes) -> tuple[str, list[dict[str, Any]]]:
-    """The model that answered, and what it answered."""
-    head_end = payload.index(b"\n") + 1
-    head = orjson.loads(payload[:head_end])
-    return sys.intern(head["model"]), orjson.loads(payload[head_end + head["request_bytes"] :])
 
 
 def _target_value(value: Any, decoder: Decoder) -> Any:

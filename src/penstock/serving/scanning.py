@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from penstock.serving.prediction_ids import segment_part, segment_part_of
 from penstock.serving.segments import (
     FRAME,
     ReadReport,
@@ -29,16 +30,11 @@ _SETTLED_COARSE_NS = 2_500_000_000
 
 
 class JournalScan:
-    """Reads a growing journal on from where it stopped the last time.
-
-    Attributes
-    ----------
-    deletions : how often it has found that segments are gone.
-    """
+    """Reads a growing journal on from where it stopped the last time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.deletions = 0
+        self._has_lost = True  # segments, since `there` told of them
         self._known: set[str] = set()  # names of what was there at the last look
         self._growing: dict[int, int] = {}  # segment that may grow -> offset up to which it was read
         self._changed_ns = -1  # of the folder, at the last look; -1: look again
@@ -59,6 +55,20 @@ class JournalScan:
         """Of the segments that were there at the last look, in their order."""
         return sorted(filter(None, map(number_of, self._known)))
 
+    def there(self) -> Callable[[str], bool] | None:
+        """What tells of a prediction whether the journal has it still, as of the last look; None where nothing is gone since the last time."""
+        if not self._has_lost:
+            return None
+        self._has_lost = False
+        parts = [segment_part(number) for number in self.numbers]
+        newest, known = (parts or [""])[-1], frozenset(parts)
+
+        def is_there(prediction: str) -> bool:
+            part = segment_part_of(prediction)
+            return part in known or part > newest  # of a segment that has come since
+
+        return is_there
+
     def _look(self) -> bool:
         """List the folder where it has changed; whether it had."""
         now_ns = time.time_ns()
@@ -74,7 +84,7 @@ class JournalScan:
         for number in filter(None, map(number_of, names - self._known)):
             self._growing.setdefault(number, 0)
         if gone := self._known - names:
-            self.deletions += 1
+            self._has_lost = True
             for number in filter(None, map(number_of, gone)):
                 self._growing.pop(number, None)
         self._known = names
