@@ -12,7 +12,7 @@ import pytest
 
 from penstock.errors import ServingError
 from penstock.serving.acknowledgements import STARTING, workers
-from penstock.serving.server import _listen
+from penstock.serving.listening import listen
 from penstock.serving.settings import ServeSettings
 from penstock.serving.slots import SlotState
 from penstock.serving.team import Member, Team
@@ -26,7 +26,7 @@ def team(
     monkeypatch.setattr("penstock.serving.team._SILENT_S", 3.0)
     deploy(1)
     teams = []
-    with _listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", 0) as listening:
 
         def make(count: int) -> Team:
             teams.append(Team(tmp_path / "serving", listening, ServeSettings(), count))

@@ -20,6 +20,7 @@ import msgspec
 from penstock.errors import PenstockError, ServingError
 from penstock.serving.draining import Flag
 from penstock.serving.folder import ServingFolder
+from penstock.serving.listening import address_of, grpc_address_of, listen, refuse_taken
 from penstock.serving.logs import configured
 from penstock.serving.metrics import begin_metrics
 from penstock.serving.openness import open_to_all
@@ -82,10 +83,10 @@ def serve(
             way_out="run `penstock run`, then `penstock deploy`",
         )
     if settings.grpc_port:
-        _refuse_taken(host, settings.grpc_port)
-    listening = _listen(host, port)
-    address = _address(host, listening, "http" if settings.tls is None else "https")
-    ready = (lambda grpc_port: on_ready(address, _grpc_address(host, grpc_port))) if on_ready else (lambda _: None)
+        refuse_taken(host, settings.grpc_port)
+    listening = listen(host, port)
+    address = address_of(host, listening, "http" if settings.tls is None else "https")
+    ready = (lambda grpc_port: on_ready(address, grpc_address_of(host, grpc_port))) if on_ready else (lambda _: None)
 
     def begin() -> None:
         begin_metrics(state_dir, settings.objectives)
@@ -315,64 +316,6 @@ def run_worker(
             signal.signal(number, handler)
     if worker.failure is not None:
         raise worker.failure
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise _cannot_listen(host, port, error) from error
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    _end_half_open_connections(listening)
-    try:
-        listening.bind(address)
-        listening.listen(2048)
-    except OSError as error:
-        listening.close()
-        raise _cannot_listen(host, port, error) from error
-    return listening
-
-
-def _refuse_taken(host: str, port: int) -> None:
-    """Refuse a port of gRPC that somebody has: workers share theirs, and the system would have them share a stranger's, too."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind(address)
-    except OSError as error:
-        raise ServingError(
-            f"gRPC cannot listen on {host}:{port}",
-            why=error.strerror or str(error),
-            way_out="choose another port: --grpc-port N",
-        ) from error
-
-
-def _end_half_open_connections(listening: socket.socket) -> None:
-    """Have the system ask clients that are silent whether they are still there; connections inherit it."""
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000)):
-        option = getattr(socket, name, None)  # not every system has each
-        if option is not None:
-            listening.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> ServingError:
-    return ServingError(
-        f"cannot listen on {host}:{port}",
-        why=error.strerror or str(error),
-        way_out=f"stop what listens there, or choose another port: --port {port + 1 if 0 < port < 65535 else 8001}",
-    )
-
-
-def _address(host: str, listening: socket.socket, scheme: str) -> str:
-    port = listening.getsockname()[1]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-def _grpc_address(host: str, port: int | None) -> str | None:
-    return None if port is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def main(arguments: list[str] | None = None) -> int:
