@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from penstock.bundle.decoder import ColumnSpec, EncodedColumn, Kind
+from penstock.data.column_finding import ColumnFinding
 from penstock.data.evidence import Evidence
-from penstock.data.kinds import ColumnFinding, infer_column
+from penstock.data.kinds import infer_column
 from penstock.data.writing import Written
 from penstock.errors import SchemaMismatch
 

@@ -26,8 +26,9 @@ from penstock.serving.journal import read
 from penstock.serving.journal_writer import JournalSettings, JournalWriter
 from penstock.serving.labels import accept_labels
 from penstock.serving.protocols import mlflow, tensorflow
+from penstock.serving.protocols.datatypes import DTYPES
 from penstock.serving.protocols.open_inference import _header_length
-from penstock.serving.protocols.tensors import DTYPES, read_inference
+from penstock.serving.protocols.tensors import read_inference
 from penstock.serving.segments import ReadReport, segments
 from penstock.serving.shelf import read_shelf
 from penstock.serving.slots import SlotState, read_slots

@@ -17,9 +17,9 @@ from penstock.bundle.decoder import ColumnSpec, EncodedColumn
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.values import class_text
 from penstock.data import chunks
+from penstock.data.column_finding import ColumnFinding
 from penstock.data.evidence import MISSING_MARKERS, Evidence, plain_numbers
 from penstock.data.infer import Inference
-from penstock.data.kinds import ColumnFinding
 from penstock.data.memory import RowMemory
 from penstock.data.request import Request
 from penstock.data.sample import Sample

@@ -16,7 +16,7 @@ from penstock.bundle.decoder import ColumnSpec, Decoder, Frame, Kind
 from penstock.bundle.history import History, Past
 from penstock.bundle.kinds import Task
 from penstock.bundle.specs import EncodedColumn
-from penstock.data.kinds import ColumnFinding
+from penstock.data.column_finding import ColumnFinding
 from penstock.data.split import TEST, TRAIN, VALID
 from penstock.errors import DeclarationError
 

@@ -11,8 +11,9 @@ import numpy as np
 from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, Kind
 from penstock.bundle.kinds import Task
 from penstock.bundle.specs import Label
+from penstock.data.column_finding import ColumnFinding
 from penstock.data.evidence import Evidence, plain_numbers
-from penstock.data.kinds import ColumnFinding, infer_column
+from penstock.data.kinds import infer_column
 from penstock.data.target import infer_target
 from penstock.data.writing import NOT_SAID, Writing
 from penstock.errors import SchemaMismatch, TargetError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -15,6 +15,7 @@ from penstock.bundle.images import is_image_url
 from penstock.bundle.numbers import plain_number
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.values import column_reader
+from penstock.data.column_finding import ColumnFinding, in_full, listed, plain, share_told, shown
 from penstock.data.digits import EXACT, origin_of, told_of_lost
 from penstock.data.evidence import (
     MISSING_MARKERS,
@@ -39,28 +40,6 @@ _WHOLE = re.compile(r"[+-]?[0-9]+")
 _INFINITE = frozenset({"inf", "infinity", "∞"})
 _CAMEL_ID = re.compile(r"[a-z](Id|ID|UUID)$")
 _CODE_NAME = re.compile(r"(^|[_\W])(zip|zipcode|postcode|postal|code|cd|type)$|[a-z](Code|Type|Zip)$", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnFinding:
-    """What was found of a column: its kind and why, and what a person should look at."""
-
-    name: str
-    kind: Kind
-    why: str
-    warnings: tuple[str, ...] = field(default=())
-    guessed: tuple[str, ...] = field(
-        default=()
-    )  # formats of dates, where day and month may as well be the other way round
-
-    def quiet(self) -> ColumnFinding:
-        """The same of a column that may be personal: nothing that quotes a value of it."""
-        why = f"{self.kind}; its values may be personal, and are not shown" if _quotes(self.why) else self.why
-        return replace(self, why=why, warnings=tuple(told for told in self.warnings if not _quotes(told)))
-
-    def to_json(self) -> dict[str, object]:
-        guessed = {"guessed": list(self.guessed)} if self.guessed else {}
-        return {"name": self.name, "kind": str(self.kind), "why": self.why, "warnings": list(self.warnings), **guessed}
 
 
 def infer_column(
@@ -104,10 +83,6 @@ def infer_column(
     return spec, replace(finding, why=why)
 
 
-def _quotes(told: str) -> bool:
-    return "'" in told.replace("column's", "") or '"' in told
-
-
 @dataclass(frozen=True)
 class _Column:
     name: str
@@ -127,7 +102,7 @@ class _Column:
         if values.distinct == 0:
             return self._found(Kind.CONSTANT, "no training row has a value")
         if values.distinct == 1:
-            one = _shown(values.texts[0])
+            one = shown(values.texts[0])
             if values.filled == values.rows:
                 return self._found(Kind.CONSTANT, f"every training row says {one}")
             return self._found(Kind.BINARY, f"{one} or nothing")
@@ -178,7 +153,7 @@ class _Column:
             if dates is None and self.values.texts:
                 raise SchemaMismatch(
                     f"column {self.name!r} is told to be datetime, but its values are no dates that are known",
-                    why=f"it holds {_listed(self.values)}",
+                    why=f"it holds {listed(self.values)}",
                     way_out=f'say how they are written, as formats.{self.name} = "%d/%m/%Y" under [data], or give the column '
                     "another kind",
                 )
@@ -203,13 +178,13 @@ class _Column:
         if 2 * rows > self.values.filled:
             raise SchemaMismatch(
                 f"{rows} of {self.values.filled} values in {self.name!r} are no dates as {' or '.join(formats)}",
-                why=f"[data] formats says they are; it holds {_listed(self.values.without([]))}",
+                why=f"[data] formats says they are; it holds {listed(self.values.without([]))}",
                 way_out='correct the pattern: %d is the day, %m the month, %Y the year, "iso" is 2026-11-20',
             )
 
     def _unreadable_numbers(self) -> tuple[str, ...]:
         other = [text for text in self.values.texts if plain_numbers([text]) is None]
-        return (f"{len(other)} different values are no numbers, such as {_shown(other[0])}",) if other else ()
+        return (f"{len(other)} different values are no numbers, such as {shown(other[0])}",) if other else ()
 
     # ---- numbers
 
@@ -224,8 +199,8 @@ class _Column:
         tail = f"; {note}" if note else ""
         rounded = () if origin else _rounded(self.name, values.texts, numbers)
         if all(map(exponent_code, values.texts)):
-            why = f"all are written like {_shown(values.texts[0])}, as no program writes numbers: they name things"
-            reads = f'{self.name}: values such as {_shown(values.texts[0])} are read as names: kinds.{self.name} = "numeric" under [data] reads numbers'
+            why = f"all are written like {shown(values.texts[0])}, as no program writes numbers: they name things"
+            reads = f'{self.name}: values such as {shown(values.texts[0])} are read as names: kinds.{self.name} = "numeric" under [data] reads numbers'
             if values.filled >= MIN_ROWS and values.share >= UNIQUE_SHARE:
                 return self._found(Kind.IDENTIFIER, f"{why}, and each row has its own", (reads,))
             return self._found(Kind.CATEGORICAL, why, (reads,))
@@ -233,7 +208,7 @@ class _Column:
             kind = Kind.CONSTANT if values.filled == values.rows else Kind.BINARY
             return self._found(kind, f"one number only, {plain(numbers[0])}{tail}", rounded, numeric_text=True, **form)
         if distinct == 2:
-            low, high = (_in_full(number, origin) for number in sorted(set(exact.tolist())))
+            low, high = (in_full(number, origin) for number in sorted(set(exact.tolist())))
             why = f"two numbers, {low} and {high}{tail}"
             return self._found(Kind.BINARY, why, rounded, numeric_text=True, **form)
         whole = bool((numbers == np.floor(numbers)).all())
@@ -251,7 +226,7 @@ class _Column:
                 why = f"{distinct} whole numbers, and the name speaks of codes"
                 return self._found(Kind.CATEGORICAL, why, numeric_text=plainly, **form)
         sort = "whole numbers" if whole else "numbers"
-        low, high = _in_full(exact.min(), origin), _in_full(exact.max(), origin)
+        low, high = in_full(exact.min(), origin), in_full(exact.max(), origin)
         why = "; ".join([f"{distinct} different {sort} from {low} to {high}{tail}", *told])
         lost = told_of_lost(self.name, exact)
         return self._found(Kind.NUMERIC, why, (*rounded, *lost, *self._sentinels(numbers)), **form, **how)
@@ -327,11 +302,11 @@ class _Column:
             return None
         markers = tuple(sorted({*self.markers, *other}))
         spec, finding = replace(self, values=rest, markers=markers)._numbers(numbers, "")
-        told = " and ".join(map(_shown, other))
+        told = " and ".join(map(shown, other))
         are = "is no number" if len(other) == 1 else "are no numbers"
         warned = finding.warnings
         if without_end:
-            named = " and ".join(f"{_shown(text)} in {n} rows" for text, n in sorted(without_end.items()))
+            named = " and ".join(f"{shown(text)} in {n} rows" for text, n in sorted(without_end.items()))
             warned += (
                 f"{named}: infinities are taken for missing; write them as a number in the source where they mean one",
             )
@@ -343,9 +318,12 @@ class _Column:
         rows = self.values.filled - self.values.without(other).filled
         if 2 * rows > self.values.filled or not other:
             return ()
-        named, what = "" if len(other) == 1 else f" and {len(other) - 1} others", _share(1 - rows / self.values.filled)
+        named, what = (
+            "" if len(other) == 1 else f" and {len(other) - 1} others",
+            share_told(1 - rows / self.values.filled),
+        )
         return (
-            f"{what} of the values are numbers, {_shown(other[0])}{named} are not, so that it is read as text: "
+            f"{what} of the values are numbers, {shown(other[0])}{named} are not, so that it is read as text: "
             f'kinds.{self.name} = "numeric" under [data] reads the numbers and takes the rest for missing',
         )
 
@@ -359,17 +337,19 @@ class _Column:
         if dates is not None:
             return self._dates(dates)
         if values.distinct == 2:
-            return self._found(Kind.BINARY, f"two values, {_listed(values)}")
+            return self._found(Kind.BINARY, f"two values, {listed(values)}")
         share = values.share
         words = np.array([len(text.split()) for text in values.texts], dtype=np.float64)
         mean_words = float(words @ values.counts / values.filled)
         many = values.distinct > 50 or (share >= 0.5 and values.distinct > 5)
         if many and ((mean_words >= TEXT_WORDS and share >= 0.5) or (mean_words >= 8 and share >= 0.1)):
-            return self._found(Kind.TEXT, f"{mean_words:.1f} words on average, {_share(share)} of the values differ")
+            return self._found(
+                Kind.TEXT, f"{mean_words:.1f} words on average, {share_told(share)} of the values differ"
+            )
         if values.filled >= MIN_ROWS and share >= UNIQUE_SHARE:
-            return self._found(Kind.IDENTIFIER, f"{_share(share)} of the values differ, of one or two words each")
+            return self._found(Kind.IDENTIFIER, f"{share_told(share)} of the values differ, of one or two words each")
         if values.filled >= MIN_ROWS and share >= 0.5 and _is_id_name(self.name):
-            return self._found(Kind.IDENTIFIER, f"{_share(share)} of the values differ, and the name says id")
+            return self._found(Kind.IDENTIFIER, f"{share_told(share)} of the values differ, and the name says id")
         warnings: tuple[str, ...] = ()
         if share >= 0.5 and values.filled >= MIN_ROWS:
             warnings = (
@@ -379,11 +359,11 @@ class _Column:
         if mixed := self._mostly_numbers():
             warnings = mixed
         elif amounts > 0.9 * values.distinct and any(char.isdigit() for char in values.texts[0]):
-            example = _shown(values.texts[0])
+            example = shown(values.texts[0])
             warnings += (
                 f"values such as {example} look like numbers with a unit: write them without it to use them so",
             )
-        why = f"{values.distinct} different values: {_listed(values)}"
+        why = f"{values.distinct} different values: {listed(values)}"
         return self._found(Kind.CATEGORICAL, why, warnings, numeric_text=same_number_same_text(self.values.texts))
 
 
@@ -405,7 +385,7 @@ def _rounded(name: str, texts: Sequence[str], numbers: np.ndarray) -> tuple[str,
     if not lost:
         return ()
     return (
-        f"whole numbers beyond 2^53 are rounded, {len(lost)} different ones such as {_shown(lost[0])}: if they name things rather than "
+        f"whole numbers beyond 2^53 are rounded, {len(lost)} different ones such as {shown(lost[0])}: if they name things rather than "
         f'count them, say kinds.{name} = "categorical" under [data]',
     )
 
@@ -419,30 +399,3 @@ def _truths(texts: Sequence[str]) -> set[str]:
             return set()
         found.add(lower)
     return found
-
-
-def _share(share: float) -> str:
-    return "all" if share == 1 else f"{share:.0%}"
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 30 else text[:27] + "...")
-
-
-def plain(number: float) -> str:
-    """A number for a sentence: whole ones with all their digits.
-
-    >>> plain(1484705.0), plain(0.42)
-    ('1484705', '0.42')
-    """
-    return str(int(number)) if float(number).is_integer() and abs(number) < 1e15 else f"{number:g}"
-
-
-def _in_full(number: float, origin: int) -> str:
-    """A number less an origin, for a sentence."""
-    return str(int(number) + origin) if origin and float(number).is_integer() else plain(number + origin)
-
-
-def _listed(values: Evidence, limit: int = 3) -> str:
-    shown = ", ".join(_shown(text) for text in values.texts[:limit])
-    return shown if values.distinct <= limit else f"{shown}, ..."

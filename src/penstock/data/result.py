@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.bundle.kinds import Kind, Task
-from penstock.data.kinds import ColumnFinding
+from penstock.data.column_finding import ColumnFinding
 from penstock.data.split import PARTS
 from penstock.data.versions import DatasetVersion
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from penstock.bundle.runtime import Bundle
 from penstock.errors import RequestError
 from penstock.serving.journal import read
-from penstock.serving.protocols.tensors import DTYPES, held_to
+from penstock.serving.protocols.datatypes import DTYPES, held_to
 from penstock.testing.toy_bundle import ROWS
 
 triton_http = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed")

@@ -6,16 +6,8 @@ from typing import Any
 
 from penstock.errors import RequestError
 from penstock.serving.heads import noted
-from penstock.serving.protocols.tensors import (
-    BYTES,
-    DTYPES,
-    deadline_of_timeout,
-    from_bytes,
-    held_to,
-    priority_of,
-    refuse_second,
-    shaped,
-)
+from penstock.serving.protocols.datatypes import BYTES, DTYPES, from_bytes, held_to
+from penstock.serving.protocols.tensors import deadline_of_timeout, priority_of, refuse_second, shaped
 from penstock.serving.urgency import Urgency, urgency_of
 
 _WAY_BACK_MS = 5.0

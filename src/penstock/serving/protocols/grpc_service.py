@@ -20,12 +20,7 @@ from penstock.serving.protocols.grpc_calls import columns_of, urgency_of_call
 from penstock.serving.protocols.grpc_messages import METHODS, SERVICE, message
 from penstock.serving.protocols.grpc_method import Call, GrpcMethod, Method
 from penstock.serving.protocols.open_inference import EXTENSIONS
-from penstock.serving.protocols.tensors import (
-    chosen,
-    metadata,
-    refuse_strange_outputs,
-    tensors_of,
-)
+from penstock.serving.protocols.tensors import chosen, metadata, refuse_strange_outputs, tensors_of
 from penstock.serving.settings import ServeSettings
 from penstock.serving.tls import grpc_credentials
 from penstock.serving.told import Told, beside

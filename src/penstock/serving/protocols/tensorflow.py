@@ -22,7 +22,8 @@ from penstock.serving.door import Door, Handler, answering, in_words
 from penstock.serving.follower import Loaded
 from penstock.serving.models import Offered
 from penstock.serving.protocols.columns import columns_of_answers, rows_of_columns, rows_of_lists
-from penstock.serving.protocols.tensors import BYTES, inputs_of, outputs_of
+from penstock.serving.protocols.datatypes import BYTES
+from penstock.serving.protocols.tensors import inputs_of, outputs_of
 from penstock.serving.refusals import refused
 from penstock.serving.told import Told, beside, joined
 

@@ -20,23 +20,8 @@ from penstock.bundle.values import class_text
 from penstock.errors import RequestError
 from penstock.serving.bodies import parse_object
 from penstock.serving.protocols.columns import Answer, Row, columns_of_answers, rows_of_columns
+from penstock.serving.protocols.datatypes import BYTES, DTYPES, from_bytes, held_to, malformed
 from penstock.serving.urgency import HIGH, LOW, NORMAL, deadline_of
-
-DTYPES: Mapping[str, np.dtype[Any]] = {
-    "BOOL": np.dtype("?"),
-    "UINT8": np.dtype("<u1"),
-    "UINT16": np.dtype("<u2"),
-    "UINT32": np.dtype("<u4"),
-    "UINT64": np.dtype("<u8"),
-    "INT8": np.dtype("<i1"),
-    "INT16": np.dtype("<i2"),
-    "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"),
-    "FP16": np.dtype("<f2"),
-    "FP32": np.dtype("<f4"),
-    "FP64": np.dtype("<f8"),
-}
-BYTES = "BYTES"
 
 
 @dataclass(frozen=True)
@@ -93,14 +78,14 @@ def read_inference(body: bytes, header_length: int | None, signature: Signature,
     RequestError : status 400, with the path of what is wrong; 413, too many rows.
     """
     if header_length is not None and not 0 <= header_length <= len(body):
-        raise _wrong(
+        raise malformed(
             f"Inference-Header-Content-Length is {header_length}", f"the body has {len(body)} bytes", "send both right"
         )
     head = parse_object(body if header_length is None else body[:header_length], with_nan=True)
     rest = memoryview(b"" if header_length is None else body[header_length:])
     inputs = head.get("inputs")
     if not isinstance(inputs, list) or not inputs:
-        raise _wrong(
+        raise malformed(
             'the request has no "inputs"', "each input of the model is one tensor", _example(signature), "inputs"
         )
     columns: dict[str, Sequence[Any]] = {}
@@ -112,7 +97,7 @@ def read_inference(body: bytes, header_length: int | None, signature: Signature,
             values = held_to(datatype, _flat(given.get("data"), path), path)
         else:
             if type(size) is not int or not 0 <= size <= len(rest):
-                raise _wrong(
+                raise malformed(
                     f"{path} says that its data are {size!r} bytes",
                     f"{len(rest)} bytes are left behind the JSON",
                     "send the data of the tensors one behind the other, in their order",
@@ -122,12 +107,12 @@ def read_inference(body: bytes, header_length: int | None, signature: Signature,
         refuse_second(name, columns, path)
         columns[name] = shaped(name, shape, values, path)
     if len(rest):
-        raise _wrong(f"{len(rest)} bytes belong to no tensor", "the sizes do not add up", "correct binary_data_size")
+        raise malformed(f"{len(rest)} bytes belong to no tensor", "the sizes do not add up", "correct binary_data_size")
     of_request = head.get("parameters")
     all_binary = isinstance(of_request, dict) and bool(of_request.get("binary_data_output"))
     outputs = head.get("outputs") or []
     if not isinstance(outputs, list):
-        raise _wrong('"outputs" are no list', "each is an object with a name", 'send [{"name": ...}]', "outputs")
+        raise malformed('"outputs" are no list', "each is an object with a name", 'send [{"name": ...}]', "outputs")
     wanted = tuple(_wanted(output, number) for number, output in enumerate(outputs))
     refuse_strange_outputs([output.name for output in wanted], signature)
     said = of_request if isinstance(of_request, dict) else {}
@@ -185,14 +170,14 @@ def shaped(name: str, shape: Sequence[int], values: Sequence[Any], path: str) ->
     RequestError : another shape, or as many values as the shape does not say.
     """
     if (len(shape) == 2 and shape[1] != 1) or len(shape) not in (1, 2) or any(size < 0 for size in shape):
-        raise _wrong(
+        raise malformed(
             f"{path} ({name!r}) has the shape {list(shape)}",
             "each input is one column: [rows] or [rows, 1]",
             "send one tensor for each column, all of as many rows",
             path,
         )
     if shape[0] != len(values):
-        raise _wrong(
+        raise malformed(
             f"{path} ({name!r}) has {len(values)} values, its shape says {shape[0]}",
             "they must agree",
             "correct the shape, or the data",
@@ -220,7 +205,7 @@ def refuse_second(name: str, columns: Mapping[str, Any], path: str) -> None:
     RequestError : an input of that name was read before: which of the two is meant is not known.
     """
     if name in columns:
-        raise _wrong(f"{path} is {name!r} for the second time", "each input is one tensor", "send it once", path)
+        raise malformed(f"{path} is {name!r} for the second time", "each input is one tensor", "send it once", path)
 
 
 def refuse_strange_outputs(names: Sequence[str], signature: Signature) -> None:
@@ -233,9 +218,9 @@ def refuse_strange_outputs(names: Sequence[str], signature: Signature) -> None:
     known = [name for name, _, _ in outputs_of(signature)]
     for number, name in enumerate(names):
         if name not in known:
-            raise _wrong(f"there is no output {name!r}", f"there are {', '.join(known)}", "ask for these", "outputs")
+            raise malformed(f"there is no output {name!r}", f"there are {', '.join(known)}", "ask for these", "outputs")
         if name in names[:number]:
-            raise _wrong(f"the output {name!r} is asked for twice", "each is told once", "name it once", "outputs")
+            raise malformed(f"the output {name!r} is asked for twice", "each is told once", "name it once", "outputs")
 
 
 def chosen(tensors: list[Tensor], names: Sequence[str]) -> list[Tensor]:
@@ -310,17 +295,19 @@ def metadata(model: str, versions: Sequence[int], signature: Signature) -> dict[
 
 def _described(given: Any, path: str) -> tuple[str, str, list[int], dict[str, Any]]:
     if not isinstance(given, dict):
-        raise _wrong(f"{path} is no object", "a tensor has name, datatype, shape and data", "send these", path)
+        raise malformed(f"{path} is no object", "a tensor has name, datatype, shape and data", "send these", path)
     name, datatype, shape = given.get("name"), str(given.get("datatype")), given.get("shape")
     if not isinstance(name, str):
-        raise _wrong(f"{path} has no name", "a tensor is known by its name", 'write "name"', path)
+        raise malformed(f"{path} has no name", "a tensor is known by its name", 'write "name"', path)
     if datatype != BYTES and datatype not in DTYPES:
         known = ", ".join([*DTYPES, BYTES])
-        raise _wrong(
+        raise malformed(
             f"{path} ({name!r}) has the datatype {datatype!r}", f"there are {known}", "write one of these", path
         )
     if not isinstance(shape, list) or not all(type(size) is int for size in shape):
-        raise _wrong(f"{path} ({name!r}) has the shape {shape!r}", "a shape is a list of whole numbers", "[rows]", path)
+        raise malformed(
+            f"{path} ({name!r}) has the shape {shape!r}", "a shape is a list of whole numbers", "[rows]", path
+        )
     parameters = given.get("parameters")
     return name, datatype, shape, parameters if isinstance(parameters, dict) else {}
 
@@ -328,116 +315,23 @@ def _described(given: Any, path: str) -> tuple[str, str, list[int], dict[str, An
 def _flat(data: Any, path: str) -> list[Any]:
     """The values of a tensor in JSON, which may be nested as its shape is."""
     if not isinstance(data, list):
-        raise _wrong(f"{path} has no data", '"data" is a list of values', 'write "data": [...]', path)
+        raise malformed(f"{path} has no data", '"data" is a list of values', 'write "data": [...]', path)
     flat = data
     while flat and isinstance(flat[0], list):
         if not all(isinstance(values, list) for values in flat):
-            raise _wrong(
+            raise malformed(
                 f"{path} mixes values and lists", "data are nested evenly or not at all", "send one list", path
             )
         flat = [value for values in flat for value in values]
     return flat
 
 
-def held_to(datatype: str, values: list[Any], path: str) -> list[Any]:
-    """Values as their datatype has them, so that they are what they would be as bytes. None stands for a missing one.
-
-    Raises
-    ------
-    RequestError : one is of another kind, or beyond what the datatype can hold.
-    """
-    kinds: set[type] = {str} if datatype == BYTES else {bool} if datatype == "BOOL" else {int, float}
-    found = set(map(type, values)) - {type(None)}
-    if not found <= kinds:
-        raise _not_held(
-            datatype, next(i for i, v in enumerate(values) if v is not None and type(v) not in kinds), values, path
-        )
-    if int not in kinds or datatype == "FP64":
-        return values
-    dtype = DTYPES[datatype]
-    return (
-        _as_floats(dtype, datatype, values, path) if dtype.kind == "f" else _as_integers(dtype, datatype, values, path)
-    )
-
-
-def _as_floats(dtype: np.dtype[Any], datatype: str, values: list[Any], path: str) -> list[Any]:
-    given = np.array([np.nan if value is None else _float(value) for value in values])  # (values,)
-    with np.errstate(over="ignore"):
-        held = given.astype(dtype)
-    beyond = np.flatnonzero(np.isinf(held) & ~np.isinf(given))
-    if len(beyond):
-        raise _not_held(datatype, int(beyond[0]), values, path)
-    return [None if value is None else number for value, number in zip(values, held.tolist(), strict=True)]
-
-
-def _float(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:  # an integer of hundreds of digits: beyond any
-        return float(np.finfo(np.float64).max)
-
-
-def _as_integers(dtype: np.dtype[Any], datatype: str, values: list[Any], path: str) -> list[Any]:
-    limits = np.iinfo(dtype)
-    for at, value in enumerate(values):
-        # NaN is not between any two
-        if value is not None and (not limits.min <= value <= limits.max or int(value) != value):
-            raise _not_held(datatype, at, values, path)
-    return [None if value is None else int(value) for value in values]
-
-
-def _not_held(datatype: str, at: int, values: Sequence[Any], path: str) -> RequestError:
-    value, path = values[at], f"{path}.data[{at}]"
-    return _wrong(
-        f"{path} is {value!r:.40}" if isinstance(value, str | int | float) else f"{path} is no single value",
-        f"that is no value of {datatype}",
-        "send what it can hold, or name the datatype that it has; null stands for a missing value",
-        path,
-    )
-
-
-def from_bytes(data: memoryview, datatype: str, path: str) -> list[Any]:
-    """The values of a tensor in bytes: little-endian, texts with their length before them."""
-    if datatype == BYTES:
-        return split_bytes(data, path)
-    dtype = DTYPES[datatype]
-    if len(data) % dtype.itemsize:
-        raise _wrong(
-            f"{path} has {len(data)} bytes", f"a value of {datatype} has {dtype.itemsize}", "send whole values", path
-        )
-    values: list[Any] = np.frombuffer(data, dtype=dtype).tolist()
-    return values
-
-
-def split_bytes(data: memoryview | bytes, path: str) -> list[Any]:
-    """Texts with their length before them, four bytes, little-endian."""
-    view, texts, at = memoryview(data), [], 0
-    while at < len(view):
-        end = at + 4
-        length = struct.unpack_from("<I", view, at)[0] if end <= len(view) else len(view)
-        if end + length > len(view):
-            raise _wrong(
-                f"{path} ends within a text",
-                "each text has its length before it, in four bytes",
-                "send them whole",
-                path,
-            )
-        texts.append(_text(bytes(view[end : end + length]), path))
-        at = end + length
-    return texts
-
-
-def _text(data: bytes, path: str) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise _wrong(f"{path} holds a text that is not UTF-8", str(error), "send texts in UTF-8", path) from None
-
-
 def _wanted(given: Any, number: int) -> Wanted:
     name = given.get("name") if isinstance(given, dict) else None
     if not isinstance(name, str):
-        raise _wrong(f"outputs[{number}] has no name", "an output is asked for by its name", 'write "name"', "outputs")
+        raise malformed(
+            f"outputs[{number}] has no name", "an output is asked for by its name", 'write "name"', "outputs"
+        )
     parameters = given.get("parameters")
     return Wanted(name, isinstance(parameters, dict) and bool(parameters.get("binary_data")))
 
@@ -445,7 +339,3 @@ def _wanted(given: Any, number: int) -> Wanted:
 def _example(signature: Signature) -> str:
     name, datatype = inputs_of(signature)[0]
     return f'{{"inputs": [{{"name": "{name}", "datatype": "{datatype}", "shape": [1], "data": [...]}}, ...]}}'
-
-
-def _wrong(what: str, why: str, way_out: str, path: str = "", *, code: str = "bad-request") -> RequestError:
-    return RequestError(what, why=why, way_out=way_out, path=path, code=code)
