@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,4 +61,7 @@ def test_a_part_that_comes_out_empty_is_refused(stores: Stores, how: dict[str, A
     with pytest.raises(SplitError, match="there is no valid row") as error:
         stores.ingest(table(["x"] * 300), **how)
     assert "of 300 rows there are 1 " in error.value.why
+    small = {"split": replace(how.get("split", SplitSettings()), valid=0.0, test=0.05)}
+    with pytest.raises(SplitError, match="there is no test row"):
+        stores.ingest(table(["x"] * 300), **(how | small))
     assert "'name'" in error.value.why

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from penstock.bundle.kinds import Kind
 from penstock.data.append import append_rows
+from penstock.data.doors import read_part
 from penstock.data.memory import RowMemory
 from penstock.data.split import PARTS, SplitSettings
-from penstock.data.together import together
+from penstock.data.together import alike_by_nature, together
 from penstock.data.versions import DatasetVersion, load_memory
 from penstock.errors import BadParameter, SplitError
 
@@ -152,10 +153,33 @@ def test_without_a_key_a_coarse_table_is_told_to_need_one(stores: Stores) -> Non
 
 
 def test_rows_of_a_fine_table_are_dealt_by_their_key_where_that_is_declared(stores: Stores) -> None:
-    """Twins are then on both sides."""
+    """Twins are then on both sides, and no table that is too coarse is the reason."""
     text = "cust,a,y\n" + twins(range(500))
     made = stores.ingest(text, split=SplitSettings(twins="apart"), key="cust", kinds={"cust": Kind.IDENTIFIER})
     assert {len(parts) for parts in parts_of_contents(load_memory(stores.objects, made.version))} == {1, 2}
+    train, _ = read_part(stores.ledger, stores.objects, made.version, "train")
+    assert not alike_by_nature(made.version, train)
+
+
+@pytest.mark.parametrize(
+    ("twins", "by", "decides"),
+    [(None, "random", "its key"), (None, "column:part", "the part that it is given for"), ("apart", "random", "")],
+)
+def test_a_coarse_table_is_told_to_be_one_and_what_decides_of_its_rows(
+    stores: Stores, twins: str | None, by: str, decides: str
+) -> None:
+    """Where it is found, and where the declaration deals its rows apart."""
+    head, *rows = coarse(range(900)).splitlines()
+    parts = [("train", "valid", "test")[n % 3] for n in range(900)]
+    text = "\n".join([f"{head},part", *(f"{row},{part}" for row, part in zip(rows, parts, strict=True))]) + "\n"
+    split = SplitSettings(by=by, twins=twins)
+    drop = () if by == "column:part" else ("part",)
+    made = stores.ingest(text, split=split, key="cust", kinds={"cust": Kind.IDENTIFIER}, drop=drop)
+    assert [decides in told for told in made.warnings if "the columns allow 6 combinations" in told] == [True] * (
+        twins is None
+    )
+    train, _ = read_part(stores.ledger, stores.objects, made.version, "train")
+    assert alike_by_nature(made.version, train)
 
 
 @pytest.mark.parametrize("twins", ["apart", "together"])

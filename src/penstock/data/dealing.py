@@ -18,14 +18,12 @@ from penstock.data.split import GAP, LEFT_OUT, PARTS, TEST, TRAIN, VALID, deal, 
 from penstock.data.split_given import deal_given, given_parts, place_given, said_parts, twins_of_other_parts
 from penstock.data.split_time import codes_of, deal_by_time, place_by_time
 from penstock.data.times import times_of
-from penstock.data.together import combinations, together
+from penstock.data.together import combinations, together, too_coarse
 from penstock.data.versions import DatasetVersion
 from penstock.errors import SplitError, TargetError
 
 ROWS_ENOUGH = 10
 """A part that is to have so many rows and has none is refused; of fewer it can be chance, in a small table."""
-COARSE = 3
-"""So many rows for each combination of values that the columns allow, and rows are alike by nature."""
 SHARE_OFF = 0.05
 """A share that is further than this from the declared one is told."""
 
@@ -121,10 +119,10 @@ class Dealer:
                 )
             return split.twins == "apart"
         possible, rows = self._combinations(), len(self.rows.hashes)
-        if COARSE * possible > rows or (split.how == "time" and not told_apart):
+        if not too_coarse(possible, rows) or (split.how == "time" and not told_apart):
             return False
         so = (
-            f"each is dealt by its {'group' if split.how == 'group' else 'key'} ([split] twins)"
+            f"each is dealt by {split.dealt_by} ([split] twins)"
             if told_apart
             else "without a key they share a part, so that each part has combinations of its own; name a column that tells rows apart "
             "with [data] key (--key), a running number at least"
@@ -306,8 +304,9 @@ class Dealer:
         shares = {TRAIN: 1 - split.valid - split.test, VALID: split.valid, TEST: split.test}
         counts = np.bincount(parts[parts >= 0], minlength=len(PARTS))
         enough = [code for code, share in shares.items() if share * len(parts) >= ROWS_ENOUGH]
+        empty = [code for code in enough if not counts[code]]
         off = [code for code in enough if abs(counts[code] / len(parts) - shares[code]) > SHARE_OFF]
-        if not off:
+        if not off and not empty:
             return
         _, _, sizes = distinct(units)
         if split.column is not None:
@@ -323,7 +322,7 @@ class Dealer:
                 'have each dealt by its key alone ([split] twins = "apart")',
             )
         why = f"of {len(parts)} rows there are {what}; the others share a part with one of them, the largest such set has {sizes.max()} rows"
-        if empty := [code for code in enough if not counts[code]]:
+        if empty:
             raise SplitError(
                 f"there is no {PARTS[empty[0]]} row", why=why, way_out=f"{way_out}, or give this part no share"
             )

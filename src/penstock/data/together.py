@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from penstock.data.split import distinct
+from penstock.data.split import PARTS, distinct
 
 if TYPE_CHECKING:
+    from penstock.bundle.frame import Frame
     from penstock.data.versions import DatasetVersion
+
+COARSE = 3
+"""So many rows for each combination of values that the columns allow, and rows are alike by nature."""
 
 
 def together(keys: np.ndarray, contents: np.ndarray) -> np.ndarray:
@@ -60,6 +64,31 @@ def combinations(values: Iterable[float]) -> float:
     42
     """
     return math.prod(max(1, number) for number in values)
+
+
+def too_coarse(possible: float, rows: int) -> bool:
+    """Whether so many possible combinations of values are too few to tell `rows` apart.
+
+    >>> too_coarse(6, 900), too_coarse(6, 17)
+    (True, False)
+    """
+    return COARSE * possible <= rows
+
+
+def alike_by_nature(version: DatasetVersion, train: Frame) -> bool:
+    """Whether rows on both sides of the seal are written alike as the columns are too coarse to tell them apart.
+
+    A version says so where it found it itself; where it was told to deal such rows apart, the inputs of its training rows are counted.
+    """
+    if not version.twins_apart or version.split.twins is None:
+        return version.twins_apart
+    from penstock.data.fingerprints import encode
+
+    counts = []
+    for name in version.inputs:
+        texts, codes = encode(train.columns[name], train.kinds[name])
+        counts.append(len(texts) + bool((codes < 0).any()))
+    return too_coarse(combinations(counts), sum(version.rows[part] for part in PARTS))
 
 
 def led_by_twins(version: DatasetVersion, keyed: np.ndarray) -> np.ndarray:

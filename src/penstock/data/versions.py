@@ -162,7 +162,7 @@ class DatasetVersion:
 
     @property
     def twins_apart(self) -> bool:
-        """Whether rows that are written alike are dealt one by one: the columns have too few values to tell rows apart."""
+        """Whether rows that are written alike are dealt one by one: by a word in `[split]`, or as the columns have too few values to tell rows apart."""
         return self.manifest.get("twins") == "apart"
 
     @property

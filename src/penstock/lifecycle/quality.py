@@ -45,6 +45,7 @@ def check_quality(
     from penstock.data.quality.report import QualityReport, judge
     from penstock.data.quality.sealed import count_sealed
     from penstock.data.quality.view import SealedCounts, View
+    from penstock.data.together import alike_by_nature
     from penstock.data.versions import draw, load_memory, load_target, load_version
     from penstock.lifecycle.limits import row_limit, told
     from penstock.lifecycle.stages import Context
@@ -68,7 +69,7 @@ def check_quality(
     withheld = frozenset(spec.name for spec in version.decoder.columns if spec.is_withheld)
     view = View(
         train, y, valid, y_valid, version.target, version.split, memory, count, seed, every_y, withheld,
-        _time(declared.time, train), version.twins_apart,
+        _time(declared.time, train), alike_by_nature(version, train),
     )  # fmt: skip
     found = judge(view, declared.limits, off=off, only=only, progress=progress)
     key = _key(project, view)

@@ -90,6 +90,12 @@ class SplitSettings:
             return tuple(part for part in PARTS if part in (self.values or USUAL_VALUES))
         return ()
 
+    @property
+    def dealt_by(self) -> str:
+        """What decides of a row that is dealt on its own, in words."""
+        by = {"time": "its time", "group": "its group", "column": "the part that it is given for"}
+        return {**by, "files": by["column"]}.get(self.how, "its key")
+
     def gap_of(self, *, dates: bool) -> float:
         """The gap in the unit of the times: microseconds of dates, or that of the numbers.
 

@@ -76,9 +76,7 @@ def test_held_out_rows_that_were_trained_on_are_counted(view: Any, judged: Any) 
     assert (test.about, test.value) == ("test", pytest.approx(40 / 240))
     assert valid.failed
     assert test.failed
-    (coarse,) = judged(
-        "split-duplicates", replace(view(copied, np.r_[y, 1 - y[:20], y[:40]], part=part), twins_apart=True)
-    )
+    (coarse,) = judged("split-duplicates", replace(view(copied, np.r_[y, 1 - y[:20], y[:40]], part=part), coarse=True))
     assert "too coarse to tell rows apart" in coarse.why
 
 

@@ -82,15 +82,15 @@ class SplitDuplicates:
     What it does
         Counts held-out rows that decode to the same inputs as a training row, whatever their target, by keyed
         fingerprints. It fails where they are more than the limit's share (1 %) of a part. Rows that are written alike come
-        into one part; these differ only in what is no input, are dealt by time or by group, or became alike by a correction
-        under their key. Where the columns have fewer combinations of values than there are rows, rows are alike by nature, and it
+        into one part; these differ only in what is no input, are dealt by time, by group or apart (`[split] twins`), or became
+        alike by a correction under their key. Where the columns have fewer combinations of values than there are rows, rows are alike by nature, and it
         is not judged.
     Why it matters
         The model has seen the question: what it answers shows its memory, and the score comes out too high.
     Example that fails
         With a date in seconds as identifier, 9 % of the test rows repeat a training row of the minute before.
     What to do
-        Deal by group (`[split] by = "group:COLUMN"`) with the column that such rows share, or drop the column in which alone
+        Take `twins = "apart"` out of `[split]`, where it is declared. Deal by group (`[split] by = "group:COLUMN"`) with the column that such rows share, or drop the column in which alone
         they differ (`[data] drop`): rows that are written alike stay together.
     Reference
         Kaufman, Rosset, Perlich & Stitelman (2012), Leakage in data mining, ACM TKDD 6(4).
@@ -101,10 +101,9 @@ class SplitDuplicates:
     def judge(self, view: View, limit: float) -> Sequence[Finding]:
         if view.memory is None or not view.inputs:
             return [unjudged(self, limit, "no fingerprints of rows are kept")]
-        if view.twins_apart:
-            return [
-                unjudged(self, limit, "the columns are too coarse to tell rows apart, and rows are dealt by their key")
-            ]
+        if view.coarse:
+            why = f"the columns are too coarse to tell rows apart, and each is dealt by {view.split.dealt_by}"
+            return [unjudged(self, limit, why)]
         groups = _Groups.of(view.memory)
         trained = groups.in_part(TRAIN) > 0
         found = []

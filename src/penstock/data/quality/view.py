@@ -52,7 +52,7 @@ class View:
     every_y : the target of all training rows, where `train` is but some of them.
     withheld : personal columns of which no value is kept, or as yet: there is nothing to judge.
     time : the column of the row's own time, where the declaration names it.
-    twins_apart : rows that are written alike were dealt one by one, as the columns have too few values to tell rows apart.
+    coarse : rows that are written alike were dealt one by one, and the columns have too few values to tell rows apart.
     count : gives counts of sealed test rows; asked once, and only where a check needs them.
     """
 
@@ -68,7 +68,7 @@ class View:
     every_y: np.ndarray | None = None
     withheld: frozenset[str] = frozenset()
     time: str | None = None
-    twins_apart: bool = False
+    coarse: bool = False
 
     @property
     def all_y(self) -> np.ndarray:
