@@ -215,6 +215,17 @@ def test_what_two_servers_answer_and_are_told_comes_together_by_copying_their_se
     with JournalWriter(tmp_path / "one") as writer:
         writer.labels([label.to_json() for label in result.new])
     assert judged(one, told, BINARY).new == []
+    afresh = LabelBook(tmp_path / "one", "keep")  # another worker
+    assert judged(afresh, told, BINARY).new == []
+    for _, path in segments(tmp_path / "one")[:5]:
+        shutil.move(path, tmp_path / path.name)  # retention
+    assert judged(afresh, told[:1], BINARY).new == []
+    for _, path in segments(tmp_path):
+        shutil.move(path, tmp_path / "one")
+    elsewhere = parse_id(ids["other"][0])
+    assert elsewhere is not None
+    ahead = PredictionId(int(time.time() + 3600) * 1000, elsewhere.segment, 0, 0)
+    assert judged(one, [{"id": str(ahead), "label": "yes"}], BINARY).rejected[0].why.endswith("lies ahead")
     together = tmp_path / "together"
     together.mkdir()
     for name in ("one", "other"):
@@ -293,14 +304,17 @@ def test_a_book_forgets_what_retention_deletes(tmp_path: Path) -> None:
         assert (len(one._labels), len(one._keys)) == (6, 6)
 
 
-def test_a_label_stays_out_of_memory_where_only_its_prediction_is_gone(tmp_path: Path) -> None:
+def test_a_label_goes_with_the_segment_that_it_stands_in(tmp_path: Path) -> None:
     journalled(tmp_path, "a")
     taken(tmp_path, {"key": "a", "label": "yes"})
     journalled(tmp_path, "b")
     segments(tmp_path)[0][1].unlink()
     book = LabelBook(tmp_path)
     assert judged(book, [{"key": "b", "label": "yes"}], BINARY).accepted == 1
-    assert (len(book._labels), len(book._keys)) == (0, 1)
+    assert (len(book._labels), len(book._keys)) == (1, 1)  # it goes with the segment that it stands in itself
+    segments(tmp_path)[0][1].unlink()
+    assert judged(book, [{"key": "b", "label": "yes"}], BINARY).accepted == 1
+    assert len(book._labels) == 0
 
 
 def test_keys_are_known_up_to_a_number_and_the_refusal_of_others_says_so(

@@ -11,6 +11,7 @@ Where several servers answer together, a label may come to another one than gave
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -99,7 +100,8 @@ class LabelBook:
 
     def __init__(self, folder: Path, unknown: Literal["refuse", "keep"] = "refuse") -> None:
         self.folder, self.unknown = folder, unknown
-        self._labels: dict[str, list[Label]] = {}  # prediction id -> labels in the order of writing
+        # Prediction id -> labels in the order of writing, each with the segment that it stands in and is forgotten with.
+        self._labels: dict[str, list[tuple[int, Label]]] = {}
         self._scan, self._lock = JournalScan(folder), threading.Lock()
         self._keys = LatestKeys(folder)
 
@@ -144,10 +146,8 @@ class LabelBook:
         seen: dict[str, list[Label]] = {}
         with self._lock:
             self._read_labels()
-            if (is_there := self._scan.there()) is not None:
-                self._labels = {one: labels for one, labels in self._labels.items() if is_there(one)}
             for label, explicit in read.labels:
-                known = self._labels.get(label.id, []) + seen.get(label.id, [])
+                known = [*self._known(label.id), *seen.get(label.id, ())]
                 if not _says_nothing_new(label, known, explicit):
                     seen.setdefault(label.id, []).append(label)
                     new.append(label)
@@ -162,7 +162,7 @@ class LabelBook:
         """The label that holds for each labelled prediction."""
         with self._lock:
             self._read_labels()
-            return {prediction: _holding(labels) for prediction, labels in self._labels.items()}
+            return {prediction: _holding(self._known(prediction)) for prediction in self._labels}
 
     def _label(self, item: Any, judging: _Judging, now: str) -> tuple[Label, bool]:
         """A label, and whether its prediction is here."""
@@ -230,6 +230,8 @@ class LabelBook:
             if judging.kept is None:
                 judging.kept = Kept(self.folder)
             if self.unknown == "keep" and judging.kept.may_be_elsewhere(parts):
+                if parts.time_ms > (time.time() + _CLOCK_ERROR.total_seconds()) * 1000:
+                    raise _RejectedError("unknown-prediction", f"{parts} is of a moment that lies ahead") from None
                 return str(parts), Answered(model or judging.model or "", 0, 0)
             code = "expired" if judging.kept.is_expired(parts) else "unknown-prediction"
             raise _RejectedError(code, missing.why) from None
@@ -245,10 +247,17 @@ class LabelBook:
             found = judging.answered[request] = find_answered(self.folder, request)
         return found
 
+    def _known(self, prediction: str) -> list[Label]:
+        return [label for _, label in self._labels.get(prediction, ())]
+
     def _read_labels(self) -> None:
-        for payload in self._scan.new_payloads(b'{"kind":"label"'):
+        for segment, payload in self._scan.new_payloads(b'{"kind":"label"'):
             for item in to_record(payload).labels:
-                self._labels.setdefault(item["id"], []).append(Label(**item))
+                self._labels.setdefault(item["id"], []).append((segment, Label(**item)))
+        if self._scan.has_lost():
+            there = frozenset(self._scan.numbers)
+            left = {one: [each for each in labels if each[0] in there] for one, labels in self._labels.items()}
+            self._labels = {one: labels for one, labels in left.items() if labels}
 
 
 def are_by_key(items: Sequence[Any]) -> bool:

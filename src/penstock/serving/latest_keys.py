@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from penstock.serving.prediction_ids import segment_part, segment_part_of
 from penstock.serving.scanning import JournalScan
 
 MOST_KEYS = 1_000_000
@@ -49,7 +50,7 @@ class LatestKeys:
 
     def _read(self) -> None:
         ids = self._ids
-        for payload in self._scan.new_payloads(b'{"kind":"predict"'):
+        for _, payload in self._scan.new_payloads(b'{"kind":"predict"'):
             if b'"key":' not in payload:
                 continue
             model, answers = _answers(payload)
@@ -60,8 +61,9 @@ class LatestKeys:
             while len(ids) > self.most:
                 ids.popitem(last=False)
                 self.has_forgotten = True
-        if (is_there := self._scan.there()) is not None:
-            self._ids = OrderedDict((key, one) for key, one in ids.items() if is_there(one))
+        if self._scan.has_lost():
+            parts = {segment_part(number) for number in self._scan.numbers}
+            self._ids = OrderedDict((key, one) for key, one in ids.items() if segment_part_of(one) in parts)
 
 
 def _answers(payload: bytes) -> tuple[str, list[dict[str, Any]]]:

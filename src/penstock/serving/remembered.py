@@ -200,7 +200,7 @@ class _Book:
 
     def read(self) -> None:
         """Read on."""
-        for payload in self.scan.new_payloads(b'{"kind":"predict"'):
+        for _, payload in self.scan.new_payloads(b'{"kind":"predict"'):
             if orjson.loads(payload[: payload.index(b"\n")])["model"] != self.model:
                 continue
             record = to_record(payload)

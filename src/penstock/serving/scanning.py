@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from penstock.serving.prediction_ids import segment_part, segment_part_of
 from penstock.serving.segments import (
     FRAME,
     ReadReport,
@@ -34,19 +33,21 @@ class JournalScan:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._has_lost = True  # segments, since `there` told of them
+        self._has_lost = False
         self._known: set[str] = set()  # names of what was there at the last look
         self._growing: dict[int, int] = {}  # segment that may grow -> offset up to which it was read
         self._changed_ns = -1  # of the folder, at the last look; -1: look again
 
-    def new_payloads(self, start: bytes) -> Iterator[bytes]:
-        """Whole records that were written since, of those that begin with `start`; what is half written comes the next time."""
+    def new_payloads(self, start: bytes) -> Iterator[tuple[int, bytes]]:
+        """Whole records that were written since, of those that begin with `start`, each with the number of its segment; what is half written
+        comes the next time."""
         has_looked = self._look()
         for number in sorted(self._growing):
             path = segment_path(self.folder, number)
             # In this order: what has bytes was locked before, and nothing comes any more to what is locked no longer.
             is_closed = has_looked and _has_bytes(path) and not is_open(path)
-            yield from self._rest_of(number, path, start)
+            for payload in self._rest_of(number, path, start):
+                yield number, payload
             if is_closed:
                 del self._growing[number]
 
@@ -55,19 +56,10 @@ class JournalScan:
         """Of the segments that were there at the last look, in their order."""
         return sorted(filter(None, map(number_of, self._known)))
 
-    def there(self) -> Callable[[str], bool] | None:
-        """What tells of a prediction whether the journal has it still, as of the last look; None where nothing is gone since the last time."""
-        if not self._has_lost:
-            return None
-        self._has_lost = False
-        parts = [segment_part(number) for number in self.numbers]
-        newest, known = (parts or [""])[-1], frozenset(parts)
-
-        def is_there(prediction: str) -> bool:
-            part = segment_part_of(prediction)
-            return part in known or part > newest  # of a segment that has come since
-
-        return is_there
+    def has_lost(self) -> bool:
+        """Whether segments that were there are gone; each loss is told once."""
+        lost, self._has_lost = self._has_lost, False
+        return lost
 
     def _look(self) -> bool:
         """List the folder where it has changed; whether it had."""
