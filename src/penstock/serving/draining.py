@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,12 +28,25 @@ DRAIN_S = 5.0
 LEAVE_S = 2.0
 """How long they may keep one that is told to stop. Longer pauses between requests than this are taken for the end of them."""
 
+BACKLOG = 2048
+"""Connections that the system accepts before anybody takes them."""
 _LOOK_S = 0.02
 _CLOSE = (b"connection", b"close")
 
 
-async def drain(server: uvicorn.Server, limit_s: float, is_cut_short: Callable[[], bool]) -> None:
-    """Have a server end without a request lost. New connections are refused, or taken by those beside it, from now on."""
+async def drain(
+    server: uvicorn.Server,
+    limit_s: float,
+    is_cut_short: Callable[[], bool],
+    entering: Sequence[asyncio.Task[None]] = (),
+) -> None:
+    """Have a server end without a request lost. New connections are refused, or taken by those beside it, from now on.
+
+    Parameters
+    ----------
+    limit_s : how long clients that ask nothing may keep it. is_cut_short : whether it is to end at once.
+    entering : connections that were `accepted` and become some of the server's; those that have not by the end are given up.
+    """
     for listening in server.servers:
         listening.close()
     server.config.encoded_headers.append(_CLOSE)  # of which the server makes the headers of all answers, each second
@@ -44,15 +57,21 @@ async def drain(server: uvicorn.Server, limit_s: float, is_cut_short: Callable[[
             cycle.keep_alive = False  # what is being answered took its headers before
     loop = asyncio.get_running_loop()
     ends = loop.time() + limit_s
-    while server.server_state.connections and not is_cut_short() and loop.time() < ends:
+    while (
+        (server.server_state.connections or not all(one.done() for one in entering))
+        and not is_cut_short()
+        and loop.time() < ends
+    ):
         await asyncio.sleep(_LOOK_S)
+    for one in entering:
+        one.cancel()
 
 
 def accepted(listening: socket.socket) -> list[socket.socket]:
     """Connections that the system has accepted and nobody has taken yet: to close the socket on which it listens would reset them."""
     found = []
     with contextlib.suppress(OSError):  # none is left, or can be taken
-        while True:
+        for _ in range(BACKLOG):  # while we take, others come
             connection, _ = listening.accept()
             connection.setblocking(False)
             found.append(connection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from penstock.errors import ServingError
+from penstock.serving.draining import BACKLOG
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -23,7 +24,7 @@ def listen(host: str, port: int) -> socket.socket:
     _end_half_open_connections(listening)
     try:
         listening.bind(address)
-        listening.listen(2048)
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise _cannot_listen(host, port, error) from error

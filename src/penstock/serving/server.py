@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import signal
@@ -184,7 +185,7 @@ def run_worker(
 
     from penstock.serving.app import App
     from penstock.serving.connections import end_what_is_slow, limits_of
-    from penstock.serving.draining import DRAIN, DRAIN_S, LEAVE_S, Terminal, accepted, drain
+    from penstock.serving.draining import BACKLOG, DRAIN, DRAIN_S, LEAVE_S, Terminal, accepted, drain
     from penstock.serving.fast_lane import PredictProtocol
     from penstock.serving.worker import Worker
 
@@ -220,23 +221,23 @@ def run_worker(
                 one.close()
             if handover is not None:
                 handover.stop_listening()
-            entering = asyncio.gather(*map(self._enter, waiting), return_exceptions=True)
+            entering = [asyncio.create_task(self._enter(one)) for one in waiting]
             grpc = None if app.grpc is None else asyncio.create_task(app.grpc.stop(settings.stop_after_s))
             if not self._has_drained:
-                await drain(self, min(LEAVE_S, settings.stop_after_s), lambda: self.force_exit)
+                await drain(self, min(LEAVE_S, settings.stop_after_s), lambda: self.force_exit, entering)
             await super().shutdown(sockets)
-            await entering
             if grpc is not None:
                 await grpc
 
         async def _enter(self, one: socket.socket) -> None:
             """Serve a connection as if the loop had accepted it."""
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: protocol(config=config, server_state=self.server_state, app_state=self.lifespan.state),
-                one,
-                ssl=config.ssl,
-                ssl_handshake_timeout=None if config.ssl is None else settings.header_timeout_s,
-            )
+            with contextlib.suppress(OSError):  # it is gone, or did not finish its handshake
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: protocol(config=config, server_state=self.server_state, app_state=self.lifespan.state),
+                    one,
+                    ssl=config.ssl,
+                    ssl_handshake_timeout=None if config.ssl is None else settings.header_timeout_s,
+                )
 
         def _hang_up(self) -> None:
             if terminal.is_gone:
@@ -285,7 +286,7 @@ def run_worker(
         access_log=False,
         log_config=None,
         server_header=False,
-        backlog=2048,
+        backlog=BACKLOG,
         timeout_keep_alive=int(settings.keep_alive_s),
         timeout_graceful_shutdown=max(1, round(settings.stop_after_s)),
     )
