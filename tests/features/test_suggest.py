@@ -351,6 +351,20 @@ def test_a_column_in_another_unit_says_nothing_more(again, why):
     assert _reason(_suggest(first=("numeric", x), again=("numeric", x + 1e-3 * DRAWN.normal(size=N)))[0], "again").used
 
 
+def test_one_huge_value_that_two_columns_share_makes_them_no_multiples():
+    """Beside it all other values are small; a true multiple is still one, huge value, gaps and all."""
+    x, other = DRAWN.normal(size=(2, N))
+    other[::3] = 0.0
+    x[3] = other[3] = 1e12
+    x[7] = other[7] = np.nan
+    for first, second in ((x, other), (other, x)):
+        suggestion, _, _ = _suggest(
+            first=("numeric", first), second=("numeric", second), again=("numeric", 32 - 1.8 * first)
+        )
+        assert [r.used for r in suggestion.reasons] == [True, True, False]
+        assert "a multiple of 'first'" in _reason(suggestion, "again").why
+
+
 def test_values_under_other_names_say_nothing_more():
     """Codes and their names; numbers that go with names keep their order, which trees use."""
     codes = DRAWN.integers(0, 5, N)

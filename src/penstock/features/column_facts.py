@@ -106,14 +106,16 @@ def _digest(values: np.ndarray) -> int:
 
 
 def _on_a_line(values: np.ndarray, absent: np.ndarray) -> int:
-    """One number for all columns a * x + b of a column x: of its standardised values, to six digits."""
-    known = np.where(absent, 0.0, values)
+    """One number for all columns a * x + b of a column x: of how far each value is from the median, by the usual distance, to six digits.
+
+    Far ones by their logarithm: one huge value, which rules mean and deviation, must not make all others the same number.
+    """
+    known = values[~absent]
     with np.errstate(over="ignore", invalid="ignore"):
-        centred = np.where(absent, 0.0, known - known.sum() / max(int((~absent).sum()), 1))
-        spread = np.sqrt((centred**2).mean())
-    if not 0 < spread < np.inf:
+        off = known - np.median(known)
+        shape = np.arcsinh(off / np.median(np.abs(off[off != 0])))
+    if not np.isfinite(shape).all():
         return hash(values.tobytes())
-    shape = centred / spread
     first = shape[np.flatnonzero(np.abs(shape) > 1e-3)[:1]]
     shape = np.round(shape * (np.sign(first[0]) if len(first) else 1.0), 6) + 0.0  # no -0
     return hash((shape.tobytes(), absent.tobytes()))
