@@ -341,16 +341,19 @@ def test_changed_removed_and_new_columns_are_told(stores: Stores) -> None:
     }  # fmt: skip
 
 
-def test_a_column_of_which_nothing_can_be_read_any_more_is_refused(stores: Stores) -> None:
-    """A version in which every number is missing is none that anybody asked for; one value that is read is enough."""
+@pytest.mark.parametrize(("name", "written"), [("x", "0,5"), ("surname", "Ada")])
+def test_a_column_of_which_nothing_can_be_read_any_more_is_refused(stores: Stores, name: str, written: str) -> None:
+    """A version in which every number is missing is none that anybody asked for; one value that is read is enough. What may be personal is
+    not quoted."""
     lines = [f"{i}.5,{i % 2}" for i in range(60)]
-    stores.ingest(stores.write("x,y\n" + "\n".join(lines) + "\n"), target="y")
-    euro = [f'"{i},5",{i % 2}' for i in range(60)]
+    stores.ingest(stores.write(f"{name},y\n" + "\n".join(lines) + "\n"), target="y")
+    euro = [f'"{written}",{i % 2}' for i in range(60)]
     with pytest.raises(SourceError) as refused:
-        stores.ingest(stores.write("x,y\n" + "\n".join(euro) + "\n"), target="y")
-    assert "none of 60 values of column 'x' can be read as numeric" in refused.value.what
-    assert 'decimal.x = ","' in refused.value.way_out
-    some = stores.ingest(stores.write("x,y\n" + "\n".join([*euro, "60,1"]) + "\n"), target="y")
+        stores.ingest(stores.write(f"{name},y\n" + "\n".join(euro) + "\n"), target="y")
+    assert f"none of 60 values of column {name!r} can be read as numeric" in refused.value.what
+    assert (written in refused.value.what) is (name == "x")
+    assert f'decimal.{name} = ","' in refused.value.way_out
+    some = stores.ingest(stores.write(f"{name},y\n" + "\n".join([*euro, "60,1"]) + "\n"), target="y")
     assert any("60 values cannot be read" in warning for warning in some.warnings)
 
 

@@ -275,6 +275,7 @@ class _Work:
         if grown is not None:
             grown.give(writer)
         content, unreadable = store_rows(source, gathered, decoder, rows, key, writer)
+        unreadable.refuse_lost(quiet)
         self.warnings += unreadable.told(quiet)
         self.unreadable = unreadable.training if grown is None else grown.unreadable(unreadable.training)
         stored = writer.close()

@@ -52,7 +52,7 @@ def store_rows(
 
     Raises
     ------
-    SourceError : the source does not give the rows that it gave before, or a column has values of which none can be read.
+    SourceError : the source does not give the rows that it gave before.
     """
     inputs, unreadable = own_inputs(decoder), Unreadable()
     content = np.empty((gathered.n_rows, 2), dtype=np.uint64)
@@ -70,7 +70,6 @@ def store_rows(
         start = at.stop
     if start != gathered.n_rows:
         raise changed_source(source)
-    unreadable.refuse_lost()
     return content, unreadable
 
 

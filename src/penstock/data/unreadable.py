@@ -51,8 +51,8 @@ class Unreadable:
                 else:
                     self.kinds[spec.name] = spec.kind
 
-    def refuse_lost(self) -> None:
-        """Refuse a source of which a column would be lost.
+    def refuse_lost(self, quiet: Collection[str] = ()) -> None:
+        """Refuse a source of which a column would be lost; of `quiet` columns no value is told.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class Unreadable:
             if count >= LOST_ROWS and name not in self.read:
                 kind = self.kinds[name]
                 raise SourceError(
-                    f"none of {count} values of column {name!r} can be read as {kind}{self.examples.get(name, '')}",
+                    f"none of {count} values of column {name!r} can be read as {kind}{self._example(name, quiet)}",
                     why="the version before, or the declaration, says that it is; every value would be missing",
                     way_out=f"have the file written as before; or say under [data] how it is written now, as {_way_out(name, kind)}; "
                     f"or name it in [data] drop",
@@ -72,10 +72,13 @@ class Unreadable:
         """In words; of `quiet` columns no value is told."""
         return [
             f"column {name!r}: {count} {'value cannot' if count == 1 else 'values cannot'} be read and count as missing"
-            f"{'' if name in quiet else self.examples.get(name, '')}"
+            f"{self._example(name, quiet)}"
             for name, count in self.counts.items()
             if count
         ]
+
+    def _example(self, name: str, quiet: Collection[str]) -> str:
+        return "" if name in quiet else self.examples.get(name, "")
 
 
 def _has_value(array: pa.Array, kind: Kind) -> bool:

@@ -83,6 +83,13 @@ def test_values_of_the_kind_that_are_written_otherwise_are_accepted_as_that(
     assert held(apply_edits(text, found.edit or {}), {"a": values}).passed
 
 
+def test_another_way_of_writing_is_told_by_different_values_however_often_they_come() -> None:
+    """Fifteen whole numbers in each batch are fifteen, beside which six with a comma are no exceptions."""
+    rows: list[str | None] = [str(i) for i in range(15)] * 70
+    found = broken('[columns.a]\nkind = "numeric"\n', {"a": [*rows, *EURO[:6]]}, at_a_time=15)
+    assert found.data == ('decimal.a = ","',)
+
+
 def test_numbers_that_are_written_in_several_ways_are_accepted_by_no_line() -> None:
     """One mark reads only some of them, and as texts all of them would be lost: the file has to be put right."""
     found = broken('[columns.a]\nkind = "numeric"\n', {"a": [*EURO, "0.25", "1.75"]})
@@ -103,6 +110,8 @@ def test_what_the_contract_reads_and_the_data_set_cannot_is_told() -> None:
     assert codes.data == ('kinds.a = "categorical"',)
     one = {"a": Reading(ColumnSpec("a", Kind.NUMERIC, decimal=",", thousands="."), said=False)}
     assert broken('[columns.a]\nkind = "numeric"\n', {"a": ["1.234"]}, readings=one).rows == 1  # 1234 or 1.234
+    less = {"a": Reading(ColumnSpec("a", Kind.NUMERIC, thousands=" ", origin=2**60), said=False)}
+    assert held('[columns.a]\nkind = "numeric"\n', {"a": [str(2**60 + i) for i in range(40)]}, readings=less).passed
 
 
 def test_what_breaks_in_a_folder_is_told_with_its_file_and_its_row_there(tmp_path: Path) -> None:

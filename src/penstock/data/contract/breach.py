@@ -26,7 +26,7 @@ class Tally:
     examples : (row, from 1 on; what it says) of the first that may be shown.
     low, high : extremes of what may be shown. texts : values that may be shown, with their rows.
     secret : what hidden rows say, or the measure of it; only to count how many an edit of what may be shown lets pass, and to find in which way
-        they are written. read : other values of the column, that can be read; for the same.
+        they are written. read : other values of the column, that can be read, each once; for the same.
     """
 
     rows: int = 0
@@ -36,7 +36,7 @@ class Tally:
     high: float | None = None
     texts: Counter[str] = field(default_factory=Counter)
     secret: Counter[str | float] = field(default_factory=Counter)
-    read: list[str] = field(default_factory=list)
+    read: dict[str, None] = field(default_factory=dict)
 
     @property
     def known_texts(self) -> list[str]:

@@ -106,9 +106,11 @@ class Column:
             if rule.id == KindRule.id and len(unread):
                 batch.count_unread(tally, unread)
             bad = rule.broken(self.rules, values)
-            if rule.id == KindRule.id and len(tally.read) < MAX_NEW_VALUES:
-                few = np.flatnonzero(values.present)[: MAX_NEW_VALUES - len(tally.read)]
-                tally.read += [values.texts[at].strip() for at in few.tolist()]
+            if rule.id == KindRule.id and self.rules.kind in (Kind.NUMERIC, Kind.DATETIME):
+                for at in np.flatnonzero(values.present).tolist():
+                    if len(tally.read) >= MAX_NEW_VALUES:
+                        break
+                    tally.read[values.texts[at].strip()] = None
             if bad.any():
                 measure = _measured(rule, values)
                 batch.count(tally, np.flatnonzero(values.rows_with(bad)), values, measure)

@@ -41,11 +41,12 @@ class Reading:
     def lost(self, column: EncodedColumn, values: Values, rules: ColumnRules) -> np.ndarray:
         """Which distinct values the contract reads (`values`), and the data set cannot, or reads as another value: bool, shape (k,).
 
-        Time zones are left alone: no value is lost by them.
+        Time zones are left alone: no value is lost by them. A contract is of the numbers themselves, also where the data set keeps them less an
+        origin.
         """
         from penstock.data.contract.values import Values
 
-        ours = Values.of(column, replace(self.spec, timezone=rules.timezone))
+        ours = Values.of(column, replace(self.spec, timezone=rules.timezone, origin=0))
         lost = ours.unreadable.copy()
         if ours.kind is values.kind and ours.kind in (Kind.NUMERIC, Kind.DATETIME):
             lost |= ours.present & (ours.typed != values.typed)

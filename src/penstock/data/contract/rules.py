@@ -81,7 +81,7 @@ class KindRule:
         return f'kind = "{rules.kind}"'
 
     def found(self, rules: ColumnRules, tally: Tally) -> str:
-        if rewritten(rules, unread := tally.known_texts, tally.read) is not None:
+        if rewritten(rules, unread := tally.known_texts, [*tally.read]) is not None:
             return f"are written in another way, and cannot be read as {rules.kind} as the contract says"
         if are_of_its_kind(rules, unread):
             return f"cannot be read as {rules.kind}: the numbers are written in several ways, which no one line reads"
@@ -91,7 +91,7 @@ class KindRule:
         texts = [text.strip() for text in tally.texts]
         if texts and not tally.hidden and all(text in MISSING_MARKERS for text in texts):
             return {"missing": [*rules.missing, *sorted(texts)]}
-        otherwise = rewritten(rules, unread := tally.known_texts, tally.read)
+        otherwise = rewritten(rules, unread := tally.known_texts, [*tally.read])
         if otherwise is not None:
             return otherwise
         if tally.rows <= MOST * of:
