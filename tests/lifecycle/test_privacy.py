@@ -796,3 +796,27 @@ def test_what_is_decided_at_once_holds_before_anything_is_stored(penstock: Cli, 
     assert made.code == 0, made
     assert not any(b"Planted" in file.read_bytes() for file in (tmp_path / "p").rglob("*") if file.is_file())
     assert tomllib.loads((tmp_path / "p/penstock.toml").read_text())["privacy"]["columns"]["customer_name"] == "drop"
+
+
+def test_a_column_that_looks_harmless_is_withheld_as_soon_as_somebody_says_so(penstock: Cli, tmp_path: Path) -> None:
+    """Nothing recognises the notes; yet their file is not copied where they are dropped or hashed, and is where they are kept."""
+    path = tmp_path / "notes.csv"
+    rows = [f"planted {number},{number % 7},{'yes' if number % 3 else 'no'}" for number in range(120)]
+    path.write_text("notes,x,y\n" + "\n".join(rows) + "\n")
+    for number, action in enumerate(("drop", "hash")):
+        made = penstock(tmp_path, "new", f"p{number}", "--data", str(path), "--target", "y", "--privacy", f"notes={action}")  # fmt: skip
+        assert made.code == 0, made
+        project = tmp_path / f"p{number}"
+        assert not [file for file in project.rglob("*") if file.is_file() and b"planted" in file.read_bytes()]
+        assert tomllib.loads((project / "penstock.toml").read_text())["data"]["source"] == str(path)
+    assert penstock(tmp_path, "new", "k", "--data", str(path), "--target", "y", "--privacy", "notes=keep: made up").code == 0  # fmt: skip
+    assert (tmp_path / "k/data/raw/notes.csv").read_bytes() == path.read_bytes()
+
+
+def test_a_file_stays_where_it_is_too_where_its_personal_column_is_left_out(penstock: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    rows = [f"planted{number}@example.org,{number % 7},{'yes' if number % 3 else 'no'}" for number in range(120)]
+    path.write_text("email,x,y\n" + "\n".join(rows) + "\n")
+    made = penstock(tmp_path, "new", "p", "--data", str(path), "--target", "y", "--drop", "email")
+    assert (made.code, made.body["personal"]) == (0, [])
+    assert not [file for file in (tmp_path / "p").rglob("*") if file.is_file() and b"planted" in file.read_bytes()]

@@ -129,12 +129,12 @@ def new_project(
     ----------
     folder : must not exist, or be empty.
     data : a file (CSV, TSV, JSON lines or Parquet, also ``.gz``), which is copied to ``data/raw``; or a glob, a folder or
-        a URL, which is read where it is. A file of personal data is not copied either, and nothing of the personal columns
-        is stored until it is decided what becomes of them.
+        a URL, which is read where it is. A file of personal data is not copied either, nor one of which a column is withheld
+        by `privacy`, and nothing of the personal columns is stored until it is decided what becomes of them.
     form, file_column, query, cursor : ``format`` and the others as in `[data]` of the declaration.
     kinds : column -> kind, instead of what would be inferred. formats, timezone : how dates are written, as in `[data]`.
     split, gap, values, files : as in `[split]`; files of other parts are copied to ``data/raw`` too.
-    privacy : column -> action, what is decided of personal columns already, as in `[privacy.columns]`.
+    privacy : column -> action, what is decided of columns already, as in `[privacy.columns]`, whether or not they look personal.
 
     Raises
     ------
@@ -190,13 +190,14 @@ def new_project(
     declared |= {name: value for name, value in options.items() if value is not None}
     place = str(source.resolve()) if source.is_file() else declared["source"]
     try:
-        personal = _personal([place, *(str(file.resolve()) for file in others.values())], declared)
+        found = _personal([place, *(str(file.resolve()) for file in others.values())], declared)
     except PenstockError as error:
         _name_as_given(error, Path(place), data)
         raise
     decided = dict(privacy or {})
-    stays = any(_withholds(one, decided) for one in personal)
-    personal = [one for one in personal if one.name not in decided]
+    undecided = [one for one in found if one.name not in decided]
+    personal = [one for one in undecided if one.name not in drop]
+    stays = any(not _keeps(action) for action in decided.values()) or any(one.must_be_decided for one in undecided)
     _refuse_personal_target(personal, target)
     if stays:
         declared["source"] = place
@@ -265,13 +266,12 @@ def _personal(places: Sequence[str], declared: Mapping[str, Any]) -> list[Person
                 before = found.get(one.name)
                 if before is None or ORDER.index(before.confidence) < ORDER.index(one.confidence):
                     found[one.name] = one
-    return [one for one in found.values() if one.name not in declared.get("drop", ())]
+    return list(found.values())
 
 
-def _withholds(one: PersonalColumn, decided: Mapping[str, str]) -> bool:
-    """Whether plain values of a column are not to be copied into the project."""
-    action = decided.get(one.name)
-    return one.must_be_decided if action is None else action.partition(":")[0].strip() != "keep"
+def _keeps(action: str) -> bool:
+    """Whether plain values of a column may be copied into the project: its person's word holds, whether or not it looks personal."""
+    return action.partition(":")[0].strip() == "keep"
 
 
 def _refuse_personal_target(personal: Sequence[PersonalColumn], target: str) -> None:
