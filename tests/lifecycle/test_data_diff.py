@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from penstock.data.ingest import ingest
+from penstock.data.sources.file import FileSource
+from penstock.data.versions import load_version
 from penstock.lifecycle.data_diff import diff_data
+from penstock.project.project import Project
 from penstock.project.workspace import Workspace
 
 Cli = Callable[..., Any]
@@ -168,3 +172,26 @@ def test_a_table_without_a_header_is_compared_as_rows(tmp_path: Path, penstock: 
     assert (torn["rows"], torn["files"]["changed"]) == (None, ["german.csv"])
     assert "german.csv on the disk, record 3 has 1 values" in torn["notes"][0]
     assert penstock(tmp_path, "data", "diff", "german.csv", "--key", "a").error["code"] == "source"
+
+
+def test_numbers_that_two_versions_keep_less_another_origin_are_compared_as_they_are(
+    tmp_path: Path, penstock: Cli
+) -> None:
+    """A few rows far below move the origin, and no distribution; profile and diff tell the numbers of the source."""
+    lines = [f"{2**60 + i % 60},{i * i % 97},{'ab'[i % 7 > 3]}" for i in range(600)]
+    lower = [f"{2**60 - 2**50 + i},{i},a" for i in range(12)]
+    for name, those in (("t.csv", lines), ("u.csv", lines + lower)):
+        (tmp_path / name).write_text("\n".join(["n,x,y", *those]) + "\n", encoding="utf-8")
+    assert penstock(tmp_path, "new", "p", "--data", "t.csv", "--target", "y").code == 0
+    (told,) = (c for c in penstock(tmp_path / "p", "data", "profile").body["columns"] if c["name"] == "n")
+    assert (told["low"], told["high"]) == (2**60, 2**60 + 59)
+    project = Project(tmp_path / "p")
+    before = project.ledger.datasets.head(project.name)
+    assert before is not None
+    now = ingest(project.ledger, project.objects, source=FileSource(tmp_path / "u.csv"), target="y").version
+    assert now.decoder.spec("n").origin < 2**60 == load_version(project.objects, before).decoder.spec("n").origin
+    found = diff_data(project, before, now.digest)
+    (shift,) = (one for one in found.shifts if one.column == "n")
+    assert not shift.beyond_chance
+    assert 2**60 <= (shift.before.mean or 0) < 2**60 + 60
+    assert f"n: ks {shift.size:.3f}; {shift.before.mean} ± " in shift.to_text()

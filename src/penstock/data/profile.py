@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from penstock.bundle.decoder import Frame, Kind, TargetSpec
 from penstock.bundle.values import class_text
+from penstock.data.origins import itself
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP_VALUES = 10
@@ -25,6 +26,7 @@ class ColumnProfile:
     ----------
     count : rows with a value. missing : rows without. distinct : different values.
     low, high, mean, std, quantiles : of numbers (by `QUANTILES`); low and high of instants are ISO text.
+        Of numbers that are kept less an origin they are those of the source, ints where a float would round them.
     top : the most frequent values with their rows. mean_words, max_chars : of texts.
     """
 
@@ -75,9 +77,10 @@ class Profile:
         }
 
 
-def profile(frame: Frame, y: np.ndarray, target: TargetSpec) -> Profile:
-    """Profile rows: give it training rows only."""
-    columns = tuple(profile_column(name, frame.columns[name], kind) for name, kind in frame.kinds.items())
+def profile(frame: Frame, y: np.ndarray, target: TargetSpec, origins: Mapping[str, int] | None = None) -> Profile:
+    """Profile rows: give it training rows only. `origins`: what numbers of the frame are kept less."""
+    known = origins or {}
+    columns = tuple(profile_column(name, frame[name], kind, known.get(name, 0)) for name, kind in frame.kinds.items())
     if target.task.is_classification:
         counts = np.bincount(y[y >= 0], minlength=len(target.classes))
         classes = {class_text(label): int(n) for label, n in zip(target.classes, counts, strict=True)}
@@ -85,10 +88,10 @@ def profile(frame: Frame, y: np.ndarray, target: TargetSpec) -> Profile:
     return Profile(frame.n_rows, columns, target=profile_column(target.name, y, Kind.NUMERIC))
 
 
-def profile_column(name: str, array: np.ndarray, kind: Kind) -> ColumnProfile:
-    """Statistics of one typed column, shape (n,)."""
+def profile_column(name: str, array: np.ndarray, kind: Kind, origin: int = 0) -> ColumnProfile:
+    """Statistics of one typed column, shape (n,); `origin`: what its numbers are kept less."""
     if kind is Kind.NUMERIC:
-        return _numbers(name, array)
+        return _numbers(name, array, origin)
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -112,18 +115,18 @@ def profile_column(name: str, array: np.ndarray, kind: Kind) -> ColumnProfile:
     return ColumnProfile(name, kind, **common, top=_most(pairs))
 
 
-def _numbers(name: str, array: np.ndarray) -> ColumnProfile:
+def _numbers(name: str, array: np.ndarray, origin: int) -> ColumnProfile:
     present = array[~np.isnan(array)]
     if len(present) == 0:
         return ColumnProfile(name, Kind.NUMERIC, 0, len(array), 0)
     ordered = np.sort(present)
     distinct = _distinct(ordered)
     with np.errstate(over="ignore", invalid="ignore"):  # of huge and infinite numbers: then they are infinite or NaN
-        quantiles = tuple(float(q) for q in np.quantile(ordered, QUANTILES))
+        quantiles = tuple(itself(float(q), origin) for q in np.quantile(ordered, QUANTILES))
         mean, std = float(present.mean()), float(present.std())
     return ColumnProfile(
         name, Kind.NUMERIC, len(present), len(array) - len(present), distinct,
-        low=float(ordered[0]), high=float(ordered[-1]), mean=mean, std=std, quantiles=quantiles,
+        low=itself(float(ordered[0]), origin), high=itself(float(ordered[-1]), origin), mean=itself(mean, origin), std=std, quantiles=quantiles,
     )  # fmt: skip
 
 

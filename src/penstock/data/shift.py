@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from penstock.data.origins import itself
+
 RARE = 0.001
 TOP = 3
 
@@ -61,7 +63,8 @@ class Shift:
     def to_text(self) -> str:
         def side(one: Side) -> str:
             if one.mean is not None and one.std is not None:
-                told = _instants(one.mean, one.std) if self.unit else f"{one.mean:.4g} ± {one.std:.4g}"
+                level = f"{one.mean}" if isinstance(one.mean, int) else f"{one.mean:.4g}"
+                told = _instants(one.mean, one.std) if self.unit else f"{level} ± {one.std:.4g}"
             else:
                 told = ", ".join(f"{value} ({rows})" for value, rows in one.top)[:50]
             return told + (f", {one.missing:.1%} missing" if one.missing else "")
@@ -81,8 +84,8 @@ def _instants(mean: float, std: float) -> str:
     return f"{np.datetime64(round(mean), 'us').astype('datetime64[D]' if days >= 1 else 'datetime64[m]')} ± {spread}"
 
 
-def shift_of_numbers(column: str, before: np.ndarray, now: np.ndarray, *, unit: str = "") -> Shift:
-    """Numbers, NaN where missing; float64, shapes (n,) and (m,). `unit`: as of `Shift`.
+def shift_of_numbers(column: str, before: np.ndarray, now: np.ndarray, *, unit: str = "", origin: int = 0) -> Shift:
+    """Numbers, NaN where missing; float64, shapes (n,) and (m,). `unit`: as of `Shift`. `origin`: what both are less; means are told with it.
 
     >>> shift = shift_of_numbers("a", np.arange(1000.0), np.arange(1000.0) + 500)
     >>> round(shift.size, 2), shift.beyond_chance
@@ -102,7 +105,7 @@ def shift_of_numbers(column: str, before: np.ndarray, now: np.ndarray, *, unit: 
         return Side(
             len(values),
             missing,
-            float(finite.mean()) if len(finite) else math.nan,
+            itself(float(finite.mean()), origin) if len(finite) else math.nan,
             float(finite.std()) if len(finite) else math.nan,
         )
 

@@ -111,7 +111,9 @@ def _histogram(shape: Shape, name: str, kind: Kind) -> Markup:
         edges = [edge / _DAY_US for edge in edges]
     if not math.isfinite(edges[-1] - edges[0]) or edges[-1] <= edges[0]:
         return Markup("")
-    label = {Kind.DATETIME: "time", Kind.TEXT: "words"}.get(kind, "value")
+    label = {Kind.DATETIME: "time", Kind.TEXT: "words"}.get(
+        kind, f"value less {shape.origin}" if shape.origin else "value"
+    )
     text = _date if kind is Kind.DATETIME else None
     chart = Chart(
         Axis(label, edges[0], edges[-1], text), Axis("rows", 0, max(counts) * 1.05 or 1), name=name, height=210

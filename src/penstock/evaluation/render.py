@@ -69,7 +69,7 @@ def shown(value: float | None, metric: Metric | None = None) -> str:
     if metric is not None and metric.unit in ("share", "nats", "ratio") and abs(value) < 1000:
         return f"{round(value, 3) + 0.0:.3f}"  # + 0.0: no "-0.000"
     if abs(value) >= 1000:
-        return f"{value:,.0f}"
+        return f"{round(value):,}"  # of an int all digits
     return f"{value:.4g}"
 
 

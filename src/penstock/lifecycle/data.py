@@ -26,6 +26,7 @@ def profile_data(project: Project, html: Path | None = None) -> Listing:
     NotFound : nothing was ingested yet, or the page's folder is not there.
     """
     from penstock.data.doors import read_part
+    from penstock.data.origins import origins_of
     from penstock.data.profiling.survey import survey
     from penstock.data.versions import load_version
     from penstock.evaluation.profile_page import to_html
@@ -40,7 +41,9 @@ def profile_data(project: Project, html: Path | None = None) -> Listing:
         )
     limit = row_limit(Context(project), version.digest).get("max_rows")
     frame, y = read_part(project.ledger, project.objects, version, "train", limit=limit)
-    detail = survey(frame, y, version.target, seed=project.declaration.split.seed)
+    detail = survey(
+        frame, y, version.target, seed=project.declaration.split.seed, origins=origins_of(version.decoder.columns)
+    )
     found = detail.profile
     sampled = (
         [] if limit is None or limit >= version.rows["train"] else [told("training", limit, version.rows["train"])]

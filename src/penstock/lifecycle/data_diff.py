@@ -136,6 +136,7 @@ def _datasets(workspace: Workspace, old: Reference, new: Reference) -> DataDiff:
     from penstock.bundle.kinds import Kind
     from penstock.data.changes import diff
     from penstock.data.doors import read_part
+    from penstock.data.origins import on_one_scale, origins_of
     from penstock.data.shift import shift_of_numbers, shift_of_values
     from penstock.data.versions import load_version
 
@@ -144,6 +145,7 @@ def _datasets(workspace: Workspace, old: Reference, new: Reference) -> DataDiff:
     versions = [load_version(workspace.objects, reference.digest) for reference in (old, new)]
     found = diff(workspace.objects, *versions).to_json()
     frames = [read_part(workspace.ledger, workspace.objects, version, "train")[0] for version in versions]
+    origins = [origins_of(version.decoder.columns) for version in versions]
     shifts = []
     for name, kind in frames[1].kinds.items():
         if frames[0].kinds.get(name) is not kind or kind is Kind.IDENTIFIER:
@@ -151,7 +153,9 @@ def _datasets(workspace: Workspace, old: Reference, new: Reference) -> DataDiff:
         before, now = (frame.columns[name] for frame in frames)
         if kind in (Kind.NUMERIC, Kind.DATETIME):
             unit = "us" if kind is Kind.DATETIME else ""
-            shifts.append(shift_of_numbers(name, *(_plain(values, kind) for values in (before, now)), unit=unit))
+            kept = tuple(known.get(name, 0) for known in origins)
+            a, b, origin = on_one_scale(_plain(before, kind), _plain(now, kind), (kept[0], kept[1]))
+            shifts.append(shift_of_numbers(name, a, b, unit=unit, origin=origin))
         elif kind is not Kind.TEXT:
             shifts.append(shift_of_values(name, Counter(before.tolist()), Counter(now.tolist())))
     columns = {**found["columns"], "classes_added": found["classes_added"]}

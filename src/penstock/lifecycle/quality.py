@@ -42,6 +42,7 @@ def check_quality(
         raise NotFound("this project has no data set yet", why="nothing was ingested", way_out="run `penstock run`")
 
     from penstock.data.doors import read_part
+    from penstock.data.origins import origins_of
     from penstock.data.quality.report import QualityReport, judge
     from penstock.data.quality.sealed import count_sealed
     from penstock.data.quality.view import SealedCounts, View
@@ -69,7 +70,7 @@ def check_quality(
     withheld = frozenset(spec.name for spec in version.decoder.columns if spec.is_withheld)
     view = View(
         train, y, valid, y_valid, version.target, version.split, memory, count, seed, every_y, withheld,
-        _time(declared.time, train), alike_by_nature(version, train),
+        _time(declared.time, train), origins_of(version.decoder.columns), alike_by_nature(version, train),
     )  # fmt: skip
     found = judge(view, declared.limits, off=off, only=only, progress=progress)
     key = _key(project, view)

@@ -227,3 +227,26 @@ def test_whole_numbers_with_few_values_are_grouped_by_them() -> None:
     assert many[:2] == ["< 19,900", "19,900 to 39,800"]
     _, fractions = groups_of(np.array([0.5, 1.0, 2.0] * 20), Kind.NUMERIC)
     assert fractions[0] == "< 0.5"
+
+
+def test_numbers_that_are_kept_less_an_origin_are_told_as_the_source_has_them() -> None:
+    """All digits of them, and no zeros that are none; the bars are of what is kept, and say less what."""
+    origin, n = 2**60, 600
+    kept = (np.arange(n) % 60).astype(np.float64)
+    columns = {"few": kept % 5, "n": kept}
+    frame = Frame(columns, dict.fromkeys(columns, Kind.NUMERIC))
+    found = survey(frame, np.arange(n) % 2, BINARY, origins=dict.fromkeys(columns, origin))
+    one, shape = found.profile["n"], found.shapes["n"]
+    assert (one.low, one.high, one.distinct) == (origin, origin + 59, 60)
+    assert all(isinstance(q, int) and origin <= q <= origin + 59 for q in (*one.quantiles, one.mean))
+    assert one.std == pytest.approx(kept.std())
+    assert shape.extremes == (origin,) * 3 + (origin + 59,) * 3
+    assert not any("zeros" in note for note in shape.notes)
+    assert (shape.origin, shape.edges[0]) == (origin, 0.0)
+    labels = {relation.column: relation.labels for relation in found.relations}
+    assert labels["few"] == tuple(str(origin + i) for i in range(5))
+    assert labels["n"][0] == f"< {origin + 6}"
+    assert found.profile == profile(frame, np.arange(n) % 2, BINARY, dict.fromkeys(columns, origin))
+    body = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert body["columns"][1]["low"] == origin
+    assert body["columns"][1]["shape"]["origin"] == origin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from penstock.bundle.decoder import MISSING_TIME, Kind
 from penstock.data.quality.learning_curve import Curve
 from penstock.data.quality.models import influences, strength
+from penstock.data.quality.pairs import best_pair
 from penstock.data.quality.report import QUALITY_CHECKS, explain_quality, judge
 from penstock.data.quality.view import SealedCounts
 from penstock.data.split import SplitSettings
@@ -583,3 +585,34 @@ def test_numbers_that_vary_are_no_jump(view: Any, judged: Any, seed: int) -> Non
     columns = {"a": dice.pareto(1.1, 1200), "b": dice.lognormal(0, 1.5, 1200), "c": dice.poisson(1.5, 1200) * 1.0}
     columns["d"] = np.linspace(1, 9, 1200) * dice.lognormal(0, 0.3, 1200)
     assert not only(judged("scale-jumps", view(columns, dice.integers(0, 2, 1200), part=np.zeros(1200)))).failed
+
+
+def test_sizes_and_products_are_those_of_the_numbers_themselves(view: Any, judged: Any) -> None:
+    """Of numbers near 2^60, which are kept less an origin, the differences say nothing of either."""
+    dice, n = np.random.default_rng(0), 1200
+    kept = np.where(np.arange(n) < 600, dice.integers(1, 60, n), dice.integers(1000, 2000, n)).astype(np.float64)
+    y = dice.integers(0, 2, n)
+    for origins, size in (({}, 10.0), ({"n": 2**60}, 1.0)):
+        one = only(judged("scale-jumps", view({"n": kept}, y, part=np.zeros(n), origins=origins)))
+        assert one.value == 1.0 if size == 1.0 else one.value > size
+    other = dice.permutation(kept)
+    table = {"n": kept, "other": other}
+    for origins, copied in (({}, True), (dict.fromkeys(table, 2**60), False)):
+        one = only(judged("target-copy", view(table, kept * other, origins=origins)))
+        assert one.failed is copied, one
+
+
+def test_the_values_of_no_more_pairs_than_the_best_are_held(view: Any) -> None:
+    """Of 40 columns there are 780 pairs, each with two or three columns of its own."""
+    dice, n = np.random.default_rng(0), 4000
+    columns = {f"c{i}": dice.normal(size=n) for i in range(10)}
+    seen = view(columns, dice.normal(size=n), part=np.zeros(n))
+    names = list(columns)
+    best_pair(seen, names)  # imports, and what the view keeps
+    tracemalloc.start()
+    try:
+        assert best_pair(seen, names) is not None
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20 * 8 * n  # there are 135 columns of pairs

@@ -20,6 +20,7 @@ from penstock.bundle.decoder import Frame, TargetSpec
 from penstock.bundle.kinds import MISSING_TIME, Kind
 from penstock.bundle.specs import ColumnSpec
 from penstock.data.contract.breach import Instant, header, literal, rounded_up
+from penstock.data.origins import themselves
 
 MAX_VALUES = 60  # more are no list that a person keeps
 MIN_ROWS = 20  # fewer say nothing of what is usual
@@ -84,7 +85,7 @@ def infer_contract(
         *(
             _column(
                 spec,
-                _themselves(spec, frame[spec.name]),
+                themselves(frame[spec.name], spec.origin),  # a contract is of the numbers as a file has them
                 (unreadable or {}).get(spec.name, 0),
                 spec.name not in unlisted,
             )
@@ -101,11 +102,6 @@ def infer_contract(
         "# A line that is taken out asks for nothing. Keys: docs/contract.md; what each rule means: penstock explain-check",
     ]
     return "\n".join(head) + "\n\n" + "\n\n".join(table.text() for table in tables) + "\n"
-
-
-def _themselves(spec: ColumnSpec, values: np.ndarray) -> np.ndarray:
-    """A contract is of the numbers themselves, also where the decoder keeps them less an origin."""
-    return values + spec.origin if spec.origin else values
 
 
 def _table(rows: int) -> _Table:
@@ -362,7 +358,7 @@ def _comparisons(columns: Sequence[ColumnSpec], frame: Frame | Mapping[str, np.n
                 continue
             if left.kind is Kind.NUMERIC and not _are_ends(left.name, right.name):
                 continue
-            a, b = _themselves(left, frame[left.name]), _themselves(right, frame[right.name])
+            a, b = themselves(frame[left.name], left.origin), themselves(frame[right.name], right.origin)
             both = ~(_absent(left.kind, a) | _absent(right.kind, b))
             if both.sum() < SURE_ROWS or not (a[both] <= b[both]).all() or (a[both] == b[both]).all():
                 continue

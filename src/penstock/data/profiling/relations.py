@@ -10,6 +10,7 @@ import numpy as np
 
 from penstock.bundle.decoder import Frame, Kind
 from penstock.bundle.kinds import MISSING_TIME
+from penstock.data.origins import itself
 from penstock.data.quality.encoding import coded
 
 MOST_COLUMNS = 40  # in the matrix of associations
@@ -41,18 +42,23 @@ class Relation:
         return asdict(self)
 
 
-def groups_of(array: np.ndarray, kind: Kind) -> tuple[np.ndarray, list[str]]:
-    """The group of each row, int64 (n,), and the groups' names; the last one is "(missing)", where there are such rows."""
+def groups_of(array: np.ndarray, kind: Kind, origin: int = 0) -> tuple[np.ndarray, list[str]]:
+    """The group of each row, int64 (n,), and the groups' names; the last one is "(missing)", where there are such rows.
+
+    `origin`: what numbers are kept less; the names are of the numbers themselves.
+    """
     if kind in (Kind.NUMERIC, Kind.DATETIME, Kind.TEXT):
         numbers = _numbers(array, kind)
         there = np.isfinite(numbers)
         known = numbers[there]
         if kind is not Kind.DATETIME and (few := _few_values(known)) is not None:
             group = np.searchsorted(few, np.where(there, numbers, few[0])).astype(np.int64)
-            return _with_missing(group, [f"{value:.15g}" for value in few], there)
+            return _with_missing(
+                group, [f"{itself(value, origin)}" if origin else f"{value:.15g}" for value in few.tolist()], there
+            )
         edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else np.empty(0)
         group = np.searchsorted(edges, np.where(there, numbers, 0.0), side="right").astype(np.int64)
-        names = _ranges(edges, kind)
+        names = _ranges(edges, kind, origin)
         return _with_missing(group, names, there)
     values, codes = coded(array)
     rows = np.bincount(codes[codes >= 0], minlength=len(values))
@@ -159,15 +165,17 @@ def _few_values(known: np.ndarray) -> np.ndarray | None:
     return values if len(values) <= BINS and (np.floor(values) == values).all() else None
 
 
-def _ranges(edges: np.ndarray, kind: Kind) -> list[str]:
+def _ranges(edges: np.ndarray, kind: Kind, origin: int) -> list[str]:
     def text(edge: float) -> str:
         if kind is Kind.DATETIME:
             return str(np.datetime64(int(edge), "us").astype("datetime64[D]"))
+        if origin:
+            return f"{itself(edge, origin)}"
         return f"{float(f'{edge:.4g}'):,.0f}" if 1e4 <= abs(edge) < 1e15 else f"{edge:.4g}"
 
     if not len(edges):
         return ["(all)"]
-    told = [text(edge) for edge in edges]
+    told = [text(edge) for edge in edges.tolist()]
     return [f"< {told[0]}", *(f"{told[i]} to {told[i + 1]}" for i in range(len(told) - 1)), f"from {told[-1]}"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from penstock.bundle.decoder import MISSING_TIME, Kind
+from penstock.data.origins import itself
 
 BINS = 30
 TOP = 12
@@ -27,6 +28,7 @@ class Shape:
     top, others : of categories: the most frequent values with their rows, and the rows of all others.
     notes : what else there is to know, in words.
     outliers : numbers beyond Tukey's outer fences. extremes : the lowest and the highest three.
+    origin : what the numbers of `edges` are less, where a float64 would round them; all else is of the numbers themselves.
     """
 
     edges: tuple[float, ...] = ()
@@ -36,13 +38,14 @@ class Shape:
     notes: tuple[str, ...] = ()
     outliers: int = 0
     extremes: tuple[float, ...] = field(default=())
+    origin: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "origin" or value}
 
 
-def shape_of_numbers(ordered: np.ndarray) -> Shape:
-    """Of numbers without missing ones, ascending, shape (n,); infinite ones are counted apart."""
+def shape_of_numbers(ordered: np.ndarray, origin: int = 0) -> Shape:
+    """Of numbers without missing ones, ascending, shape (n,), kept less an origin; infinite ones are counted apart."""
     first, last = np.searchsorted(ordered, [-np.inf, np.inf], side="right")[0], np.searchsorted(ordered, np.inf)
     finite = ordered[first:last]
     notes = [f"{len(ordered) - len(finite)} infinite"] if len(finite) < len(ordered) else []
@@ -58,14 +61,14 @@ def shape_of_numbers(ordered: np.ndarray) -> Shape:
         skew = float((((finite - finite.mean()) / spread) ** 3).mean()) if spread > 0 else np.nan
     if np.isfinite(skew):
         notes.append(f"skewness {skew:.2f}")
-    zeros = int(np.searchsorted(finite, 0.0, side="right") - np.searchsorted(finite, 0.0))
+    zeros = int(np.searchsorted(finite, -float(origin), side="right") - np.searchsorted(finite, -float(origin)))
     if zeros:
         notes.append(f"{zeros / len(ordered):.1%} zeros")
     if outliers:
         notes.append(f"{outliers} beyond Tukey's outer fences")
     edges, counts = _bins(finite)
-    ends = (*finite[:3].tolist(), *finite[-3:].tolist())
-    return Shape(edges, counts, notes=tuple(notes), outliers=outliers, extremes=ends)
+    ends = tuple(itself(end, origin) for end in (*finite[:3].tolist(), *finite[-3:].tolist()))
+    return Shape(edges, counts, notes=tuple(notes), outliers=outliers, extremes=ends, origin=origin)
 
 
 def shape_of_instants(array: np.ndarray) -> Shape:
@@ -124,10 +127,10 @@ def shape_of_texts(texts: np.ndarray, seed: int = 0) -> Shape:
     return Shape(edges, counts, top=common, notes=tuple(notes))
 
 
-def shape_of(array: np.ndarray, kind: Kind, *, ordered: np.ndarray | None = None, seed: int = 0) -> Shape:
-    """Of a column of any kind; `ordered`: its numbers, ascending and without missing ones, where they are known."""
+def shape_of(array: np.ndarray, kind: Kind, *, seed: int = 0, origin: int = 0) -> Shape:
+    """Of a column of any kind; `origin`: what its numbers are kept less."""
     if kind is Kind.NUMERIC:
-        return shape_of_numbers(np.sort(array[~np.isnan(array)]) if ordered is None else ordered)
+        return shape_of_numbers(np.sort(array[~np.isnan(array)]), origin)
     if kind is Kind.DATETIME:
         return shape_of_instants(array)
     if kind is Kind.TEXT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -66,17 +66,20 @@ class Survey:
         }
 
 
-def survey(frame: Frame, y: np.ndarray, target: TargetSpec, *, seed: int = 0) -> Survey:
-    """Look at rows: give it training rows only."""
-    names = list(frame.columns)
+def survey(
+    frame: Frame, y: np.ndarray, target: TargetSpec, *, seed: int = 0, origins: Mapping[str, int] | None = None
+) -> Survey:
+    """Look at rows: give it training rows only. `origins`: what numbers of the frame are kept less."""
+    names, less = list(frame.columns), dict.fromkeys(frame.columns, 0) | dict(origins or {})
     with ThreadPoolExecutor(THREADS) as pool:
-        shapes = dict(zip(names, pool.map(lambda n: shape_of(frame[n], frame.kinds[n], seed=seed), names), strict=True))
-        known = _profile(frame, y, target, pool)
+        found = pool.map(lambda n: shape_of(frame[n], frame.kinds[n], seed=seed, origin=less[n]), names)
+        shapes = dict(zip(names, found, strict=True))
+        known = _profile(frame, y, target, pool, less)
     n = frame.n_rows
     rows = np.arange(n) if n <= SAMPLE_ROWS else np.sort(np.random.default_rng(seed).choice(n, SAMPLE_ROWS, False))
     some, some_y = frame.take(rows), y[rows]
     inputs = [name for name in names if frame.kinds[name] in INPUT_KINDS]
-    grouped = {name: groups_of(some[name], some.kinds[name]) for name in inputs}
+    grouped = {name: groups_of(some[name], some.kinds[name], less[name]) for name in inputs}
     shown = _shown(y, target)
     told = [relation(name, *grouped[name], some_y, shown) for name in inputs] if len(rows) else []
     told.sort(key=lambda one: (-one.strength, one.column))
@@ -90,12 +93,14 @@ def survey(frame: Frame, y: np.ndarray, target: TargetSpec, *, seed: int = 0) ->
     )  # fmt: skip
 
 
-def _profile(frame: Frame, y: np.ndarray, target: TargetSpec, pool: ThreadPoolExecutor) -> Profile:
+def _profile(
+    frame: Frame, y: np.ndarray, target: TargetSpec, pool: ThreadPoolExecutor, less: Mapping[str, int]
+) -> Profile:
     """As `penstock.data.profile.profile`, several columns at a time."""
     from penstock.data.profile import profile_column
 
     whole = profile(Frame({}, {}, frame.n_rows), y, target)
-    columns = pool.map(lambda name: profile_column(name, frame[name], frame.kinds[name]), frame.columns)
+    columns = pool.map(lambda name: profile_column(name, frame[name], frame.kinds[name], less[name]), frame.columns)
     return Profile(frame.n_rows, tuple(columns), whole.classes, whole.target)
 
 

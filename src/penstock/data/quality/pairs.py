@@ -29,10 +29,11 @@ def powers_of_columns(view: View, names: list[str]) -> tuple[float, str] | None:
     if (view.sample_y > 0).any() and (view.sample_y < 0).any():
         return None
     y = np.abs(view.sample_y)
-    used = [name for name in names if (view.sample_frame[name][there] > 0).all()]
+    columns = {name: view.themselves(view.sample_frame, name)[there] for name in names}
+    used = [name for name in names if (columns[name] > 0).all()]
     if len(used) < 2 or there.sum() < max(LEAST_ROWS, len(y) / 2) or len(np.unique(y[there])) < 2:
         return None
-    logs = np.log(np.column_stack([view.sample_frame[name][there] for name in used]))
+    logs = np.log(np.column_stack([columns[name] for name in used]))
     if not np.isfinite(logs).all():
         return None
     target, folds = np.log(y[there]), view.folds(np.flatnonzero(there))
@@ -50,13 +51,17 @@ def best_pair(view: View, names: list[str]) -> tuple[float, str] | None:
     half of the rows have.
     """
     rows = np.arange(len(view.sample_y))[:: max(1, len(view.sample_y) // LOOKED_AT)]
-    found = [(_agreement(view, values[rows], rows), told, values) for told, values in _pairs(view, names)]
-    found = [one for one in found if not np.isnan(one[0])]
-    if not found:
+    best: tuple[float, str, np.ndarray] | None = None
+    for told, values in _pairs(
+        view, names
+    ):  # the values of one pair and of the best are kept: of all they fill the memory
+        agreement = _agreement(view, values[rows], rows)
+        if not np.isnan(agreement) and (best is None or agreement > best[0]):
+            best = (agreement, told, values)
+    if best is None:
         return None
-    _, told, values = max(found, key=lambda one: one[0])
-    value = _agreement(view, values, np.arange(len(view.sample_y)))
-    return None if np.isnan(value) else (value, told)
+    value = _agreement(view, best[2], np.arange(len(view.sample_y)))
+    return None if np.isnan(value) else (value, best[1])
 
 
 def _pairs(view: View, names: list[str]) -> Iterator[tuple[str, np.ndarray]]:
@@ -72,7 +77,7 @@ def _pairs(view: View, names: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         return
     with np.errstate(all="ignore"):
         for a, b in combinations(names[:MOST_COLUMNS], 2):
-            x, z = view.sample_frame[a].astype(np.float64), view.sample_frame[b].astype(np.float64)
+            x, z = view.themselves(view.sample_frame, a), view.themselves(view.sample_frame, b)
             yield f"of {a} x {b}", _finite(x * z)
             yield f"of {a} / {b}", _finite(x / z)
             if (

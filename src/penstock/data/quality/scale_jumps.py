@@ -16,10 +16,10 @@ BLOCKS, LEAST_PER_BLOCK = 24, 25
 WIDE = 3  # blocks on each side of a cut that are compared
 SURE = 5.0  # standard errors
 ALIKE = 0.1  # of the distance by which the quartiles moved: so far they may differ
-BESIDE, ACROSS = (
-    2.0,
-    5.0,
-)  # times the drift within each side, of the blocks beside a cut, and of those on both sides of a block
+BESIDE = 2.0
+"""Times the drift within each side, by which the blocks beside a cut are apart."""
+ACROSS = 5.0
+"""The same of the blocks on both sides of a block in which the change may lie."""
 SEASONS = 2  # times that it went back, from which on a number goes up and down, and is in no other unit
 APART = 0.8  # Kolmogorov-Smirnov distance from which on two sides have little in common
 
@@ -52,9 +52,9 @@ class ScaleJumps:
             return [unjudged(self, limit, f"{view.train.n_rows} training rows are too few to cut into blocks")]
         found = []
         for name in view.of_kind(Kind.NUMERIC):
+            values = view.themselves(view.train, name)
             jumps = [
-                (_largest(view.train[name][order], min(BLOCKS, len(order) // LEAST_PER_BLOCK)), order, by)
-                for order, by in orders
+                (_largest(values[order], min(BLOCKS, len(order) // LEAST_PER_BLOCK)), order, by) for order, by in orders
             ]
             (size, place, before, after), order, by = max(jumps, key=lambda jump: jump[0][0])
             told = f"median {before:.4g} before and {after:.4g} after row {place} of {len(order)} by {by}"
@@ -68,6 +68,9 @@ class ScaleJumps:
 def _largest(values: np.ndarray, blocks: int) -> tuple[float, int, float, float]:
     """The largest jump: its size (1 where there is none), its place, and the medians before and after."""
     edges = np.linspace(0, len(values), blocks + 1).astype(int)
+    blocked = [values[start:end] for start, end in pairwise(edges.tolist())]
+    sizes = [np.abs(block[np.isfinite(block) & (block != 0)]) for block in blocked]
+    logs = [np.log(block) for block in sizes]
     best, level = (1.0, 0, np.nan, np.nan), 0.0
     for cut in range(1, blocks):
         sides = [
@@ -80,23 +83,19 @@ def _largest(values: np.ndarray, blocks: int) -> tuple[float, int, float, float]
         size = _multiplied(a, b)
         if _distance(a, b) >= APART:
             size = max(size, _ratio(np.median(np.abs(a)), np.median(np.abs(b))))
-        if size == 1 or not _is_abrupt(values, edges, cut):
+        if size <= best[0] or not _is_abrupt(logs, cut):
             continue
-        if size > best[0]:
-            best = (size, int(edges[cut]), float(np.median(a)), float(np.median(b)))
-            level = float(
-                np.exp(np.mean([np.log(np.median(np.abs(side[side != 0]))) for side in (a, b) if side.any()]))
-            )
-    return (1.0, 0, np.nan, np.nan) if _turns(values, edges, level) >= SEASONS else best
+        best = (size, int(edges[cut]), float(np.median(a)), float(np.median(b)))
+        level = float(np.exp(np.mean([np.log(np.median(np.abs(side[side != 0]))) for side in (a, b) if side.any()])))
+    return (1.0, 0, np.nan, np.nan) if _turns(sizes, level) >= SEASONS else best
 
 
-def _is_abrupt(values: np.ndarray, edges: np.ndarray, cut: int) -> bool:
+def _is_abrupt(logs: list[np.ndarray], cut: int) -> bool:
     """Whether the blocks beside a cut are further apart than each is from its own neighbour: a season drifts, a unit changes at once.
 
-    The change may lie within a block: the one behind the cut is left out then, and more is asked. Judged by the logarithms of the absolute values.
+    The change may lie within a block: the one behind the cut is left out then, and more is asked. `logs` : of each block the
+    logarithms of the absolute values.
     """
-    blocks = [values[edges[i] : edges[i + 1]] for i in range(len(edges) - 1)]
-    logs = [np.log(np.abs(block[np.isfinite(block) & (block != 0)])) for block in blocks]
     for skipped, times in ((0, BESIDE), (1, ACROSS)):
         before, after = cut - 1, cut + skipped
         if after >= len(logs) or not (len(logs[before]) and len(logs[after])):
@@ -116,10 +115,11 @@ def _drift(logs: list[np.ndarray], at: int, beside: int) -> float:
     return max(0.0, abs(float(np.median(logs[at]) - np.median(logs[beside]))) - 2 * error)
 
 
-def _turns(values: np.ndarray, edges: np.ndarray, level: float) -> int:
-    """How often the medians of blocks go back to the side of a level (between the sizes before and after a jump) from which they came."""
-    blocks = (values[start:end] for start, end in pairwise(edges.tolist()))
-    sizes = (np.abs(block[np.isfinite(block) & (block != 0)]) for block in blocks)
+def _turns(sizes: list[np.ndarray], level: float) -> int:
+    """How often the medians of blocks go back to the side of a level (between the sizes before and after a jump) from which they came.
+
+    `sizes` : of each block the absolute values.
+    """
     above = [bool(np.median(size) > level) for size in sizes if len(size)]
     return sum(one is not other for one, other in pairwise(above)) - 1
 

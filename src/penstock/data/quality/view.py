@@ -13,6 +13,7 @@ from penstock.bundle.kinds import INPUT_KINDS, Kind
 from penstock.bundle.values import class_text
 from penstock.data.fingerprints import frame_hashes
 from penstock.data.memory import RowMemory
+from penstock.data.origins import themselves
 from penstock.data.quality.encoding import Encoder, coded
 from penstock.data.quality.models import folds_of
 from penstock.data.split import SplitSettings
@@ -52,6 +53,7 @@ class View:
     every_y : the target of all training rows, where `train` is but some of them.
     withheld : personal columns of which no value is kept, or as yet: there is nothing to judge.
     time : the column of the row's own time, where the declaration names it.
+    origins : what numbers are kept less, of the columns that have an origin; see `themselves`.
     coarse : rows that are written alike were dealt one by one, and the columns have too few values to tell rows apart.
     count : gives counts of sealed test rows; asked once, and only where a check needs them.
     """
@@ -68,6 +70,7 @@ class View:
     every_y: np.ndarray | None = None
     withheld: frozenset[str] = frozenset()
     time: str | None = None
+    origins: Mapping[str, int] = field(default_factory=dict)
     coarse: bool = False
 
     @property
@@ -95,6 +98,10 @@ class View:
 
     def of_kind(self, *kinds: Kind) -> list[str]:
         return [name for name, kind in self.train.kinds.items() if kind in kinds]
+
+    def themselves(self, frame: Frame, name: str) -> np.ndarray:
+        """A numeric column of rows of the view as the source has it, for what depends on sizes and on zero: float64, shape (n,)."""
+        return themselves(frame[name], self.origins.get(name, 0))
 
     @cached_property
     def contents(self) -> np.ndarray:
