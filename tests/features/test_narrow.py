@@ -11,6 +11,7 @@ from penstock.bundle.specs import ColumnSpec
 from penstock.errors import RecipeError
 from penstock.features.fit import fit_recipe
 from penstock.features.fitted import FittedRecipe
+from penstock.features.fitter import Fitter
 from penstock.features.recipe import Recipe
 from penstock.features.tail import LINEAR, TREES
 
@@ -109,6 +110,17 @@ def test_the_cost_of_a_prediction_is_that_of_the_inputs_it_needs(rows):
     assert "for a cost of 0.5" in selection.columns[0].why
     assert selection.step == "select_information"
     assert not any(choice.kept for choice in selection.columns)  # so that nothing of it is in the plan
+
+
+def test_what_columns_are_made_of_is_asked_of_each_step_once(rows, monkeypatch):
+    """Each of these steps reads the one below twice: there are 1,024 ways to the column at the bottom."""
+    asked = []
+    origins = Fitter.origins
+    monkeypatch.setattr(Fitter, "origins", lambda self, block: (asked.append(block), origins(self, block))[1])
+    lines = "\n".join(f'z{k} = "pca(group(z{k - 1}, log(z{k - 1})), 1)"' for k in range(1, 11))
+    fitted = _fit(f'outputs = ["z10"]\n[costs]\nn0 = 1\n[assignments]\nz0 = "n0"\n{lines}', rows)
+    assert fitted.costs.columns == {"n0": 1.0}
+    assert 20 <= len(asked) < 100
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from penstock.bundle.specs import ColumnSpec
 from penstock.errors import RecipeError
 from penstock.features.plan import Plan, Result, Source
 from penstock.features.recipe import Recipe
-from penstock.features.resolve import resolve
+from penstock.features.resolve import meanings, resolve
 from penstock.features.tail import LINEAR, TREES, Tail
 
 SPECS = [
@@ -72,6 +72,20 @@ def test_an_empty_group_is_no_error_beside_others() -> None:
     """A recipe suits tables that lack a kind."""
     text = 'outputs = ["ALL_NUMERIC", "tfidf(ALL_TEXT)"]'
     assert _steps(resolve(Recipe.parse(text), SPECS[:2])) == []
+
+
+def test_a_tower_of_steps_that_each_read_the_one_below_twice_has_a_meaning() -> None:
+    """Each step is asked for its meaning once, and what is inside it is told in little: written out, there are 2^14 of it."""
+
+    def tower(bottom: str) -> Recipe:
+        lines = [f'z{k} = "pca(group(z{k - 1}, log(z{k - 1})), 2)"' for k in range(1, 15)]
+        return Recipe.parse("\n".join(['outputs = ["z14"]', "[assignments]", f'z0 = "{bottom}"', *lines]))
+
+    low, same, other = (meanings(tower(bottom), SPECS) for bottom in ("a", "group(a)", "b"))
+    assert low == same
+    assert all(low.definitions[name] != other.definitions[name] for name in low.definitions)
+    assert low.outputs["z14"] == low.definitions["z14"]
+    assert max(len(text) for meaning in low.definitions.values() for text in meaning) <= 200
 
 
 def test_the_tail_of_trees_makes_numbers_of_the_rest() -> None:

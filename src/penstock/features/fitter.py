@@ -39,6 +39,7 @@ class Fitter:
         self.fitted: dict[int, FittedStep] = {}
         self.outputs: dict[int, np.ndarray] = {}
         self._named: dict[int, tuple[str, ...]] = {}
+        self._origins: dict[int, tuple[frozenset[str], ...]] = {}
         self.offsets = offsets or {}  # by column, of what it is packed less
 
     def fit(self) -> dict[int, FittedStep]:
@@ -79,12 +80,15 @@ class Fitter:
 
     def origins(self, block: Block) -> tuple[frozenset[str], ...]:
         """The columns of the table that each column of a block may be made of."""
-        found: list[frozenset[str]] = []
-        for piece in block:
-            if isinstance(piece, Source):
-                found.append(frozenset(piece.columns))
-                continue
-            node, fitted = self.plan.nodes[piece.node], self.fitted[piece.node]
+        return tuple(
+            origin
+            for piece in block
+            for origin in ((frozenset(piece.columns),) if isinstance(piece, Source) else self._origins_of(piece.node))
+        )
+
+    def _origins_of(self, number: int) -> tuple[frozenset[str], ...]:
+        if number not in self._origins:
+            node, fitted = self.plan.nodes[number], self.fitted[number]
             of = {
                 name: origin
                 for inputs in node.inputs
@@ -92,10 +96,12 @@ class Fitter:
             }
             everything = frozenset().union(*of.values())
             own = isinstance(fitted, FittedSelection) or node.make().columnwise
+            found: list[frozenset[str]] = []
             for name in fitted.names:
                 behind = [of[name]] if name in of else [origin for n, origin in of.items() if name.startswith(n)]
                 found.append(frozenset().union(*behind) if own and behind else everything)
-        return tuple(found)
+            self._origins[number] = tuple(found)
+        return self._origins[number]
 
     def _inputs(self, node: Node) -> list[Columns]:
         """What the step of a node reads: numbers less their offsets where it takes them so, else the numbers themselves."""

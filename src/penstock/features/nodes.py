@@ -11,6 +11,10 @@ from penstock.bundle.kinds import Kind
 from penstock.features.bounds import Value
 from penstock.features.plan import Block, Node, Piece, Plan, Result
 from penstock.features.step import FORMS, GROUP, Form
+from penstock.objects.digests import digest_of
+
+LONGEST = 200
+"""Characters of a meaning that is written out."""
 
 
 class Nodes:
@@ -20,6 +24,7 @@ class Nodes:
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
         self._unsaid: set[int] = set()
+        self._meanings: dict[int, list[str]] = {}
         self.finishing = False
         """Whether what is made now is added by a learner's tail or a dialect."""
 
@@ -56,20 +61,25 @@ class Nodes:
         return distinct(merged)
 
     def meant(self, block: Block) -> list[str]:
-        """What a block comes to, one text for each column where its steps look at columns one by one."""
-        found = []
-        for piece in block:
-            if not isinstance(piece, Result):
-                found.append(piece.name)
-                continue
-            node = self[piece.node]
+        """What a block comes to, one text for each column where its steps look at columns one by one.
+
+        A long text is told by its digest: steps on top of each other may double it each time.
+        """
+        return [
+            text
+            for piece in block
+            for text in (self._meant(piece.node) if isinstance(piece, Result) else (_short(piece.name),))
+        ]
+
+    def _meant(self, number: int) -> list[str]:
+        if number not in self._meanings:
+            node = self[number]
             inner = [self.meant(inputs) for inputs in node.inputs]
             params = "".join(f", {name}={value!r}" for name, value in node.params)
-            if len(inner) == 1 and parts.load(GROUP, node.step).columnwise:
-                found += [f"{node.step}({name}{params})" for name in inner[0]]
-            else:
-                found.append(f"{node.step}({'; '.join(map(', '.join, inner))}{params})")
-        return found
+            each = len(inner) == 1 and parts.load(GROUP, node.step).columnwise
+            inside = inner[0] if each else ["; ".join(map(", ".join, inner))]
+            self._meanings[number] = [_short(f"{node.step}({text}{params})") for text in inside]
+        return self._meanings[number]
 
     def plan(self, outputs: Block, costs: Mapping[str, float]) -> Plan:
         """Only the nodes that the outputs need."""
@@ -104,6 +114,10 @@ class Nodes:
             if unsaid:
                 self._unsaid.add(len(self._nodes) - 1)
         return Result(self._numbers[node], kind, level, ready)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else digest_of(text.encode())
 
 
 def _by_form(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:

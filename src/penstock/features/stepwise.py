@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from penstock.features.fitted import FittedRecipe
 
 MOST_NAMED = 3
+LONGEST = 1_000
+"""Characters of a call that is written out inside another one."""
 
 
 @dataclass(frozen=True)
@@ -56,23 +58,33 @@ def step_outputs(fitted: FittedRecipe, feeds: Mapping[str, np.ndarray]) -> Stepw
     outputs[OUTPUT] = writer.block(fitted.plan.outputs)
     session = open_session(spox.build(dict(inputs), outputs).SerializeToString())
     made = dict(zip(outputs, session.run(list(outputs), dict(feeds)), strict=True))
+    said = expressions(fitted.plan)
     steps = tuple(
-        StepOutput(expression(fitted.plan, number), tuple(fitted.fitted[number].names), made[f"step_{number}"])
-        for number in nodes
+        StepOutput(said[number], tuple(fitted.fitted[number].names), made[f"step_{number}"]) for number in nodes
     )
     return Stepwise(steps, fitted.names, made[OUTPUT])
 
 
-def expression(plan: Plan, number: int, *, inner: bool = False) -> str:
-    """The call of a node, with those inside it, whose parameters are left out: ``standardise(impute(age))``."""
-    node = plan.nodes[number]
-    said = () if inner else node.params
-    params = [f"{name}={value!r}" if not isinstance(value, str) else f"{name}={value}" for name, value in said]
-    return f"{node.step}({', '.join([*(_block(plan, block) for block in node.inputs), *params])})"
+def expressions(plan: Plan) -> dict[int, str]:
+    """The call of each node, with those inside it, whose parameters are left out: ``standardise(impute(age))``.
+
+    Of a long call inside another one only the step is named: steps on top of each other may double it each time.
+    """
+    inner: dict[int, str] = {}
+    said: dict[int, str] = {}
+    for number, node in plan.nodes.items():
+        blocks = [_block(block, inner) for block in node.inputs]
+        params = [
+            f"{name}={value!r}" if not isinstance(value, str) else f"{name}={value}" for name, value in node.params
+        ]
+        said[number] = f"{node.step}({', '.join([*blocks, *params])})"
+        within = f"{node.step}({', '.join(blocks)})"
+        inner[number] = within if len(within) <= LONGEST else f"{node.step}(...)"
+    return said
 
 
-def _block(plan: Plan, block: Block) -> str:
-    texts = [piece.name if isinstance(piece, Source) else expression(plan, piece.node, inner=True) for piece in block]
+def _block(block: Block, inner: Mapping[int, str]) -> str:
+    texts = [piece.name if isinstance(piece, Source) else inner[piece.node] for piece in block]
     if len(texts) > MOST_NAMED:
         return f"[{', '.join(texts[:MOST_NAMED])} and {len(texts) - MOST_NAMED} more]"
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
