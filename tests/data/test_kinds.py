@@ -180,5 +180,35 @@ def test_a_quiet_finding_quotes_no_value() -> None:
     found = inferred([("Ada", "Bob", "Eve")[i % 3] for i in range(300)])[1]
     assert "Ada" in found.why
     assert not any(name in str(found.quiet().to_json()) for name in ("Ada", "Bob", "Eve"))
-    numbers = inferred([str(i) + ".5" for i in range(300)])[1]
-    assert numbers.quiet() == numbers
+    told = inferred([("TRUE", "False", "true")[i % 3] for i in range(300)])[1]
+    assert told.quiet() == told
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "secrets"),
+    [
+        ([f"{i}.5" for i in range(300)], Kind.NUMERIC, ["299.5", "0.5"]),
+        ([str(4915112345678 + i * i) for i in range(300)], Kind.NUMERIC, ["4915112"]),
+        ([str(2**60 + 3 + i % 60) for i in range(300)], Kind.NUMERIC, [str(2**60)[:12]]),
+        (["17.25", "18.75"] * 150, Kind.BINARY, ["17.25", "18.75"]),
+        (["17.25"] * 300, Kind.CONSTANT, ["17.25"]),
+        (["999.0"] * 30 + [f"{i % 50}.0" for i in range(270)], Kind.NUMERIC, ["999"]),
+        (["4711E3", "4712E3"] * 150, Kind.CATEGORICAL, ["4711", "4712"]),
+        ([f"${i}.50" for i in range(40)] * 10, Kind.CATEGORICAL, ["$0.50"]),
+        (["Ada"] * 30 + [f"{i % 50}.5" for i in range(270)], Kind.NUMERIC, ["Ada", "49.5"]),
+        (["Ada", "Bob", "Eve"] + [f"{i % 50}.5" for i in range(270)], Kind.CATEGORICAL, ["Ada", "0.5"]),
+        ([f"{(1e9 if i % 2 else -1e9) + i * 0.5:.1f}" for i in range(600)], Kind.NUMERIC, ["-1000000000", "1e+09", "1006632960"]),
+    ],
+    ids=["numbers", "telephones", "origin", "two", "one", "sentinel", "codes", "unit", "marker", "mixed", "lost"],
+)  # fmt: skip
+def test_a_quiet_finding_tells_no_number_either_and_keeps_its_warnings(
+    values: list[str | None], kind: Kind, secrets: list[str]
+) -> None:
+    """What is to be done is told without the values."""
+    spec, found = inferred(values)
+    assert spec.kind is kind
+    quiet = found.quiet()
+    assert len(quiet.warnings) == len(found.warnings)
+    assert any(secret in str(found.to_json()) for secret in secrets)
+    assert not [secret for secret in secrets if secret in str(quiet.to_json())]
+    assert "may be personal" in quiet.why

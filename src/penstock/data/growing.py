@@ -17,7 +17,7 @@ from penstock.bundle.decoder import ColumnSpec, EncodedColumn
 from penstock.bundle.kinds import Kind, Task
 from penstock.bundle.values import class_text
 from penstock.data import chunks
-from penstock.data.column_finding import ColumnFinding
+from penstock.data.column_finding import ColumnFinding, Told
 from penstock.data.evidence import MISSING_MARKERS, Evidence, plain_numbers
 from penstock.data.infer import Inference
 from penstock.data.memory import RowMemory
@@ -140,9 +140,11 @@ class Growth:
                 self._check(spec, known[spec.name], Evidence.of(columns[spec.name], train), len(train))
         before = {c["name"]: c for c in self.details["columns"]}
         findings = tuple(
-            ColumnFinding(spec.name, spec.kind, before[spec.name]["why"], tuple(before[spec.name]["warnings"]))
+            ColumnFinding(
+                spec.name, spec.kind, Told(before[spec.name]["why"]), tuple(map(Told, before[spec.name]["warnings"]))
+            )
             if spec.kind in UNSETTLED
-            else ColumnFinding(spec.name, spec.kind, "as in the version before")
+            else ColumnFinding(spec.name, spec.kind, Told("as in the version before"))
             for spec in self.old.decoder.columns
         )
         return Inference(self.old.decoder, findings, self.old.target.task, str(self.details["why_task"]))

@@ -16,7 +16,7 @@ from penstock.bundle.decoder import ColumnSpec, Decoder, Frame, Kind
 from penstock.bundle.history import History, Past
 from penstock.bundle.kinds import Task
 from penstock.bundle.specs import EncodedColumn
-from penstock.data.column_finding import ColumnFinding
+from penstock.data.column_finding import ColumnFinding, Told
 from penstock.data.split import TEST, TRAIN, VALID
 from penstock.errors import DeclarationError
 
@@ -115,7 +115,7 @@ def finding_of(past: Past) -> ColumnFinding:
     """What is said of a column that looks back."""
     said = past.take if past.of is None else f"{past.take} of {past.of!r}"
     by = f", by {', '.join(past.by)}" if past.by else ""
-    return ColumnFinding(past.name, Kind.NUMERIC, f"[history]: {said} over {past.over!r}{by}", ())
+    return ColumnFinding(past.name, Kind.NUMERIC, Told(f"[history]: {said} over {past.over!r}{by}"))
 
 
 def pasts_of(declared: Mapping[str, Mapping[str, Any]]) -> tuple[Past, ...]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from penstock.bundle.decoder import ColumnSpec, Decoder, EncodedColumn, Kind
 from penstock.bundle.kinds import Task
 from penstock.bundle.specs import Label
-from penstock.data.column_finding import ColumnFinding
+from penstock.data.column_finding import ColumnFinding, Told
 from penstock.data.evidence import Evidence, plain_numbers
 from penstock.data.kinds import infer_column
 from penstock.data.target import infer_target
@@ -80,7 +80,7 @@ def infer(
             continue
         if name in known:
             specs.append(known[name])
-            findings.append(ColumnFinding(name, known[name].kind, "as in the version before"))
+            findings.append(ColumnFinding(name, known[name].kind, Told("as in the version before")))
             continue
         spec, finding = infer_column(
             name,
@@ -93,7 +93,7 @@ def infer(
         )
         specs.append(spec)
         if shares is not None:
-            finding = replace(finding, why=f"{finding.why}; by a sample of {len(train)} training rows")
+            finding = finding.with_note(Told(f"by a sample of {len(train)} training rows"))
         findings.append(finding)
     found = infer_target(target, outcomes, task=task, positive=positive, missing=missing, written=writing.of(target))
     decoder = Decoder(tuple(specs), found.spec)

@@ -57,7 +57,7 @@ def infer_gathered(
         shares=None if sample.whole else shares, writing=request.writing, rounded=rounded,
     )  # fmt: skip
     findings = tuple(
-        replace(one, why=f"personal, {of[one.name].action}: {one.why}") if one.name in of else one
+        replace(one, why=one.why.after(f"personal, {of[one.name].action}: ")) if one.name in of else one
         for one in found.columns
     )
     return replace(found, columns=findings, decoder=with_protections(found.decoder, of, key))

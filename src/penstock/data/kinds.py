@@ -15,7 +15,7 @@ from penstock.bundle.images import is_image_url
 from penstock.bundle.numbers import plain_number
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.values import column_reader
-from penstock.data.column_finding import ColumnFinding, in_full, listed, plain, share_told, shown
+from penstock.data.column_finding import ColumnFinding, Told, in_full, listed, plain, share_told, shown
 from penstock.data.digits import EXACT, origin_of, told_of_lost
 from penstock.data.evidence import (
     MISSING_MARKERS,
@@ -71,16 +71,17 @@ def infer_column(
     spec, finding = _Column(name, known, total_rows, markers, missing is not None, written, exact).infer(kind)
     notes = []
     if evidence.blank:
-        notes.append(f"{evidence.blank} hold white space only")
+        notes.append(Told(f"{evidence.blank} hold white space only"))
     said = frozenset(spec.missing)
     found = (
         {text: int(n) for text, n in zip(evidence.texts, evidence.counts, strict=True) if text in said} if said else {}
     )
     told = [f"{marker!r} in {found[marker]} rows" for marker in spec.missing if marker in found]
     if told:
-        notes.append(f"missing where it says {', '.join(told)}")
-    why = "; ".join([finding.why, *notes])
-    return spec, replace(finding, why=why)
+        notes.append(
+            Told(f"missing where it says {', '.join(told)}", f"missing by its markers in {sum(found.values())} rows")
+        )
+    return spec, finding.with_note(Told.joined(notes))
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,16 @@ class _Column:
             return self._as_told(kind)
         values = self.values
         if values.distinct == 0:
-            return self._found(Kind.CONSTANT, "no training row has a value")
+            return self._found(Kind.CONSTANT, Told("no training row has a value"))
         if values.distinct == 1:
             one = shown(values.texts[0])
             if values.filled == values.rows:
-                return self._found(Kind.CONSTANT, f"every training row says {one}")
-            return self._found(Kind.BINARY, f"{one} or nothing")
+                return self._found(
+                    Kind.CONSTANT, Told(f"every training row says {one}", "every training row says the same")
+                )
+            return self._found(Kind.BINARY, Told(f"{one} or nothing", "one value or nothing"))
         if values.distinct == 2 and _truths(values.texts) == {"true", "false"}:
-            return self._found(Kind.BINARY, "true or false", boolean_text=True)
+            return self._found(Kind.BINARY, Told("true or false"), boolean_text=True)
         numbers = number_format(values.texts, self.written)
         if numbers is not None:
             dates = None if self.written.settles_numbers else date_format(values, self.name, self.written)
@@ -115,12 +118,12 @@ class _Column:
                 return self._dates(dates)
             return self._numbers(numbers.numbers, numbers.why, decimal=numbers.decimal, thousands=numbers.thousands)
         if _truths(values.texts):
-            return self._found(Kind.BINARY, "true or false in several spellings", boolean_text=True)
+            return self._found(Kind.BINARY, Told("true or false in several spellings"), boolean_text=True)
         almost = self._numbers_but_for_few_texts()
         return almost if almost is not None else self._texts()
 
     def _found(
-        self, kind: Kind, why: str, warnings: tuple[str, ...] = (), **how: Any
+        self, kind: Kind, why: Told, warnings: tuple[Told, ...] = (), **how: Any
     ) -> tuple[ColumnSpec, ColumnFinding]:
         if kind is Kind.DATETIME and self.written.timezone:
             how["timezone"] = self.written.timezone
@@ -128,11 +131,13 @@ class _Column:
         return spec, ColumnFinding(self.name, kind, why, warnings)
 
     def _dates(self, dates: DateFormat, why: str = "") -> tuple[ColumnSpec, ColumnFinding]:
-        spec, finding = self._found(Kind.DATETIME, why or dates.why, dates.warnings, formats=dates.formats)
+        spec, finding = self._found(
+            Kind.DATETIME, Told(why or dates.why), tuple(map(Told, dates.warnings)), formats=dates.formats
+        )
         return spec, replace(finding, guessed=dates.formats if dates.swapped else ())
 
     def _as_told(self, kind: Kind) -> tuple[ColumnSpec, ColumnFinding]:
-        why = "as told"
+        why = Told("as told")
         numbers = number_format(self.values.texts, self.written) if self.values.texts else None
         if kind is Kind.NUMERIC:
             if numbers is None:
@@ -144,8 +149,7 @@ class _Column:
             form = {"decimal": numbers.decimal, "thousands": numbers.thousands}
             exact, less, told = self._exactly(numbers.numbers, **form)
             rounded = () if less else _rounded(self.name, self.values.texts, numbers.numbers)
-            lost = told_of_lost(self.name, exact)
-            return self._found(kind, "; ".join([why, *told]), (*rounded, *lost), **form, **less)
+            return self._found(kind, Told.joined([why, *told]), (*rounded, *_lost(self.name, exact)), **form, **less)
         if kind is Kind.DATETIME:
             dates = date_format(self.values, f"{self.name} date", self.written)
             if self.written.formats:
@@ -182,9 +186,10 @@ class _Column:
                 way_out='correct the pattern: %d is the day, %m the month, %Y the year, "iso" is 2026-11-20',
             )
 
-    def _unreadable_numbers(self) -> tuple[str, ...]:
+    def _unreadable_numbers(self) -> tuple[Told, ...]:
         other = [text for text in self.values.texts if plain_numbers([text]) is None]
-        return (f"{len(other)} different values are no numbers, such as {shown(other[0])}",) if other else ()
+        so = f"{len(other)} different values are no numbers"
+        return (Told(f"{so}, such as {shown(other[0])}", so),) if other else ()
 
     # ---- numbers
 
@@ -196,44 +201,57 @@ class _Column:
         exact, how, told = self._exactly(numbers, **form)
         origin = how.get("origin", 0)
         distinct = len(np.unique(exact))
-        tail = f"; {note}" if note else ""
+        tail = Told(note)
         rounded = () if origin else _rounded(self.name, values.texts, numbers)
         if all(map(exponent_code, values.texts)):
-            why = f"all are written like {shown(values.texts[0])}, as no program writes numbers: they name things"
-            reads = f'{self.name}: values such as {shown(values.texts[0])} are read as names: kinds.{self.name} = "numeric" under [data] reads numbers'
-            if values.filled >= MIN_ROWS and values.share >= UNIQUE_SHARE:
-                return self._found(Kind.IDENTIFIER, f"{why}, and each row has its own", (reads,))
+            like, one, they = (
+                f"like {shown(values.texts[0])}",
+                f"values such as {shown(values.texts[0])}",
+                "they name things",
+            )
+            says = f'are read as names: kinds.{self.name} = "numeric" under [data] reads numbers'
+            reads = Told(f"{self.name}: {one} {says}", f"{self.name}: values with an exponent {says}")
+            if own := values.filled >= MIN_ROWS and values.share >= UNIQUE_SHARE:
+                they += ", and each row has its own"
+            why = Told(
+                f"all are written {like}, as no program writes numbers: {they}",
+                f"all are written with an exponent as no program writes numbers: {they}",
+            )
+            if own:
+                return self._found(Kind.IDENTIFIER, why, (reads,))
             return self._found(Kind.CATEGORICAL, why, (reads,))
         if distinct == 1:
             kind = Kind.CONSTANT if values.filled == values.rows else Kind.BINARY
-            return self._found(kind, f"one number only, {plain(numbers[0])}{tail}", rounded, numeric_text=True, **form)
+            one_only = Told(f"one number only, {plain(numbers[0])}", "one number only")
+            return self._found(kind, Told.joined([one_only, tail]), rounded, numeric_text=True, **form)
         if distinct == 2:
             low, high = (in_full(number, origin) for number in sorted(set(exact.tolist())))
-            why = f"two numbers, {low} and {high}{tail}"
+            why = Told.joined([Told(f"two numbers, {low} and {high}", "two numbers"), tail])
             return self._found(Kind.BINARY, why, rounded, numeric_text=True, **form)
         whole = bool((numbers == np.floor(numbers)).all())
         if any(map(leading_zero, values.texts)):
             zeros = "digits with leading zeros name things, they do not count"
             if values.filled >= MIN_ROWS and values.share >= UNIQUE_SHARE:
-                return self._found(Kind.IDENTIFIER, f"{zeros}, and each row has its own")
-            return self._found(Kind.CATEGORICAL, zeros)
+                return self._found(Kind.IDENTIFIER, Told(f"{zeros}, and each row has its own"))
+            return self._found(Kind.CATEGORICAL, Told(zeros))
         if whole:
             plainly = same_number_same_text(values.texts)
             names_rows = self._whole_numbers_that_name_rows(numbers)
             if names_rows:
-                return self._found(Kind.IDENTIFIER, names_rows, numeric_text=plainly)
+                return self._found(Kind.IDENTIFIER, Told(names_rows), numeric_text=plainly)
             if _CODE_NAME.search(self.name) and distinct <= MAX_CODES:
-                why = f"{distinct} whole numbers, and the name speaks of codes"
+                why = Told(f"{distinct} whole numbers, and the name speaks of codes")
                 return self._found(Kind.CATEGORICAL, why, numeric_text=plainly, **form)
         sort = "whole numbers" if whole else "numbers"
         low, high = in_full(exact.min(), origin), in_full(exact.max(), origin)
-        why = "; ".join([f"{distinct} different {sort} from {low} to {high}{tail}", *told])
-        lost = told_of_lost(self.name, exact)
+        so = f"{distinct} different {sort}"
+        why = Told.joined([Told(f"{so} from {low} to {high}", so), tail, *told])
+        lost = _lost(self.name, exact)
         return self._found(Kind.NUMERIC, why, (*rounded, *lost, *self._sentinels(numbers)), **form, **how)
 
     def _exactly(
         self, numbers: np.ndarray, *, decimal: str, thousands: str
-    ) -> tuple[np.ndarray, dict[str, int], tuple[str, ...]]:
+    ) -> tuple[np.ndarray, dict[str, int], tuple[Told, ...]]:
         """The numbers as they are kept: less an origin where float64 would round them; how that is declared, and said."""
         if not self.exact or not np.abs(numbers).max(initial=0) > EXACT:
             return numbers, {}, ()
@@ -245,7 +263,10 @@ class _Column:
             return numbers, {}, ()
         less = zip(wholes, numbers.tolist(), strict=True)
         exact = np.array([number - origin if whole is None else float(whole - origin) for whole, number in less])
-        return exact, {"origin": origin}, (f"kept less {origin}, as float64 would round them",)
+        told = Told(
+            f"kept less {origin}, as float64 would round them", "kept less an origin, as float64 would round them"
+        )
+        return exact, {"origin": origin}, (told,)
 
     def _whole_numbers_that_name_rows(self, numbers: np.ndarray) -> str:
         values = self.values
@@ -264,7 +285,7 @@ class _Column:
             return "it counts the rows"
         return ""
 
-    def _sentinels(self, numbers: np.ndarray) -> tuple[str, ...]:
+    def _sentinels(self, numbers: np.ndarray) -> tuple[Told, ...]:
         """Numbers that may stand for "missing": at the end of the range, far from all others, and repeated."""
         order = np.argsort(numbers)
         least = max(3, round(0.001 * self.values.filled))
@@ -280,10 +301,9 @@ class _Column:
             else:
                 continue
             rows = int(self.values.counts[at].sum())
-            warnings.append(
-                f"{plain(sentinel)} in {rows} rows may stand for missing ({rest}); it is kept as a number: "
-                f"add {plain(sentinel)!r} to the missing markers if it does"
-            )
+            may = f"in {rows} rows may stand for missing"
+            full = f"{plain(sentinel)} {may} ({rest}); it is kept as a number: add {plain(sentinel)!r} to the missing markers if it does"
+            warnings.append(Told(full, f"the number at one end of the range {may}; it is kept as a number"))
         return tuple(warnings)
 
     def _numbers_but_for_few_texts(self) -> tuple[ColumnSpec, ColumnFinding] | None:
@@ -307,12 +327,12 @@ class _Column:
         warned = finding.warnings
         if without_end:
             named = " and ".join(f"{shown(text)} in {n} rows" for text, n in sorted(without_end.items()))
-            warned += (
-                f"{named}: infinities are taken for missing; write them as a number in the source where they mean one",
-            )
-        return spec, replace(finding, why=f"{finding.why}; {told} {are} and taken for missing", warnings=warned)
+            so = "infinities are taken for missing; write them as a number in the source where they mean one"
+            warned += (Told(f"{named}: {so}", so),)
+        taken = Told(f"{told} {are} and taken for missing", "a value or more that are no numbers are taken for missing")
+        return spec, replace(finding.with_note(taken), warnings=warned)
 
-    def _mostly_numbers(self) -> tuple[str, ...]:
+    def _mostly_numbers(self) -> tuple[Told, ...]:
         """Of a column of texts, whether half of its rows hold numbers."""
         other = [text for text in self.values.texts if plain_numbers([text]) is None]
         rows = self.values.filled - self.values.without(other).filled
@@ -322,9 +342,10 @@ class _Column:
             "" if len(other) == 1 else f" and {len(other) - 1} others",
             share_told(1 - rows / self.values.filled),
         )
+        so = f'so that it is read as text: kinds.{self.name} = "numeric" under [data] reads the numbers and takes the rest for missing'
+        are = f"{what} of the values are numbers"
         return (
-            f"{what} of the values are numbers, {shown(other[0])}{named} are not, so that it is read as text: "
-            f'kinds.{self.name} = "numeric" under [data] reads the numbers and takes the rest for missing',
+            Told(f"{are}, {shown(other[0])}{named} are not, {so}", f"{are}, {len(other)} different ones are not, {so}"),
         )
 
     # ---- texts
@@ -332,38 +353,37 @@ class _Column:
     def _texts(self) -> tuple[ColumnSpec, ColumnFinding]:
         values = self.values
         if all(map(is_image_url, values.texts)):
-            return self._found(Kind.TEXT, "images as data URLs: `pixels` makes numbers of them")
+            return self._found(Kind.TEXT, Told("images as data URLs: `pixels` makes numbers of them"))
         dates = date_format(values, self.name, self.written)
         if dates is not None:
             return self._dates(dates)
         if values.distinct == 2:
-            return self._found(Kind.BINARY, f"two values, {listed(values)}")
+            return self._found(Kind.BINARY, Told(f"two values, {listed(values)}", "two values"))
         share = values.share
         words = np.array([len(text.split()) for text in values.texts], dtype=np.float64)
         mean_words = float(words @ values.counts / values.filled)
         many = values.distinct > 50 or (share >= 0.5 and values.distinct > 5)
         if many and ((mean_words >= TEXT_WORDS and share >= 0.5) or (mean_words >= 8 and share >= 0.1)):
             return self._found(
-                Kind.TEXT, f"{mean_words:.1f} words on average, {share_told(share)} of the values differ"
+                Kind.TEXT, Told(f"{mean_words:.1f} words on average, {share_told(share)} of the values differ")
             )
         if values.filled >= MIN_ROWS and share >= UNIQUE_SHARE:
-            return self._found(Kind.IDENTIFIER, f"{share_told(share)} of the values differ, of one or two words each")
-        if values.filled >= MIN_ROWS and share >= 0.5 and _is_id_name(self.name):
-            return self._found(Kind.IDENTIFIER, f"{share_told(share)} of the values differ, and the name says id")
-        warnings: tuple[str, ...] = ()
-        if share >= 0.5 and values.filled >= MIN_ROWS:
-            warnings = (
-                f"{values.distinct} different values in {values.filled} rows: few repeat, little can be learned",
+            return self._found(
+                Kind.IDENTIFIER, Told(f"{share_told(share)} of the values differ, of one or two words each")
             )
+        if values.filled >= MIN_ROWS and share >= 0.5 and _is_id_name(self.name):
+            return self._found(Kind.IDENTIFIER, Told(f"{share_told(share)} of the values differ, and the name says id"))
+        warnings: tuple[Told, ...] = ()
+        if share >= 0.5 and values.filled >= MIN_ROWS:
+            few = f"{values.distinct} different values in {values.filled} rows: few repeat, little can be learned"
+            warnings = (Told(few),)
         amounts = sum(bool(re.fullmatch(r"[^\w\s]?\s?[\d.,]+\s?\D{0,3}", text)) for text in values.texts)
         if mixed := self._mostly_numbers():
             warnings = mixed
         elif amounts > 0.9 * values.distinct and any(char.isdigit() for char in values.texts[0]):
-            example = shown(values.texts[0])
-            warnings += (
-                f"values such as {example} look like numbers with a unit: write them without it to use them so",
-            )
-        why = f"{values.distinct} different values: {listed(values)}"
+            so = "look like numbers with a unit: write them without it to use them so"
+            warnings += (Told(f"values such as {shown(values.texts[0])} {so}", f"values {so}"),)
+        why = Told(f"{values.distinct} different values: {listed(values)}", f"{values.distinct} different values")
         return self._found(Kind.CATEGORICAL, why, warnings, numeric_text=same_number_same_text(self.values.texts))
 
 
@@ -378,16 +398,21 @@ def _is_id_name(name: str) -> bool:
     return _ID_NAME.search(name) is not None or _CAMEL_ID.search(name) is not None
 
 
-def _rounded(name: str, texts: Sequence[str], numbers: np.ndarray) -> tuple[str, ...]:
+def _lost(name: str, numbers: np.ndarray) -> tuple[Told, ...]:
+    """Whether the model sees clearly fewer different numbers."""
+    quiet = "the model sees numbers as float32, of about 7 digits: clearly fewer different ones are left, as they differ little for the range of the column"
+    return tuple(Told(told, quiet) for told in told_of_lost(name, numbers))
+
+
+def _rounded(name: str, texts: Sequence[str], numbers: np.ndarray) -> tuple[Told, ...]:
     """Whether whole numbers lose digits, as they are too long for 64-bit floats."""
     long = np.flatnonzero(np.abs(numbers) > 2**53).tolist()
     lost = [texts[i] for i in long if _WHOLE.fullmatch(texts[i]) and int(texts[i]) != int(numbers[i])]
     if not lost:
         return ()
-    return (
-        f"whole numbers beyond 2^53 are rounded, {len(lost)} different ones such as {shown(lost[0])}: if they name things rather than "
-        f'count them, say kinds.{name} = "categorical" under [data]',
-    )
+    many = f"whole numbers beyond 2^53 are rounded, {len(lost)} different ones"
+    so = f'if they name things rather than count them, say kinds.{name} = "categorical" under [data]'
+    return (Told(f"{many} such as {shown(lost[0])}: {so}", f"{many}: {so}"),)
 
 
 def _truths(texts: Sequence[str]) -> set[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.bundle.kinds import Kind, Task
-from penstock.data.column_finding import ColumnFinding
+from penstock.data.column_finding import ColumnFinding, Told
 from penstock.data.split import PARTS
 from penstock.data.versions import DatasetVersion
 
@@ -40,7 +40,9 @@ class IngestResult:
     def of(cls, version: DatasetVersion, details: Mapping[str, Any], *, known: bool) -> IngestResult:
         """What the record of a version says."""
         columns = tuple(
-            ColumnFinding(c["name"], Kind(c["kind"]), c["why"], tuple(c["warnings"]), tuple(c.get("guessed", ())))
+            ColumnFinding(
+                c["name"], Kind(c["kind"]), Told(c["why"]), tuple(map(Told, c["warnings"])), tuple(c.get("guessed", ()))
+            )
             for c in details["columns"]
         )
         return cls(
