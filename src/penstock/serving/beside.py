@@ -9,6 +9,8 @@ from typing import TypeVar
 
 BESIDE_NS = 2_000_000
 BESIDE_ROWS = 100
+BESIDE_BYTES = 32_768
+"""Of a request or its answers; what is smaller is read or written within a millisecond or so."""
 
 Outcome = TypeVar("Outcome")
 
@@ -16,6 +18,11 @@ Outcome = TypeVar("Outcome")
 def is_long(expected_ns: int, n_rows: int) -> bool:
     """Whether it would hold the loop up."""
     return expected_ns > BESIDE_NS or n_rows > BESIDE_ROWS
+
+
+async def beside(size_bytes: int, work: Callable[[], Outcome]) -> Outcome:
+    """What `work`, which reads or writes so many bytes, gives; in a thread, where they would hold the loop up."""
+    return work() if size_bytes <= BESIDE_BYTES else await asyncio.to_thread(work)
 
 
 class Threads:

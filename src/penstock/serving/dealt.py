@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from penstock.errors import RequestError
 from penstock.serving.arms import Arms, is_of_server
+from penstock.serving.beside import beside
 from penstock.serving.callers import ASKING
+from penstock.serving.jobs import Awaited
 from penstock.serving.refusals import refused
-from penstock.serving.told import beside, joined, pieces, told_by
+from penstock.serving.told import joined, pieces, told_by
 
 if TYPE_CHECKING:
     from penstock.serving.asked import Asked
@@ -77,7 +79,7 @@ async def answer_dealt(
     held: list[HeldPart] = []
 
     async def answered(by_candidate: bool, places: Sequence[int] | None = None) -> tuple[Loaded, bytes]:
-        reply = _Told(asyncio.get_running_loop().create_future())
+        reply = Awaited()
         part = asked if places is None else replace(asked, rows=[asked.rows[i] for i in places], body=None)
         later = None if places is None else held
         asking = _Asking(predicting, arms, part, came_ns, urgency, reply, ASKING.get(), later)
@@ -206,28 +208,6 @@ class _Instead(_OfArm):
 
     def refuse(self, error: Exception) -> None:
         self.asking.reply.refuse(error)
-
-
-@dataclass(slots=True)
-class _Told:
-    """A reply that a coroutine waits for: who answered, and the answers."""
-
-    future: asyncio.Future[tuple[Loaded, bytes]]
-
-    @property
-    def is_gone(self) -> bool:
-        return self.future.done()
-
-    def answer(self, loaded: Loaded, predictions: bytes) -> None:
-        if not self.future.done():
-            self.future.set_result((loaded, predictions))
-
-    def refuse(self, error: Exception) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-
-    def drop(self) -> None:
-        """Whoever waited was cancelled."""
 
 
 def _of_whole(error: RequestError, places: Sequence[int]) -> RequestError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from penstock.bundle.runtime import Bundle
@@ -37,6 +37,30 @@ class Reply(Protocol):
     def drop(self) -> None:
         """Its turn came, and nobody waits for it any more."""
         ...
+
+
+@dataclass(slots=True)
+class Awaited:
+    """A reply that a coroutine waits for: who answered, and the answers."""
+
+    future: asyncio.Future[tuple[Loaded, bytes]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    @property
+    def is_gone(self) -> bool:
+        return self.future.done()
+
+    def answer(self, loaded: Loaded, predictions: bytes) -> None:
+        if not self.future.done():
+            self.future.set_result((loaded, predictions))
+
+    def refuse(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def drop(self) -> None:
+        """Whoever waited was cancelled."""
 
 
 HeldPart = tuple["Job", Answered, Ready | None]

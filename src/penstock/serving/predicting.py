@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter_ns, time_ns
 
 import orjson
@@ -15,7 +13,7 @@ from penstock.errors import NotWritable, PenstockError, StoreFull
 from penstock.serving.asked import Asked, Rows, too_many_rows
 from penstock.serving.callers import ASKING, Asking
 from penstock.serving.follower import Loaded
-from penstock.serving.jobs import NEVER, Answered, HeldPart, Job, Reply
+from penstock.serving.jobs import NEVER, Answered, Awaited, HeldPart, Job, Reply
 from penstock.serving.journal_writer import Answered as Kept
 from penstock.serving.leaving import Ready, counted
 from penstock.serving.metrics import (
@@ -95,12 +93,12 @@ class Predicting:
         RequestError : a row or the request is not what the model takes, or its turn would come too late.
         StoreFull, NotWritable : the journal cannot be written.
         """
-        reply = _Awaited(asyncio.get_running_loop().create_future())
+        reply = Awaited()
         steps = STEPS.get()
         if steps is not None:
             steps.mark("decode")
         self.put(loaded, asked, came_ns, urgency, reply, ASKING.get(), steps)
-        return await reply.future
+        return (await reply.future)[1]
 
     def journal_error(self, status: int, error: Exception, who: Asking | None, origin: bytes = b"") -> None:
         """Record that a prediction request of the version `origin` was refused, or that this arm failed at it; b"": of none that is known."""
@@ -199,25 +197,3 @@ def _kept_body(job: Job, answered: Answered) -> bytes:
     """What is journalled of a request: nobody behind this line sees the plain values."""
     kept, body = answered[0], job.asked.body
     return orjson.dumps({"rows": kept}) if body is None or kept is not job.asked.rows else body
-
-
-@dataclass(slots=True)
-class _Awaited:
-    """A reply that a coroutine waits for."""
-
-    future: asyncio.Future[bytes]
-
-    @property
-    def is_gone(self) -> bool:
-        return self.future.done()
-
-    def answer(self, loaded: Loaded, predictions: bytes) -> None:
-        if not self.future.done():
-            self.future.set_result(predictions)
-
-    def refuse(self, error: Exception) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-
-    def drop(self) -> None:
-        """Whoever waited was cancelled."""

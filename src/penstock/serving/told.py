@@ -1,30 +1,21 @@
 """Answers as `/predict` tells them, to be told in another way: merged, named, or as rows.
 
 They are JSON in one piece. Where there are thousands, one call that reads them all, or writes them, holds up every thread of the
-process for as long; so they are taken apart by where each begins, and read one by one, in a thread (see `beside`).
+process for as long; so they are taken apart by where each begins, and read one by one, in a thread (`beside.beside`).
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
-T = TypeVar("T")
-
-_LARGE_BYTES = 32_768
-"""Of a request or its answers; what is smaller is read or written within a millisecond or so."""
+from penstock.serving.beside import BESIDE_BYTES
 
 _BETWEEN = b',{"id":"'
 """Where another answer begins. It stands nowhere else: within a text its quotes would be escaped, and an answer holds no list of objects."""
-
-
-async def beside(size_bytes: int, work: Callable[[], T]) -> T:
-    """What `work` gives; in a thread, where so many bytes take long."""
-    return work() if size_bytes <= _LARGE_BYTES else await asyncio.to_thread(work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +37,7 @@ class Told:
 
     def rows(self) -> list[dict[str, Any]]:
         """An object for each row."""
-        if not self.more and len(self.answers) <= _LARGE_BYTES:
+        if not self.more and len(self.answers) <= BESIDE_BYTES:
             told: list[dict[str, Any]] = orjson.loads(self.answers)
             return told
         return [orjson.loads(piece) for piece in pieces(self.answers, self.more)]

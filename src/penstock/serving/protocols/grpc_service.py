@@ -11,6 +11,7 @@ from typing import Any
 from penstock import __version__
 from penstock.errors import RequestError, ServingError
 from penstock.parts import need
+from penstock.serving.beside import beside
 from penstock.serving.connections import HEAD_BYTES, limits_of
 from penstock.serving.door import Door, version_told
 from penstock.serving.follower import Loaded
@@ -23,7 +24,7 @@ from penstock.serving.protocols.open_inference import EXTENSIONS
 from penstock.serving.protocols.tensors import chosen, metadata, refuse_strange_outputs, tensors_of
 from penstock.serving.settings import ServeSettings
 from penstock.serving.tls import grpc_credentials
-from penstock.serving.told import Told, beside
+from penstock.serving.told import Told
 
 _STREAMS = 100
 """Calls at once on one connection; gRPC's clients wait with more by themselves. What RFC 9113, 6.5.2, recommends at least."""

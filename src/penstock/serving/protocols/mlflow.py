@@ -18,11 +18,11 @@ from starlette.routing import Route
 from penstock.bundle.signature import Signature
 from penstock.errors import RequestError
 from penstock.serving.asked import Rows
+from penstock.serving.beside import beside
 from penstock.serving.bodies import parse_object
 from penstock.serving.door import Door, answering, in_words
 from penstock.serving.protocols.columns import rows_of_columns, rows_of_lists
 from penstock.serving.refusals import refused
-from penstock.serving.told import beside
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _CODES = {

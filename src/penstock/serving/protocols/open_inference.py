@@ -15,13 +15,14 @@ from starlette.routing import Route
 
 from penstock import __version__
 from penstock.errors import RequestError
+from penstock.serving.beside import beside
 from penstock.serving.bodies import parse_object
 from penstock.serving.door import Door, Handler, answering, in_words, version_told
 from penstock.serving.follower import Loaded
 from penstock.serving.protocols import repository
 from penstock.serving.protocols.tensors import Inference, metadata, read_inference, tensors_of, write_inference
 from penstock.serving.refusals import refused
-from penstock.serving.told import Told, beside
+from penstock.serving.told import Told
 
 EXTENSIONS = ("binary_tensor_data", "model_repository")
 NOT_READY = 400

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from penstock.bundle.signature import Signature
 from penstock.errors import RequestError
 from penstock.serving.asked import Rows
+from penstock.serving.beside import beside
 from penstock.serving.bodies import parse_object
 from penstock.serving.door import Door, Handler, answering, in_words
 from penstock.serving.follower import Loaded
@@ -25,7 +26,7 @@ from penstock.serving.protocols.columns import columns_of_answers, rows_of_colum
 from penstock.serving.protocols.datatypes import BYTES
 from penstock.serving.protocols.tensors import inputs_of, outputs_of
 from penstock.serving.refusals import refused
-from penstock.serving.told import Told, beside, joined
+from penstock.serving.told import Told, joined
 
 _TYPES = {"FP32": "DT_FLOAT", "FP64": "DT_DOUBLE", BYTES: "DT_STRING"}
 SIGNATURE = "serving_default"
