@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.errors import RequestError
-from penstock.serving.heads import noted
+from penstock.serving.heads import Heads
 from penstock.serving.protocols.datatypes import BYTES, DTYPES, from_bytes, held_to
 from penstock.serving.protocols.tensors import deadline_of_timeout, priority_of, refuse_second, shaped
 from penstock.serving.urgency import Urgency, urgency_of
@@ -34,14 +34,9 @@ def metadata_of(context: Any) -> list[tuple[bytes, bytes]]:
     return [(str(name).encode(), value if isinstance(value, bytes) else value.encode()) for name, value in said]
 
 
-def heads_of_call(context: Any) -> dict[bytes, bytes]:
-    """What the metadata of a call say to the server itself. Raises as `heads_of`."""
-    return noted(metadata_of(context))
-
-
-def urgency_of_call(request: Any, context: Any) -> Urgency:
-    """By the metadata, the deadline of the call, and the parameters ``timeout`` and ``priority``."""
-    urgency = urgency_of(heads_of_call(context))
+def urgency_of_call(request: Any, heads: Heads, context: Any) -> Urgency:
+    """By the noted metadata, the deadline of the call, and the parameters ``timeout`` and ``priority``."""
+    urgency = urgency_of(heads)
     left_s = context.time_remaining()
     if left_s is not None:  # what is there when it strikes has not arrived yet
         left_ms = left_s * 1000

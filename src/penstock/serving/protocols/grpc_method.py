@@ -14,14 +14,14 @@ from penstock.errors import RequestError
 from penstock.serving.callers import ANY, ASKING, Asking, Caller
 from penstock.serving.connections import limits_of, time_of_body
 from penstock.serving.door import CLOSED, Door, in_words
-from penstock.serving.heads import request_id_of
-from penstock.serving.protocols.grpc_calls import heads_of_call, metadata_of
+from penstock.serving.heads import Heads, noted, request_id_of
+from penstock.serving.protocols.grpc_calls import metadata_of
 from penstock.serving.protocols.grpc_messages import message
 from penstock.serving.refusals import TOO_LATE, TOO_SHORT, headers_of, refused
 from penstock.serving.watching import Seen
 
-Method = Callable[[Any, Any], Awaitable[Any]]
-"""Message and context to message."""
+Method = Callable[[Any, Heads, Any], Awaitable[Any]]
+"""Message, noted metadata and context to message."""
 
 Call = Callable[[AsyncIterator[bytes], Any], Awaitable[Any]]
 """The messages of a call as they come, and its context, to a message."""
@@ -62,23 +62,31 @@ class GrpcMethod:
 
     async def call(self, messages: AsyncIterator[bytes], context: Any) -> Any:
         """The answer to a call, which whoever watches requests is told of."""
-        heads, watching = dict(metadata_of(context)), self._door.worker.watching
+        metadata, watching = metadata_of(context), self._door.worker.watching
+        naming = dict(metadata)
         if watching is None:
-            return await self._answer(heads, messages, context, Seen())
-        watching.name(heads)
-        with watching.request("grpc", self._name, heads) as seen:
-            return await self._answer(heads, messages, context, seen)
+            return await self._answer(metadata, request_id_of(naming), messages, context, Seen())
+        watching.name(naming)
+        with watching.request("grpc", self._name, naming) as seen:
+            return await self._answer(metadata, request_id_of(naming), messages, context, seen)
 
-    async def _answer(self, heads: dict[bytes, bytes], messages: AsyncIterator[bytes], context: Any, seen: Seen) -> Any:
+    async def _answer(
+        self,
+        metadata: list[tuple[bytes, bytes]],
+        named: str | None,
+        messages: AsyncIterator[bytes],
+        context: Any,
+        seen: Seen,
+    ) -> Any:
         """A message, or a status with words of ours, by which the call ends."""
         caller = None
-        named = request_id_of(heads)
         more: tuple[tuple[str, str], ...] = () if named is None else (("x-request-id", named),)
         ASKING.set(Asking.of(None, named))  # also where it is turned away
         try:
-            caller = self._door.worker.callers.admit(heads_of_call(context), self._scope)
+            heads = noted(metadata)
+            caller = self._door.worker.callers.admit(heads, self._scope)
             ASKING.set(Asking.of(caller, named))
-            response = await self._method(_parsed(self._kind, await _first(messages, self._within_s)), context)
+            response = await self._method(_parsed(self._kind, await _first(messages, self._within_s)), heads, context)
         except asyncio.CancelledError:  # the client has gone, or its deadline has passed
             self._count(CLOSED, caller, seen)
             raise

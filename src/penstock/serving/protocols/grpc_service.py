@@ -15,6 +15,7 @@ from penstock.serving.beside import beside
 from penstock.serving.connections import HEAD_BYTES, limits_of
 from penstock.serving.door import Door, version_told
 from penstock.serving.follower import Loaded
+from penstock.serving.heads import Heads
 from penstock.serving.protocols import repository
 from penstock.serving.protocols.columns import rows_of_columns
 from penstock.serving.protocols.grpc_calls import columns_of, urgency_of_call
@@ -153,23 +154,23 @@ def _written(told: Told, loaded: Loaded, request_id: str, wanted: list[str]) -> 
 def _methods(door: Door) -> dict[str, Method]:
     models = door.worker.models
 
-    async def server_live(_: Any, context: Any) -> Any:
+    async def server_live(*_: Any) -> Any:
         return message("ServerLiveResponse")(live=True)
 
-    async def server_ready(_: Any, context: Any) -> Any:
+    async def server_ready(*_: Any) -> Any:
         return message("ServerReadyResponse")(ready=door.worker.serving_or_none is not None)
 
-    async def model_ready(request: Any, _: Any) -> Any:
+    async def model_ready(request: Any, *_: Any) -> Any:
         try:
             is_ready = models.is_ready(request.name, request.version or None)
         except (RequestError, ServingError):  # there is no such thing, or nothing is live
             is_ready = False
         return message("ModelReadyResponse")(ready=is_ready)
 
-    async def server_metadata(_: Any, context: Any) -> Any:
+    async def server_metadata(*_: Any) -> Any:
         return message("ServerMetadataResponse")(name="penstock", version=__version__, extensions=EXTENSIONS)
 
-    async def model_metadata(request: Any, _: Any) -> Any:
+    async def model_metadata(request: Any, *_: Any) -> Any:
         known = await models.known(request.name, request.version or None)
         said = metadata(
             known.entry.model,
@@ -180,23 +181,23 @@ def _methods(door: Door) -> dict[str, Method]:
             tensor.pop("parameters", None)
         return message("ModelMetadataResponse")(**said)
 
-    async def model_infer(request: Any, context: Any) -> Any:
+    async def model_infer(request: Any, heads: Heads, context: Any) -> Any:
         came_ns = perf_counter_ns()
         loaded = await models.find(request.model_name, request.model_version or None)
         size_bytes, most = request.ByteSize(), door.worker.settings.max_rows
         rows = await beside(size_bytes, lambda: rows_of_columns(columns_of(request), path="inputs", most=most))
         wanted = [output.name for output in request.outputs]
         refuse_strange_outputs(wanted, loaded.bundle.signature)
-        told = await door.ask(loaded, rows, came_ns, urgency_of_call(request, context))
+        told = await door.ask(loaded, rows, came_ns, urgency_of_call(request, heads, context))
         return await beside(len(told.answers), partial(_written, told, loaded, request.id, wanted))
 
-    async def index(request: Any, _: Any) -> Any:
+    async def index(request: Any, *_: Any) -> Any:
         response = message("RepositoryIndexResponse")()
         for one in repository.index(door.worker, only_ready=request.ready):
             response.models.add(**one)
         return response
 
-    async def load(request: Any, _: Any) -> Any:
+    async def load(request: Any, *_: Any) -> Any:
         parameters = {
             name: getattr(value, value.WhichOneof("parameter_choice") or "string_param")
             for name, value in request.parameters.items()
@@ -204,7 +205,7 @@ def _methods(door: Door) -> dict[str, Method]:
         await repository.load(door.worker, request.model_name, {"parameters": parameters})
         return message("RepositoryModelLoadResponse")()
 
-    async def unload(request: Any, _: Any) -> Any:
+    async def unload(request: Any, *_: Any) -> Any:
         await repository.unload(door.worker, request.model_name)
         return message("RepositoryModelUnloadResponse")()
 
