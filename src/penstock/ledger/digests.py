@@ -36,32 +36,11 @@ class Digests:
         SourceError : the file changed while it was read.
         FileNotFoundError : there is no such file.
         """
-        path = path.resolve()
-        before = _stat(path)
-        with self._database.read() as connection:
-            known = connection.one("SELECT * FROM file_stats WHERE path = :path", path=str(path))
-        if known is not None and (known.size_bytes, known.mtime_ns, known.inode) == before:
-            remembered: str = known.digest
-            return remembered
-        digest = sha256_file(path)
-        if _stat(path) != before:
-            raise changed_while_read(path)
-        size_bytes, mtime_ns, inode = before
-        if time.time() - mtime_ns / 1e9 >= SETTLED_S:
-            row = {"path": str(path), "size_bytes": size_bytes, "mtime_ns": mtime_ns, "inode": inode, "digest": digest}
-            with self._database.write() as connection:
-                put_many(connection, "file_stats", [row])
-        return digest
+        return self.of_all([path])[0]
 
     def of_all(self, paths: list[Path]) -> list[str]:
         """As `of`, of many files, in their order: what is remembered is asked for, and what is new written, in one go."""
-        folders: dict[str, str] = {}  # resolving each path takes longer than all the rest
-        names: list[str] = []
-        for path in map(os.fspath, paths):
-            folder, name = os.path.split(path)
-            if folder not in folders:
-                folders[folder] = os.path.realpath(folder or ".")
-            names.append(os.path.join(folders[folder], name))
+        names = _resolved(paths)
         known: dict[str, tuple[tuple[int, int, int], str]] = {}
         with self._database.read() as connection:
             for start in range(0, len(names), AT_ONCE):
@@ -70,16 +49,14 @@ class Digests:
                     known[row.path] = ((row.size_bytes, row.mtime_ns, row.inode), row.digest)
         found: list[str] = []
         fresh: dict[str, dict[str, Any]] = {}
-        now = time.time()
+        now = time.time()  # before they are read: what is written meanwhile is young
         for name in names:
             before = _stat(name)
             remembered = known.get(name)
             if remembered is not None and remembered[0] == before:
                 found.append(remembered[1])
                 continue
-            digest = sha256_file(Path(name))
-            if _stat(name) != before:
-                raise changed_while_read(Path(name))
+            digest = _read(name, before)
             found.append(digest)
             size_bytes, mtime_ns, inode = before
             if now - mtime_ns / 1e9 >= SETTLED_S:
@@ -91,7 +68,7 @@ class Digests:
                 put_many(connection, "file_stats", list(fresh.values()))
         return found
 
-    def remembered_digest(self, url: str, identity: str) -> str | None:
+    def elsewhere(self, url: str, identity: str) -> str | None:
         """The digest of a file that is elsewhere, if its store still says the same of it (its size, tag and time)."""
         with self._database.read() as connection:
             known = connection.one("SELECT * FROM file_stats WHERE path = :path", path=url)
@@ -100,11 +77,31 @@ class Digests:
         digest: str = known.digest
         return digest
 
-    def remember_digest(self, url: str, identity: str, digest: str) -> None:
+    def remember(self, url: str, identity: str, digest: str) -> None:
         """Remember the digest of a file that is elsewhere."""
         row = {"path": url, "size_bytes": 0, "mtime_ns": 0, "inode": _number(identity), "digest": digest}
         with self._database.write() as connection:
             put_many(connection, "file_stats", [row])
+
+
+def _resolved(paths: list[Path]) -> list[str]:
+    """The names by which files are remembered: links of their folders are followed, a file that is a link is itself."""
+    folders: dict[str, str] = {}  # resolving each path takes longer than all the rest
+    names: list[str] = []
+    for path in map(os.fspath, paths):
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder or ".")
+        names.append(os.path.join(folders[folder], name))
+    return names
+
+
+def _read(name: str, before: tuple[int, int, int]) -> str:
+    """The digest of a file that was as `before`. Raises SourceError: it is not any more."""
+    digest = sha256_file(Path(name))
+    if _stat(name) != before:
+        raise changed_while_read(Path(name))
+    return digest
 
 
 def _number(identity: str) -> int:

@@ -337,14 +337,33 @@ class LedgerPartsContract:
         assert read == [paths[1].resolve()]
         assert ledger.digests.of_all([]) == []
 
+    def test_a_file_is_remembered_under_one_name_however_it_is_asked_for(
+        self, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By itself or among others, it being a link or lying in a folder that is one; a link that leads elsewhere is read again."""
+        folder = tmp_path / "real"
+        folder.mkdir()
+        for name in ("a", "b"):
+            (folder / name).write_text(name)
+            os.utime(folder / name, (time.time() - 60,) * 2)
+        (tmp_path / "linked").symlink_to(folder)
+        (folder / "link").symlink_to("a")
+        assert ledger.digests.of_all([tmp_path / "linked/link"]) == [digest_of(b"a")]
+        with monkeypatch.context() as patch:
+            patch.setattr("penstock.ledger.digests.sha256_file", lambda path: pytest.fail("read again"))
+            assert ledger.digests.of(folder / "link") == digest_of(b"a")
+        (folder / "link").unlink()
+        (folder / "link").symlink_to("b")
+        assert ledger.digests.of(folder / "link") == digest_of(b"b")
+
     def test_the_digest_of_a_file_elsewhere_is_remembered_while_its_store_says_the_same(self, ledger: Ledger) -> None:
         """By its size, tag and time."""
-        assert ledger.digests.remembered_digest("s3://b/f.csv", "tag 1") is None
-        ledger.digests.remember_digest("s3://b/f.csv", "tag 1", "sha256:1")
-        assert ledger.digests.remembered_digest("s3://b/f.csv", "tag 1") == "sha256:1"
-        assert ledger.digests.remembered_digest("s3://b/f.csv", "tag 2") is None
-        ledger.digests.remember_digest("s3://b/f.csv", "tag 2", "sha256:2")
-        assert ledger.digests.remembered_digest("s3://b/f.csv", "tag 2") == "sha256:2"
+        assert ledger.digests.elsewhere("s3://b/f.csv", "tag 1") is None
+        ledger.digests.remember("s3://b/f.csv", "tag 1", "sha256:1")
+        assert ledger.digests.elsewhere("s3://b/f.csv", "tag 1") == "sha256:1"
+        assert ledger.digests.elsewhere("s3://b/f.csv", "tag 2") is None
+        ledger.digests.remember("s3://b/f.csv", "tag 2", "sha256:2")
+        assert ledger.digests.elsewhere("s3://b/f.csv", "tag 2") == "sha256:2"
 
     def test_the_digest_of_a_file_that_has_just_been_written_is_not_remembered(
         self, ledger: Ledger, tmp_path: Path

@@ -203,13 +203,13 @@ class RemoteSource:
         for file in self._list():
             url = f"{self._url}/{file.key}"
             cache = self._around.remote_digests
-            digest = None if cache is None else cache.remembered_digest(url, file.identity)
+            digest = None if cache is None else cache.elsewhere(url, file.identity)
             if digest is None:
                 from penstock.objects.files import sha256_file
 
                 digest = sha256_file(self.fetch(file))
                 if cache is not None:
-                    cache.remember_digest(url, file.identity, digest)
+                    cache.remember(url, file.identity, digest)
             found[file.key] = digest
         return found
 
