@@ -17,6 +17,7 @@ class Note:
     """A form of export with one file."""
 
     name: ClassVar[str] = "note"
+    takes_key: ClassVar[bool] = True
 
     def __init__(self, text: str = "a") -> None:
         self.text = text

@@ -24,6 +24,7 @@ class Airflow:
     """
 
     name: ClassVar[str] = "airflow"
+    takes_key: ClassVar[bool] = True
 
     def __init__(
         self,

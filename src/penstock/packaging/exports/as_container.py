@@ -35,6 +35,7 @@ class Container:
     """
 
     name: ClassVar[str] = "container"
+    takes_key: ClassVar[bool] = True
 
     def __init__(self, workers: int = 1, *, grpc: bool = False) -> None:
         self.workers, self.grpc = workers, grpc

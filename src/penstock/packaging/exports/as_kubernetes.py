@@ -34,6 +34,7 @@ class Kubernetes:
     """
 
     name: ClassVar[str] = "kubernetes"
+    takes_key: ClassVar[bool] = True
 
     def __init__(
         self, image: str | None = None, replicas: int = 2, most_replicas: int = 10, *, grpc: bool = False

@@ -29,6 +29,7 @@ class Onnx:
     """``graph.onnx`` beside its decoder and signature, with programs that run it and compare with ``example.json``."""
 
     name: ClassVar[str] = "onnx"
+    takes_key: ClassVar[bool] = True
 
     def write(self, shipment: Shipment, folder: Path) -> list[str]:
         bundle = shipment.bundle

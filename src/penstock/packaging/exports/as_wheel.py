@@ -22,6 +22,7 @@ class Wheel:
     """
 
     name: ClassVar[str] = "wheel"
+    takes_key: ClassVar[bool] = True
 
     def write(self, shipment: Shipment, folder: Path) -> list[str]:
         distribution = f"{shipment.name}-model"

@@ -80,10 +80,13 @@ _KEY_HINT = (
 class Exporter(Protocol):
     """One form of export. The constructor stores what may be chosen; plug-ins register under ``penstock.exports``.
 
-    Where what is written can take no privacy key, ``takes_key = False`` says so; else whoever exports a model that needs one is told where it is looked for.
+    Attributes
+    ----------
+    takes_key : whether what is written looks for the privacy key where it runs; whoever exports a model that needs one is told so.
     """
 
     name: ClassVar[str]
+    takes_key: ClassVar[bool]
 
     def write(self, shipment: Shipment, folder: Path) -> list[str]:
         """Fill an empty folder; gives the lines that tell a person what to do with it ("{folder}" stands for its name then).
@@ -141,6 +144,8 @@ def export(exporter: Exporter, shipment: Shipment, folder: Path) -> Export:
         with naming_full_disk(folder):
             draft.mkdir(parents=True)
             hints = exporter.write(shipment, draft)
+            if shipment.is_keyed and exporter.takes_key:
+                hints = [*hints, _KEY_HINT]
             write_atomic(draft / MARK, json.dumps({"kind": exporter.name, **shipment.to_json()}, indent=1).encode())
             files = sorted(path for path in draft.rglob("*") if path.is_file())
             names = tuple(path.relative_to(draft).as_posix() for path in files)
@@ -148,8 +153,6 @@ def export(exporter: Exporter, shipment: Shipment, folder: Path) -> Export:
             _take_place(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    if shipment.is_keyed and getattr(exporter, "takes_key", True):
-        hints = [*hints, _KEY_HINT]
     said = tuple(hint.replace("{folder}", str(folder)) for hint in hints)
     return Export(exporter.name, folder, shipment, names, size, said)
 
