@@ -295,6 +295,17 @@ def test_a_few_extremes_are_pulled_in():
     assert "standard deviations" in _reason(suggestion, "x").why
 
 
+def test_extremes_beside_one_value_stay_and_are_told():
+    """With these rows pulled in, nothing would be left of the column."""
+    x = np.zeros(MANY)
+    x[:6] = range(1, 7)
+    suggestion, _, _ = _suggest(Task.REGRESSION, DRAWN.normal(size=MANY), x=("numeric", x))
+    why = _reason(suggestion, "x").why
+    assert _outputs(suggestion) == ["ALL_NUMERIC"]
+    assert "standard deviations away, but without the outer 0.2% of the rows there is one value" in why
+    assert "nothing beyond" not in why
+
+
 def test_whether_there_is_anything_at_all_is_told_of_a_column_of_zeros():
     """Where it says something of its own, and there are rows enough; else nothing is added."""
     x = np.where(DRAWN.random(MANY) < 0.6, 0, DRAWN.integers(1, 40, MANY)).astype(float)

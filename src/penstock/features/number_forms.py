@@ -110,10 +110,10 @@ def form_of(values: np.ndarray, y: np.ndarray | None, task: Task) -> NumberForm:
     if len(np.unique(seen)) < 3:
         return AS_IT_IS
     skewed = skewness(seen)
-    other, above_zero = _other(seen, skewed), _above_zero(seen)
-    usual = f"{AS_IT_IS_SAID}skewness {skewed:.1f}, nothing beyond {FAR:.0f} standard deviations"
+    (shape, other), above_zero = _other(seen, skewed), _above_zero(seen)
+    usual = f"{AS_IT_IS_SAID}{shape}"
     if (other is None and above_zero is None) or y is None:
-        return NumberForm(why=usual) if other is None else NumberForm((other.step,), other.says)
+        return NumberForm(why=usual) if other is None else NumberForm((other.step,), shape)
     target = y[chosen]
     form = NumberForm(why="" if other is not None else usual)
     as_it_is = best = losses(seen[:, None], target, task)
@@ -121,9 +121,9 @@ def form_of(values: np.ndarray, y: np.ndarray | None, task: Task) -> NumberForm:
         losses_of_it = losses(other.change(seen), target, task)
         told = f"held-out loss of a linear model of it alone {losses_of_it.mean():.4f}, as it is {as_it_is.mean():.4f}"
         if is_better(losses_of_it, as_it_is):
-            form, best = NumberForm((other.step,), f"{other.says}: {told}{NO_DIFFERENCE}", other.change), losses_of_it
+            form, best = NumberForm((other.step,), f"{shape}: {told}{NO_DIFFERENCE}", other.change), losses_of_it
         else:
-            form = NumberForm(why=f"{AS_IT_IS_SAID}{other.says}, but that is no sure gain ({told})")
+            form = NumberForm(why=f"{AS_IT_IS_SAID}{shape}, but that is no sure gain ({told})")
     if above_zero is None or len(target) < FURTHER_ROWS:
         return form
     least, zeros = above_zero
@@ -146,33 +146,37 @@ def _with_flag(change: Change, least: float) -> Change:
 @dataclass(frozen=True)
 class _Other:
     step: str
-    says: str
     change: Change
 
 
-def _other(values: np.ndarray, skewed: float) -> _Other | None:
-    """The form to try, by the shape of a column: a logarithm, a power, or without its extremes."""
+def _other(values: np.ndarray, skewed: float) -> tuple[str, _Other | None]:
+    """The shape of a column in words, and the form to try for it: a logarithm, a power, or without its extremes."""
     if abs(skewed) >= SKEWED:
         straight = skewness(np.log1p(np.abs(values)))
         if values.min() >= 0 and abs(straight) <= abs(skewed) / 2:
-            says = f"skewness {skewed:.1f}, {straight:.1f} as a logarithm"
-            return _Other("log({})", says, lambda x: np.log1p(np.maximum(x, 0))[:, None])
+            shape = f"skewness {skewed:.1f}, {straight:.1f} as a logarithm"
+            return shape, _Other("log({})", lambda x: np.log1p(np.maximum(x, 0))[:, None])
         from penstock.features.steps.power import likeliest_power, yeo_johnson
 
         power = likeliest_power(values)
         changed = yeo_johnson(values, power)
         if np.isfinite(changed).all() and abs(skewness(changed)) <= abs(skewed) / 2:
-            says = f"skewness {skewed:.1f}, {skewness(changed):.1f} as a power"
-            low, high = values.min(), values.max()
-            return _Other("power({})", says, lambda x: yeo_johnson(np.clip(x, low, high), power)[:, None])
+            least, most = values.min(), values.max()
+            shape = f"skewness {skewed:.1f}, {skewness(changed):.1f} as a power"
+            return shape, _Other("power({})", lambda x: yeo_johnson(np.clip(x, least, most), power)[:, None])
     spread = values.std()
     far = np.abs(values - values.mean()).max() / spread if spread > 0 else 0.0
-    if far >= FAR:
-        low, high = np.quantile(values, [OUTER, 1 - OUTER])
-        says = f"values up to {far:.0f} standard deviations away, the outer {2 * OUTER:.1%} of the rows pulled in"
-        if high > low:
-            return _Other(f"clamp({{}}, {OUTER}, {1 - OUTER})", says, lambda x: np.clip(x, low, high)[:, None])
-    return None
+    if far < FAR:
+        return f"skewness {skewed:.1f}, nothing beyond {FAR:.0f} standard deviations", None
+    low, high = np.quantile(values, [OUTER, 1 - OUTER])
+    shape = f"values up to {far:.0f} standard deviations away"
+    if high == low:
+        return (
+            f"skewness {skewed:.1f}, {shape}, but without the outer {2 * OUTER:.1%} of the rows there is one value",
+            None,
+        )
+    shape += f", the outer {2 * OUTER:.1%} of the rows pulled in"
+    return shape, _Other(f"clamp({{}}, {OUTER}, {1 - OUTER})", lambda x: np.clip(x, low, high)[:, None])
 
 
 def _above_zero(values: np.ndarray) -> tuple[float, float] | None:
