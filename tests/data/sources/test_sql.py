@@ -11,6 +11,7 @@ import pytest
 from tests.ledger.conftest import postgres  # noqa: F401 - a fixture
 
 from penstock.data.source import Source
+from penstock.data.sources.databases import _QUOTED
 from penstock.data.sources.kind import NotFetched
 from penstock.errors import DeclarationError, SourceError
 from penstock.testing.source import SourceContract, rows_of
@@ -119,6 +120,30 @@ class TestPostgres(SourceContract):
         with pytest.raises(SourceError, match="has no table 'order'") as caught:
             place.open(f"{url}&table=order")
         assert (caught.value.why, caught.value.way_out) == ("its tables are orders", "write 'orders'")
+
+    def test_a_missing_table_is_told_without_another_connection(
+        self, place: Place, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The server may give none."""
+        import psycopg
+
+        real, opened = psycopg.connect, []
+
+        def connect(*args: Any, **options: Any) -> Any:
+            opened.append(options)
+            if len(opened) > 1:
+                raise psycopg.OperationalError("too many connections")
+            return real(*args, **options)
+
+        monkeypatch.setattr(psycopg, "connect", connect)
+        with pytest.raises(SourceError, match="has no table 'order'"):
+            place.open(f"{url}&table=order")
+
+    def test_an_alias_that_is_no_table_is_told_as_the_server_says_it(self, place: Place, url: str) -> None:
+        """To it both are one kind of fault."""
+        with pytest.raises(SourceError, match="does not answer") as caught:
+            place.open(url, query="SELECT o.id FROM orders")
+        assert 'missing FROM-clause entry for table "o"' in caught.value.why
 
     def test_nothing_can_be_written(self, place: Place, url: str) -> None:
         """The transaction is read-only."""
@@ -267,6 +292,41 @@ def test_what_cannot_be_asked_is_told(
     assert words in str(caught.value)
     assert caught.value.way_out
     assert place.ledger.runs(operation="fetch") == []
+
+
+def test_a_database_that_does_not_tell_its_tables_is_told_as_it_answered_first(
+    place: Place, shop: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second question may fail, too: its list is locked, or not to be seen."""
+    real = sqlite3.connect
+
+    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = real(*args, **options)
+        connection.set_authorizer(
+            lambda _, name, *__: sqlite3.SQLITE_DENY if name == "sqlite_master" else sqlite3.SQLITE_OK
+        )
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    with pytest.raises(SourceError, match=r"the database shop\.db does not answer") as caught:
+        place.open("sqlite:///shop.db?table=nothing")
+    assert caught.value.why == "no such table: nothing"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'relation "a b" does not exist',
+        "Relation »a b« existiert nicht",
+        "la relation « a b » n'existe pas",
+        "отношение “a b” не существует",
+    ],
+)
+def test_the_name_of_a_missing_table_is_read_in_the_quotes_of_its_server(said: str) -> None:
+    """Servers speak the language of their machine."""
+    found = _QUOTED.search(said)
+    assert found is not None
+    assert found[1] == "a b"
 
 
 def test_a_password_in_the_clear_is_refused_and_not_said(place: Place) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,6 +23,7 @@ from penstock.errors import DeclarationError, SourceError
 from penstock.parts import need
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_QUOTED = re.compile(r'["«»„“”]\s*(.+?)\s*["«»“”]')  # a server quotes names as its language does
 FETCH_ROWS = 5_000
 
 
@@ -146,16 +147,17 @@ def _sqlite(url: str, root: Path, secrets: Secrets) -> Iterator[Asked]:
         connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
         try:
             connection.execute("BEGIN")  # one state of the database for all that is asked
-            yield _Sqlite(connection)
+            try:
+                yield _Sqlite(connection)
+            except sqlite3.OperationalError as error:
+                if (name := str(error).removeprefix("no such table: ")) != str(error):
+                    with suppress(sqlite3.Error):  # then what it said first is told
+                        asked = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+                        raise no_table(path.name, name, [row[0] for row in connection.execute(asked)]) from error
+                raise
         finally:
             connection.close()
     except (sqlite3.Error, OverflowError) as error:
-        if str(error).startswith("no such table: "):
-            with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as again:
-                known = [
-                    row[0] for row in again.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-                ]
-            raise no_table(path.name, str(error).removeprefix("no such table: "), known) from error
         raise SourceError(
             f"the database {path.name} does not answer",
             why=f"{error}",
@@ -200,13 +202,20 @@ def _postgres(url: str, secrets: Secrets) -> Iterator[Asked]:
             connection.execute(
                 "SET LOCAL synchronize_seqscans = off"
             )  # asked twice, a table gives its rows in one order
-            yield _Postgres(connection)
-    except psycopg.errors.UndefinedTable as error:
-        first = next(iter(str(error).strip().splitlines()), "")
-        with psycopg.connect(**{"connect_timeout": "10", **given}) as connection:  # type: ignore[arg-type]
-            asked = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
-            known = [name if schema == "public" else f"{schema}.{name}" for schema, name in connection.execute(asked)]
-        raise no_table(_shown(url), first.partition('"')[2].partition('"')[0], known) from None
+            try:
+                yield _Postgres(connection)
+            except psycopg.errors.UndefinedTable as error:
+                missing = _QUOTED.search(error.diag.message_primary or "")
+                if missing and error.diag.source_function != "errorMissingRTE":  # that is an alias that no FROM names
+                    with suppress(psycopg.Error):  # then what it said first is told
+                        connection.rollback()
+                        asked = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
+                        listed = [
+                            name if schema == "public" else f"{schema}.{name}"
+                            for schema, name in connection.execute(asked)
+                        ]
+                        raise no_table(_shown(url), missing[1], listed) from None
+                raise
     except psycopg.Error as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise SourceError(
