@@ -66,6 +66,7 @@ def deal_traffic(
     parts = np.full(len(y), UNKNOWN, dtype=np.int8)
     place_of = np.full(len(y), -1, dtype=np.int16)
     contents, keyed = hashes, key_hashes_of_frame(frame, old.row_key)
+    has = np.zeros(len(y), dtype=bool)
     if keyed is not None:
         has = np.asarray(keyed.any(axis=1))
         row[has] = prints.fingerprints(keyed[has], key)
@@ -79,7 +80,7 @@ def deal_traffic(
     group = np.zeros(len(y), dtype=np.uint64)
     group_hashes = _group_hashes(old, frame)
     twin, twin_place = memory.parts_of_content(content)
-    led = led_by_twins(old, np.zeros(len(y), dtype=bool) if keyed is None else np.asarray(keyed.any(axis=1)))
+    led = led_by_twins(old, has)
     twin[~led], twin_place[~led] = UNKNOWN, -1
     if group_hashes is not None:
         group = prints.fingerprints(group_hashes, key)[:, 0]

@@ -94,6 +94,7 @@ class Gathered:
     recalled : what the parent knows of the rows; None without a parent.
     seen : rows that may have been learned from when they were dealt in another way, bool, shape (n,); None where there
         was no other way.
+    remnants : by what rows of the parent were found, where columns had gone that made them what they were; else None.
     """
 
     names: tuple[str, ...]
@@ -107,6 +108,7 @@ class Gathered:
     distinct: Mapping[str, Distinct]
     recalled: Recalled | None
     seen: np.ndarray | None
+    remnants: Remnants | None = None
 
     def batches_of_kept(self) -> Iterator[dict[str, EncodedColumn]]:
         """The columns that are kept of all rows, batch by batch."""
@@ -123,6 +125,7 @@ class Gathered:
             contents=None,
             recalled=None,
             seen=None,
+            remnants=None,
             sample=sample,
         )
 
@@ -138,7 +141,6 @@ class Gatherer:
     parent, memory, earlier, key : as in `penstock.data.dealing.Dealer`.
     row_key : the column that says which row is which; None where a row is what it holds.
     stored : the rows that versions store; None where the source is no more than new rows. spent : envelopes of `parent` that were opened.
-    remnants : by what rows of `parent` were found, where columns had gone that made them what they were.
     """
 
     source: Source
@@ -152,7 +154,6 @@ class Gatherer:
     row_key: str | None = None
     stored: StoredRows | None = None
     spent: frozenset[int] = frozenset()
-    remnants: Remnants | None = None
     _first_rows: int = 0  # rows of the first batch
     _first_names: tuple[str, ...] = ()  # columns that name the rows in it
 
@@ -161,7 +162,7 @@ class Gatherer:
 
         Raises
         ------
-        SourceError : as `Source.batches`. SplitError : columns have gone that told most sealed rows from others.
+        SourceError : as `Source.batches`.
         """
         return self._with_remnants(self._gathered())
 
@@ -185,13 +186,13 @@ class Gatherer:
         """The same, where rows that a version cannot know again as they were are found by what is left of them."""
         if (recalled := found.recalled) is not None and self.parent is not None:
             unknown = np.flatnonzero((recalled.part == UNKNOWN) & (recalled.twin_part == UNKNOWN))
-            self.remnants = self._remnants_of(found, self.parent, self.spent, unknown)
-            if self.remnants is not None:
+            remnants = self._remnants_of(found, self.parent, self.spent, unknown)
+            if remnants is not None:
                 part, envelope = recalled.part.copy(), recalled.envelope.copy()
-                part[unknown], envelope[unknown] = self.remnants.of_rows(self._batches(found), unknown, self.key)
+                part[unknown], envelope[unknown] = remnants.of_rows(self._batches(found), unknown, self.key)
                 if (part[unknown] == UNKNOWN).all():
-                    self.remnants = None  # other rows, to which the column says nothing
-                found = replace(found, recalled=replace(recalled, part=part, envelope=envelope))
+                    remnants = None  # other rows, to which the column says nothing
+                found = replace(found, recalled=replace(recalled, part=part, envelope=envelope), remnants=remnants)
         if self.earlier is not None and found.seen is not None:
             unknown = np.flatnonzero(~found.seen)
             remnants = self._remnants_of(found, self.earlier.version, self.earlier.opened, unknown)

@@ -227,9 +227,11 @@ class _Work:
         )  # fmt: skip
         gathered = gatherer.gather()
         remembered = memory
-        if gatherer.remnants is not None and memory is not None:
-            remembered = gatherer.remnants.joined(memory)
-            self.warnings += gatherer.remnants.told()
+        if (remnants := gathered.remnants) is not None and memory is not None:
+            remembered = remnants.joined(memory)
+            self.warnings += remnants.told()
+            gathered = replace(gathered, remnants=None)
+        del remnants  # of many rows it is much
         del gatherer
         _give_back()
         personal = self._personal(gathered, grown)

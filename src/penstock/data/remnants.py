@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -99,7 +100,7 @@ class Remnants:
         ------
         SplitError : most rows that are still sealed are like rows that were seen.
         """
-        first, moves = self._moves()
+        first, moves = self._moves
         part, envelope = self.part[first], self.envelope[first]
         told = int((self.sealed & ~self.sealed[first]).sum())
         if 2 * told > (sealed := int(self.sealed.sum())):
@@ -119,7 +120,7 @@ class Remnants:
 
     def told(self) -> list[str]:
         """What a person should know."""
-        n = len(self._moves()[1])
+        n = len(self._moves[1])
         columns = ", ".join(map(repr, self.lost))
         return (
             [f"{n} rows are written like a row of another part without {columns}, and are with it from now on"]
@@ -127,6 +128,7 @@ class Remnants:
             else []
         )
 
+    @cached_property
     def _moves(self) -> tuple[np.ndarray, np.ndarray]:
         """Which row says where each one is now, int64, shape (m,); and those that are somewhere else than before."""
         first = self.index.find(self.left)

@@ -107,7 +107,11 @@ class _Table:
                 code = int(column.codes[row])
                 return column.values[code] if code >= 0 else None
             row -= len(batch)
-        raise SourceError(f"{self.source.path} changed while it was read", why="it has fewer rows now", way_out="again")
+        raise SourceError(
+            f"{self.source.path} changed while it was read",
+            why="it has fewer rows now",
+            way_out="run it again when nobody writes to the file",
+        )
 
 
 def _by_content(old: _Table, new: _Table) -> dict[str, int]:
