@@ -480,7 +480,9 @@ def test_a_request_has_one_host(server: Server, path: str, hosts: list[str]) -> 
     lines = [f"POST {path} HTTP/1.1", *(f"host: {host}" for host in hosts), f"content-length: {len(BODY)}"]
     status, error = send(server, "\r\n".join(lines).encode() + b"\r\n\r\n" + BODY)
     assert (status, error["code"]) == (400, "bad-http")
+    assert error["what"] == "the head of the request is ambiguous"
     assert "Host" in error["why"]
+    assert error["try"] == "send one Host header"
 
 
 @pytest.mark.parametrize("path", ["/predict", "/labels", "/invocations", "/model"])

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, Literal, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from penstock.serving.heads import MOST_HEADERS
 from penstock.serving.metrics import Metrics
@@ -84,6 +84,8 @@ class Connection(HttpToolsProtocol):
     _head_bytes = -1  # of pieces after that in which it began
     _held_bytes = _dropped_bytes = 0
     _pauses = _unread_bytes = 0
+    _before: RequestResponseCycle | None = None  # of the request before that whose body comes
+    _ends = False  # after the answers under way: what comes now is read by nobody
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -97,6 +99,8 @@ class Connection(HttpToolsProtocol):
             )
 
     def data_received(self, data: bytes) -> None:
+        if self._ends:
+            return
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
@@ -179,6 +183,11 @@ class Connection(HttpToolsProtocol):
             self._held_bytes = 0
             self.unfinished.gone(self)
 
+    def _let_go_of_refused(self) -> None:
+        """Where the request that comes has its answer already, by its head. (An answer may be that of a request before it.)"""
+        if self._held_bytes and self._waits == "body" and self.cycle.response_complete:
+            self._let_go()
+
     def give_way(self) -> None:
         """End this connection, because it has been silent for longest of those that fill the memory for unfinished requests."""
         self.refuse(
@@ -201,6 +210,7 @@ class Connection(HttpToolsProtocol):
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
             raise AmbiguousHead(f"it must have one Host header (RFC 9112, 3.2), and has {hosts}")
         self._waits = "body"
+        self._before = self.cycle
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -211,8 +221,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        if self.cycle.response_complete:  # not that of a request before it
-            self._let_go()
+        self._let_go_of_refused()
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -225,16 +234,23 @@ class Connection(HttpToolsProtocol):
         self._unread_bytes = self.transport.get_write_buffer_size()
 
     def _refuse_unparsed(self, error: httptools.HttpParserError) -> None:
-        """What is no HTTP: in the shape in which everything is refused."""
-        ambiguous = isinstance(
-            error.__context__, AmbiguousHead
-        )  # the parser tells what its callbacks raise in this way
-        why = str(error.__context__) if ambiguous else "it cannot be parsed"
-        self.refuse(400, "bad-http", "the request is no HTTP", why, "use a client for HTTP/1.1")
+        """What is no HTTP, or no clear one: in the shape in which everything is refused."""
+        raised = error.__context__  # the parser tells what its callbacks raise in this way
+        if isinstance(raised, AmbiguousHead):
+            self.refuse(400, "bad-http", "the head of the request is ambiguous", str(raised), "send one Host header")
+        else:
+            self.refuse(400, "bad-http", "the request is no HTTP", "it cannot be parsed", "use a client for HTTP/1.1")
 
     def refuse(self, status: int, code: str, what: str, why: str, way_out: str) -> None:
-        """Answer by hand, and close."""
+        """Answer by hand, and close. Where another answer is under way nothing is written into it: the connection ends with that one."""
         self._let_go()
+        last = self._unanswered()
+        if last is not None:
+            self._end_after(last)
+            return
+        if self._is_answering() or self.transport.is_closing():
+            self.transport.close()
+            return
         self.metrics.request("other", status)
         content = error_body({"code": code, "what": what, "why": why, "try": way_out, "path": ""})
         head = (
@@ -244,6 +260,19 @@ class Connection(HttpToolsProtocol):
         self.transport.write(head.encode() + content)
         self.transport.close()
 
+    def _unanswered(self) -> RequestResponseCycle | None:
+        """The last request before that which comes now, where its answer is still under way (and with it perhaps those before)."""
+        last = self._before if self._waits == "body" else self.cycle
+        return None if last is None or last.response_complete else last
+
+    def _end_after(self, last: RequestResponseCycle) -> None:
+        """Answer what came whole, up to `last`, and close; what comes after it is dropped."""
+        last.keep_alive = False
+        if self._waits == "body":  # that one is the newest of those that wait for their turn
+            self.pipeline.popleft()
+            self.cycle = last
+        self._waits, self._ends = "", True
+
     def waits_for(self) -> tuple[str, object]:
         """What this connection waits for, and something that stays the same object for as long as it is the same wait."""
         if self.flow is not None and self.flow.write_paused:
@@ -251,7 +280,9 @@ class Connection(HttpToolsProtocol):
             return "reader", self._pauses
         if self.scope is None:
             return "first", self
-        return ("", None) if self.pipeline else (self._waits, self.scope)  # those before it are answered first
+        if self._unanswered() is not None:  # those before it are answered first
+            return "", None
+        return self._waits, self.scope
 
     def time_for(self, what: str) -> float:
         """How long it may wait for that."""
@@ -272,7 +303,7 @@ class Connection(HttpToolsProtocol):
         """End it: it has waited too long."""
         if what == "reader":
             self.transport.abort()
-        elif what == "first" or self.transport.is_closing() or self._is_answering():
+        elif what == "first":
             self.transport.close()
         else:
             self.refuse(
@@ -284,8 +315,8 @@ class Connection(HttpToolsProtocol):
             )
 
     def _is_answering(self) -> bool:
-        """Whether part of an answer has left, into which no other may be written."""
-        return self.cycle is not None and self.cycle.response_started and "method" in self.scope
+        """Whether part of the answer to the request that comes has left already, into which no other may be written."""
+        return self._waits == "body" and self.cycle.response_started
 
 
 async def end_what_is_slow(connections: Set[Any]) -> None:

@@ -310,8 +310,7 @@ class PredictProtocol(Connection):
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
-        if self._held_bytes:
-            self._let_go()
+        self._let_go_of_refused()
         self.server_state.total_requests += 1
         self.flow.resume_reading()
         self._idle_since = self.loop.time()
