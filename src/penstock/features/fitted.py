@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from penstock.bundle.packing import Layout, pack
 from penstock.features.chunks import PACKED_ROWS, WIDE, as_csr, chunks_of, each, stacked
 from penstock.features.costs import Costs
 from penstock.features.graph import Writer, model_of, packed_arguments, packed_columns
-from penstock.features.offsets import offsets_within, restored, shifted
+from penstock.features.offsets import as_taken
 from penstock.features.plan import Plan, Source
 from penstock.features.selection import Selection
 from penstock.features.step import FORMS, Columns, FittedStep, Remembering
@@ -142,14 +142,11 @@ class FittedRecipe:
 
     def _inputs(self, node: int, packed: Mapping[str, np.ndarray]) -> list[Columns]:
         """What a step reads that reads columns of the packed inputs alone."""
-        inputs = []
-        for block in self.plan.nodes[node].inputs:
+        made, inputs = self.plan.nodes[node], []
+        for block in made.inputs:
             names, form = tuple(piece.name for piece in block if isinstance(piece, Source)), FORMS[block[0].kind]
             columns = Columns(packed_columns(packed, self.layout, names, form), names, form)
-            offsets = offsets_within(block, self.plan.nodes, self.fitted, self.offsets)
-            if offsets and shifted(self.plan.nodes[node]) is None:
-                columns = replace(columns, values=restored(columns.values, offsets))
-            inputs.append(replace(columns, offsets=offsets) if shifted(self.plan.nodes[node]) else columns)
+            inputs.append(as_taken(made, block, columns, self.plan.nodes, self.fitted, self.offsets))
         return inputs
 
     def _session(self, given: frozenset[int]) -> InferenceSession:

@@ -14,7 +14,7 @@ from penstock.features.bounds import check_parameters
 from penstock.features.chunks import chunks_of, each
 from penstock.features.graph import packed_columns, step_model
 from penstock.features.naming import names_of
-from penstock.features.offsets import offsets_within, restored, shifted
+from penstock.features.offsets import as_taken
 from penstock.features.plan import Block, Node, Plan, Source
 from penstock.features.selection import FittedSelection
 from penstock.features.step import FORMS, Columns, CrossFitted, FittedStep, Form, Remembering, Target
@@ -105,16 +105,10 @@ class Fitter:
 
     def _inputs(self, node: Node) -> list[Columns]:
         """What the step of a node reads: numbers less their offsets where it takes them so, else the numbers themselves."""
-        inputs = [self._columns(block) for block in node.inputs]
-        if not self.offsets:
-            return inputs
-        itself, given = shifted(node) is None, []
-        for block, columns in zip(node.inputs, inputs, strict=True):
-            offsets = offsets_within(block, self.plan.nodes, self.fitted, self.offsets)
-            if offsets and itself:
-                columns = replace(columns, values=restored(columns.values, offsets))
-            given.append(columns if itself else replace(columns, offsets=offsets))
-        return given
+        return [
+            as_taken(node, block, self._columns(block), self.plan.nodes, self.fitted, self.offsets)
+            for block in node.inputs
+        ]
 
     def _columns(self, block: Block) -> Columns:
         form = FORMS[block[0].kind]

@@ -9,7 +9,7 @@ import numpy as np
 from spox import Tensor, argument, build
 
 from penstock.bundle.packing import Layout
-from penstock.features.offsets import offsets_within, restore, shifted
+from penstock.features.offsets import written_as_taken
 from penstock.features.ops import concat, take
 from penstock.features.plan import Block, Node, Source
 from penstock.features.step import FORMS, FittedStep, Form
@@ -62,14 +62,13 @@ class Writer:
 
     def node(self, node: int) -> Var:
         if node not in self.written:
-            itself = shifted(self.nodes[node]) is None
-            inputs = [self._whole(block) if itself else self.block(block) for block in self.nodes[node].inputs]
+            step = self.nodes[node]
+            inputs = [
+                written_as_taken(step, block, self.block(block), self.nodes, self.fitted, self.offsets)
+                for block in step.inputs
+            ]
             self.written[node] = self.fitted[node].emit(inputs)
         return self.written[node]
-
-    def _whole(self, block: Block) -> Var:
-        """A block as a step reads it that takes the numbers themselves."""
-        return restore(self.block(block), offsets_within(block, self.nodes, self.fitted, self.offsets))
 
     def _columns(self, sources: Sequence[Source]) -> Var:
         name = INPUT_OF[FORMS[sources[0].kind]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from penstock import parts
@@ -25,8 +26,7 @@ class Nodes:
         self._numbers: dict[Node, int] = {}
         self._unsaid: set[int] = set()
         self._meanings: dict[int, list[str]] = {}
-        self.finishing = False
-        """Whether what is made now is added by a learner's tail or a dialect."""
+        self._finishing = False
 
     def __getitem__(self, number: int) -> Node:
         return self._nodes[number]
@@ -40,14 +40,21 @@ class Nodes:
             level = 1 + max(piece.level for block in inputs for piece in block)
             ready = all(p.ready for block in inputs for p in block) if step.ready is None else step.ready
             node = Node(step_name, tuple(params.items()), inputs)
-            yield self._result(node, kind, level, ready, unsaid=self.finishing)
+            yield self._result(node, kind, level, ready, unsaid=self._finishing)
+
+    @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """What is made within is not said by the recipe: a learner's tail or a dialect adds it."""
+        before, self._finishing = self._finishing, True
+        try:
+            yield
+        finally:
+            self._finishing = before
 
     def quietly(self, step_name: str, blocks: Sequence[Block]) -> list[Result]:
         """The results of a step that the recipe does not say, with its defaults."""
-        before, self.finishing = self.finishing, True
-        made = list(self.apply(step_name, {}, parts.load(GROUP, step_name)(), blocks))
-        self.finishing = before
-        return made
+        with self.finishing():
+            return list(self.apply(step_name, {}, parts.load(GROUP, step_name)(), blocks))
 
     def merged(self, block: Block) -> Block:
         """Neighbours that have the same step done to them become one node: one operator over a wide block."""

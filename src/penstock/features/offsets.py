@@ -8,6 +8,7 @@ differences are enough take it so; before all others the offset is added again, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ from penstock.bundle.specs import ColumnSpec
 from penstock.features.ops import floats, op
 from penstock.features.plan import Block, Node, Source
 from penstock.features.selection import FittedSelection
-from penstock.features.step import GROUP, FittedStep, Shifted
+from penstock.features.step import GROUP, Columns, FittedStep, Shifted
 
 if TYPE_CHECKING:
     from spox import Var
@@ -67,6 +68,35 @@ def offsets_within(
             inner = tuple(inner[place] for place in step.places)
         found += inner or (0.0,) * width
     return tuple(found) if any(found) else ()
+
+
+def as_taken(
+    node: Node,
+    block: Block,
+    columns: Columns,
+    nodes: Mapping[int, Node],
+    fitted: Mapping[int, FittedStep],
+    offsets: Mapping[str, float],
+) -> Columns:
+    """A block as the step of a node takes it; `written_as_taken` writes the same into a graph."""
+    subtracted = offsets_within(block, nodes, fitted, offsets)
+    if not subtracted:
+        return columns
+    if shifted(node) is None:
+        return replace(columns, values=restored(columns.values, subtracted))
+    return replace(columns, offsets=subtracted)
+
+
+def written_as_taken(
+    node: Node,
+    block: Block,
+    columns: Var,
+    nodes: Mapping[int, Node],
+    fitted: Mapping[int, FittedStep],
+    offsets: Mapping[str, float],
+) -> Var:
+    """A block in a graph as the step of a node takes it, (n, k); see `as_taken`."""
+    return columns if shifted(node) is not None else restore(columns, offsets_within(block, nodes, fitted, offsets))
 
 
 def restored(values: np.ndarray, offsets: tuple[float, ...]) -> np.ndarray:

@@ -173,11 +173,13 @@ class _Resolver:
         return (piece,)
 
     def _over(self, block: Block, text: str) -> Block:
-        self.scope, self.nodes.finishing = {BLOCK: block}, True
+        origin = Origin("the learner's tail", lambda at: (1, at + 1))
+        self.scope = {BLOCK: block}
         try:
-            return self._block(parse(text, origin := Origin("the learner's tail", lambda at: (1, at + 1))), origin)
+            with self.nodes.finishing():
+                return self._block(parse(text, origin), origin)
         finally:
-            self.scope, self.nodes.finishing = {}, False
+            self.scope = {}
 
     # names
 
