@@ -487,13 +487,16 @@ def test_a_request_has_one_host(server: Server, path: str, hosts: list[str]) -> 
 
 @pytest.mark.parametrize("path", ["/predict", "/labels", "/invocations", "/model"])
 def test_a_header_that_counts_is_said_once(server: Server, path: str) -> None:
-    """Of two tokens, which one a proxy before it looked at is not known; the same twice, or several deadlines, mean one thing."""
+    """Of two tokens, which one a proxy before it looked at is not known; the same twice, or several deadlines, mean one thing. Of two names
+    that a proxy and a client gave it none counts, and the request is answered."""
     method = "GET" if path == "/model" else "POST"
     body = json.dumps({"dataframe_records": [ROWS[0]]}).encode() if path == "/invocations" else BODY
     for name, values, status in (
         ("authorization", ("Bearer a", "Bearer b"), 400),
-        ("x-request-id", ("a", "b"), 400),
+        ("x-priority", ("high", "low"), 400),
+        ("x-request-id", ("a", "b"), 200),
         ("x-request-id", ("a", "a"), 200),
+        ("traceparent", ("a", "b"), 200),
         ("x-deadline-ms", ("60000", "59000"), 200),
     ):
         lines = [f"{name}: {value}" for value in values]
@@ -501,8 +504,8 @@ def test_a_header_that_counts_is_said_once(server: Server, path: str) -> None:
             connection.sendall(head(*lines, path=path, method=method, length=len(body)) + body)
             answer = reply(connection)
         assert status_of(answer) == (400 if path == "/labels" else status), (name, answer)
-        if status == 400:
-            assert b"comes twice" in answer
+        assert (b"comes twice" in answer) == (status == 400)
+        assert (b"x-request-id" in answer) == (values == ("a", "a"))
 
 
 def test_of_the_older_http_no_host_is_asked(server: Server) -> None:

@@ -16,6 +16,9 @@ NOTED = frozenset(
 )
 """Headers that are looked at."""
 
+NAMING = frozenset({b"x-request-id", b"traceparent"})
+"""Those of them that decide nothing: by what name a request is told of, and in which trace."""
+
 _LISTS = frozenset({b"x-deadline-ms"})  # of which several may be said, in one header or in more
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -29,8 +32,8 @@ def heads_of(scope: Scope) -> Heads:
 
     Raises
     ------
-    RequestError : status 431; there are too many of them. 400; one comes twice, with other words, so that somebody else may have heeded
-        the other one.
+    RequestError : status 431; there are too many of them. 400; one that decides something comes twice, with other words, so that
+        somebody else may have heeded the other one.
     """
     headers = scope["headers"]
     if len(headers) > MOST_HEADERS:
@@ -45,8 +48,10 @@ def heads_of(scope: Scope) -> Heads:
 
 
 def noted(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Those of headers, or of metadata of gRPC, that are looked at. Raises as `heads_of`."""
+    """Those of headers, or of metadata of gRPC, that are looked at. Raises as `heads_of`. A name that is said twice, with other words, as where
+    a proxy adds its own, is none: it is not worth the answer."""
     found: dict[bytes, bytes] = {}
+    unclear: set[bytes] = set()
     for name, value in headers:
         if name not in NOTED:
             continue
@@ -55,6 +60,8 @@ def noted(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
             found[name] = value
         elif name in _LISTS:
             found[name] = b"%b,%b" % (before, value)
+        elif name in NAMING:
+            unclear.add(name)
         else:
             raise RequestError(
                 f"the header {name.decode()} comes twice, with other words",
@@ -62,7 +69,18 @@ def noted(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
                 way_out="send one; where a proxy adds its own, have it replace the client's",
                 code="bad-http",
             )
+    for name in unclear:
+        del found[name]
     return found
+
+
+def naming(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """As `noted`, those that name the request; raises nothing.
+
+    >>> naming([(b"x-request-id", b"order-17"), (b"traceparent", b"one"), (b"traceparent", b"another"), (b"origin", b"here")])
+    {b'x-request-id': b'order-17'}
+    """
+    return noted(header for header in headers if header[0] in NAMING)
 
 
 def request_id_of(heads: Heads) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Message, Receive, Scope, Send
 
 from penstock.serving.callers import ASKING
-from penstock.serving.heads import Heads, request_id_of
+from penstock.serving.heads import Heads, naming, request_id_of
 from penstock.serving.logs import told
 from penstock.serving.settings import ServeSettings
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from penstock.serving.traces import Span, Traces
 
 log = logging.getLogger("penstock.serving")
-
-_NAMING = frozenset({b"x-request-id", b"traceparent"})
 
 Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -83,7 +81,7 @@ class Watching:
 
     async def watch(self, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an HTTP request, and tell of it. One without an id gets one, as if its client had given it."""
-        heads = {name: value for name, value in scope["headers"] if name in _NAMING}
+        heads = naming(scope["headers"])
         if request_id_of(heads) is None:
             heads[b"x-request-id"] = self._new_id()
             others = [(name, value) for name, value in scope["headers"] if name != b"x-request-id"]

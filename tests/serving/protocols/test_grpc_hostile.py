@@ -69,6 +69,19 @@ def is_well(server: Server) -> bool:
 # ---------------------------------------------------------------- messages
 
 
+def test_a_second_name_costs_no_answer(channel: Any) -> None:
+    """Of two ids that a proxy and a client gave a call none counts; what decides something is said once."""
+    data = infer_request().SerializeToString()
+    two = (("x-request-id", "a"), ("x-request-id", "b"))
+    answer, ended = channel.unary_unary(f"/{SERVICE}/ModelInfer").with_call(data, timeout=10, metadata=two)
+    assert message("ModelInferResponse").FromString(answer).outputs
+    assert "x-request-id" not in dict(ended.trailing_metadata())
+    status, words, more = refused(channel, data, metadata=(*two, ("x-priority", "high"), ("x-priority", "low")))
+    assert (status, more["x-error-code"]) == ("INVALID_ARGUMENT", "bad-http")
+    assert "x-priority" in words
+    assert "x-request-id" not in more
+
+
 @pytest.mark.parametrize("data", [b"\xff" * 40, b"\x0a\x05toy", b"\x2a\x03\xff\xff\xff", b"\x0a\x02\xff\xfe"])
 def test_what_is_no_message_is_the_callers_mistake(server: Server, channel: Any, data: bytes) -> None:
     """INVALID_ARGUMENT with a code, rather than the INTERNAL that gRPC itself would say."""

@@ -14,7 +14,7 @@ from penstock.errors import RequestError
 from penstock.serving.callers import ANY, ASKING, Asking, Caller
 from penstock.serving.connections import limits_of, time_of_body
 from penstock.serving.door import CLOSED, Door, in_words
-from penstock.serving.heads import Heads, noted, request_id_of
+from penstock.serving.heads import Heads, naming, noted, request_id_of
 from penstock.serving.protocols.grpc_calls import metadata_of
 from penstock.serving.protocols.grpc_messages import message
 from penstock.serving.refusals import TOO_LATE, TOO_SHORT, headers_of, refused
@@ -63,12 +63,12 @@ class GrpcMethod:
     async def call(self, messages: AsyncIterator[bytes], context: Any) -> Any:
         """The answer to a call, which whoever watches requests is told of."""
         metadata, watching = metadata_of(context), self._door.worker.watching
-        naming = dict(metadata)
+        names = naming(metadata)
         if watching is None:
-            return await self._answer(metadata, request_id_of(naming), messages, context, Seen())
-        watching.name(naming)
-        with watching.request("grpc", self._name, naming) as seen:
-            return await self._answer(metadata, request_id_of(naming), messages, context, seen)
+            return await self._answer(metadata, request_id_of(names), messages, context, Seen())
+        watching.name(names)
+        with watching.request("grpc", self._name, names) as seen:
+            return await self._answer(metadata, request_id_of(names), messages, context, seen)
 
     async def _answer(
         self,
