@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import orjson
 import pytest
+
+from penstock.errors import RequestError
+from penstock.serving.protocols import mlflow
 
 ROWS = [{"age": 41, "job": "nurse"}, {"age": None, "job": "pilot"}]
 FULL = {"age": 41, "income": 1000, "job": "nurse", "member": True, "joined": "2019-03-01", "note": "a"}
@@ -71,12 +76,58 @@ def test_what_is_malformed_is_refused_in_mlflows_shape(client: Any, body: Any, s
     assert said in response.json()["message"]
 
 
-@pytest.mark.parametrize("text", ["", 'a,"b\n', "age,job\n1\n", "\xff", "\n\n", "age,age\n20,79\n"])
-def test_broken_csv_is_refused(client: Any, text: str) -> None:
-    """Empty, unclosed, ragged, not UTF-8, blank, with two columns of one name."""
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the body is empty"),
+        ("\n\n", "the body is empty"),
+        ('a,"b\n', "no CSV"),
+        ("\xff", "no CSV"),
+        ("age,job\n1\n", "record 1 has 1 values"),
+        ("age,job,age\n20,nurse,79\n", "there are two columns 'age': each field has one value"),
+    ],
+)
+def test_broken_csv_is_refused(client: Any, text: str, said: str) -> None:
+    """Empty, blank, unclosed, not UTF-8, ragged, with two columns of one name."""
     content = text.encode("latin-1")
     response = client.ask("POST", "/invocations", content=content, headers={"content-type": "text/csv"})
     assert response.status_code == 400
+    assert said in response.json()["message"]
+
+
+class _Name(str):
+    """The name of a column that counts how often it is compared."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        _Name.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_names_are_not_compared_each_with_all_others() -> None:
+    """A body of the usual limit holds two million, and what reads them cannot be stopped."""
+    names: list[str] = [_Name(f"c{number}") for number in range(1_000)]
+    mlflow._refuse_twice(names, "columns")
+    with pytest.raises(RequestError, match="two columns 'c0'"):
+        mlflow._refuse_twice([*names, _Name("c0")], "columns")
+    assert _Name.compared < 1_000
+
+
+def test_too_many_rows_are_refused_before_they_are_made(client: Any) -> None:
+    body = orjson.dumps({"dataframe_split": {"columns": ["age"], "data": [[1], [2], [3]]}})
+    signature = client.worker.serving.live.bundle.signature
+    assert mlflow._of_csv(b"age\n1\n2\n", most=2) == [{"age": "1"}, {"age": "2"}]
+    for read in (
+        partial(mlflow._of_csv, b"age\n1\n2\n\n3\n", most=2),
+        partial(mlflow._of_json, body, signature, most=2),
+    ):
+        with pytest.raises(RequestError, match="3 rows in one request") as refused:
+            read()
+        assert refused.value.status == 413
 
 
 def test_blank_lines_of_csv_are_none(client: Any) -> None:

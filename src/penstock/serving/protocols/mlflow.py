@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from starlette.routing import Route
 
 from penstock.bundle.signature import Signature
 from penstock.errors import RequestError
-from penstock.serving.asked import Rows
+from penstock.serving.asked import Rows, too_many_rows
 from penstock.serving.beside import beside
 from penstock.serving.bodies import parse_object
 from penstock.serving.door import Door, answering, in_words
@@ -42,10 +43,10 @@ def routes(door: Door) -> list[Route]:
         loaded = await door.worker.models.find()
         body = await door.body(request)
         media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        most = door.worker.settings.max_rows
         if media == "text/csv":
-            rows = await beside(len(body), partial(_of_csv, body))
+            rows = await beside(len(body), partial(_of_csv, body, most=most))
         elif media in ("application/json", ""):
-            most = door.worker.settings.max_rows
             rows = await beside(len(body), partial(_of_json, body, loaded.bundle.signature, most=most))
         else:
             raise RequestError(
@@ -93,6 +94,8 @@ def _of_json(body: bytes, signature: Signature, *, most: int) -> Rows:
         if not all(isinstance(name, str) for name in columns):
             raise _wrong(f"{form}.columns are no names", "each is a text", 'send {"columns": ["field", ...]}', form)
         _refuse_twice(columns, f"{form}.columns")
+        if len(data) > most:  # before each becomes a row with names
+            raise too_many_rows(len(data), most)
         for number, values in enumerate(data):
             if not isinstance(values, list) or len(values) != len(columns):
                 raise _wrong(
@@ -113,17 +116,22 @@ def _of_json(body: bytes, signature: Signature, *, most: int) -> Rows:
     return rows_of_lists(given, signature, path=form)
 
 
-def _of_csv(body: bytes) -> Rows:
+def _of_csv(body: bytes, *, most: int) -> Rows:
     try:
         reader = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
-        lines = [line for line in reader if line]  # blank ones are none, as pandas has it, and so MLflow
+        lines = (line for line in reader if line)  # blank ones are none, as pandas has it, and so MLflow
+        names = next(lines, None)
+        records = list(islice(lines, most))
+        more = sum(1 for _ in lines)
     except (UnicodeDecodeError, csv.Error) as error:
         raise _wrong("the body is no CSV in UTF-8", str(error), "send CSV with names in its first line") from None
-    if not lines:
+    if names is None:
         raise _wrong("the body is empty", "the first line holds the names", "send CSV with names in its first line")
-    names, rows = lines[0], []
     _refuse_twice(names, "columns")
-    for number, values in enumerate(lines[1:]):
+    if more:
+        raise too_many_rows(most + more, most)
+    rows = []
+    for number, values in enumerate(records):
         if len(values) != len(names):
             raise _wrong(
                 f"record {number + 1} has {len(values)} values", f"there are {len(names)} names", "mend it", f"rows[{number}]",
@@ -139,9 +147,11 @@ def _refuse_twice(names: list[str], path: str) -> None:
     ------
     RequestError : two columns have one name: which of them is meant is not known.
     """
-    for number, name in enumerate(names):
-        if name in names[:number]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
             raise _wrong(f"there are two columns {name!r}", "each field has one value", "send it once", path)
+        seen.add(name)
 
 
 def _json(content: Any, status: int = 200) -> Response:
