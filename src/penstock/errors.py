@@ -36,7 +36,7 @@
     │   ├── DamagedStore                stored bytes do not match their digest, or the audit chain is broken
     │   ├── NewerFormat                 written by a later release of Penstock
     │   ├── StoreFull                   no space left on the device
-    │   └── NotWritable                 no permission to write there
+    │   └── NotWritable                 no permission to write there, or nothing can be
     └── MissingExtra                    an optional dependency is not installed
 
 A code is permanent: scripts, tests and HTTP replies rely on it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -20,7 +21,7 @@ from penstock.serving.journal import find, read
 from penstock.serving.journal_writer import JournalWriter, origin_of
 from penstock.serving.prediction_ids import PredictionId, parse_id
 from penstock.serving.retention import Retention
-from penstock.serving.segments import ReadReport, segments
+from penstock.serving.segments import ReadReport, segment_path, segments
 from penstock.serving.settings import JournalSettings
 
 ORIGIN = origin_of("toy", 3, "blue")
@@ -351,6 +352,41 @@ def test_a_folder_that_one_may_not_write_in_is_not_told_as_a_full_disk(tmp_path:
             assert f"chown -R {os.geteuid()}:" in error.value.way_out
     finally:
         os.seteuid(user)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE])
+def test_what_is_no_full_disk_is_not_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """A disk that fails, too many open files; answers that may leave without the journal do."""
+
+    def fails(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    with JournalWriter(tmp_path) as strict, JournalWriter(tmp_path, JournalSettings(when_full="answer")) as lenient:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", fails)
+            with pytest.raises(NotWritable) as error:
+                record(strict, {"n": 1})
+            record(lenient, {"n": 2})
+        record(strict, {"n": 3})
+        assert lenient.unwritten == 1
+    assert os.strerror(number) in error.value.why
+    assert "room" not in error.value.way_out
+    assert [found.rows[0]["n"] for found in read(tmp_path)] == [3]
+
+
+def test_a_segment_of_the_last_second_that_there_is_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the clock of another machine left one there: no later number is left. Once it is moved away all is well."""
+    last = segment_path(tmp_path, (1 << 60) - 1)
+    last.touch()
+    with pytest.raises(NotWritable, match=last.name) as error:
+        JournalWriter(tmp_path)
+    assert error.value.way_out == f"move it out of the journal: mv {last} {tmp_path.parent}/"
+    last.unlink()
+    with JournalWriter(tmp_path) as writer:
+        record(writer, {"n": 1})
+    monkeypatch.setattr(time, "time", lambda: float(1 << 32))
+    with pytest.raises(NotWritable, match="clock of this machine"):
+        JournalWriter(tmp_path)
 
 
 def test_the_journals_of_several_processes_together_stay_below_their_limit(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ import msgspec
 import pytest
 
 from penstock.bundle.runtime import Bundle
+from penstock.errors import NotWritable, PenstockError, StoreFull
+from penstock.serving import shadow
 from penstock.serving.acknowledgements import process_start, wait_for_epoch
 from penstock.serving.arm_counts import DROPPED, ERRORS, REQUESTS, read_counts
 from penstock.serving.arm_figures import figures
@@ -131,6 +133,22 @@ def test_a_request_that_the_shadow_refuses_is_held_against_it(
     assert candidate_counts(client)[ERRORS] == 1
     [error] = [record for record in read(client.journal) if record.kind == "error"]
     assert (error.version, error.arm, error.code) == (2, "candidate", "unknown-field")
+
+
+@pytest.mark.parametrize("error", [StoreFull, NotWritable])
+def test_a_journal_that_cannot_be_written_ends_no_shadow(
+    error: type[PenstockError], caplog: pytest.LogCaptureFixture
+) -> None:
+    """And is told once, until it is written again."""
+    answering = object.__new__(shadow._Answering)
+    answering._is_full = False
+
+    def fails() -> None:
+        raise error("the journal cannot be written", why="the disk fails", way_out="see to it")
+
+    for record in (fails, fails, lambda: None, fails):
+        answering._write(record)
+    assert [line.message.startswith("what the shadow says") for line in caplog.records] == [True, True]
 
 
 def test_the_process_ends_with_its_release(

@@ -16,7 +16,8 @@ CHUNK_BYTES = 1 << 20
 UNFINISHED = ".unfinished"
 """Ending of a temporary name. Such a file is no part of any store: whoever was writing it died."""
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""By which the operating system says that no space is left, or none that this user or this file may have."""
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def naming_full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         raise StoreFull(
             f"no space left while writing {path.name!r}",

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from penstock.errors import NotWritable, RequestError, StoreError, StoreFull
+from penstock.objects.files import FULL
 from penstock.serving.instants import iso
 from penstock.serving.leaving import Ready, leaving
 from penstock.serving.prediction_ids import (
@@ -65,7 +66,7 @@ class JournalWriter:
     Raises
     ------
     StoreFull : no space is left; nothing half-written stays behind.
-    NotWritable : who runs this may not write there; also where answers may leave without being journalled.
+    NotWritable : who runs this may not write there, or nothing can be written; also where answers may leave without being journalled.
     """
 
     def __init__(self, folder: Path, settings: JournalSettings | None = None, *, deletes: bool = True) -> None:
@@ -234,8 +235,14 @@ class JournalWriter:
 
     def _cannot(self, error: OSError) -> StoreError:
         why = error.strerror or str(error)
-        if error.errno not in _MAY_NOT:
+        if error.errno in FULL:
             return self._full(why)
+        if error.errno not in _MAY_NOT:
+            return NotWritable(
+                self._what(),
+                why=f"{why}: {self.folder}",
+                way_out="see to the disk, or to what else is named there; the log of the system may say more",
+            )
         return NotWritable(
             self._what(),
             why=f"{why}: {self.folder}",

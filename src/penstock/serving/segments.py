@@ -26,7 +26,7 @@ from zlib import crc32
 
 import orjson
 
-from penstock.errors import NewerFormat
+from penstock.errors import NewerFormat, NotWritable
 from penstock.serving.prediction_ids import FIRST_RANDOM, parse_segment_part, segment_part
 
 FORMAT = 1
@@ -35,6 +35,7 @@ FRAME = struct.Struct("<II")
 HEAD_START = b'{"kind":"'
 _SUFFIX = ".seg"
 _WRITER_BITS = 28
+_LAST_SECOND = (1 << 32) - 1  # in the year 2106
 
 
 @dataclass
@@ -105,12 +106,14 @@ def create_segment(folder: Path, started_at: str, writer: int) -> tuple[int, int
     Raises
     ------
     OSError : no space is left; nothing half-written stays behind.
+    NotWritable : a segment, or the clock of this machine, is of the last second that a number can have.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    second = max(int(time.time()), (max(numbers(folder), default=0) >> _WRITER_BITS) + 1)
+    newest = max(numbers(folder), default=0)
+    second = max(int(time.time()), (newest >> _WRITER_BITS) + 1)
     while True:
-        if second >> 32:
-            raise OSError(errno.EOVERFLOW, "a segment is there already that was begun in the year 2106")
+        if second > _LAST_SECOND:
+            raise _none_later(segment_path(folder, newest), newest >> _WRITER_BITS)
         number = second << _WRITER_BITS | writer
         try:
             fd = os.open(segment_path(folder, number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
@@ -127,6 +130,20 @@ def create_segment(folder: Path, started_at: str, writer: int) -> tuple[int, int
         os.close(fd)
         raise
     return number, fd, len(header)
+
+
+def _none_later(newest: Path, second: int) -> NotWritable:
+    if second < _LAST_SECOND:
+        return NotWritable(
+            "the journal cannot be written: by the clock of this machine it is the year 2106, or later",
+            why="segments are numbered by the second in which they are begun, of which the last one is in that year",
+            way_out="set the clock",
+        )
+    return NotWritable(
+        f"the journal cannot be written: its segment {newest.name} was begun in the year 2106",
+        why="a new one has a later number than all that are there, and there is none; the clock of who wrote it was wrong, or it is none of ours",
+        way_out=f"move it out of the journal: mv {newest} {newest.parent.parent}/",
+    )
 
 
 def frame(payload: bytes) -> bytes:

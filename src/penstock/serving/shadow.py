@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, final
 import msgspec
 import orjson
 
-from penstock.errors import PenstockError, RequestError, StoreFull
+from penstock.errors import NotWritable, PenstockError, RequestError, StoreFull
 from penstock.serving.acknowledgements import process_start
 from penstock.serving.arm_counts import ArmCounter, ArmFile
 from penstock.serving.folder import ServingFolder
@@ -246,12 +246,12 @@ class _Answering:
         self._counter.compared(len(answers), same)
 
     def _write(self, record: Callable[[], None]) -> None:
-        """Journal something; a full disk is not the candidate's fault, and told once."""
+        """Journal something; a full or broken disk is not the candidate's fault, and told once."""
         try:
             record()
-        except StoreFull as full:
+        except (StoreFull, NotWritable) as failed:
             if not self._is_full:
-                log.error("what the shadow says is not journalled: %s", full)
+                log.error("what the shadow says is not journalled: %s", failed)
             self._is_full = True
         else:
             self._is_full = False
