@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from penstock.bundle.decoder import EncodedColumn, Kind
-from penstock.data.digits import as_the_model_sees, offset_of, origin_of, told_of_lost
+from penstock.data import digits
+from penstock.data.digits import kept, offset_of, origin_of
 from penstock.data.evidence import Evidence
 from penstock.data.kinds import infer_column
 
@@ -32,6 +33,14 @@ def test_what_no_offset_keeps_is_told(kind: Kind | None) -> None:
     assert 'kinds.ts = "categorical"' in told
 
 
+def test_a_column_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The share, the counts and the offset that a warning names are of one search."""
+    searched = []
+    monkeypatch.setattr(digits, "offset_of", lambda values: searched.append(len(values)) or offset_of(values))
+    assert warnings_of(np.repeat(NANOSECONDS, 4)) != ()
+    assert searched == [1200]
+
+
 @pytest.mark.parametrize("kind", [None, Kind.NUMERIC])
 def test_seconds_of_an_hour_are_no_longer_told_of(kind: Kind | None) -> None:
     """They are taken less an offset, which float32 holds."""
@@ -39,7 +48,7 @@ def test_seconds_of_an_hour_are_no_longer_told_of(kind: Kind | None) -> None:
     offset = offset_of(SECONDS)
     assert SECONDS[0] - 3600 <= offset <= SECONDS[-1] + 3600
     assert offset == np.float32(offset)
-    assert told_of_lost("ts", SECONDS, 0.0) != ()  # of a recipe that was fitted on others
+    assert kept(SECONDS, 0.0).told("ts") != ()  # of a recipe that was fitted on others
 
 
 @pytest.mark.parametrize(
@@ -58,8 +67,8 @@ def test_seconds_of_an_hour_are_no_longer_told_of(kind: Kind | None) -> None:
 )
 def test_an_offset_keeps_all_that_float64_holds(values: np.ndarray) -> None:
     """It is a float32, and differences to it are exact where numbers are whole."""
-    before, after = as_the_model_sees(values[np.isfinite(values)])
-    assert after == before > as_the_model_sees(values[np.isfinite(values)], 0.0)[1]
+    seen = kept(values[np.isfinite(values)])
+    assert seen.after == seen.before > kept(values[np.isfinite(values)], 0.0).after
     assert offset_of(values) == np.float32(offset_of(values)) != 0
 
 
@@ -118,7 +127,7 @@ def test_numbers_beyond_float32_have_no_offset() -> None:
     """It would be no float32, and they are told of."""
     beyond = 1e300 * (1 + 1e-12 * np.arange(20))
     assert offset_of(beyond) == 0
-    assert told_of_lost("x", beyond) != ()
+    assert kept(beyond).told("x") != ()
 
 
 def test_an_offset_is_the_same_each_time_and_found_in_a_sample_of_many_rows() -> None:
@@ -144,4 +153,4 @@ def test_an_offset_is_the_same_each_time_and_found_in_a_sample_of_many_rows() ->
 def test_columns_that_keep_their_differences_are_not_told(values: np.ndarray) -> None:
     """That a few of many numbers share a float32 by chance is no loss."""
     assert offset_of(values) == 0
-    assert told_of_lost("x", values) == ()
+    assert kept(values).told("x") == ()

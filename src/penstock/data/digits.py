@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -72,43 +73,54 @@ def _is_float(whole: int) -> bool:
         return False
 
 
-def as_the_model_sees(values: np.ndarray, offset: float | None = None) -> tuple[int, int]:
-    """How many different numbers there are, and how many different ones of them in float32; NaN does not count. `values`: float64, shape (n,).
+@dataclass(frozen=True)
+class Kept:
+    """What is left of the different numbers of a column where the model sees them.
 
-    Looked at are at most `MOST_VALUES`, evenly by size.
+    Attributes
+    ----------
+    before : how many different numbers there are; of more than `MOST_VALUES`, so many are looked at, evenly by size.
+    after : how many different ones of them in float32. offset : what was subtracted first.
+    meant : whether their differences mean anything: there are `LEAST_VALUES`, or all are whole.
+    """
+
+    before: int
+    after: int
+    offset: float
+    meant: bool
+
+    @property
+    def lost_share(self) -> float:
+        """The share of different numbers that are none of their own in float32; 0 where they are hardly any."""
+        return 1 - self.after / self.before if self.before and self.meant else 0.0
+
+    def told(self, name: str) -> tuple[str, ...]:
+        """A warning where clearly fewer different numbers are left. `name`: of the column."""
+        if self.lost_share <= MOST_LOST:
+            return ()
+        after_that = f"also less {number_text(self.offset)}, " if self.offset else ""
+        return (
+            f"the model sees numbers as float32, of about 7 digits: {after_that}of {self.before} different ones {self.after} are left, as they "
+            f"differ little for the range of the column; take it apart in the source (days and seconds, say), or say "
+            f'kinds.{name} = "categorical" (or another kind) under [data]',
+        )
+
+
+def kept(values: np.ndarray, offset: float | None = None) -> Kept:
+    """What the model sees of a column. `values`: float64, shape (n,); NaN does not count.
 
     Parameters
     ----------
     offset : what is subtracted first; None: what a recipe that is fitted on these numbers would subtract.
 
-    >>> as_the_model_sees(1_700_000_000.0 + np.arange(60)), as_the_model_sees(1_700_000_000.0 + np.arange(60), 0.0)
-    ((60, 60), (60, 1))
-    """
-    numbers = _different(values)
-    return len(numbers), _left(numbers, offset_of(values) if offset is None else offset)
-
-
-def lost_share(values: np.ndarray, offset: float | None = None) -> float:
-    """The share of different numbers that are none of their own in float32; 0 where they are hardly any. `offset`: as of `as_the_model_sees`.
-
-    >>> lost_share(np.array([0.1, 0.2, 0.3])), lost_share(16_777_216.0 + np.arange(100), 0.0).__round__(2)
+    >>> kept(1_700_000_000.0 + np.arange(60)).after, kept(1_700_000_000.0 + np.arange(60), 0.0).after
+    (60, 1)
+    >>> kept(np.array([0.1, 0.2, 0.3])).lost_share, round(kept(16_777_216.0 + np.arange(100), 0.0).lost_share, 2)
     (0.0, 0.49)
     """
-    before, after = as_the_model_sees(values, offset)
-    return 1 - after / before if before and _is_meant(_different(values)) else 0.0
-
-
-def told_of_lost(name: str, values: np.ndarray, offset: float | None = None) -> tuple[str, ...]:
-    """A warning where clearly fewer different numbers are left. `offset`: as of `as_the_model_sees`."""
-    if lost_share(values, offset) <= MOST_LOST:
-        return ()
-    before, after = as_the_model_sees(values, offset)
-    less = offset_of(values) if offset is None else offset
-    after_that = f"also less {number_text(less)}, " if less else ""
-    return (
-        f"the model sees numbers as float32, of about 7 digits: {after_that}of {before} different ones {after} are left, as they differ little "
-        f'for the range of the column; take it apart in the source (days and seconds, say), or say kinds.{name} = "categorical" (or another kind) under [data]',
-    )
+    offset = offset_of(values) if offset is None else offset
+    numbers = _different(values)
+    return Kept(len(numbers), _left(numbers, offset), offset, _is_meant(numbers))
 
 
 def _some(values: np.ndarray) -> np.ndarray:

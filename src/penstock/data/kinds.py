@@ -16,7 +16,7 @@ from penstock.bundle.numbers import plain_number
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.values import column_reader
 from penstock.data.column_finding import ColumnFinding, Told, in_full, listed, plain, share_told, shown
-from penstock.data.digits import EXACT, origin_of, told_of_lost
+from penstock.data.digits import EXACT, kept, origin_of
 from penstock.data.evidence import (
     MISSING_MARKERS,
     Evidence,
@@ -401,7 +401,7 @@ def _is_id_name(name: str) -> bool:
 def _lost(name: str, numbers: np.ndarray) -> tuple[Told, ...]:
     """Whether the model sees clearly fewer different numbers."""
     quiet = "the model sees numbers as float32, of about 7 digits: clearly fewer different ones are left, as they differ little for the range of the column"
-    return tuple(Told(told, quiet) for told in told_of_lost(name, numbers))
+    return tuple(Told(told, quiet) for told in kept(numbers).told(name))
 
 
 def _rounded(name: str, texts: Sequence[str], numbers: np.ndarray) -> tuple[Told, ...]:

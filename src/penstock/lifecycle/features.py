@@ -259,7 +259,7 @@ def apply(
     SourceError : the table cannot be read. BadParameter : the output is neither .csv nor .parquet.
     """
     from penstock.data.append import find_returned
-    from penstock.data.digits import told_of_lost
+    from penstock.data.digits import kept
     from penstock.data.versions import load_memory, load_version
     from penstock.lifecycle.ingest import declared_ingest
     from penstock.objects.tabular import ReadOptions
@@ -288,7 +288,7 @@ def apply(
                 found.lost = tuple(
                     f"{name}: {told}"
                     for name in fitted.layout["numbers"]
-                    for told in told_of_lost(name, frame[name], fitted.offsets.get(name, 0.0))
+                    for told in kept(frame[name], fitted.offsets.get(name, 0.0)).told(name)
                 )
             found.rows += len(frame)
             found.unreadable += len(problems)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from penstock.data import digits
+
 SECONDS = 1_700_000_000.0 + np.arange(1000.0)
 MICROSECONDS = 1e9 * np.arange(500.0).repeat(2) + np.arange(1000) % 2  # pairs, in a quarter of an hour
 
@@ -21,3 +23,11 @@ def test_the_check_finds_the_column_and_no_other(judged: Any, view: Any) -> None
     assert found.value == pytest.approx(0.5, abs=0.05)
     (sound,) = judged("lost-digits", view({name: columns[name] for name in ("age", "ts")}, y))
     assert not sound.failed
+
+
+def test_each_column_is_searched_once(judged: Any, view: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All training rows are sorted for it."""
+    searched, offset_of = [], digits.offset_of
+    monkeypatch.setattr(digits, "offset_of", lambda values: searched.append(1) or offset_of(values))
+    judged("lost-digits", view({"us": MICROSECONDS, "ts": SECONDS}, np.arange(1000) % 2))
+    assert len(searched) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock.bundle.kinds import Kind
-from penstock.data.digits import as_the_model_sees, lost_share
+from penstock.data.digits import kept
 from penstock.data.quality.check import Finding, failures_or_nearest, finding
 from penstock.data.quality.view import View
 
@@ -36,7 +36,7 @@ class LostDigits:
     def judge(self, view: View, limit: float) -> Sequence[Finding]:
         found = []
         for name in view.of_kind(Kind.NUMERIC):
-            before, after = as_the_model_sees(view.train[name])
-            why = f"of {before} different numbers {after} are left in float32, as the model sees them"
-            found.append(finding(self, name, lost_share(view.train[name]), limit, why))
+            seen = kept(view.train[name])
+            why = f"of {seen.before} different numbers {seen.after} are left in float32, as the model sees them"
+            found.append(finding(self, name, seen.lost_share, limit, why))
         return failures_or_nearest(self, found, limit, "there are no numbers")
