@@ -73,16 +73,14 @@ def _largest(values: np.ndarray, blocks: int) -> tuple[float, int, float, float]
     logs = [np.log(block) for block in sizes]
     best, level = (1.0, 0, np.nan, np.nan), 0.0
     for cut in range(1, blocks):
-        sides = [
-            values[edges[max(0, cut - WIDE)] : edges[cut]],
-            values[edges[cut] : edges[min(blocks, cut + WIDE)]],
-        ]
-        a, b = (side[np.isfinite(side)] for side in sides)
+        beside = slice(max(0, cut - WIDE), cut), slice(cut, cut + WIDE)
+        a, b = (np.concatenate(blocked[side]) for side in beside)
+        a, b = a[np.isfinite(a)], b[np.isfinite(b)]
         if min(len(a), len(b)) < LEAST_PER_BLOCK:
             continue
-        size = _multiplied(a, b)
-        if _distance(a, b) >= APART:
-            size = max(size, _ratio(np.median(np.abs(a)), np.median(np.abs(b))))
+        size = _multiplied(*(np.concatenate(logs[side]) for side in beside))
+        if (ratio := _ratio(a, b)) > max(size, best[0]) and _are_apart(a, b):
+            size = ratio
         if size <= best[0] or not _is_abrupt(logs, cut):
             continue
         best = (size, int(edges[cut]), float(np.median(a)), float(np.median(b)))
@@ -124,13 +122,12 @@ def _turns(sizes: list[np.ndarray], level: float) -> int:
     return sum(one is not other for one, other in pairwise(above)) - 1
 
 
-def _multiplied(a: np.ndarray, b: np.ndarray) -> float:
+def _multiplied(*logs: np.ndarray) -> float:
     """How many times the one is the other: by how much all quartiles of the absolute values but zeros surely moved; 1 where they did not.
 
     In logarithms a changed unit moves all of a distribution by one distance. The standard error of a quartile is that of normal numbers with
-    the same distance between the quartiles.
+    the same distance between the quartiles. `logs` : of each side the logarithms of the absolute values beside zero.
     """
-    logs = [np.log(np.abs(side[side != 0])) for side in (a, b)]
     if min(map(len, logs)) < LEAST_PER_BLOCK:
         return 1.0
     quartiles = np.array([np.percentile(side, [25, 50, 75]) for side in logs])
@@ -143,12 +140,29 @@ def _multiplied(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.exp(max(0.0, min(moved * np.sign(middle)) + error)))
 
 
+def _are_apart(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether their Kolmogorov-Smirnov distance is `APART` at least.
+
+    Where it is, some value has `APART` of the rows of one side up to it, and of the other side at most the rest (1 - `APART`): that is asked
+    first, as nothing has to be sorted for it.
+    """
+    least = APART - 0.01  # what is near is left to the distance itself
+    may = (
+        np.mean(other <= np.partition(side, place := int(least * len(side)))[place]) <= 1 - least
+        for side, other in ((a, b), (b, a))
+    )
+    return any(may) and _distance(a, b) >= APART
+
+
 def _distance(a: np.ndarray, b: np.ndarray) -> float:
     """Kolmogorov-Smirnov distance."""
-    both = np.concatenate([a, b])
+    both = np.sort(np.concatenate([a, b]))  # sorted needles are found much faster
     at = [np.searchsorted(np.sort(side), both, side="right") / len(side) for side in (a, b)]
     return float(np.abs(at[0] - at[1]).max())
 
 
-def _ratio(a: float, b: float) -> float:
-    return float(max(a, b) / min(a, b)) if min(a, b) > 0 else 1.0
+def _ratio(a: np.ndarray, b: np.ndarray) -> float:
+    """How many times the one median of the absolute values is the other; 1 where one is 0."""
+    with np.errstate(over="ignore", invalid="ignore"):  # the middle of two numbers near the largest is infinite
+        low, high = sorted(float(np.median(np.abs(side))) for side in (a, b))
+        return float(np.float64(high) / low) if low > 0 else 1.0
