@@ -75,6 +75,17 @@ def test_every_address_is_described_with_the_token_that_it_asks_for(
     assert beside["/metrics"]["get"]["security"] == [{"token": ["metrics"]}]
 
 
+def test_every_address_is_described_with_what_a_head_alone_is_refused_for(client: Client) -> None:
+    """One that is ambiguous, slow or too long, whatever is asked: also where nothing is taken."""
+    described = client.get("/openapi.json").json()["paths"]
+    for path, item in described.items():
+        for method, operation in item.items():
+            assert operation["responses"].keys() >= {"400", "408", "431", "500", "503"}, (method, path)
+    for path in ("/healthz", "/ping", "/v2", "/model"):
+        twice = [("authorization", "Bearer a"), ("authorization", "Bearer b")]
+        assert client.ask("GET", path, headers=twice).status_code == 400
+
+
 def _routes(client: Client) -> Any:
     return client.app._rest.routes
 

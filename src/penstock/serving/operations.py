@@ -16,15 +16,15 @@ from penstock.serving.urgency import LONGEST_MS
 Paths = dict[str, dict[str, Any]]
 
 _REASONS = {
-    400: "The request is not what the address or the model takes.",
+    400: "The request is not what the address or the model takes; or its head is no HTTP/1.1, or ambiguous.",
     401: "No token, or none that counts.",
     403: "The token lacks the scope; or a web page of another origin asks, or by a name that is not the server's.",
     404: "There is no such model or version here.",
-    408: "The body did not arrive in time.",
+    408: "The head or the body did not arrive in time.",
     413: "The body is larger, or has more rows, than the server or the consumer's rate allows.",
     415: "The body is packed, or of another content type.",
     429: "The consumer asks more often than its rate allows.",
-    431: "There are more headers than the server reads.",
+    431: "There are more headers, or longer ones, than the server reads.",
     500: "A fault of the server; what it is stands in its log alone.",
     503: "Nothing is live, the model cannot be loaded, the answer would come too late, or there is no room for it.",
 }
@@ -36,9 +36,9 @@ _HEADERS: dict[int, tuple[str, bool, dict[str, Any]]] = {
 }
 """What a refusal carries, whether always, and its form."""
 
-_ALWAYS = (431, 500, 503)
+_ALWAYS = (400, 408, 431, 500, 503)
 _OF_TOKENS = (401, 403, 429)
-_OF_BODIES = (400, 408, 413, 415)
+_OF_BODIES = (413, 415)
 _OF_CONNECTIONS = frozenset({400, 408, 431, 503})
 """What a connection refuses by itself, in the shape of this server, whichever protocol's address is asked."""
 
