@@ -280,8 +280,8 @@ def test_rows_that_are_kept_take_the_room_of_models(
     models = client.worker.models
 
     def held() -> list[str]:
-        models.keep_within()
-        return [key[0] for key in models._held]
+        models.room.keep_within()
+        return [key[0] for key in models.room.held]
 
     assert held() == ["a", "b"]
     before = {one.model: one.memory_bytes for one in models.offered()}
@@ -295,7 +295,7 @@ def test_rows_that_are_kept_take_the_room_of_models(
     after = {one.model: one.memory_bytes for one in models.offered()}
     assert after["b"] > before["b"] + 10_000
     assert "raise it" not in caplog.text
-    models._limit = graph
+    models.room.limit_bytes = graph
     assert held() == held() == ["b"]
     assert caplog.text.count("raise it") == 1
     response = client.post("/predict", {"rows": [EARLIER[0]], "model": "a"})

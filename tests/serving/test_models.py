@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from penstock.bundle.runtime import Bundle
-from penstock.serving import loading, models, tokens
+from penstock.serving import loading, models, room, tokens
 from penstock.serving.acknowledgements import wait_for_shelf, workers
 from penstock.serving.journal import read
 from penstock.serving.loading import graph_bytes_of, memory_of
@@ -108,7 +108,7 @@ def test_the_least_recently_asked_goes_when_another_needs_the_room(
     assert states(client) == {("a", 1): "ready", ("b", 1): "offered", ("c", 1): "ready", ("toy", 1): "ready"}
     assert ask(client, model="b")["model"] == "b"
     assert states(client) == {("a", 1): "offered", ("b", 1): "ready", ("c", 1): "ready", ("toy", 1): "ready"}
-    assert client.worker.models._leaving == {}  # nothing of the server holds on to what was let go
+    assert client.worker.models.room._leaving == {}  # nothing of the server holds on to what was let go
     text = client.get("/metrics").text
     assert 'penstock_model_evictions_total{model="b",version="1"} 1.0' in text
     assert 'penstock_model_loads_total{model="b",version="1"} 2.0' in text
@@ -164,7 +164,7 @@ def test_a_bundle_that_is_let_go_is_freed_and_one_that_still_answers_counts_unti
         await asyncio.sleep(0.05)
         assert not waiting.done()
         assert in_use.bundle.predict([ROW])
-        assert held._memory() > 0
+        assert held.room.taken() > held.room.stays()
         del in_use
         assert (await waiting).entry.model == "b"
         gc.collect()
@@ -178,7 +178,7 @@ def test_one_that_answers_for_ever_is_not_waited_for_for_ever(
     deploy: Deploy, shelve: Shelve, open_client: Any, toys: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then there is no room."""
-    monkeypatch.setattr(models, "_ROOM_S", 0.05)
+    monkeypatch.setattr(room, "_ROOM_S", 0.05)
     deploy(1)
     shelve("a", 1, of=2)
     shelve("b", 1, of=3)
@@ -304,7 +304,7 @@ def test_whoever_may_not_predict_has_nothing_loaded_by_asking_about_it(
 
     assert predict("a") == 200
     before = get()
-    assert {held.loaded.entry.model for held in client.worker.models._held.values()} == {"a"}
+    assert {held.loaded.entry.model for held in client.worker.models.room.held.values()} == {"a"}
     assert before.status_code == (400 if path.endswith("/ready") else 200)
     assert predict("grades") == 200
     assert get().status_code == 200
