@@ -66,6 +66,8 @@ def test_a_restricted_version_is_refused_at_every_door(
     """With a code, who to ask, and an event; those who are named go on."""
     me = access.account()
     assert penstock(project, "data", "restrict", "current", "--to", "ana", "--to", me, "--why", "patients").code == 0
+    (shown,) = penstock(project, "data", "log").body["restricted"].values()
+    assert shown == sorted(["ana", me])
     assert penstock(project, "data", "profile").code == 0
     monkeypatch.setattr(access, "account", lambda: "eve")
     (project / "look.py").write_text("import penstock\npenstock.data()\n", encoding="utf-8")

@@ -13,6 +13,7 @@ import pytest
 from penstock.data.seal import stored_rows
 from penstock.data.versions import load_version
 from penstock.errors import PenstockError, SourceError
+from penstock.lifecycle.check_file import check_file
 from penstock.lifecycle.explain import explaining
 from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.new import new_project
@@ -160,6 +161,26 @@ prefix = "visit_"
     (tmp_path / "p" / "crm.db").unlink()
     newest = project.ledger.runs(operation="ingest")[0]
     assert reproduce_run(project, newest.id).verdict == "identical"
+    project.ledger.close()
+
+
+def test_a_file_to_check_is_joined_as_the_source_is(tmp_path: Path) -> None:
+    """Joined columns are none of the file's own: nobody is asked for them, and a file that brings them keeps its own."""
+    orders = "who,day,y\n" + "".join(
+        f"{i % 20},2024-{i % 12 + 1:02}-15,{'no' if i % 3 else 'yes'}\n" for i in range(300)
+    )
+    (tmp_path / "orders.csv").write_text(orders)
+    (tmp_path / "clients.csv").write_text("who,town\n" + "".join(f"{i},{'ABC'[i % 3]}\n" for i in range(20)))
+    new_project(tmp_path / "p", data=tmp_path / "orders.csv", target="y")
+    declaration, contract = tmp_path / "p" / "penstock.toml", tmp_path / "p" / "contract.toml"
+    join = f'[[data.join]]\nsource = "{tmp_path / "clients.csv"}"\non = "who"\n\n[split]'
+    declaration.write_text(declaration.read_text().replace("[split]", join))
+    contract.write_text(contract.read_text() + '\n[columns.town]\nkind = "categorical"\nvalues = ["A", "B"]\n')
+    project = Project(tmp_path / "p")
+    found = check_file(project, tmp_path / "orders.csv")
+    assert [(b.id, b.about, b.rows) for b in found.breaches] == [("contract-values", "town", 90)]
+    (tmp_path / "own.csv").write_text("who,day,town\n1,2024-01-15,A\n2,2024-01-15,A\n")
+    assert not [b for b in check_file(project, tmp_path / "own.csv").breaches if b.about == "town"]
     project.ledger.close()
 
 

@@ -61,14 +61,17 @@ def parsed(project: Project, text: str) -> Contract:
 
 
 def file_as_declared(project: Project, path: Path, **written: Any) -> Source:
-    """A file, read as the declared source is, but for what is said of it alone (keywords of `ReadOptions`)."""
+    """A file, read and joined as the declared source is, but for what is said of it alone (keywords of `ReadOptions`)."""
     from penstock.data.sources.file import FileSource
     from penstock.lifecycle.ingest import declared_ingest
+    from penstock.lifecycle.source import with_joins
     from penstock.objects.tabular import ReadOptions
 
-    options = dict(declared_ingest(project)["options"])
+    declared = declared_ingest(project)
+    options = dict(declared["options"])
     options["format"] = options["format"] if options["format"] in TABLES else None
-    return FileSource(path, ReadOptions.from_json({**options, **written}))
+    file = FileSource(path, ReadOptions.from_json({**options, **written}))
+    return with_joins(Context(project), declared, file) if "joins" in declared else file
 
 
 def may_show(context: Context, project: Project) -> MayShow:

@@ -24,12 +24,14 @@ def data_log(workspace: Workspace, item: str | None = None, *, removed: bool = F
     ledger = workspace.ledger
     sets: list[dict[str, Any]] = []
     rows: list[tuple[str, tuple[str, ...]]] = []
+    restrictions = {r.digest: r for r in ledger.access.all()}
+    restricted = {digest: f"restricted to {', '.join(r.users)}" for digest, r in restrictions.items()}
     digest = ledger.datasets.head(workspace.name) if item is None and not removed else None
     while digest is not None:
         record = ledger.datasets.get(digest)
         sets.append(record.to_json())
         count = sum(record.details.get("rows", {}).values())
-        what = _changes(record.details.get("diff"))
+        what = "; ".join(filter(None, (_changes(record.details.get("diff")), restricted.get(record.digest))))
         rows.append((record.created_at, (record.digest[7:19], _time(record.created_at), f"{count} rows", "", what)))
         digest = record.parent
     if item is None:
@@ -42,7 +44,7 @@ def data_log(workspace: Workspace, item: str | None = None, *, removed: bool = F
         new = size_text(int(v.details.get("new_bytes", 0)))
         holds = f"{v.files} file{'' if v.files == 1 else 's'}, {size_text(v.size_bytes)}"
         gone = f"removed {v.removed_at[:10]}" if v.removed_at else ""
-        told = "; ".join(filter(None, (v.message, f"{new} stored", gone)))
+        told = "; ".join(filter(None, (v.message, f"{new} stored", gone, restricted.get(v.digest))))
         rows.append((v.at, (v.reference, _time(v.at), holds, v.who, told)))
     if not rows and not removed:
         raise NotFound(
@@ -52,7 +54,12 @@ def data_log(workspace: Workspace, item: str | None = None, *, removed: bool = F
         )
     rows.sort(key=lambda row: row[0], reverse=True)
     header = ("version", "made (UTC)", "holds", "who", "what is new")
-    body = {"versions": sets, "items": [version.to_json() for version in versions]}
+    shown = {*(record["digest"] for record in sets), *(version.digest for version in versions)}
+    body = {
+        "versions": sets,
+        "items": [version.to_json() for version in versions],
+        "restricted": {digest: r.users for digest, r in restrictions.items() if digest in shown},
+    }
     return Listing(body, header, [row for _, row in rows], "nothing is in the bin")
 
 

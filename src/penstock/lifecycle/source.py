@@ -251,6 +251,29 @@ def _joins(params: Mapping[str, Any], opened: Callable[[str, SourceSettings], De
     ]
 
 
+def with_joins(context: Context, params: Mapping[str, Any], main: DeclaredSource) -> DeclaredSource:
+    """A file with the columns of the declared joins beside its own, as a run reads it; of databases, what was fetched last.
+
+    It stays as it is where it brings one of their columns itself, or lacks one by which they are found.
+
+    Raises
+    ------
+    SourceError : a joined source cannot be read.
+    """
+    from penstock.data.sources.joined import JoinedSource
+    from penstock.data.sources.opening import open_source
+
+    around = _around(context, _held(context), dry=True, pinned=None)
+    joins = _joins(params, lambda _, settings: open_source(settings, around))
+    own = set(main.names)
+    for join in joins:
+        found_by = {*join.left_on, *((join.as_of.left,) if join.as_of else ())}
+        if not found_by <= own or own & set(join.names):
+            return main
+        own.update(join.names)
+    return JoinedSource(main, joins) if joins else main
+
+
 def _held(context: Context) -> HeldSnapshots:
     from penstock.data.sources.held import HeldSnapshots
 

@@ -112,6 +112,24 @@ def test_a_lost_pack_that_cannot_be_made_again_gives_a_new_version(workspace: Wo
     assert set(found.wrong.values()) == {"missing"}
 
 
+def test_files_that_are_brought_back_make_an_older_version_whole(workspace: Workspace, folder: Path) -> None:
+    """Versions after it share its packs, and are whole again with it."""
+    before = contents(folder)
+    write(folder, {"new": b"another"})
+    add(workspace, folder)
+    for file in packs(workspace):
+        file.unlink()
+    write(folder, {"a": b"changed"})
+    add(workspace, folder)
+    assert {h.name for h in verify(workspace).hurt} == {"d@1", "d@2"}
+    (folder / "new").unlink()
+    write(folder, before)
+    assert add(workspace, folder).healed
+    assert verify(workspace).exit_code == 0
+    checkout(workspace, "d@1", to=workspace.root / "out")
+    assert contents(workspace.root / "out") == before
+
+
 def test_a_lost_list_is_told_and_a_new_version_made(workspace: Workspace, folder: Path) -> None:
     """Nothing says any more what the version held; its packs are found again by their bytes."""
     version = workspace.ledger.items.get("d")

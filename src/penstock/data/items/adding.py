@@ -2,8 +2,8 @@
 
 Its bytes go into the object store as a tree with packs (`penstock.objects.tree`): small files lie together, large ones are cut, and
 what an earlier version has is not stored again. Only then is the version recorded, in one transaction. A process that dies before
-leaves packs that nothing names: the same command, given again, makes the same packs and finds them there. Objects of the newest
-version that are lost are made again from the files, where these have not changed.
+leaves packs that nothing names: the same command, given again, makes the same packs and finds them there. Objects of a version
+that are lost are made again from the files, where these hold what it held.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ def add(
         if before is not None and lost:
             left = heal(workspace, before, lost, path, found)
             healed, lost = len(lost) - len(left), left
+        healed += _heal_older(workspace, name, newest, path, found)
         index = load_index(workspace, name, place)
         same = newest is not None and index is not None and index.digest == newest.digest and index.is_that_of(found)
         if newest is not None and before is not None and same and not lost:
@@ -177,6 +178,17 @@ def add(
         healed,
         twin.reference if new and twin is not None else "",
     )
+
+
+def _heal_older(workspace: Workspace, name: str, newest: ItemVersion | None, path: Path, found: Scan) -> int:
+    """Objects that older versions have lost and that are stored again, as their files are back. None but those of the same size are looked at."""
+    healed = 0
+    for version in workspace.ledger.items.log(name):
+        same_size = (version.files, version.size_bytes) == (len(found.paths), found.size_bytes)
+        tree = tree_of(workspace, version) if same_size and version != newest else None
+        if tree is not None and (lost := lost_objects(workspace, tree)):
+            healed += len(lost) - len(heal(workspace, tree, lost, path, found))
+    return healed
 
 
 def _twin(workspace: Workspace, name: str, tree: Tree) -> tuple[ItemVersion | None, set[str]]:
