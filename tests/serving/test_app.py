@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -390,6 +392,24 @@ def test_rows_that_a_full_disk_left_unanswered_are_not_counted(client: Client, m
     assert (before[ROWS_ANSWERED], before[MISSING_FIELDS]) == (0, 0)
     client.predict({})
     assert (before[ROWS_ANSWERED], before[MISSING_FIELDS]) == (1, len(ROW))
+
+
+def test_where_the_journal_lies_is_told_to_the_log_alone(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a stranger is told names no folder and no user."""
+
+    def fails(*_: Any) -> int:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    folder = str(client.worker.journal.folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", fails)
+        response = client.post("/predict", {"rows": [{}]})
+    refused(response, 503, "not-writable")
+    assert folder not in response.text
+    assert "chown" not in response.text
+    assert f":{os.getegid()} {folder}" in caplog.text
 
 
 ROUTES = {

@@ -19,8 +19,12 @@ TOO_SHORT = "deadline-too-short"
 
 
 def refused(error: Exception) -> tuple[int, dict[str, str]]:
-    """Status, and `code`, `what`, `why`, `try`, `path`; what is our fault goes to the log."""
+    """Status, and `code`, `what`, `why`, `try`, `path`; what is our fault, or tells of the machine, goes to the log."""
     status = status_of(error)
+    if isinstance(error, NotWritable):  # it names folders and users
+        log.error("%s", error)
+        said = {"why": "the reason is in the server's log", "try": "tell whoever runs this server"}
+        return status, {"path": "", **error.to_json(), **said}
     if isinstance(error, PenstockError) and status != 500:
         return status, {"path": "", **error.to_json()}
     log.exception("a request could not be answered", exc_info=error)
