@@ -92,7 +92,7 @@ def test_the_interval_lies_around_the_prediction_in_the_units_of_the_target(toy_
     assert scale is not None
     assert answer["interval"] == [answer["prediction"] + interval.low, answer["prediction"] + interval.high]
     frame, _ = bundle.decoder.decode_rows(ROWS[:1])
-    graph = bundle._session.run(["value"], pack(frame, bundle.signature.layout))[0]
+    graph = bundle._graph.run(pack(frame, bundle.signature.layout))[-1]
     assert answer["prediction"] == float(graph[0, 0]) * scale.std + scale.mean
 
 

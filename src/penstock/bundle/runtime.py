@@ -19,7 +19,7 @@ from penstock.bundle.decoder import Decoder
 from penstock.bundle.differing import difference
 from penstock.bundle.format import BundleFiles, parse_object, read_bundle, read_file
 from penstock.bundle.frame import Frame, typed_array
-from penstock.bundle.graph import open_session
+from penstock.bundle.model_graph import ModelGraph
 from penstock.bundle.packing import pack
 from penstock.bundle.privacy.keys import find_key
 from penstock.bundle.requests import ReadRows, RequestReader, joined
@@ -27,9 +27,6 @@ from penstock.bundle.signature import Signature
 from penstock.errors import BundleError, RequestError, SchemaMismatch
 from penstock.objects.digests import canonical_json
 
-_COMMON = ("decision", "novelty", "outside")
-_CLASSIFICATION = (*_COMMON, "label", "probabilities")
-_REGRESSION = (*_COMMON, "value")
 TOLERANCE = 1e-5
 """By how much answers may differ from those of another kind of processor, where the bundle does not say it itself."""
 _ROWS_AT_ONCE = 8192  # bounds the memory of the graph's intermediate results
@@ -58,8 +55,7 @@ class Bundle:
         self._files = files
         self.folder, self.digest, self.manifest = files.folder, files.digest, files.manifest
         self.decoder, self.signature = decoder, signature
-        self._outputs = _CLASSIFICATION if signature.task.is_classification else _REGRESSION
-        self._session = _open(graph, signature, self._outputs, files.folder)
+        self._graph = ModelGraph(graph, signature, files.folder)
         self._requests = RequestReader(decoder, signature)
         self._answerer = Answerer(signature)
         self.tested: tuple[int, int] | None = None
@@ -237,7 +233,7 @@ class Bundle:
     def _asked(self, read: ReadRows) -> list[Answer]:
         if not read.table:
             return []
-        decision, novelty, outside, *content = self._session.run(self._outputs, self._requests.feeds(read.table))
+        decision, novelty, outside, *content = self._graph.run(self._requests.feeds(read.table))
         make = self._answerer
         details = (decision.tolist(), novelty.tolist(), outside, read.missing, read.unknown, read.keys)
         if len(content) == 2:
@@ -258,9 +254,9 @@ class Bundle:
         columns = self.signature.columns
         frame = self._inputs_of(frame)
         outputs = [
-            self._session.run(self._outputs, pack(frame.take(slice(start, start + chunk)), self.signature.layout))
+            self._graph.run(pack(frame.take(slice(start, start + chunk)), self.signature.layout))
             for start in range(0, len(frame), chunk)
-        ] or [_no_rows(self.signature)]
+        ] or [self._graph.no_rows()]
         whole = outputs[0] if len(outputs) == 1 else [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
         decision, novelty, outside, *content = whole
         missing = np.zeros((len(frame), len(columns)), dtype=bool)
@@ -383,41 +379,8 @@ def missing_value(path: str) -> RequestError:
     )
 
 
-def _open(graph: bytes, signature: Signature, outputs: Sequence[str], folder: Path) -> Any:
-    try:
-        session = open_session(graph)
-    except Exception as error:  # onnxruntime's errors have no public base class
-        raise BundleError(
-            f"graph.onnx in the bundle {folder} cannot be opened",
-            why=str(error),
-            way_out="install a newer onnxruntime, or package the model again",
-        ) from error
-    takes = tuple(sorted(node.name for node in session.get_inputs()))
-    gives = {node.name for node in session.get_outputs()}
-    if takes != tuple(sorted(signature.layout.inputs)) or not gives.issuperset(outputs):
-        raise BundleError(
-            f"graph.onnx in the bundle {folder} does not fit signature.json",
-            why=f"it takes {list(takes)} and gives {sorted(gives)}; "
-            f"the signature needs {list(signature.layout.inputs)} and {sorted(outputs)}",
-            way_out="package the model again",
-        )
-    return session
-
-
 def _outside_of(known: frozenset[str | None], values: np.ndarray) -> np.ndarray | bool:
     """Which values are not known; False for all where none is, which is the rule and quickly seen."""
     if known.issuperset(values):
         return False
     return ~np.fromiter(map(known.__contains__, values), dtype=bool, count=len(values))
-
-
-def _no_rows(signature: Signature) -> list[np.ndarray]:
-    """The outputs of the graph for no rows at all."""
-    common: list[np.ndarray] = [
-        np.zeros(0, np.int64),
-        np.zeros(0, np.float32),
-        np.zeros((0, len(signature.columns)), dtype=bool),
-    ]
-    if signature.task.is_classification:
-        return [*common, np.zeros(0, np.int64), np.zeros((0, len(signature.target.classes)), np.float32)]
-    return [*common, np.zeros((0, 1), np.float32)]

@@ -12,11 +12,9 @@ import numpy as np
 
 from penstock.bundle.decoder import ColumnSpec, Kind
 from penstock.bundle.images import is_image_url
-from penstock.bundle.numbers import plain_number
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.values import column_reader
 from penstock.data.column_finding import ColumnFinding, Told, in_full, listed, plain, share_told, shown
-from penstock.data.digits import EXACT, kept, origin_of
 from penstock.data.evidence import (
     MISSING_MARKERS,
     Evidence,
@@ -26,6 +24,7 @@ from penstock.data.evidence import (
     same_number_same_text,
 )
 from penstock.data.formats import DateFormat, date_format, number_format
+from penstock.data.number_findings import exactly, told_of_lost, told_of_rounded, told_of_sentinels
 from penstock.data.writing import AS_FOUND, Written
 from penstock.errors import SchemaMismatch
 
@@ -33,10 +32,8 @@ UNIQUE_SHARE = 0.95  # of the filled rows that differ, for a column to name its 
 MIN_ROWS = 20  # in fewer rows, values differ by chance
 TEXT_WORDS = 3.0  # mean words of a value, from which on it is read word by word
 MAX_CODES = 200
-SENTINELS = (99.0, 999.0, 9999.0, 99999.0, 999999.0, -1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0)
 
 _ID_NAME = re.compile(r"(^|[_\W])(id|ids|uuid|guid|index|rowid|rownum|row)$|[a-z](Id|ID|UUID)$", re.IGNORECASE)
-_WHOLE = re.compile(r"[+-]?[0-9]+")
 _INFINITE = frozenset({"inf", "infinity", "∞"})
 _CAMEL_ID = re.compile(r"[a-z](Id|ID|UUID)$")
 _CODE_NAME = re.compile(r"(^|[_\W])(zip|zipcode|postcode|postal|code|cd|type)$|[a-z](Code|Type|Zip)$", re.IGNORECASE)
@@ -147,9 +144,10 @@ class _Column:
                 )
                 return self._found(kind, why, self._unreadable_numbers(), **how)
             form = {"decimal": numbers.decimal, "thousands": numbers.thousands}
-            exact, less, told = self._exactly(numbers.numbers, **form)
-            rounded = () if less else _rounded(self.name, self.values.texts, numbers.numbers)
-            return self._found(kind, Told.joined([why, *told]), (*rounded, *_lost(self.name, exact)), **form, **less)
+            exact, origin, told = self._exactly(numbers.numbers, **form)
+            rounded = () if origin else told_of_rounded(self.name, self.values.texts, numbers.numbers)
+            warnings = (*rounded, *told_of_lost(self.name, exact))
+            return self._found(kind, Told.joined([why, told]), warnings, **form, origin=origin)
         if kind is Kind.DATETIME:
             dates = date_format(self.values, f"{self.name} date", self.written)
             if self.written.formats:
@@ -198,11 +196,10 @@ class _Column:
     ) -> tuple[ColumnSpec, ColumnFinding]:
         values = self.values
         form: dict[str, Any] = {"decimal": decimal, "thousands": thousands}
-        exact, how, told = self._exactly(numbers, **form)
-        origin = how.get("origin", 0)
+        exact, origin, told = self._exactly(numbers, **form)
         distinct = len(np.unique(exact))
         tail = Told(note)
-        rounded = () if origin else _rounded(self.name, values.texts, numbers)
+        rounded = () if origin else told_of_rounded(self.name, values.texts, numbers)
         if all(map(exponent_code, values.texts)):
             like, one, they = (
                 f"like {shown(values.texts[0])}",
@@ -245,28 +242,12 @@ class _Column:
         sort = "whole numbers" if whole else "numbers"
         low, high = in_full(exact.min(), origin), in_full(exact.max(), origin)
         so = f"{distinct} different {sort}"
-        why = Told.joined([Told(f"{so} from {low} to {high}", so), tail, *told])
-        lost = _lost(self.name, exact)
-        return self._found(Kind.NUMERIC, why, (*rounded, *lost, *self._sentinels(numbers)), **form, **how)
+        why = Told.joined([Told(f"{so} from {low} to {high}", so), tail, told])
+        warnings = (*rounded, *told_of_lost(self.name, exact), *told_of_sentinels(values, numbers))
+        return self._found(Kind.NUMERIC, why, warnings, **form, origin=origin)
 
-    def _exactly(
-        self, numbers: np.ndarray, *, decimal: str, thousands: str
-    ) -> tuple[np.ndarray, dict[str, int], tuple[Told, ...]]:
-        """The numbers as they are kept: less an origin where float64 would round them; how that is declared, and said."""
-        if not self.exact or not np.abs(numbers).max(initial=0) > EXACT:
-            return numbers, {}, ()
-        read = plain_number(decimal, thousands)
-        written = [read(text) or "" for text in self.values.texts]
-        wholes = [int(text) if _WHOLE.fullmatch(text) else None for text in written]
-        origin = origin_of([whole for whole in wholes if whole is not None])
-        if not origin:
-            return numbers, {}, ()
-        less = zip(wholes, numbers.tolist(), strict=True)
-        exact = np.array([number - origin if whole is None else float(whole - origin) for whole, number in less])
-        told = Told(
-            f"kept less {origin}, as float64 would round them", "kept less an origin, as float64 would round them"
-        )
-        return exact, {"origin": origin}, (told,)
+    def _exactly(self, numbers: np.ndarray, **form: str) -> tuple[np.ndarray, int, Told]:
+        return exactly(self.values.texts, numbers, **form) if self.exact else (numbers, 0, Told(""))
 
     def _whole_numbers_that_name_rows(self, numbers: np.ndarray) -> str:
         values = self.values
@@ -284,27 +265,6 @@ class _Column:
         if counts_rows and numbers.max() - numbers.min() <= 1.5 * self.total_rows:
             return "it counts the rows"
         return ""
-
-    def _sentinels(self, numbers: np.ndarray) -> tuple[Told, ...]:
-        """Numbers that may stand for "missing": at the end of the range, far from all others, and repeated."""
-        order = np.argsort(numbers)
-        least = max(3, round(0.001 * self.values.filled))
-        warnings = []
-        for sentinel in SENTINELS:
-            at = np.flatnonzero(numbers == sentinel)
-            if not len(at) or self.values.counts[at].sum() < least:
-                continue
-            if sentinel > 0 and numbers[order[-1]] == sentinel and numbers[order[-2]] <= 0.6 * sentinel:
-                rest = f"the next lower is {plain(numbers[order[-2]])}"
-            elif sentinel < 0 and numbers[order[0]] == sentinel and numbers[order[1]] >= 0:
-                rest = "no other value is below 0"
-            else:
-                continue
-            rows = int(self.values.counts[at].sum())
-            may = f"in {rows} rows may stand for missing"
-            full = f"{plain(sentinel)} {may} ({rest}); it is kept as a number: add {plain(sentinel)!r} to the missing markers if it does"
-            warnings.append(Told(full, f"the number at one end of the range {may}; it is kept as a number"))
-        return tuple(warnings)
 
     def _numbers_but_for_few_texts(self) -> tuple[ColumnSpec, ColumnFinding] | None:
         values = self.values
@@ -396,23 +356,6 @@ def _reads(read: Reader, text: str) -> bool:
 
 def _is_id_name(name: str) -> bool:
     return _ID_NAME.search(name) is not None or _CAMEL_ID.search(name) is not None
-
-
-def _lost(name: str, numbers: np.ndarray) -> tuple[Told, ...]:
-    """Whether the model sees clearly fewer different numbers."""
-    quiet = "the model sees numbers as float32, of about 7 digits: clearly fewer different ones are left, as they differ little for the range of the column"
-    return tuple(Told(told, quiet) for told in kept(numbers).told(name))
-
-
-def _rounded(name: str, texts: Sequence[str], numbers: np.ndarray) -> tuple[Told, ...]:
-    """Whether whole numbers lose digits, as they are too long for 64-bit floats."""
-    long = np.flatnonzero(np.abs(numbers) > 2**53).tolist()
-    lost = [texts[i] for i in long if _WHOLE.fullmatch(texts[i]) and int(texts[i]) != int(numbers[i])]
-    if not lost:
-        return ()
-    many = f"whole numbers beyond 2^53 are rounded, {len(lost)} different ones"
-    so = f'if they name things rather than count them, say kinds.{name} = "categorical" under [data]'
-    return (Told(f"{many} such as {shown(lost[0])}: {so}", f"{many}: {so}"),)
 
 
 def _truths(texts: Sequence[str]) -> set[str]:
