@@ -27,6 +27,7 @@ TABLES = {
 KNOWN_BEFORE = {
     "compas": ("sex", "age", "race", "juv_fel_count", "priors_count", "c_charge_degree")
 }  # the others tell the outcome
+KEPT = {"titanic": ("--privacy", "Name=keep")}  # what its name hints at is held back else
 RATES = (0.0, 0.05, 0.1, 0.2)
 ROWS = 9_000
 
@@ -51,7 +52,7 @@ def suspect(name: str, path: Path, target: str, delimiter: str, rate: float) -> 
         with table.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([header, *rows])
         penstock = [sys.executable, "-m", "penstock"]
-        new = [*penstock, "new", "noise", "--data", str(table), "--target", target]
+        new = [*penstock, "new", "noise", "--data", str(table), "--target", target, *KEPT.get(name, ())]
         subprocess.run([*new, "--json"], cwd=folder, check=True, capture_output=True)
         asked = [*penstock, "data", "quality", "--only", "label-errors", "--json"]
         said = subprocess.run(asked, cwd=Path(folder) / "noise", check=False, capture_output=True, text=True)

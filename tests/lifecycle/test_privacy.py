@@ -279,7 +279,7 @@ def test_proposals_are_explained_and_accepted_on_record(new: tuple[Path, Any], p
     assert accepted.body["accepted"]["mail"] == "hash"
     text = (project / "penstock.toml").read_text(encoding="utf-8")
     assert 'mail = "hash"    # high: ' in text
-    assert '"undecided:' not in text.replace('# Personal data were found. "undecided:"', "")
+    assert '"undecided:' not in text.replace('# What is, or may be, personal was found. "undecided:"', "")
     opened = Project(project)
     event = next(e for e in opened.ledger.audit.events() if e.what == "accept privacy")
     assert (event.who, event.details["columns"]["mail"]) == (getpass.getuser(), "hash")
@@ -771,7 +771,7 @@ def head_of(project: Path) -> tuple[dict[str, int], str]:
 
 
 def test_what_is_decided_at_once_holds_before_anything_is_stored(penstock: Cli, tmp_path: Path) -> None:
-    """A personal target is refused with the option that keeps it; a hinted column is dropped, and its values are nowhere."""
+    """A personal target is refused with the option that keeps it; a hint is held back, until it is dropped, or kept by one word."""
     path = tmp_path / "people.csv"
     dice = random.Random(0)
     rows = [
@@ -785,16 +785,23 @@ def test_what_is_decided_at_once_holds_before_anything_is_stored(penstock: Cli, 
     assert "--privacy 'email=keep: REASON'" in refused.error["try"]
     assert not (tmp_path / "p").exists()
     keep = ("--privacy", "email=keep: it is what is asked = told")
+    planted = {f"Zq{letter} Planted": "a name" for letter in "abcdef"}
     hinted = penstock(tmp_path, "new", "h", *asked, *keep)
-    assert hinted.code == 0, hinted
-    assert "Planted" not in str(hinted.body)
-    assert (
-        b"Planted"
-        not in (tmp_path / "h/.penstock/ledger.db").read_bytes() + (tmp_path / "h/contract.toml").read_bytes()
-    )
+    assert [(one["column"], one["confidence"]) for one in hinted.body["personal"]] == [("customer_name", "low")]
+    stopped = penstock(tmp_path / "h", "run")
+    assert (stopped.code, stopped.error["code"]) == (2, "privacy-undecided")
+    assert "penstock data privacy --accept" in stopped.error["try"]
+    assert penstock(tmp_path / "h", "data", "privacy", "--accept").body["accepted"] == {"customer_name": "drop"}
+    assert leaks(tmp_path / "h", planted, opened_envelopes(tmp_path / "h", tmp_path)) == []
+    kept = penstock(tmp_path, "new", "k", *asked, *keep, "--privacy", "customer_name=keep")
+    assert (kept.code, kept.body["personal"]) == (0, [])
+    assert (tmp_path / "k/data/raw/people.csv").read_bytes() == path.read_bytes()
+    assert "Planted" not in str(kept.body)
+    told = (tmp_path / "k/.penstock/ledger.db").read_bytes() + (tmp_path / "k/contract.toml").read_bytes()
+    assert b"Planted" not in told
     made = penstock(tmp_path, "new", "p", *asked, *keep, "--privacy", "customer_name=drop")
     assert made.code == 0, made
-    assert not any(b"Planted" in file.read_bytes() for file in (tmp_path / "p").rglob("*") if file.is_file())
+    assert leaks(tmp_path / "p", planted) == []
     assert tomllib.loads((tmp_path / "p/penstock.toml").read_text())["privacy"]["columns"]["customer_name"] == "drop"
 
 

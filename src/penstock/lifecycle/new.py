@@ -73,21 +73,25 @@ class NewResult:
             f"sealed in {self.envelopes} envelope(s)"
         )
         lines += [f"  warning: {w}" for w in self.warnings]
-        undecided = [one for one in self.personal if one["confidence"] != "low"]
         for one in self.personal:
             lines.append(
                 f"  personal: {one['column']} ({one['confidence']}): {one['evidence'][0]['why']}; proposed: {one['proposed']}"
             )
-        if undecided:
+        if self.personal:
             lines += [
                 "nothing of these columns is stored, and the file stays where it is and is not copied, until you decide: in",
                 "penstock.toml under [privacy.columns], or `penstock data privacy --accept` for all that is proposed",
             ]
+            hints = [one["column"] for one in self.personal if one["confidence"] == "low"]
+            if hints:
+                lines.append(
+                    f"a hint (low) that is none: \"keep: REASON\" there, or `penstock new --privacy '{hints[0]}=keep'`"
+                )
         wrote = "wrote penstock.toml (one line there overrides what was decided here)"
-        decide = ", decide, and" if undecided else " &&"
+        decide = " && penstock data privacy --accept &&" if self.personal else " &&"
         lines += [
             f"{wrote}; the first run writes recipe.toml and contract.toml"
-            if undecided
+            if self.personal
             else f"{wrote}, recipe.toml and contract.toml (yours to edit)",
             f"next: cd {self.project}{decide} penstock run",
         ]
@@ -129,17 +133,18 @@ def new_project(
     ----------
     folder : must not exist, or be empty.
     data : a file (CSV, TSV, JSON lines or Parquet, also ``.gz``), which is copied to ``data/raw``; or a glob, a folder or
-        a URL, which is read where it is. A file of personal data is not copied either, nor one of which a column is withheld
-        by `privacy`, and nothing of the personal columns is stored until it is decided what becomes of them.
+        a URL, which is read where it is. A file of what is or may be personal is not copied either, nor one of which a column is
+        withheld by `privacy`, and nothing of such columns is stored until it is decided what becomes of them.
     form, file_column, query, cursor : ``format`` and the others as in `[data]` of the declaration.
     kinds : column -> kind, instead of what would be inferred. formats, timezone : how dates are written, as in `[data]`.
     split, gap, values, files : as in `[split]`; files of other parts are copied to ``data/raw`` too.
     privacy : column -> action, what is decided of columns already, as in `[privacy.columns]`, whether or not they look personal.
+        ``keep`` needs no reason where no value of the column proves that it is personal.
 
     Raises
     ------
     ProjectError : the folder is not empty. SourceError, TargetError : the file or the target cannot be used.
-    PrivacyUndecided : the target is personal, and `privacy` does not say that it is kept.
+    PrivacyUndecided : the target is or may be personal, and `privacy` does not say that it is kept.
     DeclarationError : an option has a value that is not known.
     """
     root, source = Path(folder).absolute(), Path(data)
@@ -194,10 +199,11 @@ def new_project(
     except PenstockError as error:
         _name_as_given(error, Path(place), data)
         raise
-    decided = dict(privacy or {})
+    sure = {one.name for one in found if one.is_sure}
+    decided = {c: action if c in sure else _with_reason(action) for c, action in (privacy or {}).items()}
     undecided = [one for one in found if one.name not in decided]
     personal = [one for one in undecided if one.name not in drop]
-    stays = any(not _keeps(action) for action in decided.values()) or any(one.must_be_decided for one in undecided)
+    stays = bool(undecided) or any(not _keeps(action) for action in decided.values())
     _refuse_personal_target(personal, target)
     if stays:
         declared["source"] = place
@@ -274,12 +280,18 @@ def _keeps(action: str) -> bool:
     return action.partition(":")[0].strip() == "keep"
 
 
+def _with_reason(action: str) -> str:
+    """A false alarm costs one word: where no value proves anything, `keep` needs no reason, and the card says as much."""
+    return "keep: no reason was given; its values prove nothing personal" if action.strip() == "keep" else action
+
+
 def _refuse_personal_target(personal: Sequence[PersonalColumn], target: str) -> None:
     """A target that is withheld is none: what becomes of it has to be said at once."""
     for one in personal:
-        if one.name == target and one.must_be_decided:
+        if one.name == target:
+            holds = "holds" if one.is_sure else "may hold"
             error = PrivacyUndecided(
-                f"the target {target!r} holds personal data ({one.evidence[0].why}), and nobody has decided what becomes of it",
+                f"the target {target!r} {holds} personal data ({one.evidence[0].why}), and nobody has decided what becomes of it",
                 why="nothing of an undecided column is stored, and a target cannot be changed: it is kept, or another one is predicted",
                 way_out=f"say that it is kept, and why: --privacy '{target}=keep: REASON'; or name another target",
             )
@@ -341,11 +353,8 @@ def _fill(
     from penstock.bundle.kinds import Task
     from penstock.evaluation.metrics import default_metric
 
-    asks = any(
-        one.must_be_decided for one in personal
-    )  # then a hint beside them is asked about, too: it costs one line
     privacy = [
-        (one.name, proposed, f"{one.confidence}: {one.evidence[0].why}", asks)
+        (one.name, proposed, f"{one.confidence}: {one.evidence[0].why}")
         for one, proposed in _proposals(personal, declared["target"])
     ]
 
@@ -365,9 +374,7 @@ def _fill(
             check_declaration(project, dataset)
             read = project.ledger.get(next(step.run for step in stages.steps if step.name == "ingest"))
             declare(read.outputs["task"], [column for column in read.outputs["columns"] if column.get("guessed")])
-            if not any(
-                one.must_be_decided for one in personal
-            ):  # else the first run suggests one, of what the decisions let in
+            if not personal:  # else the first run suggests one, of what the decisions let in
                 (draft / "recipe.toml").write_text(suggest_recipe(stages.context, dataset), encoding="utf-8")
             stages.whole.output("dataset", dataset)
         found = {name: read.outputs[name] for name in ("task", "why_task", "columns", "rows", "envelopes", "read_why")}

@@ -24,7 +24,7 @@ class PrivacyResult:
     Attributes
     ----------
     columns : of each personal or declared column: `column`, `kind`, `confidence`, `proposed`, `evidence`, `action` ("" where
-        nothing is declared) and `stands`: "decided", "undecided", "hint" (nothing has to be decided) or "found" (of a file).
+        nothing is declared) and `stands`: "decided", "undecided", "dropped" (by `[data] drop`) or "found" (of a file).
     accepted : columns whose proposals were accepted now. key : the privacy key, where it was asked for.
     """
 
@@ -71,7 +71,7 @@ def _stands(one: Mapping[str, Any]) -> str:
         return f"decided: {one['action']}"
     if one["stands"] == "undecided":
         return f"UNDECIDED, proposed: {one['proposed']}"
-    return f"a hint only, possible: {one['proposed']}" if one["stands"] == "hint" else f"proposed: {one['proposed']}"
+    return "left out by [data] drop" if one["stands"] == "dropped" else f"proposed: {one['proposed']}"
 
 
 def privacy_of_file(file: Path | str, **written: Any) -> PrivacyResult:
@@ -200,7 +200,7 @@ def _columns(
 
     columns: list[dict[str, Any]] = []
     for one in found:
-        stands = "decided" if one.name in decided else "undecided" if one.name in undecided else "hint"
+        stands = "decided" if one.name in decided else "undecided" if one.name in undecided else "dropped"
         action = decided.get(one.name, "")
         proposed = undecided.get(one.name) or proposal(one, target)
         columns.append({**one.to_json(), "proposed": proposed, "action": action, "stands": stands})

@@ -29,7 +29,7 @@ def render_declaration(
     split: dict[str, Any] | None = None,
     seed: int = 0,
     budget: str = "5m",
-    privacy: Sequence[tuple[str, str, str, bool]] = (),
+    privacy: Sequence[tuple[str, str, str]] = (),
     decided: Mapping[str, str] | None = None,
     formats: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> str:
@@ -38,7 +38,7 @@ def render_declaration(
     Parameters
     ----------
     data : the keys of [data] that differ from the defaults. split : those of [split], beside the shares and the seed.
-    privacy : of each personal column its name, the proposed action, the evidence, and whether it has to be decided.
+    privacy : of each personal column its name, the proposed action and the evidence.
     decided : personal column -> action, as it was decided.
     formats : of each column whose dates can be read both ways its name, and how they are read.
     metric : None while the task is not known, which is while the data are first read.
@@ -111,22 +111,20 @@ def _formats_lines(guessed: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
     ]
 
 
-def _privacy_lines(found: Sequence[tuple[str, str, str, bool]], decided: Mapping[str, str]) -> list[str]:
+def _privacy_lines(found: Sequence[tuple[str, str, str]], decided: Mapping[str, str]) -> list[str]:
     if not found and not decided:
         return []
     from penstock.project.privacy_lines import HEADER, line_of
     from penstock.project.sections.privacy import UNDECIDED
 
     lines = [HEADER]
-    if any(open_ for *_, open_ in found):
+    if found:
         lines += [
-            f'# Personal data were found. "{UNDECIDED}" is a proposal: nothing of such a column is stored, and `penstock run`',
+            f'# What is, or may be, personal was found. "{UNDECIDED}" is a proposal: nothing of such a column is stored, and `penstock run`',
             "# stops, until you have taken that word away, or written another action. All of them: docs/privacy.md.",
         ]
     lines += [line_of(column, action) for column, action in decided.items()]
-    for column, action, why, open_ in found:
-        line = line_of(column, f"{UNDECIDED}{action}" if open_ else action, why)
-        lines.append(line if open_ else f"# {line}")
+    lines += [line_of(column, f"{UNDECIDED}{action}", why) for column, action, why in found]
     return [*lines, ""]
 
 

@@ -71,12 +71,12 @@ def test_columns_of_whole_numbers_are_no_personal_data(seed: int, length: int, s
     assert detect_column("id", values) is None
 
 
-def test_a_name_alone_is_a_hint_that_stops_nobody() -> None:
+def test_a_name_alone_is_a_hint_that_proves_nothing() -> None:
     """Low confidence; what is named otherwise is not even that."""
     names = ["Ada Lovelace", "Grace Hopper", "Alan Turing", "Kurt Gödel"]
     found = detect_column("customer_name", names)
     assert found is not None
-    assert (found.kind, found.confidence, found.must_be_decided) == ("person_name", "low", False)
+    assert (found.kind, found.confidence, found.is_sure) == ("person_name", "low", False)
     assert detect_column("product_name", names) is None
     assert detect_column("email", ["yes", "no"]) is None
 
@@ -119,7 +119,7 @@ def test_names_and_forms_are_weighed_together(name: str, values: list[str], kind
     """A date is one of birth by its column's name or by the ages; four numbers are a version or an address."""
     found = detect_column(name, values)
     if name == "how_long":
-        assert found is None or not found.must_be_decided
+        assert found is None or not found.is_sure
         return
     assert (found.kind if found else None) == kind
 
@@ -248,7 +248,7 @@ def test_what_stands_inside_short_values_is_found(values: list[str], kind: str, 
     """Structured values are no texts of several words, and hold as much."""
     found = detect_column("x", values)
     assert found is not None
-    assert (found.kind, found.action, found.must_be_decided) == (kind, action, True)
+    assert (found.kind, found.action, found.is_sure) == (kind, action, True)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def _of_table(name: str, path: Path, off: Collection[str]) -> Iterator[Hint]:
         found = survey_batches(source.names, first, off=off)
     except PenstockError:  # whatever its name says, it is no table: any bytes may be an item
         return
-    yield from (_hint(name, one.name, one) for one in found if one.must_be_decided)
+    yield from (_hint(name, one.name, one) for one in found if one.is_sure)
 
 
 def _of_texts(paths: list[Path], off: Collection[str]) -> Iterator[Hint]:
@@ -103,7 +103,7 @@ def _of_texts(paths: list[Path], off: Collection[str]) -> Iterator[Hint]:
     from penstock.data.privacy.detect import detect_column
 
     found = detect_column("text", [text for text in texts if text.strip()], off=off)
-    if found is not None and found.must_be_decided:
+    if found is not None and found.is_sure:
         yield _hint("", "", found)
 
 

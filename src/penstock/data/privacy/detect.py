@@ -45,8 +45,8 @@ class PersonalColumn:
         return self.evidence[0].confidence
 
     @property
-    def must_be_decided(self) -> bool:
-        """A hint in the name alone stops nobody."""
+    def is_sure(self) -> bool:
+        """Whether the values say so: a hint is of the name, and waits for a decision all the same."""
         return self.confidence != "low"
 
     def to_json(self) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def survey_batches(names: Iterable[str], batches: Iterable[Batch], *, off: Itera
 def undecided(
     found: Iterable[PersonalColumn], decided: Collection[str], ignored: Collection[str] = ()
 ) -> list[PersonalColumn]:
-    """Those that have to be decided and are not. `ignored`: columns of which nothing is kept anyway."""
-    return [one for one in found if one.must_be_decided and one.name not in decided and one.name not in ignored]
+    """Those of which nobody has decided, hints like what is sure. `ignored`: columns of which nothing is kept anyway."""
+    return [one for one in found if one.name not in decided and one.name not in ignored]
 
 
 def refuse_undecided(found: list[PersonalColumn], target: str) -> None:
@@ -56,7 +56,8 @@ def refuse_undecided(found: list[PersonalColumn], target: str) -> None:
     from penstock.project.scaffold import toml
 
     lines = "\n".join(f"    {toml(c.name)} = {toml(proposal(c, target))}    # {c.evidence[0].why}" for c in found)
-    what = "column holds" if len(found) == 1 else "columns hold"
+    sure, one = any(c.is_sure for c in found), len(found) == 1
+    what = ("column holds" if one else "columns hold") if sure else f"column{'' if one else 's'} may hold"
     error = PrivacyUndecided(
         f"{len(found)} {what} personal data, and nobody has decided what becomes of them: "
         f"{', '.join(repr(c.name) for c in found)}",

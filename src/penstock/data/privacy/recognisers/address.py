@@ -19,7 +19,7 @@ class Address:
     What it finds
         Columns whose name speaks of addresses or streets, and whose values hold words. Addresses inside texts are not found.
     How sure it is
-        Low, always: streets are written in too many ways. Look at the column yourself. A hint stops no run.
+        Low, always: streets are written in too many ways. Look at the column yourself: it is held back until it is decided.
     Example
         `12 St James's Square, London` in a column `home_address`
     What to do

@@ -22,8 +22,8 @@ class PersonName:
     What it finds
         Columns whose name speaks of the names of persons, and whose values are words. Names inside texts are not found.
     How sure it is
-        Low, always: no list of names is complete, and most of their words mean other things, too. Look at the column yourself. A
-        hint stops no run.
+        Low, always: no list of names is complete, and most of their words mean other things, too. Look at the column
+        yourself: it is held back until it is decided.
     Example
         `Lovelace, Ada` in a column `customer_name`
     What to do

@@ -18,7 +18,8 @@ class Postcode:
     What it finds
         Columns whose name speaks of postcodes, with values of 3 to 10 letters and digits.
     How sure it is
-        Low, always: a postcode alone names nobody; together with sex and date of birth it often does. A hint stops no run.
+        Low, always: a postcode alone names nobody; together with sex and date of birth it often does. It is
+        held back until it is decided.
     Example
         `SW1Y 4LB` in a column `postcode`
     What to do
