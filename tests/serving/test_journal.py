@@ -286,6 +286,28 @@ def test_a_full_disk_is_told_and_leaves_no_half_record(tmp_path: Path) -> None:
     assert (report.torn_tails, report.skipped) == (0, 0)
 
 
+def test_the_log_hears_once_that_requests_are_refused_for_a_full_disk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not of each of them: it may stand on the same disk. Again once there is room, and of the next time that there is none."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with JournalWriter(tmp_path) as writer:
+        for _ in range(2):
+            record(writer, {})
+            size = only_segment(tmp_path).stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
+            try:
+                for _ in range(50):
+                    with pytest.raises(StoreFull):
+                        record(writer, {})
+                    writer.error(503, "store-full")
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            writer.error(503, "store-full")
+    said = [line.message.split("\n")[0] for line in caplog.records]
+    assert said == ["the journal cannot be written, so no answer is given", "the journal is written again"] * 2
+
+
 def test_a_request_that_looks_like_a_record_is_just_a_request(tmp_path: Path) -> None:
     """What clients send cannot pass for a record of the journal."""
     with JournalWriter(tmp_path) as writer:

@@ -10,10 +10,12 @@ import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
+from penstock.bundle.runtime import Bundle
 from penstock.serving import tokens
 from penstock.serving.callers import ANY, scope_of
 from penstock.serving.slots import SlotState
-from penstock.testing.toy_bundle import ROWS
+from penstock.serving.switching import fill_and_switch
+from penstock.testing.toy_bundle import ROWS, write_toy_bundle
 
 if TYPE_CHECKING:
     from tests.serving.conftest import Client
@@ -52,6 +54,53 @@ def test_what_is_sent_and_answered_fits_the_description(
         check(reply.json(), post["responses"]["200"]["content"]["application/json"]["schema"])
     with pytest.raises(jsonschema.ValidationError):
         check({"rows": [{"agee": 1}]}, request)
+
+
+def test_a_row_is_described_with_what_becomes_of_a_missing_field(
+    open_client: Callable[..., Client], tmp_path: Path
+) -> None:
+    """A field that is refused where it is missing is required, and never null."""
+    folder = write_toy_bundle(tmp_path / "toy", missing={"income": "refuse", "job": "fallback"})
+    fill_and_switch(tmp_path / "serving", folder, model="toy", version=1, digest=Bundle.load(folder).digest)
+    client = open_client()
+    row = client.get("/openapi.json").json()["components"]["schemas"]["Row"]
+    for sent, status in (
+        ({}, 400),
+        ({"income": None}, 400),
+        ({"income": 5.0}, 200),
+        ({"income": 5.0, "job": None}, 200),
+    ):
+        assert client.post("/predict", {"rows": [sent]}).status_code == status
+        assert jsonschema.Draft202012Validator(row).is_valid(sent) == (status == 200)
+    assert "another model answers" in row["properties"]["job"]["description"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/invocations", {"instances": "lists"}),
+        ("/invocations", {"inputs": "lists"}),
+        ("/invocations", {"inputs": {"age": [41], "job": ["nurse"]}}),
+        ("/invocations", {"inputs": [{"age": 41}]}),
+        ("/v1/models/{model}:predict", {"instances": "lists"}),
+        ("/v2/models/{model}/infer", {"inputs": [{"name": "age", "datatype": "FP64", "shape": [1], "data": [41.0]}]}),
+    ],
+)
+def test_every_form_that_another_protocol_takes_fits_the_description(
+    deploy: Callable[..., SlotState], open_client: Callable[..., Client], path: str, body: dict[str, Any]
+) -> None:
+    """As lists, too, and as columns."""
+    deploy(1)
+    client = open_client()
+    lists = [[None] * len(client.get("/v2/models/toy").json()["inputs"])]
+    body = {name: lists if value == "lists" else value for name, value in body.items()}
+    assert client.post(path.format(model="toy"), body).status_code == 200
+    description = client.get("/openapi.json").json()
+    asked = description["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    fits = jsonschema.Draft202012Validator({**asked, "components": description["components"]}).is_valid
+    assert fits(body)
+    assert not fits({"inputs": 5})
+    assert not fits({"inputs": [{"name": "age", "datatype": "", "shape": [1], "data": [41.0]}]})
 
 
 def test_every_address_is_described_with_the_token_that_it_asks_for(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from penstock.serving.acknowledgements import STARTING, workers
 from penstock.serving.listening import listen
 from penstock.serving.settings import ServeSettings
 from penstock.serving.slots import SlotState
+from penstock.serving.supervisor import starting
 from penstock.serving.team import Member, Team
 
 
@@ -66,6 +68,39 @@ def test_a_worker_that_hangs_is_ended_and_one_that_is_idle_is_not(team: Callable
     assert hanging.process.returncode == -signal.SIGKILL
     look_until(two, lambda: len(serving(tmp_path / "serving")) == 2)
     assert idle.process.pid in serving(tmp_path / "serving")
+
+
+def test_a_worker_that_hangs_before_it_serves_is_replaced(
+    team: Callable[[int], Team], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one whose disk does not answer: it would be missing for ever, and nobody would know."""
+    monkeypatch.setattr("penstock.serving.team._START_S", 3.0)
+    two = team(2)
+    two.look()
+    hanging, other = two._members
+    os.kill(hanging.process.pid, signal.SIGSTOP)
+    look_until(two, lambda: hanging.process.returncode is not None)
+    look_until(two, lambda: len(two._members) == 2 and all(member.serves() for member in two._members))
+    assert other in two._members
+
+
+def test_a_worker_that_takes_long_to_come_and_says_so_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long history takes more than a minute to read; whoever says nothing for that time hangs."""
+    monkeypatch.setattr("penstock.serving.supervisor.BEAT_S", 0.01)
+    heard, said = os.pipe()
+    os.set_blocking(heard, False)
+    process = subprocess.Popen(["sleep", "60"], stdin=subprocess.DEVNULL)
+    member = Member(process, os.fdopen(heard, "rb", buffering=0), ServeSettings())
+    try:
+        with os.fdopen(said, "wb", buffering=0) as saying:
+            with starting(saying):
+                for _ in range(40):
+                    time.sleep(0.02)
+                    assert not member.hangs_for_s(2.0)
+            assert not member.serves()
+            assert [bool(member.hangs_for_s(2.0)) for _ in range(31)] == [False] * 30 + [True]
+    finally:
+        member.end()
 
 
 def test_while_a_new_worker_is_waited_for_the_dead_and_the_hung_are_replaced(

@@ -6,6 +6,7 @@ import json
 import stat
 import threading
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import BadParameter, NewerFormat, NotFound, ServingError
 from penstock.serving.folder import ServingFolder
+from penstock.serving.instants import parse_instant
 from penstock.serving.tokens import create, digest_of, parse_consumers, read_consumers, revoke, rotate
 
 JSON = st.recursive(
@@ -76,6 +78,19 @@ def test_a_consumer_is_declared_once_and_gets_other_tokens_by_rotation(tmp_path:
     assert [token.state("2999") for token in consumer.tokens] == ["revoked", "revoked", "valid"]
     with pytest.raises(NotFound, match="crm"):
         rotate(tmp_path, "shop")
+
+
+def test_a_token_that_takes_the_place_of_one_that_expires_expires_as_late(tmp_path: Path) -> None:
+    """Whoever made it for 90 days did not mean one for ever; who does says so."""
+    create(tmp_path, "crm", ["predict"], expires="90d")
+    for expires, days in ((None, 90), ("7d", 7), (None, 7), ("never", None), (None, None)):
+        token = rotate(tmp_path, "crm", keep="1h", expires=expires).token
+        if days is None:
+            assert token.expires_at is None
+        else:
+            assert token.expires_at is not None
+            length = parse_instant(token.expires_at) - parse_instant(token.created_at)
+            assert abs(length - timedelta(days=days)) < timedelta(seconds=1)
 
 
 def test_a_revoked_consumer_stays_listed_and_may_come_back(tmp_path: Path) -> None:

@@ -63,7 +63,9 @@ def list_(as_json: bool) -> int:
 @tokens.command("rotate")
 @click.argument("name")
 @click.option("--keep", metavar="LENGTH", help="How long its earlier tokens still count. Default: they end at once.")
-@click.option("--expires", metavar="LENGTH", help="How long the new token counts. Default: for ever.")
+@click.option(
+    "--expires", metavar="LENGTH", help='How long the new token counts, or "never". Default: as the last one.'
+)
 @json_option
 def rotate(name: str, keep: str | None, expires: str | None, as_json: bool) -> int:
     """Give a consumer another token, with the scopes, the rate and the priority that it has."""

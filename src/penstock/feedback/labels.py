@@ -135,7 +135,7 @@ class LabelStatus:
         said = f"{self.labels} of {self.predictions} journalled predictions have a label"
         said += f": {values}" if values else ""
         if self.unmatched:
-            said += f"\n{self.unmatched} labels are of predictions that are not in this journal: deleted by age or size, or of another server"
+            said += f"\nnot in this journal: the predictions of {self.unmatched} more: deleted by age or size, or of another server"
         return said
 
 

@@ -76,7 +76,7 @@ class JournalWriter:
         self._writer = new_writer()
         self.bytes_written = 0
         self.unwritten = 0  # requests that were answered although the disk was full
-        self._is_full = False
+        self._is_failing = False
         self._fd, self._first, self._offset = -1, 0, 0
         self._segment_bytes = min(kept.segment_bytes, max(1_000, kept.max_bytes // _PARTS))
         self._retention: Retention | None = None
@@ -120,9 +120,10 @@ class JournalWriter:
             try:
                 return self._journalled(parts)
             except (StoreFull, NotWritable) as failed:
+                self._tell(failed)
                 if self.settings.when_full == "refuse":
                     raise
-                self._goes_without(failed)
+                self.unwritten += 1
         nowhere = segment_part(NOT_JOURNALLED)
         return [
             part.leaving(id_prefix(part.at_ns // 1_000_000, nowhere, random.randrange(MAX_OFFSET)))[0] for part in parts
@@ -149,12 +150,14 @@ class JournalWriter:
             self._write(framed)
         return responses
 
-    def _goes_without(self, failed: StoreError) -> None:
-        """Count an answer that is in no journal; the log hears of the first of them."""
-        self.unwritten += 1
-        if not self._is_full:
-            self._is_full = True
-            log.error("answers leave without being journalled ([serving.journal] when_full): %s", failed)
+    def _tell(self, failed: StoreError) -> None:
+        """The log hears of the first record that cannot be written, and no more until one can: it may stand on the same disk."""
+        if not self._is_failing:
+            self._is_failing = True
+            if self.settings.when_full == "refuse":
+                log.error("%s", failed)
+            else:
+                log.error("answers leave without being journalled ([serving.journal] when_full): %s", failed)
 
     def shadow(self, origin: bytes, answers: list[dict[str, Any]], *, latency_ms: float) -> None:
         """Record what a shadow would have answered, where predictions are journalled.
@@ -173,7 +176,8 @@ class JournalWriter:
         self._note({"kind": "label", "at": iso(time.time_ns()), "labels": labels})
 
     def error(self, status: int, code: str, consumer: str = "", origin: bytes = b"") -> None:
-        """Record that a prediction request was refused: for the error rate, without what it held.
+        """Record that a prediction request was refused: for the error rate, without what it held. It is refused also where that cannot be
+        written.
 
         Parameters
         ----------
@@ -182,7 +186,10 @@ class JournalWriter:
         """
         who = {"consumer": consumer} if consumer else {}
         of_arm = orjson.loads(b"{%b}" % origin)
-        self._note({"kind": "error", "at": iso(time.time_ns()), "status": status, "code": code, **who, **of_arm})
+        try:
+            self._note({"kind": "error", "at": iso(time.time_ns()), "status": status, "code": code, **who, **of_arm})
+        except (StoreFull, NotWritable) as failed:
+            self._tell(failed)
 
     def sync(self) -> None:
         """Have everything written so far on the disk."""
@@ -225,9 +232,10 @@ class JournalWriter:
         self._offset += written
         self.bytes_written += written
         self._dirty = True
-        if self._is_full:
-            self._is_full = False
-            log.warning("the journal is written again; %d requests were answered without", self.unwritten)
+        if self._is_failing:
+            self._is_failing = False
+            without = f"; {self.unwritten} requests were answered without" if self.unwritten else ""
+            log.warning("the journal is written again%s", without)
 
     def _what(self) -> str:
         without = ", so no answer is given" if self.settings.when_full == "refuse" else ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from penstock.bundle.kinds import Kind
-from penstock.bundle.signature import InputColumn
+from penstock.bundle.signature import InputColumn, WhenMissing
 from penstock.serving.known import Known, Says
 from penstock.serving.models import Offered
 from penstock.serving.operations import body, completed, components, content, reading
@@ -27,11 +27,13 @@ def describe(known: Known, offered: Sequence[Offered], answers_without: Callable
     classifies = signature.task.is_classification
     classes = list(signature.target.classes)
     label: dict[str, Any] = {"enum": classes} if classes else {"type": "number"}
+    policies = signature.missing
     row: dict[str, Any] = {
         "type": "object",
-        "properties": {column.name: _field(column) for column in signature.columns},
+        "properties": {column.name: _field(column, policies.get(column.name, "fill")) for column in signature.columns},
         "additionalProperties": signature.extra_fields == "ignore",
-        "description": "Fields that are absent or null are filled as in training.",
+        "description": "Fields that are absent or null are filled as in training, unless they say otherwise.",
+        **({"required": sorted(refused)} if (refused := signature.fields_that("refuse")) else {}),
     }
     if signature.key is not None:
         row["properties"][signature.key] = {"description": "Names the row; echoed as `key`."}
@@ -110,14 +112,19 @@ _JSON_TYPES: dict[Kind, list[str]] = {
 }
 
 
-def _field(column: InputColumn) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": _JSON_TYPES.get(column.kind, ["string", "number", "boolean", "null"])}
+def _field(column: InputColumn, when_missing: WhenMissing) -> dict[str, Any]:
+    types = _JSON_TYPES.get(column.kind, ["string", "number", "boolean", "null"])
+    schema: dict[str, Any] = {"type": types[:-1] if when_missing == "refuse" else types}
     if column.example is not None:
         schema["examples"] = [column.example]
     words = str(column.kind)
     if column.known:
         words += ": " + ", ".join(column.known[:20]) + (" ..." if len(column.known) > 20 else "")
-    schema["description"] = words + ". Other values are answered, and listed as unknown." if column.known else words
+    if column.known:
+        words += ". Other values are answered, and listed as unknown."
+    if when_missing == "fallback":
+        words += ("" if column.known else ".") + " Absent or null: another model answers, which does without."
+    schema["description"] = words
     return schema
 
 

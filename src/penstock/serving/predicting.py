@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from time import perf_counter_ns, time_ns
 
 import orjson
 
 from penstock.bundle.answers import LATE
-from penstock.errors import NotWritable, PenstockError, StoreFull
+from penstock.errors import PenstockError
 from penstock.serving.asked import Asked, Rows, too_many_rows
 from penstock.serving.callers import ASKING, Asking
 from penstock.serving.follower import Loaded
@@ -33,8 +32,6 @@ from penstock.serving.turns import Turns
 from penstock.serving.urgency import USUAL, Urgency
 from penstock.serving.watching import STEPS, Steps
 from penstock.serving.worker import Worker
-
-log = logging.getLogger("penstock.serving")
 
 
 class Predicting:
@@ -103,10 +100,7 @@ class Predicting:
     def journal_error(self, status: int, error: Exception, who: Asking | None, origin: bytes = b"") -> None:
         """Record that a prediction request of the version `origin` was refused, or that this arm failed at it; b"": of none that is known."""
         code = error.code if isinstance(error, PenstockError) else "internal"
-        try:
-            self._worker.journal.error(status, code, "" if who is None else who.consumer, origin)
-        except (StoreFull, NotWritable) as failed:
-            log.error("%s", failed)
+        self._worker.journal.error(status, code, "" if who is None else who.consumer, origin)
 
     # ------------------------------------------------------------ what `Turns` asks for
 

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +19,7 @@ from penstock.errors import PenstockError
 from penstock.serving.draining import Flag, Terminal
 from penstock.serving.logs import configured
 from penstock.serving.settings import ServeSettings
-from penstock.serving.team import BEAT_S, Team
+from penstock.serving.team import BEAT_S, SERVES, STARTS, Team
 
 log = logging.getLogger("penstock.serving")
 
@@ -127,14 +127,43 @@ def work(state_dir: Path, fd: int, ready_fd: int, settings: ServeSettings) -> No
     threading.Thread(target=_stop_with_supervisor, name="supervisor-watch", daemon=True).start()
     with socket.socket(fileno=fd) as listening, open(ready_fd, "wb", buffering=0) as saying, configured(settings.logs):
         os.set_blocking(ready_fd, False)
-        run_worker(state_dir, listening, settings, lambda _: _beat(saying))
+        with starting(saying) as is_over:
+
+            def ready(_: object) -> None:
+                is_over.set()
+                _beat(saying)
+
+            run_worker(state_dir, listening, settings, ready)
+
+
+@contextlib.contextmanager
+def starting(saying: BinaryIO) -> Iterator[threading.Event]:
+    """Say until that event is set, or this is left, that the process is at work to come to serve: a long history takes a minute to read."""
+    is_over = threading.Event()
+
+    def say() -> None:
+        _say(saying, STARTS)
+        while not is_over.wait(BEAT_S):
+            _say(saying, STARTS)
+
+    thread = threading.Thread(target=say, name="starting", daemon=True)
+    thread.start()
+    try:
+        yield is_over
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _beat(saying: BinaryIO) -> None:
     """Say from now on, for as long as the event loop runs, that it does."""
-    with contextlib.suppress(BrokenPipeError):  # the supervisor is gone, and this worker with it in a moment
-        saying.write(b"1")  # where it does not listen for hours and the pipe is full, nothing is written
+    _say(saying, SERVES)
     asyncio.get_running_loop().call_later(BEAT_S, _beat, saying)
+
+
+def _say(saying: BinaryIO, word: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the supervisor is gone, and this worker with it in a moment
+        saying.write(word)  # where it does not listen for hours and the pipe is full, nothing is written
 
 
 def _stop_with_supervisor() -> None:

@@ -24,16 +24,19 @@ log = logging.getLogger("penstock.serving")
 BEAT_S = 1.0
 """How often a worker says that it lives."""
 
+STARTS, SERVES = b"0", b"1"
+"""What it says."""
+
 _LOOK_S = 0.02
 _LONGEST_PAUSE_S = 5.0
-_START_S = 60.0  # for a new worker to serve, when one is replaced
 _SILENT_S = 10.0  # without a word for so long, it hangs
+_START_S = 60.0  # the same until it serves: it may be held up by what it loads
 _TRIAL_S = 30.0  # so long a new worker has to last before the settings that it brought are taken for good ones
 
 
 class Member:
-    """A worker process. By one pipe it says that it serves, again each second out of its event loop; by another one (its stdin) it hears
-    when its supervisor is gone.
+    """A worker process. By one pipe it says each second that it starts, and then, out of its event loop, that it serves; by another one
+    (its stdin) it hears when its supervisor is gone.
 
     Attributes
     ----------
@@ -47,23 +50,25 @@ class Member:
 
     def serves(self) -> bool:
         """Whether it has come to answer requests. Not by a file: a worker also takes the place of another where the disk is full."""
-        return self._serves or self._hears()
+        if not self._serves:
+            self._silent_s = 0.0 if self._hears() else self._silent_s
+        return self._serves
 
-    def silent_s(self, watched_s: float) -> float:
-        """For how long it has said nothing while it was watched. What it says before it serves does not count.
+    def hangs_for_s(self, watched_s: float) -> float:
+        """For how long it has said nothing while it was watched, where that is too long; else 0.
 
         Parameters
         ----------
         watched_s : since the last look.
         """
-        self._silent_s = 0.0 if self._hears() or not self._serves else self._silent_s + watched_s
-        return self._silent_s
+        self._silent_s = 0.0 if self._hears() else self._silent_s + watched_s
+        return self._silent_s if self._silent_s > (_SILENT_S if self._serves else _START_S) else 0.0
 
     def _hears(self) -> bool:
         """Take what it has said since the last look; whether that was anything."""
-        heard = not self._said.closed and bool(self._said.read(4096))
-        self._serves = self._serves or heard
-        return heard
+        said = b"" if self._said.closed else self._said.read(4096) or b""
+        self._serves = self._serves or SERVES in said
+        return bool(said)
 
     def has_ended(self) -> bool:
         if self.process.poll() is None:
@@ -90,7 +95,7 @@ class Team:
             None  # one more than there are to be, in whose favour another one leaves once it serves
         )
         self._leaving: Member | None = None
-        self._ends = 0.0  # when whoever comes or leaves has taken too long
+        self._ends = 0.0  # when whoever leaves has taken too long
         self._has_served = False
         self._pause, self._calm_at, self._start_at = _LOOK_S, 0.0, 0.0
         self._looked_at = 0.0
@@ -150,8 +155,9 @@ class Team:
 
     def start_beside(self, stop: Flag) -> bool:
         """Start one more member and wait until it serves, as the only one; one that does not is ended, and the log says so."""
-        self._come()
+        self._coming = self.start()
         while self._coming is not None and not stop.wait(_LOOK_S):
+            self._end_silent()
             self._bury()
             self._replace()
         return self._coming is None and bool(self._members)
@@ -217,19 +223,19 @@ class Team:
         self._looked_at = now
         for member in self._members:
             # A long gap is one beat, too: then this process was held up itself, and perhaps the whole machine.
-            if member.silent_s(min(gap, 2 * BEAT_S)) > _SILENT_S:
-                log.error("a worker (process %d) has hung for %g s and is ended", member.process.pid, _SILENT_S)
+            hung_s = member.hangs_for_s(min(gap, 2 * BEAT_S))
+            if hung_s:
+                log.error("a worker (process %d) has hung for %.0f s and is ended", member.process.pid, hung_s)
                 member.end()
 
     def _replace(self) -> None:
         """Go on with what `renew` has begun."""
-        is_overdue = time.monotonic() > self._ends
         if self._leaving is not None:
-            if is_overdue:
+            if time.monotonic() > self._ends:
                 self._leaving.end()
         elif self._coming is None:
             if any(member.settings is not self.settings for member in self._members):
-                self._come()
+                self._coming = self.start()
         elif self._coming.serves():
             self._coming, self._has_served = None, True
             self._trial_ends = time.monotonic() + _TRIAL_S
@@ -237,12 +243,6 @@ class Team:
             if old is not None and len(self._members) > self._count:  # else one has ended meanwhile
                 old.process.send_signal(DRAIN)
                 self._leaving, self._ends = old, time.monotonic() + DRAIN_S + self.settings.stop_after_s + 5.0
-        elif is_overdue:
-            self._members.remove(self._coming)
-            self._give_up()
-
-    def _come(self) -> None:
-        self._coming, self._ends = self.start(), time.monotonic() + _START_S
 
     def _give_up(self) -> None:
         """Whoever was to come does not: go on as before."""

@@ -36,6 +36,9 @@ SCOPES: Mapping[str, str] = {
 USUAL_PRIORITY = "normal"
 """The highest priority of a consumer for whom none was named: to go before all others is granted, not taken."""
 
+NEVER = "never"
+"""How it is said that a token does not expire, where the one before it did."""
+
 PREFIX = "pst_"
 """What every token starts with, so that scanners for leaked secrets know one when they see it."""
 
@@ -225,6 +228,10 @@ def create(
 def rotate(state_dir: Path, name: str, *, keep: str | None = None, expires: str | None = None) -> Issued:
     """Give a consumer another token; its earlier ones end after `keep` (a length such as ``"24h"``), or at once.
 
+    Parameters
+    ----------
+    expires : a length, or ``"never"``. Default: the new token counts for as long as the one before it was made for.
+
     Raises
     ------
     NotFound : there is no such consumer.
@@ -232,7 +239,9 @@ def rotate(state_dir: Path, name: str, *, keep: str | None = None, expires: str 
     ends = iso_now() if keep is None else _in(keep)
     with _changing(state_dir) as consumers:
         known = _known(consumers, name)
-        text, token = _issue(expires)
+        text, token = _issue(None if expires == NEVER else expires)
+        if expires is None and known.tokens:
+            token = replace(token, expires_at=_as_long_as(known.tokens[-1]))
         earlier = (
             replace(old, expires_at=min(old.expires_at or ends, ends)) if keep else _revoked(old, ends)
             for old in known.tokens
@@ -266,6 +275,13 @@ def _issue(expires: str | None) -> tuple[str, Token]:
     text = PREFIX + secrets.token_urlsafe(32)
     ends = None if expires is None else _in(expires)
     return text, Token(digest_of(text.encode()).hex(), iso_now(), ends)
+
+
+def _as_long_as(before: Token) -> str | None:
+    """When a token ends that begins now and counts for as long as another one was made for."""
+    if before.expires_at is None:
+        return None
+    return iso_of(datetime.now(UTC) + (parse_instant(before.expires_at) - parse_instant(before.created_at)))
 
 
 def _revoked(token: Token, now: str) -> Token:

@@ -65,8 +65,20 @@ class Objective:
             return f"nothing was asked since {told['since'][:16]}Z ({told['of']})"
         burns = ", ".join(f"{told['burn'][name] or 0:.3g} over {name}" for name in ("1h", "6h"))
         kept = f"{told['share']:.3%} of {told['target']:.6g} wanted ({told['of']})"
-        left = f"{told['budget_left']:.1%} of the budget of {told['period_s'] / 86_400:g} d left"
+        left = f"{told['budget_left']:.1%} of the budget of {_length(told['period_s'])} left"
         return f"{kept}; {left}, burning at {burns}" + (": too fast" if told["alert"] else "")
+
+
+def _length(seconds: float) -> str:
+    """A length of time in the largest unit of which it is a whole number, as ``30 d``.
+
+    >>> [_length(seconds) for seconds in (30 * 86_400, 3600, 5400)]
+    ['30 d', '1 h', '90 min']
+    """
+    for unit, each in (("d", 86_400), ("h", 3600)):
+        if seconds % each == 0:
+            return f"{seconds / each:g} {unit}"
+    return f"{seconds / 60:g} min"
 
 
 @dataclass(frozen=True)

@@ -41,17 +41,18 @@ def rows_of_columns(columns: Mapping[str, Sequence[Any]], *, path: str, most: in
 
 
 def rows_of_lists(lists: Sequence[Any], signature: Signature, *, path: str) -> list[Row]:
-    """Rows that come as lists of values, in the order of the model's inputs.
+    """Rows that come as lists of values, in the order of the model's inputs; the key, which is the last of them, may be left out.
 
     Raises
     ------
     RequestError : a row is no list, or has another number of values than the model has inputs.
     """
     names = [column.name for column in signature.columns]
+    with_key = names if signature.key is None else [*names, signature.key]
     rows = []
     for number, values in enumerate(lists):
         given = values if isinstance(values, list) else [values]
-        if len(given) != len(names):
+        if len(given) not in (len(names), len(with_key)):
             raise RequestError(
                 f"{path}[{number}] has {len(given)} values",
                 why=f"a row without names has one for each input, in this order: {', '.join(names[:20])}",
@@ -59,7 +60,7 @@ def rows_of_lists(lists: Sequence[Any], signature: Signature, *, path: str) -> l
                 path=f"{path}[{number}]",
                 code="bad-shape",
             )
-        rows.append(dict(zip(names, given, strict=True)))
+        rows.append(dict(zip(with_key, given, strict=False)))
     return rows
 
 

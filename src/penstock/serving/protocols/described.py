@@ -8,9 +8,14 @@ from typing import Any
 from penstock.bundle.signature import Signature
 from penstock.serving.models import Offered
 from penstock.serving.operations import Paths, body, content, reading
+from penstock.serving.protocols.datatypes import BYTES, DTYPES
 from penstock.serving.protocols.tensors import inputs_of
 
 _ROWS = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
+_ROWS_OR_LISTS = {
+    "anyOf": [_ROWS, {"type": "array", "items": {"type": "array"}}],
+    "description": "Rows; or of each row a list, in the order of the inputs.",
+}
 
 
 def protocol_paths(signature: Signature, offered: Sequence[Offered]) -> Paths:
@@ -51,7 +56,7 @@ def protocol_paths(signature: Signature, offered: Sequence[Offered]) -> Paths:
         **named.paths(
             "/v1/models/{model}", _ALL, ":predict", "post", _asking("Predict rows or columns.", _instances(signature))
         ),
-        "/invocations": {"post": _invocations()},
+        "/invocations": {"post": _invocations(signature)},
         "/ping": {"get": _ping()},
     }
 
@@ -98,7 +103,7 @@ def _tensors(signature: Signature) -> dict[str, Any]:
         "required": ["name", "datatype", "shape", "data"],
         "properties": {
             "name": {"enum": [name for name, _ in inputs_of(signature)]},
-            "datatype": {"type": "string"},
+            "datatype": {"enum": [*DTYPES, BYTES]},
             "shape": {"type": "array", "items": {"type": "integer"}},
             "data": {"type": "array"},
         },
@@ -127,11 +132,11 @@ def _instances(signature: Signature) -> dict[str, Any]:
     return {
         "type": "object",
         "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
-        "properties": {"instances": _ROWS, "inputs": _columns(signature)},
+        "properties": {"instances": _ROWS_OR_LISTS, "inputs": _columns(signature)},
     }
 
 
-def _invocations() -> dict[str, Any]:
+def _invocations(signature: Signature) -> dict[str, Any]:
     table = {
         "type": "object",
         "required": ["columns", "data"],
@@ -140,7 +145,8 @@ def _invocations() -> dict[str, Any]:
             "data": {"type": "array", "items": {"type": "array"}},
         },
     }
-    forms = {"dataframe_records": _ROWS, "dataframe_split": table, "instances": _ROWS, "inputs": _ROWS}
+    columns = {"anyOf": [_ROWS_OR_LISTS, _columns(signature)]}
+    forms = {"dataframe_records": _ROWS, "dataframe_split": table, "instances": _ROWS_OR_LISTS, "inputs": columns}
     asked = {"type": "object", "oneOf": [{"required": [form]} for form in forms], "properties": forms}
     operation = _asking("MLflow: predict rows.", asked)
     return {**operation, "requestBody": body(asked, csv={"type": "string"})}
