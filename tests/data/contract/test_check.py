@@ -58,6 +58,18 @@ def test_what_cannot_be_read_breaks_the_kind() -> None:
     assert (broken(text, {"a": ["x", "y", "3"]}).edit or {})["columns", "a", "kind"] == "categorical"
 
 
+def test_markers_of_missing_values_are_accepted_with_the_share_that_is_missing_then() -> None:
+    """In one edit, also where sealed rows say the same; what only sealed rows say is no marker."""
+    text = '[columns.a]\nkind = "numeric"\nmissing_at_most = 0\n'
+    table: Table = {"a": ["n/a", "n/a", None, *map(str, range(7))]}
+    for may_show in (everything, lambda batch, at: at != 0, lambda batch, at: at != 2):
+        edit = merged(held(text, table, may_show=may_show).breaches)
+        assert edit == {("columns", "a", "missing"): ["n/a"], ("columns", "a", "missing_at_most"): 0.3}
+        assert held(apply_edits(text, edit, "why"), table, may_show=may_show).passed
+    (found, _) = held(text, {"a": ["n/a", "NaN", None, "1"]}, may_show=lambda batch, at: at != 0).breaches
+    assert ("columns", "a", "missing") not in (found.edit or {})
+
+
 EURO = [f"{i},{i % 10}" for i in range(1, 60)]
 
 

@@ -120,13 +120,13 @@ class Breach:
 def merged(breaches: Sequence[Breach]) -> Edit:
     """One edit that accepts all of these.
 
-    Of two shares of exceptions the larger holds; where a column gets another kind, what was about the old one goes, and of a table that
+    Of two shares of exceptions, or of missing values, the larger holds; where a column gets another kind, what was about the old one goes, and of a table that
     goes nothing else is changed.
     """
     edit: Edit = {}
     for breach in breaches:
         for key, value in (breach.edit or {}).items():
-            edit[key] = max(value, edit[key]) if key[-1] == "exceptions" and key in edit else value
+            edit[key] = max(value, edit[key]) if key[-1] in ("exceptions", "missing_at_most") and key in edit else value
     for breach in breaches:  # once more, as what another rule of the column asks for may have come later
         if any(key[-1] == "kind" for key in breach.edit or {}):
             edit.update({key: value for key, value in (breach.edit or {}).items() if value is None})

@@ -131,6 +131,11 @@ class Column:
         for rule, tally in self.tallies.items():
             if tally.rows > rules.exceptions * of:
                 made = rule.edit(rules, tally, of)
+                if "missing" in made and rules.missing_at_most is not None:  # these rows have no value then
+                    without = self.missing.rows + tally.rows
+                    made |= (
+                        {"missing_at_most": rounded_up(without / of)} if without > rules.missing_at_most * of else {}
+                    )
                 edit: Edit = {(*key, name): value for name, value in made.items()}
                 breach = breach_of(
                     rule.id, rules.name, rule.said(rules), rule.found(rules, tally), tally, of, edit, rules.exceptions

@@ -88,8 +88,8 @@ class KindRule:
         return f"cannot be read as {rules.kind}"
 
     def edit(self, rules: ColumnRules, tally: Tally, of: int) -> dict[str, Any]:
-        texts = [text.strip() for text in tally.texts]
-        if texts and not tally.hidden and all(text in MISSING_MARKERS for text in texts):
+        texts = {text.strip() for text in tally.texts}
+        if texts and texts <= MISSING_MARKERS and not tally.beyond(lambda text: str(text).strip() in texts):
             return {"missing": [*rules.missing, *sorted(texts)]}
         otherwise = rewritten(rules, unread := tally.known_texts, [*tally.read])
         if otherwise is not None:
