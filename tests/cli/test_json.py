@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -274,6 +275,28 @@ def test_a_bug_of_ours_is_exit_3_with_its_traceback_in_the_log(
     log = (project / ".penstock/penstock.log").read_text(encoding="utf-8")
     assert "Traceback" in log
     assert "in broken" in log
+
+
+def test_what_the_system_does_not_allow_is_for_the_user_to_put_right(
+    penstock: Cli, project_at: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 2 with the folder, and no word of a bug; where the log itself cannot be written, a bug is told all the same."""
+    from penstock.experiments.looking import listing
+
+    project = project_at("new")
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(project / "reports" / ".x.new"))
+
+    monkeypatch.setattr(listing, "list_runs", refused)
+    done = penstock(project, "runs")
+    assert (done.code, done.error["code"]) == (2, "not-writable")
+    assert str(project / "reports") in done.error["what"]
+    assert "chown" in done.error["try"]
+
+    monkeypatch.setattr(listing, "list_runs", lambda *_, **__: 1 / 0)
+    (project / ".penstock/penstock.log").mkdir()
+    assert penstock(project, "runs").code == 3
 
 
 def test_the_installed_command_gives_the_same_object(project_at: Cli) -> None:

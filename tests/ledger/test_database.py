@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from penstock.errors import DeclarationError, StoreError
-from penstock.ledger import database
+from penstock.errors import DeclarationError, NotWritable, StoreError
+from penstock.ledger import database, wording
 from penstock.ledger.database import Database
 from penstock.ledger.ledger import Ledger
 from penstock.ledger.place import parse_place
-from penstock.ledger.wording import Conflict
+from penstock.ledger.wording import Conflict, worded
 
 PLACES = pytest.mark.parametrize("where", ["sqlite_place", "postgres_place"])
 
@@ -69,6 +71,21 @@ def test_a_transaction_that_raises_is_undone(made: Database) -> None:
         connection.execute("DELETE FROM things")
     with made.read() as connection:
         assert connection.values("SELECT name FROM things") == ["a:b 5%"]
+
+
+def test_a_ledger_of_another_user_is_told_with_the_command_that_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as a place that may not exist."""
+    sqlite3.connect(tmp_path / "ledger.db").execute("CREATE TABLE t (a)").connection.close()
+    connection = sqlite3.connect(f"file:{tmp_path}/ledger.db?mode=ro", uri=True)
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        connection.execute("INSERT INTO t VALUES (1)")
+    connection.close()
+    monkeypatch.setattr(wording.os, "access", lambda *_: False)
+    told = worded(caught.value, parse_place(f"sqlite:///{tmp_path}/ledger.db"), 1.0)
+    assert isinstance(told, NotWritable)
+    assert f"chown -R {os.geteuid()}:{os.getegid()} {tmp_path}" in told.way_out
 
 
 @PLACES

@@ -53,6 +53,16 @@ def test_what_cannot_be_compared_is_told(folder: Path, penstock: Cli) -> None:
         assert penstock(folder, "data", "diff", "t.csv@2", "--key", key).error["code"] == "bad-parameter"
 
 
+def test_a_table_that_lost_all_its_rows_has_none(folder: Path, penstock: Cli) -> None:
+    """Its header is no row."""
+    (folder / "t.csv").write_text("id,a,kind,c\n", encoding="utf-8")
+    found = penstock(folder, "data", "diff", "t.csv").body
+    assert found["rows"] == {"added": 0, "removed": 500, "changed": 0, "unchanged": 0}
+    assert found["columns"] == {"added": [], "removed": []}
+    assert found["shifts"] == []
+    assert "the second has no rows" in " ".join(found["notes"])
+
+
 def test_files_of_a_folder_are_named(tmp_path: Path, penstock: Cli) -> None:
     """Those that are new, changed and gone."""
     images = tmp_path / "images"

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from penstock import __version__
+from penstock.cli import permission
 from penstock.cli.output import dump, say
 from penstock.errors import GateRefused, PenstockError
 
@@ -111,11 +112,7 @@ def run(arguments: Sequence[str]) -> int:
         code = app.main(args=list(arguments), prog_name="penstock", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except PenstockError as error:
-        if as_json:
-            print(dump({"format": 1, "error": error.to_json()}))
-        else:
-            say(f"penstock: {error.on_terminal()}")
-        return 1 if isinstance(error, GateRefused) else 2
+        return _refused(error, as_json)
     except (KeyboardInterrupt, click.Abort) as error:
         way = str(error.__cause__ or error) or "the same command goes on from there."  # click's own has ours behind it
         say(f"penstock: stopped. What was finished is kept; {way}")
@@ -137,7 +134,16 @@ def run(arguments: Sequence[str]) -> int:
             say(f"penstock: {why}\n  usage: {usage}\n  try: {more}")
         return 2
     except Exception as error:  # noqa: BLE001 - the one place where a bug is told to the user
-        return _bug(error, as_json)
+        told = permission.worded(error) if isinstance(error, OSError) else None
+        return _bug(error, as_json) if told is None else _refused(told, as_json)
+
+
+def _refused(error: PenstockError, as_json: bool) -> int:
+    if as_json:
+        print(dump({"format": 1, "error": error.to_json()}))
+    else:
+        say(f"penstock: {error.on_terminal()}")
+    return 1 if isinstance(error, GateRefused) else 2
 
 
 def _usage(context: click.Context) -> str:
@@ -161,11 +167,13 @@ def _bug(error: Exception, as_json: bool) -> int:
     state = next((p / ".penstock" for p in (Path.cwd(), *Path.cwd().parents) if (p / "penstock.toml").is_file()), None)
     trace = "".join(traceback.format_exception(error))
     where = "below"
-    if state is not None and state.is_dir():
+    try:
+        if state is None or not state.is_dir():
+            raise NotADirectoryError
         with (state / "penstock.log").open("a", encoding="utf-8") as log:
             log.write(trace + "\n")
         where = str(state / "penstock.log")
-    else:
+    except OSError:  # no project here, or one that cannot be written
         say(trace)
     what = f"{type(error).__name__}: {error}"
     if as_json:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 
-from penstock.errors import DamagedStore, PenstockError, StoreError, StoreFull
+from penstock.errors import DamagedStore, NotWritable, PenstockError, StoreError, StoreFull
 from penstock.ledger.place import Place
 
 ROOM_BYTES = 65_536
@@ -48,6 +49,13 @@ def _told(error: Exception, at: Place, waited_s: float, code: int, state: str) -
             why=why,
             way_out="restore ledger.db from a copy; objects and serving state are not affected",
         )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM) and not _is_writable(at):
+        assert at.file is not None
+        return NotWritable(
+            f"the ledger {at.shown} cannot be written",
+            why=f"{why}: who reads rows is recorded, too",
+            way_out=f"run it as the user to whom it belongs, or let this one write there: chown -R {os.geteuid()}:{os.getegid()} {at.file.parent}",
+        )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or state == "55P03":
         return StoreError(
             f"the ledger {at.shown} was in use for more than {waited_s:.0f} seconds",
@@ -59,6 +67,12 @@ def _told(error: Exception, at: Place, waited_s: float, code: int, state: str) -
         why=why,
         way_out="check that the place exists, that it may be written to, and (PostgreSQL) that the server answers",
     )
+
+
+def _is_writable(at: Place) -> bool:
+    """Whether this process may write the file, and the ones beside it that SQLite needs."""
+    assert at.file is not None
+    return os.access(at.file.parent, os.W_OK) and (not at.file.exists() or os.access(at.file, os.W_OK))
 
 
 def _disk_is_full(at: Place) -> bool:

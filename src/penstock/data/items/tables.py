@@ -46,6 +46,8 @@ def changed_rows(before: Path, now: Path, *, key: str | None = None, declared: s
             notes.append(f"rows are told apart by {key!r}, the declared key")
         else:
             notes.append(f"rows are their content: the declared key {declared!r} does not tell them apart here")
+    empty = [which for which, table in (("first", old), ("second", new)) if not len(table.content)]
+    notes += [f"the {which} has no rows below its header: no distributions are compared" for which in empty]
     return {
         "rows": _by_content(old, new) if key is None else _by_key(old, new),
         "key": key,
@@ -54,7 +56,7 @@ def changed_rows(before: Path, now: Path, *, key: str | None = None, declared: s
             "added": [n for n in names_new if n not in names_old],
             "removed": [n for n in names_old if n not in names_new],
         },
-        "shifts": [_shift(name, old.sample.columns[name], new.sample.columns[name]) for name in shared],
+        "shifts": [_shift(name, old.sample.columns[name], new.sample.columns[name]) for name in shared if not empty],
     }
 
 
@@ -75,13 +77,14 @@ class _Table:
     @classmethod
     def of(cls, source: FileSource, shared: list[str], key: str | None) -> _Table:
         content, keys, sample = [], [], Sample()
-        for batch in source.batches():
+        for batch in source.batches_if_any():
             columns = batch.columns
             content.append(row_hashes({name: columns[name] for name in shared}, len(batch)))
             if key in shared:
                 keys.append(key_hashes(columns[key]))
             sample.add(batch)
-        return cls(source, np.concatenate(content), np.concatenate(keys or [np.zeros((0, 2), dtype=np.uint64)]), sample)
+        none = np.zeros((0, 2), dtype=np.uint64)
+        return cls(source, np.concatenate(content or [none]), np.concatenate(keys or [none]), sample)
 
     @property
     def has_key(self) -> bool:

@@ -101,9 +101,13 @@ class FileSource:
             raise
 
     def batches(self, rows: int | None = None) -> Iterator[Batch]:
+        return some(self.batches_if_any(rows), str(self.path), self.names)
+
+    def batches_if_any(self, rows: int | None = None) -> Iterator[Batch]:
+        """As `batches`; a file with nothing below its header has none."""
         from penstock.data.source import in_batches
 
-        return some(in_batches(self._texts(), rows), str(self.path), self.names)
+        return in_batches(self._texts(), rows)
 
     def _texts(self) -> Iterator[pa.RecordBatch]:
         from penstock.objects.text_rows import text_batches
