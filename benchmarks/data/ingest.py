@@ -4,7 +4,8 @@
 
 Each measurement is a process of its own; memory is the peak of its resident size (VmHWM: Linux only) above that after the imports. `--data` holds
 kddcup99 (as `kddcup.data_10_percent.gz`, anywhere below). The generated tables are Parquet: long texts (2.9 KB each, of which
-`--gb` say how much there is), and 1,000,000 rows of 20 columns of different floats with five of whole numbers and four of words.
+`--gb` say how much there is), and 1,000,000 rows of 20 columns of different floats with five of whole numbers and four of words; and a CSV of
+as many short rows.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 TEXT_BYTES = 2900
 INGEST = """
@@ -96,6 +98,20 @@ def numbers(path: Path, rows: int, *, seed: int = 0) -> None:
     pq.write_table(pa.table(columns), path, row_group_size=100_000)
 
 
+def short(path: Path, rows: int, *, seed: int = 0) -> None:
+    """A CSV of short rows: eight numbers with fractions, four whole ones, three words, a date and a target; 146 bytes each."""
+    random = np.random.default_rng(seed)
+    with path.open("wb") as file:
+        for start in range(0, rows, 200_000):
+            n = min(200_000, rows - start)
+            columns = {f"f{i}": np.round(random.normal(size=n) * 10 ** (i % 4), 4 + i % 4) for i in range(8)}
+            columns |= {f"k{i}": random.integers(0, 10 ** (i + 1), n) for i in range(4)}
+            columns |= {f"w{i}": random.choice([f"word{j}" for j in range(5 * (i + 1) ** 3)], n) for i in range(3)}
+            columns["at"] = (np.datetime64("2020-01-01", "s") + random.integers(0, 10**8, n)).astype(str)
+            columns["y"] = np.where(columns["f0"] + random.normal(size=n) > 0, "yes", "no")
+            csv.write_csv(pa.table(columns), file, csv.WriteOptions(include_header=not start))
+
+
 def measured(code: str, path: Path, target: str, header: str, work: Path) -> dict[str, float]:
     command = [sys.executable, "-c", code, str(path), target, header, str(work)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -110,6 +126,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--gb", type=float, default=5.0, help="of text in the generated table; 0: none")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the table of numbers; 0: none")
+    parser.add_argument("--short-rows", type=int, default=1_000_000, help="of the CSV of short rows; 0: none")
     parser.add_argument("--work", type=Path, help="where the generated tables and the stores lie for the time")
     asked = parser.parse_args()
     print(
@@ -124,6 +141,9 @@ def main() -> None:
         if asked.rows:
             numbers(work / "numbers.parquet", asked.rows)
             tables.append((f"{asked.rows:,} x 30, 20 of floats", work / "numbers.parquet", "y", "yes"))
+        if asked.short_rows:
+            short(work / "short.csv", asked.short_rows)
+            tables.append((f"{asked.short_rows:,} x 17, short rows (CSV)", work / "short.csv", "y", "yes"))
         if asked.gb:
             texts(work / "texts.parquet", asked.gb)
             tables.append((f"texts, {asked.gb:g} GB", work / "texts.parquet", "y", "yes"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import struct
+from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -14,7 +15,16 @@ from hypothesis import strategies as st
 
 from penstock.bundle.numbers import number_text
 from penstock.data import canonical
-from penstock.data.canonical import canonical_text, canonical_texts, key_text, number_texts
+from penstock.data.canonical import canonical_bytes, canonical_text, key_text, number_bytes
+
+
+def canonical_texts(values: Sequence[str | None]) -> list[str | None]:
+    return [None if text is None else text.decode("utf-8", "surrogatepass") for text in canonical_bytes(values)]
+
+
+def number_texts(numbers: np.ndarray) -> list[str | None]:
+    return [None if text is None else text.decode() for text in number_bytes(numbers)]
+
 
 ODD = ["0.5", "-0.0", "0.0001", "0.00001", "1e-05", "1.0", "1.50", ".5", "5.", "1e3", "9007199254740993", "007", "inf", "nan",
        " 0.25 ", "123456789012345.6", "1234567890123456.5", "999999999999999.9", "0.1000000000000000055", "-1.5", "+1.5"]  # fmt: skip

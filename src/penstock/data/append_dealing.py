@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from penstock.bundle.decoder import EncodedColumn, Frame
+from penstock.bundle.decoder import Frame
 from penstock.bundle.kinds import Kind
 from penstock.data import fingerprints as prints
 from penstock.data.groups import place_by_group
@@ -182,5 +182,4 @@ def _group_hashes(old: DatasetVersion, frame: Frame) -> np.ndarray | None:
     column = old.split.column
     if old.split.how != "group" or column is None or not tells_parts(old.decoder, old.split):
         return None
-    texts, codes = prints.encode(frame.columns[column], frame.kinds[column])
-    return hashes_of_groups(EncodedColumn(texts, codes))
+    return hashes_of_groups(prints.encoded_column(frame.columns[column], frame.kinds[column]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from penstock.bundle.numbers import number_text, whole_text
+from penstock.data.texts import MANY, as_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +27,8 @@ _WHOLE = re.compile(r"[+-]?[0-9]+")
 _KEY_WHOLE = re.compile(r"(?:0|[1-9][0-9]{0,19})")
 _KEY_NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-][0-9]{2,3})?")
 _BEGINS_NUMBER = frozenset("+-.0123456789")
-MANY = 256  # values from which on it pays to ask Arrow
+_MAY_BE_WRITTEN_OTHERWISE = rf"^(?:{_NUMBER.pattern}|(?i:true|false))$"
+"""Of texts of ASCII without white space at their ends."""
 _SMALLEST, _LARGEST = 1e-4, 1e9
 """Between them both write numbers without an exponent; Arrow does not beyond."""
 _LARGEST_WHOLE = 1e15  # whole numbers are written as such, and are exact as integers
@@ -81,65 +84,97 @@ def key_text(text: str) -> str:
     return f"{whole.removeprefix('+')}.{fraction}" if whole.lstrip("+-") else f"{whole.removeprefix('+')}0.{fraction}"
 
 
-def canonical_texts(values: Sequence[str | None]) -> Sequence[str | None]:
-    """The same of many values; None stays None."""
-    written = _as_written(values) if len(values) >= MANY else None
-    if written is None:
-        return [None if value is None else canonical_text(value) for value in values]
-    found = list(values)
-    for i in np.flatnonzero(~written).tolist():
-        value = values[i]
-        found[i] = None if value is None else canonical_text(value)
+def canonical_bytes(values: Sequence[str | None]) -> list[bytes | None]:
+    """The same of many values, as UTF-8; None stays None."""
+    texts = as_arrow(values) if len(values) >= MANY else None
+    if texts is None:
+        return list(map(_canonical_bytes, values))
+    import pyarrow as pa
+
+    found: list[bytes | None] = texts.cast(pa.binary()).to_pylist()
+    odd = np.flatnonzero(~_as_written(texts))
+    if len(odd):
+        for i, value in zip(odd.tolist(), texts.take(pa.array(odd)).to_pylist(), strict=True):
+            found[i] = _canonical_bytes(value)
     return found
 
 
-def number_texts(numbers: np.ndarray) -> list[str | None]:
-    """`number_text` of each number, None of NaN. float64, shape (n,).
+def _canonical_bytes(value: str | None) -> bytes | None:
+    return None if value is None else canonical_text(value).encode("utf-8", "surrogatepass")
 
-    >>> number_texts(np.array([1.0, 0.1, np.nan, 1e300]))
-    ['1', '0.1', None, '1e+300']
+
+def number_bytes(numbers: np.ndarray) -> list[bytes | None]:
+    """`number_text` of each number as UTF-8, None of NaN. float64, shape (n,).
+
+    >>> number_bytes(np.array([1.0, 0.1, np.nan, 1e300]))
+    [b'1', b'0.1', None, b'1e+300']
     """
     if len(numbers) < MANY:
-        return [_number_text(number) for number in numbers.tolist()]
+        return [_number_bytes(number) for number in numbers.tolist()]
     import pyarrow as pa
 
-    usual = _is_usual(numbers)
-    whole = (np.abs(numbers) < _LARGEST_WHOLE) & (np.floor(numbers) == numbers)
-    texts = pa.array(np.where(usual, numbers, 0.5)).cast(pa.string()).to_pylist()
+    usual, whole = _is_usual(numbers), _is_whole(numbers)
+    texts = _binary(pa.array(numbers if usual.all() else np.where(usual, numbers, 0.5)))
     if whole.any():
         at = np.flatnonzero(whole)
-        of_whole = pa.array(numbers[at].astype(np.int64)).cast(pa.string()).to_pylist()
-        for i, text in zip(at.tolist(), of_whole, strict=True):
+        for i, text in zip(at.tolist(), _binary(pa.array(numbers[at].astype(np.int64))), strict=True):
             texts[i] = text
     for i in np.flatnonzero(~usual & ~whole).tolist():
-        texts[i] = _number_text(float(numbers[i]))
+        texts[i] = _number_bytes(float(numbers[i]))
     return texts
 
 
-def _number_text(number: float) -> str | None:
-    return None if number != number else number_text(number)
+def _binary(numbers: pa.Array) -> list[bytes | None]:
+    import pyarrow as pa
+
+    texts: list[bytes | None] = numbers.cast(pa.string()).cast(pa.binary()).to_pylist()
+    return texts
 
 
-def _as_written(values: Sequence[str | None]) -> np.ndarray | None:
-    """Which values are canonical as they stand, as they are numbers that Arrow writes in the same way: bool, shape (n,); None
-    where some value is no number."""
+def _number_bytes(number: float) -> bytes | None:
+    return None if number != number else number_text(number).encode()
+
+
+def _as_written(texts: pa.StringArray) -> np.ndarray:
+    """Which texts are canonical as they stand, as far as Arrow can tell: bool, shape (n,); also of those that are null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    first = next((value for value in values if value), "")
-    if first[:1] not in _BEGINS_NUMBER or "." not in first:
-        return None
-    try:
-        texts = pa.array(values, type=pa.string())
-        numbers = texts.cast(pa.float64())
-    except (pa.ArrowInvalid, UnicodeEncodeError):
-        return None
-    same = pc.fill_null(pc.equal(numbers.cast(pa.string()), texts), False).to_numpy(zero_copy_only=False)
-    return np.asarray(same & _is_usual(_filled(numbers)))
+    first = next((scalar.as_py() for scalar in texts if scalar.as_py()), "")
+    if first[:1] in _BEGINS_NUMBER:
+        for written in (_numbers_as_written,) if "." in first else (_whole_as_written, _numbers_as_written):
+            with suppress(pa.ArrowInvalid):  # not all of them are
+                return written(texts)
+    plain = pc.and_(pc.string_is_ascii(texts), pc.equal(pc.utf8_trim_whitespace(texts), texts))
+    plain = pc.and_not(plain, pc.match_substring_regex(texts, _MAY_BE_WRITTEN_OTHERWISE))
+    return np.asarray(plain.fill_null(True).to_numpy(zero_copy_only=False))
 
 
-def _filled(numbers: pa.Array) -> np.ndarray:
-    return np.asarray(numbers.fill_null(0.0).to_numpy(zero_copy_only=False))
+def _whole_as_written(texts: pa.StringArray) -> np.ndarray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    same = pc.equal(texts.cast(pa.int64()).cast(pa.string()), texts)
+    return np.asarray(same.fill_null(True).to_numpy(zero_copy_only=False))
+
+
+def _numbers_as_written(texts: pa.StringArray) -> np.ndarray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    read = texts.cast(pa.float64())
+    numbers = np.asarray(read.fill_null(0.5).to_numpy(zero_copy_only=False))
+    same = pc.equal(read.cast(pa.string()), texts).fill_null(True).to_numpy(zero_copy_only=False) & _is_usual(numbers)
+    whole = np.flatnonzero(_is_whole(numbers))
+    if len(whole):
+        as_whole = pa.array(numbers[whole].astype(np.int64)).cast(pa.string())
+        same[whole] = pc.equal(as_whole, texts.take(pa.array(whole))).to_numpy(zero_copy_only=False)
+    return np.asarray(same)
+
+
+def _is_whole(numbers: np.ndarray) -> np.ndarray:
+    """Which numbers are whole and exact as integers, and are written as such: bool, shape (n,)."""
+    return np.asarray((np.abs(numbers) < _LARGEST_WHOLE) & (np.floor(numbers) == numbers))
 
 
 def _is_usual(numbers: np.ndarray) -> np.ndarray:

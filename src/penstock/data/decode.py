@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from penstock.bundle.decoder import Decoder
-from penstock.bundle.specs import EncodedColumn, Problem
+from penstock.bundle.kinds import MISSING_TIME, Kind
+from penstock.bundle.specs import ColumnSpec, EncodedColumn, Problem
 from penstock.data import fingerprints as prints
 from penstock.data.chunks import typed_values
+from penstock.data.plain_instants import plain_instants
+from penstock.data.texts import MANY, Texts, as_arrow, places_of
+from penstock.serving.batch.numbers import may_be_plain, plain_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +83,7 @@ def decode(
                 hashes += prints.text_lanes(spec.name, texts)[codes]
             continue
         column = columns[spec.name] if spec.name in columns else EncodedColumn([], np.full(n_rows, -1, dtype=np.int32))
-        values, problems = decoder.decode_distinct(spec.name, column.values)
+        values, problems = _distinct(decoder, spec, column.values)
         missing = len(values) - 1
         codes = np.where(column.codes < 0, missing, column.codes)
         arrays.append(typed_values(values, spec.kind).take(pa.array(codes)))
@@ -89,6 +93,34 @@ def decode(
             rows = np.flatnonzero(np.isin(codes, [problem.row for problem in problems]))
             unread.append(Unread(spec.name, rows, codes[rows], {problem.row: problem for problem in problems}))
     return Decoded(arrays, hashes, unread)
+
+
+def _distinct(decoder: Decoder, spec: ColumnSpec, values: Sequence[str | None]) -> tuple[np.ndarray, list[Problem]]:
+    """As `Decoder.decode_distinct`, with what is written plainly read by whole columns."""
+    texts = as_arrow(values) if len(values) >= MANY else None
+    if texts is not None and may_be_plain(spec):
+        numbers = plain_numbers(texts, spec)
+        if numbers is not None:
+            return np.append(numbers, np.nan), []
+    if (
+        texts is not None
+        and spec.kind is Kind.DATETIME
+        and spec.timezone == "UTC"
+        and spec.formats[:1] in ((), ("iso",))
+    ):
+        return _instants(decoder, spec, texts)
+    return decoder.decode_distinct(spec.name, values)
+
+
+def _instants(decoder: Decoder, spec: ColumnSpec, texts: pa.StringArray) -> tuple[np.ndarray, list[Problem]]:
+    import pyarrow as pa
+
+    instants = np.append(plain_instants(texts), MISSING_TIME)
+    instants[places_of(Texts(texts), [marker.strip() for marker in spec.missing])] = MISSING_TIME
+    other = np.flatnonzero(instants[:-1] == MISSING_TIME)
+    rest, problems = decoder.decode_distinct(spec.name, texts.take(pa.array(other)).to_pylist())
+    instants[other] = rest[:-1]
+    return instants, [replace(problem, row=int(other[problem.row])) for problem in problems]
 
 
 def _by_column(problems: list[Problem]) -> list[Unread]:

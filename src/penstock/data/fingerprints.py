@@ -23,7 +23,7 @@ import numpy as np
 
 from penstock.bundle.decoder import EncodedColumn, Frame, Kind
 from penstock.bundle.kinds import MISSING_TIME
-from penstock.data.canonical import canonical_text, canonical_texts, key_text, number_texts
+from penstock.data.canonical import canonical_bytes, canonical_text, key_text, number_bytes
 
 SIZE_BYTES = 16
 _ROW, _CONTENT = (blake2b(person=use, digest_size=SIZE_BYTES) for use in (b"row", b"content"))  # never the same hash
@@ -41,12 +41,12 @@ def row_hashes(columns: Mapping[str, EncodedColumn], n_rows: int) -> np.ndarray:
 def raw_lanes(name: str, column: EncodedColumn) -> np.ndarray:
     """What each distinct value of a raw column adds to a row's hash: uint64, shape (values + 1, 2); the last row, which code -1
     picks, adds nothing."""
-    return _lanes_of(name, canonical_texts(column.values), _ROW)
+    return _lanes_of(name, canonical_bytes(column.values), _ROW)
 
 
 def name_hashes(use: str, column: EncodedColumn) -> np.ndarray:
     """Hashes of what names rows or groups: uint64, shape (n_rows, 2); zeros where there is nothing. See `key_text` for what is one name."""
-    texts = [None if value is None else key_text(value) for value in column.values]
+    texts = [None if value is None else _bytes(key_text(value)) for value in column.values]
     return _lanes_of(use, texts, _ROW)[column.codes]
 
 
@@ -63,14 +63,14 @@ def frame_hashes(frame: Frame, names: Iterable[str]) -> np.ndarray:
     return sums
 
 
-def text_lanes(name: str, texts: Sequence[str | None]) -> np.ndarray:
+def text_lanes(name: str, texts: Sequence[bytes | None]) -> np.ndarray:
     """The same of canonical texts as `encode` makes them, shape (m + 1, 2); the last row, which code -1 picks, adds nothing."""
     return _lanes_of(name, texts, _CONTENT)
 
 
 def decoded_lanes(name: str, values: np.ndarray, kind: Kind) -> np.ndarray:
     """What each of some decoded values adds to a row's hash of `frame_hashes`: uint64, shape (m, 2)."""
-    texts = number_texts(values) if kind is Kind.NUMERIC else _texts(values.tolist(), kind)
+    texts = number_bytes(values) if kind is Kind.NUMERIC else _texts(values.tolist(), kind)
     return _lanes_of(name, texts, _CONTENT)[:-1]
 
 
@@ -78,13 +78,17 @@ def fingerprints(hashes: np.ndarray, key: bytes) -> np.ndarray:
     """Keyed fingerprints of hashes, of the same shape: what may be stored."""
     import pyarrow as pa
 
-    own = _key(key, b"fingerprint")
+    copy = blake2b(key=_key(key, b"fingerprint"), digest_size=SIZE_BYTES).copy
     found = np.empty(hashes.shape, dtype=np.uint64)
     for start in range(0, len(hashes), _AT_ONCE):
         raw = np.ascontiguousarray(hashes[start : start + _AT_ONCE].astype("<u8"))
         array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(SIZE_BYTES), len(raw), [None, pa.py_buffer(raw)])
         encoded = array.dictionary_encode()
-        digests = [blake2b(value, key=own, digest_size=SIZE_BYTES).digest() for value in encoded.dictionary.to_pylist()]
+        digests = []
+        for value in encoded.dictionary.to_pylist():
+            state = copy()
+            state.update(value)
+            digests.append(state.digest())
         table = np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
         found[start : start + _AT_ONCE] = table[encoded.indices.to_numpy()]
     return found
@@ -97,7 +101,7 @@ def frame_fingerprints(frame: Frame, names: Iterable[str], key: bytes) -> np.nda
 
 def value_hashes(column: EncodedColumn, key: bytes) -> np.ndarray:
     """Keyed 64-bit hashes of the canonical values of one column: uint64, shape (n_rows,); 0 where missing."""
-    lanes = _lanes_of("", canonical_texts(column.values), blake2b(key=_key(key, b"value"), digest_size=SIZE_BYTES))
+    lanes = _lanes_of("", canonical_bytes(column.values), blake2b(key=_key(key, b"value"), digest_size=SIZE_BYTES))
     return np.ascontiguousarray(lanes[:, 0])[column.codes]
 
 
@@ -127,7 +131,7 @@ def _lanes(digest: bytes) -> np.ndarray:
     return np.frombuffer(digest, dtype="<u8").astype(np.uint64)
 
 
-def _lanes_of(name: str, texts: Sequence[str | None], use: blake2b) -> np.ndarray:
+def _lanes_of(name: str, texts: Sequence[bytes | None], use: blake2b) -> np.ndarray:
     prefix = use.copy()
     prefix.update(name.encode() + b"\0")
     copy, digests, nothing = prefix.copy, [], bytes(SIZE_BYTES)
@@ -136,25 +140,35 @@ def _lanes_of(name: str, texts: Sequence[str | None], use: blake2b) -> np.ndarra
             digests.append(nothing)
             continue
         state = copy()
-        state.update(text.encode("utf-8", "surrogatepass"))
+        state.update(text)
         digests.append(state.digest())
     digests.append(nothing)
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
 
 
-def encode(array: np.ndarray, kind: Kind) -> tuple[list[str | None], np.ndarray]:
+def encode(array: np.ndarray, kind: Kind) -> tuple[list[bytes | None], np.ndarray]:
     """Canonical texts of the distinct values of a decoded column, and the number of each row's (-1 missing)."""
     import pyarrow as pa
 
     encoded = pa.array(array, from_pandas=kind is Kind.NUMERIC).dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     if kind is Kind.NUMERIC:
-        return number_texts(encoded.dictionary.to_numpy(zero_copy_only=False)), codes
+        return number_bytes(encoded.dictionary.to_numpy(zero_copy_only=False)), codes
     return _texts(encoded.dictionary.to_pylist(), kind), codes
 
 
-def _texts(values: list[Any], kind: Kind) -> list[str | None]:
+def encoded_column(array: np.ndarray, kind: Kind) -> EncodedColumn:
+    """The same as a column of text."""
+    texts, codes = encode(array, kind)
+    return EncodedColumn([None if text is None else text.decode("utf-8", "surrogatepass") for text in texts], codes)
+
+
+def _texts(values: list[Any], kind: Kind) -> list[bytes | None]:
     """Canonical texts of decoded values that are no numbers."""
     if kind is Kind.DATETIME:
-        return [None if value == MISSING_TIME else f"@{value}" for value in values]
-    return [None if value is None else canonical_text(value) for value in values]
+        return [None if value == MISSING_TIME else b"@%d" % value for value in values]
+    return [None if value is None else _bytes(canonical_text(value)) for value in values]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

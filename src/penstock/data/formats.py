@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from penstock.bundle.decoder import ColumnSpec, Kind
+from penstock.bundle.kinds import MISSING_TIME
 from penstock.bundle.numbers import number_grammar
 from penstock.bundle.raw import Reader, Unreadable
 from penstock.bundle.values import column_reader
 from penstock.data.evidence import Evidence, plain_numbers
+from penstock.data.plain_instants import plain_instants
+from penstock.data.texts import Texts
 from penstock.data.writing import AS_FOUND, Written
 from penstock.project.privacy_lines import line_of
 
@@ -112,7 +115,7 @@ def date_format(evidence: Evidence, name: str, said: Written = AS_FOUND) -> Date
     if plain_numbers(texts[:50]) is not None:
         return _compact_date(evidence, name)
     candidates = [pattern for pattern in _patterns(texts[0]) if any(_reads(pattern, text) for text in texts[:30])]
-    readable = {pattern: np.array([_reads(pattern, text) for text in texts]) for pattern in candidates}
+    readable = {pattern: _readable(pattern, texts) for pattern in candidates}
     chosen: list[str] = []
     covered = np.zeros(len(texts), dtype=bool)
     warnings: list[str] = []
@@ -126,7 +129,7 @@ def date_format(evidence: Evidence, name: str, said: Written = AS_FOUND) -> Date
             more = [p for p in _patterns(rest[0]) if p not in readable and _reads(p, rest[0])]
             if not more:
                 break
-            readable |= {pattern: np.array([_reads(pattern, text) for text in texts]) for pattern in more}
+            readable |= {pattern: _readable(pattern, texts) for pattern in more}
             continue
         tied = [pattern for pattern, gain in gains.items() if gain == best]
         pattern, order = tied[0], None if len(tied) == 1 else _decide(tied, evidence)
@@ -201,6 +204,16 @@ def _reads(pattern: str, text: str) -> bool:
         return read(text) is not None
     except Unreadable:
         return False
+
+
+def _readable(pattern: str, texts: Sequence[str]) -> np.ndarray:
+    """Which texts are dates of this pattern: bool, shape (n,)."""
+    readable = np.zeros(len(texts), dtype=bool)
+    if pattern == "iso" and isinstance(texts, Texts):
+        readable = plain_instants(texts.array) != MISSING_TIME
+    other = np.flatnonzero(~readable)
+    readable[other] = [_reads(pattern, texts[i]) for i in other.tolist()]
+    return readable
 
 
 _READERS: dict[str, Reader] = {}

@@ -44,8 +44,7 @@ def key_hashes_of_frame(frame: Frame, key: str | None) -> np.ndarray | None:
     values, kind = frame.columns[key], frame.kinds[key]
     if kind is Kind.NUMERIC:
         values = np.where(np.abs(values) < EXACT, values, np.nan)
-    texts, codes = prints.encode(values, kind)
-    return key_hashes(EncodedColumn(texts, codes))
+    return key_hashes(prints.encoded_column(values, kind))
 
 
 def is_protected(version: DatasetVersion) -> bool:

@@ -18,8 +18,8 @@ from penstock.data.column_finding import ColumnFinding, Told, in_full, listed, p
 from penstock.data.evidence import (
     MISSING_MARKERS,
     Evidence,
+    any_leading_zero,
     exponent_code,
-    leading_zero,
     plain_numbers,
     same_number_same_text,
 )
@@ -63,22 +63,24 @@ def infer_column(
     ------
     SchemaMismatch : it cannot be read as the user says.
     """
-    markers = tuple(sorted(MISSING_MARKERS.intersection(evidence.texts) if missing is None else missing))
+    markers = _found_of(MISSING_MARKERS, evidence) if missing is None else tuple(sorted(missing))
     known = evidence.without(markers)
     spec, finding = _Column(name, known, total_rows, markers, missing is not None, written, exact).infer(kind)
     notes = []
     if evidence.blank:
         notes.append(Told(f"{evidence.blank} hold white space only"))
     said = frozenset(spec.missing)
-    found = (
-        {text: int(n) for text, n in zip(evidence.texts, evidence.counts, strict=True) if text in said} if said else {}
-    )
+    found = {evidence.texts[i]: int(evidence.counts[i]) for i in evidence.places_of(said).tolist()} if said else {}
     told = [f"{marker!r} in {found[marker]} rows" for marker in spec.missing if marker in found]
     if told:
         notes.append(
             Told(f"missing where it says {', '.join(told)}", f"missing by its markers in {sum(found.values())} rows")
         )
     return spec, finding.with_note(Told.joined(notes))
+
+
+def _found_of(markers: frozenset[str], evidence: Evidence) -> tuple[str, ...]:
+    return tuple(sorted(evidence.texts[i] for i in evidence.places_of(markers).tolist()))
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ class _Column:
             why = Told.joined([Told(f"two numbers, {low} and {high}", "two numbers"), tail])
             return self._found(Kind.BINARY, why, rounded, numeric_text=True, **form)
         whole = bool((numbers == np.floor(numbers)).all())
-        if any(map(leading_zero, values.texts)):
+        if any_leading_zero(values.texts):
             zeros = "digits with leading zeros name things, they do not count"
             if values.filled >= MIN_ROWS and values.share >= UNIQUE_SHARE:
                 return self._found(Kind.IDENTIFIER, Told(f"{zeros}, and each row has its own"))
@@ -320,7 +322,7 @@ class _Column:
         if values.distinct == 2:
             return self._found(Kind.BINARY, Told(f"two values, {listed(values)}", "two values"))
         share = values.share
-        words = np.array([len(text.split()) for text in values.texts], dtype=np.float64)
+        words = np.fromiter(map(len, map(str.split, values.texts)), dtype=np.float64, count=values.distinct)
         mean_words = float(words @ values.counts / values.filled)
         many = values.distinct > 50 or (share >= 0.5 and values.distinct > 5)
         if many and ((mean_words >= TEXT_WORDS and share >= 0.5) or (mean_words >= 8 and share >= 0.1)):

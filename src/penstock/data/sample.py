@@ -100,6 +100,8 @@ class _Joined(Mapping[str, EncodedColumn]):
     def __getitem__(self, name: str) -> EncodedColumn:
         if name not in self._batches[0].names:
             raise KeyError(name)
+        if all(batch.table.column(name).dictionary.null_count == 0 for batch in self._batches):
+            return Batch.join([batch.select([name]) for batch in self._batches]).columns[name]
         return joined(batch.columns[name] for batch in self._batches)
 
     def __iter__(self) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from penstock.bundle.specs import EncodedColumn
+from penstock.data.texts import Texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,8 +117,7 @@ class Batch:
         """Columns of plain text."""
         import pyarrow as pa
 
-        arrays = [column.dictionary_encode() for column in texts.columns]
-        return _whole(pa.table(arrays, names=texts.schema.names))
+        return cls(pa.RecordBatch.from_arrays(list(map(_encode, texts.columns)), names=texts.schema.names))
 
     @classmethod
     def join(cls, batches: Sequence[Batch]) -> Batch:
@@ -235,6 +235,20 @@ def in_batches(texts: Iterable[pa.RecordBatch], rows: int | None = None) -> Iter
         yield Batch.encode(pa.Table.from_batches(waiting))
 
 
+def _encode(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+    """Plain text, in whatever chunks, as values and codes."""
+    import pyarrow as pa
+
+    found = column.dictionary_encode()
+    if isinstance(found, pa.Array):
+        return found
+    chunks = found.chunks
+    if chunks and all(chunk.dictionary.equals(chunks[0].dictionary) for chunk in chunks[1:]):
+        # As Arrow does it: the chunks share one. To unify them would hash the whole of it once for each chunk.
+        return pa.DictionaryArray.from_arrays(pa.concat_arrays([c.indices for c in chunks]), chunks[0].dictionary)
+    return found.unify_dictionaries().combine_chunks()
+
+
 def _whole(table: pa.Table) -> Batch:
     """A table of dictionary-encoded columns, in whatever chunks, as one batch."""
     import pyarrow as pa
@@ -247,13 +261,14 @@ def encoded(column: pa.DictionaryArray) -> EncodedColumn:
     """A dictionary-encoded Arrow column as values and codes, -1 where null."""
     indices = column.indices if column.null_count == 0 else column.indices.fill_null(-1)
     codes = indices.to_numpy(zero_copy_only=False)
-    return EncodedColumn(column.dictionary.to_pylist(), codes.astype(np.int32, copy=False))
+    return EncodedColumn(Texts(column.dictionary), codes.astype(np.int32, copy=False))
 
 
 def _arrow(column: EncodedColumn) -> pa.DictionaryArray:
     import pyarrow as pa
 
     codes = np.asarray(column.codes, dtype=np.int32)
-    return pa.DictionaryArray.from_arrays(
-        pa.array(codes, mask=codes < 0), pa.array(list(column.values), type=pa.string())
+    values = (
+        column.values.array if isinstance(column.values, Texts) else pa.array(list(column.values), type=pa.string())
     )
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), values)
