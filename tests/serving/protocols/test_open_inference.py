@@ -64,6 +64,8 @@ def check(result: Any, answers: list[dict[str, Any]]) -> None:
     np.testing.assert_array_equal(result.as_numpy("probabilities"), shares)
     assert [value.decode() for value in result.as_numpy("decision")] == [a["decision"] for a in answers]
     assert [value.decode() for value in result.as_numpy("reason")] == [a["reason"] or "" for a in answers]
+    for name in ("missing", "unknown"):
+        assert [json.loads(value) for value in result.as_numpy(name)] == [a[name] for a in answers]
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])

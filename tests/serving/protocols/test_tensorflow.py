@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from penstock.bundle.runtime import Bundle
+from penstock.serving.journal import read
 from penstock.testing.toy_bundle import ROWS
 
 PREDICT = "/v1/models/toy:predict"
@@ -27,14 +29,17 @@ def test_rows_and_columns_get_the_bundles_answers(client: Any, toys: Callable[..
     again = Bundle.load(toys()).predict([{name: row.get(name) for name in names} for row in ROWS])
     assert outputs["decision"] == [a["decision"] for a in again]
     assert outputs["novelty"] == [a["novelty"] for a in again]
+    assert [json.loads(names) for names in outputs["missing"]] == [a["missing"] for a in again]
 
 
 def test_rows_without_names_are_in_the_order_of_the_inputs(client: Any) -> None:
-    """A list of values, as models of one tensor take them."""
+    """A list of values, as models of one tensor take them; the key, which is the last input, may be left out."""
     row = [41, 52000.5, "nurse", True, "2019-03-01", "Call back!"]
     named = {"age": 41, "income": 52000.5, "job": "nurse", "member": True, "joined": "2019-03-01", "note": "Call back!"}
-    one, other = (client.post(PREDICT, {"instances": [r]}).json()["predictions"][0] for r in (row, named))
-    assert {**one, "id": ""} == {**other, "id": ""}
+    said = [client.post(PREDICT, {"instances": [r]}).json()["predictions"][0] for r in (row, [*row, "17"], named)]
+    assert [{**one, "id": ""} for one in said] == [{**said[0], "id": ""}] * 3
+    keys = [record.answers[0].get("key") for record in read(client.journal)]
+    assert keys == [None, "17", None]
 
 
 def test_bytes_may_come_as_base64_and_values_as_lists_of_one(client: Any) -> None:

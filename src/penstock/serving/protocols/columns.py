@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from penstock.bundle.signature import Signature
 from penstock.bundle.values import class_text
 from penstock.errors import RequestError
@@ -68,7 +70,8 @@ def columns_of_answers(answers: Sequence[Answer], signature: Signature) -> dict[
     """The outputs of a model in columns.
 
     Of a classifier `prediction` is the text of the class ("" where the model abstains), and `probabilities` has a list in the
-    order of the classes for each row; of a regression `prediction`, `low` and `high` are numbers (None where there is none).
+    order of the classes for each row; of a regression `prediction`, `low` and `high` are numbers (None where there is none). `missing` and
+    `unknown` are lists of fields, of no one length, so that each is JSON in a text.
     """
     columns: dict[str, list[Any]] = {}
     if signature.task.is_classification:
@@ -84,4 +87,10 @@ def columns_of_answers(answers: Sequence[Answer], signature: Signature) -> dict[
     columns["novelty"] = [a["novelty"] for a in answers]
     columns["id"] = [a["id"] for a in answers]
     columns["fallback"] = [a.get("fallback", "") for a in answers]
+    columns["missing"] = [_listed(a["missing"]) for a in answers]
+    columns["unknown"] = [_listed(a["unknown"]) for a in answers]
     return columns
+
+
+def _listed(names: Sequence[str]) -> str:
+    return orjson.dumps(names).decode() if names else "[]"

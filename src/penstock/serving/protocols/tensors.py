@@ -270,6 +270,8 @@ def outputs_of(signature: Signature) -> list[tuple[str, str, int]]:
         ("novelty", "FP32", 0),
         ("id", BYTES, 0),
         ("fallback", BYTES, 0),
+        ("missing", BYTES, 0),
+        ("unknown", BYTES, 0),
     ]
 
 
