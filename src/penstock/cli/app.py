@@ -14,7 +14,6 @@ from pathlib import Path
 import click
 
 from penstock import __version__
-from penstock.cli import permission
 from penstock.cli.output import dump, say
 from penstock.errors import GateRefused, PenstockError
 
@@ -134,8 +133,14 @@ def run(arguments: Sequence[str]) -> int:
             say(f"penstock: {why}\n  usage: {usage}\n  try: {more}")
         return 2
     except Exception as error:  # noqa: BLE001 - the one place where a bug is told to the user
-        told = permission.worded(error) if isinstance(error, OSError) else None
+        told = _of_the_system(error) if isinstance(error, OSError) else None
         return _bug(error, as_json) if told is None else _refused(told, as_json)
+
+
+def _of_the_system(error: OSError) -> PenstockError | None:
+    from penstock.cli.permission import worded
+
+    return worded(error)
 
 
 def _refused(error: PenstockError, as_json: bool) -> int:
