@@ -12,7 +12,7 @@ import pytest
 
 from penstock.data.seal import stored_rows
 from penstock.data.versions import load_version
-from penstock.errors import PenstockError, SourceError
+from penstock.errors import ContractBroken, PenstockError, SourceError
 from penstock.lifecycle.check_file import check_file
 from penstock.lifecycle.explain import explaining
 from penstock.lifecycle.ingest import current_dataset
@@ -72,6 +72,42 @@ def test_a_folder_grows_and_what_is_new_joins(folder: Path, tmp_path: Path, monk
         assert reproduce_run(project, newest.id).verdict == "identical"
     assert set(read) == {"3.csv"}, "the rows of the others are in the version before"
     project.ledger.close()
+
+
+@pytest.mark.parametrize("decided", ["", '\n[privacy.columns]\nid = "hash"\n'], ids=["plain", "hashed"])
+def test_a_folder_that_grows_is_held_against_its_contract_by_its_new_files(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decided: str
+) -> None:
+    """Once all were read; the record is that of reading everything, and so is what is told of a file that breaks it."""
+    new_project(tmp_path / "p", data=folder, target="y")
+    with (tmp_path / "p" / "penstock.toml").open("a") as toml:
+        toml.write(decided)
+    (tmp_path / "p" / "contract.toml").write_text(
+        "[columns.id]\nunique = true\n[columns.x]\n[columns.c]\n[columns.y]\n"
+    )
+    version(tmp_path / "p")
+    read: list[str] = []
+    monkeypatch.setattr(
+        text_rows, "text_batches", lambda path, *a, **m: [read.append(path.name), text_batches(path, *a, **m)][1]
+    )  # type: ignore[func-returns-value]
+    for number in (3, 4):
+        read.clear()
+        (folder / f"{number}.csv").write_text(csv(range(number * 100, number * 100 + 40)))
+        version(tmp_path / "p")
+    assert set(read) == {"4.csv"}
+    project = Project(tmp_path / "p")
+    newest = project.ledger.runs(operation="contract")[0]
+    assert (newest.outputs["rows"], newest.outputs["passed"]) == (380, True)
+    read.clear()
+    assert reproduce_run(project, newest.id).verdict == "identical"
+    assert set(read) == {f"{number}.csv" for number in range(5)}, "what is done again owes nothing to what is kept"
+    project.ledger.close()
+    (folder / "5.csv").write_text(csv(range(430, 460)))
+    with pytest.raises(ContractBroken) as caught:
+        version(tmp_path / "p")
+    (breach,) = caught.value.breaches
+    assert (breach["id"], breach["rows"], breach["of"]) == ("contract-unique", 10, 410)
+    assert {one["file"] for one in breach["examples"]} <= {"5.csv"}
 
 
 def test_files_that_changed_or_went_are_told(folder: Path, tmp_path: Path) -> None:

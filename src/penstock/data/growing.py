@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from penstock.data.memory import RowMemory
 from penstock.data.request import Request
 from penstock.data.sample import Sample
 from penstock.data.seal import decrypt
-from penstock.data.source import Source
+from penstock.data.source import Growing, Source
 from penstock.data.split import MIN_ENVELOPE_ROWS, PARTS, TEST, TRAIN, VALID
 from penstock.data.store import RowWriter
 from penstock.data.target import MAX_NUMBER_CLASSES
@@ -41,20 +41,6 @@ FilesOf = Callable[[str], Mapping[str, str] | None]
 """The files that a version was made of, name -> digest; None where that is not known."""
 UNSETTLED = frozenset({Kind.CONSTANT, Kind.BINARY})
 """One or two values may become more with the next rows; what other columns are is kept from version to version."""
-
-
-@runtime_checkable
-class Growing(Protocol):
-    """A source of several files, some of which can be read by themselves."""
-
-    @property
-    def contents(self) -> Mapping[str, str]:
-        """Name of each file -> its digest, in the order in which they are read."""
-        ...
-
-    def part(self, names: frozenset[str]) -> Source:
-        """The rows of these files, with the columns of all."""
-        ...
 
 
 class CannotGrow(Exception):

@@ -89,6 +89,20 @@ class OfFiles(Protocol):
         ...
 
 
+@runtime_checkable
+class Growing(Protocol):
+    """A source of several files, some of which can be read by themselves."""
+
+    @property
+    def contents(self) -> Mapping[str, str]:
+        """Name of each file -> its digest, in the order in which they are read."""
+        ...
+
+    def part(self, names: frozenset[str]) -> Source:
+        """The rows of these files, with the columns of all."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some rows of a source, every column as dictionary-encoded text.

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import ContractBroken, ContractError
 from penstock.lifecycle.readings import readings
 from penstock.lifecycle.source import TABLES, open_declared
-from penstock.lifecycle.stages import Context, Stages
-from penstock.objects.digests import digest_of
+from penstock.lifecycle.stages import CODE, Context, Stages
+from penstock.objects.digests import digest_of, digest_of_json
 from penstock.project.project import Project
 
 if TYPE_CHECKING:
+    from penstock.bundle.decoder import Decoder
     from penstock.data.contract.check import Checked
     from penstock.data.contract.contract import Contract
+    from penstock.data.contract.personal import Personal
     from penstock.data.contract.unsealed import MayShow
     from penstock.data.source import Source
     from penstock.feedback.rows import LabelledRows
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 GATE = "contract"
 SHOWN = 20  # breaches of one message
+COUNTS = Path("cache") / "contract.npz"
+"""What was counted of the files of a folder; where it is gone, all files are read."""
 
 
 def read_contract(project: Project) -> str | None:
@@ -118,9 +122,16 @@ def personal_of(project: Project, privacy: Mapping[str, Any] | None = None) -> d
             frozenset((*actions, *said["kept"], *kept_as)),
             frozenset(unlike),
             tuple(said["off"]),
+            "" if decoder is None else _kept_as(decoder),
         ),
         "without": frozenset(name for name, action in actions.items() if action.partition(":")[0].strip() == "drop"),
     }
+
+
+def _kept_as(decoder: Decoder) -> str:
+    return digest_of_json(
+        {"key": decoder.key_check, "columns": [spec.to_json() for spec in decoder.columns if spec.privacy is not None]}
+    )
 
 
 def _alike(declared: str | None, kept_as: str | None) -> bool:
@@ -137,6 +148,7 @@ def _alike(declared: str | None, kept_as: str | None) -> bool:
 def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
     """Hold the source against the contract, and write down what broke."""
     from penstock.data.contract.check import check_source
+    from penstock.data.contract.counted import check_grown
     from penstock.data.contract.reading import Reading
 
     text = context.objects.get(inputs["contract"]).decode()
@@ -151,7 +163,12 @@ def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, 
     unfetched = frozenset(params.get("reading", {}).get("drop", ()))
     how["without"] = how.get("without", frozenset()) | unfetched
     how["readings"] = {name: Reading.from_json(one) for name, one in params.get("readings", {}).items()}
-    found = check_source(parsed(project, text), opened.whole, may_show(context, project), now=now, **how)
+    how |= {"now": now, "key": context.ledger.secret("fingerprints")}
+    held = (parsed(project, text), opened.whole, may_show(context, project))
+    if context.replay is not None:  # what is done again owes nothing to what was kept
+        found = check_source(*held, **how)
+    else:
+        found = check_grown(*held, project.state / COUNTS, _counted_of(inputs, params, opened.whole, how), **how)
     run.output("inferred", False)
     run.output("rows", found.rows)
     run.output("passed", found.passed)
@@ -159,6 +176,22 @@ def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, 
     run.output("breaches", [breach.to_json() for breach in found.breaches])
     run.output("told", lines_of(found.breaches))
     return None
+
+
+def _counted_of(inputs: Mapping[str, Any], params: Mapping[str, Any], source: Source, how: Mapping[str, Any]) -> str:
+    """Digest of all that counts of rows depend on beside the rows; the clock is asked when all are counted."""
+    personal: Personal | None = how.get("personal")
+    return digest_of_json(
+        {
+            "kind": "counts",
+            "code": CODE["contract"],
+            "contract": inputs["contract"],
+            "params": {name: value for name, value in params.items() if name != "as_of"},
+            "options": source.options,
+            "without": sorted(how["without"]),
+            "personal": None if personal is None else personal.identity,
+        }
+    )
 
 
 def inferred(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:

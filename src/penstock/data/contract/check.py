@@ -71,6 +71,7 @@ class Checker:
     part_of_file : the rows are no whole file: they may be few, old, and need no value of their own.
     without : columns of the contract that these rows need not have (the target, when it is asked for).
     readings : how the data set will read columns, where that is settled; those of personal columns are not looked at.
+    key : of the hashes of values that must be unique, where they are kept (`known`).
 
     Raises
     ------
@@ -85,6 +86,7 @@ class Checker:
     part_of_file: bool = False
     without: frozenset[str] = frozenset()
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    key: bytes = b""
     rows: int = 0
 
     def __post_init__(self) -> None:
@@ -92,7 +94,7 @@ class Checker:
         self._refuse_strange_names()
         unasked = self.without | self.personal.unlike
         held = [rules for name, rules in self.contract.columns.items() if name in self.names and name not in unasked]
-        self.columns = {rules.name: Column(rules, self.part_of_file) for rules in held}
+        self.columns = {rules.name: Column(rules, self.part_of_file, self.key) for rules in held}
         self.lost = {
             name: (reading, Tally())
             for name, reading in unlike(self.contract.columns, self.readings).items()
@@ -153,6 +155,30 @@ class Checker:
                 f"{side} {shown(kept[side], row, side in self.personal.names, self.personal.conceal)}" for side in sides
             )
             tally.examples.append((self.rows + row + 1, ", ".join(told)))
+
+    def counts(self) -> dict[str, Any]:
+        """JSON: what `result` says of the rows so far depends on this and on `seen`, but for the rows that it shows."""
+        return {
+            "rows": self.rows,
+            "columns": {name: column.counts() for name, column in self.columns.items()},
+            "lost": {name: tally.rows for name, (_, tally) in self.lost.items()},
+            "compared": {rule.id: tally.rows for rule, tally in self.compared.items()},
+        }
+
+    @property
+    def seen(self) -> dict[str, np.ndarray]:
+        """Of each column that must be unique the keyed hashes of its values so far, rising: uint64."""
+        return {name: column.seen.hashes for name, column in self.columns.items() if column.seen is not None}
+
+    def go_on(self, counts: Mapping[str, Any], seen: Mapping[str, np.ndarray]) -> None:
+        """Go on, before any batch, from what `counts` and `seen` gave of other rows, which were held against the same with the same key."""
+        self.rows = counts["rows"]
+        for name, column in self.columns.items():
+            column.go_on(counts["columns"][name], seen.get(name))
+        for name, (_, tally) in self.lost.items():
+            tally.rows = counts["lost"][name]
+        for rule, tally in self.compared.items():
+            tally.rows = counts["compared"][rule.id]
 
     def result(self) -> Checked:
         """What broke, of all rows so far; columns in the order of the contract."""
@@ -253,7 +279,11 @@ def check_source(contract: Contract, source: Source, may_show: MayShow, **how: A
     ------
     SourceError : it cannot be read.
     """
-    checker = Checker(contract, source.names, may_show, **how)
+    return check_all(Checker(contract, source.names, may_show, **how), source)
+
+
+def check_all(checker: Checker, source: Source) -> Checked:
+    """All rows of a source, by a new checker. Raises SourceError: it cannot be read."""
     for batch in source.batches():
         checker.add(batch)
     found = checker.result()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
+from typing import Any
 
 import numpy as np
 
@@ -87,12 +88,12 @@ class Place:
 class Column:
     """One column through all batches."""
 
-    def __init__(self, rules: ColumnRules, part_of_file: bool) -> None:
+    def __init__(self, rules: ColumnRules, part_of_file: bool, key: bytes = b"") -> None:
         self.rules = rules
         self.tallies: dict[ValueRule, Tally] = {rule: Tally() for rule in VALUE_RULES if rule.asks(rules)}
         self.missing = Tally()
         self.repeated = Tally()
-        self.seen = SeenValues() if rules.unique and not part_of_file else None
+        self.seen = SeenValues(key) if rules.unique and not part_of_file else None
         self.fresh = rules.newest_within_s is not None and not part_of_file
         self.newest: float | None = None
 
@@ -125,6 +126,23 @@ class Column:
         if self.fresh and values.present.any():
             newest = float(values.typed[values.present].max())
             self.newest = newest if self.newest is None else max(self.newest, newest)
+
+    def counts(self) -> dict[str, Any]:
+        """JSON: what the result depends on of the rows so far, but for values that came before and for what is shown of rows."""
+        return {
+            "broken": {rule.id: tally.rows for rule, tally in self.tallies.items()},
+            "missing": self.missing.rows,
+            "repeated": self.repeated.rows,
+            "newest": self.newest,
+        }
+
+    def go_on(self, counts: Mapping[str, Any], hashes: np.ndarray | None) -> None:
+        """Go on, before any row is added, from what `counts` gave of other rows, and the hashes of their values where those must be unique."""
+        for rule, tally in self.tallies.items():
+            tally.rows = counts["broken"][rule.id]
+        self.missing.rows, self.repeated.rows, self.newest = counts["missing"], counts["repeated"], counts["newest"]
+        if self.seen is not None and hashes is not None:
+            self.seen.learn(hashes)
 
     def breaches(self, of: int, now: datetime) -> Iterable[Breach]:
         rules, key = self.rules, ("columns", self.rules.name)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -31,12 +32,19 @@ class Personal:
     unlike : columns that will be kept in another form than the one that the contract was made of: nobody knows what their
         values will be, so only that they are there is asked.
     off : kinds of personal data that are not looked for.
+    kept_as : how the protector protects, as text: the actions, and the check of the key.
     """
 
     protector: Protector | None = None
     names: frozenset[str] = frozenset()
     unlike: frozenset[str] = frozenset()
     off: tuple[str, ...] = ()
+    kept_as: str = ""
+
+    @property
+    def identity(self) -> list[Any]:
+        """JSON: all that what is read of a column depends on."""
+        return [sorted(self.names), sorted(self.unlike), list(self.off), self.kept_as]
 
     def read(self, spec: ColumnSpec, columns: Mapping[str, EncodedColumn]) -> tuple[Values, np.ndarray]:
         """A column as it is kept, and the rows whose raw value could not be protected: they have no value then."""

@@ -10,15 +10,33 @@ from penstock.data.contract.values import Values
 
 
 class SeenValues:
-    """8 bytes for each distinct value, and no more work than sorting them takes."""
+    """8 bytes for each distinct value, and no more work than sorting them takes.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    key : of the hashes, where they are kept: without it nobody finds a value by trying.
+    """
+
+    def __init__(self, key: bytes = b"") -> None:
+        self._key = key
         self._runs: list[np.ndarray] = []
+
+    @property
+    def hashes(self) -> np.ndarray:
+        """Of all values so far, rising: uint64."""
+        return np.sort(np.concatenate([np.empty(0, np.uint64), *self._runs]))
+
+    def learn(self, hashes: np.ndarray) -> None:
+        """Values of other rows: what `hashes` gave of them, with the same key."""
+        self._add(hashes)
 
     def repeated(self, values: Values) -> np.ndarray:
         """Rows of a batch whose value stood in an earlier row, of this batch or of one before: bool, shape (n,)."""
         hashed = np.fromiter(
-            (_hash(value) if present else 0 for value, present in zip(values.typed, values.present, strict=True)),
+            (
+                _hash(value, self._key) if present else 0
+                for value, present in zip(values.typed, values.present, strict=True)
+            ),
             np.uint64,
             len(values.texts),
         )
@@ -47,5 +65,6 @@ class SeenValues:
             self._runs.append(merged)
 
 
-def _hash(value: object) -> int:
-    return int.from_bytes(blake2b(str(value).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+def _hash(value: object, key: bytes) -> int:
+    text = str(value).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(text, digest_size=8, key=key).digest(), "little")

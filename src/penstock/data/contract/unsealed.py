@@ -6,6 +6,7 @@ Where a row goes follows from its text and from what the data set remembers; no 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -42,8 +43,13 @@ class Unsealed:
     """Rows as a version knows them, and as its split will place those that it does not know."""
 
     version: DatasetVersion
-    memory: RowMemory
+    objects: ObjectStore
     key: bytes
+
+    @cached_property
+    def memory(self) -> RowMemory:
+        """Tens of bytes for each row that is known: loaded when a row is asked about, which is where it breaks a rule."""
+        return load_memory(self.objects, self.version)
 
     @classmethod
     def of(
@@ -58,7 +64,7 @@ class Unsealed:
         """By this version; where the declaration will have all rows dealt anew, none is shown."""
         if (version.target.name, version.split, version.row_key) != (target, split, row_key):
             return nothing
-        return cls(version, load_memory(objects, version), ledger.secret("fingerprints"))
+        return cls(version, objects, ledger.secret("fingerprints"))
 
     def __call__(self, batch: Batch, rows: np.ndarray) -> np.ndarray:
         taken = batch.take(rows)
