@@ -23,7 +23,7 @@ from penstock.serving.acknowledgements import wait_for_epoch, workers
 from penstock.serving.journal import find, read
 from penstock.serving.prediction_ids import segment_part_of
 from penstock.serving.segments import ReadReport, segments
-from penstock.serving.server import serve
+from penstock.serving.server import ServeSettings, serve
 from penstock.serving.slots import SlotState
 from penstock.serving.switching import fill_and_switch, restore, switch_back
 from penstock.testing.toy_bundle import ROWS
@@ -254,6 +254,17 @@ def test_a_port_in_use_is_told(deploy: Deploy, start_server: Start, tmp_path: Pa
         serve(tmp_path / "serving", port=server.port)
     assert f"--port {server.port + 1}" in error.value.way_out
     assert server.ask("GET", "/readyz")[0] == 200
+
+
+def test_what_is_no_port_or_the_same_for_both_is_told(deploy: Deploy, tmp_path: Path) -> None:
+    """Of 70000 the system took the last 16 bits, and listened on 4464."""
+    deploy(1)
+    with pytest.raises(ServingError, match="70000 is no port"):
+        serve(tmp_path / "serving", port=70_000)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(ServingError, match=f"gRPC cannot listen on 127.0.0.1:{port}"):
+        serve(tmp_path / "serving", port=port, settings=ServeSettings(grpc_port=port))
 
 
 def test_a_server_without_anything_to_serve_does_not_start(deploy: Deploy, tmp_path: Path) -> None:

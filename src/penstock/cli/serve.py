@@ -13,7 +13,12 @@ from penstock.cli.output import PATH
 @click.command()
 @click.option("--host", "host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
-    "--port", "port", type=int, default=8000, show_default=True, help="The port to listen on; 0 takes a free one."
+    "--port",
+    "port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="The port to listen on; 0 takes a free one.",
 )
 @click.option(
     "--workers",
@@ -26,7 +31,7 @@ from penstock.cli.output import PATH
 @click.option(
     "--grpc-port",
     "grpc_port",
-    type=int,
+    type=click.IntRange(0, 65535),
     help="Answer gRPC on this port as well, instead of that of [serving] (extra: penstock[grpc]); 0 takes a free one.",
 )
 @click.option(

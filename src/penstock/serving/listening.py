@@ -13,8 +13,10 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises
     ------
-    ServingError : the port is in use, or the host is none of this machine.
+    ServingError : the port is in use, or none; or the host is none of this machine.
     """
+    if not 0 <= port <= 65535:  # the system would take its last 16 bits, and listen where nobody asked it to
+        raise ServingError(f"{port} is no port", why="ports are numbers from 0 to 65535", way_out="such as --port 8000")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)

@@ -65,7 +65,7 @@ def serve(
 
     Raises
     ------
-    ServingError : nothing is deployed, or the port is in use.
+    ServingError : nothing is deployed, or a port is in use, or none.
     BundleError : what is live is damaged, or fails its self-test.
     """
     settings = msgspec.structs.replace(settings or ServeSettings(), host=host)
@@ -83,23 +83,25 @@ def serve(
             why=f"no slot is live in {state_dir}",
             way_out="run `penstock run`, then `penstock deploy`",
         )
-    if settings.grpc_port:
-        refuse_taken(host, settings.grpc_port)
-    listening = listen(host, port)
-    address = address_of(host, listening, "http" if settings.tls is None else "https")
-    ready = (lambda grpc_port: on_ready(address, grpc_address_of(host, grpc_port))) if on_ready else (lambda _: None)
+    with listen(host, port) as listening:
+        if settings.grpc_port:
+            refuse_taken(host, settings.grpc_port)
+        address = address_of(host, listening, "http" if settings.tls is None else "https")
+        ready = (
+            (lambda grpc_port: on_ready(address, grpc_address_of(host, grpc_port))) if on_ready else (lambda _: None)
+        )
 
-    def begin() -> None:
-        begin_metrics(state_dir, settings.objectives)
-        clear_rates(state_dir)
+        def begin() -> None:
+            begin_metrics(state_dir, settings.objectives)
+            clear_rates(state_dir)
 
-    with listening, configured(settings.logs), beside_others(ServingFolder(state_dir).servers, begin):
-        if workers > 1:
-            from penstock.serving.supervisor import supervise
+        with configured(settings.logs), beside_others(ServingFolder(state_dir).servers, begin):
+            if workers > 1:
+                from penstock.serving.supervisor import supervise
 
-            supervise(state_dir, listening, workers, settings, lambda: ready(settings.grpc_port), reload=reload)
-        else:
-            _serve_alone(state_dir, listening, settings, ready, reload)
+                supervise(state_dir, listening, workers, settings, lambda: ready(settings.grpc_port), reload=reload)
+            else:
+                _serve_alone(state_dir, listening, settings, ready, reload)
 
 
 def _serve_alone(
