@@ -87,11 +87,24 @@ def test_the_check_needs_no_pytest(project: Path) -> None:
 
 
 def test_a_broken_duty_is_named(penstock: Cli, project: Path, steps: Path) -> None:
-    """Here a row's output depends on the others."""
+    """Here a row's output depends on the others. Exit 1, so that a script notices."""
     wrong = STEPS.replace("op.div(inputs[0], floats(self.by))", "op.sub(inputs[0], op.reduce_max(inputs[0]))")
     steps.write_text(wrong, encoding="utf-8")
-    broken = penstock(project, "recipe", "check", "mine.toml").body["own_steps"]["halve"]
+    done = penstock(project, "recipe", "check", "mine.toml")
+    assert done.code == 1
+    broken = done.body["own_steps"]["halve"]
     assert any(duty.startswith("a batch equals its rows bit for bit") for duty in broken)
+
+
+def test_random_numbers_of_its_own_are_found_where_extremes_would_swallow_them(
+    penstock: Cli, project: Path, steps: Path
+) -> None:
+    """The largest value plus something: beside 3e38 that is nothing."""
+    fitted = "return FittedHalve(inputs[0].names, self.by)"
+    drawn = "import numpy as np; return FittedHalve(inputs[0].names, float(np.nan_to_num(inputs[0].values).max() + np.random.rand()))"
+    steps.write_text(STEPS.replace(fitted, drawn), encoding="utf-8")
+    broken = penstock(project, "recipe", "check", "mine.toml").body["own_steps"]["halve"]
+    assert any(duty.startswith("the same fit gives the same bytes: ") for duty in broken)
 
 
 def test_it_is_fitted_and_a_changed_file_is_fitted_again(penstock: Cli, project: Path, steps: Path) -> None:

@@ -30,12 +30,11 @@ class Listing:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One thing as text and as JSON."""
+    """One thing as text and as JSON. `exit_code` is 1 where it says no."""
 
     body: dict[str, Any]
     text: str
-
-    exit_code = 0
+    exit_code: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return self.body

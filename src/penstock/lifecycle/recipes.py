@@ -113,7 +113,7 @@ def _no_inputs(project: Project) -> dict[str, tuple[str, str]]:
 
 
 def check_recipe(project: Project, file: Path | None = None) -> Sheet:
-    """Hold a recipe against the columns of the data set, without fitting it.
+    """Hold a recipe against the columns of the data set, without fitting it, and its own steps against their contract.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def check_recipe(project: Project, file: Path | None = None) -> Sheet:
         lines += [f"    {duty}" for duty in broken]
     if idle:
         lines.append(f"  defined, but in no output: {', '.join(idle)}")
-    return Sheet(body, "\n".join(lines))
+    return Sheet(body, "\n".join(lines), int(any(body.get("own_steps", {}).values())))
 
 
 def _held(project: Project, recipe: Recipe) -> dict[str, list[str]]:
