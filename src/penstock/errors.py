@@ -10,7 +10,8 @@
     │   ├── TargetError                 the target is missing, constant or empty
     │   ├── SplitError                  rows cannot be dealt as they are told to be
     │   ├── SealError                   test rows: an envelope is spent, missing, or does not decrypt
-    │   └── AccessError                 a version of the data that is restricted to others
+    │   ├── AccessError                 a version of the data that is restricted to others
+    │   └── Forgotten                   a version of the data that was forgotten: its rows are gone for good
     ├── PrivacyError                    the privacy key is missing, wrong, or open to others
     │   └── PrivacyUndecided            personal data were found, and nobody has decided what becomes of them
     ├── ContractError                   the text of a contract, with line and column
@@ -123,6 +124,10 @@ class SealError(DataError):
 
 class AccessError(DataError):
     code = "restricted"
+
+
+class Forgotten(DataError):
+    code = "forgotten"
 
 
 class PrivacyError(PenstockError):

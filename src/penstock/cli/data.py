@@ -20,7 +20,7 @@ def data() -> None:
 for verb in (
     *(data_items.add, data_items.status, data_items.checkout, data_items.verify),
     *(data_items.remove, data_items.restore, data_items.gc),
-    *(data_access.access, data_access.restrict, data_access.unrestrict),
+    *(data_access.access, data_access.restrict, data_access.unrestrict, data_access.forget),
 ):
     data.add_command(verb)
 

@@ -1,4 +1,4 @@
-"""`penstock data access`, `restrict`, `unrestrict`: who read which version, and who may."""
+"""`penstock data access`, `restrict`, `unrestrict`, `forget`: who read which version, who may, and that nobody can any more."""
 
 from __future__ import annotations
 
@@ -43,3 +43,23 @@ def unrestrict(version: str, why: str, as_json: bool) -> int:
     from penstock.lifecycle.data_access import unrestrict_version
 
     return emit(unrestrict_version(workspace_here(), version, why=why), as_json=as_json)
+
+
+@click.command("forget")
+@click.argument("version")  # The digest of a version of the data set, or the beginning of one; `data log` lists them.
+@click.option(
+    "--yes", "-y", "yes", is_flag=True, help="Forget it; without it what would go and what stays is only told."
+)
+@click.option("--why", default="", help="Recorded with your name.")
+@click.option("--keep-models", is_flag=True, help="Models that were trained on it keep their bundles and reports.")
+@click.option(
+    "--copy", "copy", is_flag=True, help="Also the copy of its source in data/raw that other versions were read from."
+)
+@json_option
+def forget(version: str, yes: bool, why: str, keep_models: bool, copy: bool, as_json: bool) -> int:
+    """Let go of a version of the data set for good, with all that holds its rows. What it was and what used it stays known."""
+    from penstock.lifecycle.data_forget import forget_version
+    from penstock.project.project import Project
+
+    done = forget_version(Project.here(), version, why=why, keep_models=keep_models, copy=copy, dry=not yes)
+    return emit(done, as_json=as_json)

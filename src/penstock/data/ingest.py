@@ -54,7 +54,7 @@ from penstock.data.store import (
 )
 from penstock.data.versions import DatasetVersion, load_memory, load_version
 from penstock.data.writing import NOT_SAID, Writing
-from penstock.errors import NotFound, SourceError
+from penstock.errors import Forgotten, NotFound, SourceError
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -83,6 +83,7 @@ def ingest(
     again: bool = False,
     redeals: str | None = None,
     files_of: FilesOf | None = None,
+    anew: str | None = None,
 ) -> IngestResult:
     """Make a data-set version of a source, and let the project be at it.
 
@@ -102,11 +103,13 @@ def ingest(
     again : work it all out again, even where the version is known (to reproduce it); the head stays.
     redeals : with `again`: digest of the version whose rows were dealt anew; else the head tells.
     files_of : which files a version was made of: where a folder has only grown, what it held before is not read again.
+    anew : why a version that was forgotten is made again; it goes into the audit trail.
 
     Raises
     ------
     SourceError, TargetError, SchemaMismatch : the source or what was said about it cannot be used; nothing is recorded.
     PrivacyUndecided : a column is personal and `privacy` says nothing of it; nothing is recorded.
+    Forgotten : the same bytes and options made a version that was forgotten, and `anew` does not say why it is made again.
     StoreFull : no space is left; nothing is recorded.
     """
     check_names(source.names, target, (*(kinds or {}), *drop))  # says best what is wrong with a source
@@ -133,7 +136,10 @@ def ingest(
             privacy.actions,
             writing,
         )
-        record = _known(ledger, objects, request)
+        record, forgotten = _known(ledger, objects, request), None
+        if record is not None and record.forgotten_at is not None:
+            _refuse_forgotten(ledger, record, None if again else anew)
+            record, forgotten = None, record
         if record is not None and not again:
             current = head if head is not None and _source_version(objects, head) == record.digest else record.digest
             if head != current:
@@ -153,15 +159,31 @@ def ingest(
             replaces=None if again or work.earlier is None else work.earlier.version,
             first_new=None if again else work.first_new or None,  # a first version has none but its own
         )  # fmt: skip
+        if forgotten is not None:
+            told = {"why": anew, "version": forgotten.digest, "run": run}
+            ledger.audit.append("make forgotten version", version.digest, told)
         return IngestResult.of(version, details, known=False)
 
 
+def _refuse_forgotten(ledger: Ledger, record: DatasetRecord, anew: str | None) -> None:
+    """A version that was forgotten is not made again unless somebody says why."""
+    if anew:
+        return
+    try:
+        ledger.access.refuse_forgotten(record.digest)
+    except Forgotten as error:
+        error.why += "; the same source and decisions would make it again"
+        error.way_out = (
+            "change the source or the decisions, so that they make another version; or, where it is meant to come back, say why: "
+            'penstock run --override "REASON"'
+        )
+        raise
+
+
 def _known(ledger: Ledger, objects: ObjectStore, request: Request) -> DatasetRecord | None:
-    """The newest version of the same bytes and options, if its manifest is still stored."""
-    for record in ledger.datasets.log():
-        if record.details.get("request") == request.key and objects.has(record.digest):
-            return record
-    return None
+    """The newest version of the same bytes and options, if its manifest is still stored; one that is forgotten where all are."""
+    found = [r for r in ledger.datasets.log() if r.details.get("request") == request.key and objects.has(r.digest)]
+    return next((r for r in found if r.forgotten_at is None), found[0] if found else None)
 
 
 def _source_version(objects: ObjectStore, digest: str) -> str:

@@ -140,7 +140,8 @@ def read_spent(
 
 
 def read_sealed(ledger: Ledger, objects: ObjectStore, version: DatasetVersion, index: int) -> tuple[Frame, np.ndarray]:
-    """The rows of an envelope, for the sealing step alone: it may seal them again, and tells counts only."""
+    """The rows of an envelope, for the sealing step alone: it may seal them again, and tells counts only. Errors: Forgotten."""
+    ledger.access.refuse_forgotten(version.digest)
     return unsealed(ledger, objects, version, _envelope_of(version, index))
 
 
@@ -159,7 +160,12 @@ def stored_rows(
     """All rows that are stored, a chunk at a time: their part, envelope (-1 of rows that are not sealed), and columns.
 
     For the sealing step alone, as `read_sealed`.
+
+    Raises
+    ------
+    Forgotten : they are stored no more.
     """
+    ledger.access.refuse_forgotten(version.digest)
     for part in (TRAIN, VALID):
         for chunk in version.manifest["parts"][PARTS[part]] if PARTS[part] in parts else ():
             yield part, -1, chunks.from_bytes(objects.get(chunk["object"]), version.decoder.columns)[0]

@@ -217,6 +217,11 @@ def stored_objects(objects: ObjectStore, digest: str) -> set[str]:
     }
 
 
+def stays_of(objects: ObjectStore, digest: str) -> set[str]:
+    """Digests of what stays of a version that is forgotten: its manifest, and keyed fingerprints of its rows, by which they are known again."""
+    return {digest, *memory_objects(load_version(objects, digest).manifest)}
+
+
 def memory_objects(manifest: dict[str, Any]) -> list[str]:
     """Digests of what a version remembers of its rows."""
     memory = manifest["fingerprints"]

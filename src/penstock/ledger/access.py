@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
-from penstock.errors import AccessError, BadParameter
+from penstock.errors import AccessError, BadParameter, Forgotten
 from penstock.ledger.audit import Audit, Event
 from penstock.ledger.clock import now_text
 from penstock.ledger.database import Database
 from penstock.ledger.process import Process, account, verb_of_process
 from penstock.ledger.schema import put_many, read
 
-READ, REFUSED = "read data", "refuse data"
+READ, REFUSED, FORGOTTEN = "read data", "refuse data", "forget version"
 """Kinds of events of the audit trail."""
 
 
@@ -121,10 +121,11 @@ class Access:
 
         Raises
         ------
-        AccessError : the version is restricted to others. The refusal is in the audit trail.
+        AccessError : the version is restricted to others. The refusal is in the audit trail. Forgotten : its rows are gone for good.
         """
         verb = verb or verb_of_process()
         self._check(digest, name or digest, verb, part)
+        self.refuse_forgotten(digest, name)
         told = (digest, part, verb, run or "")
         if told in self._told:
             return
@@ -132,13 +133,35 @@ class Access:
         details = {"verb": verb, "part": part, "rows": rows, "name": name, "host": Process.current().host}
         self._audit.append(READ, digest, {**details, **({"run": run} if run else {})}, account())
 
+    def refuse_forgotten(self, digest: str, name: str = "") -> None:
+        """Refuse where a version of the data set is forgotten: nothing of it can be read any more.
+
+        Raises
+        ------
+        Forgotten : with who forgot it, when and why.
+        """
+        with self._database.read() as connection:
+            at = connection.value("SELECT forgotten_at FROM datasets WHERE digest = :digest", digest=digest)
+            if at is None:
+                return
+            query = "SELECT * FROM events WHERE subject = :digest AND what = :what ORDER BY number DESC LIMIT 1"
+            row = connection.one(query, digest=digest, what=FORGOTTEN)
+        event = None if row is None else Event(**read("events", row))
+        why = str(event.details.get("why") or "no reason was given") if event else "the audit trail does not tell why"
+        raise Forgotten(
+            f"the version {name or digest[7:19]} of the data set is forgotten",
+            why=f"{event.who if event else 'somebody'} let go of its rows for good at {at}: {why}",
+            way_out="name another version, as `penstock data log` lists them; what used this one is told by "
+            f"`penstock data lineage {digest[7:19]}`",
+        )
+
     def require(self, digest: str, *, name: str, verb: str) -> None:
         """Refuse where a version is restricted to others, who asks to do something with it but to read it. Errors: as `read`."""
         self._check(digest, name, verb, "")
 
     def log(self, digest: str | None = None) -> list[Event]:
         """Who read or was refused, restricted or freed versions; of one, or of all; newest first."""
-        kinds = [READ, REFUSED, "restrict data", "unrestrict data"]
+        kinds = [READ, REFUSED, FORGOTTEN, "restrict data", "unrestrict data"]
         where = "" if digest is None else " AND subject = :digest"
         given = {} if digest is None else {"digest": digest}
         with self._database.read() as connection:

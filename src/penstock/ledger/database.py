@@ -123,6 +123,26 @@ class Database:
                 finally:
                     self._give_back(raw)
 
+    def scrub(self) -> None:
+        """Let nothing be read in the file of SQLite that is deleted or written over: pages that are free hold what was in them.
+
+        The file is written anew; it is long work for a large ledger. A server's database does this by itself, in time (`VACUUM`).
+
+        Raises
+        ------
+        StoreFull : no space is left for another copy; what is recorded stays as it is.
+        """
+        if not self.is_sqlite:
+            return
+        with self._telling():
+            raw = self._idle.pop() if self._idle else self._connect(reading=False)
+            try:
+                raw.execute("PRAGMA query_only = False")
+                raw.execute("VACUUM")
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                self._give_back(raw)
+
     def close(self) -> None:
         """Close all connections that are not in use; the next use opens new ones."""
         while self._idle:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, final
 
 from penstock.errors import NotFound
 from penstock.ledger.clock import now_text
 from penstock.ledger.connection import Connection
 from penstock.ledger.database import Database
-from penstock.ledger.schema import insert, put_many, read
+from penstock.ledger.schema import insert, put_many, read, update
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class DatasetRecord:
     parent : the version before, None for a first one. `source` : where it was read from, and how.
     details : row counts, differences from the parent, and the like. `run` : the run that made it.
     number : counts the versions of the ledger, from 1, in the order in which they were made.
+    forgotten_at : when its rows were let go of for good; None: they are stored.
     """
 
     digest: str
@@ -32,6 +33,7 @@ class DatasetRecord:
     number: int
     created_at: str
     details: dict[str, Any] = field(default_factory=dict)
+    forgotten_at: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,11 +56,15 @@ class Datasets:
         run: str | None = None,
         details: dict[str, Any] | None = None,
     ) -> DatasetRecord:
-        """Record a version. One that is known already stays as it was first recorded."""
+        """Record a version. One that is known already stays as it was first recorded; one that was forgotten is stored anew."""
         with self._database.write() as connection:
             found = _get(connection, digest)
             if found is not None:
-                return found
+                if found.forgotten_at is None:
+                    return found
+                anew: dict[str, Any] = {"source": source, "details": details or {}, "run": run, "forgotten_at": None}
+                update(connection, "datasets", anew, "digest = :of", of=digest)
+                return replace(found, **anew)
             newest = connection.value("SELECT max(number) FROM datasets") or 0
             record = DatasetRecord(
                 digest=digest,
@@ -90,6 +96,32 @@ class Datasets:
                 way_out="list the versions with `penstock data log`",
             )
         return DatasetRecord(**read("datasets", rows[0]))
+
+    def forget(self, digest: str, details: dict[str, Any]) -> DatasetRecord:
+        """Let a version be one whose rows are gone; `details` take the place of those that quote values.
+
+        Its number, parent, source and digest stay: what came of it is still known. One that is forgotten already keeps its instant.
+
+        Raises
+        ------
+        NotFound : no such version.
+        """
+        found = self.get(digest)
+        at = found.forgotten_at or now_text()
+        with self._database.write() as connection:
+            update(connection, "datasets", {"details": details, "forgotten_at": at}, "digest = :of", of=found.digest)
+        return replace(found, details=details, forgotten_at=at)
+
+    def forgotten(self) -> frozenset[str]:
+        """Digests of the versions that are forgotten."""
+        with self._database.read() as connection:
+            return frozenset(connection.values("SELECT digest FROM datasets WHERE forgotten_at IS NOT NULL"))
+
+    def heads(self) -> dict[str, str]:
+        """Project -> digest of the version that it is at, of all projects of the ledger."""
+        with self._database.read() as connection:
+            rows = connection.all("SELECT project, digest FROM dataset_heads ORDER BY project")
+        return {row.project: row.digest for row in rows}
 
     def head(self, project: str) -> str | None:
         """Digest of the version that a project is at, None before its first."""

@@ -336,6 +336,19 @@ class Ledger(Known):
                 shutil.rmtree(folder)
         return gone
 
+    def strip(self, run_id: str, *, artifacts: Iterable[str], outputs: dict[str, Any]) -> None:
+        """Let go of artifacts of a run, by their names, and of what it said but for `outputs`; its record and all digests stay.
+
+        What it did counts as not known from then on. Objects are not touched: others may use them.
+        """
+        from penstock.ledger.trash import strip
+
+        strip(self._database, run_id, artifacts=artifacts, outputs=outputs)
+
+    def scrub(self) -> None:
+        """Leave nothing that was deleted or written over to be read in the ledger's file. Long work for a large one; StoreFull as in writing."""
+        self._database.scrub()
+
     def take_over(self, records: Iterable[Mapping[str, Any]], *, origin: str) -> list[str]:
         """Record runs of another ledger under their own ids, all or none; gives those that were not known. `origin` is told.
 

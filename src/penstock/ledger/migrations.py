@@ -115,12 +115,18 @@ def _0005_a_bin_for_data(connection: Connection) -> None:
     connection.execute("UPDATE data_items SET removed_at = at WHERE digest = ''")
 
 
+def _0006_forgotten_versions(connection: Connection) -> None:
+    """Versions of a data set whose rows are let go of for good."""
+    connection.execute("ALTER TABLE datasets ADD COLUMN forgotten_at TEXT")
+
+
 MIGRATIONS: list[Migration] = [
     _0001_first_tables,
     _0002_events_only_grow,
     _0003_runs_of_scripts,
     _0004_data_items,
     _0005_a_bin_for_data,
+    _0006_forgotten_versions,
 ]
 
 _FIRST_TABLES = """

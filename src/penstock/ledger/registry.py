@@ -41,6 +41,11 @@ class ModelVersion:
     def __str__(self) -> str:
         return f"{self.name}@{self.version}"
 
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether bundle and report went with the version of the data that it was trained on (`penstock data forget`)."""
+        return "forgotten" in self.details
+
     def to_json(self) -> dict[str, Any]:
         return {"format": 1, **asdict(self)}
 

@@ -35,7 +35,7 @@ envelopes: dataset text key, number integer key, rows integer, object text, key_
     opened_at text null, opened_by text null, opened_by_run text null, purpose text null
 secrets: name text key, value text, created_at text
 datasets: digest text key, parent text null, manifest text, source json, details json, run text null, number integer,
-    created_at text
+    created_at text, forgotten_at text null
 dataset_heads: project text key, digest text
 events: number integer key, previous text, at text, who text, what text, subject text, details json, hash text
 locks: name text key, holder text, process json, since text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import final
+from typing import Any, final
 
 from penstock.errors import ProjectError
 from penstock.ledger.clock import now_text
@@ -11,7 +11,7 @@ from penstock.ledger.connection import Connection
 from penstock.ledger.database import Database
 from penstock.ledger.process import Process
 from penstock.ledger.reading import absent
-from penstock.ledger.schema import json_value
+from penstock.ledger.schema import json_value, update
 from penstock.ledger.status import RUNNING
 
 _BELONGING = ("run_inputs", "run_outputs", "run_metrics", "run_tags", "run_notes")
@@ -73,6 +73,18 @@ class Trash:
             connection.execute("DELETE FROM runs WHERE id IN :ids", ids=found)
             connection.execute("DELETE FROM environments WHERE digest NOT IN (SELECT environment FROM runs)")
         return found
+
+
+def strip(database: Database, run_id: str, *, artifacts: Iterable[str], outputs: dict[str, Any]) -> None:
+    """Let go of what a run kept under some names, and of what it said but for `outputs`. The record of it stays, with all digests, and
+    is found by no key any more: what it did is not known, should it be asked for again."""
+    with database.write() as connection:
+        update(connection, "runs", {"key": "", "outputs": outputs}, "id = :of", of=run_id)
+        connection.execute(
+            "UPDATE run_outputs SET size_bytes = NULL, media = NULL WHERE run = :run AND name IN :names",
+            run=run_id,
+            names=sorted(artifacts),
+        )
 
 
 def _with_children(connection: Connection, ids: Iterable[str]) -> list[str]:

@@ -103,7 +103,13 @@ def rows_within(context: Context, *datasets: str | None) -> LabelledRows:
     found: dict[str, tuple[dict[str, Any], Any]] = {}
     for dataset in datasets:
         line = (
-            [r for r in context.ledger.datasets.log(dataset) if r.source.get("kind") == "labelled"] if dataset else []
+            [
+                r
+                for r in context.ledger.datasets.log(dataset)
+                if r.source.get("kind") == "labelled" and r.forgotten_at is None  # later ones have its rows
+            ]
+            if dataset
+            else []
         )
         for record in reversed(line):  # oldest first: what came later holds
             taken = _unsealed(context, record.source["rows"])

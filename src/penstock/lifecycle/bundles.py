@@ -59,7 +59,14 @@ def packaging_run(project: Project, version: ModelVersion) -> RunRecord:
 
 
 def bundle_of(project: Project, version: ModelVersion) -> Path:
-    """The folder with the bundle of a version; made again from the object store where it is gone."""
+    """The folder with the bundle of a version; made again from the object store where it is gone.
+
+    Raises
+    ------
+    Forgotten : it went with the version of the data that it was trained on.
+    """
+    if version.is_forgotten:
+        project.ledger.access.refuse_forgotten(version.dataset)
     head = str(packaging_run(project, version).outputs["audit_head"])
     return restore_bundle(project, version.bundle, version_folder(project, version.version), audit_head=head)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock.data.references import find_version
 from penstock.experiments.sheets import Listing, Sheet
-from penstock.ledger.access import READ, REFUSED
+from penstock.ledger.access import FORGOTTEN, READ, REFUSED
 from penstock.project.workspace import Workspace
 
 
@@ -70,6 +70,8 @@ def _done(what: str, details: dict[str, Any]) -> str:
         return f"read it ({details.get('verb')})"
     if what == REFUSED:
         return f"was refused ({details.get('verb')})"
+    if what == FORGOTTEN:
+        return "forgot it"
     return "restricted it" if what == "restrict data" else "freed it"
 
 

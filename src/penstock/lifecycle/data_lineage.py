@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.data.references import Reference, find_version
 from penstock.errors import BadParameter, NotFound
+from penstock.ledger.access import FORGOTTEN
 from penstock.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class DataLineage:
     batches : batch jobs that these models answered in this project: run, rows, files, instant.
     row : of one row, where that was asked: the versions that hold it, in which part, and the models that have seen it. Whether a row that
         none has seen is sealed or left out is not told.
+    forgotten : who let go of its rows (`who`, `at`, `why`); None: they are stored.
     """
 
     version: str
@@ -42,6 +44,7 @@ class DataLineage:
     batches: list[dict[str, Any]]
     row: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
+    forgotten: dict[str, Any] | None = None
 
     exit_code = 0
 
@@ -58,6 +61,7 @@ class DataLineage:
             "batches": self.batches,
             "row": self.row,
             "notes": self.notes,
+            "forgotten": self.forgotten,
         }
 
     def to_text(self) -> str:
@@ -65,6 +69,9 @@ class DataLineage:
 
     def _lines(self) -> Iterator[str]:
         yield self.version
+        if self.forgotten is not None:
+            why = f": {self.forgotten['why']}" if self.forgotten["why"] else ""
+            yield f"forgotten by {self.forgotten['who']} at {self.forgotten['at'][:19].replace('T', ' ')}{why}"
         source = self.comes_from.get("source") or {}
         where = source.get("path") or source.get("place") or ""
         yield f"comes from {where or 'a source that is not named'}"
@@ -149,7 +156,17 @@ def lineage_of(workspace: Workspace, version: str, *, row: str | None = None) ->
         batches,
         None if row is None else _row(workspace, found, row),
         notes,
+        _forgotten(workspace, found),
     )
+
+
+def _forgotten(workspace: Workspace, found: Reference) -> dict[str, Any] | None:
+    """Who let go of the rows of a version of the data set, when and why."""
+    ledger = workspace.ledger
+    if found.item is not None or ledger.datasets.get(found.digest).forgotten_at is None:
+        return None
+    event = next(e for e in ledger.access.log(found.digest) if e.what == FORGOTTEN)
+    return {"who": event.who, "at": event.at, "why": event.details.get("why", "")}
 
 
 def _later_use(workspace: Workspace, bundles: set[str]) -> list[RunRecord]:
@@ -232,6 +249,15 @@ def _predictions(workspace: Workspace, models: set[tuple[str, int]], notes: list
     return [answered[model] for model in sorted(answered)]
 
 
+def _ask_for(workspace: Workspace, digest: str, name: str) -> None:
+    """Whether who asks may know of a row of a version: of one that is forgotten, too, as keyed fingerprints tell."""
+    access = workspace.ledger.access
+    if workspace.ledger.datasets.get(digest).forgotten_at is not None:
+        access.require(digest, name=name, verb="data lineage")
+    else:
+        access.read(digest, part="row", rows=1, name=name)
+
+
 def _row(workspace: Workspace, found: Reference, value: str) -> dict[str, Any]:
     """Which versions of the data set hold a row, by its key, and in which part."""
     from penstock.bundle.specs import EncodedColumn
@@ -254,7 +280,7 @@ def _row(workspace: Workspace, found: Reference, value: str) -> dict[str, Any]:
         )
     told = []
     ledger = workspace.ledger
-    ledger.access.read(found.digest, part="row", rows=1, name=found.name)
+    _ask_for(workspace, found.digest, found.name)
     secret = ledger.secret("fingerprints")
     wanted = prints.fingerprints(key_hashes(EncodedColumn.of([value])), secret)
     for record in reversed(ledger.datasets.log()):
@@ -272,7 +298,7 @@ def _row(workspace: Workspace, found: Reference, value: str) -> dict[str, Any]:
         if not present.any():
             continue
         if record.digest != found.digest:
-            ledger.access.read(record.digest, part="row", rows=1, name=record.digest[7:19])
+            _ask_for(workspace, record.digest, record.digest[7:19])
         part = int(memory.part[present.argmax()])
         seen = 0 <= part < TEST
         name = PARTS[part] if seen else NOT_SEEN

@@ -31,7 +31,9 @@ def data_log(workspace: Workspace, item: str | None = None, *, removed: bool = F
         record = ledger.datasets.get(digest)
         sets.append(record.to_json())
         count = sum(record.details.get("rows", {}).values())
-        what = "; ".join(filter(None, (_changes(record.details.get("diff")), restricted.get(record.digest))))
+        changed = _changes(record.details.get("diff"))
+        told = f"forgotten {record.forgotten_at[:10]}" if record.forgotten_at else changed
+        what = "; ".join(filter(None, (told, restricted.get(record.digest))))
         rows.append((record.created_at, (record.digest[7:19], _time(record.created_at), f"{count} rows", "", what)))
         digest = record.parent
     if item is None:

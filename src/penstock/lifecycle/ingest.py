@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.data.lineages import redealt_from
@@ -128,8 +129,10 @@ def refuse_unfetched(project: Project) -> None:
             )
 
 
-def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
-    """Read, deal, infer, decode and seal."""
+def ingest(
+    context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any], *, anew: str | None = None
+) -> None:
+    """Read, deal, infer, decode and seal. `anew`: why a version that was forgotten is made again."""
     from penstock.bundle.kinds import Kind, Task
     from penstock.data.history import pasts_of
     from penstock.data.ingest import ingest as ingest_file
@@ -161,6 +164,7 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         again=context.replay is not None,
         redeals=inputs.get("redeals"),
         files_of=lambda dataset: files_of(context, dataset),
+        anew=anew,
     )
     version = result.version
     run.keep("dataset", context.objects.get(version.digest), media="application/json")
@@ -187,7 +191,8 @@ def ingest(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
 def current_dataset(stages: Stages, override: str | None = None) -> str:
     """Digest of the version that the project works on: that of its source, with the labelled rows added to it since.
 
-    The source is held against the contract first; `override` is the reason to go on where it breaks it.
+    The source is held against the contract first; `override` is the reason to go on where it breaks it, or where this makes a version
+    again that was forgotten.
     """
     context = stages.context
     project, ledger = context.project, context.ledger
@@ -209,7 +214,7 @@ def current_dataset(stages: Stages, override: str | None = None) -> str:
     redeals = redealt_from(context.objects, before, declared["target"], declared["split"])
     inputs = opened.inputs if redeals is None else {**opened.inputs, "redeals": redeals}
     check_source_of(stages, opened, declared, override)
-    read = stages.do("ingest", ingest, inputs, declared)
+    read = stages.do("ingest", partial(ingest, anew=override), inputs, declared)
     base = str(read.outputs["dataset"])
     write_first(stages, base, opened.inputs, declared)
     head = ledger.datasets.head(project.name)

@@ -10,8 +10,9 @@ from penstock.lifecycle.bundles import files_of
 from penstock.objects.digests import digests_within
 from penstock.project.project import Project
 
-PARTS = ("parts", "envelopes", "fingerprints")
-"""Of a data set's manifest: what holds digests of objects. (Its parent and its lineage are names.)"""
+MEMORY = ("fingerprints",)
+PARTS = ("parts", "envelopes", *MEMORY)
+"""Of a data set's manifest: what holds digests of objects. (Its parent and its lineage are names.) Of one that is forgotten the memory stays."""
 
 
 def named_objects(project: Project) -> Iterator[tuple[str, str]]:
@@ -25,13 +26,17 @@ def named_objects(project: Project) -> Iterator[tuple[str, str]]:
             yield kept["digest"], f"{name} of run {run.id}"
         if run.log is not None:
             yield run.log, f"the log of run {run.id}"
+    forgotten = ledger.datasets.forgotten()
     for dataset in _datasets(project):
         yield dataset, f"data set {dataset[:19]}"
         if project.objects.has(dataset):
             manifest: dict[str, Any] = json.loads(project.objects.get(dataset))
-            for name, digest in digests_within({part: manifest.get(part) for part in PARTS}):
+            parts = MEMORY if dataset in forgotten else PARTS
+            for name, digest in digests_within({part: manifest.get(part) for part in parts}):
                 yield digest, f"{name} of data set {dataset[:19]}"
     for version in ledger.registry.versions(project.name):
+        if version.is_forgotten:
+            continue
         yield version.bundle, f"the bundle of {version}"
         if version.report is not None:
             yield version.report, f"the report of {version}"

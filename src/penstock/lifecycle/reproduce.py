@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import NotFound, ProjectError
+from penstock.errors import Forgotten, NotFound, ProjectError
 from penstock.lifecycle.append import append
 from penstock.lifecycle.contract import check
 from penstock.lifecycle.evaluate import evaluate
@@ -133,6 +133,7 @@ def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] |
     Raises
     ------
     NotFound : there is no such run. ProjectError : it did not finish, or it is no run that can be done again.
+    Forgotten : the version of the data set that it took, or made, is forgotten.
     """
     record = project.ledger.get(run)
     if record.status != "done":
@@ -153,12 +154,27 @@ def reproduce_run(project: Project, run: str, *, progress: Callable[..., None] |
         )
     if not parts:
         raise NotFound(f"run {record.id} has no stages", why="its record lists none", way_out="name another run")
+    _refuse_forgotten(project, parts)
     with project.ledger.run(OPERATION, inputs={"reproduces": record.id}, project=project.name) as whole:
         found = _reproduced(project, record, parts, progress)
         whole.output("verdict", found.verdict)
         whole.output("differences", found.differences)
         whole.output("reproduced", found.reproduced)
     return found
+
+
+def _refuse_forgotten(project: Project, parts: list[RunRecord]) -> None:
+    """Nothing that took or made rows that are forgotten can be done again, nor may it bring them back."""
+    for part in parts:
+        for digest in (*part.inputs.values(), part.outputs.get("dataset")):
+            if isinstance(digest, str):
+                project.ledger.access.refuse_forgotten(digest)
+        if not part.key:
+            raise Forgotten(
+                f"what run {part.id} took is forgotten",
+                why="it was made of a version of the data set whose rows are gone for good",
+                way_out="reproduce a run of another version, as `penstock data log` lists them",
+            )
 
 
 def _reproduced(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from penstock.errors import AccessError, BadParameter, NotFound
+from penstock.errors import AccessError, BadParameter, Forgotten, NotFound
 from penstock.ledger import access
 from penstock.ledger.items import ItemVersion
 from penstock.ledger.ledger import Ledger
@@ -50,6 +50,33 @@ class LedgerDataContract:
         assert add(ledger, b"1", message="again") == (first, False)
         add(ledger, b"22")
         assert add(ledger, b"1")[0].number == 3
+
+    def test_a_forgotten_data_set_stays_known_and_cannot_be_read(self, open_ledger: OpenLedger) -> None:
+        """With who, when and why; until it is made again. Runs that took it keep their digests, and say nothing else of it."""
+        ledger = open_ledger()
+        ledger.datasets.add(
+            VERSION, None, {"path": "a.csv"}, details={"rows": {"train": 3}, "warnings": ["'Ada' is rare"]}
+        )
+        ledger.datasets.set_head("shop", VERSION)
+        with ledger.run("recipe", inputs={"dataset": VERSION}) as run:
+            digest = run.keep("recipe", b"Ada")
+            run.output("warnings", ["'Ada' is rare"])
+        forgotten = ledger.datasets.forget(VERSION, {"rows": {"train": 3}})
+        ledger.audit.append(access.FORGOTTEN, VERSION, {"why": "she asked us to"})
+        ledger.strip(run.id, artifacts=["recipe"], outputs={"warnings": []})
+        ledger.scrub()
+        other = open_ledger()
+        assert other.datasets.get(VERSION) == forgotten
+        assert (other.datasets.forgotten(), other.datasets.heads()) == ({VERSION}, {"shop": VERSION})
+        assert other.datasets.forget(VERSION, {}).forgotten_at == forgotten.forgotten_at
+        with pytest.raises(Forgotten, match="she asked us to"):
+            other.access.read(VERSION, part="train")
+        record = other.get(run.id)
+        assert (record.artifacts, record.outputs, record.key) == ({}, {"warnings": []}, "")
+        assert digest in {row.digest for row in other.ask("SELECT digest FROM run_outputs")}
+        again = other.datasets.add(VERSION, None, {"path": "b.csv"})
+        assert (again.forgotten_at, again.number, again.source) == (None, forgotten.number, {"path": "b.csv"})
+        other.access.read(VERSION, part="train")
 
     def test_adds_at_once_get_numbers_of_their_own(self, open_ledger: OpenLedger) -> None:
         """No gap, none twice."""

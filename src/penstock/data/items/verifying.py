@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import DamagedStore, NotFound
 from penstock.experiments.keeping.needed import led_to
 from penstock.experiments.looking.run_files import size_text
+from penstock.ledger.schema import json_value
 from penstock.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ DAMAGED, MISSING = "damaged", "missing"
 
 @dataclass(frozen=True)
 class Hurt:
-    """Something that cannot be read in full. `kind`: ``item``, ``data set``, ``model`` or ``run``; `files`: of an item, those hurt."""
+    """Something that cannot be read in full. `kind`: ``item``, ``data set``, ``forgotten data set`` (what stays of it), ``model`` or ``run``; `files`: of an item, those hurt."""
 
     kind: str
     name: str
@@ -161,8 +162,11 @@ def _hurt(workspace: Workspace, wrong: dict[str, str], only: str | None) -> list
     if only is not None:
         return found
     for record in ledger.datasets.log():
-        found += _of_list(objects, "data set", record.digest, record.digest, wrong)
-    for row in ledger.ask("SELECT name, version, bundle, report FROM model_versions ORDER BY name, version"):
+        kind = "data set" if record.forgotten_at is None else "forgotten data set"
+        found += _of_list(objects, kind, record.digest, record.digest, wrong)
+    for row in ledger.ask("SELECT name, version, bundle, report, details FROM model_versions ORDER BY name, version"):
+        if "forgotten" in json_value(row.details):
+            continue
         digests = [digest for digest in (row.bundle, row.report) if digest]
         wrong.update({digest: MISSING for digest in digests if not objects.has(digest)})
         bad = _below(objects, digests, wrong)
@@ -183,7 +187,7 @@ def _hurt(workspace: Workspace, wrong: dict[str, str], only: str | None) -> list
 
 def _of_list(objects: ObjectStore, kind: str, name: str, digest: str, wrong: dict[str, str]) -> list[Hurt]:
     """An item or a data set: it needs its list, and all objects that this names."""
-    from penstock.data.versions import stored_objects
+    from penstock.data.versions import stays_of, stored_objects
     from penstock.objects.tree import named_objects, read_tree
 
     if wrong.get(digest) == DAMAGED:
@@ -194,7 +198,7 @@ def _of_list(objects: ObjectStore, kind: str, name: str, digest: str, wrong: dic
             tree = read_tree(objects, digest)
             needed = tree.objects()
         else:
-            tree, needed = None, stored_objects(objects, digest)
+            tree, needed = None, (stored_objects if kind == "data set" else stays_of)(objects, digest)
     except NotFound:
         if kind != "item" or not objects.has(digest):
             wrong[digest] = MISSING

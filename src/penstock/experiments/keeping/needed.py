@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from penstock.errors import NotFound
@@ -38,15 +38,28 @@ def objects_of(objects: ObjectStore, records: Iterable[RunRecord]) -> set[str]:
     return found
 
 
-def needed_objects(ledger: Ledger, objects: ObjectStore, *, without: set[str]) -> set[str]:
-    """Every object that something in the ledger leads to, but for the given runs.
+def needed_objects(
+    ledger: Ledger,
+    objects: ObjectStore,
+    *,
+    without: set[str],
+    forgotten: Collection[str] = (),
+    models: Collection[tuple[str, int]] = (),
+) -> set[str]:
+    """Every object that something in the ledger leads to, but for the given runs, models, and the rows of versions that are forgotten.
 
     Lists of objects (trees, manifests of data sets, bundles and other JSON) are read and followed.
+
+    Parameters
+    ----------
+    forgotten : versions of the data set beside those that the ledger says are. models : (name, version), whose bundles and reports go.
 
     Raises
     ------
     DamagedStore : such a list is damaged: what it leads to cannot be told.
     """
+    lost = ledger.datasets.forgotten() | frozenset(forgotten)
+    rows = _rows_of(objects, lost)
     plain: set[str] = set()
     lists: set[str] = set()
     for row in ledger.ask("SELECT run, name, digest, media FROM run_outputs"):
@@ -57,15 +70,33 @@ def needed_objects(ledger: Ledger, objects: ObjectStore, *, without: set[str]) -
             lists.add(row.digest)
     plain |= {r.log for r in ledger.ask("SELECT id, log FROM runs WHERE log IS NOT NULL") if r.id not in without}
     for query in (
-        "SELECT digest AS a, manifest AS b, source || details AS c FROM datasets",
-        "SELECT object AS a, dataset AS b, key_id AS c FROM envelopes",
-        "SELECT bundle AS a, report AS b, details || metrics || overrides || dataset AS c FROM model_versions",
-        "SELECT NULL AS a, NULL AS b, details AS c FROM experiments",
-        "SELECT digest AS a, NULL AS b, details AS c FROM data_items",
+        "SELECT digest AS a, manifest AS b, CASE WHEN forgotten_at IS NULL THEN source || details ELSE details END AS c, digest AS d FROM datasets",
+        "SELECT object AS a, dataset AS b, key_id AS c, '' AS d FROM envelopes",
+        "SELECT bundle AS a, report AS b, details || metrics || overrides || dataset AS c, name || '@' || version AS d FROM model_versions",
+        "SELECT NULL AS a, NULL AS b, details AS c, '' AS d FROM experiments",
+        "SELECT digest AS a, NULL AS b, details AS c, '' AS d FROM data_items",
     ):
+        gone = {*forgotten, *(f"{name}@{version}" for name, version in models)}
         for row in ledger.ask(query):
-            lists |= {d for d in (row.a, row.b) if is_digest(d)} | set(_mentioned(row.c or ""))
-    return plain | followed(objects, lists)
+            if row.d in gone:
+                lists |= {row.a} if row.d in lost else set()
+                continue
+            lists |= {d for d in (row.a, row.b) if is_digest(d)} - rows | set(_mentioned(row.c or ""))
+    return plain | followed(objects, lists, forgotten=lost)
+
+
+def _rows_of(objects: ObjectStore, forgotten: Iterable[str]) -> set[str]:
+    """Digests of the rows, sealed ones too, of versions that are forgotten, and of what they were read from; others may have the same. (See `penstock.data.versions`.)"""
+    found: set[str] = set()
+    for digest in forgotten:
+        try:
+            manifest = _if_json(objects, digest)
+        except NotFound:
+            continue
+        if isinstance(manifest, dict):
+            rows = {name: manifest.get(name) for name in ("parts", "envelopes", "source")}
+            found |= {inner for _, inner in digests_within(rows)}
+    return found
 
 
 def mentioned_objects(ledger: Ledger, objects: ObjectStore, *, removed_before: str = "") -> set[str]:
@@ -82,6 +113,8 @@ def mentioned_objects(ledger: Ledger, objects: ObjectStore, *, removed_before: s
     from penstock.ledger.schema import tables
 
     found: set[str] = set()
+    forgotten = ledger.datasets.forgotten()
+    rows = _rows_of(objects, forgotten)
     for table, columns in tables().items():
         if table in ("events", "file_stats", "migrations", "locks", "secrets", "restrictions"):
             continue
@@ -91,18 +124,20 @@ def mentioned_objects(ledger: Ledger, objects: ObjectStore, *, removed_before: s
         for row in ledger.ask(query, {"before": removed_before} if where else None):
             for value in row:
                 if value and "sha256:" in value:
-                    found.update(_mentioned(value))
-    return followed(objects, found)
+                    found.update(_mentioned(value) if table != "envelopes" else set(_mentioned(value)) - rows)
+    return followed(objects, found, forgotten=forgotten)
 
 
-def followed(objects: ObjectStore, lists: set[str]) -> set[str]:
-    """Digests, and all that they lead to where they are JSON."""
+def followed(objects: ObjectStore, lists: set[str], *, forgotten: Collection[str] = ()) -> set[str]:
+    """Digests, and all that they lead to where they are JSON; of versions that are `forgotten` not their rows."""
     seen: set[str] = set()
     waiting = set(lists)
     while waiting:
         digest = waiting.pop()
         seen.add(digest)
         inner, last = led_to(objects, digest)
+        if digest in forgotten and inner:
+            inner, last = inner - _rows_of(objects, [digest]), False
         if last:
             seen |= inner
         else:

@@ -105,7 +105,7 @@ def purge_runs(workspace: Workspace, references: Sequence[str] = (), *, dry: boo
     if not chosen:
         return Purged([], 0, 0, planned=dry)
     with ledger.lock("purge"):
-        _refuse_while_running(workspace)
+        refuse_while_running(workspace)
         records = _with_inside(workspace, chosen)
         candidates = objects_of(workspace.objects, records.values())
         free = candidates - needed_objects(ledger, workspace.objects, without=set(records)) if candidates else set()
@@ -160,7 +160,7 @@ def _refuse_running(workspace: Workspace, ids: Sequence[str]) -> None:
         )
 
 
-def _refuse_while_running(workspace: Workspace) -> None:
+def refuse_while_running(workspace: Workspace) -> None:
     running = workspace.ledger.summaries(status="running", deleted=None, limit=1, columns=[])
     if running:
         raise ProjectError(

@@ -1,0 +1,240 @@
+"""`penstock data forget`: a version of the data set is let go of, with all that holds its rows, at once and for good.
+
+What it was, who forgot it and why, and what used it stay in the ledger. It says first what would go and what stays.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.data.references import find_version
+from penstock.errors import BadParameter, ProjectError
+from penstock.experiments.looking.run_files import size_text
+from penstock.ledger.access import FORGOTTEN
+from penstock.lifecycle.forgotten_files import copies_of_source, files_made_of
+from penstock.project.project import Project
+
+if TYPE_CHECKING:
+    from penstock.data.forgetting import Held
+    from penstock.ledger.datasets import DatasetRecord
+
+LOCK_WAIT_S = 3600.0
+
+
+@dataclass(frozen=True)
+class ForgottenVersion:
+    """What is gone of a version, or would be.
+
+    Attributes
+    ----------
+    rows : that it had, by part. objects, size_bytes : that nothing else needs. files : of the project's folder, relative to it.
+    models : whose bundles and reports are gone with it. runs : how many runs have no artifacts of it any more.
+    stays : what may still hold its values, and what to do about that.
+    planned : nothing was done.
+    """
+
+    version: str
+    digest: str
+    rows: dict[str, int]
+    objects: int
+    size_bytes: int
+    runs: int
+    models: list[str]
+    files: list[str]
+    stays: list[str]
+    planned: bool
+
+    exit_code = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def to_text(self) -> str:
+        rows = sum(self.rows.values())
+        lines = [
+            f"version {self.version} of the data set {'would be' if self.planned else 'is'} forgotten: {rows} rows, "
+            f"{self.objects} objects ({size_text(self.size_bytes)}), and what {self.runs} run{'' if self.runs == 1 else 's'} kept of them"
+        ]
+        lines += [f"  bundle and report of {model}" for model in self.models]
+        lines += [f"  {file}" for file in self.files]
+        lines += [f"stays: {one}" for one in self.stays]
+        lines.append(
+            "the ledger keeps what it was, who used it, and keyed fingerprints by which its rows are known again, but no value"
+        )
+        if self.planned:
+            lines.append("`penstock data forget ... --yes` does it; nothing brings it back")
+        return "\n".join(lines)
+
+
+@dataclass
+class _Plan:
+    record: DatasetRecord
+    held: Held
+    going: set[str] = field(default_factory=set)
+    size_bytes: int = 0
+    files: list[Path] = field(default_factory=list)
+    stays: list[str] = field(default_factory=list)
+
+
+def forget_version(
+    project: Project,
+    version: str,
+    *,
+    why: str = "",
+    keep_models: bool = False,
+    copy: bool = False,
+    dry: bool = True,
+) -> ForgottenVersion:
+    """Let go of a version of the data set for good, unless `dry`. One that is forgotten already is gone through again.
+
+    Parameters
+    ----------
+    keep_models : models that were trained on it keep their bundles and reports.
+    copy : the copy of its source in ``data/raw`` goes, too, where versions that stay were read from it.
+
+    Raises
+    ------
+    NotFound : there is no such version. BadParameter : it is one of a data item.
+    ProjectError : a project is at it, a model that was trained on it is deployed, or a run is going on. AccessError : it is restricted to others.
+    DamagedStore : a list of objects is damaged, so that what others need cannot be told. Nothing is forgotten then.
+    """
+    from penstock.experiments.keeping.trash import refuse_while_running
+
+    found = find_version(project.workspace, version)
+    if found.item is not None:
+        raise BadParameter(
+            f"{found.name} is a version of a data item",
+            why="`forget` is about versions of the data set; those of items go through a bin",
+            way_out=f"penstock data remove {found.name} --yes, then penstock data gc --removed 0 --yes",
+        )
+    ledger = project.ledger
+    projects = sorted({project.name, *ledger.datasets.heads()})
+    with ExitStack() as locks:
+        for name in (
+            "purge",
+            f"run {project.name}",
+            f"deploy {project.name}",
+            *(f"ingest {name}" for name in projects),
+        ):
+            locks.enter_context(ledger.lock(name, wait_s=LOCK_WAIT_S if name.startswith("ingest") else 0.0))
+        refuse_while_running(project.workspace)
+        ledger.access.require(found.digest, name=found.name, verb="forget")
+        plan = _planned(project, ledger.datasets.get(found.digest), keep_models=keep_models, copy=copy)
+        if not dry:
+            _forget(project, plan, why.strip(), keep_models=keep_models)
+    held = plan.held
+    return ForgottenVersion(
+        version=found.name,
+        digest=found.digest,
+        rows=plan.record.details.get("rows", {}),
+        objects=len(plan.going),
+        size_bytes=plan.size_bytes,
+        runs=len(held.runs),
+        models=[] if keep_models else [f"{name}@{number}" for name, number in sorted(held.models)],
+        files=[path.relative_to(project.root).as_posix() for path in plan.files],
+        stays=plan.stays,
+        planned=dry,
+    )
+
+
+def _planned(project: Project, record: DatasetRecord, *, keep_models: bool, copy: bool) -> _Plan:
+    from penstock.data.forgetting import held_in, objects_held
+    from penstock.objects.files import sha256_file
+
+    _refuse_in_use(project, record)
+    contract = project.contract_file
+    in_use = {sha256_file(contract)} if contract.is_file() else set()
+    plan = _Plan(record, held_in(project.ledger, record, models=not keep_models, in_use=in_use))
+    if not keep_models:
+        _refuse_deployed(project, plan.held)
+    plan.going = objects_held(project.ledger, project.objects, record, plan.held, models=not keep_models)
+    plan.size_bytes = sum(project.objects.stat(digest).size_bytes for digest in plan.going)
+    for files, stays in (
+        files_made_of(project, record, plan.held, keep_models=keep_models),
+        copies_of_source(project, record, copy=copy),
+    ):
+        plan.files += files
+        plan.stays += stays
+    if plan.held.scripts:
+        runs = ", ".join(plan.held.scripts[:5]) + (" ..." if len(plan.held.scripts) > 5 else "")
+        plan.stays.append(f"what other runs wrote that took it or its models ({runs}): it is theirs")
+    return plan
+
+
+def _forget(project: Project, plan: _Plan, why: str, *, keep_models: bool) -> None:
+    """The record first, in one step: killed after it, the same command goes on."""
+    from penstock.data.forgetting import plain_details, strip
+
+    ledger, record, held = project.ledger, plan.record, plan.held
+    models = [] if keep_models else sorted(held.models)
+    details = {
+        "why": why,
+        "rows": record.details.get("rows", {}),
+        "objects": len(plan.going),
+        "models": [f"{name}@{number}" for name, number in models],
+        "files": [path.relative_to(project.root).as_posix() for path in plan.files],
+    }
+    with ledger.together():
+        strip(ledger, project.objects, held, plan.going)
+        for name, number in models:
+            ledger.registry.update(name, number, forgotten=record.digest)
+            if ledger.registry.aliases(name).get("challenger") == number:
+                ledger.registry.set_alias(name, "challenger", None)
+        ledger.datasets.forget(record.digest, plain_details(record))
+        ledger.audit.append(FORGOTTEN, record.digest, details)
+    for digest in sorted(plan.going):
+        project.objects.delete(digest)
+    for path in plan.files:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    ledger.scrub()
+
+
+def _refuse_in_use(project: Project, record: DatasetRecord) -> None:
+    """A version that a project is at, or that the next step of a project reads."""
+    datasets = project.ledger.datasets
+    for name, head in datasets.heads().items():
+        line = datasets.log(head)
+        read = line[: 1 + next((i for i, r in enumerate(line) if r.source.get("kind") != "labelled"), len(line) - 1)]
+        if record.digest in {r.digest for r in read}:
+            raise ProjectError(
+                f"the project {name!r} is at the version {record.digest[7:19]}",
+                why="its rows are those that the next run reads"
+                if record.digest == head
+                else "the version that it is at is this one with labelled rows added",
+                way_out="take out of the source what is to be forgotten, or decide on its columns (`[privacy.columns]`), and `penstock run`: "
+                "that makes the next version; then forget this one",
+            )
+        own = record.digest in {r.digest for r in line}
+        if own and record.source.get("kind") == "labelled" and all(r.source.get("kind") != "labelled" for r in read):
+            raise ProjectError(
+                f"labelled rows of the version {record.digest[7:19]} are in no later version yet",
+                why="they are added to the version that the project is at by the next run",
+                way_out="penstock run, then forget it",
+            )
+
+
+def _refuse_deployed(project: Project, held: Held) -> None:
+    """Models that answer, stand by, or are about to."""
+    from penstock.serving.shelf import read_shelf
+    from penstock.serving.slots import read_slots
+
+    places = {entry.bundle: "stands on the shelf" for entry in read_shelf(project.serving_state).entries}
+    for slot, entry in read_slots(project.serving_state).slots.items():
+        places |= {} if entry is None else {entry.bundle: f"stands in the slot {slot}"}
+    for (name, number), (bundle, _) in sorted(held.models.items()):
+        champion = project.ledger.registry.aliases(name).get("champion") == number
+        where = places.get(bundle) or ("is the champion" if champion else None)
+        if where is not None:
+            raise ProjectError(
+                f"{name}@{number} was trained on this version, and {where}",
+                why="its bundle holds rows of the version as examples, and would go with it",
+                way_out="deploy other versions first, so that it neither answers nor stands by for `rollback` (`penstock models unshelve`); or let it keep what it "
+                "holds with --keep-models, and forget the version once more when it is replaced",
+            )

@@ -1,0 +1,242 @@
+"""A version of the data set that is forgotten: none of its values is to be read anywhere, and what used it is still known."""
+
+from __future__ import annotations
+
+import csv
+import random
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.lifecycle.test_privacy import leaks, opened_envelopes
+
+Cli = Callable[..., Any]
+N = 240
+
+
+def people(first: int, last: int) -> list[dict[str, str]]:
+    """Each row has a text that no other has, and one of four places, which are quoted in messages, contracts and models."""
+    rows = []
+    for i in range(first, last):
+        dice = random.Random(i)
+        x = dice.gauss(0, 1)
+        place = f"Zqplace{dice.randrange(4)}town"
+        y = "yes" if x + (place == "Zqplace0town") > 0.2 else "no"
+        rows.append({"id": f"row-{i:05d}", "remark": f"Zqremark{i:05d}", "place": place, "x": f"{x:.5f}", "y": y})
+    return rows
+
+
+PLANTED = {f"Zqremark{i:05d}": "a remark" for i in range(N)} | {f"Zqplace{i}town": "a place" for i in range(4)}
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def decide(project: Path, action: str) -> None:
+    """What becomes of both columns."""
+    path = project / "penstock.toml"
+    text = re.sub(r'(?m)^(remark|place) = ".*"$', rf'\1 = "{action}"', path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
+
+
+def versions(project: Path, penstock: Cli) -> list[str]:
+    """Digests, oldest first."""
+    return [one["digest"] for one in reversed(penstock(project, "data", "log").body["versions"])]
+
+
+@pytest.fixture(scope="module")
+def made(penstock: Cli, set_line: Cli, tmp_path_factory: Any) -> Path:
+    """A project whose first version and model have both columns, and whose second ones have neither. Nothing is forgotten yet."""
+    folder = tmp_path_factory.mktemp("forgetting")
+    source = write(folder / "people.csv", people(0, N))
+    keep = ("--privacy", "remark=keep", "--privacy", "place=keep")
+    new = penstock(folder, "new", "shop", "--data", str(source), "--target", "y", "--key", "id", "--kind", "remark=text", *keep)  # fmt: skip
+    assert new.code == 0, new
+    project = folder / "shop"
+    set_line(project, "search", 'learners = ["linear"]')
+    set_line(project, "search", "workers = 1")
+    assert penstock(project, "run", "--budget", "1 trials").code == 0
+    assert penstock(project, "data", "profile").code == 0
+    decide(project, "drop")
+    for file in ("contract.toml", "recipe.toml"):  # the user's own, made anew of what is let in
+        (project / file).unlink()
+    done = penstock(project, "run", "--budget", "1 trials")
+    assert done.code == 0, done
+    return project
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "shop"))
+
+
+def test_no_value_of_a_forgotten_version_is_to_be_read_anywhere(project: Path, penstock: Cli, tmp_path: Path) -> None:
+    """Not in objects, envelopes, the ledger's file, models, reports or the copy of the source; what used it is known as before."""
+    first, second = versions(project, penstock)
+    assert {"a remark", "a place"} <= {one.rpartition(": ")[2] for one in leaks(project, PLANTED)}
+    before = penstock(project, "data", "lineage", first).body
+    planned = penstock(project, "data", "forget", first[7:19], "--copy")
+    assert (planned.code, planned.body["planned"], planned.body["models"]) == (0, True, ["shop@1"])
+    assert penstock(project, "data", "lineage", first).body == before, "nothing is done without --yes"
+
+    done = penstock(project, "data", "forget", first[7:19], "--copy", "--yes", "--why", "they asked us to")
+    assert (done.code, done.body["planned"], sum(done.body["rows"].values())) == (0, False, N)
+    assert {"data/raw/people.csv", "models/v1", "reports/shop-v1.html"} <= set(done.body["files"])
+    assert leaks(project, PLANTED, opened_envelopes(project, tmp_path)) == []
+
+    after = penstock(project, "data", "lineage", first).body
+    assert after["forgotten"]["why"] == "they asked us to"
+    assert [(m["model"], m["version"], m["bundle"]) for m in after["models"]] == [
+        ("shop", 1, before["models"][0]["bundle"])
+    ]
+    assert [one["run"] for one in after["runs"]] == [one["run"] for one in before["runs"]]
+    held = penstock(project, "data", "lineage", first, "--row", "row-00007").body["row"]["versions"]
+    assert [one["digest"] for one in held] == [first, second], "fingerprints are keyed, and stay"
+    told = penstock(project, "data", "log").body["versions"]
+    assert [one["forgotten_at"] is None for one in told] == [True, False]
+    assert penstock(project, "data", "verify").body["wrong"] == []
+    assert penstock(project, "doctor").code == 0
+    assert penstock(project, "data", "gc", "--grace", "0").body["objects"] == 0
+
+
+def test_what_is_forgotten_is_refused_by_name(project: Path, penstock: Cli) -> None:
+    """With who, when and why: comparing, reproducing, deploying its model, a script's rows; the rest goes on as before."""
+    first, second = versions(project, penstock)
+    made_by = penstock(project, "data", "lineage", first).body
+    search = next(one["run"] for one in made_by["runs"] if one["operation"] == "search")
+    assert penstock(project, "data", "forget", first, "--yes", "--why", "they asked us to").code == 0
+    for line in (
+        ("data", "diff", first, second),
+        ("reproduce", search),
+        ("reproduce", made_by["comes_from"]["run"]),
+        ("deploy", "--version", "1"),
+    ):
+        done = penstock(project, *line)
+        assert (done.code, done.error["code"]) == (2, "forgotten"), line
+        assert "they asked us to" in done.error["why"]
+    again = penstock(project, "data", "forget", first, "--yes")
+    assert (again.code, again.body["objects"]) == (0, 0), "it can be gone through once more"
+    assert penstock(project, "run", "--budget", "1 trials").code == 0
+    assert penstock(project, "deploy", "--override", "a test").code == 0
+
+
+def test_rows_that_come_again_stand_where_they_stood(project: Path, penstock: Cli) -> None:
+    """The version itself comes back only where somebody says why; other ones are made as ever, and no row moves across the seal."""
+    first, second = versions(project, penstock)
+    assert penstock(project, "data", "forget", first, "--yes").code == 0
+    decide(project, "keep: it was a mistake")
+    refused = penstock(project, "run", "--budget", "1 trials")
+    assert (refused.code, refused.error["code"]) == (2, "forgotten")
+    assert "--override" in refused.error["try"]
+    assert versions(project, penstock) == [first, second]
+    back = penstock(project, "run", "--budget", "1 trials", "--override", "the request was taken back")
+    assert back.code == 0, back
+    third = back.body["dataset"]
+    assert third not in (first, second)
+    assert parts_of(project, third) == parts_of(project, second) == parts_of(project, first)
+
+
+def parts_of(project: Path, digest: str) -> dict[bytes, tuple[int, int]]:
+    """Fingerprint of each row -> its part and envelope."""
+    from penstock.data.versions import load_memory, load_version
+    from penstock.project.project import Project
+
+    opened = Project(project)
+    memory = load_memory(opened.objects, load_version(opened.objects, digest))
+    opened.ledger.close()
+    found = zip(memory.row, memory.part, memory.envelope, strict=True)
+    return {row.tobytes(): (int(part), int(envelope)) for row, part, envelope in found}
+
+
+def test_what_is_in_use_is_not_forgotten(project: Path, penstock: Cli) -> None:
+    """The version that the project is at, and one whose model is deployed; its rows go all the same with --keep-models."""
+    first, second = versions(project, penstock)
+    for line in (("current",), (second, "--yes")):
+        refused = penstock(project, "data", "forget", *line)
+        assert (refused.code, refused.error["code"]) == (2, "project")
+    assert penstock(project, "deploy", "--version", "1", "--override", "a test").code == 0
+    refused = penstock(project, "data", "forget", first, "--yes")
+    assert (refused.code, refused.error["code"]) == (2, "project")
+    assert "--keep-models" in refused.error["try"]
+    assert penstock(project, "data", "diff", first, second).code == 0, "nothing was forgotten"
+    kept = penstock(project, "data", "forget", first, "--keep-models", "--yes")
+    assert (kept.code, kept.body["models"]) == (0, [])
+    assert any("shop@1" in one for one in kept.body["stays"])
+    assert any("data/raw/people.csv" in one for one in kept.body["stays"])
+    assert (project / "models/v1/examples.json").is_file()
+    assert penstock(project, "data", "verify").body["wrong"] == []
+    assert penstock(project, "data", "diff", first, second).error["code"] == "forgotten"
+
+
+def test_a_forgetting_that_is_killed_is_finished_by_the_same_command(
+    project: Path, penstock: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record comes first: nothing else is lost, and what is still there goes the next time."""
+    from penstock.lifecycle.data_forget import forget_version
+    from penstock.objects.local import LocalStore
+    from penstock.project.project import Project
+
+    first, second = versions(project, penstock)
+    deleted, delete = [], LocalStore.delete
+
+    def dying(store: LocalStore, digest: str) -> None:
+        if len(deleted) == 2:
+            raise KeyboardInterrupt
+        deleted.append(digest)
+        delete(store, digest)
+
+    monkeypatch.setattr(LocalStore, "delete", dying)
+    opened = Project(project)
+    with pytest.raises(KeyboardInterrupt):
+        forget_version(opened, first, copy=True, dry=False)
+    opened.ledger.close()
+    monkeypatch.undo()
+    assert penstock(project, "data", "diff", first, second).error["code"] == "forgotten"
+    assert penstock(project, "data", "verify").body["wrong"] == []
+    assert leaks(project, PLANTED) != []
+    assert penstock(project, "data", "forget", first, "--copy", "--yes").code == 0
+    assert leaks(project, PLANTED, opened_envelopes(project, tmp_path)) == []
+
+
+def test_what_a_database_answered_goes_with_the_only_version_that_took_it(penstock: Cli, tmp_path: Path) -> None:
+    """Encrypted as it is, and what it was cut into; that of the version that stays does not."""
+    from penstock.data.sources.snapshots import Snapshots
+    from penstock.lifecycle.visible import visible_parts
+    from penstock.project.project import Project
+
+    database = sqlite3.connect(tmp_path / "shop.sqlite")
+    database.execute("CREATE TABLE people (id TEXT, remark TEXT, place TEXT, x REAL, y TEXT)")
+    database.executemany("INSERT INTO people VALUES (?, ?, ?, ?, ?)", [list(row.values()) for row in people(0, N)])
+    database.commit()
+    database.close()
+    asked = ("--data", f"sqlite:///{tmp_path}/shop.sqlite", "--query", "SELECT * FROM people", "--target", "y")
+    kept = ("--key", "id", "--privacy", "remark=keep", "--privacy", "place=keep")
+    assert penstock(tmp_path, "new", "shop", *asked, *kept).code == 0
+    decide(tmp_path / "shop", "drop")
+    project = Project(tmp_path / "shop")
+    visible_parts(project)
+    first, second = versions(project.root, penstock)
+    assert penstock(project.root, "data", "forget", first, "--yes").code == 0
+    fetches = {fetch.outputs["snapshot"]: fetch for fetch in project.ledger.runs("fetch")}
+    stays = project.ledger.datasets.get(second).source["digest"]
+    assert [digest for digest in fetches if project.objects.has(digest)] == [stays]
+    assert len(fetches) == 2
+    snapshots = Snapshots(project.ledger)
+    (chunk,) = snapshots.load(stays).chunks
+    assert "Zqremark" not in str(snapshots.rows(snapshots.load(stays), 0).to_pydict())
+    assert project.objects.has(chunk)
+    sealed = [
+        row.digest for row in project.ledger.ask("SELECT digest FROM run_outputs WHERE name LIKE 'outputs.objects%'")
+    ]
+    assert [digest for digest in sealed if project.objects.has(digest)] == [chunk]
+    assert penstock(project.root, "data", "verify").body["wrong"] == []
+    project.ledger.close()
