@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 GATE = "contract"
 SHOWN = 20  # breaches of one message
-COUNTS = Path("cache") / "contract.npz"
+COUNTS = Path("cache") / "contract.counts"
 """What was counted of the files of a folder; where it is gone, all files are read."""
 
 

@@ -7,13 +7,12 @@ are is known from all files. Counts hold no rows that could be shown: where rows
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -26,11 +25,15 @@ from penstock.objects.digests import canonical_json
 from penstock.objects.files import write_atomic
 
 FORMAT = 1
+HASH = np.dtype("<u8")
+DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True)
 class Counted:
     """What was counted of files.
+
+    In its file: the SHA-256 of the rest, a line of JSON, and the hashes of values, 8 bytes each (little end first), column by column in the order of names.
 
     Attributes
     ----------
@@ -54,25 +57,32 @@ class Counted:
         """
         told = {
             "format": FORMAT, "of": self.of, "names": list(self.names), "files": dict(self.files),
-            "counts": dict(self.counts), "seen": list(self.seen),
+            "counts": dict(self.counts), "seen": {name: len(hashes) for name, hashes in self.seen.items()},
         }  # fmt: skip
-        written = io.BytesIO()
-        np.savez(written, np.frombuffer(canonical_json(told), np.uint8), *self.seen.values())
-        write_atomic(path, written.getvalue())
+        hashes = [self.seen[name].astype(HASH).tobytes() for name in sorted(self.seen)]
+        body = b"".join([canonical_json(told), b"\n", *hashes])
+        write_atomic(path, sha256(body).digest() + body)
 
     @classmethod
     def load(cls, path: Path) -> Counted | None:
         """What `save` wrote; None where there is nothing, it is damaged, or of another release: then everything is read, and written anew."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                told, *seen = (arrays[f"arr_{place}"] for place in range(len(arrays.files)))
-            plain = json.loads(told.tobytes())
-            if plain["format"] != FORMAT:
-                return None
-            by_name = dict(zip(plain["seen"], seen, strict=True))
-            return cls(plain["of"], tuple(plain["names"]), plain["files"], plain["counts"], by_name)
-        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile):
+            written = path.read_bytes()
+        except OSError:
             return None
+        body = written[DIGEST_BYTES:]
+        if sha256(body).digest() != written[:DIGEST_BYTES]:
+            return None
+        line, _, hashes = body.partition(b"\n")
+        told = json.loads(line)
+        if told["format"] != FORMAT:
+            return None
+        names = sorted(told["seen"])
+        ends = np.cumsum([told["seen"][name] for name in names], dtype=np.int64)
+        parts = np.split(np.frombuffer(hashes, HASH).astype(np.uint64), ends[:-1])
+        return cls(
+            told["of"], tuple(told["names"]), told["files"], told["counts"], dict(zip(names, parts, strict=False))
+        )
 
 
 def check_grown(contract: Contract, source: Source, may_show: MayShow, kept: Path, of: str, **how: Any) -> Checked:
