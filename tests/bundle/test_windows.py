@@ -72,3 +72,20 @@ def test_a_deviation_is_the_usual_one() -> None:
     one, ten = np.zeros(1, np.int64), np.full(1, 10, np.int64)
     assert over_windows("std", np.full(10, 0.1), one, ten).tolist() == [0.0]
     assert over_windows("std", np.array([1.7e308, -1.7e308] * 5), one, ten).tolist() == [float("inf")]
+
+
+@pytest.mark.parametrize("reach", [5, 90])
+@pytest.mark.parametrize("take", TAKES)
+def test_windows_that_are_worked_out_in_turns_say_the_same(
+    monkeypatch: pytest.MonkeyPatch, take: str, reach: int
+) -> None:
+    """In whatever order they come, and whether they reach a little or almost everything."""
+    dice = np.random.default_rng(0)
+    series = np.where(dice.random(200) < 0.1, np.nan, dice.normal(size=200))
+    ends = dice.permutation(np.arange(200))
+    starts = np.maximum(ends - dice.integers(0, reach, 200), 0)
+    whole = over_windows(take, series, starts, ends)
+    monkeypatch.setattr(windows, "_AT_ONCE", 16)
+    turns = list(windows._in_turns(len(series), starts, ends))
+    assert (len(turns) > 1) is (reach == 5)
+    assert over_windows(take, series, starts, ends).tobytes() == whole.tobytes()

@@ -109,3 +109,22 @@ def test_predict_takes_the_past_from_another_file(penstock: Cli, made: Path, tmp
         with output.open() as answers:
             told.append([row["p_yes"] for row in csv.DictReader(answers)])
     assert told[0][-10:] == told[1]
+
+
+def test_a_recipe_is_applied_a_batch_at_a_time(
+    penstock: Cli, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of every batch see those of the batches before, as in one table; a table without the columns that are read has no past."""
+    rows = [{name: value for name, value in row.items() if name != "y"} for row in sales(90)]
+    file, told = write(tmp_path / "later.csv", rows), []
+    for cells in (4_000_000, 21):
+        monkeypatch.setattr("penstock.data.source.BATCH_CELLS", cells)
+        output = tmp_path / f"{cells}.csv"
+        assert penstock(made, "recipe", "apply", str(file), "--output", str(output)).body["rows"] == 90
+        told.append(output.read_text())
+    assert told[0] == told[1]
+    with (tmp_path / "21.csv").open() as features:
+        found = list(csv.DictReader(features))
+    assert [row["before"] for row in found[3:]] == [row["price"] for row in found[:-3]]
+    other = write(tmp_path / "other.csv", [{"z": "1"}, {"z": "2"}])
+    assert penstock(made, "recipe", "apply", str(other), "--output", str(tmp_path / "z.csv")).body["rows"] == 2

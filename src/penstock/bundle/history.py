@@ -6,7 +6,7 @@ so that they do not depend on what else is in a table: a row with its history se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +24,7 @@ from penstock.errors import RequestError
 
 SECOND = 1_000_000
 TAKES = ("lag", *OVER_WINDOWS, "count", "since")
+_AT_ONCE = 1 << 16  # rows
 MOST_ROWS = 10_000
 """History rows that one request may carry."""
 
@@ -103,7 +104,8 @@ class History:
         for level in np.unique(rank[rank >= 0]).tolist():
             wanted, seen = np.flatnonzero(rank == level), np.flatnonzero((rank >= 0) & (rank <= level))
             for past in self.columns:
-                found[past.name][wanted] = _look_back(past, table.take(seen), table.take(wanted))
+                needed = table.select(past.needs)
+                found[past.name][wanted] = _look_back(past, needed.take(seen), needed.take(wanted))
         return found
 
     def onto(self, frame: Frame) -> Frame:
@@ -248,8 +250,16 @@ def _groups(past: Past, frame: Frame) -> dict[Any, np.ndarray]:
     rows = np.flatnonzero(known)
     if not past.by:
         return {(): rows} if len(rows) else {}
-    keys: Iterable[Any] = zip(*(frame[name][rows].tolist() for name in past.by), strict=True)
-    found: dict[Any, list[int]] = {}
-    for row, key in zip(rows.tolist(), keys, strict=True):
-        found.setdefault(key, []).append(row)
-    return {key: np.array(members, np.int64) for key, members in found.items()}
+    number: dict[Any, int] = {}
+    codes = np.fromiter((number.setdefault(key, len(number)) for key in _keys(past, frame, rows)), np.int64, len(rows))
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(number)))
+    rows = rows[order]
+    return dict(zip(number, np.split(rows, ends[:-1]), strict=True)) if number else {}
+
+
+def _keys(past: Past, frame: Frame, rows: np.ndarray) -> Iterator[Any]:
+    """The key of each of some rows; of all rows together Python's objects would take more than the rows do."""
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        yield from zip(*(frame[name][some].tolist() for name in past.by), strict=True)

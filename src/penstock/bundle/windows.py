@@ -6,6 +6,7 @@ What comes out is what one window alone would give, to the last bit: sums and va
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import accumulate
 from math import fsum, sqrt
 from operator import lshift, mul
@@ -13,6 +14,8 @@ from operator import lshift, mul
 import numpy as np
 
 _NARROW = 16  # values of a window, on average, up to which adding them up is faster than anything clever
+_AT_ONCE = 1 << 14  # windows
+_READ_AGAIN = 4  # times that each value may be read, on average
 _HUGE = 2.0**960  # of such values, sums may pass beyond float64 on their way
 _DIGITS = 53  # binary ones of a float64
 TAKES = ("mean", "sum", "min", "max", "std")
@@ -30,6 +33,30 @@ def over_windows(take: str, values: np.ndarray, starts: np.ndarray, ends: np.nda
     >>> [over_windows(take, series, np.array([0, 1, 1]), np.array([4, 4, 2])).tolist() for take in ("sum", "max")]
     [[6.0, 5.0, 0.0], [3.0, 3.0, nan]]
     """
+    found = np.empty(len(starts))
+    for these, begin, end in _in_turns(len(values), starts, ends):
+        found[these] = _over(take, values[begin:end], starts[these] - begin, ends[these] - begin)
+    return found
+
+
+def _in_turns(n: int, starts: np.ndarray, ends: np.ndarray) -> Iterator[tuple[np.ndarray | slice, int, int]]:
+    """Some windows at a time, and from where to where they reach; all at once where they are few, or reach so far that values would be
+    read again and again. What is worked out takes some 150 bytes a value: of a long series as much more than the series."""
+    if len(starts) <= _AT_ONCE:
+        yield slice(None), 0, n
+        return
+    order = np.argsort(ends, kind="stable")
+    turns = [order[start : start + _AT_ONCE] for start in range(0, len(order), _AT_ONCE)]
+    reach = [(int(starts[turn].min()), int(ends[turn].max())) for turn in turns]
+    if sum(end - begin for begin, end in reach) > _READ_AGAIN * n:
+        yield slice(None), 0, n
+        return
+    for turn, (begin, end) in zip(turns, reach, strict=True):
+        yield turn, begin, end
+
+
+def _over(take: str, values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """As `over_windows`, of all windows at once."""
     there = ~np.isnan(values)
     before = np.concatenate([[0], np.cumsum(there)])  # of how many values that are there each place comes
     present, a, b = values[there], before[starts], before[ends]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from penstock.bundle.values import class_text
 from penstock.data import fingerprints as prints
 from penstock.data.append_dealing import deal_traffic
 from penstock.data.changes import diff_of
-from penstock.data.memory import RowMemory
+from penstock.data.memory import RowMemory, give_back
 from penstock.data.relabel import Corrections, Relabelled, relabel
 from penstock.data.seal import unsealed
 from penstock.data.split import LEFT_OUT, PARTS, TEST, TRAIN, VALID, SplitSettings
@@ -166,6 +166,8 @@ def _append(
         frame, y, hashes, content = frame.take(added_rows), y[added_rows], hashes[added_rows], content[added_rows]
         asked_at = None if asked_at is None else asked_at[added_rows]
     dealt = deal_traffic(ledger, objects, old, frame, y, asked_at, hashes, content, memory, key, first_new, as_of)
+    memory, now = memory.without_index(), replace(now, memory=now.memory.without_index())
+    give_back()
     parts, envelope = dealt.parts, dealt.envelope
 
     manifest = dict(old.manifest)
@@ -188,6 +190,7 @@ def _append(
     if old.split.how == "time" or not tells_parts(old.decoder, old.split):
         unplaced = int((parts == LEFT_OUT).sum())
         within_gap -= unplaced
+    corrected = int(now.done.sum())
     joined = RowMemory.joined(
         now.memory,
         RowMemory.of(
@@ -199,7 +202,10 @@ def _append(
             envelope=envelope,
         ),
     )
+    del now  # it may be another memory of all rows
+    give_back()
     remembered = store_memory(objects, joined, old, memory)
+    give_back()
     version = DatasetVersion(
         {
             **manifest,
@@ -230,9 +236,7 @@ def _append(
         ledger, objects, version, source=source, details=details, project=project, run=run,
         first_new=None if made is not None else first_new,
     )  # fmt: skip
-    return AppendResult(
-        version, added, left_out, dealt.returned, int(now.done.sum()), within_gap, unplaced, dealt.by_request
-    )
+    return AppendResult(version, added, left_out, dealt.returned, corrected, within_gap, unplaced, dealt.by_request)
 
 
 def unplaced_told(rows: int, split: SplitSettings) -> str:

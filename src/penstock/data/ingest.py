@@ -30,7 +30,7 @@ from penstock.data.history import finding_of, looked_back, needed, thin_past, wi
 from penstock.data.infer import check_names
 from penstock.data.infer_gathered import infer_gathered
 from penstock.data.lineages import redealt_from
-from penstock.data.memory import RowMemory
+from penstock.data.memory import RowMemory, give_back
 from penstock.data.outcomes import leave_out_unknown_classes, outcomes_of
 from penstock.data.privacy.applying import (
     NONE,
@@ -255,7 +255,7 @@ class _Work:
             gathered = replace(gathered, remnants=None)
         del remnants  # of many rows it is much
         del gatherer
-        _give_back()
+        give_back()
         personal = self._personal(gathered, grown)
         target = gathered.kept[request.target].encoded()
 
@@ -290,7 +290,7 @@ class _Work:
         known_by, columns = {"row": dealt.row, "group": dealt.group[:, 0]}, dealt.columns
         gathered = gathered.dealt()
         del dealt, outcomes, labelled, target  # of many rows each is much
-        _give_back()
+        give_back()
 
         lineage = parent.lineage if parent else request.key
         rows = Rows(y, parts, envelope, behind)
@@ -303,7 +303,7 @@ class _Work:
         self.warnings += unreadable.told(quiet)
         self.unreadable = unreadable.training if grown is None else grown.unreadable(unreadable.training)
         stored = writer.close()
-        _give_back()
+        give_back()
         of_target = [prints.value_hashes(part, key) for part in gathered.kept[request.target].parts()]
         n_rows = gathered.n_rows + (0 if grown is None else grown.n_rows)
         del gathered, behind, y, rows
@@ -395,10 +395,3 @@ class _Work:
         except NotFound:
             self.warnings.append("the fingerprints of the version before are lost: what changed is not known")
             return None
-
-
-def _give_back() -> None:
-    """What Arrow has kept for later goes back to the system: the arrays that follow need it."""
-    import pyarrow as pa
-
-    pa.default_memory_pool().release_unused()

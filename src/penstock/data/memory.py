@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,10 @@ class RowMemory:
     def joined(cls, one: RowMemory, other: RowMemory) -> RowMemory:
         count = np.concatenate([one.count, other.count])
         return cls.grouped({name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in ALIKE}, count)
+
+    def without_index(self) -> RowMemory:
+        """The same, for when no more rows are asked for: what they are found by takes as much again."""
+        return replace(self)
 
     def added_up(self) -> RowMemory:
         """The same where entries that are alike are one; of rows that were left out and are gone nothing is left."""
@@ -179,11 +183,13 @@ class RowMemory:
 
 def _lanes(column: pa.ChunkedArray) -> np.ndarray:
     """16-byte values as uint64, shape (m, 2)."""
-    found = [np.empty((0, 2), dtype=np.uint64)]
+    found = []
     for chunk in column.chunks:
         raw = np.frombuffer(chunk.buffers()[1], dtype="<u8").astype(np.uint64, copy=False).reshape(-1, 2)
         found.append(raw[chunk.offset : chunk.offset + len(chunk)])
-    return np.concatenate(found)
+    if len(found) == 1:  # as it lies there: of many rows a copy is much
+        return found[0]
+    return np.concatenate(found) if found else np.empty((0, 2), dtype=np.uint64)
 
 
 def _alike(*columns: np.ndarray) -> np.ndarray:
@@ -198,6 +204,13 @@ def _alike(*columns: np.ndarray) -> np.ndarray:
             first[:] = mix(first ^ bits)
             second[:] = mix(second + bits + np.uint64(0x9E3779B97F4A7C15))
     return lanes
+
+
+def give_back() -> None:
+    """What Arrow has kept for later goes back to the system: the arrays that follow need it."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def entries_bytes(table: pa.Table) -> bytes:

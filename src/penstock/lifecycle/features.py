@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,11 @@ from penstock.project.project import Project
 if TYPE_CHECKING:
     import numpy as np
 
+    from penstock.bundle.decoder import Decoder
     from penstock.bundle.frame import Frame
-    from penstock.data.source import Batch
+    from penstock.data.source import Source
     from penstock.ledger.record import RunRecord
     from penstock.ledger.run import Run
-    from penstock.objects.tabular import ReadOptions
 
 OPERATION = "features"
 CHUNK_ROWS = 4_096
@@ -251,8 +251,8 @@ def apply(
 ) -> Applied:
     """Features of the rows of a table that is written as the declared source is, as CSV or Parquet; fitted on training rows.
 
-    The table is read, and the features are written, a batch at a time: it may be larger than memory. Only where the data set has columns that
-    look back are its rows taken together, as each sees the ones before it.
+    The table is read, and the features are written, a batch at a time: it may be larger than memory. Where the data set has columns that look
+    back it is read twice: what they read is held of all rows, as each sees the ones before it, and nothing else.
 
     Raises
     ------
@@ -260,6 +260,7 @@ def apply(
     """
     from penstock.data.append import find_returned
     from penstock.data.digits import kept
+    from penstock.data.sources.file import FileSource
     from penstock.data.versions import load_memory, load_version
     from penstock.lifecycle.ingest import declared_ingest
     from penstock.objects.tabular import ReadOptions
@@ -276,14 +277,14 @@ def apply(
     columns = None if declared["columns"] is None else tuple(declared["columns"])
     found = _Found()
     memory, decoder = load_memory(project.objects, version), version.keyed(project.ledger).decoder
+    source = FileSource(table, ReadOptions(**{**declared, "columns": columns}))
+    behind = _behind(decoder, source)
 
     def frames() -> Iterator[Frame]:
-        for batch in _batches(
-            table, ReadOptions(**{**declared, "columns": columns}), whole=version.decoder.history is not None
-        ):
+        for batch in source.batches():
             frame, problems = decoder.decode_columns(batch.columns)
-            if version.decoder.history is not None:
-                frame = version.decoder.history.onto(frame)
+            for name, values in behind.items():
+                frame.columns[name] = values[found.rows : found.rows + len(frame)]
             if not found.rows:
                 found.lost = tuple(
                     f"{name}: {told}"
@@ -318,14 +319,20 @@ class _Found:
     lost: tuple[str, ...] = ()  # of the first batch
 
 
-def _batches(table: Path, options: ReadOptions, *, whole: bool) -> Iterator[Batch]:
-    """The rows of a table a batch at a time, or all as one."""
-    from penstock.data.sources.file import FileSource, read
+def _behind(decoder: Decoder, source: Source) -> dict[str, np.ndarray]:
+    """The columns that look back, float64 (n,) by name: of rows that see all earlier ones of their table."""
+    from penstock.bundle.frame import Frame
 
-    if whole:
-        yield read(table, options)
-    else:
-        yield from FileSource(table, options).batches()
+    history = decoder.history
+    names = set() if history is None else {*history.names, *(name for past in history.columns for name in past.needs)}
+    if history is None or names.isdisjoint(source.names):
+        return {}
+    own = replace(decoder, columns=tuple(spec for spec in decoder.columns if spec.name in names), history=None)
+    read = (
+        own.decode_columns({name: batch.columns[name] for name in names & {*batch.names}}) for batch in source.batches()
+    )
+    frame = history.onto(Frame.concat([some for some, _ in read]))
+    return {name: frame[name] for name in history.names}
 
 
 def _write(project: Project, path: Path, fitted: Fitted, frames: Iterator[Frame]) -> None:
