@@ -61,6 +61,15 @@ def test_a_recipe_may_name_the_step_on_the_page(plug_in: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_files_of_the_page_can_be_installed(plug_in: Path) -> None:
+    """`pip install .` asks the builder, which refuses a folder of several modules that says nothing of them."""
+    pytest.importorskip("setuptools")
+    made = "from setuptools import build_meta; print(build_meta.prepare_metadata_for_build_wheel('.'))"
+    done = in_python(plug_in, "-c", made)
+    assert done.returncode == 0, done.stderr
+    assert (plug_in / done.stdout.split()[-1] / "entry_points.txt").is_file()
+
+
 HOUSE, _, SCRIPTS = PAGE.partition("## A script as a run")
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 
