@@ -23,7 +23,7 @@ class FileCheck:
     Attributes
     ----------
     test_rows : rows that this project knows as test rows; which ones is not told. None: nothing was ingested yet.
-    unreadable : values that cannot be read as the data set declares them.
+    unreadable : values that cannot be read as the newest version of the data set reads them.
     contract : name of the contract; None where there is none. rules : of it, that were looked at. breaches : what broke.
     """
 
@@ -70,7 +70,7 @@ class FileCheck:
             lines.append("  none of them is a test row of this project")
         if self.unreadable:
             values = "1 value" if self.unreadable == 1 else f"{self.unreadable} values"
-            lines.append(f"  {values} cannot be read as the data set declares them")
+            lines.append(f"  {values} cannot be read as the newest version of the data set reads them")
         if self.breaches:
             lines.append(
                 f"why it matters, and what to do: penstock explain-check {self.breaches[0].id}; "
