@@ -17,6 +17,7 @@ import pytest
 from penstock.bundle.decoder import Kind
 from penstock.bundle.kinds import Task
 from penstock.data.ingest import ingest
+from penstock.data.privacy.applying import Decisions
 from penstock.data.seal import envelopes, open_envelope, read_sealed, read_spent
 from penstock.data.source import Batch
 from penstock.data.sources.file import FileSource
@@ -345,15 +346,16 @@ def test_changed_removed_and_new_columns_are_told(stores: Stores) -> None:
 def test_a_column_of_which_nothing_can_be_read_any_more_is_refused(stores: Stores, name: str, written: str) -> None:
     """A version in which every number is missing is none that anybody asked for; one value that is read is enough. What may be personal is
     not quoted."""
+    kept = Decisions({}, kept=(name,))  # else a hint would wait for a decision
     lines = [f"{i}.5,{i % 2}" for i in range(60)]
-    stores.ingest(stores.write(f"{name},y\n" + "\n".join(lines) + "\n"), target="y")
+    stores.ingest(stores.write(f"{name},y\n" + "\n".join(lines) + "\n"), target="y", privacy=kept)
     euro = [f'"{written}",{i % 2}' for i in range(60)]
     with pytest.raises(SourceError) as refused:
-        stores.ingest(stores.write(f"{name},y\n" + "\n".join(euro) + "\n"), target="y")
+        stores.ingest(stores.write(f"{name},y\n" + "\n".join(euro) + "\n"), target="y", privacy=kept)
     assert f"none of 60 values of column {name!r} can be read as numeric" in refused.value.what
     assert (written in refused.value.what) is (name == "x")
     assert f'decimal.{name} = ","' in refused.value.way_out
-    some = stores.ingest(stores.write(f"{name},y\n" + "\n".join([*euro, "60,1"]) + "\n"), target="y")
+    some = stores.ingest(stores.write(f"{name},y\n" + "\n".join([*euro, "60,1"]) + "\n"), target="y", privacy=kept)
     assert any("60 values cannot be read" in warning for warning in some.warnings)
 
 

@@ -177,6 +177,37 @@ def test_what_is_in_use_is_not_forgotten(project: Path, penstock: Cli) -> None:
     assert penstock(project, "data", "diff", first, second).error["code"] == "forgotten"
 
 
+def test_a_model_that_only_stands_by_is_let_go_of(project: Path, penstock: Cli, serve: Cli) -> None:
+    """Its slot is emptied: there is nothing to go back to, and the live version answers on. (A change of a decision is none to compare across.)"""
+    first, _ = versions(project, penstock)
+    for version in ("1", "2"):
+        asked = ("--override", "a test", "--accept-spent", "a test") if version == "2" else ("--override", "a test")
+        deployed = penstock(project, "deploy", "--version", version, *asked)
+        assert deployed.code == 0, deployed
+    assert any("not compared with version 1" in one and "'place'" in one for one in deployed.body["warnings"])
+    assert penstock(project, "data", "forget", first).error["code"] == "project", "it is watched"
+    end_the_watch(project)
+    done = penstock(project, "data", "forget", first, "--copy", "--yes")
+    assert (done.code, done.body.get("emptied")) == (0, "shop@1"), done
+    served = serve(project)
+    assert len(served.predict([{"id": "a", "x": 1.5}])) == 1
+    served.close()
+    assert leaks(project, PLANTED) == []
+    back = penstock(project, "rollback")
+    assert (back.code, back.error["code"]) == (2, "serving")
+    assert penstock(project, "doctor").code == 0
+
+
+def end_the_watch(project: Path) -> None:
+    """As a server does in time."""
+    from penstock.serving.slots import read_slots
+    from penstock.serving.switching import end_watch
+
+    watch = read_slots(project / ".penstock/serving").watch
+    assert watch is not None
+    end_watch(project / ".penstock/serving", watch.number, by="watched: a test")
+
+
 def test_a_forgetting_that_is_killed_is_finished_by_the_same_command(
     project: Path, penstock: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

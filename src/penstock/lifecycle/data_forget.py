@@ -32,7 +32,7 @@ class ForgottenVersion:
     Attributes
     ----------
     rows : that it had, by part. objects, size_bytes : that nothing else needs. files : of the project's folder, relative to it.
-    models : whose bundles and reports are gone with it. runs : how many runs have no artifacts of it any more.
+    models : whose bundles and reports are gone with it. emptied : the one of them that stood by for `rollback`. runs : how many runs have no artifacts of it any more.
     stays : what may still hold its values, and what to do about that.
     planned : nothing was done.
     """
@@ -44,6 +44,7 @@ class ForgottenVersion:
     size_bytes: int
     runs: int
     models: list[str]
+    emptied: str | None
     files: list[str]
     stays: list[str]
     planned: bool
@@ -60,6 +61,8 @@ class ForgottenVersion:
             f"{self.objects} objects ({size_text(self.size_bytes)}), and what {self.runs} run{'' if self.runs == 1 else 's'} kept of them"
         ]
         lines += [f"  bundle and report of {model}" for model in self.models]
+        if self.emptied is not None:
+            lines.append(f"  its place in the slot that `rollback` goes back to: {self.emptied} stands by there")
         lines += [f"  {file}" for file in self.files]
         lines += [f"stays: {one}" for one in self.stays]
         lines.append(
@@ -78,6 +81,7 @@ class _Plan:
     size_bytes: int = 0
     files: list[Path] = field(default_factory=list)
     stays: list[str] = field(default_factory=list)
+    standing_by: str | None = None
 
 
 def forget_version(
@@ -101,6 +105,7 @@ def forget_version(
     NotFound : there is no such version. BadParameter : it is one of a data item.
     ProjectError : a project is at it, a model that was trained on it is deployed, or a run is going on. AccessError : it is restricted to others.
     DamagedStore : a list of objects is damaged, so that what others need cannot be told. Nothing is forgotten then.
+    ServingError : a server process does not let go of a model that stood by; only that is not forgotten yet.
     """
     from penstock.experiments.keeping.trash import refuse_while_running
 
@@ -135,6 +140,7 @@ def forget_version(
         size_bytes=plan.size_bytes,
         runs=len(held.runs),
         models=[] if keep_models else [f"{name}@{number}" for name, number in sorted(held.models)],
+        emptied=next((f"{n}@{v}" for (n, v), (bundle, _) in held.models.items() if bundle == plan.standing_by), None),
         files=[path.relative_to(project.root).as_posix() for path in plan.files],
         stays=plan.stays,
         planned=dry,
@@ -150,7 +156,7 @@ def _planned(project: Project, record: DatasetRecord, *, keep_models: bool, copy
     in_use = {sha256_file(contract)} if contract.is_file() else set()
     plan = _Plan(record, held_in(project.ledger, record, models=not keep_models, in_use=in_use))
     if not keep_models:
-        _refuse_deployed(project, plan.held)
+        plan.standing_by = _refuse_deployed(project, plan.held)
     plan.going = objects_held(project.ledger, project.objects, record, plan.held, models=not keep_models)
     plan.size_bytes = sum(project.objects.stat(digest).size_bytes for digest in plan.going)
     for files, stays in (
@@ -170,6 +176,8 @@ def _forget(project: Project, plan: _Plan, why: str, *, keep_models: bool) -> No
     from penstock.data.forgetting import plain_details, strip
 
     ledger, record, held = project.ledger, plan.record, plan.held
+    if plan.standing_by is not None:
+        _empty_slot(project, plan.standing_by)
     models = [] if keep_models else sorted(held.models)
     details = {
         "why": why,
@@ -196,6 +204,27 @@ def _forget(project: Project, plan: _Plan, why: str, *, keep_models: bool) -> No
     ledger.scrub()
 
 
+def _empty_slot(project: Project, bundle: str) -> None:
+    """Let `rollback` have nothing to go back to, and every server process let go of it."""
+    from penstock.serving.acknowledgements import wait_for_epoch
+    from penstock.serving.slots import read_slots
+    from penstock.serving.switching import empty_idle, prune_bundles
+
+    before = read_slots(project.serving_state)
+    idle = before.slots[before.idle]
+    state = empty_idle(project.serving_state, bundle, by="emptied: the version in it is forgotten")
+    if state is None or idle is None:  # a release or a watch has begun since, by a server's or another's hand
+        raise ProjectError(
+            "the slots have changed meanwhile",
+            why="what stood by for `rollback` does something else now",
+            way_out="run the same command again",
+        )
+    told = {"version": idle.version, "slot": state.idle, "epoch": state.epoch, "changed_at": state.changed_at}
+    project.ledger.audit.append("emptied", idle.model, told)
+    wait_for_epoch(project.serving_state, state.epoch, timeout_s=30.0)
+    prune_bundles(project.serving_state)
+
+
 def _refuse_in_use(project: Project, record: DatasetRecord) -> None:
     """A version that a project is at, or that the next step of a project reads."""
     datasets = project.ledger.datasets
@@ -220,14 +249,21 @@ def _refuse_in_use(project: Project, record: DatasetRecord) -> None:
             )
 
 
-def _refuse_deployed(project: Project, held: Held) -> None:
-    """Models that answer, stand by, or are about to."""
+def _refuse_deployed(project: Project, held: Held) -> str | None:
+    """Models that answer or are about to. One that only waits for a `rollback` is let go: its bundle is given back, if there is one."""
     from penstock.serving.shelf import read_shelf
     from penstock.serving.slots import read_slots
 
     places = {entry.bundle: "stands on the shelf" for entry in read_shelf(project.serving_state).entries}
-    for slot, entry in read_slots(project.serving_state).slots.items():
-        places |= {} if entry is None else {entry.bundle: f"stands in the slot {slot}"}
+    state, standing_by = read_slots(project.serving_state), None
+    for slot, entry in state.slots.items():
+        if entry is None:
+            continue
+        if slot == state.idle and state.release is None and state.watch is None and entry.bundle not in places:
+            standing_by = entry.bundle
+        else:
+            places[entry.bundle] = f"stands in the slot {slot}"
+    bundles = {bundle for bundle, _ in held.models.values()}
     for (name, number), (bundle, _) in sorted(held.models.items()):
         champion = project.ledger.registry.aliases(name).get("champion") == number
         where = places.get(bundle) or ("is the champion" if champion else None)
@@ -235,6 +271,7 @@ def _refuse_deployed(project: Project, held: Held) -> None:
             raise ProjectError(
                 f"{name}@{number} was trained on this version, and {where}",
                 why="its bundle holds rows of the version as examples, and would go with it",
-                way_out="deploy other versions first, so that it neither answers nor stands by for `rollback` (`penstock models unshelve`); or let it keep what it "
+                way_out="deploy another version first (`penstock models unshelve` takes it from the shelf); or let it keep what it "
                 "holds with --keep-models, and forget the version once more when it is replaced",
             )
+    return standing_by if standing_by in bundles else None

@@ -10,7 +10,7 @@ from penstock.bundle.runtime import Bundle
 from penstock.errors import DeclarationError, GateRefused, ProjectError, ServingError
 from penstock.lifecycle.bundles import bundle_of
 from penstock.lifecycle.check import check_declaration
-from penstock.lifecycle.exam import FEW_ROWS, Envelope, choose_envelope, examine, keep_report
+from penstock.lifecycle.exam import FEW_ROWS, Envelope, choose_envelope, examine, keep_report, told_of_champion
 from penstock.lifecycle.release import declared_guards, end, refuse_second_release
 from penstock.lifecycle.reproducible import reproducible, way_to_pass
 from penstock.lifecycle.results import DeployResult, RollbackResult
@@ -80,6 +80,7 @@ def deploy_version(
         }
         with project.ledger.run("deploy", inputs=inputs, params=params, project=project.name) as run:
             report = examine(project, chosen, bundle, envelope, run.id, reason)
+            untold = told_of_champion(project, chosen)
             for name, estimate in report.metrics.items():
                 run.metric(name, estimate.value, low=estimate.low, high=estimate.high)
             deployed = report.passed or reason is not None
@@ -114,6 +115,7 @@ def deploy_version(
             run=run.id,
             warnings=[
                 *_warnings(project, chosen, envelope, report.rows, accept_spent),
+                *untold,
                 *(_not_judged(project) if deployed else ()),
             ],
             watch_s=watch.watch_s if deployed and watch is not None else 0.0,

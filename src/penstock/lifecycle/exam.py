@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.bundle.kinds import Task
 from penstock.errors import SealError
 from penstock.lifecycle.bundles import packaging_run
+from penstock.lifecycle.comparable import not_compared, read_otherwise
 from penstock.lifecycle.evaluate import cost_facts, scores_of
 from penstock.lifecycle.judge import declared_gates, judged
 from penstock.lifecycle.reproducible import reproducible
@@ -187,15 +188,35 @@ def _baseline(project: Project, candidate: dict[str, Any], frame: Frame) -> np.n
 
 
 def _champion(project: Project, chosen: ModelVersion, bundle: Bundle) -> dict[str, Bundle]:
-    """The live version, where there is one that answers the same question."""
+    """The live version, where there is one that answers the same question, of the same rows."""
+    champion = _live(project, chosen)
+    if champion is None:
+        return {}
+    version, live = champion
+    same = (live.signature.task, live.signature.target) == (bundle.signature.task, bundle.signature.target)
+    return {f"champion, version {version}": live} if same and not _unlike(project, chosen, live) else {}
+
+
+def told_of_champion(project: Project, chosen: ModelVersion) -> list[str]:
+    """That the live version was not asked the same, where it reads what the rows do not hold any more."""
+    champion = _live(project, chosen)
+    unlike = [] if champion is None else _unlike(project, chosen, champion[1])
+    return [not_compared(champion[0], unlike)] if champion is not None and unlike else []
+
+
+def _live(project: Project, chosen: ModelVersion) -> tuple[int, Bundle] | None:
     from penstock.bundle.runtime import Bundle as Loaded
 
     live = read_slots(project.serving_state).live_entry
     if live is None or live.bundle == chosen.bundle:
-        return {}
-    champion = Loaded.load(project.serving_state / live.path)
-    same = (champion.signature.task, champion.signature.target) == (bundle.signature.task, bundle.signature.target)
-    return {f"champion, version {live.version}": champion} if same else {}
+        return None
+    return live.version, Loaded.load(project.serving_state / live.path)
+
+
+def _unlike(project: Project, chosen: ModelVersion, champion: Bundle) -> list[str]:
+    from penstock.data.versions import load_version
+
+    return read_otherwise(champion, load_version(project.objects, chosen.dataset).decoder)
 
 
 def _against_champion(report: Report) -> list[GateResult]:

@@ -12,6 +12,7 @@ from penstock.errors import ProjectError
 from penstock.feedback.labels import record_label_events
 from penstock.feedback.rows import labelled_rows
 from penstock.lifecycle.append import append_labelled, labels_within
+from penstock.lifecycle.comparable import not_compared, read_otherwise
 from penstock.lifecycle.contract import check_labelled
 from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.pipeline import train
@@ -42,6 +43,8 @@ def retrain_project(
     ProjectError : fewer new labels than ``[retrain] minimum_labels``.
     ServingError : nothing was deployed, so there is no champion.
     """
+    from penstock.data.versions import load_version
+
     champion, bundle = live_bundle(project)
     settings = project.declaration.retrain
     record_label_events(project)
@@ -66,6 +69,9 @@ def retrain_project(
             check_labelled(stages, rows, override)
             dataset = append_labelled(stages, dataset, rows)
         result = train(stages, dataset, budget=settings.budget if budget is None else budget, override=override)
+        unlike = read_otherwise(bundle, load_version(stages.context.objects, dataset).decoder)
+        if unlike:
+            return replace(result, warnings=[*result.warnings, not_compared(champion.version, unlike)])
         against = _compare(stages, dataset, result, champion, bundle)
         if not stages.nothing_to_do:
             stages.whole.output("champion", against)

@@ -9,9 +9,9 @@ from penstock.project.project import Project
 from penstock.serving.changes import GUARD, WATCHED, Change, read_changes
 from penstock.serving.slots import SlotState, read_slots
 
-EVENTS = ("deploy", "rollback", "release", "return", "watched")
+EVENTS = ("deploy", "rollback", "release", "return", "watched", "emptied")
 """Changes of slots.json, as the audit trail names them: `return` is made by a guard, or by a server that refused; `watched` is the end of
-a watch in which nothing came up."""
+a watch in which nothing came up; `emptied` is a slot whose version is forgotten, so that nobody goes back to it."""
 
 
 def settle(project: Project) -> list[str]:

@@ -177,10 +177,26 @@ def switch_back(state_dir: Path, *, by: str = "") -> SlotState:
             raise ServingError(
                 "there is no version to go back to",
                 why=f"the slot {before.idle!r} is empty: "
-                + ("one version was deployed" if before.live else "none was"),
+                + ("one version was deployed, or the one before is forgotten" if before.live else "none was"),
                 way_out="name another version: penstock deploy --version N",
             )
         return _write(folder, replace(before, live=before.idle, watch=None), before, by)
+
+
+def empty_idle(state_dir: Path, bundle: str, *, by: str = "") -> SlotState | None:
+    """Let nobody go back to a bundle that has to go: the other slot is empty then, and the live version stays as it is.
+
+    Returns
+    -------
+    the new state; None where the other slot does not hold it, or it is released, or stands by while the live version is watched.
+    """
+    folder = ServingFolder(state_dir)
+    with _changing(folder):
+        before = read_slots(state_dir)
+        idle = before.slots[before.idle]
+        if idle is None or idle.bundle != bundle or before.release is not None or before.watch is not None:
+            return None
+        return _write(folder, replace(before, slots={**before.slots, before.idle: None}), before, by)
 
 
 def restore(state_dir: Path, earlier: SlotState, refused: SlotState, *, by: str = "") -> SlotState:
