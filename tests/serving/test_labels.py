@@ -98,6 +98,32 @@ def test_a_request_is_read_once_for_all_labels_of_its_rows(tmp_path: Path, monke
     assert (code, why) == ("unknown-prediction", "that request had 5 rows")
 
 
+def test_a_server_knows_the_labels_of_the_predictions_labelled_last(tmp_path: Path) -> None:
+    """As many as fit its memory. What is sent again for another one is stored again, and the label that holds is the same: also where an
+    old one comes again, and where a correction came in between."""
+    ids = journalled(tmp_path, *[None] * 4)
+    book = LabelBook(tmp_path, most=2)
+
+    def sent(*items: Any) -> int:
+        result = judged(book, list(items), BINARY)
+        assert result.rejected == []
+        with JournalWriter(tmp_path) as writer:
+            writer.labels([label.to_json() for label in result.new])
+        book.decide(book.read([], BINARY))
+        assert len(book._labels) <= 2
+        return len(result.new)
+
+    old = {"id": ids[0], "label": "yes", "at": "2026-11-20"}
+    assert sent(old, {"id": ids[0], "label": "no", "at": "2026-11-21"}) == 2
+    assert sent({"id": ids[1], "label": "yes"}) == 1
+    assert sent(old) == 0  # still known
+    assert sent(*[{"id": one, "label": "no"} for one in ids[1:]]) == 3
+    before = {one: label.label for one, label in read_labels(tmp_path).items()}
+    assert sent(old) == 1
+    assert {one: label.label for one, label in read_labels(tmp_path).items()} == before == dict.fromkeys(ids, "no")
+    assert len(read_labels(tmp_path)) == 4
+
+
 def test_the_same_label_again_is_accepted_and_not_stored_twice(tmp_path: Path) -> None:
     """Importing a file twice, or sending a request again, changes nothing."""
     first, second = journalled(tmp_path, "a", "b")

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,9 @@ from penstock.serving.judges import Judge, Judges, ReadKey
 from penstock.serving.latest_keys import LatestKeys
 from penstock.serving.prediction_ids import PredictionId, parse_id
 from penstock.serving.scanning import JournalScan
+
+MOST_LABELLED = 500_000
+"""Predictions of which a server knows the labels, of those labelled last: some 250 MB of a worker."""
 
 _plain_key: ReadKey = column_reader(ColumnSpec("key", Kind.IDENTIFIER))
 _CLOCK_ERROR = timedelta(minutes=5)  # by which the clock of who labels may be ahead of this one
@@ -96,11 +100,14 @@ class LabelBook:
     ----------
     unknown : what becomes of labels whose prediction another server may have given. "keep" takes them by id, and none by key: which prediction
         of a key is the latest one, this journal alone cannot say.
+    most : labelled predictions that are known at a time, those labelled last; None: all. A label that is sent again for another one is
+        stored again, which changes no more than before: it holds, or it does not, by its `at`.
     """
 
-    def __init__(self, folder: Path, unknown: Literal["refuse", "keep"] = "refuse") -> None:
-        self.folder, self.unknown = folder, unknown
-        # Prediction id -> labels in the order of writing, each with the segment that it stands in and is forgotten with.
+    def __init__(self, folder: Path, unknown: Literal["refuse", "keep"] = "refuse", most: int | None = None) -> None:
+        self.folder, self.unknown, self.most = folder, unknown, most
+        # Prediction id -> labels in the order of writing, each with the segment that it stands in and is forgotten with; those of which
+        # something was written last at the end.
         self._labels: dict[str, list[tuple[int, Label]]] = {}
         self._scan, self._lock = JournalScan(folder), threading.Lock()
         self._keys = LatestKeys(folder)
@@ -253,7 +260,11 @@ class LabelBook:
     def _read_labels(self) -> None:
         for segment, payload in self._scan.new_payloads(b'{"kind":"label"'):
             for item in to_record(payload).labels:
-                self._labels.setdefault(item["id"], []).append((segment, Label(**item)))
+                self._labels[item["id"]] = [*self._labels.pop(item["id"], ()), (segment, Label(**item))]
+            if self.most is not None and len(self._labels) > self.most:
+                # Many at once: to find the first entry of a dictionary, one passes all that were taken out before it.
+                for prediction in list(islice(self._labels, len(self._labels) - self.most * 9 // 10)):
+                    del self._labels[prediction]
         if self._scan.has_lost():
             there = frozenset(self._scan.numbers)
             left = {one: [each for each in labels if each[0] in there] for one, labels in self._labels.items()}

@@ -21,7 +21,7 @@ from penstock.serving.guards import GuardWatch
 from penstock.serving.hosts import Hosts
 from penstock.serving.journal_writer import JournalWriter
 from penstock.serving.judges import judges_of
-from penstock.serving.labels import LabelBook, LabelResult, are_by_key
+from penstock.serving.labels import MOST_LABELLED, LabelBook, LabelResult, are_by_key
 from penstock.serving.metrics import Metrics
 from penstock.serving.models import Models
 from penstock.serving.remembered import RememberedRows
@@ -83,7 +83,7 @@ class Worker:
         self.journal = JournalWriter(ServingFolder(state_dir).journal, settings.journal)
         self.metrics = Metrics(state_dir, self._follower.acknowledgement.name, settings.objectives)
         self.callers = Callers(state_dir, self._follower.acknowledgement.name, consumers=settings.consumers)
-        self._labels = LabelBook(ServingFolder(state_dir).journal, settings.journal.unknown_labels)
+        self._labels = LabelBook(ServingFolder(state_dir).journal, settings.journal.unknown_labels, most=MOST_LABELLED)
         self.guards = GuardWatch(state_dir, self._arms)
         self._one_at_a_time, self._one_reads_keys = asyncio.Lock(), asyncio.Lock()
         self._few_look_up = asyncio.Semaphore(_LOOK_UPS)
