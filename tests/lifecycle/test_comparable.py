@@ -33,6 +33,6 @@ JOB = ColumnSpec("job", Kind.CATEGORICAL)
 def test_what_is_decoded_in_another_form_cannot_be_shown_to_both(now: tuple[ColumnSpec, ...], found: list[str]) -> None:
     """Kinds, decisions and origins count; how values are written does not."""
     of: Any = SimpleNamespace(columns=[SimpleNamespace(name="x"), SimpleNamespace(name="job")])
-    bundle = cast(Any, SimpleNamespace(signature=of, decoder=Decoder((X, JOB))))
-    assert read_otherwise(bundle, Decoder(now)) == found
+    bundle = cast(Any, SimpleNamespace(signature=of, decoder=Decoder((X, JOB), None)))
+    assert read_otherwise(bundle, Decoder(now, None)) == found
     assert all(repr(name) in not_compared(1, found) for name in found)
