@@ -30,7 +30,10 @@ def test_a_version_leads_to_models_reports_and_predictions_and_back(
     back = penstock(project, "lineage", "1").body
     assert found["digest"] in {edge["digest"] for edge in back["edges"]}
     assert found["row"] is None
-    assert found["batches"] == []
+    assert (found["batches"], found["looks"]) == ([], [])
+    assert penstock(project, "data", "profile").code == 0
+    (look,) = penstock(project, "data", "lineage", "current").body["looks"]
+    assert (look["verb"], look["who"], look["times"]) == ("data profile", access.account(), 1)
     asked = write_rows(tmp_path / "asked.csv", rows_of(30), "bought")
     for output in ("answers.csv", "answers/"):
         assert penstock(project, "predict", "--input", str(asked), "--output", output).code == 0

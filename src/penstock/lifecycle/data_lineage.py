@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.data.references import Reference, find_version
 from penstock.errors import BadParameter, NotFound
-from penstock.ledger.access import FORGOTTEN
+from penstock.ledger.access import FORGOTTEN, READ
 from penstock.project.workspace import Workspace
 
 if TYPE_CHECKING:
     from penstock.ledger.record import RunRecord
 
 NOT_SEEN = "sealed or left out"
+LOOKS = ("data profile", "data quality", "recipe suggest", "data checkout")
+"""Verbs that hand out rows, or tell of them, and record no run."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class DataLineage:
     later : versions that came of it. runs : that took it, by operation. models : registered versions that were trained on it.
     reports : of its models, of runs that judged one on it, and of looks at how these models do (`penstock monitor`).
     predictions : per model version that it trained: answered rows, first and last instant, from the journal.
+    looks : what was told of its rows without a run, such as a profile: verb, who, how often, when last.
     batches : batch jobs that these models answered in this project: run, rows, files, instant.
     row : of one row, where that was asked: the versions that hold it, in which part, and the models that have seen it. Whether a row that
         none has seen is sealed or left out is not told.
@@ -42,6 +45,7 @@ class DataLineage:
     reports: list[dict[str, Any]]
     predictions: list[dict[str, Any]]
     batches: list[dict[str, Any]]
+    looks: list[dict[str, Any]]
     row: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     forgotten: dict[str, Any] | None = None
@@ -59,6 +63,7 @@ class DataLineage:
             "reports": self.reports,
             "predictions": self.predictions,
             "batches": self.batches,
+            "looks": self.looks,
             "row": self.row,
             "notes": self.notes,
             "forgotten": self.forgotten,
@@ -88,6 +93,8 @@ class DataLineage:
             yield f"  model {one['model']}@{one['version']}" + ("" if one["passed"] else " (did not pass)")
         for one in self.reports:
             yield f"  report {one['digest'][7:19]} of {one['of']}"
+        for one in self.looks:
+            yield f"  {one['verb']} by {one['who']}, last {one['at'][:19].replace('T', ' ')}"
         for one in self.predictions:
             times = f"{one['first_at'][:19]} to {one['last_at'][:19]}".replace("T", " ")
             yield f"  {one['rows']} predictions of {one['model']}@{one['version']}, {times}"
@@ -154,10 +161,22 @@ def lineage_of(workspace: Workspace, version: str, *, row: str | None = None) ->
         reports,
         _predictions(workspace, {(m["model"], m["version"]) for m in models}, notes),
         batches,
+        _looks(workspace, found),
         None if row is None else _row(workspace, found, row),
         notes,
         _forgotten(workspace, found),
     )
+
+
+def _looks(workspace: Workspace, found: Reference) -> list[dict[str, Any]]:
+    """Who was told of the rows by a verb that records no run; by verb and account, in the order of their first look."""
+    looks: dict[tuple[str, str], dict[str, Any]] = {}
+    for event in reversed(workspace.ledger.access.log(found.digest)):  # oldest first
+        verb = event.details.get("verb", "")
+        if event.what == READ and event.details.get("run") is None and verb in LOOKS:
+            one = looks.setdefault((verb, event.who), {"verb": verb, "who": event.who, "times": 0, "at": event.at})
+            one["times"], one["at"] = one["times"] + 1, event.at
+    return list(looks.values())
 
 
 def _forgotten(workspace: Workspace, found: Reference) -> dict[str, Any] | None:
