@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +58,12 @@ def test_what_people_mistype_is_forgiven() -> None:
     for segment in (1, 1 << 58):
         text = str(PredictionId(1, segment, 0, 0))
         assert parse_id(" " + text.lower().replace("0", "o").replace("1", "l") + "\n") == PredictionId(1, segment, 0, 0)
+
+
+@pytest.mark.parametrize("letters", ["ß", "ſ", "１"])
+def test_letters_that_only_become_ascii_make_no_id(letters: str) -> None:
+    """The capitals of a sharp s are two letters: such a text would name the prediction of another one."""
+    assert parse_id("0" * (LENGTH - len(letters.upper())) + letters) is None
 
 
 @given(st.text(max_size=40))

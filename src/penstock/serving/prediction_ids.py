@@ -95,7 +95,7 @@ def parse_id(text: str) -> PredictionId | None:
     """
     plain = text.strip().translate(_FORGIVEN).upper()
     width = _SEGMENT_WIDTHS.get(len(plain))
-    if width is None or not _LETTERS.issuperset(plain):
+    if width is None or not _LETTERS.issuperset(plain) or not text.isascii():  # the capitals of "ß" are "SS"
         return None
     digits = plain.translate(_DIGITS)
     offset = 9 + width
