@@ -7,9 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.data import changes
 from penstock.data.changes import VersionDiff, diff_of
 from penstock.data.memory import RowMemory
 from penstock.data.split import PARTS
@@ -64,13 +66,25 @@ def counted(
     return added, removed, changed, unchanged, added_to
 
 
-@given(st.lists(ENTRY, max_size=12), st.lists(ENTRY, max_size=12), st.sampled_from([None, "id"]), st.booleans())
+@given(
+    st.lists(ENTRY, max_size=12),
+    st.lists(ENTRY, max_size=12),
+    st.sampled_from([None, "id"]),
+    st.booleans(),
+    st.sampled_from([2, 1 << 20]),
+)
 def test_rows_are_counted_as_a_person_would(
-    old: list[tuple[int, int, int, int, int]], new: list[tuple[int, int, int, int, int]], key: str | None, same: bool
+    old: list[tuple[int, int, int, int, int]],
+    new: list[tuple[int, int, int, int, int]],
+    key: str | None,
+    same: bool,
+    at_once: int,
 ) -> None:
-    """With a key and without one, within a lineage and between two; also where there is no row at all."""
+    """With a key and without one, within a lineage and between two, all at once and in turns; also where there is no row at all."""
     before, now = memory(old), memory(new)
-    found = diff_of(version("a", key), before, version("a" if same else "b", key), now)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(changes, "_AT_ONCE", at_once)
+        found = diff_of(version("a", key), before, version("a" if same else "b", key), now)
     assert isinstance(found, VersionDiff)
     told = (found.added, found.removed, found.changed, found.unchanged, found.added_to)
     assert told == counted(before, now, same, same and key is not None)

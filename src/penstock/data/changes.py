@@ -77,6 +77,9 @@ def diff_of(old: DatasetVersion, before: RowMemory, new: DatasetVersion, now: Ro
     )  # fmt: skip
 
 
+_AT_ONCE = 1 << 20  # entries of one side
+
+
 @dataclass(frozen=True)
 class _Rows:
     """Rows of two memories that are alike, and those that are not."""
@@ -89,20 +92,34 @@ class _Rows:
 
     @classmethod
     def of(cls, before: RowMemory, now: RowMemory, *, comparable: bool, keyed: bool) -> _Rows:
-        """Rows of one fingerprint are the same where they are in the same state; of the others, as many as both have changed."""
-        prints, states = (
-            np.concatenate(pair)
-            for pair in zip(*(_identities(memory, comparable, keyed) for memory in (before, now)), strict=True)
-        )
+        """Rows of one fingerprint are the same where they are in the same state; of the others, as many as both have changed.
+
+        Of many rows, those of some fingerprints at a time.
+        """
+        sides = [_identities(memory, comparable, keyed) for memory in (before, now)]
+        turns = 1 + max(len(states) for _, states in sides) // _AT_ONCE
+        found = cls(0, 0, 0, 0, dict.fromkeys(PARTS, 0))
+        for turn in range(turns):
+            these = [np.flatnonzero(prints[:, 0] % np.uint64(turns) == turn) for prints, _ in sides]
+            of = [(prints[rows], states[rows]) for (prints, states), rows in zip(sides, these, strict=True)]
+            found = found.plus(cls._of_some(of, before.count[these[0]], now.count[these[1]], now.part[these[1]]))
+        return found
+
+    @classmethod
+    def _of_some(
+        cls, sides: list[tuple[np.ndarray, np.ndarray]], had: np.ndarray, has: np.ndarray, parts: np.ndarray
+    ) -> _Rows:
+        """Of some fingerprints and states, before and now, with the rows that each entry had and `has`, and the `parts` of those now."""
+        prints, states = (np.concatenate(pair) for pair in zip(*sides, strict=True))
         first, row, _ = distinct(prints)
         _, state, _ = distinct(np.stack([row.astype(np.uint64), states], axis=1))
-        old, new = slice(0, len(before.count)), slice(len(before.count), len(states))
-        rows = [_sums(row[side], memory.count, len(first)) for side, memory in ((old, before), (new, now))]
-        in_state = [_sums(state[side], memory.count, len(states)) for side, memory in ((old, before), (new, now))]
+        old, new = slice(0, len(had)), slice(len(had), len(states))
+        rows = [_sums(row[side], count, len(first)) for side, count in ((old, had), (new, has))]
+        in_state = [_sums(state[side], count, len(states)) for side, count in ((old, had), (new, has))]
         unchanged = int(np.minimum(*in_state).sum())
         more = np.maximum(0, rows[1] - rows[0])
         part = np.full(len(first), -1, dtype=np.int64)
-        part[row[new][::-1]] = now.part[::-1]  # of several, the last that is written stays: the first entry
+        part[row[new][::-1]] = parts[::-1]  # of several, the last that is written stays: the first entry
         added_to = _sums(part[part >= 0], more[part >= 0], len(PARTS)).tolist()
         return cls(
             int(more.sum()),
@@ -111,6 +128,14 @@ class _Rows:
             unchanged,
             dict(zip(PARTS, added_to, strict=True)),
         )
+
+    def plus(self, other: _Rows) -> _Rows:
+        """Both together, of different fingerprints."""
+        added_to = {name: rows + other.added_to[name] for name, rows in self.added_to.items()}
+        return _Rows(
+            self.added + other.added, self.removed + other.removed, self.changed + other.changed, self.unchanged + other.unchanged,
+            added_to,
+        )  # fmt: skip
 
 
 def _identities(memory: RowMemory, comparable: bool, keyed: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -191,7 +191,8 @@ class Growth:
     def remembering(self, now: RowMemory, memory: RowMemory) -> RowMemory:
         """What is remembered of the rows that are there: those of the known files, then new ones. `memory`: of the version before."""
         there = np.flatnonzero(memory.count > 0)
-        return RowMemory.joined(memory.take(there, memory.count[there]), now)
+        before = memory if len(there) == len(memory.count) else memory.take(there, memory.count[there])
+        return RowMemory.joined(before, now)
 
     def unreadable(self, new: Mapping[str, int]) -> dict[str, int]:
         """Training rows with a value that cannot be read, by column."""

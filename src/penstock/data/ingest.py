@@ -290,6 +290,7 @@ class _Work:
         known_by, columns = {"row": dealt.row, "group": dealt.group[:, 0]}, dealt.columns
         gathered = gathered.dealt()
         del dealt, outcomes, labelled, target  # of many rows each is much
+        memory, remembered = _without_index(memory), _without_index(remembered)
         give_back()
 
         lineage = parent.lineage if parent else request.key
@@ -313,6 +314,7 @@ class _Work:
         if memory is not None and remembered is not None:
             now = now if grown is None else grown.remembering(now, memory)
             now = RowMemory.joined(now, remembered.remembered())
+            give_back()
         if self.earlier is not None:
             same_groups = self.earlier.version.split.by == request.split.by
             now = RowMemory.joined(now, self.earlier.seen_beyond(now, same_groups=same_groups))
@@ -325,6 +327,7 @@ class _Work:
             )
         )  # fmt: skip
         version.save(self.objects)
+        give_back()
         changes = self._diff(version, now, memory)
         details = {
             "request": request.key,
@@ -395,3 +398,7 @@ class _Work:
         except NotFound:
             self.warnings.append("the fingerprints of the version before are lost: what changed is not known")
             return None
+
+
+def _without_index(memory: RowMemory | None) -> RowMemory | None:
+    return None if memory is None else memory.without_index()

@@ -101,6 +101,8 @@ class RowMemory:
     def remembered(self) -> RowMemory:
         """The same without any row present (count 0): how a later version knows rows that left and may come back."""
         kept = self.part != LEFT_OUT
+        if kept.all():  # as they lie there: of many rows a copy is much
+            return replace(self, count=np.zeros(len(kept), dtype=np.int64))
         return RowMemory(
             self.row[kept], self.content[kept], self.target[kept], self.group[kept], self.part[kept],
             self.envelope[kept], np.zeros(int(kept.sum()), dtype=np.int64),
