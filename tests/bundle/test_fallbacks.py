@@ -96,6 +96,16 @@ def test_the_fallback_for_late_answers_says_so(tmp_path: Path) -> None:
     assert late[0]["probabilities"] != usual[0]["probabilities"]
 
 
+def test_the_fallback_for_late_answers_keeps_to_what_is_declared_of_missing_fields(tmp_path: Path) -> None:
+    """A row that nobody may answer is refused however late it is; what was filled is listed."""
+    bundle = toy(tmp_path, late=True, missing={"income": "refuse", "job": "fill"})
+    with pytest.raises(RequestError) as caught:
+        bundle.predict_late([ROWS[0], {**ROWS[0], "income": None}])
+    assert (caught.value.code, caught.value.path) == ("missing-value", "rows[1].income")
+    (answer,) = bundle.predict_late([{**ROWS[0], "job": None}])
+    assert (answer["missing"], answer["filled"], answer["fallback"]) == (["job"], ["job"], "late")
+
+
 @pytest.mark.parametrize("victim", ["fallback-late.onnx", "fallback-late.json"])
 def test_a_fallback_that_answers_otherwise_is_refused(tmp_path: Path, victim: str) -> None:
     """Its self-test is part of the bundle's, so that a slot never takes it."""

@@ -194,18 +194,24 @@ class Bundle:
     def predict_late(self, rows: Sequence[Mapping[str, Any]], *, extra_fields: str | None = None) -> list[Answer]:
         """The answers of the fallback for requests that the model would answer too late. Raises as `predict`; KeyError without one."""
         answers = self.fallbacks[LATE].predict(rows, extra_fields=extra_fields)
+        self._refuse_missing([answer["missing"] for answer in answers])
         for answer in answers:
+            if self.signature.missing:
+                filled(answer, answer["missing"])
             answer["fallback"] = LATE
         return answers
 
     def _checked(self, read: ReadRows, first: int = 0) -> ReadRows:
         """Refuse rows without a field that may not be missing."""
         if self._refused:
-            for number, missing in enumerate(read.missing, first):
-                for name in missing:
-                    if name in self._refused:
-                        raise missing_value(f"rows[{number}].{name}")
+            self._refuse_missing(read.missing, first)
         return read
+
+    def _refuse_missing(self, missing: Sequence[Sequence[str]], first: int = 0) -> None:
+        for number, names in enumerate(missing, first):
+            for name in names:
+                if name in self._refused:
+                    raise missing_value(f"rows[{number}].{name}")
 
     def answer_together(self, parts: Sequence[ReadRows]) -> list[list[Answer]]:
         """The answers to several requests in one execution of the graph: bit for bit those that each gets alone."""
