@@ -102,3 +102,13 @@ def test_an_unknown_version_is_told(project: Path, penstock: Cli) -> None:
     for words in (("access", "nothing"), ("access", "deadbeef"), ("restrict", "x", "--to", "a", "--why", "b")):
         done = penstock(project, "data", *words)
         assert (done.code, done.error["code"]) == (2, "not-found")
+
+
+def test_versions_that_came_before_a_restriction_and_stay_open_are_named(tmp_path: Path, penstock: Cli) -> None:
+    """They hold rows of the one that is restricted; those that come later are restricted with it."""
+    for text in ("a\n1\n", "a\n1\n2\n", "a\n1\n2\n3\n"):
+        (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+        assert penstock(tmp_path, "data", "add", "t.csv").code == 0
+    restrict = ("data", "restrict", "--to", "ana", "--to", access.account(), "--why", "patients")
+    assert penstock(tmp_path, *restrict, "t.csv@3").body["open"] == []
+    assert penstock(tmp_path, *restrict, "t.csv@1").body["open"] == ["t.csv@2"]

@@ -52,10 +52,15 @@ def restrict_version(workspace: Workspace, version: str, users: Iterable[str], *
     NotFound : there is no such version. BadParameter : no user or no reason is given.
     AccessError : it is restricted already, and not to who asks.
     """
-    found = find_version(workspace, version)
-    done = workspace.ledger.access.restrict(found.digest, users, why=why, name=found.name)
+    from penstock.lifecycle.data_lineage import later_versions
+
+    found, access = find_version(workspace, version), workspace.ledger.access
+    done = access.restrict(found.digest, users, why=why, name=found.name)
     text = f"{found.name} may be read by {', '.join(done.users)} only: {done.why}"
-    return Sheet({**done.to_json(), "version": found.name}, text)
+    still_open = [one["version"] for one in later_versions(workspace, found) if access.of(one["digest"]) is None]
+    if still_open:
+        text += f"\n  came of it before, and may still be read by everybody: {', '.join(still_open)}"
+    return Sheet({**done.to_json(), "version": found.name, "open": still_open}, text)
 
 
 def unrestrict_version(workspace: Workspace, version: str, *, why: str) -> Sheet:

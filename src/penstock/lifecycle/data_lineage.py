@@ -155,7 +155,7 @@ def lineage_of(workspace: Workspace, version: str, *, row: str | None = None) ->
         found.name,
         found.digest,
         _origin(workspace, found),
-        _later(workspace, found),
+        later_versions(workspace, found),
         runs,
         sorted(models, key=lambda m: (m["model"], m["version"])),
         reports,
@@ -229,7 +229,8 @@ def _origin(workspace: Workspace, found: Reference) -> dict[str, Any]:
     }
 
 
-def _later(workspace: Workspace, found: Reference) -> list[dict[str, Any]]:
+def later_versions(workspace: Workspace, found: Reference) -> list[dict[str, Any]]:
+    """The versions that came of one, oldest first: `version`, `digest`, `at`."""
     ledger = workspace.ledger
     if found.item is not None:
         later = [v for v in ledger.items.log(found.item.name) if v.number > found.item.number]
