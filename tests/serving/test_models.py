@@ -76,6 +76,7 @@ def test_models_of_the_shelf_answer_when_they_are_asked_by_name(
     ("more", "code", "path", "told"),
     [
         ({"model": "cat"}, "unknown-model", "model", "'fraud', 'toy'"),
+        ({"model": ""}, "unknown-model", "model", "'fraud', 'toy'"),
         ({"model": "fraud", "version": 8}, "unknown-version", "version", "7; also latest, champion"),
         ({"model": "fraud", "version": "blue"}, "unknown-version", "version", "7; also latest"),
         ({"version": 8}, "unknown-version", "version", "1; also latest, champion, blue"),

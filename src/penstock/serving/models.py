@@ -108,7 +108,7 @@ class Models:
         """
         serving = self._serving()
         word = None if version is None else str(version)
-        found = address(serving, model or serving.live.entry.model, word, shelf=self.shelf)
+        found = address(serving, serving.live.entry.model if model is None else model, word, shelf=self.shelf)
         if isinstance(found, Loaded):
             MEANT.set(about(found))
             return found
@@ -124,7 +124,7 @@ class Models:
         ServingError : no slot is live.
         """
         serving = self._serving()
-        found = address(serving, model or serving.live.entry.model, version, shelf=self.shelf)
+        found = address(serving, serving.live.entry.model if model is None else model, version, shelf=self.shelf)
         if isinstance(found, Loaded):
             return Known.of(found)
         held = self.room.held.get(found.key)
