@@ -16,6 +16,7 @@ from penstock.bundle.kinds import Task
 from penstock.data.folds import hold_out
 from penstock.data.versions import load_version
 from penstock.lifecycle.nested import summary
+from penstock.lifecycle.new import new_project
 from penstock.project.project import Project
 
 Cli = Callable[..., Any]
@@ -39,12 +40,24 @@ def test_folds_are_known_the_second_time_and_no_envelope_is_opened(
     assert [one["known"] for one in again["folds"]] == [True, True]
     assert [one["value"] for one in again["folds"]] == values
     assert penstock(project, "reproduce", body["folds"][0]["run"]).body["verdict"] == "identical"
-    assert penstock(project, "evaluate", "--nested", "1").code == 2
+    for count in ("1", "101", "100000"):
+        assert penstock(project, "evaluate", "--nested", count).error["code"] == "bad-parameter"
     rows = [one["rows"] for one in body["folds"]]
     held = sum(one["held"] for one in rows)
     assert held == sum(rows[0].values()) == sum(rows[1].values())  # every visible row once; sealed ones are in none
     kept = load_version(Project(project).objects, body["dataset"]).rows
     assert held == kept["train"] + kept["valid"]
+
+
+def test_folds_that_the_rows_do_not_allow_are_refused_before_the_first(penstock: Cli, tmp_path: Path) -> None:
+    """Each would take a search."""
+    (tmp_path / "few.csv").write_text(
+        "x,y\n" + "".join(f"{i * 0.37 % 1:.3f},{i % 2}\n" for i in range(60)), encoding="utf-8"
+    )
+    new_project(tmp_path / "p", data=tmp_path / "few.csv", target="y")
+    done = penstock(tmp_path / "p", "evaluate", "--nested", "60", "--budget", "1 trials")
+    assert done.error["code"] == "search"
+    assert penstock(tmp_path / "p", "runs", "--filter", "operation=nested and status=done").body["runs"] == []
 
 
 def test_the_interval_allows_for_what_the_folds_share() -> None:

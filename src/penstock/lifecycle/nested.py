@@ -47,10 +47,10 @@ def nested(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
     groups, times = rows.groups_of(frame), rows.times_of(frame)
     task, outer, seed = rows.target.task, params["outer"], params["seed"]
     folds = assign_folds(y, task, outer["folds"], seed, groups, times, rows.gap)
-    if outer["fold"] >= folds.count:
+    if folds.count < outer["folds"]:  # said before the first one, as each takes a search
         raise SearchError(
             f"there are {folds.count} outer folds, not {outer['folds']}",
-            why="whole groups, or times with the gap between them, allow no more",
+            why="the rows, whole groups of them, or times with the gap between them, allow no more",
             way_out=f"--nested {folds.count}" if folds.count > 1 else "more groups, a longer time, or a shorter gap",
         )
     inside, outside = np.flatnonzero(folds.inside(outer["fold"])), np.flatnonzero(folds.outside(outer["fold"]))
@@ -183,12 +183,13 @@ def evaluate_nested(
     """
     from penstock.errors import BadParameter
     from penstock.evaluation.metrics import METRICS
+    from penstock.project.sections.evaluation import FOLDS
 
     count = project.declaration.evaluation.nested if folds is None else folds
-    if count < 2:
+    if not FOLDS[0] <= count <= FOLDS[1]:
         raise BadParameter(
             f"--nested {count}",
-            why="one fold is held back while the others are learned from: there are at least two",
+            why=f"one fold is held back while the others are learned from, and each is a whole search: there are {FOLDS[0]} to {FOLDS[1]}",
             way_out="--nested 5 suits most data",
         )
     split = project.declaration.split

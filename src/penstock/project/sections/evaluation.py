@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from penstock.project.sections.section import Fault, Section
 
+FOLDS = (2, 100)
+"""The fewest and the most outer folds: one is held back while the others are learned from, and each is a whole search."""
+
 
 class EvaluationSection(Section, frozen=True):
     slices: tuple[str | tuple[str, ...], ...] = ()
@@ -13,8 +16,8 @@ class EvaluationSection(Section, frozen=True):
     nested: int = 5  # outer folds of `penstock evaluate`
 
     def faults(self) -> Iterator[Fault]:
-        if self.nested < 2:
-            yield "nested", f"{self.nested} is not at least 2", "write 5"
+        if not FOLDS[0] <= self.nested <= FOLDS[1]:
+            yield "nested", f"{self.nested} is not from {FOLDS[0]} to {FOLDS[1]}", "write 5"
 
 
 class GateSection(Section, frozen=True):
