@@ -71,6 +71,9 @@ def made(penstock: Cli, set_line: Cli, tmp_path_factory: Any) -> Path:
         (project / file).unlink()
     done = penstock(project, "run", "--budget", "1 trials")
     assert done.code == 0, done
+    held = [one for one in done.body["warnings"] if "penstock data forget" in one]
+    assert len(held) == 1
+    assert held[0].startswith("'remark', 'place': the version before"), held
     return project
 
 

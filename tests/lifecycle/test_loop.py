@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from penstock.lifecycle.visible import visible_parts
+from penstock.project.project import Project
+
 Cli = Callable[..., Any]
 
 
@@ -134,6 +137,19 @@ def test_labelled_rows_survive_a_changed_source(penstock: Cli, served: Any, rows
     versions = penstock(project, "data", "log").body["versions"]
     assert sum(versions[0]["details"]["rows"].values()) == 2200 + 60 + 50
     assert {step["status"] for step in penstock(project, "run").body["steps"]} == {"known"}
+    labelled, source = versions[2]["digest"], next((project / "data/raw").glob("*.csv"))
+    assert penstock(project, "data", "forget", versions[1]["digest"]).error["code"] == "project", (
+        "it is within the newest"
+    )
+    assert penstock(project, "data", "forget", labelled, "--keep-models", "--yes").code == 0
+    write_rows(source, rows_of(40, seed=23), "bought", append=True)
+    opened = Project(project)
+    visible_parts(opened)
+    opened.ledger.close()
+    newest = penstock(project, "data", "log").body["versions"][0]
+    assert sum(newest["details"]["rows"].values()) == 2200 + 60 + 50 + 40, (
+        "later versions have the rows of one that is forgotten"
+    )
 
 
 def test_a_run_that_was_killed_before_it_had_added_the_labelled_rows_adds_them_next_time(
@@ -150,6 +166,9 @@ def test_a_run_that_was_killed_before_it_had_added_the_labelled_rows_adds_them_n
     with monkeypatch.context() as patch:
         patch.setattr(append, "append_labelled", interrupted)
         assert penstock(project, "run").code == 130
+    labelled = penstock(project, "data", "log").body["versions"][1]["digest"]
+    refused = penstock(project, "data", "forget", labelled, "--keep-models", "--yes")
+    assert "in no later version yet" in refused.error["what"], refused
     explained = penstock(project, "run", "--why").body
     assert [step["name"] for step in explained["known"]] == ["contract", "ingest"]
     assert explained["would_run"][0]["name"] == "append"

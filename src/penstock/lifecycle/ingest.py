@@ -18,7 +18,9 @@ from penstock.project.project import Project
 from penstock.project.sections.data import is_database, names_of
 
 if TYPE_CHECKING:
+    from penstock.data.versions import DatasetVersion
     from penstock.ledger.run import Run
+    from penstock.objects.store import ObjectStore
 
 
 def declared_ingest(project: Project, *, look: bool = False) -> dict[str, Any]:
@@ -178,7 +180,8 @@ def ingest(
         [column.to_json() for column in result.columns],
     )
     run.output("diff", result.diff)
-    run.output("warnings", [*result.warnings, *tell(context, run, opened.main, version.parent)])
+    told = [*tell(context, run, opened.main, version.parent), *still_held(context.objects, version)]
+    run.output("warnings", [*result.warnings, *told])
     run.output("envelopes", len(version.envelopes))
     if result.personal:
         run.output("personal", list(result.personal))
@@ -186,6 +189,30 @@ def ingest(
             context.ledger.audit.append(
                 "privacy", version.digest, {"columns": {c["column"]: c["action"] for c in result.personal}}
             )
+
+
+def still_held(objects: ObjectStore, version: DatasetVersion) -> list[str]:
+    """That the version before holds columns plain that are protected from now on, and what lets go of it.
+
+    (Of what is told only manifests decide, so that it is the same when it is reproduced, also where that version is forgotten.)
+    """
+    from penstock.data.versions import load_version
+
+    if version.parent is None or not objects.has(version.parent):
+        return []
+    before = {spec.name: spec for spec in load_version(objects, version.parent).decoder.columns}
+    plain = [
+        spec.name
+        for spec in version.decoder.columns
+        if spec.privacy is not None and spec.name in before and before[spec.name].privacy is None
+    ]
+    if not plain:
+        return []
+    which = version.parent[7:19]
+    return [
+        f"{', '.join(map(repr, plain))}: the version before, {which}, holds {'it' if len(plain) == 1 else 'them'} as the source has "
+        f"{'it' if len(plain) == 1 else 'them'}; `penstock data forget {which}` lets go of that"
+    ]
 
 
 def current_dataset(stages: Stages, override: str | None = None) -> str:
