@@ -98,6 +98,8 @@ def test_no_value_of_a_forgotten_version_is_to_be_read_anywhere(project: Path, p
 
     after = penstock(project, "data", "lineage", first).body
     assert after["forgotten"]["why"] == "they asked us to"
+    event = penstock(project, "data", "access", first).body["events"][0]
+    assert (event["what"], event["rows"], event["why"]) == ("forget version", N, "they asked us to")
     assert [(m["model"], m["version"], m["bundle"]) for m in after["models"]] == [
         ("shop", 1, before["models"][0]["bundle"])
     ]

@@ -181,7 +181,7 @@ def _forget(project: Project, plan: _Plan, why: str, *, keep_models: bool) -> No
     models = [] if keep_models else sorted(held.models)
     details = {
         "why": why,
-        "rows": record.details.get("rows", {}),
+        "rows": sum(record.details.get("rows", {}).values()),
         "objects": len(plan.going),
         "models": [f"{name}@{number}" for name, number in models],
         "files": [path.relative_to(project.root).as_posix() for path in plan.files],

@@ -59,7 +59,7 @@ def copies_of_source(project: Project, record: DatasetRecord, *, copy: bool) -> 
             paths.append(path)
     if not paths or not _is_the_same(project, record, paths):
         return [], stays
-    told = " and ".join(path.relative_to(project.root).as_posix() for path in paths)
+    told = ", ".join(path.relative_to(project.root).as_posix() for path in paths)
     read = [
         other.digest[7:19]
         for other in project.ledger.datasets.log()
@@ -70,11 +70,13 @@ def copies_of_source(project: Project, record: DatasetRecord, *, copy: bool) -> 
     if read and not copy:
         return [], [
             *stays,
-            f"{told}, in the clear with all columns, as version {read[0]} was read from it: --copy takes it away, too, and then "
-            "[data] source has to name the file elsewhere",
+            f"{told}: in the clear with all columns, as version {read[0]} was read from there, too; --copy takes this copy away, and "
+            "penstock.toml then has to name the source elsewhere",
         ]
     if read:
-        stays.append(f"[data] source names {told}, which goes: name the file where it lies now, before the next run")
+        stays.append(
+            f"penstock.toml, which names {told}: let it name the source where that lies now, before the next run"
+        )
     return paths, stays
 
 

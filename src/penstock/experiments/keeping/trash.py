@@ -164,7 +164,7 @@ def refuse_while_running(workspace: Workspace) -> None:
     running = workspace.ledger.summaries(status="running", deleted=None, limit=1, columns=[])
     if running:
         raise ProjectError(
-            f"nothing is purged while run {running[0].id} is going on",
+            f"nothing is purged or forgotten while run {running[0].id} is going on",
             why="it may be about to use an object that would be freed",
             way_out="wait for it to end and run the same command again",
         )
