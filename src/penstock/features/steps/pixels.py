@@ -24,7 +24,8 @@ class Pixels:
     """The pixels of an image that a text column holds in base64 or as a data URL: numbers from 0 to 255. Unpacked by the decoder.
 
     The image is brought to the size by the mean of the pixels that each new one covers. A missing image has missing
-    pixels; one that cannot be read is refused. Needs Pillow: ``pip install "penstock[images]"``.
+    pixels, and so has a text in a table that is no image; a request with one is refused. Needs Pillow:
+    ``pip install "penstock[images]"``.
 
     Parameters
     ----------
