@@ -176,3 +176,13 @@ def test_the_mark_of_a_process_that_died_holds_nobody_up(monkeypatch: pytest.Mon
     obstore.put(store._bucket, f"{_key(digest)}.collected", b"")
     assert store.put(b"model") == digest
     assert [entry["path"] for page in obstore.list(store._bucket) for entry in page] == [_key(digest)]
+
+
+def test_an_endpoint_without_tls_is_told_with_the_variable_that_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client never asks it, and says "builder error"."""
+    for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "ENDPOINT_URL": "http://127.0.0.1:9"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.delenv("AWS_ALLOW_HTTP", raising=False)
+    with pytest.raises(StoreError) as caught:
+        open_store("s3://bucket/objects").has(digest_of(b"x"))
+    assert "AWS_ALLOW_HTTP=true" in caught.value.way_out

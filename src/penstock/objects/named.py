@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast, final
 
 from penstock.errors import DeclarationError, StoreError
+from penstock.objects.endpoints import way_out
 from penstock.objects.files import UNFINISHED, atomic_file, naming_full_disk
 
 SCHEMES = ("s3", "gs", "az")
@@ -167,6 +168,8 @@ class BucketFiles:
             raise StoreError(
                 f"{self.url} does not answer as it should",
                 why=next(iter(str(error).splitlines()), type(error).__name__),
-                way_out="check the name of the bucket, the network, and the credentials (AWS_*, GOOGLE_*, AZURE_* in the "
-                "environment)",
+                way_out=way_out(
+                    error,
+                    "check the name of the bucket, the network, and the credentials (AWS_*, GOOGLE_*, AZURE_* in the environment)",
+                ),
             ) from error

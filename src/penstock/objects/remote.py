@@ -21,6 +21,7 @@ from obstore.exceptions import (
 from obstore.store import MemoryStore, from_url
 
 from penstock.errors import DeclarationError, NotFound, StoreError
+from penstock.objects import endpoints
 from penstock.objects.digests import digest_of, hex_of
 from penstock.objects.files import atomic_file, sha256_file
 from penstock.objects.store import Stored, changed_while_read, damaged_object, no_object
@@ -230,7 +231,7 @@ class RemoteStore:
 
     def _refused(self, error: Exception, way_out: str) -> StoreError:
         what = f"the object store {self.url} does not answer as it should"
-        return StoreError(what, why=_first_line(error), way_out=way_out)
+        return StoreError(what, why=_first_line(error), way_out=endpoints.way_out(error, way_out))
 
 
 def _key(digest: str) -> str:

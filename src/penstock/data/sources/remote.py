@@ -24,6 +24,7 @@ from penstock.data.sources.files import Entry, TableFiles, digest_of_files
 from penstock.data.sources.kind import Around, SourceSettings, changed, described
 from penstock.data.sources.listing import TABLES, is_glob, nothing_there, partitions_of, suffix_of
 from penstock.errors import SourceError
+from penstock.objects.endpoints import way_out
 
 if TYPE_CHECKING:
     from penstock.data.source import Batch
@@ -319,7 +320,10 @@ def _refused(place: str, error: Exception) -> SourceError:
     return SourceError(
         f"{place} does not answer as it should",
         why=next(iter(str(error).splitlines()), type(error).__name__),
-        way_out="check the name of the bucket, the network, and the credentials (AWS_*, GOOGLE_*, AZURE_* in the environment)",
+        way_out=way_out(
+            error,
+            "check the name of the bucket, the network, and the credentials (AWS_*, GOOGLE_*, AZURE_* in the environment)",
+        ),
     )
 
 
