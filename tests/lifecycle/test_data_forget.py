@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from tests.lifecycle.test_privacy import leaks, opened_envelopes
 
+from penstock.errors import NotFound
+
 Cli = Callable[..., Any]
 N = 240
 
@@ -276,3 +278,21 @@ def test_what_a_database_answered_goes_with_the_only_version_that_took_it(pensto
     assert [digest for digest in sealed if project.objects.has(digest)] == [chunk]
     assert penstock(project.root, "data", "verify").body["wrong"] == []
     project.ledger.close()
+
+
+def test_a_forgotten_model_is_told_in_the_list_and_not_deployed_unasked(project: Path, penstock: Cli) -> None:
+    """Where no other one has passed, there is none to deploy."""
+    from penstock.lifecycle.look import list_models
+    from penstock.lifecycle.versions import chosen_version
+    from penstock.project.project import Project
+
+    first, _ = versions(project, penstock)
+    assert penstock(project, "data", "forget", first, "--yes").code == 0
+    opened = Project(project)
+    opened.ledger.registry.set_alias("shop", "challenger", None)
+    opened.ledger.registry.update("shop", 1, passed=True)
+    opened.ledger.registry.update("shop", 2, passed=False, overrides=[])
+    assert f"{first[7:19]}, forgotten" in list_models(opened).to_text()
+    with pytest.raises(NotFound):
+        chosen_version(opened, None)
+    opened.ledger.close()

@@ -42,7 +42,7 @@ def list_models(project: Project) -> Listing:
             str(v.version),
             ", ".join([*sorted(aliases.get(v.version, [])), *(["put back"] if v.version in back else [])]),
             "passed" if v.passed else ("overridden" if v.overrides else "did not pass"),
-            v.dataset[7:19],
+            v.dataset[7:19] + (", forgotten" if v.is_forgotten else ""),
             v.created_at[:19].replace("T", " "),
         )
         for v in versions

@@ -34,7 +34,7 @@ def chosen_version(project: Project, version: int | None, *, to_answer: bool = T
     challenger = registry.aliases(project.name).get("challenger")
     if challenger is not None and challenger not in back:
         return registry.get(project.name, challenger)
-    versions = [v for v in registry.versions(project.name) if v.passed or v.overrides]
+    versions = [v for v in registry.versions(project.name) if (v.passed or v.overrides) and not v.is_forgotten]
     if not versions:
         raise NotFound(
             f"no version of {project.name} has passed its gates",
