@@ -77,7 +77,7 @@ def diff_of(old: DatasetVersion, before: RowMemory, new: DatasetVersion, now: Ro
     )  # fmt: skip
 
 
-_AT_ONCE = 1 << 20  # entries of one side
+_AT_ONCE = 1 << 17  # entries of one side
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,9 @@ class _Rows:
         Of many rows, those of some fingerprints at a time.
         """
         sides = [_identities(memory, comparable, keyed) for memory in (before, now)]
-        turns = 1 + max(len(states) for _, states in sides) // _AT_ONCE
+        turns = min(1 + max(len(states) for _, states in sides) // _AT_ONCE, 1 << 16)
         found = cls(0, 0, 0, 0, dict.fromkeys(PARTS, 0))
-        for turn in range(turns):
-            these = [np.flatnonzero(prints[:, 0] % np.uint64(turns) == turn) for prints, _ in sides]
+        for these in zip(*(_in_turns(prints, turns) for prints, _ in sides), strict=True):
             of = [(prints[rows], states[rows]) for (prints, states), rows in zip(sides, these, strict=True)]
             found = found.plus(cls._of_some(of, before.count[these[0]], now.count[these[1]], now.part[these[1]]))
         return found
@@ -136,6 +135,12 @@ class _Rows:
             self.added + other.added, self.removed + other.removed, self.changed + other.changed, self.unchanged + other.unchanged,
             added_to,
         )  # fmt: skip
+
+
+def _in_turns(prints: np.ndarray, turns: int) -> list[np.ndarray]:
+    """Places of fingerprints, those of each turn in order: int64."""
+    turn = (prints[:, 0] % np.uint64(turns)).astype(np.uint16)
+    return np.split(np.argsort(turn, kind="stable"), np.cumsum(np.bincount(turn, minlength=turns))[:-1])
 
 
 def _identities(memory: RowMemory, comparable: bool, keyed: bool) -> tuple[np.ndarray, np.ndarray]:
