@@ -46,6 +46,16 @@ def test_rows_of_a_table_are_compared_by_key_or_content(folder: Path, penstock: 
     assert plain["rows"] == {"added": 500, "removed": 500, "changed": 0, "unchanged": 0}
 
 
+def test_versions_that_hold_the_same_differ_in_nothing(folder: Path, penstock: Cli) -> None:
+    """One with itself, and one that went back to an older one: neither is the first."""
+    (folder / "t.csv").write_text(rows(range(500)), encoding="utf-8")
+    assert penstock(folder, "data", "add", "t.csv").body["number"] == 3
+    for first, second in (("t.csv@1", "t.csv@3"), ("t.csv@2", "t.csv@2")):
+        found = penstock(folder, "data", "diff", first, second).body
+        assert (found["first"], found["second"]) == (first, second)
+        assert found["files"] == {"added": [], "changed": [], "removed": []}
+
+
 def test_what_cannot_be_compared_is_told(folder: Path, penstock: Cli) -> None:
     """A first version, a key that is none, one that is in no column."""
     assert penstock(folder, "data", "diff", "t.csv@1").error["code"] == "not-found"

@@ -98,8 +98,9 @@ def diff_data(workspace: Workspace, first: str, second: str | None = None, *, ke
     new = find_version(workspace, first)
     if second is None and new.item is not None and not names_version(workspace, first, new.item):
         return _working(workspace, new.item, key)
-    old = _before(workspace, new)
-    if second is not None:
+    if second is None:
+        old = _before(workspace, new)
+    else:
         old, new = new, find_version(workspace, second)
     if (old.item is None) != (new.item is None):
         raise BadParameter(
@@ -119,6 +120,7 @@ def diff_data(workspace: Workspace, first: str, second: str | None = None, *, ke
 
 
 def _before(workspace: Workspace, new: Reference) -> Reference:
+    """The version before one; NotFound where it is the first."""
     if new.item is None:
         parent = workspace.ledger.datasets.get(new.digest).parent
         earlier = None if parent is None else Reference(parent, parent[7:19], None)
@@ -128,7 +130,9 @@ def _before(workspace: Workspace, new: Reference) -> Reference:
             v for v in workspace.ledger.items.log(new.item.name) if v.number < number
         ]  # newest first; some may be forgotten
         earlier = Reference(before[0].digest, before[0].reference, before[0]) if before else None
-    return earlier or new
+    if earlier is None:
+        raise NotFound(f"{new.name} has no version before it", why="it is the first", way_out="name two versions")
+    return earlier
 
 
 def _datasets(workspace: Workspace, old: Reference, new: Reference) -> DataDiff:
@@ -140,8 +144,6 @@ def _datasets(workspace: Workspace, old: Reference, new: Reference) -> DataDiff:
     from penstock.data.shift import shift_of_numbers, shift_of_values
     from penstock.data.versions import load_version
 
-    if old.digest == new.digest:
-        raise NotFound(f"{new.name} has no version before it", why="it is the first", way_out="name two versions")
     versions = [load_version(workspace.objects, reference.digest) for reference in (old, new)]
     found = diff(workspace.objects, *versions).to_json()
     frames = [read_part(workspace.ledger, workspace.objects, version, "train")[0] for version in versions]
@@ -175,8 +177,6 @@ def _plain(values: np.ndarray, kind: Any) -> np.ndarray:
 def _items(workspace: Workspace, old: ItemVersion, new: ItemVersion, key: str | None) -> DataDiff:
     from penstock.objects.tree import read_tree
 
-    if old.digest == new.digest:
-        raise NotFound(f"{new.reference} has no version before it", why="it is the first", way_out="name two versions")
     access = workspace.ledger.access
     for version in (old, new):
         access.read(version.digest, part="files", rows=version.files, name=version.reference)
