@@ -115,6 +115,15 @@ def test_no_value_of_a_forgotten_version_is_to_be_read_anywhere(project: Path, p
     assert penstock(project, "data", "gc", "--grace", "0").body["objects"] == 0
 
 
+def test_what_a_check_has_counted_goes_too(project: Path, penstock: Cli) -> None:
+    """Keyed hashes of values of a column that is dropped by now may be among it."""
+    counts = project / ".penstock/cache/contract.counts"
+    counts.parent.mkdir(exist_ok=True)
+    counts.write_bytes(b"counts of a folder's files")
+    done = penstock(project, "data", "forget", versions(project, penstock)[0], "--yes")
+    assert (done.code, ".penstock/cache/contract.counts" in done.body["files"], counts.exists()) == (0, True, False)
+
+
 def test_what_is_forgotten_is_refused_by_name(project: Path, penstock: Cli) -> None:
     """With who, when and why: comparing, reproducing, deploying its model, a script's rows; the rest goes on as before."""
     first, second = versions(project, penstock)

@@ -110,6 +110,22 @@ def test_a_folder_that_grows_is_held_against_its_contract_by_its_new_files(
     assert {one["file"] for one in breach["examples"]} <= {"5.csv"}
 
 
+def test_a_run_goes_on_where_the_counts_of_its_check_cannot_be_kept(folder: Path, tmp_path: Path) -> None:
+    """A cache may be lost; that it is costs a reading, and is said while it is so."""
+    new_project(tmp_path / "p", data=folder, target="y")
+    (tmp_path / "p" / "contract.toml").write_text(
+        "[columns.id]\nunique = true\n[columns.x]\n[columns.c]\n[columns.y]\n"
+    )
+    cache = tmp_path / "p" / ".penstock/cache"
+    shutil.rmtree(cache, ignore_errors=True)
+    cache.write_text("no folder")
+    (told,) = [one for one in version(tmp_path / "p")[2] if "is not kept" in one]
+    assert "contract.counts" in told
+    assert not any("is not kept" in one for one in version(tmp_path / "p")[2]), (
+        "the record says nothing of this machine"
+    )
+
+
 def test_files_that_changed_or_went_are_told(folder: Path, tmp_path: Path) -> None:
     """By name, and what becomes of their rows."""
     new_project(tmp_path / "p", data=str(folder / "*.csv"), target="y")

@@ -78,7 +78,7 @@ def fingerprints(hashes: np.ndarray, key: bytes) -> np.ndarray:
     """Keyed fingerprints of hashes, of the same shape: what may be stored."""
     import pyarrow as pa
 
-    copy = blake2b(key=_key(key, b"fingerprint"), digest_size=SIZE_BYTES).copy
+    copy = blake2b(key=key_for(key, b"fingerprint"), digest_size=SIZE_BYTES).copy
     found = np.empty(hashes.shape, dtype=np.uint64)
     for start in range(0, len(hashes), _AT_ONCE):
         raw = np.ascontiguousarray(hashes[start : start + _AT_ONCE].astype("<u8"))
@@ -101,7 +101,7 @@ def frame_fingerprints(frame: Frame, names: Iterable[str], key: bytes) -> np.nda
 
 def value_hashes(column: EncodedColumn, key: bytes) -> np.ndarray:
     """Keyed 64-bit hashes of the canonical values of one column: uint64, shape (n_rows,); 0 where missing."""
-    lanes = _lanes_of("", canonical_bytes(column.values), blake2b(key=_key(key, b"value"), digest_size=SIZE_BYTES))
+    lanes = _lanes_of("", canonical_bytes(column.values), blake2b(key=key_for(key, b"value"), digest_size=SIZE_BYTES))
     return np.ascontiguousarray(lanes[:, 0])[column.codes]
 
 
@@ -122,8 +122,8 @@ def mix(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(33))
 
 
-def _key(key: bytes, use: bytes) -> bytes:
-    """A key of its own for each use: rows and single values never share a fingerprint."""
+def key_for(key: bytes, use: bytes) -> bytes:
+    """A key of its own for each use, 64 bytes: rows and single values never share a fingerprint."""
     return blake2b(use, key=key[:64], digest_size=64).digest()
 
 

@@ -7,9 +7,10 @@ Where rows break it, the run stops, or goes on by an override that is shown in e
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,8 +146,15 @@ def _alike(declared: str | None, kept_as: str | None) -> bool:
 # ---- the stage
 
 
-def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, Any]) -> None:
-    """Hold the source against the contract, and write down what broke."""
+def check(
+    context: Context,
+    run: Run,
+    inputs: dict[str, Any],
+    params: dict[str, Any],
+    *,
+    told: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Hold the source against the contract, and write down what broke. `told` hears what is about this machine, and no part of the record."""
     from penstock.data.contract.check import check_source
     from penstock.data.contract.counted import check_grown
     from penstock.data.contract.reading import Reading
@@ -168,7 +176,8 @@ def check(context: Context, run: Run, inputs: dict[str, Any], params: dict[str, 
     if context.replay is not None:  # what is done again owes nothing to what was kept
         found = check_source(*held, **how)
     else:
-        found = check_grown(*held, project.state / COUNTS, _counted_of(inputs, params, opened.whole, how), **how)
+        of = _counted_of(inputs, params, opened.whole, how)
+        found = check_grown(*held, project.state / COUNTS, of, told=told, **how)
     run.output("inferred", False)
     run.output("rows", found.rows)
     run.output("passed", found.passed)
@@ -227,7 +236,7 @@ def check_source_of(stages: Stages, opened: Opened, declared: Mapping[str, Any],
         parsed(project, text)  # nothing is kept of a text that is wrong
         stages.context.objects.put(text.encode())
     stages.warnings += _other_zones(project, text, declared)
-    record = stages.do("contract", check, inputs, params)
+    record = stages.do("contract", partial(check, told=stages.warnings.append), inputs, params)
     if not record.outputs["passed"]:
         _decide(stages, record.outputs, project.declaration.data.source, override)
 

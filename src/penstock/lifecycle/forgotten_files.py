@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import PenstockError
 from penstock.lifecycle.bundles import version_folder
+from penstock.lifecycle.contract import COUNTS
 from penstock.project.project import Project
 from penstock.serving.folder import ServingFolder
 
@@ -23,6 +24,7 @@ def files_made_of(project: Project, record: DatasetRecord, held: Held, *, keep_m
     """What Penstock has written of the rows: caches, pages, bundles."""
     reports, stays = project.root / "reports", list[str]()
     places = [project.state / "cache" / "parts"]  # of all versions: they are written again when a script asks for them
+    places.append(project.state / COUNTS)  # of the newest one that kept its contract: the next check reads everything
     places += [project.state / "opened" / run.id for run in held.runs]
     places += [reports / f"monitor-{run.id}.html" for run in held.used if run.operation == "monitor"]
     profiled = [event.subject for event in project.ledger.audit.events() if event.what == "profile"]

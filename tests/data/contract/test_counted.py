@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
-from hashlib import sha256
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from tests.data.contract.test_check import NOW, VALUES, contracts
 
 from penstock.bundle.kinds import Kind
 from penstock.bundle.specs import ColumnSpec, EncodedColumn
-from penstock.data.contract.check import Checked, check_source
+from penstock.data.contract import counted
+from penstock.data.contract.check import Checked, Checker, check_source
 from penstock.data.contract.counted import Counted, check_grown
 from penstock.data.contract.parse import parse_contract
 from penstock.data.contract.reading import Reading
@@ -24,7 +24,7 @@ from penstock.data.contract.unsealed import everything
 from penstock.data.contract.values import Values
 from penstock.data.source import Batch
 from penstock.data.sources.file import some
-from penstock.errors import SourceError
+from penstock.errors import SourceError, StoreFull
 
 Rows = list[tuple[str | None, ...]]
 HOW: dict[str, Any] = {
@@ -63,11 +63,15 @@ class Folder:
                 yield Batch.of({n: EncodedColumn.of([row[i] for row in file]) for i, n in enumerate(self.names)})
 
 
+def untold(what: str) -> None:
+    raise AssertionError(what)
+
+
 def grown(text: str, folder: Folder, kept: Path, *, of: str = "1", **how: Any) -> Checked:
     """By what is kept, which may not differ from reading everything."""
     folder.read.clear()
     contract = parse_contract(text)
-    found = check_grown(contract, folder, everything, kept, of, **{**HOW, **how})
+    found = check_grown(contract, folder, everything, kept, of, told=untold, **{**HOW, **how})
     read = [*folder.read]
     assert found == check_source(contract, folder, everything, **{**HOW, **how})
     folder.read[:] = read
@@ -196,9 +200,14 @@ def test_how_old_rows_are_is_asked_without_reading_them(kept: Path) -> None:
     assert folder.read == ["0"]
 
 
-@pytest.mark.parametrize("change", ["changed", "gone", "names", "of", "text", "damaged", "cut", "format", "no file"])
-def test_where_something_else_is_other_than_before_all_is_read(kept: Path, change: str) -> None:
-    """A file, the columns, what counts depend on; or what was kept is lost."""
+@pytest.mark.parametrize(
+    "change", ["changed", "gone", "names", "of", "text", "damaged", "cut", "format", "key", "no file"]
+)
+def test_where_something_else_is_other_than_before_all_is_read(
+    kept: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file, the columns, what counts depend on, the ledger; or what was kept is lost."""
+    how: dict[str, Any] = {"readings": {}}
     folder = folder_of(FIRST, [("50", None)])
     assert grown(TEXT, folder, kept, readings={}).passed
     folder.files["2"] = [("60", None)]
@@ -220,13 +229,14 @@ def test_where_something_else_is_other_than_before_all_is_read(kept: Path, chang
     elif change == "cut":
         kept.write_bytes(kept.read_bytes()[:-40])
     elif change == "format":
-        body = kept.read_bytes()[32:].replace(b'"format":1', b'"format":2')
-        kept.write_bytes(sha256(body).digest() + body)
+        monkeypatch.setattr(counted, "FORMAT", b"of another release")
+    elif change == "key":
+        how["key"] = b"another ledger's"
     else:
         kept.write_bytes(b"")
-    assert grown(text, folder, kept, of=of, readings={}).passed
+    assert grown(text, folder, kept, of=of, **how).passed
     assert folder.read == list(folder.files)
-    assert grown(text, folder, kept, of=of, readings={}).passed
+    assert grown(text, folder, kept, of=of, **how).passed
     assert folder.read == []
 
 
@@ -258,8 +268,8 @@ def test_counts_of_a_file_that_changed_meanwhile_are_not_kept(kept: Path, monkey
         self.files["0"] = [*self.files["0"], ("80", None)]
 
     monkeypatch.setattr(Folder, "_batches", while_read)
-    check_grown(parse_contract(TEXT), folder, everything, kept, "1", now=NOW, key=b"k")
-    assert Counted.load(kept) is None
+    check_grown(parse_contract(TEXT), folder, everything, kept, "1", now=NOW, key=b"k", told=untold)
+    assert Counted.load(kept, b"k") is None
 
 
 def test_what_is_kept_of_values_is_of_no_use_without_the_key() -> None:
@@ -269,3 +279,59 @@ def test_what_is_kept_of_values_is_of_no_use_without_the_key() -> None:
     assert ours.repeated(values).tolist() == theirs.repeated(values).tolist() == [False, False, True]
     assert len(ours.hashes) == 2
     assert not set(ours.hashes.tolist()) & set(theirs.hashes.tolist())
+
+
+def test_a_value_that_came_before_is_none_for_another_ledger_to_miss(kept: Path) -> None:
+    """Its hash under the new key is not among those that were kept under the old one: what was kept is not believed, and not mixed with."""
+    folder = folder_of(FIRST)
+    assert grown(TEXT, folder, kept, readings={}).passed
+    folder.files["1"] = [(str(i), None) for i in range(10, 16)]
+    (breach,) = grown(TEXT, folder, kept, readings={}, key=b"another ledger's").breaches
+    assert (breach.id, breach.rows) == ("contract-unique", 6)
+
+
+def test_no_value_is_to_be_read_in_what_is_kept(kept: Path) -> None:
+    """The newest instant may be that of a sealed row; what stands in two columns is not seen to be the same."""
+    folder = Folder({"0": [("1", "1"), ("2", "2")]}, ("a", "b"))
+    text = "[columns.a]\nunique = true\n[columns.b]\nunique = true\n"
+    checker = Checker(parse_contract(text), folder.names, everything, **{**HOW, "readings": {}})
+    for batch in folder.batches():
+        checker.add(batch)
+    hashes = {name: set(of.tolist()) for name, of in checker.seen.items()}
+    assert {name: len(of) for name, of in hashes.items()} == {"a": 2, "b": 2}
+    assert not hashes["a"] & hashes["b"]
+
+    assert grown(TEXT, folder_of(FIRST), kept, readings={}).passed
+    held = Counted.load(kept, HOW["key"])
+    assert held is not None
+    newest = held.counts["columns"]["b"]["newest"]
+    assert newest == datetime(2026, 11, 29, tzinfo=UTC).timestamp() * 1e6
+    written = kept.read_bytes()
+    for plain in (b"newest", str(int(newest)).encode(), b"2026-11-29"):
+        assert plain not in written
+
+
+@pytest.mark.parametrize("why", ["no folder", "a folder of this name", "full"])
+def test_a_check_that_passed_has_passed_where_nothing_can_be_kept(
+    kept: Path, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, and the next check reads all files."""
+    if why == "no folder":
+        kept.parent.write_text("a file in its place")
+    elif why == "a folder of this name":
+        kept.mkdir(parents=True)
+    else:
+
+        def full(path: Path, data: bytes) -> None:
+            raise StoreFull("no space left while writing 'counts'", why="a test", way_out="free some")
+
+        monkeypatch.setattr(counted, "write_atomic", full)
+    folder, told = folder_of(FIRST), list[str]()
+    for _ in range(2):
+        folder.read.clear()
+        assert check_grown(
+            parse_contract(TEXT), folder, everything, kept, "1", told=told.append, **{**HOW, "readings": {}}
+        ).passed
+        assert folder.read == ["0"]
+    assert len(told) == 2
+    assert f"not kept in {kept} (" in told[0]

@@ -19,6 +19,7 @@ from penstock.data.contract.rules import VALUE_RULES, KindRule, ValueRule
 from penstock.data.contract.seen import SeenValues
 from penstock.data.contract.unsealed import Sight
 from penstock.data.contract.values import Values
+from penstock.data.fingerprints import key_for
 
 SHOWN_CHARACTERS = 60
 MASK = "***"
@@ -93,7 +94,10 @@ class Column:
         self.tallies: dict[ValueRule, Tally] = {rule: Tally() for rule in VALUE_RULES if rule.asks(rules)}
         self.missing = Tally()
         self.repeated = Tally()
-        self.seen = SeenValues(key) if rules.unique and not part_of_file else None
+        own = key_for(
+            key, b"contract " + rules.name.encode("utf-8", "surrogatepass")
+        )  # no value is known by its hash in another column
+        self.seen = SeenValues(own) if rules.unique and not part_of_file else None
         self.fresh = rules.newest_within_s is not None and not part_of_file
         self.newest: float | None = None
 

@@ -8,32 +8,38 @@ are is known from all files. Counts hold no rows that could be shown: where rows
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from penstock.data.contract.check import Checked, Checker, check_all, check_source
 from penstock.data.contract.contract import Contract
 from penstock.data.contract.unsealed import MayShow
+from penstock.data.fingerprints import key_for
 from penstock.data.source import Growing, Source
-from penstock.errors import SourceError
+from penstock.errors import SourceError, StoreError
 from penstock.objects.digests import canonical_json
 from penstock.objects.files import write_atomic
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+FORMAT = b"penstock counts of a contract, format 2"
 HASH = np.dtype("<u8")
-DIGEST_BYTES = 32
+SIZE_BYTES = 8
 
 
 @dataclass(frozen=True)
 class Counted:
     """What was counted of files.
 
-    In its file: the SHA-256 of the rest, a line of JSON, and the hashes of values, 8 bytes each (little end first), column by column in the order of names.
+    In its file: how long the next is (8 bytes, as all numbers little end first), JSON, and the hashes of values, 8 bytes each, column by column in the order of
+    names. The JSON is encrypted with AES-SIV (RFC 5297), as the newest instant is a value of a row, maybe of a sealed one; what it is bound to is the SHA-256 of the hashes. So whoever has
+    another key, as of another ledger, for whom these hashes would be those of other values, has nothing.
 
     Attributes
     ----------
@@ -48,34 +54,36 @@ class Counted:
     counts: Mapping[str, Any]
     seen: Mapping[str, np.ndarray]
 
-    def save(self, path: Path) -> None:
-        """Write it into a file, whole or not at all.
+    def save(self, path: Path, key: bytes) -> None:
+        """Write it into a file, whole or not at all. `key`: that of the hashes.
 
         Raises
         ------
-        StoreFull : there is no space left.
+        StoreFull : there is no space left. OSError : it cannot be written for another reason.
         """
         told = {
-            "format": FORMAT, "of": self.of, "names": list(self.names), "files": dict(self.files),
+            "of": self.of, "names": list(self.names), "files": dict(self.files),
             "counts": dict(self.counts), "seen": {name: len(hashes) for name, hashes in self.seen.items()},
         }  # fmt: skip
-        hashes = [self.seen[name].astype(HASH).tobytes() for name in sorted(self.seen)]
-        body = b"".join([canonical_json(told), b"\n", *hashes])
-        write_atomic(path, sha256(body).digest() + body)
+        hashes = b"".join(self.seen[name].astype(HASH).tobytes() for name in sorted(self.seen))
+        sealed = _cipher(key).encrypt(canonical_json(told), [FORMAT, sha256(hashes).digest()])
+        write_atomic(path, b"".join([len(sealed).to_bytes(SIZE_BYTES, "little"), sealed, hashes]))
 
     @classmethod
-    def load(cls, path: Path) -> Counted | None:
-        """What `save` wrote; None where there is nothing, it is damaged, or of another release: then everything is read, and written anew."""
+    def load(cls, path: Path, key: bytes) -> Counted | None:
+        """What `save` wrote with this key; None where there is nothing, or it is damaged, of another key or of another release: then everything is read, and
+        written anew."""
+        from cryptography.exceptions import InvalidTag
+
         try:
-            written = path.read_bytes()
+            written = memoryview(path.read_bytes())
         except OSError:
             return None
-        body = written[DIGEST_BYTES:]
-        if sha256(body).digest() != written[:DIGEST_BYTES]:
-            return None
-        line, _, hashes = body.partition(b"\n")
-        told = json.loads(line)
-        if told["format"] != FORMAT:
+        ends_at = SIZE_BYTES + int.from_bytes(written[:SIZE_BYTES], "little")
+        sealed, hashes = written[SIZE_BYTES:ends_at], written[ends_at:]
+        try:
+            told = json.loads(_cipher(key).decrypt(sealed, [FORMAT, sha256(hashes).digest()]))
+        except InvalidTag:
             return None
         names = sorted(told["seen"])
         ends = np.cumsum([told["seen"][name] for name in names], dtype=np.int64)
@@ -85,20 +93,38 @@ class Counted:
         )
 
 
-def check_grown(contract: Contract, source: Source, may_show: MayShow, kept: Path, of: str, **how: Any) -> Checked:
+def _cipher(key: bytes) -> AESSIV:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+    return AESSIV(key_for(key, b"counts of a contract"))
+
+
+def check_grown(
+    contract: Contract,
+    source: Source,
+    may_show: MayShow,
+    kept: Path,
+    of: str,
+    *,
+    key: bytes,
+    told: Callable[[str], None],
+    **how: Any,
+) -> Checked:
     """Hold a source against a contract, as `check_source`: by its new files alone, where the others are known.
 
     Parameters
     ----------
-    kept : the file in which counts are kept. of : see `Counted`. how : as the parameters of `Checker`, with a `key`.
+    kept : the file in which counts are kept. Where it cannot be written, that is `told`: the check has passed all the same.
+    of : see `Counted`. key : of what is kept. how : as the other parameters of `Checker`.
 
     Raises
     ------
     SourceError : it cannot be read.
     """
+    how["key"] = key
     if not isinstance(source, Growing):
         return check_source(contract, source, may_show, **how)
-    names, files, before = source.names, dict(source.contents), Counted.load(kept)
+    names, files, before = source.names, dict(source.contents), Counted.load(kept, key)
     checker = Checker(contract, names, may_show, **how)
     found = None
     if before is not None and (before.of, before.names) == (of, names) and before.files.items() <= files.items():
@@ -109,7 +135,11 @@ def check_grown(contract: Contract, source: Source, may_show: MayShow, kept: Pat
         checker = Checker(contract, names, may_show, **how)
         found = check_all(checker, source)
     if found.passed and source.contents == files:  # else one has changed since
-        Counted(of, names, files, checker.counts(), checker.seen).save(kept)
+        try:
+            Counted(of, names, files, checker.counts(), checker.seen).save(kept, key)
+        except (OSError, StoreError) as error:
+            why = error.strerror if isinstance(error, OSError) else error.what
+            told(f"what was counted of the files is not kept in {kept} ({why}); the next check reads all of them again")
     return found
 
 
