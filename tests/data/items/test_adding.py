@@ -179,8 +179,10 @@ def test_going_back_is_a_version_that_stores_nothing_but_its_list(workspace: Wor
     add(workspace, file)
     file.write_bytes(table(50_000))
     before = stored_bytes(workspace)
-    assert add(workspace, file).version.number == 3
+    again = add(workspace, file)
+    assert again.version.number == 3
     assert stored_bytes(workspace) == before
+    assert (again.same_as, again.new_bytes < 10_000) == ("t@1", True)
 
 
 def test_progress_is_told(workspace: Workspace) -> None:

@@ -42,7 +42,7 @@ class Added:
     ----------
     known : nothing had changed since this version; nothing was stored. healed : objects of it that were lost and are stored again.
     new_bytes : bytes that had to be stored beside those of the version before, and of one that holds the very same files. seconds : that it took.
-    same_as : reference of another item's version that holds the very same files; "" where none does.
+    same_as : reference of an older version, or of another item's, that holds the very same files; "" where none does.
     left_out : path -> why, of links and other things that are no files.
     personal : what looks like personal data in it, as far as it was looked into.
     """
@@ -138,7 +138,7 @@ def add(
         tree = _store(workspace, path, found, before, index, tell)
         digest = tree.digest
         known_objects = before.objects() - lost if before is not None else set()
-        twin, of_twin = (None, set()) if tree.objects() <= known_objects else _twin(workspace, name, tree)
+        twin, of_twin = (None, set()) if tree.objects() <= known_objects else _twin(workspace, newest, tree)
         known_objects |= of_twin
         new_bytes = sum(workspace.objects.stat(o).size_bytes for o in tree.objects() - known_objects)
         off = workspace.declaration.privacy.off if workspace.is_declared else ()
@@ -191,11 +191,14 @@ def _heal_older(workspace: Workspace, name: str, newest: ItemVersion | None, pat
     return healed
 
 
-def _twin(workspace: Workspace, name: str, tree: Tree) -> tuple[ItemVersion | None, set[str]]:
-    """A version of another item that holds the files of a tree, under whatever names, and its objects. None but those of the same size are read."""
+def _twin(workspace: Workspace, newest: ItemVersion | None, tree: Tree) -> tuple[ItemVersion | None, set[str]]:
+    """Another version than the newest, also of another item, that holds the files of a tree, under whatever names, and its objects.
+
+    None but those of the same size are read.
+    """
     wanted = {file.digest for file in tree.files.values()}
     for version in reversed(workspace.ledger.items.log(removed=None)):  # the first one that had them
-        if version.name == name or version.size_bytes != tree.size_bytes:
+        if version == newest or version.size_bytes != tree.size_bytes:
             continue
         other = tree_of(workspace, version)
         if other is not None and wanted == {file.digest for file in other.files.values()}:
