@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from penstock.project.project import Project
+
 Cli = Callable[..., Any]
 
 
@@ -203,6 +205,21 @@ def test_a_tampered_artifact_is_found(penstock: Cli, projects: Any, tmp_path: Pa
     done = penstock(project, "reproduce", stage(body, "evaluate"))
     assert done.code == 2
     assert done.error["code"] == "damaged"
+
+
+@pytest.mark.parametrize("what", ["parts", "fingerprints"])
+def test_what_a_data_set_has_lost_is_stored_again(penstock: Cli, projects: Any, tmp_path: Path, what: str) -> None:
+    """Its rows, and what it remembers of them: `data verify` names the run to do again."""
+    folder = projects.copy("binary", "new", tmp_path)
+    project = Project(folder)
+    manifest = json.loads(project.objects.get(project.ledger.datasets.head(project.name)))
+    kept = manifest["parts"]["train"][0]["object"] if what == "parts" else manifest["fingerprints"]
+    project.objects.path_of(kept if isinstance(kept, str) else kept[0]).unlink()
+    project.ledger.close()
+    hurt = penstock(folder, "data", "verify").body["hurt"]
+    (run,) = {one["made_by"] for one in hurt if one["kind"] == "data set"}
+    assert penstock(folder, "reproduce", run).body["verdict"] == "identical"
+    assert penstock(folder, "data", "verify").code == 0
 
 
 def test_a_run_that_failed_has_no_result_to_reproduce(penstock: Cli, projects: Any, tmp_path: Path) -> None:

@@ -363,7 +363,11 @@ class _Work:
     ) -> str | list[dict[str, Any]]:
         """Store what the version remembers, cut as before where it is made again, else like that of its parent."""
         if self.made is not None:
-            return store_memory(self.objects, now, self.made, load_memory(self.objects, self.made), exactly=True)
+            try:
+                before = load_memory(self.objects, self.made)
+            except NotFound:  # it is lost, and made again: cut as it was at first
+                return store_memory(self.objects, now, parent, memory)
+            return store_memory(self.objects, now, self.made, before, exactly=True)
         return store_memory(self.objects, now, parent, memory)
 
     def _parent_of_lineage(self) -> DatasetVersion | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import DamagedStore, NotFound
@@ -24,19 +24,33 @@ DAMAGED, MISSING = "damaged", "missing"
 
 @dataclass(frozen=True)
 class Hurt:
-    """Something that cannot be read in full. `kind`: ``item``, ``data set``, ``forgotten data set`` (what stays of it), ``model`` or ``run``; `files`: of an item, those hurt."""
+    """Something that cannot be read in full.
+
+    Attributes
+    ----------
+    kind : ``item``, ``data set``, ``forgotten data set`` (what stays of it), ``model`` or ``run``. files : of an item, those hurt.
+    made_by : of a data set, the run that made it; done again, it stores what is lost.
+    """
 
     kind: str
     name: str
     objects: tuple[str, ...]
     files: tuple[str, ...] = ()
+    made_by: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "name": self.name, "objects": list(self.objects), "files": list(self.files)}
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "objects": list(self.objects),
+            "files": list(self.files),
+            "made_by": self.made_by,
+        }
 
     def to_text(self) -> str:
         shown = ", ".join(self.files[:5]) + (f" and {len(self.files) - 5} others" if len(self.files) > 5 else "")
-        return f"  {self.kind} {self.name}" + (f": {shown}" if shown else "")
+        made = f", made by run {self.made_by}" if self.made_by else ""
+        return f"  {self.kind} {self.name}" + (f": {shown}" if shown else made)
 
 
 @dataclass(frozen=True)
@@ -88,7 +102,10 @@ class Verified:
             lines.append(
                 "what is lost is stored anew from where it came: `penstock data add` does so from the files of an item,"
             )
-            lines.append("  `penstock run` from the source; or copy the objects from another copy of the store")
+            lines.append(
+                "  `penstock reproduce RUN`, of the run that made a data set, from its source; or copy the objects from another"
+            )
+            lines.append("  copy of the store")
         return "\n".join(lines)
 
 
@@ -163,7 +180,8 @@ def _hurt(workspace: Workspace, wrong: dict[str, str], only: str | None) -> list
         return found
     for record in ledger.datasets.log():
         kind = "data set" if record.forgotten_at is None else "forgotten data set"
-        found += _of_list(objects, kind, record.digest, record.digest, wrong)
+        hurt = _of_list(objects, kind, record.digest, record.digest, wrong)
+        found += [replace(one, made_by=record.run) for one in hurt]
     for row in ledger.ask("SELECT name, version, bundle, report, details FROM model_versions ORDER BY name, version"):
         if "forgotten" in json_value(row.details):
             continue
