@@ -184,3 +184,29 @@ def test_what_is_no_place_is_refused(url: str, why: str) -> None:
         parse_place(url)
     assert "hunter2" not in str(refused.value)
     assert "sqlite:////absolute/path" in refused.value.way_out
+
+
+def test_a_file_that_somebody_reads_all_the_time_is_not_told_as_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was deleted is still to be read in it then; once nobody reads, it is gone."""
+    monkeypatch.setattr(database, "WAIT_S", 0.05)
+    file = tmp_path / "ledger.db"
+    made = Database(f"sqlite:///{file}")
+    with made.write() as connection:
+        connection.execute("CREATE TABLE things (name TEXT)")
+        connection.execute("INSERT INTO things VALUES (:name)", name="Zqplanted")
+    made.settle()
+    reader = sqlite3.connect(file, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT name FROM things").fetchall() == [("Zqplanted",)]
+    with made.write() as connection:
+        connection.execute("DELETE FROM things")
+    with pytest.raises(StoreError, match="still holds what was deleted"):
+        made.scrub()
+    assert b"Zqplanted" in file.read_bytes()
+    reader.execute("COMMIT")
+    made.scrub()
+    made.close()
+    reader.close()
+    assert b"Zqplanted" not in file.read_bytes()

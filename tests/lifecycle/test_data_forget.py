@@ -8,6 +8,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def made(penstock: Cli, set_line: Cli, tmp_path_factory: Any) -> Path:
     set_line(project, "search", 'learners = ["linear"]')
     set_line(project, "search", "workers = 1")
     assert penstock(project, "run", "--budget", "1 trials").code == 0
-    assert penstock(project, "data", "profile").code == 0
+    for page in ((), ("--html", str(folder / "places.html"))):
+        assert penstock(project, "data", "profile", *page).code == 0
     decide(project, "drop")
     for file in ("contract.toml", "recipe.toml"):  # the user's own, made anew of what is let in
         (project / file).unlink()
@@ -76,6 +78,7 @@ def made(penstock: Cli, set_line: Cli, tmp_path_factory: Any) -> Path:
     held = [one for one in done.body["warnings"] if "penstock data forget" in one]
     assert len(held) == 1
     assert held[0].startswith("'remark', 'place': the version before"), held
+    assert penstock(project, "data", "profile", "--html", str(folder / "later.html")).code == 0
     return project
 
 
@@ -305,3 +308,115 @@ def test_a_forgotten_model_is_told_in_the_list_and_not_deployed_unasked(project:
     with pytest.raises(NotFound):
         chosen_version(opened, None)
     opened.ledger.close()
+
+
+def test_pages_of_its_profile_are_known_by_what_they_say(project: Path, penstock: Cli) -> None:
+    """The one in reports/ goes, though another version was profiled since; one that was put elsewhere is told as long as it is there."""
+    first, _ = versions(project, penstock)
+    done = penstock(project, "data", "forget", first)
+    assert "reports/data-profile.html" in done.body["files"]
+    pages = [one for one in done.body["stays"] if "--html" in one]
+    assert len(pages) == 1, "later.html is of the version that stays"
+    assert "places.html: " in pages[0]
+    assert penstock(project, "data", "profile").code == 0
+    assert "reports/data-profile.html" not in penstock(project, "data", "forget", first).body["files"]
+
+
+def test_whatever_stays_in_the_folder_of_copies_is_told(project: Path, penstock: Cli) -> None:
+    """A copy that has grown since, files of a glob, others beside it: nothing is taken for what it was, and nothing is passed over."""
+    from penstock.lifecycle.forgotten_files import copies_of_source
+    from penstock.project.project import Project
+
+    first, _ = versions(project, penstock)
+    raw = project / "data/raw"
+    write(raw / "more.csv", people(N, N + 5))
+    with (raw / "people.csv").open("a", encoding="utf-8") as file:
+        file.write("row-x,Zqremarkx,Zqplace1town,1.0,yes\n")
+    done = penstock(project, "data", "forget", first, "--copy")
+    told = "\n".join(done.body["stays"])
+    assert "data/raw/people.csv: in the clear, and not as" in told
+    assert "data/raw/more.csv: in the clear; yours" in told
+    assert "data/raw/people.csv" not in done.body["files"]
+    opened = Project(project)
+    record = opened.ledger.datasets.get(first)
+    globbed = replace(record, source={**record.source, "path": "data/raw/*.csv", "files": 2})
+    assert copies_of_source(opened, globbed, copy=True) == (
+        [],
+        ["data/raw/more.csv, data/raw/people.csv: in the clear; yours, see what of it they hold"],
+    )
+    opened.ledger.close()
+
+
+def test_who_forgot_it_and_why_outlives_the_same_command(
+    project: Path, penstock: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on with what was left, or takes models later: neither is another forgetting."""
+    from penstock.ledger import audit
+
+    first, second = versions(project, penstock)
+    monkeypatch.setattr(audit, "user", lambda: "ana")
+    assert penstock(project, "data", "forget", first, "--keep-models", "--yes", "--why", "they asked us to").code == 0
+    before = penstock(project, "data", "lineage", first).body["forgotten"]
+    monkeypatch.setattr(audit, "user", lambda: "bo")
+    for more in ((), ("--why", "to be sure")):
+        assert penstock(project, "data", "forget", first, "--yes", *more).code == 0
+        assert penstock(project, "data", "lineage", first).body["forgotten"] == before
+        assert "ana let go" in (told := penstock(project, "data", "diff", first, second).error["why"])
+        assert told.endswith("they asked us to")
+    assert (before["who"], before["why"]) == ("ana", "they asked us to")
+
+
+def test_models_of_another_project_wait_for_the_command_in_its_folder(project: Path, penstock: Cli) -> None:
+    """A shared ledger: what that project deploys, and what lies in its folder, is not to be seen from here. Each takes its own."""
+    from penstock.project.project import Project
+
+    first, _ = versions(project, penstock)
+    opened = Project(project)
+    own = opened.ledger.registry.get("shop", 1)
+    bundle = opened.objects.put(opened.objects.get(own.bundle).replace(b"{", b"{ ", 1))
+    opened.ledger.registry.register("stall", own.run, bundle, passed=True, dataset=first)
+    done = penstock(project, "data", "forget", first, "--yes")
+    assert (done.code, done.body["models"]) == (0, ["shop@1"])
+    told = "\n".join(done.body["stays"])
+    assert "bundles and reports of stall@1" in told
+    assert "another project that took it (stall)" in told
+    assert opened.objects.has(bundle)
+    assert not opened.ledger.registry.get("stall", 1).is_forgotten
+    assert opened.ledger.registry.get("shop", 1).is_forgotten
+
+    declaration = project / "penstock.toml"
+    declaration.write_text(declaration.read_text(encoding="utf-8").replace('name = "shop"', 'name = "stall"', 1))
+    done = penstock(project, "data", "forget", first, "--copy", "--yes")
+    assert (done.code, done.body["models"]) == (0, ["stall@1"])
+    assert not opened.objects.has(bundle)
+    assert "shop@1" not in "\n".join(done.body["stays"]), "it is gone"
+    assert [one for one in leaks(project, PLANTED) if ".penstock" in one] == []
+    opened.ledger.close()
+
+
+def test_a_server_that_has_not_let_go_is_asked_again(project: Path, penstock: Cli) -> None:
+    """The slot is empty by then, and what stood in it is in that process all the same."""
+    from penstock.errors import ServingError
+    from penstock.serving.acknowledgements import AcknowledgementFile
+    from penstock.serving.slots import read_slots
+
+    first, second = versions(project, penstock)
+    for version in ("1", "2"):
+        assert (
+            penstock(project, "deploy", "--version", version, "--override", "a test", "--accept-spent", "a test").code
+            == 0
+        )
+    end_the_watch(project)
+    serving = project / ".penstock/serving"
+    now = read_slots(serving)
+    worker = AcknowledgementFile(serving)
+    worker.serves(now.epoch, "shop", 2, str(now.live))
+    worker.refuses(now.epoch + 1, ServingError("it hangs", why="a test", way_out="none"))
+    for _ in range(2):
+        done = penstock(project, "data", "forget", first, "--yes")
+        assert (done.code, done.error["code"]) == (2, "serving")
+        assert read_slots(serving).epoch == now.epoch + 1, "it is emptied once"
+        assert penstock(project, "data", "diff", first, second).code == 0, "nothing is forgotten yet"
+    worker.serves(now.epoch + 1, "shop", 2, str(now.live))
+    assert penstock(project, "data", "forget", first, "--yes").code == 0
+    worker.remove()

@@ -59,7 +59,8 @@ class Held:
     ----------
     made : runs that made it. used : runs of stages that took it, or what was made of it. scripts : ids of other runs that did.
     fetched : runs that asked a database for it and for no version that stays.
-    naming : ids of runs that name what was fetched, and took none of it. models : (name, version) -> (bundle, report) that were trained on it.
+    naming : ids of runs that name what was fetched, and took none of it. models : (name, version) -> (bundle, report) that were trained on it, and go.
+    kept : of those, the ones that stay.
     """
 
     made: list[RunRecord] = field(default_factory=list)
@@ -68,25 +69,29 @@ class Held:
     fetched: list[RunRecord] = field(default_factory=list)
     naming: set[str] = field(default_factory=set)
     models: dict[tuple[str, int], tuple[str, str | None]] = field(default_factory=dict)
+    kept: dict[tuple[str, int], tuple[str, str | None]] = field(default_factory=dict)
 
     @property
     def runs(self) -> list[RunRecord]:
         return [*self.made, *self.used, *self.fetched]
 
 
-def held_in(ledger: Ledger, record: DatasetRecord, *, models: bool, in_use: Collection[str] = ()) -> Held:
+def held_in(ledger: Ledger, record: DatasetRecord, *, models: Collection[str], in_use: Collection[str] = ()) -> Held:
     """Every run and model that holds something of a version.
 
     Parameters
     ----------
-    models : what was made with its models, too. in_use : digests of texts that are the user's now, as the contract is.
+    models : names of the models whose versions go, with what was made with them. in_use : digests of texts that are the user's now, as the contract is.
     """
     digest = record.digest
     sets = {row.digest for row in ledger.ask("SELECT digest FROM datasets")}
     held = Held()
-    for row in ledger.ask("SELECT name, version, bundle, report FROM model_versions WHERE dataset = :d", {"d": digest}):
-        held.models[row.name, row.version] = (row.bundle, row.report)
-    beyond = set() if models else {bundle for bundle, _ in held.models.values()}
+    for row in ledger.ask("SELECT * FROM model_versions WHERE dataset = :d", {"d": digest}):
+        if row.name in models:
+            held.models[row.name, row.version] = (row.bundle, row.report)
+        elif not ledger.registry.get(row.name, row.version).is_forgotten:
+            held.kept[row.name, row.version] = (row.bundle, row.report)
+    beyond = {bundle for bundle, _ in held.kept.values()}
     makers = _ids(ledger, "SELECT run FROM run_outputs WHERE digest IN :d", {digest})
     for run in _records(ledger, makers):
         if run.outputs.get("dataset") == digest and run.operation in (*MAKING, REPRODUCING):
@@ -136,10 +141,8 @@ def _find_fetched(ledger: Ledger, held: Held) -> None:
     held.naming = {run.id for run in taking if run.operation not in MAKING}
 
 
-def objects_held(ledger: Ledger, objects: ObjectStore, record: DatasetRecord, held: Held, *, models: bool) -> set[str]:
-    """Digests of the stored objects that nothing but the version, and what was made of it, needs.
-
-    `models`: those of the models too that were trained on it.
+def objects_held(ledger: Ledger, objects: ObjectStore, record: DatasetRecord, held: Held) -> set[str]:
+    """Digests of the stored objects that nothing but the version, and what was made of it, needs; those of the models too that go.
 
     Raises
     ------
@@ -149,12 +152,15 @@ def objects_held(ledger: Ledger, objects: ObjectStore, record: DatasetRecord, he
     if record.source.get("kind") == "labelled":
         found.add(record.source["rows"])
     found |= _kept_by(ledger, [*held.used, *held.fetched])
-    if models:
-        for bundle, report in held.models.values():
-            found |= {bundle, *_listed(objects, bundle)} | ({report} if report else set())
+    for bundle, report in held.models.values():
+        found |= {bundle, *_listed(objects, bundle)} | ({report} if report else set())
+    trained = ledger.ask("SELECT name, version FROM model_versions WHERE dataset = :d", {"d": record.digest})
+    gone = {
+        (row.name, row.version) for row in trained
+    } - held.kept.keys()  # also those that another project let go of before
     others = needed_objects(
         ledger, objects,
-        without={*held.naming, *(run.id for run in held.runs)}, forgotten=(record.digest,), models=tuple(held.models) if models else (),
+        without={*held.naming, *(run.id for run in held.runs)}, forgotten=(record.digest,), models=gone,
     )  # fmt: skip
     return {digest for digest in found - others if objects.has(digest)}
 

@@ -36,6 +36,18 @@ class Restriction:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """Who let go of a version of the data set, when, and why: empty where nobody said so."""
+
+    who: str
+    at: str
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
 @final
 class Access:
     """Restrictions of versions, and the record of who read them."""
@@ -140,20 +152,30 @@ class Access:
         ------
         Forgotten : with who forgot it, when and why.
         """
-        with self._database.read() as connection:
-            at = connection.value("SELECT forgotten_at FROM datasets WHERE digest = :digest", digest=digest)
-            if at is None:
-                return
-            query = "SELECT * FROM events WHERE subject = :digest AND what = :what ORDER BY number DESC LIMIT 1"
-            row = connection.one(query, digest=digest, what=FORGOTTEN)
-        event = None if row is None else Event(**read("events", row))
-        why = str(event.details.get("why") or "no reason was given") if event else "the audit trail does not tell why"
+        found = self.forgetting(digest)
+        if found is None:
+            return
         raise Forgotten(
             f"the version {name or digest[7:19]} of the data set is forgotten",
-            why=f"{event.who if event else 'somebody'} let go of its rows for good at {at}: {why}",
+            why=f"{found.who or 'somebody'} let go of its rows for good at {found.at}: {found.why or 'no reason was given'}",
             way_out="name another version, as `penstock data log` lists them; what used this one is told by "
             f"`penstock data lineage {digest[7:19]}`",
         )
+
+    def forgetting(self, digest: str) -> Forgetting | None:
+        """Who let go of a version, when and why; None where its rows are there.
+
+        The command may be given again, to go on or to take models later: who began stays named, with the first reason that was given.
+        """
+        with self._database.read() as connection:
+            at = connection.value("SELECT forgotten_at FROM datasets WHERE digest = :digest", digest=digest)
+            if at is None:
+                return None
+            query = "SELECT * FROM events WHERE subject = :digest AND what = :what AND at >= :at ORDER BY number"
+            rows = connection.all(query, digest=digest, what=FORGOTTEN, at=at)
+        events = [Event(**read("events", row)) for row in rows]
+        reasons = [str(event.details["why"]) for event in events if event.details.get("why")]
+        return Forgetting(events[0].who if events else "", at, reasons[0] if reasons else "")
 
     def require(self, digest: str, *, name: str, verb: str) -> None:
         """Refuse where a version is restricted to others, who asks to do something with it but to read it. Errors: as `read`."""

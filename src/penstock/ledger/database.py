@@ -131,6 +131,7 @@ class Database:
         Raises
         ------
         StoreFull : no space is left for another copy; what is recorded stays as it is.
+        StoreError : somebody read the old file all the time, so that it still holds what was deleted. It can be tried again.
         """
         if not self.is_sqlite:
             return
@@ -139,9 +140,15 @@ class Database:
             try:
                 raw.execute("PRAGMA query_only = False")
                 raw.execute("VACUUM")
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                is_busy, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
                 self._give_back(raw)
+        if is_busy:
+            raise StoreError(
+                f"the ledger {self._at.shown} still holds what was deleted from it",
+                why=f"another process has been reading it for more than {WAIT_S:.0f} seconds, so that the file could not be written anew",
+                way_out="end what reads it (`fuser` on the file tells who does) and run the same command again: all else is done",
+            )
 
     def close(self) -> None:
         """Close all connections that are not in use; the next use opens new ones."""

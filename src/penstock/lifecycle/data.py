@@ -6,6 +6,7 @@ from pathlib import Path
 
 from penstock.errors import NotFound
 from penstock.experiments.sheets import Listing
+from penstock.lifecycle.forgotten_files import PROFILE_PAGE
 from penstock.lifecycle.limits import row_limit, told
 from penstock.lifecycle.stages import Context
 from penstock.project.project import Project
@@ -48,12 +49,15 @@ def profile_data(project: Project, html: Path | None = None) -> Listing:
     sampled = (
         [] if limit is None or limit >= version.rows["train"] else [told("training", limit, version.rows["train"])]
     )
-    page = project.root / "reports" / "data-profile.html" if html is None else html
+    page = project.root / "reports" / PROFILE_PAGE if html is None else html
     page.parent.mkdir(exist_ok=True)
     text = to_html(detail, name=project.name, target=version.target.name, dataset=version.digest)
+    place = page.resolve()
+    is_inside = place.is_relative_to(project.root)
+    shown = str(place.relative_to(project.root)) if is_inside else str(page)
+    event = {"part": "train", "rows": found.rows, "page": shown if is_inside else str(place)}
+    project.ledger.audit.append("profile", version.digest, event)  # first, as `data forget` finds the page by it
     write_atomic(page, text.encode("utf-8", "replace"))
-    project.ledger.audit.append("profile", version.digest, {"part": "train", "rows": found.rows})
-    shown = str(page.resolve().relative_to(project.root)) if page.resolve().is_relative_to(project.root) else str(page)
     rows = [
         (
             c.name,

@@ -15,7 +15,7 @@ from penstock.data.references import find_version
 from penstock.errors import BadParameter, ProjectError
 from penstock.experiments.looking.run_files import size_text
 from penstock.ledger.access import FORGOTTEN
-from penstock.lifecycle.forgotten_files import copies_of_source, files_made_of
+from penstock.lifecycle.forgotten_files import copies_of_source, files_made_of, other_projects
 from penstock.project.project import Project
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def forget_version(
     NotFound : there is no such version. BadParameter : it is one of a data item.
     ProjectError : a project is at it, a model that was trained on it is deployed, or a run is going on. AccessError : it is restricted to others.
     DamagedStore : a list of objects is damaged, so that what others need cannot be told. Nothing is forgotten then.
-    ServingError : a server process does not let go of a model that stood by; only that is not forgotten yet.
+    ServingError : a server process does not let go of a model that stood by; nothing is forgotten yet.
+    StoreError : another process reads the ledger's file all the time: it could not be written anew, and all else is done.
     """
     from penstock.experiments.keeping.trash import refuse_while_running
 
@@ -130,7 +131,7 @@ def forget_version(
         ledger.access.require(found.digest, name=found.name, verb="forget")
         plan = _planned(project, ledger.datasets.get(found.digest), keep_models=keep_models, copy=copy)
         if not dry:
-            _forget(project, plan, why.strip(), keep_models=keep_models)
+            _forget(project, plan, why.strip())
     held = plan.held
     return ForgottenVersion(
         version=found.name,
@@ -139,7 +140,7 @@ def forget_version(
         objects=len(plan.going),
         size_bytes=plan.size_bytes,
         runs=len(held.runs),
-        models=[] if keep_models else [f"{name}@{number}" for name, number in sorted(held.models)],
+        models=[f"{name}@{number}" for name, number in sorted(held.models)],
         emptied=next((f"{n}@{v}" for (n, v), (bundle, _) in held.models.items() if bundle == plan.standing_by), None),
         files=[path.relative_to(project.root).as_posix() for path in plan.files],
         stays=plan.stays,
@@ -154,14 +155,18 @@ def _planned(project: Project, record: DatasetRecord, *, keep_models: bool, copy
     _refuse_in_use(project, record)
     contract = project.contract_file
     in_use = {sha256_file(contract)} if contract.is_file() else set()
-    plan = _Plan(record, held_in(project.ledger, record, models=not keep_models, in_use=in_use))
-    if not keep_models:
+    going = (
+        () if keep_models else (project.name,)
+    )  # what other projects of the ledger deploy is not to be seen from here
+    plan = _Plan(record, held_in(project.ledger, record, models=going, in_use=in_use))
+    if plan.held.models:
         plan.standing_by = _refuse_deployed(project, plan.held)
-    plan.going = objects_held(project.ledger, project.objects, record, plan.held, models=not keep_models)
+    plan.going = objects_held(project.ledger, project.objects, record, plan.held)
     plan.size_bytes = sum(project.objects.stat(digest).size_bytes for digest in plan.going)
     for files, stays in (
-        files_made_of(project, record, plan.held, keep_models=keep_models),
+        files_made_of(project, record, plan.held),
         copies_of_source(project, record, copy=copy),
+        ([], other_projects(project, record, plan.held)),
     ):
         plan.files += files
         plan.stays += stays
@@ -171,14 +176,16 @@ def _planned(project: Project, record: DatasetRecord, *, keep_models: bool, copy
     return plan
 
 
-def _forget(project: Project, plan: _Plan, why: str, *, keep_models: bool) -> None:
+def _forget(project: Project, plan: _Plan, why: str) -> None:
     """The record first, in one step: killed after it, the same command goes on."""
     from penstock.data.forgetting import plain_details, strip
 
     ledger, record, held = project.ledger, plan.record, plan.held
     if plan.standing_by is not None:
         _empty_slot(project, plan.standing_by)
-    models = [] if keep_models else sorted(held.models)
+    models = sorted(held.models)
+    if models:
+        _see_it_emptied(project)
     details = {
         "why": why,
         "rows": sum(record.details.get("rows", {}).values()),
@@ -205,10 +212,9 @@ def _forget(project: Project, plan: _Plan, why: str, *, keep_models: bool) -> No
 
 
 def _empty_slot(project: Project, bundle: str) -> None:
-    """Let `rollback` have nothing to go back to, and every server process let go of it."""
-    from penstock.serving.acknowledgements import wait_for_epoch
+    """Let `rollback` have nothing to go back to."""
     from penstock.serving.slots import read_slots
-    from penstock.serving.switching import empty_idle, prune_bundles
+    from penstock.serving.switching import empty_idle
 
     before = read_slots(project.serving_state)
     idle = before.slots[before.idle]
@@ -221,8 +227,18 @@ def _empty_slot(project: Project, bundle: str) -> None:
         )
     told = {"version": idle.version, "slot": state.idle, "epoch": state.epoch, "changed_at": state.changed_at}
     project.ledger.audit.append("emptied", idle.model, told)
-    wait_for_epoch(project.serving_state, state.epoch, timeout_s=30.0)
-    prune_bundles(project.serving_state)
+
+
+def _see_it_emptied(project: Project) -> None:
+    """Let every server process let go of what the other slot held, also where an earlier try has emptied it and not all had followed."""
+    from penstock.serving.acknowledgements import wait_for_epoch
+    from penstock.serving.slots import read_slots
+    from penstock.serving.switching import prune_bundles
+
+    state = read_slots(project.serving_state)
+    if state.live is not None and state.slots[state.idle] is None:
+        wait_for_epoch(project.serving_state, state.epoch, timeout_s=30.0)
+        prune_bundles(project.serving_state)
 
 
 def _refuse_in_use(project: Project, record: DatasetRecord) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.data.references import Reference, find_version
 from penstock.errors import BadParameter, NotFound
-from penstock.ledger.access import FORGOTTEN, READ
+from penstock.ledger.access import READ
 from penstock.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -181,11 +181,8 @@ def _looks(workspace: Workspace, found: Reference) -> list[dict[str, Any]]:
 
 def _forgotten(workspace: Workspace, found: Reference) -> dict[str, Any] | None:
     """Who let go of the rows of a version of the data set, when and why."""
-    ledger = workspace.ledger
-    if found.item is not None or ledger.datasets.get(found.digest).forgotten_at is None:
-        return None
-    event = next(e for e in ledger.access.log(found.digest) if e.what == FORGOTTEN)
-    return {"who": event.who, "at": event.at, "why": event.details.get("why", "")}
+    forgetting = workspace.ledger.access.forgetting(found.digest)
+    return None if forgetting is None else forgetting.to_json()
 
 
 def _later_use(workspace: Workspace, bundles: set[str]) -> list[RunRecord]:

@@ -16,28 +16,29 @@ if TYPE_CHECKING:
     from penstock.data.forgetting import Held
     from penstock.ledger.datasets import DatasetRecord
 
+PROFILE_PAGE = "data-profile.html"
+
 Found = tuple[list[Path], list[str]]
 """Files and folders that go, and sentences on what stays."""
 
 
-def files_made_of(project: Project, record: DatasetRecord, held: Held, *, keep_models: bool) -> Found:
+def files_made_of(project: Project, record: DatasetRecord, held: Held) -> Found:
     """What Penstock has written of the rows: caches, pages, bundles."""
     reports, stays = project.root / "reports", list[str]()
     places = [project.state / "cache" / "parts"]  # of all versions: they are written again when a script asks for them
     places.append(project.state / COUNTS)  # of the newest one that kept its contract: the next check reads everything
     places += [project.state / "opened" / run.id for run in held.runs]
     places += [reports / f"monitor-{run.id}.html" for run in held.used if run.operation == "monitor"]
-    profiled = [event.subject for event in project.ledger.audit.events() if event.what == "profile"]
-    if profiled and profiled[-1] == record.digest:
-        places.append(reports / "data-profile.html")
-    if keep_models and held.models:
-        told = ", ".join(f"{name}@{number}" for name, number in sorted(held.models))
+    pages, elsewhere = _profile_pages(project, record)
+    places += pages
+    stays += [f"{page}: a profile of it that was written there by `--html`" for page in elsewhere]
+    if held.kept:
+        told = ", ".join(f"{name}@{number}" for name, number in sorted(held.kept))
         stays.append(f"bundles and reports of {told}, with a few rows as examples and names of categories")
-    for (name, number), (bundle, _) in sorted(held.models.items()) if not keep_models else ():
+    for (name, number), (bundle, _) in sorted(held.models.items()):
         places.append(ServingFolder(project.serving_state).bundles / bundle.removeprefix("sha256:"))
-        if name == project.name:
-            places += [version_folder(project, number), reports / f"{name}-v{number}.html"]
-            places += sorted(reports.glob(f"deploy-v{number}-*.html"))
+        places += [version_folder(project, number), reports / f"{name}-v{number}.html"]
+        places += sorted(reports.glob(f"deploy-v{number}-*.html"))
     texts = [path.name for path in (project.recipe_file, project.contract_file) if path.is_file()]
     if texts:
         told = " and ".join(texts)
@@ -45,23 +46,68 @@ def files_made_of(project: Project, record: DatasetRecord, held: Held, *, keep_m
     return [place for place in places if place.exists()], stays
 
 
+def other_projects(project: Project, record: DatasetRecord, held: Held) -> list[str]:
+    """What is said of other projects of the ledger that took the version: their folders and slots are not to be seen from here."""
+    datasets = project.ledger.datasets
+    names = {run.project for run in held.runs if run.project} | {name for name, _ in held.kept}
+    names |= {
+        name for name, head in datasets.heads().items() if record.digest in {r.digest for r in datasets.log(head)}
+    }
+    told = ", ".join(sorted(names - {project.name}))
+    if not told:
+        return []
+    return [
+        f"what lies in the folder of another project that took it ({told}): models, pages, caches, the copy of its source; "
+        "the same command there takes it, with its models"
+    ]
+
+
+def _profile_pages(project: Project, record: DatasetRecord) -> Found:
+    """The page of `data profile`, and sentences on those that `--html` put elsewhere, as far as they are of this version still: each names its own."""
+    own = project.root / "reports" / PROFILE_PAGE
+    written = {event.details.get("page") for event in project.ledger.audit.events() if event.what == "profile"}
+    others = sorted(page for page in written if page and (project.root / page).resolve() != own.resolve())
+    stays = [
+        f"{page}: a profile of it, which `--html` put there" for page in others if _names(project.root / page, record)
+    ]
+    return [own] if _names(own, record) else [], stays
+
+
+def _names(page: Path, record: DatasetRecord) -> bool:
+    """Whether a page is there that says that it is of a version; one that cannot be read may be."""
+    try:
+        return page.is_file() and record.digest[:19].encode() in page.read_bytes()
+    except OSError:
+        return True
+
+
 def copies_of_source(project: Project, record: DatasetRecord, *, copy: bool) -> Found:
-    """The copies that `new` has made of its files, where these are still the same.
+    """The copies that `new` has made of its files, where these are still the same. What else lies beside them is told.
 
     `copy`: also where versions that stay were read from them.
     """
-    paths, stays = [], list[str]()
+    raw, paths, stays = project.root / "data" / "raw", list[Path](), list[str]()
     for written in _paths(record.source):
         path = (project.root / written).resolve()
         if "://" in written:
             continue
-        if not path.is_relative_to(project.root / "data" / "raw"):
+        if not path.is_relative_to(raw):
             stays.append(f"{written}: the source itself, which is no copy of Penstock's")
         elif path.is_file():
             paths.append(path)
-    if not paths or not _is_the_same(project, record, paths):
-        return [], stays
+    is_same = bool(paths) and _is_the_same(project, record, paths)
     told = ", ".join(path.relative_to(project.root).as_posix() for path in paths)
+    if paths and not is_same:
+        stays.append(
+            f"{told}: in the clear, and not as this version was read from there; see whether it holds its rows still"
+        )
+    beside = [path for path in _files_in(raw) if path.resolve() not in paths]
+    if beside:
+        few = ", ".join(path.relative_to(project.root).as_posix() for path in beside[:5])
+        more = f" and {len(beside) - 5} more" if len(beside) > 5 else ""
+        stays.append(f"{few}{more}: in the clear; yours, see what of it they hold")
+    if not is_same:
+        return [], stays
     read = [
         other.digest[7:19]
         for other in project.ledger.datasets.log()
@@ -80,6 +126,11 @@ def copies_of_source(project: Project, record: DatasetRecord, *, copy: bool) -> 
             f"penstock.toml, which names {told}: let it name the source where that lies now, before the next run"
         )
     return paths, stays
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """All files below a folder but those that only keep it in git, sorted; none where it is not there."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".gitkeep")
 
 
 def _paths(origin: Mapping[str, Any]) -> Iterator[str]:
