@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+
+from penstock.data.items.verifying import Kind
 
 PAGE = Path(__file__).parents[2] / "docs/json.md"
 Cli = Callable[..., Any]
@@ -102,6 +104,11 @@ VERBS = (
     ),
     *("reproduce", "doctor", "data log", "data check", "data privacy", "explain-check"),
 )
+
+
+def test_every_kind_of_what_is_hurt_is_described() -> None:
+    """By `data verify`."""
+    assert set(get_args(Kind)) <= row("data verify")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -16,6 +16,7 @@ import pytest
 from tests.lifecycle.test_privacy import leaks, opened_envelopes
 
 from penstock.errors import NotFound
+from penstock.ledger.access import MADE_AGAIN
 
 Cli = Callable[..., Any]
 N = 240
@@ -149,16 +150,28 @@ def test_what_is_forgotten_is_refused_by_name(project: Path, penstock: Cli) -> N
 
 
 def test_rows_that_come_again_stand_where_they_stood(project: Path, penstock: Cli) -> None:
-    """The version itself comes back only where somebody says why; other ones are made as ever, and no row moves across the seal."""
+    """The version itself comes back only where somebody says why; other ones are made as ever, and no row moves across the seal.
+
+    Who overrides a gate in the line of a schedule has not said that.
+    """
     first, second = versions(project, penstock)
     assert penstock(project, "data", "forget", first, "--yes").code == 0
+    needless = penstock(project, "run", "--budget", "1 trials", "--bring-back", "no need")
+    assert [one for one in needless.body["warnings"] if "nothing was brought back" in one]
+    assert penstock(project, "deploy", "--version", "2", "--override", "a test").code == 0
     decide(project, "keep: it was a mistake")
-    refused = penstock(project, "run", "--budget", "1 trials")
-    assert (refused.code, refused.error["code"]) == (2, "forgotten")
-    assert "--override" in refused.error["try"]
+    for line in (("run",), ("run", "--override", "the feed is late"), ("retrain", "--override", "the feed is late")):
+        refused = penstock(project, *line, "--budget", "1 trials")
+        assert (refused.code, refused.error["code"]) == (2, "forgotten"), line
+        assert "penstock run --bring-back" in refused.error["try"]
+    for line in (("--bring-back", " "), ("--bring-back", "why", "--why"), ("--bring-back", "a step", "--steps")):
+        assert penstock(project, "run", *line).code == 2, "without a reason, or where nothing is made"
     assert versions(project, penstock) == [first, second]
-    back = penstock(project, "run", "--budget", "1 trials", "--override", "the request was taken back")
+    back = penstock(project, "run", "--budget", "1 trials", "--bring-back", "the request was taken back")
     assert back.code == 0, back
+    assert not any("nothing was brought back" in one for one in back.body["warnings"])
+    told = [e["details"] for e in penstock(project, "doctor", "--trail").body["events"] if e["what"] == MADE_AGAIN]
+    assert [(one["why"], one["version"]) for one in told] == [("the request was taken back", first)]
     third = back.body["dataset"]
     assert third not in (first, second)
     assert parts_of(project, third) == parts_of(project, second) == parts_of(project, first)

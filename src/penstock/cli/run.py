@@ -24,6 +24,7 @@ ONLY_FOR = {
     "steps": (STEPS,),
     "budget": (PIPELINE,),
     "override": (PIPELINE,),
+    "bring_back": (PIPELINE,),
     "why": (PIPELINE, STEPS),
     "force": (STEPS,),
     "keep_going": (STEPS,),
@@ -85,6 +86,12 @@ class _Run(click.Command):
 @click.option("--keep-going", "keep_going", is_flag=True, help="After a failed step, run those that do not need it.")
 @click.option("--budget", "budget", help='For the search: "60s", "5m" or "50 trials".')
 @click.option("--override", "override", help="Go on although a gate said no; the reason is shown for ever.")
+@click.option(
+    "--bring-back",
+    "bring_back",
+    metavar="REASON",
+    help="Make a version of the data again that was forgotten; the audit trail keeps the reason.",
+)
 @click.option("--why", "why", is_flag=True, help="Say why each stage or step would run, and run nothing.")
 @json_option
 @click.pass_context
@@ -118,7 +125,9 @@ def run(context: click.Context, words: tuple[str, ...], as_json: bool, **given: 
         _refuse_others(context, STEPS)
         return _steps((), given, as_json)
     _refuse_others(context, PIPELINE)
-    return _pipeline(given["budget"], given["override"], given["why"], as_json)
+    if given["why"] and given["bring_back"] is not None:
+        context.fail("--why runs nothing, so that --bring-back would bring nothing back")
+    return _pipeline(given["budget"], given["override"], given["bring_back"], given["why"], as_json)
 
 
 def _refuse_others(context: click.Context, what: str) -> None:
@@ -132,7 +141,7 @@ def _refuse_others(context: click.Context, what: str) -> None:
         context.fail(f"{spelled} is about {' or '.join(one for one in about if one != RESUMED)}; this runs {what}")
 
 
-def _pipeline(budget: str | None, override: str | None, why: bool, as_json: bool) -> int:
+def _pipeline(budget: str | None, override: str | None, bring_back: str | None, why: bool, as_json: bool) -> int:
     from penstock.errors import ProjectError
     from penstock.lifecycle.pipeline import explain, run_project
     from penstock.project.project import Project
@@ -148,7 +157,12 @@ def _pipeline(budget: str | None, override: str | None, why: bool, as_json: bool
 
     with Progress(quiet=as_json) as progress:
         result = run_project(
-            project, budget=budget, override=override, progress=progress.trial, listener=progress.stage
+            project,
+            budget=budget,
+            override=override,
+            bring_back=bring_back,
+            progress=progress.trial,
+            listener=progress.stage,
         )
     return emit(result, as_json=as_json)
 

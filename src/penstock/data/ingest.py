@@ -55,6 +55,7 @@ from penstock.data.store import (
 from penstock.data.versions import DatasetVersion, load_memory, load_version
 from penstock.data.writing import NOT_SAID, Writing
 from penstock.errors import Forgotten, NotFound, SourceError
+from penstock.ledger.access import MADE_AGAIN
 from penstock.ledger.datasets import DatasetRecord
 from penstock.ledger.ledger import Ledger
 from penstock.objects.store import ObjectStore
@@ -161,7 +162,7 @@ def ingest(
         )  # fmt: skip
         if forgotten is not None:
             told = {"why": anew, "version": forgotten.digest, "run": run}
-            ledger.audit.append("make forgotten version", version.digest, told)
+            ledger.audit.append(MADE_AGAIN, version.digest, told)
         return IngestResult.of(version, details, known=False)
 
 
@@ -175,7 +176,7 @@ def _refuse_forgotten(ledger: Ledger, record: DatasetRecord, anew: str | None) -
         error.why += "; the same source and decisions would make it again"
         error.way_out = (
             "change the source or the decisions, so that they make another version; or, where it is meant to come back, say why: "
-            'penstock run --override "REASON"'
+            'penstock run --bring-back "REASON"'
         )
         raise
 

@@ -19,6 +19,7 @@ from penstock.ledger.process import Process, account, verb_of_process
 from penstock.ledger.schema import put_many, read
 
 READ, REFUSED, FORGOTTEN = "read data", "refuse data", "forget version"
+MADE_AGAIN = "make forgotten version"
 """Kinds of events of the audit trail."""
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from penstock.data.lineages import redealt_from
 from penstock.data.sources.kind import NotFetched
 from penstock.errors import DeclarationError, SourceError
+from penstock.ledger.access import MADE_AGAIN
 from penstock.ledger.envelopes import RETIRED
 from penstock.lifecycle.contract import check_source_of, write_first
 from penstock.lifecycle.privacy import refuse_open_decisions
+from penstock.lifecycle.settings import overriding
 from penstock.lifecycle.source import declared_source, files_of, open_declared, source_is_there, tell
 from penstock.lifecycle.stages import Context, Stages, WouldRun
 from penstock.project.project import Project
@@ -215,12 +217,13 @@ def still_held(objects: ObjectStore, version: DatasetVersion) -> list[str]:
     ]
 
 
-def current_dataset(stages: Stages, override: str | None = None) -> str:
+def current_dataset(stages: Stages, override: str | None = None, bring_back: str | None = None) -> str:
     """Digest of the version that the project works on: that of its source, with the labelled rows added to it since.
 
-    The source is held against the contract first; `override` is the reason to go on where it breaks it, or where this makes a version
-    again that was forgotten.
+    The source is held against the contract first; `override` is the reason to go on where it breaks it. `bring_back` is the reason to
+    make a version again that was forgotten: one of its own, as no gate is asked, and who lets a late feed pass brings nobody's rows back.
     """
+    anew = None if (said := overriding(bring_back)) is None else said["reason"]
     context = stages.context
     project, ledger = context.project, context.ledger
     if stages.operation != "new":
@@ -241,8 +244,12 @@ def current_dataset(stages: Stages, override: str | None = None) -> str:
     redeals = redealt_from(context.objects, before, declared["target"], declared["split"])
     inputs = opened.inputs if redeals is None else {**opened.inputs, "redeals": redeals}
     check_source_of(stages, opened, declared, override)
-    read = stages.do("ingest", partial(ingest, anew=override), inputs, declared)
+    read = stages.do("ingest", partial(ingest, anew=anew), inputs, declared)
     base = str(read.outputs["dataset"])
+    if anew is not None and not _made_again(context, read.id):
+        stages.warnings.append(
+            f"--bring-back: nothing was brought back, as version {base[7:19]} of the data set is none that was forgotten"
+        )
     write_first(stages, base, opened.inputs, declared)
     head = ledger.datasets.head(project.name)
     if head is not None and head != base and _grown_from(context, head, base):
@@ -250,6 +257,11 @@ def current_dataset(stages: Stages, override: str | None = None) -> str:
     if head != base and not stages.dry:
         ledger.datasets.set_head(project.name, base)
     return _with_labelled_rows(stages, base, before)
+
+
+def _made_again(context: Context, run: str) -> bool:
+    """Whether this run made a version again that was forgotten."""
+    return any(event.what == MADE_AGAIN and event.details["run"] == run for event in context.ledger.audit.events())
 
 
 def spent_envelopes(context: Context, dataset: str) -> list[int]:

@@ -35,6 +35,7 @@ def run_project(
     *,
     budget: str | None = None,
     override: str | None = None,
+    bring_back: str | None = None,
     progress: Callable[..., None] | None = None,
     listener: Listener | None = None,
 ) -> RunResult:
@@ -44,6 +45,7 @@ def run_project(
     ----------
     budget : of the search, ``"60s"``, ``"5m"`` or ``"50 trials"``; default: ``[search] budget``.
     override : the reason to go on although a gate says no. It is shown in every later report and card.
+    bring_back : the reason to make a version of the data set again that was forgotten. It stands in the audit trail.
     progress, listener : told of trials and of stages.
 
     Raises
@@ -54,7 +56,8 @@ def run_project(
         project.ledger.lock(f"run {project.name}"),
         Stages(Context(project, progress=progress), "run", listener) as stages,
     ):
-        dataset = current_dataset(stages, override)  # contract, ingest and split: test rows are sealed as they are read
+        # contract, ingest and split: test rows are sealed as they are read
+        dataset = current_dataset(stages, override, bring_back)
         return train(stages, dataset, budget=budget, override=override)
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.errors import DamagedStore, NotFound
 from penstock.experiments.keeping.needed import led_to
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 DAMAGED, MISSING = "damaged", "missing"
+Kind = Literal["item", "data set", "forgotten data set", "model", "run"]
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ class Hurt:
 
     Attributes
     ----------
-    kind : ``item``, ``data set``, ``forgotten data set`` (what stays of it), ``model`` or ``run``. files : of an item, those hurt.
+    kind : of what; of a ``forgotten data set`` it is what stays. files : of an item, those hurt.
     made_by : of a data set, the run that made it; done again, it stores what is lost.
     """
 
-    kind: str
+    kind: Kind
     name: str
     objects: tuple[str, ...]
     files: tuple[str, ...] = ()
@@ -179,7 +180,7 @@ def _hurt(workspace: Workspace, wrong: dict[str, str], only: str | None) -> list
     if only is not None:
         return found
     for record in ledger.datasets.log():
-        kind = "data set" if record.forgotten_at is None else "forgotten data set"
+        kind: Kind = "data set" if record.forgotten_at is None else "forgotten data set"
         hurt = _of_list(objects, kind, record.digest, record.digest, wrong)
         found += [replace(one, made_by=record.run) for one in hurt]
     for row in ledger.ask("SELECT name, version, bundle, report, details FROM model_versions ORDER BY name, version"):
@@ -203,7 +204,7 @@ def _hurt(workspace: Workspace, wrong: dict[str, str], only: str | None) -> list
     return [*found, *(Hurt("run", run, tuple(sorted(bad))) for run, bad in runs.items())]
 
 
-def _of_list(objects: ObjectStore, kind: str, name: str, digest: str, wrong: dict[str, str]) -> list[Hurt]:
+def _of_list(objects: ObjectStore, kind: Kind, name: str, digest: str, wrong: dict[str, str]) -> list[Hurt]:
     """An item or a data set: it needs its list, and all objects that this names."""
     from penstock.data.versions import stays_of, stored_objects
     from penstock.objects.tree import named_objects, read_tree
