@@ -97,7 +97,7 @@ def forget_version(
 
     Parameters
     ----------
-    keep_models : models that were trained on it keep their bundles and reports.
+    keep_models : models of this project that were trained on it keep their bundles and reports, as those of other projects of the ledger do.
     copy : the copy of its source in ``data/raw`` goes, too, where versions that stay were read from it.
 
     Raises

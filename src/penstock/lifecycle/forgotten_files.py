@@ -99,7 +99,7 @@ def copies_of_source(project: Project, record: DatasetRecord, *, copy: bool) -> 
     told = ", ".join(path.relative_to(project.root).as_posix() for path in paths)
     if paths and not is_same:
         stays.append(
-            f"{told}: in the clear, and not as this version was read from there; see whether it holds its rows still"
+            f"{told}: in the clear, and not as this version was read from there; see whether rows of it are there still"
         )
     beside = [path for path in _files_in(raw) if path.resolve() not in paths]
     if beside:
