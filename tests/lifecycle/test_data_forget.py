@@ -17,6 +17,7 @@ from tests.lifecycle.test_privacy import leaks, opened_envelopes
 
 from penstock.errors import NotFound
 from penstock.ledger.access import MADE_AGAIN
+from penstock.project.project import Project
 
 Cli = Callable[..., Any]
 N = 240
@@ -180,7 +181,6 @@ def test_rows_that_come_again_stand_where_they_stood(project: Path, penstock: Cl
 def parts_of(project: Path, digest: str) -> dict[bytes, tuple[int, int]]:
     """Fingerprint of each row -> its part and envelope."""
     from penstock.data.versions import load_memory, load_version
-    from penstock.project.project import Project
 
     opened = Project(project)
     memory = load_memory(opened.objects, load_version(opened.objects, digest))
@@ -195,6 +195,11 @@ def test_what_is_in_use_is_not_forgotten(project: Path, penstock: Cli) -> None:
     for line in (("current",), (second, "--yes")):
         refused = penstock(project, "data", "forget", *line)
         assert (refused.code, refused.error["code"]) == (2, "project")
+    opened = Project(project)
+    with opened.ledger.run("train.py", params={}) as going:
+        refused = penstock(project, "data", "forget", first, "--yes")
+    opened.ledger.close()
+    assert refused.error["what"] == f"nothing is forgotten while run {going.id} is going on"
     assert penstock(project, "deploy", "--version", "1", "--override", "a test").code == 0
     refused = penstock(project, "data", "forget", first, "--yes")
     assert (refused.code, refused.error["code"]) == (2, "project")
@@ -216,7 +221,9 @@ def test_a_model_that_only_stands_by_is_let_go_of(project: Path, penstock: Cli, 
         asked = ("--override", "a test", "--accept-spent", "a test") if version == "2" else ("--override", "a test")
         deployed = penstock(project, "deploy", "--version", version, *asked)
         assert deployed.code == 0, deployed
-    assert any("not compared with version 1" in one and "'place'" in one for one in deployed.body["warnings"])
+    [unjudged] = [one["why"] for one in deployed.body["gates"] if one["id"].endswith("-not-worse-than-champion")]
+    assert "version 1, which is live, cannot answer the same rows" in unjudged
+    assert "'place'" in unjudged
     assert penstock(project, "data", "forget", first).error["code"] == "project", "it is watched"
     end_the_watch(project)
     done = penstock(project, "data", "forget", first, "--copy", "--yes")
@@ -246,7 +253,6 @@ def test_a_forgetting_that_is_killed_is_finished_by_the_same_command(
     """The record comes first: nothing else is lost, and what is still there goes the next time."""
     from penstock.lifecycle.data_forget import forget_version
     from penstock.objects.local import LocalStore
-    from penstock.project.project import Project
 
     first, second = versions(project, penstock)
     deleted, delete = [], LocalStore.delete
@@ -274,7 +280,6 @@ def test_what_a_database_answered_goes_with_the_only_version_that_took_it(pensto
     """Encrypted as it is, and what it was cut into; that of the version that stays does not."""
     from penstock.data.sources.snapshots import Snapshots
     from penstock.lifecycle.visible import visible_parts
-    from penstock.project.project import Project
 
     database = sqlite3.connect(tmp_path / "shop.sqlite")
     database.execute("CREATE TABLE people (id TEXT, remark TEXT, place TEXT, x REAL, y TEXT)")
@@ -309,7 +314,6 @@ def test_a_forgotten_model_is_told_in_the_list_and_not_deployed_unasked(project:
     """Where no other one has passed, there is none to deploy."""
     from penstock.lifecycle.look import list_models
     from penstock.lifecycle.versions import chosen_version
-    from penstock.project.project import Project
 
     first, _ = versions(project, penstock)
     assert penstock(project, "data", "forget", first, "--yes").code == 0
@@ -317,7 +321,9 @@ def test_a_forgotten_model_is_told_in_the_list_and_not_deployed_unasked(project:
     opened.ledger.registry.set_alias("shop", "challenger", None)
     opened.ledger.registry.update("shop", 1, passed=True)
     opened.ledger.registry.update("shop", 2, passed=False, overrides=[])
-    assert f"{first[7:19]}, forgotten" in list_models(opened).to_text()
+    listed = list_models(opened)
+    assert f"{first[7:19]}, forgotten" in listed.to_text()
+    assert [one["forgotten"] for one in listed.to_json()["versions"]] == [True, False]
     with pytest.raises(NotFound):
         chosen_version(opened, None)
     opened.ledger.close()

@@ -182,6 +182,30 @@ def test_accepting_spent_envelopes_without_a_reason_is_refused(penstock: Cli, pr
     assert "reason" in done.error["what"]
 
 
+def test_a_live_version_that_cannot_be_read_costs_no_envelope(
+    penstock: Cli, project_at: Cli, set_line: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read before one is opened, once for all that a deploy asks of it."""
+    from penstock.bundle.runtime import Bundle
+
+    project = project_at("live")
+    another_version(penstock, set_line, project)
+    state_dir, loaded = project / ".penstock/serving", []
+    place = state_dir / live(project)["slots"]["blue"]["path"]
+    load = Bundle.load
+    monkeypatch.setattr(Bundle, "load", lambda path, **more: (loaded.append(Path(path)), load(path, **more))[1])
+    whole = (place / "signature.json").read_bytes()
+    (place / "signature.json").write_bytes(whole[:-20])
+    refused = penstock(project, "deploy")
+    assert (refused.code, refused.error["code"]) == (2, "bundle")
+    opened = [e for e in penstock(project, "doctor", "--trail").body["events"] if e["what"] == "open envelope"]
+    assert len(opened) == 1, "that of the version that is live"
+    (place / "signature.json").write_bytes(whole)
+    loaded.clear()
+    assert penstock(project, "deploy").code == 0
+    assert loaded.count(place) == 1
+
+
 def test_rollback_puts_the_version_before_back(penstock: Cli, project_at: Cli, set_line: Cli) -> None:
     """In under a second; and a second rollback goes forward again."""
     project = project_at("run")

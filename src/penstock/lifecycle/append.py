@@ -22,6 +22,7 @@ def append(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
 
     taken = _unsealed(context, params["rows"])
     version = load_version(context.objects, inputs["dataset"])
+    version = version.keyed(context.ledger)  # the journal holds in the clear what was hidden only since
     frame, unreadable = version.decoder.decode_rows(taken["rows"])
     y, unknown = version.decoder.decode_target_values(taken["labels"])
     was, _ = version.decoder.decode_target_values(taken["was"])

@@ -127,7 +127,7 @@ def forget_version(
             *(f"ingest {name}" for name in projects),
         ):
             locks.enter_context(ledger.lock(name, wait_s=LOCK_WAIT_S if name.startswith("ingest") else 0.0))
-        refuse_while_running(project.workspace)
+        refuse_while_running(project.workspace, "forgotten")
         ledger.access.require(found.digest, name=found.name, verb="forget")
         plan = _planned(project, ledger.datasets.get(found.digest), keep_models=keep_models, copy=copy)
         if not dry:

@@ -10,20 +10,21 @@ from penstock.bundle.runtime import Bundle
 from penstock.errors import DeclarationError, GateRefused, ProjectError, ServingError
 from penstock.lifecycle.bundles import bundle_of
 from penstock.lifecycle.check import check_declaration
-from penstock.lifecycle.exam import FEW_ROWS, Envelope, choose_envelope, examine, keep_report, told_of_champion
+from penstock.lifecycle.exam import FEW_ROWS, Envelope, choose_envelope, examine, keep_report
 from penstock.lifecycle.release import declared_guards, end, refuse_second_release
 from penstock.lifecycle.reproducible import reproducible, way_to_pass
 from penstock.lifecycle.results import DeployResult, RollbackResult
 from penstock.lifecycle.settings import overriding
 from penstock.lifecycle.settle import settle
 from penstock.lifecycle.versions import WAIT_S, chosen_version
+from penstock.project.live import live_bundle, live_or_none
 from penstock.project.project import Project
 from penstock.serving.acknowledgements import Told, untold, wait_for_epoch, wait_for_return, workers
 from penstock.serving.arm_counts import forget_counts
 from penstock.serving.arms import form_of
 from penstock.serving.conditions import parse
 from penstock.serving.releases import Guards
-from penstock.serving.slots import SlotState, read_slots
+from penstock.serving.slots import SlotEntry, SlotState, read_slots
 from penstock.serving.switching import fill_and_switch, prune_bundles, restore, switch_back
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def deploy_version(
 ) -> DeployResult:
     """Score a version on one sealed envelope and, if its gates pass, put it live.
 
-    The declared gates, the baseline, the version that is live and the limits of [scope] judge. A deploy that was killed goes
+    The declared gates, the baseline, the version that is live and the limits of [scope] judge. Where the live version cannot answer
+    the same rows, its gate is not judged and says no. A deploy that was killed goes
     on with the envelope that it had opened, and an override acts on the verdict of the exam that was failed.
 
     Parameters
@@ -70,6 +72,7 @@ def deploy_version(
         check_declaration(project, chosen.dataset)
         bundle = Bundle.load(bundle_of(project, chosen), key=project.privacy_key)
         bundle.self_test()
+        live = live_or_none(project)  # before an envelope is opened: one that cannot be read must cost none
         envelope = choose_envelope(project, chosen, override=reason, accept_spent=accept_spent)
         inputs = {"bundle": chosen.bundle, "dataset": chosen.dataset}
         params = {
@@ -79,8 +82,7 @@ def deploy_version(
             "accept_spent": accept_spent,
         }
         with project.ledger.run("deploy", inputs=inputs, params=params, project=project.name) as run:
-            report = examine(project, chosen, bundle, envelope, run.id, reason)
-            untold = told_of_champion(project, chosen)
+            report = examine(project, chosen, bundle, envelope, run.id, reason, live)
             for name, estimate in report.metrics.items():
                 run.metric(name, estimate.value, low=estimate.low, high=estimate.high)
             deployed = report.passed or reason is not None
@@ -100,7 +102,7 @@ def deploy_version(
             }
             run.output("deployed", deployed)
             run.output("deployment", deployment)
-            watch = _watch(project, bundle)
+            watch = _watch(project, bundle, live)
             slot = _switch(project, chosen, bundle, deployment, run.id, release, watch, told) if deployed else None
         return DeployResult(
             model=chosen.name,
@@ -115,7 +117,6 @@ def deploy_version(
             run=run.id,
             warnings=[
                 *_warnings(project, chosen, envelope, report.rows, accept_spent),
-                *untold,
                 *(_not_judged(project) if deployed else ()),
             ],
             watch_s=watch.watch_s if deployed and watch is not None else 0.0,
@@ -268,13 +269,14 @@ def _switch(
     return str(state.live)
 
 
-def _watch(project: Project, bundle: Bundle) -> Guards | None:
+def _watch(project: Project, bundle: Bundle, live: tuple[SlotEntry, Bundle] | None) -> Guards | None:
     """By which the new version is watched once it is live; None where nothing can stand by: the version before answers in another form."""
     before = read_slots(project.serving_state).live_entry
     if before is None:
         return None
-    old = Bundle.load(project.serving_state / before.path, key=project.privacy_key).signature
-    return declared_guards(project) if form_of(old) == form_of(bundle.signature) else None
+    if live is None or live[0].bundle != before.bundle:  # a guard has gone back meanwhile
+        live = live_bundle(project)
+    return declared_guards(project) if form_of(live[1].signature) == form_of(bundle.signature) else None
 
 
 def _not_judged(project: Project) -> list[str]:

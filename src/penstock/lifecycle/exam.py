@@ -7,19 +7,19 @@ that was given instead of spending another one.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.bundle.kinds import Task
 from penstock.errors import SealError
 from penstock.lifecycle.bundles import packaging_run
-from penstock.lifecycle.comparable import not_compared, read_otherwise
+from penstock.lifecycle.comparable import not_judged, why_not_comparable
 from penstock.lifecycle.evaluate import cost_facts, scores_of
 from penstock.lifecycle.judge import declared_gates, judged
 from penstock.lifecycle.reproducible import reproducible
 from penstock.lifecycle.settings import Settings
 from penstock.project.project import Project
-from penstock.serving.slots import read_slots
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from penstock.evaluation.report import Report
     from penstock.ledger.envelopes import EnvelopeRecord
     from penstock.ledger.registry import ModelVersion
+    from penstock.serving.slots import SlotEntry
 
 FEW_ROWS = 200
 """Fewer test rows make a wide interval, and it is said so."""
@@ -116,8 +117,9 @@ def examine(
     envelope: Envelope,
     run: str,
     override: dict[str, str] | None,
+    live: tuple[SlotEntry, Bundle] | None,
 ) -> Report:
-    """Score the version, the baseline and the live version on the same rows, and judge."""
+    """Score the version, the baseline and the live version (None: nothing is live) on the same rows, and judge."""
     from penstock.data.seal import open_envelope, read_spent
     from penstock.evaluation.gates import check_gates
     from penstock.evaluation.report import Override, evaluate
@@ -134,7 +136,7 @@ def examine(
         purpose = f"deploy version {chosen.version}"
         frame, y = open_envelope(ledger, objects, chosen.dataset, envelope.index, run=run, purpose=purpose)
     note = "spent before: these rows had been seen" if envelope.reused else "sealed until this exam"
-    champion = _champion(project, chosen, bundle)
+    champion, unjudged = _champion(project, chosen, live)
     candidate = _candidate(project, chosen)
     answers = answers_of(bundle, frame)
     report = evaluate(
@@ -161,7 +163,7 @@ def examine(
             *cost_facts(candidate, y, answers),
         ],
     )
-    decided = [*_against_champion(report), *_scope_results(project, chosen), *_reproducible(project, chosen)]
+    decided = [*_against_champion(report, unjudged), *_scope_results(project, chosen), *_reproducible(project, chosen)]
     earlier = [Override(**one) for one in chosen.overrides]
     return judged(report, gates, override, decided=decided, earlier=earlier)
 
@@ -187,49 +189,35 @@ def _baseline(project: Project, candidate: dict[str, Any], frame: Frame) -> np.n
     return scores_of(model, candidate["baseline_layout"], frame, candidate["scale"], project.objects)
 
 
-def _champion(project: Project, chosen: ModelVersion, bundle: Bundle) -> dict[str, Bundle]:
-    """The live version, where there is one that answers the same question, of the same rows."""
-    champion = _live(project, chosen)
-    if champion is None:
-        return {}
-    version, live = champion
-    same = (live.signature.task, live.signature.target) == (bundle.signature.task, bundle.signature.target)
-    return {f"champion, version {version}": live} if same and not _unlike(project, chosen, live) else {}
-
-
-def told_of_champion(project: Project, chosen: ModelVersion) -> list[str]:
-    """That the live version was not asked the same, where it reads what the rows do not hold any more."""
-    champion = _live(project, chosen)
-    unlike = [] if champion is None else _unlike(project, chosen, champion[1])
-    return [not_compared(champion[0], unlike)] if champion is not None and unlike else []
-
-
-def _live(project: Project, chosen: ModelVersion) -> tuple[int, Bundle] | None:
-    from penstock.bundle.runtime import Bundle as Loaded
-
-    live = read_slots(project.serving_state).live_entry
-    if live is None or live.bundle == chosen.bundle:
-        return None
-    return live.version, Loaded.load(project.serving_state / live.path)
-
-
-def _unlike(project: Project, chosen: ModelVersion, champion: Bundle) -> list[str]:
+def _champion(
+    project: Project, chosen: ModelVersion, live: tuple[SlotEntry, Bundle] | None
+) -> tuple[dict[str, Bundle], str | None]:
+    """What is to be beaten, and, where it cannot answer these rows, why that is not judged."""
     from penstock.data.versions import load_version
 
-    return read_otherwise(champion, load_version(project.objects, chosen.dataset).decoder)
+    if live is None or live[0].bundle == chosen.bundle:
+        return {}, None
+    entry, bundle = live
+    why = why_not_comparable(bundle, load_version(project.objects, chosen.dataset).decoder)
+    if why is not None:
+        return {}, not_judged(entry.version, why)
+    return {f"champion, version {entry.version}": bundle}, None
 
 
-def _against_champion(report: Report) -> list[GateResult]:
-    """A version that is proven worse than the live one on the same rows does not take over."""
+def _against_champion(report: Report, unjudged: str | None) -> list[GateResult]:
+    """A version that is proven worse than the live one on the same rows does not take over, nor one of which that is not judged."""
     from penstock.evaluation.gates import GateResult
     from penstock.evaluation.metrics import METRICS
 
-    metric = METRICS[report.metric]
+    metric, gate = METRICS[report.metric], f"{report.metric}-not-worse-than-champion"
+    if unjudged is not None:
+        why = f"{unjudged}; nothing shows that this one is not worse, so that it goes live only with --override REASON"
+        return [GateResult(gate, False, math.nan, math.nan, why)]
     results = []
     for name, c in report.against.items():
         worse = c.high < 0 if metric.greater_is_better else c.low > 0
         why = f"{c.challenger:.4g} against {c.champion:.4g} of the {name} on the same rows ({_interval(c)})"
-        results.append(GateResult(f"{report.metric}-not-worse-than-champion", not worse, c.challenger, c.champion, why))
+        results.append(GateResult(gate, not worse, c.challenger, c.champion, why))
     return results
 
 

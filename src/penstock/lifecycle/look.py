@@ -33,6 +33,7 @@ def list_models(project: Project) -> Listing:
         {
             **v.to_json(),
             "aliases": sorted(aliases.get(v.version, [])),
+            "forgotten": v.is_forgotten,
             "put_back": {n: getattr(back[v.version], n) for n in ("what", "at", "who")} if v.version in back else None,
         }
         for v in versions

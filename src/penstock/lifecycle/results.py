@@ -82,7 +82,7 @@ class RunResult:
             f"{figure(self.validation[self.metric])}; baseline {figure({'value': self.baseline[self.metric]})}",
             *gate_lines(self.gates, self.overrides),
         ]
-        if self.champion is not None:
+        if self.champion is not None and self.champion["why"] is None:  # else a warning says why there is no comparison
             lines.append(
                 f"  champion version {self.champion['version']} on the same rows: {self.champion['value']:.4g}; the difference is "
                 f"{self.champion['difference']:+.4g} ({self.champion['low']:.4g} to {self.champion['high']:.4g})"

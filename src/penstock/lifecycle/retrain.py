@@ -12,7 +12,7 @@ from penstock.errors import ProjectError
 from penstock.feedback.labels import record_label_events
 from penstock.feedback.rows import labelled_rows
 from penstock.lifecycle.append import append_labelled, labels_within
-from penstock.lifecycle.comparable import not_compared, read_otherwise
+from penstock.lifecycle.comparable import not_judged, why_not_comparable
 from penstock.lifecycle.contract import check_labelled
 from penstock.lifecycle.ingest import current_dataset
 from penstock.lifecycle.pipeline import train
@@ -22,6 +22,9 @@ from penstock.lifecycle.stages import Context, Listener, Stages
 from penstock.project.live import live_bundle
 from penstock.project.project import Project
 from penstock.serving.slots import SlotEntry
+
+FIGURES = ("rows", "value", "challenger", "difference", "low", "high", "better")
+"""Of the comparison of both models; null where the live one cannot answer the same rows."""
 
 
 def retrain_project(
@@ -69,10 +72,14 @@ def retrain_project(
             check_labelled(stages, rows, override)
             dataset = append_labelled(stages, dataset, rows)
         result = train(stages, dataset, budget=settings.budget if budget is None else budget, override=override)
-        unlike = read_otherwise(bundle, load_version(stages.context.objects, dataset).decoder)
-        if unlike:
-            return replace(result, warnings=[*result.warnings, not_compared(champion.version, unlike)])
-        against = _compare(stages, dataset, result, champion, bundle)
+        why = why_not_comparable(bundle, load_version(stages.context.objects, dataset).decoder)
+        if why is None:
+            against = _compare(stages, dataset, result, champion, bundle)
+        else:
+            why = not_judged(champion.version, why)
+            against = {**_of(champion, result), **dict.fromkeys(FIGURES), "why": why}
+            way_out = "a deploy asks for --override REASON"
+            result = replace(result, warnings=[*result.warnings, f"the comparison is {why}; {way_out}"])
         if not stages.nothing_to_do:
             stages.whole.output("champion", against)
         return replace(result, champion=against)
@@ -89,18 +96,12 @@ def _compare(stages: Stages, dataset: str, result: RunResult, champion: SlotEntr
     answers = [_scores(one, frame) for one in (bundle, challenger)]
     thresholds = (bundle.signature.decision.threshold, challenger.signature.decision.threshold)
     found = compare(METRICS[result.metric], y, *answers, thresholds=thresholds, seed=result.seed)
-    return {
-        "name": champion.model,
-        "version": champion.version,
-        "metric": result.metric,
-        "rows": len(y),
-        "value": found.champion,
-        "challenger": found.challenger,
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "better": found.better,
-    }
+    figures = (len(y), found.champion, found.challenger, found.difference, found.low, found.high, found.better)
+    return {**_of(champion, result), **dict(zip(FIGURES, figures, strict=True)), "why": None}
+
+
+def _of(champion: SlotEntry, result: RunResult) -> dict[str, Any]:
+    return {"name": champion.model, "version": champion.version, "metric": result.metric}
 
 
 def _scores(bundle: Bundle, frame: Any) -> Any:

@@ -38,6 +38,11 @@ def live_bundle(project: Project) -> tuple[SlotEntry, Bundle]:
     return entry, Bundle.load(project.serving_state / entry.path, key=project.privacy_key)
 
 
+def live_or_none(project: Project) -> tuple[SlotEntry, Bundle] | None:
+    """As `live_bundle`; None where nothing was deployed."""
+    return None if read_slots(project.serving_state).live_entry is None else live_bundle(project)
+
+
 def asked_bundle(project: Project, model: str | None = None, version: str | None = None) -> tuple[SlotEntry, Bundle]:
     """A version that the server answers for, and its bundle: what is live, another slot, or what stands on the shelf.
 

@@ -105,7 +105,7 @@ def purge_runs(workspace: Workspace, references: Sequence[str] = (), *, dry: boo
     if not chosen:
         return Purged([], 0, 0, planned=dry)
     with ledger.lock("purge"):
-        refuse_while_running(workspace)
+        refuse_while_running(workspace, "purged")
         records = _with_inside(workspace, chosen)
         candidates = objects_of(workspace.objects, records.values())
         free = candidates - needed_objects(ledger, workspace.objects, without=set(records)) if candidates else set()
@@ -160,11 +160,17 @@ def _refuse_running(workspace: Workspace, ids: Sequence[str]) -> None:
         )
 
 
-def refuse_while_running(workspace: Workspace) -> None:
+def refuse_while_running(workspace: Workspace, done: str) -> None:
+    """Refuse what would free objects that a run is about to use; `done` says what is refused, as in "nothing is purged".
+
+    Raises
+    ------
+    ProjectError : a run is going on.
+    """
     running = workspace.ledger.summaries(status="running", deleted=None, limit=1, columns=[])
     if running:
         raise ProjectError(
-            f"nothing is purged or forgotten while run {running[0].id} is going on",
+            f"nothing is {done} while run {running[0].id} is going on",
             why="it may be about to use an object that would be freed",
             way_out="wait for it to end and run the same command again",
         )
