@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tests.lifecycle.test_privacy import leaks, opened_envelopes
 
-from penstock.errors import NotFound
+from penstock.errors import NotFound, SearchError
 from penstock.ledger.access import MADE_AGAIN
 from penstock.project.project import Project
 
@@ -35,7 +35,9 @@ def people(first: int, last: int) -> list[dict[str, str]]:
     return rows
 
 
-PLANTED = {f"Zqremark{i:05d}": "a remark" for i in range(N)} | {f"Zqplace{i}town": "a place" for i in range(4)}
+PLANTED = {f"Zqremark{i:05d}": "a remark" for i in range(N + 1)} | {
+    f"Zqplace{i}town": "a place" for i in (0, 1, 2, 3, 9)
+}
 
 
 def write(path: Path, rows: list[dict[str, str]]) -> Path:
@@ -69,7 +71,7 @@ def made(penstock: Cli, set_line: Cli, tmp_path_factory: Any) -> Path:
     project = folder / "shop"
     set_line(project, "search", 'learners = ["linear"]')
     set_line(project, "search", "workers = 1")
-    assert penstock(project, "run", "--budget", "1 trials").code == 0
+    use_it(project, penstock)
     for page in ((), ("--html", str(folder / "places.html"))):
         assert penstock(project, "data", "profile", *page).code == 0
     decide(project, "drop")
@@ -82,6 +84,41 @@ def made(penstock: Cli, set_line: Cli, tmp_path_factory: Any) -> Path:
     assert held[0].startswith("'remark', 'place': the version before"), held
     assert penstock(project, "data", "profile", "--html", str(folder / "later.html")).code == 0
     return project
+
+
+def use_it(project: Path, penstock: Cli) -> None:
+    """The first version is used as people do: an edited contract that it breaks, a delivery that is refused, a batch job, a script, a repetition."""
+    from penstock.project.project import Project
+
+    run, contract = ("run", "--budget", "1 trials"), project / "contract.toml"
+    told = contract.read_text(encoding="utf-8")
+    edited = told.replace("[columns.place]\n", f"[columns.place]\nvalues = {[f'Zqplace{i}town' for i in range(3)]}\n")
+    edited = edited.replace("[columns.remark]\n", '[columns.remark]\npattern = "Zqremark[0-9]*1"\n')
+    contract.write_text(edited, encoding="utf-8")
+    refused = penstock(project, *run)
+    assert (refused.code, refused.error["code"]) == (1, "contract-broken"), refused
+    assert penstock(project, *run, "--override", "a fourth place").code == 0
+    source = project / "data/raw/people.csv"
+    delivered = source.read_bytes()
+    write(source, [*people(0, N), {**people(N, N + 1)[0], "place": "Zqplace9town"}])
+    assert penstock(project, *run).error["code"] == "contract-broken"
+    source.write_bytes(delivered)
+    ask, answers = write(project.parent / "ask.csv", people(0, 5)), project.parent / "answers.csv"
+    assert penstock(project, "predict", "--input", str(ask), "--output", str(answers)).code == 0
+    opened = Project(project)
+    ledger = opened.ledger
+    (search,), (recipe,), checks = ledger.runs("search"), ledger.runs("recipe"), ledger.runs("contract", order="r.id")
+    broken = next(run for run in checks if not run.outputs["passed"])
+    taken = {"artifacts": [kept["digest"] for kept in search.artifacts.values()], "file": opened.objects.put(delivered)}
+    with ledger.run("explain.py", inputs=taken, project="shop"):
+        pass
+    with pytest.raises(SearchError), ledger.run("run", project="shop"), ledger.run("search", inputs=search.inputs):
+        raise SearchError("no value of place is finite", why="row 3 says 'Zqplace1town'", way_out="drop it")
+    with ledger.run("reproduce", inputs={"reproduces": broken.id}, project="shop") as run:
+        run.output("differences", [{"what": "told", "was": broken.outputs["told"], "is": None}])
+    ledger.close()
+    for run in (broken, recipe):
+        assert penstock(project, "reproduce", run.id).body["verdict"] == "identical"
 
 
 @pytest.fixture
@@ -102,6 +139,11 @@ def test_no_value_of_a_forgotten_version_is_to_be_read_anywhere(project: Path, p
     assert (done.code, done.body["planned"], sum(done.body["rows"].values())) == (0, False, N)
     assert {"data/raw/people.csv", "models/v1", "reports/shop-v1.html"} <= set(done.body["files"])
     assert leaks(project, PLANTED, opened_envelopes(project, tmp_path)) == []
+    assert not any("the file that it was read from" in one for one in done.body["stays"])
+    failed = penstock(project, "runs", "--filter", "status = failed").body["runs"]
+    errors = [penstock(project, "show", run["id"]).body["error"] for run in failed]
+    assert sorted(error["code"] for error in errors) == ["contract-broken"] * 2 + ["search"] * 2
+    assert all("forgotten" in error["why"] for error in errors)
 
     after = penstock(project, "data", "lineage", first).body
     assert after["forgotten"]["why"] == "they asked us to"
@@ -146,7 +188,9 @@ def test_what_is_forgotten_is_refused_by_name(project: Path, penstock: Cli) -> N
         assert "they asked us to" in done.error["why"]
     again = penstock(project, "data", "forget", first, "--yes")
     assert (again.code, again.body["objects"]) == (0, 0), "it can be gone through once more"
-    assert penstock(project, "run", "--budget", "1 trials").code == 0
+    next_run = penstock(project, "run", "--budget", "1 trials")
+    ran = {step["name"] for step in next_run.body["steps"] if step["status"] == "ran"}
+    assert ran <= {"recipe"}, "recipe.toml is read for the first time; the rest is as it was"
     assert penstock(project, "deploy", "--override", "a test").code == 0
 
 
@@ -209,6 +253,7 @@ def test_what_is_in_use_is_not_forgotten(project: Path, penstock: Cli) -> None:
     assert (kept.code, kept.body["models"]) == (0, [])
     assert any("shop@1" in one for one in kept.body["stays"])
     assert any("data/raw/people.csv" in one for one in kept.body["stays"])
+    assert any("the file that it was read from" in one for one in kept.body["stays"]), "a script's copy"
     assert (project / "models/v1/examples.json").is_file()
     assert penstock(project, "data", "verify").body["wrong"] == []
     assert penstock(project, "data", "diff", first, second).error["code"] == "forgotten"

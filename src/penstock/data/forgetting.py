@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from penstock.data.quoting import Readings, checks_of, failures_of, repetitions_of, unsaid
 from penstock.data.versions import stays_of, stored_objects
 from penstock.errors import NotFound
 from penstock.experiments.keeping.needed import needed_objects
@@ -47,7 +48,11 @@ STAGES = frozenset(
 """Operations whose artifacts are of the rows that they took, and Penstock's own."""
 
 REPRODUCING = "reproduce"
-QUOTING = frozenset({"columns", "warnings", "broken", "breaches", "told", "findings"})
+AROUND = frozenset({"contract", "accept", "privacy", "run", "retrain", "new"})
+"""Penstock's other operations on a data set: what they take and make is no script's."""
+
+OWN = STAGES | MAKING | AROUND | {REPRODUCING, "fetch"}
+QUOTING = frozenset({"columns", "warnings", "broken", "breaches", "told", "findings", "lines", "differences"})
 """Outputs of runs that may quote values."""
 
 
@@ -59,8 +64,9 @@ class Held:
     ----------
     made : runs that made it. used : runs of stages that took it, or what was made of it. scripts : ids of other runs that did.
     fetched : runs that asked a database for it and for no version that stays.
-    naming : ids of runs that name what was fetched, and took none of it. models : (name, version) -> (bundle, report) that were trained on it, and go.
-    kept : of those, the ones that stay.
+    naming : ids of runs that name what was fetched, and took none of it.
+    quoting : runs that hold nothing of it, and whose records may quote it: what failed on it, and repetitions.
+    models : (name, version) -> (bundle, report) that were trained on it, and go. kept : of those, the ones that stay.
     """
 
     made: list[RunRecord] = field(default_factory=list)
@@ -68,6 +74,7 @@ class Held:
     scripts: list[str] = field(default_factory=list)
     fetched: list[RunRecord] = field(default_factory=list)
     naming: set[str] = field(default_factory=set)
+    quoting: list[RunRecord] = field(default_factory=list)
     models: dict[tuple[str, int], tuple[str, str | None]] = field(default_factory=dict)
     kept: dict[tuple[str, int], tuple[str, str | None]] = field(default_factory=dict)
 
@@ -110,19 +117,12 @@ def held_in(ledger: Ledger, record: DatasetRecord, *, models: Collection[str], i
                 continue
             held.used.append(run)
         digests = _kept_by(ledger, held.used[before:]) - sets - beyond
-    held.used += _contracts(ledger, record, in_use)
+    readings = Readings(ledger, record, held.made)
+    held.used += [run for run in checks_of(ledger, readings, in_use) if run.id not in known]
     _find_fetched(ledger, held)
+    held.quoting = failures_of(ledger, readings, held.runs, operations=OWN, making=MAKING)
+    held.quoting += repetitions_of(ledger, [*held.runs, *held.quoting])
     return held
-
-
-def _contracts(ledger: Ledger, record: DatasetRecord, in_use: Collection[str]) -> list[RunRecord]:
-    """Runs with the contracts that were inferred of its training rows, which name their values, and that nobody uses any more."""
-    runs = ledger.runs("contract", deleted=None)
-    source = record.source.get("digest")
-    inferred = {
-        run.inputs["contract"] for run in runs if run.outputs.get("inferred") and run.inputs.get("source") == source
-    }
-    return [run for run in runs if run.inputs.get("contract") in inferred - set(in_use)]
 
 
 def _find_fetched(ledger: Ledger, held: Held) -> None:
@@ -141,8 +141,13 @@ def _find_fetched(ledger: Ledger, held: Held) -> None:
     held.naming = {run.id for run in taking if run.operation not in MAKING}
 
 
-def objects_held(ledger: Ledger, objects: ObjectStore, record: DatasetRecord, held: Held) -> set[str]:
+def objects_held(
+    ledger: Ledger, objects: ObjectStore, record: DatasetRecord, held: Held, *, copy: bool = False
+) -> set[str]:
     """Digests of the stored objects that nothing but the version, and what was made of it, needs; those of the models too that go.
+
+    What a script or a batch job took is named by it, and not needed; what it wrote is. `copy`: copies of the files that it was read
+    from go, too, where versions that stay were read from them.
 
     Raises
     ------
@@ -158,11 +163,39 @@ def objects_held(ledger: Ledger, objects: ObjectStore, record: DatasetRecord, he
     gone = {
         (row.name, row.version) for row in trained
     } - held.kept.keys()  # also those that another project let go of before
+    copies = copies_of_source(ledger, objects, record)
+    own, scripts = _operations(ledger)
+    scripts |= set(held.scripts)
     others = needed_objects(
         ledger, objects,
-        without={*held.naming, *(run.id for run in held.runs)}, forgotten=(record.digest,), models=gone,
+        without={*held.naming, *(run.id for run in held.runs)}, naming=scripts, forgotten=(record.digest,), models=gone,
     )  # fmt: skip
-    return {digest for digest in found - others if objects.has(digest)}
+    going = (found | copies) - others
+    if copies - going and copy:  # versions name what they were read from, and need nothing of it
+        versions = [row.digest for row in ledger.ask("SELECT digest FROM datasets")]
+        going |= copies - needed_objects(ledger, objects, without=own, naming=scripts, forgotten=versions)
+    return {digest for digest in going if objects.has(digest)}
+
+
+def copies_of_source(ledger: Ledger, objects: ObjectStore, record: DatasetRecord) -> set[str]:
+    """Digests of the files that it was read from, where they are stored as a script read them, or wrote them, or as a data item."""
+    from penstock.objects.digests import digests_within
+
+    if record.source.get("kind") == "labelled":
+        return set()
+    named = {digest for _, digest in digests_within(record.source)}
+    named -= {row.digest for row in ledger.ask("SELECT digest FROM datasets")}
+    own, _ = _operations(ledger)
+    made = {row.digest for row in ledger.ask("SELECT run, digest FROM run_outputs") if row.run in own}
+    return {digest for digest in named - made if objects.has(digest)}
+
+
+def _operations(ledger: Ledger) -> tuple[set[str], set[str]]:
+    """Ids of the runs that are Penstock's own, and of the others."""
+    own, others = set[str](), set[str]()
+    for row in ledger.ask("SELECT id, operation FROM runs"):
+        (own if row.operation in OWN else others).add(row.id)
+    return own, others
 
 
 def strip(ledger: Ledger, objects: ObjectStore, held: Held, going: Collection[str]) -> None:
@@ -171,7 +204,10 @@ def strip(ledger: Ledger, objects: ObjectStore, held: Held, going: Collection[st
         outputs = {name: _unquoted(name, value) for name, value in run.outputs.items()}
         outputs.pop("objects", None)
         gone = [n for n, kept in run.artifacts.items() if kept["digest"] in going or not objects.has(kept["digest"])]
-        ledger.strip(run.id, artifacts=() if run in held.made else gone, outputs=outputs)
+        ledger.strip(run.id, artifacts=() if run in held.made else gone, outputs=outputs, error=unsaid(run.error))
+    for run in held.quoting:
+        outputs = {name: _unquoted(name, value) for name, value in run.outputs.items()}
+        ledger.strip(run.id, outputs=outputs, error=unsaid(run.error), key=run.key)
 
 
 def plain_details(record: DatasetRecord) -> dict[str, Any]:
@@ -180,6 +216,8 @@ def plain_details(record: DatasetRecord) -> dict[str, Any]:
 
 
 def _unquoted(name: str, value: Any) -> Any:
+    if name == "refits":
+        return [{**one, "error": ""} for one in value]
     if name not in QUOTING:
         return value
     if name == "columns" and isinstance(value, list):

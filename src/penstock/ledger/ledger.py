@@ -336,14 +336,22 @@ class Ledger(Known):
                 shutil.rmtree(folder)
         return gone
 
-    def strip(self, run_id: str, *, artifacts: Iterable[str], outputs: dict[str, Any]) -> None:
-        """Let go of artifacts of a run, by their names, and of what it said but for `outputs`; its record and all digests stay.
+    def strip(
+        self,
+        run_id: str,
+        *,
+        artifacts: Iterable[str] = (),
+        outputs: dict[str, Any],
+        error: dict[str, Any] | None = None,
+        key: str = "",
+    ) -> None:
+        """Let go of artifacts of a run, by their names, and of what it said but for `outputs` and `error`; its record and all digests stay.
 
-        What it did counts as not known from then on. Objects are not touched: others may use them.
+        What it did counts as not known from then on, but under the `key` that is given. Objects are not touched: others may use them.
         """
         from penstock.ledger.trash import strip
 
-        strip(self._database, run_id, artifacts=artifacts, outputs=outputs)
+        strip(self._database, run_id, artifacts=artifacts, outputs=outputs, error=error, key=key)
 
     def scrub(self) -> None:
         """Leave nothing that was deleted or written over to be read in the ledger's file. Long work for a large one; StoreFull as in writing."""

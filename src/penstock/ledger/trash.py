@@ -75,11 +75,19 @@ class Trash:
         return found
 
 
-def strip(database: Database, run_id: str, *, artifacts: Iterable[str], outputs: dict[str, Any]) -> None:
-    """Let go of what a run kept under some names, and of what it said but for `outputs`. The record of it stays, with all digests, and
-    is found by no key any more: what it did is not known, should it be asked for again."""
+def strip(
+    database: Database,
+    run_id: str,
+    *,
+    artifacts: Iterable[str],
+    outputs: dict[str, Any],
+    error: dict[str, Any] | None,
+    key: str,
+) -> None:
+    """Let go of what a run kept under some names, and of what it said but for `outputs` and `error`. The record of it stays, with all
+    digests. By default it is found by no key any more: what it did is not known, should it be asked for again."""
     with database.write() as connection:
-        update(connection, "runs", {"key": "", "outputs": outputs}, "id = :of", of=run_id)
+        update(connection, "runs", {"key": key, "outputs": outputs, "error": error}, "id = :of", of=run_id)
         connection.execute(
             "UPDATE run_outputs SET size_bytes = NULL, media = NULL WHERE run = :run AND name IN :names",
             run=run_id,

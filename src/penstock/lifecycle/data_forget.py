@@ -149,6 +149,7 @@ def forget_version(
 
 
 def _planned(project: Project, record: DatasetRecord, *, keep_models: bool, copy: bool) -> _Plan:
+    from penstock.data.forgetting import copies_of_source as stored_copies
     from penstock.data.forgetting import held_in, objects_held
     from penstock.objects.files import sha256_file
 
@@ -161,7 +162,7 @@ def _planned(project: Project, record: DatasetRecord, *, keep_models: bool, copy
     plan = _Plan(record, held_in(project.ledger, record, models=going, in_use=in_use))
     if plan.held.models:
         plan.standing_by = _refuse_deployed(project, plan.held)
-    plan.going = objects_held(project.ledger, project.objects, record, plan.held)
+    plan.going = objects_held(project.ledger, project.objects, record, plan.held, copy=copy)
     plan.size_bytes = sum(project.objects.stat(digest).size_bytes for digest in plan.going)
     for files, stays in (
         files_made_of(project, record, plan.held),
@@ -170,6 +171,9 @@ def _planned(project: Project, record: DatasetRecord, *, keep_models: bool, copy
     ):
         plan.files += files
         plan.stays += stays
+    if stored_copies(project.ledger, project.objects, record) - plan.going:
+        more = "they or a data item hold it as their own" if copy else "--copy takes it away, unless one wrote it"
+        plan.stays.append(f"the file that it was read from, as runs of scripts keep copies of what they take: {more}")
     if plan.held.scripts:
         runs = ", ".join(plan.held.scripts[:5]) + (" ..." if len(plan.held.scripts) > 5 else "")
         plan.stays.append(f"what other runs wrote that took it or its models ({runs}): it is theirs")

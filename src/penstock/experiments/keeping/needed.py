@@ -43,6 +43,7 @@ def needed_objects(
     objects: ObjectStore,
     *,
     without: set[str],
+    naming: Collection[str] = (),
     forgotten: Collection[str] = (),
     models: Collection[tuple[str, int]] = (),
 ) -> set[str]:
@@ -52,7 +53,7 @@ def needed_objects(
 
     Parameters
     ----------
-    forgotten : versions of the data set beside those that the ledger says are. models : (name, version), whose bundles and reports go.
+    naming : runs that need what they wrote, and only name what they took. forgotten : versions of the data set beside those that the ledger says are. models : (name, version), whose bundles and reports go.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def needed_objects(
         if row.run not in without:
             (lists if row.media is None or "json" in row.media else plain).add(row.digest)
     for row in ledger.ask("SELECT run, name, digest FROM run_inputs"):
-        if row.run not in without:
+        if row.run not in without and row.run not in naming:
             lists.add(row.digest)
     plain |= {r.log for r in ledger.ask("SELECT id, log FROM runs WHERE log IS NOT NULL") if r.id not in without}
     for query in (
