@@ -105,6 +105,10 @@ def use_it(project: Path, penstock: Cli) -> None:
     source.write_bytes(delivered)
     ask, answers = write(project.parent / "ask.csv", people(0, 5)), project.parent / "answers.csv"
     assert penstock(project, "predict", "--input", str(ask), "--output", str(answers)).code == 0
+    script = "from pathlib import Path\nfor name in ('examples', 'signature'):\n    Path(f'models/v1/{name}.json').read_text()\n"
+    (project / "read.py").write_text(script, encoding="utf-8")
+    contract.write_text(told, encoding="utf-8")
+    assert penstock(project, "run", "read.py").code == 0
     opened = Project(project)
     ledger = opened.ledger
     (search,), (recipe,), checks = ledger.runs("search"), ledger.runs("recipe"), ledger.runs("contract", order="r.id")

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from penstock.data.copies import copies_of_source, copies_read, keeping
 from penstock.data.quoting import Readings, checks_of, failures_of, repetitions_of, unsaid
 from penstock.data.versions import stays_of, stored_objects
 from penstock.errors import NotFound
@@ -163,8 +164,8 @@ def objects_held(
     gone = {
         (row.name, row.version) for row in trained
     } - held.kept.keys()  # also those that another project let go of before
-    copies = copies_of_source(ledger, objects, record)
     own, scripts = _operations(ledger)
+    copies = copies_of_source(ledger, objects, record, own)
     scripts |= set(held.scripts)
     others = needed_objects(
         ledger, objects,
@@ -174,20 +175,13 @@ def objects_held(
     if copies - going and copy:  # versions name what they were read from, and need nothing of it
         versions = [row.digest for row in ledger.ask("SELECT digest FROM datasets")]
         going |= copies - needed_objects(ledger, objects, without=own, naming=scripts, forgotten=versions)
+    going |= copies_read(ledger, objects, going) - others
     return {digest for digest in going if objects.has(digest)}
 
 
-def copies_of_source(ledger: Ledger, objects: ObjectStore, record: DatasetRecord) -> set[str]:
-    """Digests of the files that it was read from, where they are stored as a script read them, or wrote them, or as a data item."""
-    from penstock.objects.digests import digests_within
-
-    if record.source.get("kind") == "labelled":
-        return set()
-    named = {digest for _, digest in digests_within(record.source)}
-    named -= {row.digest for row in ledger.ask("SELECT digest FROM datasets")}
-    own, _ = _operations(ledger)
-    made = {row.digest for row in ledger.ask("SELECT run, digest FROM run_outputs") if row.run in own}
-    return {digest for digest in named - made if objects.has(digest)}
+def stored_copies(ledger: Ledger, objects: ObjectStore, record: DatasetRecord) -> set[str]:
+    """Digests of the files that it was read from, as far as they are stored: by runs of scripts, or as data items."""
+    return copies_of_source(ledger, objects, record, _operations(ledger)[0])
 
 
 def _operations(ledger: Ledger) -> tuple[set[str], set[str]]:
@@ -208,6 +202,8 @@ def strip(ledger: Ledger, objects: ObjectStore, held: Held, going: Collection[st
     for run in held.quoting:
         outputs = {name: _unquoted(name, value) for name, value in run.outputs.items()}
         ledger.strip(run.id, outputs=outputs, error=unsaid(run.error), key=run.key)
+    for run in _records(ledger, keeping(ledger, objects, going)):
+        ledger.strip(run.id, artifacts=["inputs"], outputs=run.outputs, error=run.error, key=run.key)
 
 
 def plain_details(record: DatasetRecord) -> dict[str, Any]:

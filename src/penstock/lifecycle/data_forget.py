@@ -149,8 +149,7 @@ def forget_version(
 
 
 def _planned(project: Project, record: DatasetRecord, *, keep_models: bool, copy: bool) -> _Plan:
-    from penstock.data.forgetting import copies_of_source as stored_copies
-    from penstock.data.forgetting import held_in, objects_held
+    from penstock.data.forgetting import held_in, objects_held, stored_copies
     from penstock.objects.files import sha256_file
 
     _refuse_in_use(project, record)

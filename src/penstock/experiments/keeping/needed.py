@@ -53,7 +53,7 @@ def needed_objects(
 
     Parameters
     ----------
-    naming : runs that need what they wrote, and only name what they took. forgotten : versions of the data set beside those that the ledger says are. models : (name, version), whose bundles and reports go.
+    naming : runs that need what they wrote, and only name what they took: their copies of it (`inputs`) are no need. forgotten : versions of the data set beside those that the ledger says are. models : (name, version), whose bundles and reports go.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def needed_objects(
     plain: set[str] = set()
     lists: set[str] = set()
     for row in ledger.ask("SELECT run, name, digest, media FROM run_outputs"):
-        if row.run not in without:
+        if row.run not in without and not (row.name == "inputs" and row.run in naming):
             (lists if row.media is None or "json" in row.media else plain).add(row.digest)
     for row in ledger.ask("SELECT run, name, digest FROM run_inputs"):
         if row.run not in without and row.run not in naming:
