@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from penstock import parts
 
 Cli = Callable[..., Any]
 
@@ -65,6 +67,15 @@ def steps(project: Path) -> Path:
     file = project / "my_steps.py"
     file.write_text(STEPS, encoding="utf-8")
     return file
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a project adds to this process is not there for the tests after it."""
+    monkeypatch.setattr(parts, "_OWN", {})
+    yield
+    for cached in (parts.names, parts.load):
+        cached.cache_clear()
 
 
 def test_it_is_checked_and_held_to_the_contract(penstock: Cli, project: Path) -> None:

@@ -205,7 +205,7 @@ def test_the_rest_of_a_refused_request_is_not_read_for_ever(server: Server, kind
 def test_of_unfinished_requests_no_more_is_held_than_the_server_may(deploy: Deploy, start_server: Start) -> None:
     """Over all connections: who has been silent for longest gives way, who sends at once is answered."""
     deploy(1)
-    server = start_server("--settings", '{"max_body_bytes": 1000000, "max_unfinished_bytes": 2500000}')
+    server = start_server("--settings", '{"max_body_bytes": 1000000, "max_unfinished_bytes": 2200000}')
     large = json.dumps({"rows": [ROWS[0]], "filler": "x" * 900_000}).encode()
     with ExitStack() as held:
         silent = [held.enter_context(connected(server)) for _ in range(4)]
