@@ -60,6 +60,19 @@ def test_folds_that_the_rows_do_not_allow_are_refused_before_the_first(penstock:
     assert penstock(tmp_path / "p", "runs", "--filter", "operation=nested and status=done").body["runs"] == []
 
 
+def test_a_fold_with_too_few_groups_to_choose_by_says_so(penstock: Cli, tmp_path: Path) -> None:
+    """One group holds nearly all rows: beside it nothing is left to hold back."""
+    shops = ["large"] * 200 + [f"shop {i}" for i in range(4) for _ in range(20)]
+    lines = "".join(f"{i * 0.37 % 1:.3f},{shop},{i % 2}\n" for i, shop in enumerate(shops))
+    (tmp_path / "few.csv").write_text("x,shop,y\n" + lines, encoding="utf-8")
+    made = penstock(tmp_path, "new", "p", "--data", "few.csv", "--target", "y", "--split", "group:shop")
+    assert made.code == 0, made
+    done = penstock(tmp_path / "p", "evaluate", "--nested", "2", "--budget", "1 trials")
+    assert done.error["code"] == "search"
+    assert done.error["what"].endswith("of 2 leaves no validation rows")
+    assert "whole groups" in done.error["why"]
+
+
 def test_the_interval_allows_for_what_the_folds_share() -> None:
     """Held against the formula of Nadeau and Bengio."""
     values = [0.81, 0.84, 0.79, 0.86, 0.8]

@@ -73,10 +73,10 @@ def choose_envelope(
             f"{chosen.name} version {chosen.version} has no test rows",
             why="its split was changed since, which retired its envelopes"
             if retired
-            else "its data set is too small to hold any back",
+            else "its data set is too small to hold any back, or the rows that were have been seen since, as after a change of target",
             way_out="run `penstock run` and deploy what it makes"
             if retired
-            else "bring more rows, and `penstock run` again",
+            else "bring new rows, of which some are sealed, and `penstock run` again",
         )
     sealed = [e for e in envelopes if not e.is_spent]
     own = _own(project, chosen, envelopes, override)

@@ -64,6 +64,15 @@ def nested(context: Context, run: Run, inputs: dict[str, Any], params: dict[str,
         rows.gap,
     )
     train, valid = inside[train], inside[valid]
+    if not len(train) or not len(valid):
+        part = "training" if len(valid) else "validation"
+        raise SearchError(
+            f"outer fold {outer['fold'] + 1} of {outer['folds']} leaves no {part} rows",
+            why="within the fold a part of whole groups, or of times with the gap between them, is held back to choose by"
+            if groups is not None or times is not None
+            else f"{len(inside)} rows are too few to hold some back to choose by",
+            way_out="fewer folds, more groups, a longer time, or a shorter gap",
+        )
     problem = problem_of(context, rows, inputs["recipe"], params)
     problem = replace(
         problem,
