@@ -273,7 +273,9 @@ def test_a_model_that_only_stands_by_is_let_go_of(project: Path, penstock: Cli, 
     [unjudged] = [one["why"] for one in deployed.body["gates"] if one["id"].endswith("-not-worse-than-champion")]
     assert "version 1, which is live, cannot answer the same rows" in unjudged
     assert "'place'" in unjudged
-    assert penstock(project, "data", "forget", first).error["code"] == "project", "it is watched"
+    watched = penstock(project, "data", "forget", first).error
+    assert "stands by while the live version is watched" in watched["what"]
+    assert watched["try"].startswith("wait until")
     end_the_watch(project)
     done = penstock(project, "data", "forget", first, "--copy", "--yes")
     assert (done.code, done.body.get("emptied")) == (0, "shop@1"), done

@@ -273,24 +273,34 @@ def _refuse_deployed(project: Project, held: Held) -> str | None:
     from penstock.serving.shelf import read_shelf
     from penstock.serving.slots import read_slots
 
-    places = {entry.bundle: "stands on the shelf" for entry in read_shelf(project.serving_state).entries}
+    deploy = "deploy another version first"
+    unshelve = "take it from the shelf first (`penstock models unshelve`)"
+    places = {entry.bundle: ("stands on the shelf", unshelve) for entry in read_shelf(project.serving_state).entries}
     state, standing_by = read_slots(project.serving_state), None
     for slot, entry in state.slots.items():
         if entry is None:
             continue
-        if slot == state.idle and state.release is None and state.watch is None and entry.bundle not in places:
-            standing_by = entry.bundle
+        if slot != state.idle or entry.bundle in places:
+            places[entry.bundle] = places.get(entry.bundle, (f"stands in the slot {slot}", deploy))
+        elif state.release is not None:
+            places[entry.bundle] = (
+                "is being released",
+                "end the release first (`penstock promote` or `penstock rollback`)",
+            )
+        elif state.watch is not None:
+            by_then = "wait until the server has ended the watch, or deploy another version"
+            places[entry.bundle] = "stands by while the live version is watched", by_then
         else:
-            places[entry.bundle] = f"stands in the slot {slot}"
+            standing_by = entry.bundle
     bundles = {bundle for bundle, _ in held.models.values()}
     for (name, number), (bundle, _) in sorted(held.models.items()):
         champion = project.ledger.registry.aliases(name).get("champion") == number
-        where = places.get(bundle) or ("is the champion" if champion else None)
-        if where is not None:
+        found = places.get(bundle) or (("is the champion", deploy) if champion else None)
+        if found is not None:
+            where, way_out = found
             raise ProjectError(
                 f"{name}@{number} was trained on this version, and {where}",
                 why="its bundle holds rows of the version as examples, and would go with it",
-                way_out="deploy another version first (`penstock models unshelve` takes it from the shelf); or let it keep what it "
-                "holds with --keep-models, and forget the version once more when it is replaced",
+                way_out=f"{way_out}; or let it keep what it holds with --keep-models, and forget the version once more when it is replaced",
             )
     return standing_by if standing_by in bundles else None
